@@ -1,0 +1,33 @@
+namespace LdlVk.Runtime.Devices;
+
+/// <summary>What kind of hardware a device is; decides the order in which <c>auto</c> prefers devices.</summary>
+public enum DeviceKind
+{
+    /// <summary>A graphics card with its own memory.</summary>
+    DiscreteGpu,
+    /// <summary>A GPU that shares the host's memory.</summary>
+    IntegratedGpu,
+    /// <summary>A GPU passed through by a hypervisor.</summary>
+    VirtualGpu,
+    /// <summary>The processor itself, through the CPU backend.</summary>
+    Cpu,
+    /// <summary>A GPU driver that runs on the processor (llvmpipe, SwiftShader). Used only when named.</summary>
+    Software,
+}
+
+/// <summary>One device as it is found, before it is opened.</summary>
+/// <param name="Id">The name users give: <c>cpu</c>, <c>vulkan:0</c>.</param>
+/// <param name="Name">The product name the driver reports.</param>
+/// <param name="Kind">What kind of hardware it is.</param>
+/// <param name="Driver">Driver name and version, for bug reports and benchmark tables.</param>
+/// <param name="MemoryBytes">Device-local memory in bytes.</param>
+/// <param name="FreeMemoryBytes">What of it is free now; equal to <paramref name="MemoryBytes"/> where the driver does not say.</param>
+/// <param name="Features">Feature names that decide which kernels run, as <c>fp16</c> or <c>subgroup 32</c>.</param>
+public sealed record DeviceInfo(
+    string Id,
+    string Name,
+    DeviceKind Kind,
+    string Driver,
+    long MemoryBytes,
+    long FreeMemoryBytes,
+    IReadOnlyList<string> Features);

@@ -1,0 +1,102 @@
+namespace LdlVk.Runtime.Devices;
+
+/// <summary>What <see cref="IDevice.Linear"/> applies after the bias.</summary>
+public enum Activation
+{
+    /// <summary>Nothing.</summary>
+    None,
+    /// <summary>x if x ≥ 0, else 0.01·x: the activation inside the LDL heads.</summary>
+    LeakyRelu,
+}
+
+/// <summary>
+/// A device that runs the op set. All arithmetic is fp32 with fp32 accumulation or better; each op's comment is its contract.
+/// <para>
+/// Order: ops take effect in call order; a device may run them later, but <see cref="Read"/> returns the final values.
+/// Tensors and lists may be disposed right after the last call that names them.
+/// </para>
+/// <para>
+/// Bitwise invariance: each output row is computed by a sequence of operations that depends on that row's inputs (for
+/// <see cref="Attention"/>: its text's keys, values and position) and on the shapes of the weights alone, never on the number of rows,
+/// on its neighbours, or on where its inputs lie in memory.
+/// </para>
+/// Errors: wrong shapes raise <see cref="ArgumentException"/>, a failing machine <see cref="DeviceException"/>. Not thread-safe.
+/// </summary>
+public interface IDevice : IDisposable
+{
+    /// <summary>What this device is.</summary>
+    DeviceInfo Info { get; }
+
+    /// <summary>Bytes of device memory that this object holds now, for its tensors and weights; 0 when all are disposed.</summary>
+    long AllocatedBytes { get; }
+
+    /// <summary>Makes a tensor of zeros.</summary>
+    ITensor CreateTensor(int rows, int columns);
+
+    /// <summary>Uploads a weight matrix, a few rows at a time.</summary>
+    /// <param name="source">Where the rows come from.</param>
+    /// <param name="progress">Told the source bytes (values and scales) uploaded since the last report.</param>
+    /// <param name="cancellation">Ends the upload between chunks; what was allocated is freed.</param>
+    IWeight CreateWeight(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default);
+
+    /// <summary>Uploads a list of integers.</summary>
+    IIndexList CreateIndices(ReadOnlySpan<int> values);
+
+    /// <summary>Uploads the segments of an attention call.</summary>
+    ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments);
+
+    /// <summary>Copies values.Length / Columns whole rows into the tensor from <paramref name="firstRow"/> on.</summary>
+    void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values);
+
+    /// <summary>Waits for all ops so far and copies the whole tensor out, row-major without padding.</summary>
+    void Read(ITensor source, Span<float> destination);
+
+    /// <summary>
+    /// output[m,n] = activation(Σₖ input[m,k]·W[n,k] + bias[n]). Input [M,K], W [N,K], bias [1,N] or null, output [M,N].
+    /// </summary>
+    void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None);
+
+    /// <summary>
+    /// output = x·rsqrt(mean(x²) + ε)·(1 + w) for each row x. Input and output [M,N] (may be the same), w [1,N]. (Gemma-2 RMSNorm.)
+    /// </summary>
+    void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon);
+
+    /// <summary>residual += RmsNorm(y, w, ε). Residual and y [M,N], w [1,N].</summary>
+    void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon);
+
+    /// <summary>
+    /// Rotates each head of each row in place, half-split: with h = head_dim/2 and the row's position p,
+    /// (x[i], x[i+h]) ← (x[i]·cos − x[i+h]·sin, x[i+h]·cos + x[i]·sin), cos = table[p,i], sin = table[p,i+h].
+    /// </summary>
+    /// <param name="x">[M, heads·head_dim].</param>
+    /// <param name="heads">Number of heads.</param>
+    /// <param name="positions">M positions, each below the table's rows.</param>
+    /// <param name="table">[positions, head_dim]: cosines in the first half of a row, sines in the second.</param>
+    void Rope(ITensor x, int heads, IIndexList positions, ITensor table);
+
+    /// <summary>
+    /// Causal attention of each segment's queries over its text's keys: s = scale·q·k, s ← softcap·tanh(s/softcap), masked by causality
+    /// and window, softmax, weighted sum of values. Queries and output [Q, heads·head_dim], keys and values [R, kv_heads·head_dim].
+    /// Each query row belongs to exactly one segment.
+    /// </summary>
+    void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape);
+
+    /// <summary>
+    /// output = gelu(gate)·up, gelu(x) = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))) (gelu_pytorch_tanh). All [M,N]; output may be gate or up.
+    /// </summary>
+    void GeluMultiply(ITensor output, ITensor gate, ITensor up);
+
+    /// <summary>output[i] = input[rows[i]]. Output [rows.Count, N], input [R,N].</summary>
+    void GatherRows(ITensor output, ITensor input, IIndexList rows);
+
+    /// <summary>
+    /// The LDL readout of each row: rewards = softmax of regression over each attribute's bins (bins are the fastest index);
+    /// weights = gating, or softmax(gating/temperature) if <paramref name="gateTemperature"/> is above 0; distribution[b] = Σₐ weights[a]·rewards[a,b];
+    /// score = Σᵦ distribution[b]·b/(bins−1).
+    /// </summary>
+    /// <param name="output">[M, 1 + bins + attributes + attributes·bins]: score, distribution, weights, rewards.</param>
+    /// <param name="regression">[M, attributes·bins].</param>
+    /// <param name="gating">[M, attributes].</param>
+    /// <param name="gateTemperature">0 for raw gates.</param>
+    void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature);
+}
