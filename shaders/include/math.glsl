@@ -1,0 +1,30 @@
+// exp and tanh with the same bits on every driver: Vulkan allows exp an error of 3 + 2|x| ULP and promises nothing for tanh beyond
+// what its definition through exp gives, overflow included.
+
+// e^x to about 1 ULP; 0 below the normal range, +infinity above the finite one, exactly 1 at 0.
+float exact_exp(float x) {
+    const float LOG2E = 1.44269504088896341;
+    float y = clamp(x, -87.3, 88.7);
+    float n = floor(fma(y, LOG2E, 0.5));
+    // Cody-Waite: n·ln 2 in two parts, the first exact for all n here.
+    float r = fma(n, -0.693359375, y);
+    r = fma(n, 2.12194440e-4, r);
+    float p = 1.9875691500e-4;
+    p = fma(p, r, 1.3981999507e-3);
+    p = fma(p, r, 8.3334519073e-3);
+    p = fma(p, r, 4.1665795894e-2);
+    p = fma(p, r, 1.6666665459e-1);
+    p = fma(p, r, 5.0000001201e-1);
+    p = fma(p, r * r, r) + 1.0;
+    // 2^n in two factors: n reaches 128, which one float exponent cannot hold.
+    int half_n = int(n) / 2;
+    float scaled = p * intBitsToFloat((half_n + 127) << 23) * intBitsToFloat((int(n) - half_n + 127) << 23);
+    return x < -87.3 ? 0.0 : (x > 88.7 ? uintBitsToFloat(0x7f800000u) : scaled);
+}
+
+// tanh to an absolute error of about 1e-7; never overflows.
+float exact_tanh(float x) {
+    float e = exact_exp(-2.0 * abs(x));
+    float t = (1.0 - e) / (1.0 + e);
+    return x < 0.0 ? -t : t;
+}

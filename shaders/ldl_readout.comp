@@ -1,0 +1,60 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#include "buffers.glsl"
+#include "math.glsl"
+
+// The LDL readout of one row by one invocation: it is a few hundred operations a text. Output row: score, distribution[bins],
+// weights[attributes], rewards[attributes][bins].
+layout(local_size_x = 1) in;
+
+layout(push_constant, std430) uniform Push {
+    Floats regression; Floats gating; Floats y;
+    uint rows; uint attributes; uint bins; uint regression_stride; uint gating_stride; uint y_stride; float gate_temperature;
+};
+
+void main() {
+    uint row = gl_WorkGroupID.x;
+    uint distribution = row * y_stride + 1u;
+    uint weights = distribution + bins;
+    uint rewards = weights + attributes;
+
+    // rewards: softmax over the bins of each attribute.
+    for (uint a = 0u; a < attributes; ++a) {
+        uint from = row * regression_stride + a * bins, to = rewards + a * bins;
+        float peak = regression.v[from];
+        for (uint b = 1u; b < bins; ++b) peak = max(peak, regression.v[from + b]);
+        float sum = 0.0;
+        for (uint b = 0u; b < bins; ++b) {
+            float e = exact_exp(regression.v[from + b] - peak);
+            y.v[to + b] = e;
+            sum += e;
+        }
+        for (uint b = 0u; b < bins; ++b) y.v[to + b] /= sum;
+    }
+
+    // weights: the gates as they are, or their softmax.
+    uint gates = row * gating_stride;
+    if (gate_temperature > 0.0) {
+        float peak = gating.v[gates];
+        for (uint a = 1u; a < attributes; ++a) peak = max(peak, gating.v[gates + a]);
+        float sum = 0.0;
+        for (uint a = 0u; a < attributes; ++a) {
+            float e = exact_exp((gating.v[gates + a] - peak) / gate_temperature);
+            y.v[weights + a] = e;
+            sum += e;
+        }
+        for (uint a = 0u; a < attributes; ++a) y.v[weights + a] /= sum;
+    } else {
+        for (uint a = 0u; a < attributes; ++a) y.v[weights + a] = gating.v[gates + a];
+    }
+
+    // distribution = weights · rewards; score = Σ distribution · linspace(0, 1).
+    float score = 0.0;
+    for (uint b = 0u; b < bins; ++b) {
+        float sum = 0.0;
+        for (uint a = 0u; a < attributes; ++a) sum = fma(y.v[weights + a], y.v[rewards + a * bins + b], sum);
+        y.v[distribution + b] = sum;
+        score = fma(sum, float(b) / float(bins - 1u), score);
+    }
+    y.v[row * y_stride] = score;
+}

@@ -1,0 +1,162 @@
+using LdlVk.Runtime;
+using Silk.NET.Vulkan;
+using Buffer = Silk.NET.Vulkan.Buffer;
+
+namespace LdlVk.Vulkan;
+
+/// <summary>A range of a memory block; given back by <see cref="MemoryAllocator.Free"/>.</summary>
+internal readonly record struct Allocation(MemoryBlock Block, ulong Offset, ulong Size)
+{
+    /// <summary>The range's device address, for push constants.</summary>
+    public ulong Address => Block.Address + Offset;
+}
+
+/// <summary>One vkAllocateMemory with one buffer over all of it, and the free ranges in it.</summary>
+internal sealed class MemoryBlock(DeviceMemory memory, Buffer buffer, ulong address, ulong size)
+{
+    /// <summary>Free ranges by offset; neighbours are always merged.</summary>
+    private readonly SortedList<ulong, ulong> _free = new() { [0] = size };
+
+    public DeviceMemory Memory => memory;
+    public Buffer Buffer => buffer;
+    public ulong Address => address;
+    public ulong Size => size;
+    public bool IsUnused => _free.Count == 1 && _free.Values[0] == size;
+
+    /// <summary>Takes the smallest free range that fits; null if none does.</summary>
+    public ulong? Take(ulong bytes)
+    {
+        int best = -1;
+        for (int i = 0; i < _free.Count; i++)
+            if (_free.Values[i] >= bytes && (best < 0 || _free.Values[i] < _free.Values[best])) best = i;
+        if (best < 0) return null;
+        ulong offset = _free.Keys[best], rest = _free.Values[best] - bytes;
+        _free.RemoveAt(best);
+        if (rest > 0) _free.Add(offset + bytes, rest);
+        return offset;
+    }
+
+    public void Give(ulong offset, ulong bytes)
+    {
+        _free.Add(offset, bytes);
+        int i = _free.IndexOfKey(offset);
+        if (i + 1 < _free.Count && _free.Keys[i] + _free.Values[i] == _free.Keys[i + 1])
+        {
+            _free.SetValueAtIndex(i, _free.Values[i] + _free.Values[i + 1]);
+            _free.RemoveAt(i + 1);
+        }
+
+        if (i > 0 && _free.Keys[i - 1] + _free.Values[i - 1] == _free.Keys[i])
+        {
+            _free.SetValueAtIndex(i - 1, _free.Values[i - 1] + _free.Values[i]);
+            _free.RemoveAt(i);
+        }
+    }
+}
+
+/// <summary>
+/// Sub-allocates device-local memory. Kernels reach it by device address, so neither maxStorageBufferRange (128 MiB on some drivers)
+/// nor the count of descriptors limits anything. All use is in the order of one queue with barriers between the commands, so a freed
+/// range may be handed out again at once; only unused whole blocks need the queue to be idle before they go back to the driver.
+/// </summary>
+internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDeviceFacts facts, Action waitIdle) : IDisposable
+{
+    private const ulong BlockBytes = 64UL << 20;
+
+    /// <summary>Alignment of every range: a cache line, and enough for 16-byte vector loads.</summary>
+    private const ulong Alignment = 256;
+
+    private readonly List<MemoryBlock> _blocks = [];
+
+    /// <summary>Bytes handed out now.</summary>
+    public long UsedBytes { get; private set; }
+
+    public Allocation Allocate(ulong bytes)
+    {
+        bytes = Math.Max(Alignment, (bytes + Alignment - 1) / Alignment * Alignment);
+        foreach (MemoryBlock block in _blocks)
+            if (block.Take(bytes) is { } offset) return Account(new Allocation(block, offset, bytes));
+        ReleaseUnused();
+        MemoryBlock fresh = CreateBlock(Math.Max(bytes, Math.Min(BlockBytes, facts.MaxAllocationBytes)));
+        _blocks.Add(fresh);
+        return Account(new Allocation(fresh, fresh.Take(bytes)!.Value, bytes));
+    }
+
+    public void Free(Allocation allocation)
+    {
+        allocation.Block.Give(allocation.Offset, allocation.Size);
+        UsedBytes -= (long)allocation.Size;
+    }
+
+    public void Dispose()
+    {
+        foreach (MemoryBlock block in _blocks) Destroy(block);
+        _blocks.Clear();
+    }
+
+    private Allocation Account(Allocation allocation)
+    {
+        UsedBytes += (long)allocation.Size;
+        return allocation;
+    }
+
+    private void ReleaseUnused()
+    {
+        if (!_blocks.Exists(b => b.IsUnused)) return;
+        waitIdle();
+        foreach (MemoryBlock block in _blocks.Where(b => b.IsUnused)) Destroy(block);
+        _blocks.RemoveAll(b => b.IsUnused);
+    }
+
+    private MemoryBlock CreateBlock(ulong size)
+    {
+        if (size > facts.MaxAllocationBytes)
+            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {size >> 20} MiB are needed in one piece. Use smaller weights (--weights int8), a smaller --batch-tokens, or another device.");
+        (DeviceMemory memory, Buffer buffer) = CreateBuffer(api, device, facts, size,
+            BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | BufferUsageFlags.ShaderDeviceAddressBit,
+            [MemoryPropertyFlags.DeviceLocalBit], () => $" ({size >> 20} MiB more, {UsedBytes >> 20} MiB in use)");
+        var info = new BufferDeviceAddressInfo(buffer: buffer);
+        return new MemoryBlock(memory, buffer, api.GetBufferDeviceAddress(device, in info), size);
+    }
+
+    private void Destroy(MemoryBlock block)
+    {
+        api.DestroyBuffer(device, block.Buffer, null);
+        api.FreeMemory(device, block.Memory, null);
+    }
+
+    /// <summary>Makes a buffer with memory of its own, of the first of the wanted property sets that a memory type offers.</summary>
+    public static (DeviceMemory Memory, Buffer Buffer) CreateBuffer(
+        Vk api, Device device, PhysicalDeviceFacts facts, ulong size, BufferUsageFlags usage, ReadOnlySpan<MemoryPropertyFlags> wanted, Func<string> context)
+    {
+        var create = new BufferCreateInfo(size: size, usage: usage, sharingMode: SharingMode.Exclusive);
+        api.CreateBuffer(device, in create, null, out Buffer buffer).Check("vkCreateBuffer");
+        DeviceMemory memory = default;
+        try
+        {
+            api.GetBufferMemoryRequirements(device, buffer, out MemoryRequirements requirements);
+            var flags = new MemoryAllocateFlagsInfo(
+                flags: usage.HasFlag(BufferUsageFlags.ShaderDeviceAddressBit) ? MemoryAllocateFlags.DeviceAddressBit : 0);
+            var allocate = new MemoryAllocateInfo(pNext: &flags, allocationSize: requirements.Size,
+                memoryTypeIndex: MemoryType(facts, requirements.MemoryTypeBits, wanted));
+            api.AllocateMemory(device, in allocate, null, out memory).Check("vkAllocateMemory" + context());
+            api.BindBufferMemory(device, buffer, memory, 0).Check("vkBindBufferMemory");
+            return (memory, buffer);
+        }
+        catch
+        {
+            api.DestroyBuffer(device, buffer, null);
+            if (memory.Handle != 0) api.FreeMemory(device, memory, null);
+            throw;
+        }
+    }
+
+    private static uint MemoryType(PhysicalDeviceFacts facts, uint allowed, ReadOnlySpan<MemoryPropertyFlags> wanted)
+    {
+        PhysicalDeviceMemoryProperties memory = facts.Memory;
+        foreach (MemoryPropertyFlags want in wanted)
+            for (uint i = 0; i < memory.MemoryTypeCount; i++)
+                if ((allowed & (1u << (int)i)) != 0 && memory.MemoryTypes[(int)i].PropertyFlags.HasFlag(want)) return i;
+        throw new DeviceException($"{facts.Name} offers no memory of the kind {wanted[^1]}. Its driver cannot be used.");
+    }
+}

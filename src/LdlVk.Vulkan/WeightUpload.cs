@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Vulkan;
+
+/// <summary>
+/// Moves a weight matrix into device memory a few rows at a time: the source converts rows straight into a staging chunk, on all
+/// cores, while the device copies the chunk before it.
+/// </summary>
+internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Allocation target)
+{
+    private readonly int _rowBytes = WeightLayout.PaddedRow(source.InputFeatures) * WeightLayout.ElementBytes(source.Format);
+    private readonly int _rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
+
+    public void Run(IProgress<long>? progress, CancellationToken cancellation)
+    {
+        int rowsPerChunk = Math.Clamp(StagingRing.ChunkBytes / _rowBytes, 1, source.OutputFeatures);
+        Half[] scales = new Half[rowsPerChunk * _rowScales];
+        ulong scalesOffset = VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures);
+        for (int row = 0; row < source.OutputFeatures; row += rowsPerChunk)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
+            staging.Upload(target, (ulong)row * (ulong)_rowBytes, rows * _rowBytes, (row, rows, scales), ReadRows);
+            if (_rowScales > 0)
+                staging.Upload(target, scalesOffset + ((ulong)row * (ulong)_rowScales * 2), rows * _rowScales * 2, scales,
+                    static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
+            progress?.Report((long)rows * (_rowBytes + (_rowScales * 2)));
+        }
+    }
+
+    private unsafe void ReadRows(Span<byte> bytes, (int First, int Count, Half[] Scales) chunk)
+    {
+        fixed (byte* pinned = bytes)
+        {
+            nint values = (nint)pinned;
+            int parts = Math.Min(chunk.Count, Environment.ProcessorCount);
+            Parallel.For(0, parts, part =>
+            {
+                int from = (int)((long)chunk.Count * part / parts), to = (int)((long)chunk.Count * (part + 1) / parts);
+                source.ReadRows(chunk.First + from, to - from,
+                    new Span<byte>((byte*)values + ((long)from * _rowBytes), (to - from) * _rowBytes),
+                    chunk.Scales.AsSpan(from * _rowScales, (to - from) * _rowScales));
+            });
+        }
+    }
+}
