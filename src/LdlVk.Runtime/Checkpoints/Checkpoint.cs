@@ -1,0 +1,129 @@
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>
+/// A reward model on disk: a folder with config.json, the backbone's safetensors, and the two heads <c>regression_layer.pt</c> and
+/// <c>gating_layer.pt</c>. Opening verifies every name, shape and byte range of the model and reads no weights; the files are mapped into
+/// memory, so reading a tensor costs page cache and no heap. Reading is thread-safe. Dispose it when all weights are uploaded and no more
+/// embedding rows are needed: its tensors die with it.
+/// </summary>
+public sealed class Checkpoint : IDisposable
+{
+    private const string ConfigName = "config.json", RegressionName = "regression_layer.pt", GatingName = "gating_layer.pt";
+
+    private readonly List<IDisposable> _owned = [];
+    private readonly ShardedTensors _tensors;
+
+    private Checkpoint(string folder)
+    {
+        Folder = folder;
+        _tensors = ShardedTensors.Open(folder);
+        _owned.Add(_tensors);
+        try
+        {
+            (Config, LdlSettings settings) = ConfigFile.Read(Require(ConfigName, "It says what the model looks like; download it too."));
+            foreach ((string name, int[] shape) in Gemma2Tensors.Of(Config)) BackboneBytes += Tensor(name, shape).Bytes;
+            CheckNoFurtherLayers();
+            SourceType = Tensor(Gemma2Tensors.Embedding).ElementType;
+            Head = OpenHeads(settings);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The folder, as a full path.</summary>
+    public string Folder { get; }
+
+    /// <summary>The numbers of the backbone.</summary>
+    public Gemma2Config Config { get; }
+
+    /// <summary>The two heads.</summary>
+    public LdlHeads Head { get; }
+
+    /// <summary>Element type of the embedding table, which stands for the type the model was published in.</summary>
+    public ElementType SourceType { get; }
+
+    /// <summary>Bytes of the backbone's tensors in their files, embedding table included, heads not.</summary>
+    public long BackboneBytes { get; }
+
+    /// <summary>Opens and verifies the model in <paramref name="folder"/>.</summary>
+    /// <exception cref="CheckpointException">
+    /// The folder is missing or holds something else, a file is missing, damaged or hostile, or the model is not supported.
+    /// </exception>
+    public static Checkpoint Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (File.Exists(folder))
+            throw new CheckpointException($"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName}, safetensors files, {RegressionName} and {GatingName}.");
+        if (!Directory.Exists(folder))
+            throw new CheckpointException($"There is no folder {folder}. Give the folder of a downloaded Hugging Face model; models are not downloaded for you.");
+        try
+        {
+            return new Checkpoint(Path.GetFullPath(folder));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException($"The folder {folder} cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>The backbone's tensor of this name (without <c>model.</c>).</summary>
+    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
+    public CheckpointTensor Tensor(string name) => _tensors.Tensor(name);
+
+    /// <summary>The backbone's tensor of this name, which must have this shape.</summary>
+    /// <exception cref="CheckpointException">There is none, or it has another shape or a type that is not read.</exception>
+    public CheckpointTensor Tensor(string name, params int[] shape)
+    {
+        CheckpointTensor tensor = Tensor(name);
+        if (!tensor.Shape.SequenceEqual(shape))
+            throw new CheckpointException($"Tensor {name} of {tensor.File} has shape [{string.Join(", ", tensor.Shape)}], but {ConfigName} asks for [{string.Join(", ", shape)}]. The two are not from the same model.");
+        return tensor;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (IDisposable owned in _owned) owned.Dispose();
+    }
+
+    /// <summary>A config with too few layers would give wrong scores without any other sign.</summary>
+    private void CheckNoFurtherLayers()
+    {
+        string next = $"layers.{Config.Layers}.";
+        if (_tensors.Names.Any(name => name.StartsWith(next, StringComparison.Ordinal)))
+            throw new CheckpointException($"{Folder} has tensors of layer {Config.Layers} (counted from 0), but {ConfigName} says num_hidden_layers {Config.Layers}. The two are not from the same model.");
+    }
+
+    private LdlHeads OpenHeads(LdlSettings settings)
+    {
+        string[] missing = [.. ((string[])[RegressionName, GatingName]).Where(name => !File.Exists(Path.Combine(Folder, name)))];
+        if (missing.Length == 2)
+        {
+            throw new CheckpointException($"{Folder} lacks {RegressionName} and {GatingName}. " + (_tensors.Contains("score.weight")
+                ? "It holds score.weight and so looks like a Gemma-2 reward model with one linear head (as Skywork-Reward-Gemma-2), which is not supported yet."
+                : "It looks like a plain Gemma-2 model without a reward head, which cannot score. Give the folder of an LDL-Reward-Gemma-2 model."));
+        }
+        TorchFile regression = OpenHead(RegressionName), gating = OpenHead(GatingName);
+        return LdlHeads.Create(regression, gating, Config.HiddenSize, settings);
+    }
+
+    private TorchFile OpenHead(string name)
+    {
+        TorchFile file = TorchFile.Open(Require(name, "The model's two heads are separate files beside the safetensors; download it too."));
+        _owned.Add(file);
+        return file;
+    }
+
+    private string Require(string name, string advice)
+    {
+        string path = Path.Combine(Folder, name);
+        if (File.Exists(path)) return path;
+        string[] found = [.. Directory.EnumerateFiles(Folder).Select(Path.GetFileName).OfType<string>().Order(StringComparer.Ordinal).Take(8)];
+        throw new CheckpointException($"{Folder} lacks {name}. {advice} Found: {(found.Length == 0 ? "no files" : string.Join(", ", found.Select(JsonFile.Short)))}.");
+    }
+}

@@ -1,0 +1,34 @@
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>The tensors of a Gemma-2 backbone as Hugging Face names them (modeling_gemma2.py), without <c>model.</c>.</summary>
+internal static class Gemma2Tensors
+{
+    /// <summary>The embedding table [vocabulary, hidden].</summary>
+    public const string Embedding = "embed_tokens.weight";
+
+    /// <summary>Every tensor with its shape; matrices are [out, in].</summary>
+    public static IEnumerable<(string Name, int[] Shape)> Of(Gemma2Config config)
+    {
+        int hidden = config.HiddenSize, ffn = config.IntermediateSize;
+        int queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
+        yield return (Embedding, [config.VocabularySize, hidden]);
+        for (int layer = 0; layer < config.Layers; layer++)
+        {
+            string at = $"layers.{layer}.";
+            yield return (at + "input_layernorm.weight", [hidden]);
+            yield return (at + "self_attn.q_proj.weight", [queries, hidden]);
+            yield return (at + "self_attn.k_proj.weight", [keys, hidden]);
+            yield return (at + "self_attn.v_proj.weight", [keys, hidden]);
+            yield return (at + "self_attn.o_proj.weight", [hidden, queries]);
+            yield return (at + "post_attention_layernorm.weight", [hidden]);
+            yield return (at + "pre_feedforward_layernorm.weight", [hidden]);
+            yield return (at + "mlp.gate_proj.weight", [ffn, hidden]);
+            yield return (at + "mlp.up_proj.weight", [ffn, hidden]);
+            yield return (at + "mlp.down_proj.weight", [hidden, ffn]);
+            yield return (at + "post_feedforward_layernorm.weight", [hidden]);
+        }
+        yield return ("norm.weight", [hidden]);
+    }
+}

@@ -1,0 +1,143 @@
+using System.IO.MemoryMappedFiles;
+using Microsoft.Win32.SafeHandles;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>
+/// A read-only view of a file's bytes without a copy: the one owner of its mapping. Bytes are reached only through a
+/// <see cref="Lease"/>, which keeps the view alive while it is read, so that disposing during a read is an exception and never a crash.
+/// </summary>
+internal sealed unsafe class MappedFile : IDisposable
+{
+    private readonly MemoryMappedFile _map;
+    private readonly MemoryMappedViewAccessor _view;
+
+    private MappedFile(string path, long length, MemoryMappedFile map, MemoryMappedFileAccess access)
+    {
+        Path = path;
+        Length = length;
+        _map = map;
+        _view = map.CreateViewAccessor(0, length, access);
+    }
+
+    /// <summary>Where the bytes come from, for messages.</summary>
+    public string Path { get; }
+
+    /// <summary>Number of bytes.</summary>
+    public long Length { get; }
+
+    /// <summary>Maps an existing file of at least one byte.</summary>
+    /// <exception cref="CheckpointException">The file cannot be read, or is empty.</exception>
+    public static MappedFile Open(string path)
+    {
+        try
+        {
+            SafeFileHandle handle = File.OpenHandle(path);
+            long length;
+            MemoryMappedFile map;
+            try
+            {
+                length = RandomAccess.GetLength(handle);
+                if (length == 0) throw new CheckpointException($"{path} is empty. Download it again.");
+                map = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            }
+            catch
+            {
+                handle.Dispose();
+                throw;
+            }
+            return Wrap(path, length, map, MemoryMappedFileAccess.Read);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
+        {
+            throw new CheckpointException($"{path} cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Memory outside the managed heap, filled once by <paramref name="fill"/>; what a compressed entry is inflated into.</summary>
+    /// <exception cref="CheckpointException">The machine has no room for it.</exception>
+    public static MappedFile InMemory(string path, long length, Action<Stream> fill)
+    {
+        try
+        {
+            MappedFile file = Wrap(path, length, MemoryMappedFile.CreateNew(null, length), MemoryMappedFileAccess.ReadWrite);
+            try
+            {
+                using UnmanagedMemoryStream stream = new(file._view.SafeMemoryMappedViewHandle, 0, length, FileAccess.Write);
+                fill(stream);
+                return file;
+            }
+            catch
+            {
+                file.Dispose();
+                throw;
+            }
+        }
+        catch (IOException e)
+        {
+            throw new CheckpointException($"{path} needs {length:N0} bytes of memory to inflate, which this machine refused: {e.Message}", e);
+        }
+    }
+
+    /// <summary>A stream over a range of the file, which must lie inside it.</summary>
+    public Stream Stream(long offset, long length) => new UnmanagedMemoryStream(_view.SafeMemoryMappedViewHandle, offset, length, FileAccess.Read);
+
+    /// <summary>Makes the bytes readable until the lease is disposed. Thread-safe.</summary>
+    /// <exception cref="ObjectDisposedException">The file is disposed.</exception>
+    public Lease Acquire() => new(_view.SafeMemoryMappedViewHandle, Length);
+
+    /// <summary>Copies a small range into an array.</summary>
+    public byte[] Copy(long offset, int length)
+    {
+        using Lease lease = Acquire();
+        return lease.Slice(offset, length).ToArray();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _view.Dispose();
+        _map.Dispose();
+    }
+
+    private static MappedFile Wrap(string path, long length, MemoryMappedFile map, MemoryMappedFileAccess access)
+    {
+        try
+        {
+            return new MappedFile(path, length, map, access);
+        }
+        catch
+        {
+            map.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Access to the mapped bytes for the length of a <c>using</c>.</summary>
+    public readonly ref struct Lease : IDisposable
+    {
+        private readonly SafeMemoryMappedViewHandle _handle;
+        private readonly byte* _start;
+        private readonly long _length;
+
+        internal Lease(SafeMemoryMappedViewHandle handle, long length)
+        {
+            handle.AcquirePointer(ref _start);
+            _handle = handle;
+            _length = length;
+        }
+
+        /// <summary>The bytes [<paramref name="offset"/>, + <paramref name="length"/>), valid until the lease ends.</summary>
+        /// <exception cref="ArgumentOutOfRangeException">The range leaves the file.</exception>
+        public ReadOnlySpan<byte> Slice(long offset, int length)
+        {
+            ArgumentOutOfRangeException.ThrowIfNegative(length);
+            ArgumentOutOfRangeException.ThrowIfNegative(offset);
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, _length - length);
+            return new ReadOnlySpan<byte>(_start + offset, length);
+        }
+
+        /// <summary>Ends the access.</summary>
+        public void Dispose() => _handle.ReleasePointer();
+    }
+}

@@ -1,0 +1,164 @@
+using System.Buffers.Binary;
+using System.Text.Json;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>
+/// A memory-mapped safetensors file: 8 bytes of header length, a JSON header {name: {dtype, shape, data_offsets}}, the tensors' bytes.
+/// The header is verified before anything is read: as the format demands, the tensors' byte ranges follow one another from the first to
+/// the last byte of the file without overlap or hole, and each is exactly as long as its shape and element type say.
+/// Elements of types that LdlVk does not read (integers, fp8) are tolerated until such a tensor is asked for.
+/// </summary>
+public sealed class SafetensorsFile : IDisposable
+{
+    /// <summary>Longest header accepted, as in the reference implementation.</summary>
+    private const long MaxHeader = 100_000_000;
+    private const int MaxRank = 8;
+
+    private readonly MappedFile _file;
+    private readonly long _dataStart;
+    private readonly Dictionary<string, Entry> _entries;
+
+    private SafetensorsFile(MappedFile file)
+    {
+        _file = file;
+        int headerLength = HeaderLength(file);
+        _dataStart = 8 + headerLength;
+        (_entries, Metadata) = JsonFile.Parse($"The header of {file.Path}", file.Copy(8, headerLength), ReadHeader);
+        CheckRanges();
+    }
+
+    /// <summary>Where the file is.</summary>
+    public string Path => _file.Path;
+
+    /// <summary>The names of all tensors.</summary>
+    public IReadOnlyCollection<string> Names => _entries.Keys;
+
+    /// <summary>The free text pairs of the header.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Maps the file and verifies its header.</summary>
+    /// <exception cref="CheckpointException">The file cannot be read, is truncated or damaged.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        MappedFile file = MappedFile.Open(path);
+        try
+        {
+            return new SafetensorsFile(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether there is a tensor of this name.</summary>
+    public bool Contains(string name) => _entries.ContainsKey(name);
+
+    /// <summary>The tensor called <paramref name="name"/> in the file, under the name <paramref name="shownAs"/> if given.</summary>
+    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
+    public CheckpointTensor Tensor(string name, string? shownAs = null)
+    {
+        if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
+        if (ParseType(entry.Type) is not { } type)
+            throw new CheckpointException($"Tensor {name} of {Path} has elements of type {entry.Type}; LdlVk reads F32, F16, BF16 and F64. Use the checkpoint as published, not one quantised by another tool.");
+        return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private static int HeaderLength(MappedFile file)
+    {
+        if (file.Length < 10) throw new CheckpointException($"{file.Path} has {file.Length} bytes, too few for a safetensors file. Download it again.");
+        ulong length = BinaryPrimitives.ReadUInt64LittleEndian(file.Copy(0, 8));
+        if (length > MaxHeader)
+            throw new CheckpointException($"{file.Path} is no safetensors file: it claims a header of {length:N0} bytes, and at most {MaxHeader:N0} are allowed.");
+        if (length > (ulong)file.Length - 8)
+            throw new CheckpointException($"{file.Path} is truncated: its header should have {length:N0} bytes, but the whole file has {file.Length:N0}. Download it again.");
+        return (int)length;
+    }
+
+    private (Dictionary<string, Entry>, IReadOnlyDictionary<string, string>) ReadHeader(JsonElement root)
+    {
+        Dictionary<string, Entry> entries = new(StringComparer.Ordinal);
+        Dictionary<string, string> metadata = new(StringComparer.Ordinal);
+        foreach (JsonProperty property in root.EnumerateObject())
+        {
+            if (property.Name != "__metadata__")
+            {
+                entries.Add(property.Name, ReadEntry(property.Name, property.Value));
+                continue;
+            }
+            if (property.Value.ValueKind != JsonValueKind.Object) throw Damaged("__metadata__", "is not an object");
+            foreach (JsonProperty pair in property.Value.EnumerateObject())
+            {
+                if (pair.Value.ValueKind != JsonValueKind.String) throw Damaged("__metadata__", $"has a \"{JsonFile.Short(pair.Name)}\" that is not text");
+                metadata.Add(pair.Name, pair.Value.GetString()!);
+            }
+        }
+        return (entries, metadata);
+    }
+
+    private Entry ReadEntry(string name, JsonElement value)
+    {
+        if (value.ValueKind != JsonValueKind.Object
+            || !value.TryGetProperty("dtype", out JsonElement type) || type.ValueKind != JsonValueKind.String
+            || !value.TryGetProperty("shape", out JsonElement shape) || shape.ValueKind != JsonValueKind.Array
+            || !value.TryGetProperty("data_offsets", out JsonElement offsets) || offsets.ValueKind != JsonValueKind.Array || offsets.GetArrayLength() != 2)
+            throw Damaged(name, "lacks a dtype, a shape or two data_offsets");
+
+        int rank = shape.GetArrayLength();
+        if (rank > MaxRank) throw Damaged(name, $"has {rank} dimensions; at most {MaxRank} are read");
+        int[] dimensions = new int[rank];
+        long count = 1;
+        for (int i = 0; i < rank; i++)
+        {
+            if (shape[i].ValueKind != JsonValueKind.Number || !shape[i].TryGetInt32(out dimensions[i]) || dimensions[i] < 0)
+                throw Damaged(name, $"has a dimension of {JsonFile.Kind(shape[i])}; dimensions are integers from 0 to {int.MaxValue:N0}");
+            // Kept far below 2⁶³ so that no product of it with an element's size can overflow.
+            if (dimensions[i] != 0 && count > (1L << 56) / dimensions[i]) throw Damaged(name, $"has more elements than any file can hold: shape {JsonFile.Short(shape.GetRawText())}");
+            count *= dimensions[i];
+        }
+
+        if (offsets[0].ValueKind != JsonValueKind.Number || !offsets[0].TryGetInt64(out long begin)
+            || offsets[1].ValueKind != JsonValueKind.Number || !offsets[1].TryGetInt64(out long end) || begin < 0 || end < begin)
+            throw Damaged(name, $"has data_offsets {JsonFile.Short(offsets.GetRawText())}, which are no byte range");
+
+        string typeName = JsonFile.Short(type.GetString()!);
+        if (ParseType(typeName) is { } known && end - begin != count * known.Bytes())
+            throw Damaged(name, $"has {end - begin:N0} bytes, but shape {JsonFile.Short(shape.GetRawText())} of {typeName} needs {count * known.Bytes():N0}");
+        return new Entry(typeName, dimensions, begin, end);
+    }
+
+    private void CheckRanges()
+    {
+        long length = _file.Length - _dataStart, covered = 0;
+        string previous = "the header";
+        foreach ((string name, Entry entry) in _entries.OrderBy(pair => pair.Value.Begin).ThenBy(pair => pair.Value.End))
+        {
+            if (entry.End > length)
+                throw new CheckpointException($"Tensor {JsonFile.Short(name)} of {Path} ends at byte {entry.End:N0} of the data, but only {length:N0} are there: the file is truncated. Download it again.");
+            if (entry.Begin < covered) throw Damaged(name, $"overlaps {previous}: it begins at byte {entry.Begin:N0} of the data, before byte {covered:N0}");
+            if (entry.Begin > covered) throw Damaged(name, $"leaves a hole of {entry.Begin - covered:N0} bytes behind {previous}, which the format forbids");
+            (covered, previous) = (entry.End, JsonFile.Short(name));
+        }
+        if (covered != length) throw new CheckpointException($"{Path} has {length - covered:N0} bytes behind its last tensor ({previous}), which the format forbids. Download it again.");
+    }
+
+    private CheckpointException Damaged(string name, string what) =>
+        new($"The header of {Path} is damaged: tensor {JsonFile.Short(name)} {what}. Download the file again.");
+
+    private static ElementType? ParseType(string name) => name switch
+    {
+        "F32" => ElementType.Fp32,
+        "F16" => ElementType.Fp16,
+        "BF16" => ElementType.Bf16,
+        "F64" => ElementType.Fp64,
+        _ => null,
+    };
+
+    /// <summary>A tensor as the header describes it; the range counts from the end of the header.</summary>
+    private sealed record Entry(string Type, int[] Shape, long Begin, long End);
+}

@@ -1,0 +1,152 @@
+using System.Text.Json;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>
+/// The tensors of a Hugging Face folder, over one <c>model.safetensors</c> or the shards that <c>model.safetensors.index.json</c> lists.
+/// Names are without the prefix <c>model.</c>, which files may or may not have. Owns the files.
+/// </summary>
+internal sealed class ShardedTensors : IDisposable
+{
+    private const string SingleName = "model.safetensors", IndexName = "model.safetensors.index.json", Prefix = "model.";
+
+    private readonly Dictionary<string, SafetensorsFile> _files = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (SafetensorsFile File, string Key)> _tensors = new(StringComparer.Ordinal);
+    private readonly string _folder;
+
+    private ShardedTensors(string folder) => _folder = folder;
+
+    /// <summary>The names of all tensors, without <c>model.</c>.</summary>
+    public IReadOnlyCollection<string> Names => _tensors.Keys;
+
+    /// <summary>Opens the files of <paramref name="folder"/>, whose existence the caller has checked.</summary>
+    /// <exception cref="CheckpointException">There are none, one is missing or damaged, or the index lies.</exception>
+    public static ShardedTensors Open(string folder)
+    {
+        ShardedTensors tensors = new(folder);
+        try
+        {
+            string single = Path.Combine(folder, SingleName), index = Path.Combine(folder, IndexName);
+            if (File.Exists(single)) tensors.AddAll(SafetensorsFile.Open(single));
+            else if (File.Exists(index)) tensors.AddIndexed(index);
+            else throw NoWeights(folder);
+            return tensors;
+        }
+        catch
+        {
+            tensors.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Whether there is a tensor of this name.</summary>
+    public bool Contains(string name) => _tensors.ContainsKey(name);
+
+    /// <summary>The tensor of this name.</summary>
+    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
+    public CheckpointTensor Tensor(string name)
+    {
+        if (_tensors.TryGetValue(name, out (SafetensorsFile File, string Key) found)) return found.File.Tensor(found.Key, name);
+        string example = _tensors.Count == 0 ? "none" : JsonFile.Short(_tensors.Keys.Order(StringComparer.Ordinal).First());
+        throw new CheckpointException($"The checkpoint {_folder} has no tensor {name} (nor {Prefix}{name}). It holds {_tensors.Count} tensors, the first of which is {example}. Check that the download is complete and that it is the full model, not an adapter.");
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (SafetensorsFile file in _files.Values) file.Dispose();
+    }
+
+    private void AddAll(SafetensorsFile file)
+    {
+        _files.Add(SingleName, file);
+        foreach (string key in file.Names) Add(key, file);
+    }
+
+    private void AddIndexed(string index)
+    {
+        foreach ((string key, string shard) in JsonFile.Read(index, root => ReadWeightMap(index, root)))
+        {
+            if (!_files.TryGetValue(shard, out SafetensorsFile? file)) _files.Add(shard, file = SafetensorsFile.Open(ShardPath(index, shard)));
+            if (!file.Contains(key)) throw new CheckpointException($"{index} says that tensor {JsonFile.Short(key)} is in {shard}, but that file does not have it. Download both again.");
+            Add(key, file);
+        }
+    }
+
+    private void Add(string key, SafetensorsFile file)
+    {
+        string name = key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : key;
+        if (!_tensors.TryAdd(name, (file, key)))
+            throw new CheckpointException($"The checkpoint {_folder} has tensor {JsonFile.Short(name)} twice, with the prefix {Prefix} and without. It must be one or the other.");
+    }
+
+    private static List<(string Key, string Shard)> ReadWeightMap(string index, JsonElement root)
+    {
+        if (!root.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object)
+            throw new CheckpointException($"{index} lacks the object weight_map, which says which shard holds each tensor. Download it again.");
+        List<(string, string)> shards = [];
+        foreach (JsonProperty pair in map.EnumerateObject())
+        {
+            if (pair.Value.ValueKind != JsonValueKind.String)
+                throw new CheckpointException($"{index}: weight_map has {JsonFile.Kind(pair.Value)} for tensor {JsonFile.Short(pair.Name)} where a file name is expected. Download it again.");
+            shards.Add((pair.Name, pair.Value.GetString()!));
+        }
+        return shards;
+    }
+
+    /// <summary>The path of a shard, which must be a plain name of a file that lies in the index's own folder.</summary>
+    private string ShardPath(string index, string shard)
+    {
+        // Refused on every system alike: separators and drives of Windows too, and the names '.' and '..'.
+        if (!shard.EndsWith(".safetensors", StringComparison.Ordinal) || shard.AsSpan().IndexOfAny("/\\:\0") >= 0)
+            throw new CheckpointException($"{index} names the shard {JsonFile.Short(shard)}. A shard must be a plain file name ending in .safetensors, in the same folder.");
+        string path = Path.Combine(_folder, shard);
+        if (!File.Exists(path)) throw new CheckpointException($"The shard {path} is missing; {IndexName} lists it. Download it.");
+        if (RealPath(path) is var real && !IsBelow(real, _folder) && !IsInDownloadCache(real))
+            throw new CheckpointException($"The shard {path} is a link to {real}, which is outside its folder. Put the file itself into the folder.");
+        return path;
+    }
+
+    /// <summary>
+    /// Hugging Face's download cache keeps files in MODEL/blobs and makes MODEL/snapshots/REVISION a folder of links to them: the one
+    /// layout in which a link may leave its folder.
+    /// </summary>
+    private bool IsInDownloadCache(string real)
+    {
+        DirectoryInfo? snapshots = new DirectoryInfo(RealPath(_folder)).Parent;
+        return snapshots is { Name: "snapshots", Parent: { } model } && IsBelow(real, Path.Combine(model.FullName, "blobs"));
+    }
+
+    private static bool IsBelow(string real, string folder)
+    {
+        string above = RealPath(folder);
+        return real.StartsWith(Path.EndsInDirectorySeparator(above) ? above : above + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+    }
+
+    /// <summary>The path with every link in it followed, up to the root. The path must exist, so that its links end somewhere.</summary>
+    private static string RealPath(string path)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        while (Path.GetDirectoryName(full) is { } parent)
+        {
+            FileSystemInfo info = Directory.Exists(full) ? new DirectoryInfo(full) : new FileInfo(full);
+            if (info.LinkTarget is not { } target) return Path.Combine(RealPath(parent), Path.GetFileName(full));
+            full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target, parent));
+        }
+        return full;
+    }
+
+    private static CheckpointException NoWeights(string folder)
+    {
+        string[] files = [.. Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        string advice = files switch
+        {
+            _ when files.Any(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) => "A .gguf file is not read: use the original Hugging Face model.",
+            _ when files.Any(file => file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) => $"There are shards without {IndexName}: download that too.",
+            _ when files.Any(file => file.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)) => "Weights in .bin files are not read: convert them with save_pretrained(…, safe_serialization=True).",
+            _ => "Give the folder of a downloaded Hugging Face model.",
+        };
+        string found = files.Length == 0 ? "no files" : string.Join(", ", files.Take(8).Select(JsonFile.Short)) + (files.Length > 8 ? ", …" : "");
+        return new CheckpointException($"The folder {folder} has neither {SingleName} nor {IndexName}. Found: {found}. {advice}");
+    }
+}

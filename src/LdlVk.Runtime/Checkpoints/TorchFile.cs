@@ -1,0 +1,121 @@
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>
+/// A state dict saved by <c>torch.save</c> (PyTorch 1.6 or later): a zip file with a pickle <c>data.pkl</c> that describes the tensors and
+/// one entry <c>data/KEY</c> per storage. The pickle is read by a whitelist and never executed; tensors may be strided and may share
+/// storages, and all of them are checked to lie inside their storage. Device tags are ignored. Values are read from the mapped file.
+/// </summary>
+public sealed class TorchFile : IDisposable
+{
+    /// <summary>Most bytes that the compressed entries of a file may inflate to in all. PyTorch itself never compresses.</summary>
+    private const long MaxInflatedBytes = 1L << 30;
+
+    private readonly MappedFile _file;
+    private readonly ZipDirectory _zip;
+    private readonly string _root;
+    private readonly Dictionary<ZipDirectory.Entry, MappedFile> _inflated = [];
+
+    private TorchFile(MappedFile file)
+    {
+        _file = file;
+        if (file.Length < 4 || !file.Copy(0, 4).AsSpan().SequenceEqual("PK\u0003\u0004"u8))
+            throw new CheckpointException($"{file.Path} is no zip file, as torch.save writes since PyTorch 1.6. Load it in PyTorch with weights_only=True and save the module's state_dict() again.");
+        _zip = new ZipDirectory(file);
+        _root = FindRoot();
+        if (_zip.Find(_root + "byteorder") is { } order && _zip.Read(order, 16) is var bytes && !bytes.AsSpan().SequenceEqual("little"u8))
+            throw new CheckpointException($"{file.Path} was saved with byte order '{JsonFile.Short(System.Text.Encoding.ASCII.GetString(bytes))}'; only 'little' is read. Save it again on a little-endian machine.");
+    }
+
+    /// <summary>Where the file is.</summary>
+    public string Path => _file.Path;
+
+    /// <summary>The tensors by their keys in the state dict.</summary>
+    public IReadOnlyDictionary<string, CheckpointTensor> Tensors { get; private set; } = new Dictionary<string, CheckpointTensor>();
+
+    /// <summary>Maps the file and reads its state dict.</summary>
+    /// <exception cref="CheckpointException">The file is damaged, hostile, or holds something else than a dictionary of float tensors.</exception>
+    public static TorchFile Open(string path)
+    {
+        MappedFile file = MappedFile.Open(path);
+        TorchFile? torch = null;
+        try
+        {
+            torch = new TorchFile(file);
+            torch.ReadTensors();
+            return torch;
+        }
+        catch
+        {
+            torch?.Dispose();
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (MappedFile inflated in _inflated.Values) inflated.Dispose();
+        _file.Dispose();
+    }
+
+    private string FindRoot()
+    {
+        const string pickle = "data.pkl";
+        string[] found = [.. _zip.Names.Where(name => name == pickle || name.EndsWith("/" + pickle, StringComparison.Ordinal))];
+        if (found.Length != 1) throw new CheckpointException($"{Path} holds {found.Length} entries {pickle} where a file of torch.save holds one. Download it again.");
+        return found[0][..^pickle.Length];
+    }
+
+    private void ReadTensors()
+    {
+        byte[] pickle = _zip.Read(_zip.Find(_root + "data.pkl")!, PickleReader.MaxBytes);
+        object? value = new TorchPickle(Path, pickle).Read();
+        if (value is not Dictionary<string, object?> dictionary)
+            throw new CheckpointException($"{Path} holds no state dict. Save the module's state_dict(), not the module or a single tensor.");
+        Dictionary<string, CheckpointTensor> tensors = new(StringComparer.Ordinal);
+        foreach ((string key, object? item) in dictionary)
+        {
+            if (item is not TorchTensor tensor) throw new CheckpointException($"{Path}: the entry {JsonFile.Short(key)} is not a tensor. Save the module's state_dict() alone.");
+            tensors.Add(key, Locate(key, tensor));
+        }
+        Tensors = tensors;
+    }
+
+    private CheckpointTensor Locate(string key, TorchTensor tensor)
+    {
+        string name = $"{System.IO.Path.GetFileName(Path)}:{JsonFile.Short(key)}";
+        ZipDirectory.Entry entry = _zip.Find(_root + "data/" + tensor.StorageKey)
+            ?? throw Damaged(name, $"is in storage {JsonFile.Short(tensor.StorageKey)}, which the file lacks");
+        if (entry.Bytes != tensor.StorageBytes) throw Damaged(name, $"is in a storage of {tensor.StorageBytes:N0} bytes, but {entry.Name} has {entry.Bytes:N0}");
+        CheckInside(name, tensor);
+        int size = tensor.Type.Bytes();
+        if (!entry.Compressed) return new CheckpointTensor(name, tensor.Type, tensor.Shape, _file, _zip.DataOffset(entry) + (tensor.Offset * size), tensor.Strides);
+        return new CheckpointTensor(name, tensor.Type, tensor.Shape, Inflated(entry), tensor.Offset * size, tensor.Strides);
+    }
+
+    private static void CheckInside(string name, TorchTensor tensor)
+    {
+        long elements = tensor.StorageBytes / tensor.Type.Bytes(), count = 1, last = tensor.Offset;
+        for (int d = 0; d < tensor.Shape.Length; d++)
+        {
+            int dimension = tensor.Shape[d];
+            // A tensor with more elements than its storage repeats some (expand); the heads never do, and a bomb would.
+            if (dimension != 0 && count > elements / dimension) throw Damaged(name, $"has more elements than the {elements:N0} of its storage");
+            count *= dimension;
+            if (dimension > 1 && tensor.Strides[d] > (elements - last) / (dimension - 1)) throw Damaged(name, "reaches beyond its storage");
+            last += Math.Max(0, dimension - 1) * tensor.Strides[d];
+        }
+        if (count > 0 ? last >= elements : tensor.Offset > elements) throw Damaged(name, "reaches beyond its storage");
+    }
+
+    private MappedFile Inflated(ZipDirectory.Entry entry)
+    {
+        if (_inflated.TryGetValue(entry, out MappedFile? known)) return known;
+        if (_inflated.Values.Sum(file => file.Length) + entry.Bytes > MaxInflatedBytes)
+            throw new CheckpointException($"{Path}: the compressed entries inflate to more than {MaxInflatedBytes:N0} bytes. Save the state dict again with torch.save, which does not compress.");
+        return _inflated[entry] = MappedFile.InMemory(Path, Math.Max(1, entry.Bytes), to => _zip.Inflate(entry, to));
+    }
+
+    private static CheckpointException Damaged(string name, string what) => new($"Tensor {name} {what}: the file is damaged. Download it again.");
+}
