@@ -1,0 +1,34 @@
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Batching;
+
+/// <summary>
+/// The packed rows of one forward pass: every token of its texts once, without padding, a shared prefix once for all texts that begin
+/// with it.
+/// </summary>
+public sealed record MicroBatch
+{
+    /// <summary>Token id of each row.</summary>
+    public required int[] TokenIds { get; init; }
+
+    /// <summary>Position of each row in its text, from 0.</summary>
+    public required int[] Positions { get; init; }
+
+    /// <summary>Attention of all rows: one segment per prefix and per text's own tokens.</summary>
+    public required AttentionSegment[] Segments { get; init; }
+
+    /// <summary>Number of each text in the caller's list, in the order of the results.</summary>
+    public required int[] Texts { get; init; }
+
+    /// <summary>Row of each text's last token, where its reward is read.</summary>
+    public required int[] LastRows { get; init; }
+
+    /// <summary>Position of each text's last token.</summary>
+    public required int[] LastPositions { get; init; }
+
+    /// <summary>Attention of the last rows alone, query row i being text i: what the last layer needs.</summary>
+    public required AttentionSegment[] LastSegments { get; init; }
+
+    /// <summary>Rows of the pass.</summary>
+    public int Rows => TokenIds.Length;
+}

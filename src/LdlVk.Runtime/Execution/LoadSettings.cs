@@ -1,0 +1,16 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>How a model is put on a device.</summary>
+/// <param name="Weights">Format of the backbone's matrices.</param>
+/// <param name="Heads">Format of the heads' matrices.</param>
+/// <param name="EmbeddingScale">By what the embeddings are multiplied.</param>
+public sealed record LoadSettings(
+    WeightFormat Weights, WeightFormat Heads = WeightFormat.Fp32, EmbeddingScale EmbeddingScale = EmbeddingScale.Auto);
+
+/// <summary>How far loading is.</summary>
+/// <param name="BytesDone">Bytes uploaded in the device's formats.</param>
+/// <param name="BytesTotal">Bytes there are in all.</param>
+public readonly record struct LoadProgress(long BytesDone, long BytesTotal);

@@ -1,0 +1,78 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>Uploads the weights of a checkpoint, matrix by matrix; frees all of them if one fails.</summary>
+internal sealed class ModelLoader(
+    IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress, CancellationToken cancellation)
+    : IProgress<long>
+{
+    private readonly List<IDisposable> _made = [];
+    private readonly long _total = ModelMemory.Of(checkpoint.Config, checkpoint.Head, settings.Weights, settings.Heads).WeightBytes;
+    private long _done;
+
+    public ScoringEngine Load()
+    {
+        try
+        {
+            Gemma2Config config = checkpoint.Config;
+            var embedding = new EmbeddingTable(checkpoint.Tensor(Gemma2Tensors.Embedding), settings.EmbeddingScale);
+            var layers = new Gemma2Layer[config.Layers];
+            for (int i = 0; i < layers.Length; i++) layers[i] = Layer($"layers.{i}.");
+            ITensor finalNorm = Vector(checkpoint.Tensor("norm.weight"));
+            LdlHeads heads = checkpoint.Head;
+            var head = new LdlHead(device, Mlp(heads.Regression), Mlp(heads.Gating), heads.GateTemperature);
+            return new ScoringEngine(config, new Gemma2Model(device, config, embedding, layers, finalNorm), head);
+        }
+        catch
+        {
+            foreach (IDisposable made in _made) made.Dispose();
+            throw;
+        }
+    }
+
+    void IProgress<long>.Report(long bytes)
+    {
+        _done += bytes;
+        progress?.Report(new LoadProgress(_done, _total));
+    }
+
+    private Gemma2Layer Layer(string at) => new()
+    {
+        InputNorm = Vector(checkpoint.Tensor(at + "input_layernorm.weight")),
+        Query = Matrix(checkpoint.Tensor(at + "self_attn.q_proj.weight"), settings.Weights),
+        Key = Matrix(checkpoint.Tensor(at + "self_attn.k_proj.weight"), settings.Weights),
+        Value = Matrix(checkpoint.Tensor(at + "self_attn.v_proj.weight"), settings.Weights),
+        Output = Matrix(checkpoint.Tensor(at + "self_attn.o_proj.weight"), settings.Weights),
+        PostAttentionNorm = Vector(checkpoint.Tensor(at + "post_attention_layernorm.weight")),
+        PreFeedForwardNorm = Vector(checkpoint.Tensor(at + "pre_feedforward_layernorm.weight")),
+        Gate = Matrix(checkpoint.Tensor(at + "mlp.gate_proj.weight"), settings.Weights),
+        Up = Matrix(checkpoint.Tensor(at + "mlp.up_proj.weight"), settings.Weights),
+        Down = Matrix(checkpoint.Tensor(at + "mlp.down_proj.weight"), settings.Weights),
+        PostFeedForwardNorm = Vector(checkpoint.Tensor(at + "post_feedforward_layernorm.weight")),
+    };
+
+    private LinearLayer[] Mlp(IReadOnlyList<HeadLayer> layers) =>
+        [.. layers.Select(layer => new LinearLayer(Matrix(layer.Weight, settings.Heads), Vector(layer.Bias)))];
+
+    private IWeight Matrix(CheckpointTensor tensor, WeightFormat format) =>
+        Keep(device.CreateWeight(WeightSource.Create(tensor, format), this, cancellation));
+
+    private ITensor Vector(CheckpointTensor tensor)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        float[] values = new float[tensor.Count];
+        tensor.Read(0, values);
+        ITensor vector = Keep(device.CreateTensor(1, values.Length));
+        device.Write(vector, 0, values);
+        return vector;
+    }
+
+    private T Keep<T>(T made) where T : IDisposable
+    {
+        _made.Add(made);
+        return made;
+    }
+}

@@ -1,0 +1,50 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>The device memory a model needs, counted from its shapes.</summary>
+/// <param name="WeightBytes">Matrices of all layers and of the heads, with scales.</param>
+/// <param name="ActivationBytesPerToken">Activations of one row of a micro-batch.</param>
+public sealed record ModelMemory(long WeightBytes, long ActivationBytesPerToken)
+{
+    /// <summary>Share of a device's free memory that a model may take; the rest is for the driver, the desktop and fragmentation.</summary>
+    private const double UsableShare = 0.92;
+
+    /// <summary>Counts a model in the given formats.</summary>
+    public static ModelMemory Of(Gemma2Config config, LdlHeads heads, WeightFormat weights, WeightFormat headWeights)
+    {
+        int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
+        int ffn = config.IntermediateSize;
+        long layer = Bytes(queries, hidden) + (2 * Bytes(keys, hidden)) + Bytes(hidden, queries) + (2 * Bytes(ffn, hidden)) + Bytes(hidden, ffn);
+        long head = heads.Regression.Concat(heads.Gating).Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs));
+        // Residual stream, normed input, queries, keys, values, heads' outputs, gate and up.
+        long perToken = sizeof(float) * ((2L * hidden) + (2 * queries) + (2 * keys) + (2 * ffn));
+        return new ModelMemory((layer * config.Layers) + head, perToken);
+
+        long Bytes(int outputs, int inputs) => WeightLayout.MatrixBytes(weights, outputs, inputs);
+    }
+
+    /// <summary>Bytes with micro-batches of so many tokens.</summary>
+    public long Total(int batchTokens) => WeightBytes + (ActivationBytesPerToken * batchTokens);
+
+    /// <summary>
+    /// The best format that fits: what the checkpoint holds (fp16 for bf16 and fp16, fp32 for fp32), else the next smaller one. It depends
+    /// on the checkpoint and the memory alone.
+    /// </summary>
+    /// <exception cref="DeviceException">Not even int8 fits; the message says what is needed and what there is.</exception>
+    public static WeightFormat Choose(Checkpoint checkpoint, DeviceInfo device, WeightFormat headWeights, int batchTokens)
+    {
+        WeightFormat first = checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
+        for (WeightFormat format = first; format <= WeightFormat.Int8; format++)
+            if (Fits(Of(checkpoint.Config, checkpoint.Head, format, headWeights).Total(batchTokens), device)) return format;
+        long least = Of(checkpoint.Config, checkpoint.Head, WeightFormat.Int8, headWeights).Total(batchTokens);
+        throw new DeviceException($"{checkpoint.Folder} needs {Gigabytes(least)} with int8 weights, and {device.Id} ({device.Name}) has {Gigabytes(device.FreeMemoryBytes)} free. Use a device with more memory, --device cpu, or a smaller --batch-tokens.");
+    }
+
+    /// <summary>Whether so many bytes fit into a device's free memory, with room to spare for what is not counted.</summary>
+    public static bool Fits(long bytes, DeviceInfo device) => bytes <= device.FreeMemoryBytes * UsableShare;
+
+    private static string Gigabytes(long bytes) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB");
+}

@@ -1,0 +1,60 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>By what the embedding rows are multiplied.</summary>
+public enum EmbeddingScale
+{
+    /// <summary><see cref="Bf16"/> if the checkpoint is bf16, else <see cref="Exact"/>: what the published scores used.</summary>
+    Auto,
+    /// <summary>√hidden.</summary>
+    Exact,
+    /// <summary>√hidden rounded to bf16, as a bf16 run of the original does: 68 instead of 67.882 for 4608.</summary>
+    Bf16,
+}
+
+/// <summary>
+/// The token embeddings. The table stays in the checkpoint's mapped file; only the rows of the tokens at hand travel to the device.
+/// </summary>
+internal sealed class EmbeddingTable(CheckpointTensor table, EmbeddingScale scale)
+{
+    /// <summary>Rows converted and written at a time.</summary>
+    private const int Chunk = 256;
+
+    private readonly float _factor = Factor(table, scale);
+
+    /// <summary>residual[r] = table[ids[r]]·√hidden.</summary>
+    /// <exception cref="InputException">An id is outside the vocabulary.</exception>
+    public void Write(IDevice device, ITensor residual, ReadOnlySpan<int> ids)
+    {
+        int hidden = table.Columns;
+        float[] rows = new float[Math.Min(Chunk, ids.Length) * hidden];
+        for (int done = 0; done < ids.Length; done += Chunk)
+        {
+            int count = Math.Min(Chunk, ids.Length - done);
+            for (int i = 0; i < count; i++)
+            {
+                Span<float> row = rows.AsSpan(i * hidden, hidden);
+                table.Read((long)ids[done + i] * hidden, row);
+                System.Numerics.Tensors.TensorPrimitives.Multiply(row, _factor, row);
+            }
+
+            device.Write(residual, done, rows.AsSpan(0, count * hidden));
+        }
+    }
+
+    private static float Factor(CheckpointTensor table, EmbeddingScale scale)
+    {
+        float exact = MathF.Sqrt(table.Columns);
+        bool round = scale == EmbeddingScale.Bf16 || (scale == EmbeddingScale.Auto && table.ElementType == ElementType.Bf16);
+        return round ? RoundToBf16(exact) : exact;
+    }
+
+    /// <summary>To nearest, ties to even.</summary>
+    private static float RoundToBf16(float value)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value);
+        return BitConverter.UInt32BitsToSingle((bits + 0x7fff + ((bits >> 16) & 1)) & 0xffff0000);
+    }
+}

@@ -1,0 +1,70 @@
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>One linear layer of a head on its device.</summary>
+internal sealed record LinearLayer(IWeight Weight, ITensor Bias) : IDisposable
+{
+    public void Dispose()
+    {
+        Weight.Dispose();
+        Bias.Dispose();
+    }
+}
+
+/// <summary>
+/// The LDL heads: regression gives each attribute a distribution over bins, gating each attribute's weight; the readout joins them to a
+/// score. (Label distribution learning head of LDL-Reward-Gemma-2.)
+/// </summary>
+internal sealed class LdlHead(
+    IDevice device, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating, float gateTemperature) : IDisposable
+{
+    /// <summary>Distinct attributes.</summary>
+    public int Attributes { get; } = gating[^1].Weight.OutputFeatures;
+
+    /// <summary>Bins of a distribution.</summary>
+    public int Bins { get; } = regression[^1].Weight.OutputFeatures / gating[^1].Weight.OutputFeatures;
+
+    /// <summary>The rewards of last-token hidden states [texts, hidden].</summary>
+    public Reward[] Score(ITensor hidden, ReadOnlySpan<int> tokenCounts)
+    {
+        using ITensor regressed = Run(regression, hidden), gates = Run(gating, hidden);
+        using ITensor readout = device.CreateTensor(hidden.Rows, 1 + Bins + Attributes + (Attributes * Bins));
+        device.LdlReadout(readout, regressed, gates, gateTemperature);
+        float[] values = new float[readout.Rows * readout.Columns];
+        device.Read(readout, values);
+        var rewards = new Reward[hidden.Rows];
+        for (int i = 0; i < rewards.Length; i++)
+        {
+            ReadOnlySpan<float> row = values.AsSpan(i * readout.Columns, readout.Columns);
+            rewards[i] = new Reward(
+                row[0],
+                tokenCounts[i],
+                Distribution: row.Slice(1, Bins).ToArray(),
+                Weights: row.Slice(1 + Bins, Attributes).ToArray(),
+                Rewards: row[(1 + Bins + Attributes)..].ToArray());
+        }
+
+        return rewards;
+    }
+
+    public void Dispose()
+    {
+        foreach (LinearLayer layer in regression.Concat(gating)) layer.Dispose();
+    }
+
+    /// <summary>Linear layers with LeakyReLU between them.</summary>
+    private ITensor Run(IReadOnlyList<LinearLayer> layers, ITensor input)
+    {
+        ITensor x = input;
+        for (int i = 0; i < layers.Count; i++)
+        {
+            ITensor y = device.CreateTensor(x.Rows, layers[i].Weight.OutputFeatures);
+            device.Linear(y, x, layers[i].Weight, layers[i].Bias, i < layers.Count - 1 ? Activation.LeakyRelu : Activation.None);
+            if (x != input) x.Dispose();
+            x = y;
+        }
+
+        return x;
+    }
+}

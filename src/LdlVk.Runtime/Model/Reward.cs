@@ -1,0 +1,28 @@
+namespace LdlVk.Runtime.Model;
+
+/// <summary>What the model says of one text.</summary>
+/// <param name="Score">Σ Distribution·linspace(0, 1): higher is better. Weights may be negative, so it is not bounded by 0 and 1.</param>
+/// <param name="Tokens">Tokens of the text.</param>
+/// <param name="Distribution">[bins] Σ over attributes of weight·rewards.</param>
+/// <param name="Weights">[attributes] How much each attribute counts.</param>
+/// <param name="Rewards">[attributes · bins], bins fastest: each attribute's distribution over its bins, summing to 1.</param>
+public sealed record Reward(float Score, int Tokens, float[] Distribution, float[] Weights, float[] Rewards)
+{
+    /// <summary>Number of attributes.</summary>
+    public int Attributes => Weights.Length;
+
+    /// <summary>Number of bins.</summary>
+    public int Bins => Distribution.Length;
+
+    /// <summary>The distribution of one attribute over its bins.</summary>
+    public ReadOnlySpan<float> AttributeDistribution(int attribute) => Rewards.AsSpan(attribute * Bins, Bins);
+
+    /// <summary>The expected bin value of one attribute, from 0 (bad) to 1 (good).</summary>
+    public float AttributeScore(int attribute)
+    {
+        float sum = 0;
+        ReadOnlySpan<float> bins = AttributeDistribution(attribute);
+        for (int b = 0; b < bins.Length; b++) sum += bins[b] * b / (bins.Length - 1);
+        return sum;
+    }
+}

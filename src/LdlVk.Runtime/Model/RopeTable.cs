@@ -1,0 +1,27 @@
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>The rotary angles θ^(−2i/d)·p as cosines and sines, computed in double (Su et al. 2021, "RoFormer").</summary>
+internal static class RopeTable
+{
+    /// <summary>Makes the table [positions, head dimension] that <see cref="IDevice.Rope"/> takes.</summary>
+    public static ITensor Create(IDevice device, int positions, int headDimension, double theta)
+    {
+        int half = headDimension / 2;
+        float[] table = new float[positions * headDimension];
+        for (int p = 0; p < positions; p++)
+        {
+            for (int i = 0; i < half; i++)
+            {
+                double angle = p * Math.Pow(theta, -2.0 * i / headDimension);
+                table[(p * headDimension) + i] = (float)Math.Cos(angle);
+                table[(p * headDimension) + half + i] = (float)Math.Sin(angle);
+            }
+        }
+
+        ITensor tensor = device.CreateTensor(positions, headDimension);
+        device.Write(tensor, 0, table);
+        return tensor;
+    }
+}
