@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
+using System.Reflection;
+using LdlVk.Cli.Commands;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli;
+
+/// <summary>The command <c>ldlvk</c>: its commands, and what becomes of errors.</summary>
+internal static class CommandLine
+{
+    private const string Name = "ldlvk";
+
+    /// <summary>Set to 1, errors come with their stack traces.</summary>
+    private const string DebugVariable = "LDLVK_DEBUG";
+
+    /// <summary>Runs a command line.</summary>
+    /// <returns>The process's exit code, see <see cref="ExitCode"/>.</returns>
+    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellation)
+    {
+        try
+        {
+            // No response files: a prompt may begin with '@'. No bundling: a flag has one spelling.
+            ParserConfiguration parser = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
+            ParseResult call = Root(terminal).Parse(args.Length == 0 ? ["--help"] : args, parser);
+            if (call.Errors.Count > 0 && call.Action is not NotedHelp) throw Wrong(call);
+            using TextWriter output = terminal.OpenText();
+            InvocationConfiguration invocation = new() { Output = output, Error = terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return await call.InvokeAsync(invocation, cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            return Report(e, terminal, cancellation);
+        }
+    }
+
+    private static Command Root(Terminal terminal) => new(Name, "Scores conversations with the reward model LDL-Reward-Gemma-2-27B on any GPU (Vulkan) or the CPU.")
+    {
+        new HelpOption { Description = "Show what a command does and its flags.", Action = new NotedHelp() },
+        new Option<bool>("--version") { Description = "Show the version.", Action = new VersionAction() },
+        DemoCommand.Create(terminal),
+        DevicesCommand.Create(terminal),
+        InspectCommand.Create(terminal),
+        ScoreCommand.Create(terminal),
+        CompareCommand.Create(terminal),
+        RankCommand.Create(terminal),
+        TokenizeCommand.Create(terminal),
+        TraceCommand.Create(terminal),
+    };
+
+    private static UsageException Wrong(ParseResult call)
+    {
+        CommandResult command = call.CommandResult;
+        string path = command.Command.Name == Name ? Name : $"{Name} {command.Command.Name}";
+        return new UsageException($"{string.Join(" ", call.Errors.Select(e => e.Message))} See {path} --help.");
+    }
+
+    private static int Report(Exception error, Terminal terminal, CancellationToken cancellation)
+    {
+        if (error is AggregateException { InnerExceptions: [{ } only] }) error = only;
+        if (error is BrokenPipeException) return ExitCode.Success;
+        (int code, string message) = error switch
+        {
+            OperationCanceledException when cancellation.IsCancellationRequested => (ExitCode.Interrupted, "stopped."),
+            InputException => (ExitCode.SomeFailed, error.Message),
+            UsageException or CheckpointException => (ExitCode.WrongCall, error.Message),
+            DeviceException or IOException or UnauthorizedAccessException => (ExitCode.MachineFailed, error.Message),
+            OutOfMemoryException => (ExitCode.MachineFailed, "out of memory. Use smaller --batch-tokens or --weights int8, or a machine with more memory."),
+            _ => (ExitCode.MachineFailed, $"internal error: {error.GetType().Name}: {error.Message} Please report it, with the stack trace that {DebugVariable}=1 shows."),
+        };
+        terminal.Say(message);
+        if (Environment.GetEnvironmentVariable(DebugVariable) == "1") terminal.Error.WriteLine(error);
+        return code;
+    }
+
+    private sealed class VersionAction : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult)
+        {
+            string? version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
+            parseResult.InvocationConfiguration.Output.WriteLine($"{Name} {version}");
+            return ExitCode.Success;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+using System.CommandLine;
+using System.Globalization;
+using LdlVk.Cli.Input;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk demo</c>: the main job on the model that comes with the program.</summary>
+internal static class DemoCommand
+{
+    private const string RealModel = "ShikaiChen/LDL-Reward-Gemma-2-27B-v0.1";
+
+    /// <summary>Where the build puts the model.</summary>
+    private static string Folder => Path.Combine(AppContext.BaseDirectory, "models", "ldl-mini");
+
+    public static Command Create(Terminal terminal)
+    {
+        Option<string> device = ModelFlags.CreateDevice();
+        Option<bool> quiet = ModelFlags.CreateQuiet();
+        Command command = new("demo", "Score good and bad answers with the small model that comes with ldlvk. Needs no download and no GPU.") { device, quiet };
+        command.SetAction(async (call, cancellation) =>
+        {
+            ScoringRun run = new(terminal, call.GetValue(quiet));
+            using RewardModel model = await run.LoadAsync(Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellation).ConfigureAwait(false);
+            List<ScoredLine> scored = [];
+            IEnumerable<InputLine> lines = DemoPrompt.All.Select(p => InputLine.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)]));
+            await run.ScoreAsync(model, lines, scored.Add, cancellation).ConfigureAwait(false);
+            using Screen screen = new(terminal);
+            screen.Line($"[bold]ldl-mini[/], a reward model of 3.5 million parameters, on {Screen.Safe(Text.Device(model.Device))}");
+            for (int i = 0; i < scored.Count; i++) ShowRanking(screen, DemoPrompt.All[i], scored[i]);
+            ShowReward(screen, DemoPrompt.All[0], scored[0], model.AttributeNames);
+            ShowWhatItIs(screen);
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static void ShowRanking(Screen screen, DemoPrompt prompt, ScoredLine scored)
+    {
+        Reward sound = scored.Rewards[0];
+        screen.Line();
+        screen.Line($"[bold]{Screen.Safe(prompt.Prompt)}[/]");
+        screen.Line("[dim]     score  P(sound > it)  answer[/]");
+        int place = 1;
+        foreach ((int i, Reward reward) in scored.Rewards.Index().OrderByDescending(r => r.Item.Score))
+        {
+            (string kind, string response) = prompt.Answers[i];
+            string better = i == 0 ? "" : CompareCommand.Probability(new Comparison(sound, reward).ProbabilityAIsBetter);
+            string row = $"{place++,2}. {Text.Score(reward.Score),6}  {better,-13}  {kind,-14} {Screen.Safe(Text.OneLine(response, 35))}";
+            screen.Line(i == 0 ? $"[green]{row}[/]" : row);
+        }
+    }
+
+    private static void ShowReward(Screen screen, DemoPrompt prompt, ScoredLine scored, IReadOnlyList<string> names)
+    {
+        Reward sound = scored.Rewards[0], worse = scored.Rewards[^1];
+        string other = prompt.Answers[^1].Kind;
+        screen.Line();
+        screen.Line($"[bold]How the scores of the sound answer and the {other} to the first question arise[/]");
+        screen.Line("Each attribute has a distribution over bins from 0 (bad) to 1 (good); these are");
+        screen.Line("their means. Weighted by a gate that looks at the text (here the sound answer's");
+        screen.Line("weights), the distributions add up to the final one.");
+        screen.Line();
+        screen.Line($"[dim]{"attribute",-21} weight   {"sound",-24}  {other}[/]");
+        for (int a = 0; a < sound.Attributes; a++)
+        {
+            screen.Line($"{Screen.Safe(Text.OneLine(names[a], 21)),-21} {Signed(sound.Weights[a])}   "
+                + $"[green]{Share(sound.AttributeScore(a))} {Text.Bar(sound.AttributeScore(a), 18)}[/]   [yellow]{Share(worse.AttributeScore(a))} {Text.Bar(worse.AttributeScore(a), 18).TrimEnd()}[/]");
+        }
+
+        screen.Line();
+        screen.Line("Final distribution (hollow: negative mass); the score is the sum of bin × mass:");
+        double largest = sound.Distribution.Concat(worse.Distribution).Max(Math.Abs);
+        for (int b = 0; b < sound.Bins; b++)
+        {
+            screen.Line($"  bin {Share((float)b / (sound.Bins - 1))}             [green]{Mass(sound.Distribution[b], largest)}[/]   [yellow]{Mass(worse.Distribution[b], largest).TrimEnd()}[/]");
+        }
+
+        screen.Line($"  [bold]score[/]               {Text.Score(sound.Score),6}                     {Text.Score(worse.Score),6}");
+    }
+
+    /// <summary>A mass, which may be negative because weights may be: then its bar is hollow.</summary>
+    private static string Mass(float mass, double largest)
+    {
+        string bar = Text.Bar(Math.Abs(mass) / largest, 15);
+        return $"{Signed(mass)} {(mass < 0 ? new string('░', bar.TrimEnd().Length).PadRight(15) : bar)}  ";
+    }
+
+    private static void ShowWhatItIs(Screen screen) => screen.Line($"""
+
+        [bold]What this model is, and is not[/]
+        ldl-mini has the layout of LDL-Reward-Gemma-2-27B and none of its weights. It
+        was trained to notice damage on the surface: typing errors, cut-off ends, echoes,
+        refusals. It knows nothing of truth or reasoning (see the false answer above),
+        and at answers that are off the topic it guesses. It shows that this machine
+        computes a reward; it is no judge of real answers. It lies here, with its card:
+        {Screen.Safe(Folder)}
+
+        [bold]Next[/]
+        Download {RealModel} from Hugging Face (54 GB), then
+          ldlvk inspect DIR                 what it needs, and what fits on your devices
+          ldlvk score --model DIR --prompt TEXT --response TEXT
+          ldlvk rank  --model DIR --input FILE.jsonl
+        """);
+
+    private static string Share(float value) => value.ToString("F2", CultureInfo.InvariantCulture);
+
+    private static string Signed(float value) => value.ToString("+0.00;-0.00", CultureInfo.InvariantCulture).PadLeft(6);
+}

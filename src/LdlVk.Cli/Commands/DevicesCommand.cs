@@ -1,0 +1,75 @@
+using System.CommandLine;
+using System.Text.Json;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk devices</c>: what a model could run on here.</summary>
+internal static class DevicesCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        Option<bool> json = new("--json") { Description = "Write the list as JSON." };
+        Command command = new("devices", "List the devices of this machine.") { json };
+        command.SetAction(call =>
+        {
+            IReadOnlyList<DeviceInfo> devices = ComputeDevices.Enumerate();
+            string? whyNoVulkan = ComputeDevices.WhyNoVulkan();
+            string preferred = ComputeDevices.Candidates("auto")[0].Id;
+            if (call.GetValue(json)) WriteJson(devices, preferred, whyNoVulkan, terminal);
+            else Show(devices, preferred, whyNoVulkan, terminal);
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    /// <summary>The kind of a device in words.</summary>
+    public static string Kind(DeviceKind kind) => kind switch
+    {
+        DeviceKind.DiscreteGpu => "graphics card",
+        DeviceKind.IntegratedGpu => "integrated GPU",
+        DeviceKind.VirtualGpu => "virtual GPU",
+        DeviceKind.Cpu => "processor",
+        _ => "software driver, used only when named",
+    };
+
+    private static void Show(IReadOnlyList<DeviceInfo> devices, string preferred, string? whyNoVulkan, Terminal terminal)
+    {
+        using Screen screen = new(terminal);
+        foreach (DeviceInfo device in devices)
+        {
+            screen.Line($"[bold]{device.Id,-9}[/] {Screen.Safe(device.Name)}");
+            screen.Line($"          {Kind(device.Kind)}; {Text.Bytes(device.FreeMemoryBytes)} of {Text.Bytes(device.MemoryBytes)} free");
+            screen.Line($"          {Screen.Safe(device.Driver)}; {Screen.Safe(string.Join(", ", device.Features))}");
+        }
+
+        if (whyNoVulkan is not null) screen.Line($"No Vulkan device: {Screen.Safe(whyNoVulkan)}.");
+        screen.Line($"--device auto begins with [bold]{preferred}[/].");
+    }
+
+    private static void WriteJson(IReadOnlyList<DeviceInfo> devices, string preferred, string? whyNoVulkan, Terminal terminal)
+    {
+        using JsonDocumentWriter document = new(terminal);
+        Utf8JsonWriter json = document.Json;
+        json.WriteStartArray("devices");
+        foreach (DeviceInfo device in devices)
+        {
+            json.WriteStartObject();
+            json.WriteString("id", device.Id);
+            json.WriteString("name", device.Name);
+            json.WriteString("kind", JsonNamingPolicy.SnakeCaseLower.ConvertName(device.Kind.ToString()));
+            json.WriteString("driver", device.Driver);
+            json.WriteNumber("memory_bytes", device.MemoryBytes);
+            json.WriteNumber("free_memory_bytes", device.FreeMemoryBytes);
+            json.WriteStartArray("features");
+            foreach (string feature in device.Features) json.WriteStringValue(feature);
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteString("auto", preferred);
+        if (whyNoVulkan is not null) json.WriteString("why_no_vulkan", whyNoVulkan);
+    }
+}

@@ -1,0 +1,135 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk inspect</c>: what is in a model's folder, and what it needs on this machine's devices.</summary>
+internal static class InspectCommand
+{
+    public static Command Create(Terminal terminal)
+    {
+        Argument<string> folder = new("MODEL") { Description = "Folder of the model." };
+        Option<bool> json = new("--json") { Description = "Write the findings as JSON." };
+        Option<string> heads = ModelFlags.CreateHeads();
+        Option<string?> batchTokens = ModelFlags.CreateBatchTokens();
+        Command command = new("inspect", "Show what is in a model's folder, and what it needs on this machine's devices. No weights are loaded.") { folder, heads, batchTokens, json };
+        command.SetAction(call =>
+        {
+            if (call.GetValue(folder) is not { Length: > 0 } path) throw new UsageException("MODEL is empty. Give the folder of the model.");
+            using Checkpoint checkpoint = Checkpoint.Open(path);
+            ModelFacts facts = new(checkpoint, ModelFlags.ReadHeads(call, heads), ModelFlags.ReadBatchTokens(call, batchTokens));
+            if (call.GetValue(json)) WriteJson(facts, terminal);
+            else Show(facts, terminal);
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static void Show(ModelFacts facts, Terminal terminal)
+    {
+        using Screen screen = new(terminal);
+        Gemma2Config c = facts.Checkpoint.Config;
+        LdlHeads heads = facts.Checkpoint.Head;
+        screen.Line($"[bold]{Screen.Safe(facts.Checkpoint.Folder)}[/]");
+        Row("architecture", "Gemma-2 with LDL heads (LDL-Reward-Gemma-2)");
+        Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the heads");
+        Row("source type", Name(facts.Checkpoint.SourceType));
+        Row("layers", $"{c.Layers} of hidden {c.HiddenSize}, FFN {c.IntermediateSize}");
+        Row("attention", $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}; window {c.SlidingWindow} on even layers");
+        Row("", string.Create(CultureInfo.InvariantCulture, $"softcap {c.AttentionSoftcap}, scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}"));
+        Row("texts", $"up to {Text.Count(c.MaxPositions)} tokens, vocabulary {Text.Count(c.VocabularySize)}");
+        Row("heads", $"{heads.Attributes} attributes of {heads.Bins} bins; gates {Gates(heads)}");
+        Row("tokenizer", facts.Tokenizer);
+        Row("template", facts.Template);
+        Row("files", $"{Text.Plural(facts.Files.Count, "file")}, {Text.Bytes(facts.Files.Sum(f => f.Bytes))}");
+        foreach ((string name, long bytes) in facts.Files) screen.Line($"                {Text.Bytes(bytes),9}  {Screen.Safe(name)}");
+        screen.Line();
+        screen.Line("[bold]Memory on this machine's devices[/] (weights, and activations of a batch)");
+        foreach (DeviceFit fit in facts.Devices)
+        {
+            screen.Line($"  {fit.Device.Id,-9} {Screen.Safe(fit.Device.Name)}");
+            screen.Line($"            {Text.Bytes(fit.Device.FreeMemoryBytes)} free, batches of {Text.Plural(fit.BatchTokens, "token")}");
+            foreach (FormatFit format in fit.Formats)
+            {
+                string verdict = format.Fits ? "[green]fits[/]" : "[red]does not fit[/]";
+                screen.Line($"            {Text.Format(format.Format),-5} {Text.Bytes(format.Bytes),9}  {verdict}{(format.Format == fit.Automatic ? "  <- --weights auto" : "")}");
+            }
+        }
+
+        screen.Line(facts.Automatic is { Automatic: { } weights } chosen
+            ? $"--device auto would use [bold]{chosen.Device.Id}[/] with [bold]{Text.Format(weights)}[/] weights."
+            : "[red]It fits on no device of this machine.[/]");
+
+        void Row(string name, string value) => screen.Line($"  {name,-13} {Screen.Safe(value)}");
+    }
+
+    private static void WriteJson(ModelFacts facts, Terminal terminal)
+    {
+        using JsonDocumentWriter document = new(terminal);
+        Utf8JsonWriter json = document.Json;
+        Gemma2Config c = facts.Checkpoint.Config;
+        LdlHeads heads = facts.Checkpoint.Head;
+        json.WriteString("folder", facts.Checkpoint.Folder);
+        json.WriteString("architecture", "gemma2-ldl");
+        json.WriteNumber("backbone_parameters", facts.BackboneParameters);
+        json.WriteNumber("head_parameters", facts.HeadParameters);
+        json.WriteString("source_type", Name(facts.Checkpoint.SourceType));
+        json.WriteNumber("hidden_size", c.HiddenSize);
+        json.WriteNumber("layers", c.Layers);
+        json.WriteNumber("heads", c.Heads);
+        json.WriteNumber("kv_heads", c.KeyValueHeads);
+        json.WriteNumber("head_dim", c.HeadDimension);
+        json.WriteNumber("intermediate_size", c.IntermediateSize);
+        json.WriteNumber("vocabulary_size", c.VocabularySize);
+        json.WriteNumber("max_tokens", c.MaxPositions);
+        json.WriteNumber("sliding_window", c.SlidingWindow);
+        json.WriteNumber("attributes", heads.Attributes);
+        json.WriteNumber("bins", heads.Bins);
+        json.WriteNumber("gate_temperature", heads.GateTemperature);
+        json.WriteString("tokenizer", facts.Tokenizer);
+        json.WriteString("chat_template", facts.Template);
+        json.WriteStartObject("files");
+        foreach ((string name, long bytes) in facts.Files) json.WriteNumber(name, bytes);
+        json.WriteEndObject();
+        json.WriteStartArray("devices");
+        foreach (DeviceFit fit in facts.Devices) WriteFit(json, fit);
+        json.WriteEndArray();
+        json.WriteString("auto_device", facts.Automatic?.Device.Id);
+        json.WriteString("auto_weights", facts.Automatic?.Automatic is { } weights ? Text.Format(weights) : null);
+    }
+
+    private static void WriteFit(Utf8JsonWriter json, DeviceFit fit)
+    {
+        json.WriteStartObject();
+        json.WriteString("id", fit.Device.Id);
+        json.WriteString("name", fit.Device.Name);
+        json.WriteNumber("free_memory_bytes", fit.Device.FreeMemoryBytes);
+        json.WriteNumber("batch_tokens", fit.BatchTokens);
+        json.WriteStartObject("weights");
+        foreach (FormatFit format in fit.Formats)
+        {
+            json.WriteStartObject(Text.Format(format.Format));
+            json.WriteNumber("bytes", format.Bytes);
+            json.WriteBoolean("fits", format.Fits);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndObject();
+        json.WriteString("auto_weights", fit.Automatic is { } weights ? Text.Format(weights) : null);
+        json.WriteEndObject();
+    }
+
+    private static string Gates(LdlHeads heads) => heads.GateTemperature == 0
+        ? "raw" : string.Create(CultureInfo.InvariantCulture, $"softmax, temperature {heads.GateTemperature}");
+
+    private static string Parameters(long count) => count >= 1_000_000_000
+        ? string.Create(CultureInfo.InvariantCulture, $"{count / 1e9:F2} B") : string.Create(CultureInfo.InvariantCulture, $"{count / 1e6:F2} M");
+
+    private static string Name(ElementType type) => type.ToString().ToLowerInvariant();
+}

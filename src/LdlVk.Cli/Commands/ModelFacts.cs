@@ -1,0 +1,119 @@
+using LdlVk.Runtime;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Text;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary>One weight format of a model on one device.</summary>
+/// <param name="Format">The format.</param>
+/// <param name="Bytes">Device memory it needs.</param>
+/// <param name="Fits">Whether that is free.</param>
+internal readonly record struct FormatFit(WeightFormat Format, long Bytes, bool Fits);
+
+/// <summary>A model on one device.</summary>
+/// <param name="Device">The device.</param>
+/// <param name="BatchTokens">Tokens of a micro-batch there.</param>
+/// <param name="Formats">Every weight format.</param>
+/// <param name="Automatic">What --weights auto chooses; null if nothing fits.</param>
+internal sealed record DeviceFit(DeviceInfo Device, int BatchTokens, FormatFit[] Formats, WeightFormat? Automatic);
+
+/// <summary>What <c>ldlvk inspect</c> tells about a checkpoint, read without loading its weights.</summary>
+internal sealed class ModelFacts
+{
+    private static readonly string[] Kinds = [".safetensors", ".pt", ".json"];
+
+    public ModelFacts(Checkpoint checkpoint, WeightFormat heads, int? batchTokens)
+    {
+        Checkpoint = checkpoint;
+        Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
+            .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal)).OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => (f.Name, Size(f)))];
+        HeadParameters = checkpoint.Head.Regression.Concat(checkpoint.Head.Gating).Sum(l => l.Weight.Count + l.Bias.Count);
+        Tokenizer = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
+        Template = DescribeTemplate(checkpoint.Folder);
+        Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, new RewardModelOptions { Heads = heads, BatchTokens = batchTokens }))];
+        Automatic = ComputeDevices.Candidates("auto").Select(d => Devices.Single(f => f.Device.Id == d.Id)).FirstOrDefault(f => f.Automatic is not null);
+    }
+
+    public Checkpoint Checkpoint { get; }
+
+    /// <summary>Files that belong to the model, with their bytes.</summary>
+    public IReadOnlyList<(string Name, long Bytes)> Files { get; }
+
+    /// <summary>Parameters of the backbone, embedding table included.</summary>
+    public long BackboneParameters => Backbone(Checkpoint.Config);
+
+    /// <summary>Parameters of the two heads.</summary>
+    public long HeadParameters { get; }
+
+    /// <summary>What was found out about tokenizer.json.</summary>
+    public string Tokenizer { get; }
+
+    /// <summary>What was found out about the chat template.</summary>
+    public string Template { get; }
+
+    /// <summary>The model on every device.</summary>
+    public IReadOnlyList<DeviceFit> Devices { get; }
+
+    /// <summary>Where --device auto would run it; null if it fits nowhere.</summary>
+    public DeviceFit? Automatic { get; }
+
+    private static DeviceFit Fit(DeviceInfo device, Checkpoint checkpoint, RewardModelOptions options)
+    {
+        int batchTokens = options.BatchTokensFor(device);
+        FormatFit[] formats = [.. Enum.GetValues<WeightFormat>().Select(format =>
+        {
+            long bytes = ModelMemory.Of(checkpoint.Config, checkpoint.Head, format, options.Heads).Total(batchTokens);
+            return new FormatFit(format, bytes, ModelMemory.Fits(bytes, device));
+        })];
+        try
+        {
+            return new DeviceFit(device, batchTokens, formats, ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens));
+        }
+        catch (DeviceException)
+        {
+            return new DeviceFit(device, batchTokens, formats, null);
+        }
+    }
+
+    private static long Backbone(Gemma2Config c)
+    {
+        long queries = (long)c.Heads * c.HeadDimension, keys = (long)c.KeyValueHeads * c.HeadDimension, hidden = c.HiddenSize;
+        long layer = (2 * queries * hidden) + (2 * keys * hidden) + (3 * hidden * c.IntermediateSize) + (4 * hidden);
+        return (layer * c.Layers) + (c.VocabularySize * hidden) + hidden;
+    }
+
+    private static string DescribeTokenizer(string folder, Gemma2Config config)
+    {
+        string path = Path.Combine(folder, "tokenizer.json");
+        if (!File.Exists(path)) return "no tokenizer.json: only token ids can be scored";
+        try
+        {
+            int size = Runtime.Text.Tokenizer.Load(path, cacheWords: false).VocabularySize;
+            string misfit = size > config.VocabularySize ? $", more than the embedding table's {config.VocabularySize} rows: it is another model's" : "";
+            return $"tokenizer.json with {Output.Text.Count(size)} tokens{misfit}";
+        }
+        catch (CheckpointException e)
+        {
+            return e.Message;
+        }
+    }
+
+    private static string DescribeTemplate(string folder)
+    {
+        try
+        {
+            DetectedChatTemplate found = ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"));
+            return found.Note ?? $"{found.Template.Name}, from {Path.GetFileName(found.Source)}";
+        }
+        catch (CheckpointException e)
+        {
+            return e.Message;
+        }
+    }
+
+    /// <summary>Of the file itself where the folder has a link to it.</summary>
+    private static long Size(FileInfo file) => file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo { Exists: true } target ? target.Length : file.Length;
+}

@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using LdlVk.Cli.Input;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime.Execution;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary>What every scoring command does: load the model, score lines one after another, say how it went.</summary>
+internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<LoadProgress>, IProgress<ScoreProgress>
+{
+    private readonly StatusLine _status = new(terminal, quiet);
+    private readonly Stopwatch _loading = new();
+
+    /// <summary>Loads the model that the flags name, and shows how far it is.</summary>
+    public static async Task<(ScoringRun Run, RewardModel Model)> LoadAsync(ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellation)
+    {
+        ScoringRun run = new(terminal, call.GetValue(flags.Quiet));
+        return (run, await run.LoadAsync(call.GetValue(flags.Model)!, flags.Read(call), cancellation).ConfigureAwait(false));
+    }
+
+    /// <summary>Loads a model, and shows how far it is.</summary>
+    public async Task<RewardModel> LoadAsync(string folder, RewardModelOptions options, CancellationToken cancellation)
+    {
+        if (folder.Length == 0) throw new Runtime.UsageException("--model is empty. Give the folder of the model.");
+        using (_status)
+        {
+            _loading.Restart();
+            _status.Show(() => $"Opening {folder}");
+            RewardModel model = await RewardModel.LoadAsync(folder, options, this, cancellation).ConfigureAwait(false);
+            if (!quiet && model.Note is { } note) terminal.Say(note);
+            return model;
+        }
+    }
+
+    /// <summary>Scores lines and hands each to <paramref name="write"/>, in order.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> ScoreAsync(RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation)
+    {
+        LineScorer scorer = new(model, this);
+        long failed = 0;
+        using (_status)
+        {
+            await foreach (ScoredLine line in scorer.ScoreAsync(lines, cancellation).ConfigureAwait(false))
+            {
+                if (line.Error is not null) failed++;
+                write(line);
+            }
+        }
+
+        if (!quiet) terminal.Error.WriteLine(Summary(model, scorer.Progress));
+        if (failed > 0 && !quiet) terminal.Say($"{Text.Plural(failed, "line")} could not be scored; the reasons are in the results.");
+        return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
+    }
+
+    void IProgress<LoadProgress>.Report(LoadProgress value) => _status.Show(() => string.Create(CultureInfo.InvariantCulture,
+        $"Loading {value.BytesDone / 1e9:F2} of {value.BytesTotal / 1e9:F2} GB, {value.BytesDone / 1e9 / _loading.Elapsed.TotalSeconds:F2} GB/s"));
+
+    void IProgress<ScoreProgress>.Report(ScoreProgress value) =>
+        _status.Show(() => $"Scored {Text.Plural(value.Texts, "text")}, {Rate(value)}{Saved(value)}");
+
+    private static string Summary(RewardModel model, ScoreProgress done) => string.Create(CultureInfo.InvariantCulture,
+        $"{Text.Plural(done.Texts, "text")}, {Text.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: {Rate(done)}{Saved(done)}; {Text.Device(model.Device)}, {Text.Format(model.Weights)} weights");
+
+    private static string Rate(ScoreProgress done) =>
+        $"{Text.Count((long)(done.ComputedTokens / Math.Max(done.Elapsed.TotalSeconds, 1e-3)))} tokens/s computed";
+
+    private static string Saved(ScoreProgress done) => done.Tokens == done.ComputedTokens ? "" : string.Create(CultureInfo.InvariantCulture,
+        $", {100.0 * (done.Tokens - done.ComputedTokens) / done.Tokens:F0} % saved by sharing");
+}

@@ -1,0 +1,86 @@
+using System.CommandLine;
+using System.Text.Json;
+using LdlVk.Cli.Input;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Text;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk tokenize</c>: texts and conversations as token ids. Needs only tokenizer.json.</summary>
+internal static class TokenizeCommand
+{
+    private const string Notes = """
+        Input lines:   {"id"?, "text"}                                   no <bos> is added
+          or           {"id"?, "messages": [{"role", "content"}, …]}     through the template
+        Output lines:  {"id"?, "ids": […]}
+          or           {"id", "error"}, and exit code 3 at the end
+        """;
+
+    public static Command Create(Terminal terminal)
+    {
+        Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate();
+        model.Description = "Folder with tokenizer.json; nothing else of the model is needed.";
+        Option<string?> input = TextFlags.CreateInput("File of JSON lines, - for standard input."), output = TextFlags.CreateOutput();
+        input.Required = true;
+        Command command = new NotedCommand("tokenize", "Turn texts and conversations into token ids.", Notes) { model, input, output, template };
+        command.SetAction((call, cancellation) =>
+        {
+            using LineSource source = LineSource.Open(call.GetValue(input)!, terminal, cancellation);
+            TextEncoder encoder = new(call.GetValue(model)!, ModelFlags.ReadChatTemplate(call, template));
+            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal);
+            ResultLine result = new(file.Stream);
+            int code = ExitCode.Success;
+            foreach (RawLine line in source.RawLines())
+            {
+                cancellation.ThrowIfCancellationRequested();
+                (string? id, int[] ids, string? error) = JsonLine.Read(line, encoder.Encode, (id, error) => (id, (int[])[], error));
+                if (error is null) Write(result, id, ids);
+                else result.WriteError(id!, error);
+                if (error is not null) code = ExitCode.SomeFailed;
+            }
+
+            file.Complete();
+            return Task.FromResult(code);
+        });
+        return command;
+    }
+
+    private static void Write(ResultLine result, string? id, int[] ids) => result.Write(json =>
+    {
+        if (id is not null) ResultLine.WriteId(json, id);
+        json.WriteStartArray("ids");
+        foreach (int token in ids) json.WriteNumberValue(token);
+        json.WriteEndArray();
+    });
+
+    /// <summary>Tokenizer and template of a folder.</summary>
+    private sealed class TextEncoder(string folder, string chatTemplate)
+    {
+        private readonly Tokenizer _tokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer.json"));
+
+        /// <summary>Found when it is first needed: texts need none.</summary>
+        private readonly Lazy<ChatTemplate?> _template = new(() => chatTemplate switch
+        {
+            "none" => null,
+            "gemma2" => ChatTemplate.Gemma2,
+            _ => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json")).Template,
+        });
+
+        public (string? Id, int[] Ids, string? Error) Encode(JsonElement line, string id)
+        {
+            string? given = JsonLine.Find(line, "id") is null ? null : id;
+            return (JsonLine.Find(line, "text"), JsonLine.Find(line, "messages")) switch
+            {
+                ({ } text, null) => (given, _tokenizer.Encode(JsonLine.String(text, "text")), null),
+                (null, { } messages) => (given, Encode(JsonLine.Messages(messages)), null),
+                _ => throw new InputException("the line needs text or messages, and not both."),
+            };
+        }
+
+        private int[] Encode(Message[] messages) => _template.Value is { } template
+            ? template.Encode(_tokenizer, messages)
+            : [_tokenizer.Bos, .. _tokenizer.Encode(string.Concat(messages.Select(m => m.Content)))];
+    }
+}

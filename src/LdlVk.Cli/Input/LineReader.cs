@@ -1,0 +1,87 @@
+namespace LdlVk.Cli.Input;
+
+/// <summary>One line of a file.</summary>
+/// <param name="Number">Its number, from 0.</param>
+/// <param name="Bytes">Its bytes without the line's end, valid until the next line is read; empty if <paramref name="TooLong"/>.</param>
+/// <param name="TooLong">Whether it is longer than <see cref="LineReader.LongestLine"/>; it was skipped.</param>
+internal readonly record struct RawLine(long Number, ReadOnlyMemory<byte> Bytes, bool TooLong)
+{
+    /// <summary>Whether there is nothing but white space on it.</summary>
+    public bool IsBlank => !TooLong && Bytes.Span.IndexOfAnyExcept(" \t\r"u8) < 0;
+}
+
+/// <summary>Cuts a stream into lines, at "\n" or "\r\n", with memory for one line.</summary>
+internal sealed class LineReader(Stream stream, CancellationToken cancellation)
+{
+    /// <summary>Bytes of the longest line that is read: thousands of long responses.</summary>
+    public const int LongestLine = 16 << 20;
+
+    private byte[] _buffer = new byte[1 << 16];
+    private int _start, _end;
+
+    /// <summary>The lines. A line's bytes are overwritten by the next one's. An empty rest behind the last "\n" is no line.</summary>
+    public IEnumerable<RawLine> Lines()
+    {
+        long number = 0;
+        bool skipping = false;
+        int searched = 0;
+        SkipByteOrderMark();
+        while (true)
+        {
+            int newline = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
+            if (newline >= 0)
+            {
+                int length = searched + newline;
+                yield return skipping || length > LongestLine ? new RawLine(number, default, true) : Line(number, length);
+                (_start, searched, skipping) = (_start + length + 1, 0, false);
+                number++;
+                continue;
+            }
+
+            searched = _end - _start;
+            if (skipping || searched > LongestLine)
+            {
+                skipping = true;
+                (_start, _end, searched) = (0, 0, 0);
+            }
+
+            if (Fill()) continue;
+            if (skipping) yield return new RawLine(number, default, true);
+            else if (searched > 0) yield return Line(number, searched);
+            yield break;
+        }
+    }
+
+    private RawLine Line(long number, int length)
+    {
+        if (length > 0 && _buffer[_start + length - 1] == '\r') length--;
+        return new RawLine(number, _buffer.AsMemory(_start, length), false);
+    }
+
+    /// <summary>Windows programs put it at the beginning of UTF-8 files.</summary>
+    private void SkipByteOrderMark()
+    {
+        while (_end < 3 && Fill())
+        {
+        }
+
+        if (_buffer.AsSpan(0, _end).StartsWith("\uFEFF"u8)) _start = 3;
+    }
+
+    /// <summary>Reads more; false at the end of the stream.</summary>
+    private bool Fill()
+    {
+        if (_end == _buffer.Length)
+        {
+            int length = _end - _start;
+            byte[] target = length > _buffer.Length / 2 ? new byte[_buffer.Length * 2] : _buffer;
+            _buffer.AsSpan(_start, length).CopyTo(target);
+            (_buffer, _start, _end) = (target, 0, length);
+        }
+
+        // A read from a terminal or a pipe may last for ever; Ctrl-C must end the wait for it.
+        int read = stream.ReadAsync(_buffer, _end, _buffer.Length - _end, cancellation).WaitAsync(cancellation).GetAwaiter().GetResult();
+        _end += read;
+        return read > 0;
+    }
+}

@@ -1,0 +1,110 @@
+using System.Runtime.CompilerServices;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Cli.Input;
+
+/// <summary>A line and what became of it.</summary>
+/// <param name="Line">The line.</param>
+/// <param name="Rewards">A reward for each of its texts; empty if there is an error.</param>
+/// <param name="Error">Why it could not be scored; null if it was.</param>
+internal sealed record ScoredLine(InputLine Line, IReadOnlyList<Reward> Rewards, string? Error)
+{
+    /// <summary>Index of the best response; of equals the first.</summary>
+    public int Best => Rewards.Index().MaxBy(r => r.Item.Score).Index;
+}
+
+/// <summary>Scores lines: their texts go to the model in one stream, and the results come back to their lines.</summary>
+internal sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress)
+{
+    /// <summary>
+    /// Lines and bytes that go to the model in one stream. It reads ahead by tokens, and lines that fail have none: without an end to the
+    /// stream, a file of bad lines would be read into memory as a whole.
+    /// </summary>
+    private const int LinesPerStream = 4096, BytesPerStream = 64 << 20;
+
+    private readonly IProgress<ScoreProgress>? _progress = progress;
+    private readonly Queue<Pending> _pending = new();
+    private ScoreProgress _before, _now;
+
+    /// <summary>What has been computed so far.</summary>
+    public ScoreProgress Progress => _now;
+
+    /// <summary>The lines with their results, in order.</summary>
+    public async IAsyncEnumerable<ScoredLine> ScoreAsync(IEnumerable<InputLine> lines, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        using IEnumerator<InputLine> source = lines.GetEnumerator();
+        bool more = true;
+        while (more)
+        {
+            await foreach (ScoreResult result in model.ScoreManyAsync(Texts(), new Relay(this), cancellation).ConfigureAwait(false))
+            {
+                while (_pending.Peek().IsComplete) yield return _pending.Dequeue().ToScored();
+                _pending.Peek().Add(result);
+                while (_pending.TryPeek(out Pending? line) && line.IsComplete) yield return _pending.Dequeue().ToScored();
+            }
+
+            while (_pending.TryDequeue(out Pending? line)) yield return line.ToScored();
+            _before = _now;
+        }
+
+        IEnumerable<TokenizedText> Texts()
+        {
+            for (long count = 0, bytes = 0; count < LinesPerStream && bytes < BytesPerStream; count++)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                more = source.MoveNext();
+                if (!more) yield break;
+                InputLine line = source.Current;
+                bytes += line.Bytes;
+                _pending.Enqueue(new Pending(line));
+                if (line.Ids is { } ids) yield return new TokenizedText(ids);
+                foreach (Conversation conversation in line.Conversations) yield return Tokenize(conversation);
+            }
+        }
+    }
+
+    private TokenizedText Tokenize(Conversation conversation)
+    {
+        try
+        {
+            return new TokenizedText(model.Tokenize(conversation));
+        }
+        catch (Exception e) when (e is InputException or CheckpointException)
+        {
+            // A checkpoint without a tokenizer still scores the lines that have ids.
+            return TokenizedText.Failed(e.Message);
+        }
+    }
+
+    /// <summary>A line that waits for the results of its texts.</summary>
+    private sealed class Pending(InputLine line)
+    {
+        private readonly List<Reward> _rewards = [];
+        private string? _error = line.Error;
+        private int _done;
+
+        public bool IsComplete => _done == line.Texts;
+
+        public void Add(ScoreResult result)
+        {
+            if (result.Error is { } error) _error ??= line.HasResponses ? $"response {_done} (counted from 0): {error}" : error;
+            else _rewards.Add(result.Reward!);
+            _done++;
+        }
+
+        public ScoredLine ToScored() => new(line, _error is null ? _rewards : [], _error);
+    }
+
+    /// <summary>Adds the streams before to what the current one reports.</summary>
+    private sealed class Relay(LineScorer scorer) : IProgress<ScoreProgress>
+    {
+        public void Report(ScoreProgress value)
+        {
+            ScoreProgress before = scorer._before;
+            scorer._now = new ScoreProgress(
+                before.Texts + value.Texts, before.Tokens + value.Tokens, before.ComputedTokens + value.ComputedTokens, before.Elapsed + value.Elapsed);
+            scorer._progress?.Report(scorer._now);
+        }
+    }
+}

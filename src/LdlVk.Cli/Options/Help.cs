@@ -1,0 +1,26 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+
+namespace LdlVk.Cli.Options;
+
+/// <summary>A command with more to say in its own help than fits in the list of commands.</summary>
+internal sealed class NotedCommand(string name, string description, string notes) : Command(name, description)
+{
+    /// <summary>Printed after the flags.</summary>
+    public string Notes => notes;
+}
+
+/// <summary>The usual help, and a command's notes after it.</summary>
+internal sealed class NotedHelp : SynchronousCommandLineAction
+{
+    private readonly HelpAction _help = new();
+
+    /// <inheritdoc/>
+    public override int Invoke(ParseResult parseResult)
+    {
+        int code = _help.Invoke(parseResult);
+        if (parseResult.CommandResult.Command is NotedCommand command) parseResult.InvocationConfiguration.Output.WriteLine(command.Notes + Environment.NewLine);
+        return code;
+    }
+}

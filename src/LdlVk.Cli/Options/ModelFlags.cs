@@ -1,0 +1,118 @@
+using System.CommandLine;
+using System.Globalization;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Cli.Options;
+
+/// <summary>The flags of every command that loads a model.</summary>
+internal sealed class ModelFlags
+{
+    /// <summary>--model.</summary>
+    public Option<string> Model { get; } = CreateModel();
+
+    /// <summary>--quiet.</summary>
+    public Option<bool> Quiet { get; } = CreateQuiet();
+
+    private readonly Option<string> _device = CreateDevice();
+    private readonly Option<string> _weights = Choice("--weights", "auto|fp32|fp16|int8",
+        "Format of the layers' weights in the device's memory. auto: what the checkpoint holds (fp16 for bf16), or the next smaller one that fits.");
+    private readonly Option<string> _heads = CreateHeads();
+    private readonly Option<string> _embeddingScale = Choice("--embedding-scale", "auto|exact|bf16",
+        "Factor of the embeddings: exact √hidden, or rounded to bf16 as a bf16 run of the original has it. auto: bf16 for bf16 checkpoints, else exact.");
+    private readonly Option<string> _chatTemplate = CreateChatTemplate();
+    private readonly Option<string?> _batchTokens = CreateBatchTokens();
+    private readonly Option<bool> _truncate = new("--truncate") { Description = "Drop tokens from the middle of a text that is longer than the model takes. Otherwise such a text is an error." };
+    private readonly Option<bool> _noSharePrefixes = new("--no-share-prefixes") { Description = "Compute the common beginning of texts anew for each. The scores are the same; this is slower, and for measuring." };
+
+    /// <summary>--model, also for commands that read only a part of it.</summary>
+    public static Option<string> CreateModel() => new("--model")
+    {
+        Description = "Folder of the model: config.json, safetensors, regression_layer.pt, gating_layer.pt, tokenizer.json. Nothing is downloaded.",
+        HelpName = "DIR",
+        Required = true,
+    };
+
+    /// <summary>--quiet.</summary>
+    public static Option<bool> CreateQuiet() => new("--quiet") { Description = "No progress, notes or summary on standard error; errors still." };
+
+    /// <summary>--device.</summary>
+    public static Option<string> CreateDevice() => Choice("--device", "auto|cpu|vulkan|vulkan:N",
+        "Where to run. auto: the best GPU on which the model fits, else the CPU; never a software driver. vulkan: the best Vulkan device. See ldlvk devices.");
+
+    /// <summary>--heads.</summary>
+    public static Option<string> CreateHeads() => Choice("--heads", "fp32|fp16|int8", "Format of the two heads' weights. They are small and published in fp32.");
+
+    /// <summary>--chat-template.</summary>
+    public static Option<string> CreateChatTemplate() => Choice("--chat-template", "auto|gemma2|none",
+        "How messages become text. auto: as the checkpoint says; gemma2: as Gemma-2-it; none: the contents one after another behind <bos>.");
+
+    /// <summary>--batch-tokens.</summary>
+    public static Option<string?> CreateBatchTokens() => new("--batch-tokens")
+    {
+        Description = "Tokens computed at a time [default: 4096 on a GPU, 512 on the CPU]. It changes speed and memory, never a score.",
+        HelpName = "N",
+    };
+
+    /// <summary>Adds all of these flags to a command.</summary>
+    public void AddTo(Command command)
+    {
+        Option[] all = [Model, _device, _weights, _heads, _embeddingScale, _chatTemplate, _batchTokens, _truncate, _noSharePrefixes, Quiet];
+        foreach (Option option in all) command.Options.Add(option);
+    }
+
+    /// <summary>What the flags ask for.</summary>
+    /// <exception cref="UsageException">A value is not one of those that there are.</exception>
+    public RewardModelOptions Read(ParseResult call)
+    {
+        string weights = OneOf(call, _weights, "auto|fp32|fp16|int8");
+        return new RewardModelOptions
+        {
+            Device = call.GetValue(_device)!,
+            Weights = weights == "auto" ? null : Format(weights),
+            Heads = ReadHeads(call, _heads),
+            EmbeddingScale = OneOf(call, _embeddingScale, "auto|exact|bf16") switch
+            {
+                "exact" => EmbeddingScale.Exact,
+                "bf16" => EmbeddingScale.Bf16,
+                _ => EmbeddingScale.Auto,
+            },
+            ChatTemplate = ReadChatTemplate(call, _chatTemplate),
+            BatchTokens = ReadBatchTokens(call, _batchTokens),
+            Truncate = call.GetValue(_truncate),
+            SharePrefixes = !call.GetValue(_noSharePrefixes),
+        };
+    }
+
+    /// <summary>Value of --heads.</summary>
+    public static WeightFormat ReadHeads(ParseResult call, Option<string> heads) => Format(OneOf(call, heads, "fp32|fp16|int8"));
+
+    /// <summary>Value of --chat-template.</summary>
+    public static string ReadChatTemplate(ParseResult call, Option<string> template) => OneOf(call, template, "auto|gemma2|none");
+
+    /// <summary>Value of --batch-tokens.</summary>
+    public static int? ReadBatchTokens(ParseResult call, Option<string?> batchTokens)
+    {
+        if (call.GetValue(batchTokens) is not { } text) return null;
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int tokens) && tokens > 0
+            ? tokens : throw new UsageException($"--batch-tokens {text}: give a whole number from 1 to {int.MaxValue}.");
+    }
+
+    private static Option<string> Choice(string name, string values, string description) =>
+        new(name) { Description = description, HelpName = values, DefaultValueFactory = _ => values[..values.IndexOf('|', StringComparison.Ordinal)] };
+
+    private static string OneOf(ParseResult call, Option<string> option, string values)
+    {
+        string value = call.GetValue(option)!;
+        return values.Split('|').Contains(value, StringComparer.Ordinal)
+            ? value : throw new UsageException($"{option.Name} {value}: there is only {values.Replace("|", ", ", StringComparison.Ordinal)}.");
+    }
+
+    private static WeightFormat Format(string name) => name switch
+    {
+        "fp32" => WeightFormat.Fp32,
+        "fp16" => WeightFormat.Fp16,
+        _ => WeightFormat.Int8,
+    };
+}

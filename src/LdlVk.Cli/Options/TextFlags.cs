@@ -1,0 +1,58 @@
+using System.CommandLine;
+using LdlVk.Cli.Input;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Options;
+
+/// <summary>The flags that say which texts: given on the command line, or as lines of a file.</summary>
+internal sealed class TextFlags
+{
+    private readonly Option<string?> _prompt = new("--prompt") { Description = "The user's message.", HelpName = "TEXT" };
+    private readonly Option<string[]> _response;
+    private readonly Option<string?>? _input;
+
+    /// <param name="responses">How many responses the command takes.</param>
+    /// <param name="input">Description of --input; null if the command has none.</param>
+    public TextFlags(string responses, string? input)
+    {
+        _response = new Option<string[]>("--response") { Description = responses, HelpName = "TEXT", Arity = ArgumentArity.OneOrMore };
+        _input = input is null ? null : CreateInput(input);
+    }
+
+    /// <summary>--input.</summary>
+    public static Option<string?> CreateInput(string description) => new("--input") { Description = description, HelpName = "FILE|-" };
+
+    /// <summary>--output.</summary>
+    public static Option<string?> CreateOutput() => new("--output")
+    {
+        Description = "File for the results [default: - (standard output)]. It appears when all is done; after a failure or Ctrl-C there is none.",
+        HelpName = "FILE|-",
+    };
+
+    /// <summary>Adds these flags to a command.</summary>
+    public void AddTo(Command command)
+    {
+        command.Options.Add(_prompt);
+        command.Options.Add(_response);
+        if (_input is not null) command.Options.Add(_input);
+    }
+
+    /// <summary>The texts, read as they are asked for. Dispose the source when done.</summary>
+    /// <exception cref="UsageException">Flags are missing or contradict each other, or there is no such file.</exception>
+    public LineSource Open(ParseResult call, Terminal terminal, CancellationToken cancellation)
+    {
+        string? prompt = call.GetValue(_prompt), input = _input is null ? null : call.GetValue(_input);
+        string[] responses = call.GetValue(_response) ?? [];
+        bool given = prompt is not null || responses.Length > 0;
+        if (input is not null)
+        {
+            if (given) throw new UsageException("The texts come from --input or from --prompt and --response, not from both.");
+            return LineSource.Open(input, terminal, cancellation);
+        }
+
+        string orInput = _input is null ? "" : ", or --input FILE.jsonl (- for standard input)";
+        if (prompt is null || responses.Length == 0) throw new UsageException($"Which texts? Give --prompt TEXT and --response TEXT{orInput}.");
+        return LineSource.Of(InputLine.Of(prompt, responses));
+    }
+}

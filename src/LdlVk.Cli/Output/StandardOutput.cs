@@ -1,0 +1,71 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace LdlVk.Cli.Output;
+
+/// <summary>Whoever read standard output has gone; there is nobody left to tell.</summary>
+internal sealed class BrokenPipeException(IOException inner) : IOException(inner.Message, inner);
+
+/// <summary>
+/// Standard output that notices a reader who went away. .NET's own stream swallows that error, and a long run piped into <c>head</c>
+/// would compute to the end for nobody.
+/// </summary>
+internal sealed class StandardOutput(Stream pipe) : Stream
+{
+    private const int BrokenPipe = 32; // EPIPE, which .NET keeps in HResult
+
+    /// <inheritdoc/>
+    public override bool CanRead => false;
+
+    /// <inheritdoc/>
+    public override bool CanSeek => false;
+
+    /// <inheritdoc/>
+    public override bool CanWrite => true;
+
+    /// <inheritdoc/>
+    public override long Length => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Position
+    {
+        get => throw new NotSupportedException();
+        set => throw new NotSupportedException();
+    }
+
+    /// <summary>Standard output of this process.</summary>
+    public static Stream Open()
+    {
+        if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected) return Console.OpenStandardOutput();
+        FileStream direct = new(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
+        // A FileStream keeps a file position of its own, so that two writers to one file (2>&1) would overwrite each other.
+        return direct.CanSeek ? Console.OpenStandardOutput() : new StandardOutput(direct);
+    }
+
+    /// <inheritdoc/>
+    public override void Write(ReadOnlySpan<byte> buffer)
+    {
+        try
+        {
+            pipe.Write(buffer);
+        }
+        catch (IOException e) when (e.HResult == BrokenPipe)
+        {
+            throw new BrokenPipeException(e);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+    /// <inheritdoc/>
+    public override void Flush() => pipe.Flush();
+
+    /// <inheritdoc/>
+    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    public override void SetLength(long value) => throw new NotSupportedException();
+}

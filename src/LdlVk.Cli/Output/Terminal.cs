@@ -1,0 +1,45 @@
+using System.Text;
+
+namespace LdlVk.Cli.Output;
+
+/// <summary>Where a command reads from and writes to. Results go to <see cref="Out"/>, everything else to <see cref="Error"/>.</summary>
+internal sealed class Terminal
+{
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
+
+    /// <summary>Standard input.</summary>
+    public required Stream In { get; init; }
+
+    /// <summary>Standard output.</summary>
+    public required Stream Out { get; init; }
+
+    /// <summary>Standard error.</summary>
+    public required TextWriter Error { get; init; }
+
+    /// <summary>Whether a person looks at <see cref="Out"/>.</summary>
+    public bool OutIsScreen { get; init; }
+
+    /// <summary>Whether a person looks at <see cref="Error"/>.</summary>
+    public bool ErrorIsScreen { get; init; }
+
+    /// <summary>The terminal of this process.</summary>
+    public static Terminal OfProcess()
+    {
+        bool outIsScreen = !Console.IsOutputRedirected, errorIsScreen = !Console.IsErrorRedirected;
+        if (OperatingSystem.IsWindows() && (outIsScreen || errorIsScreen)) Console.OutputEncoding = Utf8;
+        return new Terminal
+        {
+            In = Console.OpenStandardInput(),
+            Out = StandardOutput.Open(),
+            Error = TextWriter.Synchronized(new StreamWriter(Console.OpenStandardError(), Utf8) { AutoFlush = true }),
+            OutIsScreen = outIsScreen,
+            ErrorIsScreen = errorIsScreen,
+        };
+    }
+
+    /// <summary><see cref="Out"/> or another stream for text; disposing the writer leaves the stream open.</summary>
+    public TextWriter OpenText(Stream? stream = null) => new StreamWriter(stream ?? Out, Utf8, leaveOpen: true) { AutoFlush = true };
+
+    /// <summary>Says something to the user, on one line.</summary>
+    public void Say(string message) => Error.WriteLine($"ldlvk: {Text.OneLine(message)}");
+}

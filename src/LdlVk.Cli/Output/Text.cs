@@ -1,0 +1,57 @@
+using System.Globalization;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Cli.Output;
+
+/// <summary>Numbers and texts as people read them.</summary>
+internal static class Text
+{
+    /// <summary>Bytes in GB, MB or kB (powers of ten, as drives and cards are sold).</summary>
+    public static string Bytes(long bytes) => bytes switch
+    {
+        >= 1_000_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB"),
+        >= 1_000_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB"),
+        >= 1_000 => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e3:F1} kB"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes"),
+    };
+
+    /// <summary>A whole number with its thousands apart.</summary>
+    public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
+
+    /// <summary>A score with two decimals and its sign in a column of its own.</summary>
+    public static string Score(float score) => score.ToString("F2", CultureInfo.InvariantCulture);
+
+    /// <summary>A number of things: <c>1 text</c>, <c>2 texts</c>.</summary>
+    public static string Plural(long count, string thing) => count == 1 ? $"1 {thing}" : $"{Count(count)} {thing}s";
+
+    /// <summary>A device with its product name.</summary>
+    public static string Device(DeviceInfo device) => $"{device.Id} ({OneLine(device.Name)})";
+
+    /// <summary>The format's name on the command line.</summary>
+    public static string Format(WeightFormat format) => format.ToString().ToLowerInvariant();
+
+    /// <summary>
+    /// A text on one line: control characters, which could also steer the reader's terminal, become spaces, and what is longer than
+    /// <paramref name="width"/> is cut.
+    /// </summary>
+    public static string OneLine(string text, int width = int.MaxValue)
+    {
+        string line = string.Create(Math.Min(text.Length, width), text, static (to, from) =>
+        {
+            for (int i = 0; i < to.Length; i++) to[i] = char.IsControl(from[i]) ? ' ' : from[i];
+        });
+        if (line.Length == text.Length) return line;
+        int end = line.Length - 1;
+        if (end > 0 && char.IsHighSurrogate(line[end - 1])) end--;
+        return $"{line.AsSpan(0, end)}…";
+    }
+
+    /// <summary>A bar of <paramref name="width"/> columns, filled up to <paramref name="share"/> (0 to 1), in eighths of a column.</summary>
+    public static string Bar(double share, int width)
+    {
+        const string Eighths = " ▏▎▍▌▋▊▉";
+        int filled = (int)Math.Round(Math.Clamp(share, 0, 1) * width * 8), whole = filled / 8;
+        string bar = new string('█', whole) + (filled % 8 > 0 ? Eighths[filled % 8] : "");
+        return bar.PadRight(width);
+    }
+}
