@@ -92,10 +92,10 @@ internal static class DemoCommand
 
         [bold]What this model is, and is not[/]
         ldl-mini has the layout of LDL-Reward-Gemma-2-27B and none of its weights. It
-        was trained to notice damage on the surface: typing errors, cut-off ends, echoes,
-        refusals. It knows nothing of truth or reasoning (see the false answer above),
-        and at answers that are off the topic it guesses. It shows that this machine
-        computes a reward; it is no judge of real answers. It lies here, with its card:
+        was trained to notice damage on the surface: typing errors, cut-off ends,
+        echoes, refusals. It knows nothing of truth or reasoning (see the false answer
+        above), and at answers that are off the topic it guesses. It shows that this
+        machine computes rewards; it is no judge of real answers. Its card lies here:
         {Screen.Safe(Folder)}
 
         [bold]Next[/]

@@ -74,9 +74,13 @@ internal static class ScoreCommand
     private static int Trace(RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write)
     {
         int[] ids = line.Ids ?? model.Tokenize(line.Conversations[0]);
-        using TraceWriter trace = new(file.Stream, line.Id.Trim('"'));
-        Reward reward = model.Score(ids, trace);
-        trace.Complete();
+        Reward reward;
+        using (TraceWriter trace = new(file.Stream, line.Name))
+        {
+            reward = model.Score(ids, trace);
+            trace.Complete();
+        }
+
         file.Complete();
         write(new ScoredLine(line, [reward], null));
         return ExitCode.Success;

@@ -18,6 +18,16 @@ internal sealed class InputLine
     /// <summary>The id as JSON: a string or a number as it was given, or the line's number.</summary>
     public string Id { get; }
 
+    /// <summary>The id as a text.</summary>
+    public string Name
+    {
+        get
+        {
+            using JsonDocument json = JsonDocument.Parse(Id);
+            return json.RootElement.ToString();
+        }
+    }
+
     /// <summary>Whether the line has <c>responses</c>, so that its result is a list.</summary>
     public bool HasResponses { get; private init; }
 

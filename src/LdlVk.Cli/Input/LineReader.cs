@@ -79,8 +79,8 @@ internal sealed class LineReader(Stream stream, CancellationToken cancellation)
             (_buffer, _start, _end) = (target, 0, length);
         }
 
-        // A read from a terminal or a pipe may last for ever; Ctrl-C must end the wait for it.
-        int read = stream.ReadAsync(_buffer, _end, _buffer.Length - _end, cancellation).WaitAsync(cancellation).GetAwaiter().GetResult();
+        // A read from a terminal or a pipe may last for ever; Ctrl-C must end the wait for it. (ReadAsync of standard input waits itself.)
+        int read = Task.Run(() => stream.Read(_buffer, _end, _buffer.Length - _end), cancellation).WaitAsync(cancellation).GetAwaiter().GetResult();
         _end += read;
         return read > 0;
     }

@@ -27,9 +27,11 @@ internal sealed class OutputFile : IDisposable
         try
         {
             // A link's target is replaced, not the link; and devices such as /dev/null are written to, not replaced.
-            string final = File.ResolveLinkTarget(path, returnFinalTarget: true)?.FullName ?? Path.GetFullPath(path);
-            if (!OperatingSystem.IsWindows() && (IsDevice(final) || IsDevice(Path.GetFullPath(path))))
+            string full = Path.GetFullPath(path);
+            string final = new FileInfo(full).LinkTarget is null ? full : File.ResolveLinkTarget(full, returnFinalTarget: true)!.FullName;
+            if (!OperatingSystem.IsWindows() && (IsDevice(final) || IsDevice(full)))
                 return new OutputFile(new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null);
+            if (!Directory.Exists(Path.GetDirectoryName(final))) throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Make it first.");
             string temporary = Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}.{Guid.NewGuid():N}.tmp");
             return new OutputFile(new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final);
         }

@@ -1,0 +1,73 @@
+using System.Diagnostics;
+
+namespace LdlVk.Cli.Tests;
+
+/// <summary>What needs a process of its own: signals, pipes, full disks, the Vulkan loader.</summary>
+public class ProcessTests
+{
+    private const string Good = """{"prompt":"a","response":"b"}""";
+
+    private static readonly Dictionary<string, string> NoVulkan = new() { ["VK_DRIVER_FILES"] = "/nonexistent.json", ["VK_ICD_FILENAMES"] = "/nonexistent.json", ["LDLVK_DEBUG"] = "0" };
+
+    [Theory]
+    [InlineData("INT", 130)]
+    [InlineData("TERM", 143)]
+    public async Task Interrupted_while_it_waits_for_input_it_leaves_no_file(string signal, int code)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Signals are sent with kill.");
+        using TempFolder temp = new();
+        using Process process = Cli.Start(null, "score", "--model", Cli.Mini, "--device", "cpu", "--input", "-", "--output", temp["out.jsonl"]);
+        try
+        {
+            await process.StandardInput.WriteLineAsync(Good);
+            await process.StandardInput.FlushAsync();
+            // The temporary file is made before the model is loaded; after it the process listens to signals for sure.
+            for (int i = 0; i < 200 && temp.Names.Length == 0; i++) await Task.Delay(50);
+            Assert.Matches(@"^\.out\.jsonl\.[0-9a-f]+\.tmp$", Assert.Single(temp.Names));
+            await Process.Start("kill", [$"-{signal}", $"{process.Id}"]).WaitForExitAsync();
+            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.Equal((code, "ldlvk: stopped.\n"), (process.ExitCode, await process.StandardError.ReadToEndAsync()));
+            Assert.Empty(temp.Names);
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
+    [Fact]
+    public async Task A_reader_that_goes_away_ends_the_run_quietly()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Pipes of a Unix shell.");
+        using TempFolder temp = new();
+        string input = temp.Write("in.jsonl", string.Concat(Enumerable.Repeat(Good + "\n", 200_000)));
+        ProcessStartInfo shell = new("bash") { RedirectStandardOutput = true, RedirectStandardError = true };
+        shell.ArgumentList.Add("-c");
+        shell.ArgumentList.Add($"dotnet '{Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll")}' score --model '{Cli.Mini}' --device cpu --input '{input}' | head -2; echo code ${{PIPESTATUS[0]}}");
+        using Process process = Process.Start(shell)!;
+        string output = await process.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.Equal("", await process.StandardError.ReadToEndAsync());
+        Assert.Matches("^(\\{\"id\":[01],.*\\}\n){2}code 0\n$", output);
+    }
+
+    [Fact]
+    public async Task A_full_disk_is_the_machine_s_failure()
+    {
+        if (!File.Exists("/dev/full")) Assert.Skip("Needs /dev/full.");
+        Outcome run = await Cli.RunProcessAsync(null, "score", "--model", Cli.Mini, "--device", "cpu", "--prompt", "a", "--response", "b", "--output", "/dev/full");
+        run.Fails(1, "No space left on device");
+    }
+
+    [Fact]
+    public async Task Without_a_Vulkan_driver_the_CPU_works_and_vulkan_says_why_not()
+    {
+        Outcome devices = await Cli.RunProcessAsync(NoVulkan, "devices");
+        Assert.Equal((0, ""), (devices.Code, devices.Error));
+        Assert.Contains("No Vulkan device: ", devices.Out, StringComparison.Ordinal);
+        Assert.Contains("--device auto begins with cpu.", devices.Out, StringComparison.Ordinal);
+        Outcome named = await Cli.RunProcessAsync(NoVulkan, "score", "--model", Cli.Mini, "--device", "vulkan", "--prompt", "a", "--response", "b");
+        named.Fails(2, "There is no device 'vulkan' (", "cpu (");
+        Outcome score = await Cli.RunProcessAsync(NoVulkan, "score", "--model", Cli.Mini, "--prompt", "a", "--response", "b", "--quiet");
+        Assert.Equal((0, ""), (score.Code, score.Error));
+    }
+}

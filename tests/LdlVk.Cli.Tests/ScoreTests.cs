@@ -1,0 +1,117 @@
+using System.Globalization;
+using System.Text.Json;
+using LdlVk.Testing;
+
+namespace LdlVk.Cli.Tests;
+
+public class ScoreTests
+{
+    private static JsonElement[] Goldens { get; } = [.. File.ReadLines(Repository.Path("tests", "data", "ldl-mini", "goldens.jsonl")).Select(Cli.Json)];
+
+    [Fact]
+    public async Task Conversations_get_the_reference_scores()
+    {
+        string input = string.Concat(Goldens.Select(g => $"{{\"id\":{g.GetProperty("name").GetRawText()},\"messages\":{g.GetProperty("messages").GetRawText()}}}\n"));
+        Outcome run = await Cli.ScoreAsync(input);
+        Assert.Equal(0, run.Code);
+        Assert.Equal(Goldens.Length, run.Lines.Length);
+        foreach ((JsonElement golden, JsonElement line) in Goldens.Zip(run.Lines))
+        {
+            Assert.Equal(golden.GetProperty("name").GetString(), line.GetProperty("id").GetString());
+            Assert.Equal(golden.GetProperty("token_ids").GetArrayLength(), line.GetProperty("tokens").GetInt32());
+            Assert.Equal(golden.GetProperty("score").GetDouble(), line.GetProperty("score").GetDouble(), 5e-4);
+            Assert.Equal(["id", "score", "tokens"], line.EnumerateObject().Select(p => p.Name));
+        }
+
+        Assert.Matches(@"^20 texts, 3,618 tokens in .*tokens/s.*; cpu \(.*\), fp16 weights\n$", run.Error);
+    }
+
+    [Fact]
+    public async Task Token_ids_are_used_as_they_are_and_details_match_the_reference()
+    {
+        JsonElement golden = Goldens[0];
+        Outcome run = await Cli.ScoreAsync($"{{\"input_ids\":{golden.GetProperty("token_ids").GetRawText()}}}", "--details", "--quiet");
+        JsonElement line = Assert.Single(run.Lines);
+        Assert.Equal(("", 0), (run.Error, line.GetProperty("id").GetInt32()));
+        Assert.Equal(golden.GetProperty("score").GetDouble(), line.GetProperty("score").GetDouble(), 5e-4);
+        Close(golden.GetProperty("weights"), line.GetProperty("weights"));
+        Close(golden.GetProperty("distribution"), line.GetProperty("distribution"));
+        JsonElement[] rewards = [.. line.GetProperty("rewards").EnumerateArray()];
+        Assert.Equal((22, 10), (rewards.Length, rewards[0].GetArrayLength()));
+        foreach ((JsonElement bins, JsonElement attribute) in rewards.Zip(golden.GetProperty("attributes").EnumerateArray()))
+            Assert.Equal(attribute.GetDouble(), bins.EnumerateArray().Select((p, b) => p.GetDouble() * b / 9).Sum(), 5e-4);
+
+        static void Close(JsonElement expected, JsonElement actual)
+        {
+            Assert.Equal(expected.GetArrayLength(), actual.GetArrayLength());
+            foreach ((JsonElement e, JsonElement a) in expected.EnumerateArray().Zip(actual.EnumerateArray())) Assert.Equal(e.GetDouble(), a.GetDouble(), 5e-4);
+        }
+    }
+
+    [Fact]
+    public async Task Responses_give_scores_and_the_best_with_the_same_bits_as_alone()
+    {
+        const string Prompt = "What is meant by \\\"horse\\\"?";
+        Outcome run = await Cli.ScoreAsync($$"""
+            {"id":"many","prompt":"{{Prompt}}","responses":["I cannot help.","An animal that people ride.","xx zzq"]}
+            {"id":2.50,"prompt":"{{Prompt}}","response":"I cannot help."}
+            {"prompt":"{{Prompt}}","response":"An animal that people ride.","extra":"ignored"}
+            {"prompt":"{{Prompt}}","responses":["xx zzq"]}
+            """, "--details");
+        Assert.Equal(0, run.Code);
+        JsonElement many = run.Lines[0];
+        string[] scores = Raw(many, "scores"), tokens = Raw(many, "tokens");
+        Assert.Equal([scores[0], scores[1], scores[2]], [run.Lines[1].GetProperty("score").GetRawText(), run.Lines[2].GetProperty("score").GetRawText(), Raw(run.Lines[3], "scores")[0]]);
+        Assert.Equal([tokens[0], tokens[1]], [run.Lines[1].GetProperty("tokens").GetRawText(), run.Lines[2].GetProperty("tokens").GetRawText()]);
+        Assert.Equal(1, many.GetProperty("best").GetInt32());
+        Assert.Equal(["\"many\"", "2.50", "2", "3"], run.Lines.Select(l => l.GetProperty("id").GetRawText()));
+        Assert.Equal((3, 22, 10), (many.GetProperty("rewards").GetArrayLength(), many.GetProperty("rewards")[2].GetArrayLength(), many.GetProperty("distribution")[2].GetArrayLength()));
+
+        static string[] Raw(JsonElement line, string name) => [.. line.GetProperty(name).EnumerateArray().Select(e => e.GetRawText())];
+    }
+
+    [Theory]
+    [InlineData("--no-share-prefixes")]
+    [InlineData("--batch-tokens", "7")]
+    public async Task What_changes_the_speed_changes_no_bit(params string[] flags)
+    {
+        const string Input = """
+            {"prompt":"Define \"sea\".","responses":["Much water.","Water that is much.","No."]}
+            {"prompt":"Define \"sea\".","response":"Much water."}
+            """;
+        Assert.Equal((await Cli.ScoreAsync(Input)).Out, (await Cli.ScoreAsync(Input, flags)).Out);
+    }
+
+    [Fact]
+    public async Task Weights_and_embedding_scale_reach_the_model()
+    {
+        // √256 is 16 in bf16 too, so the scale shows only with the golden model of hidden 96.
+        const string Input = """{"prompt":"a","response":"b"}""";
+        string[] outputs = [(await Cli.ScoreAsync(Input)).Out, (await Cli.ScoreAsync(Input, "--weights", "int8")).Out, (await Cli.ScoreAsync(Input, "--heads", "int8")).Out];
+        Assert.Equal(3, outputs.Distinct().Count());
+        string folder = Repository.Path("tests", "data", "goldens", "b_bf16_sharded");
+        string[] golden = ["score", "--model", folder, "--device", "cpu", "--input", "-", "--quiet", "--embedding-scale"];
+        string ids = """{"input_ids":[5,9,12]}""";
+        string exact = (await Cli.RunWithInputAsync(ids, [.. golden, "exact"])).Out, bf16 = (await Cli.RunWithInputAsync(ids, [.. golden, "bf16"])).Out;
+        Assert.NotEqual(exact, bf16);
+        Assert.Equal(bf16, (await Cli.RunWithInputAsync(ids, [.. golden, "auto"])).Out);
+    }
+
+    [Fact]
+    public async Task Floats_read_back_to_the_same_bits()
+    {
+        JsonElement line = (await Cli.ScoreAsync("""{"prompt":"a","response":"b"}""", "--details")).Lines[0];
+        foreach (JsonElement number in line.GetProperty("weights").EnumerateArray().Append(line.GetProperty("score")))
+            Assert.Equal(number.GetRawText(), float.Parse(number.GetRawText(), CultureInfo.InvariantCulture).ToString("R", CultureInfo.InvariantCulture));
+    }
+
+    [Fact]
+    public async Task A_text_on_the_command_line_and_no_template()
+    {
+        Outcome line = await Cli.RunAsync("score", "--model", Cli.Mini, "--device", "cpu", "--prompt", "@file", "--response", "-1", "--quiet");
+        Assert.Equal((0, 0), (line.Code, line.Lines[0].GetProperty("id").GetInt32()));
+        // Without a template: <bos> and the two contents.
+        Outcome none = await Cli.ScoreAsync("""{"prompt":"a","response":"a"}""", "--chat-template", "none");
+        Assert.InRange(none.Lines[0].GetProperty("tokens").GetInt32(), 2, 3);
+    }
+}

@@ -1,0 +1,66 @@
+namespace LdlVk.Cli.Tests;
+
+public class UsageTests
+{
+    [Theory]
+    [InlineData("Option '--model' is required", "score")]
+    [InlineData("Unrecognized command or argument 'frobnicate'", "frobnicate")]
+    [InlineData("Unrecognized command or argument '--split'", "score", "--model", "MINI", "--split", "2")]
+    [InlineData("Give --prompt TEXT and --response TEXT, or --input", "score", "--model", "MINI")]
+    [InlineData("Give --prompt TEXT and --response TEXT", "score", "--model", "MINI", "--prompt", "a")]
+    [InlineData("not from both", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--input", "-")]
+    [InlineData("There is no file /no/such for --input", "score", "--model", "MINI", "--input", "/no/such")]
+    [InlineData("is a folder", "score", "--model", "MINI", "--input", "MINI")]
+    [InlineData("--weights int4: there is only auto, fp32, fp16, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--weights", "int4")]
+    [InlineData("--heads auto: there is only fp32, fp16, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--heads", "auto")]
+    [InlineData("--embedding-scale 3: there is only", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--embedding-scale", "3")]
+    [InlineData("--chat-template x: there is only auto, gemma2, none", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--chat-template", "x")]
+    [InlineData("--batch-tokens 0: give a whole number", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--batch-tokens", "0")]
+    [InlineData("--batch-tokens many: give a whole number", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--batch-tokens", "many")]
+    [InlineData("There is no device 'npu'", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--device", "npu")]
+    [InlineData("There is no device 'vulkan:99'", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--device", "vulkan:99")]
+    [InlineData("one device at a time", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--device", "cpu,cpu")]
+    [InlineData("there is no folder", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--output", "/no/such/file")]
+    [InlineData("is not a file name", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--output", "/")]
+    [InlineData("compare takes two responses, and 1 --response was given", "compare", "--model", "MINI", "--prompt", "a", "--response", "b")]
+    [InlineData("There is no device 'npu'", "demo", "--device", "npu")]
+    [InlineData("--trace is for one text", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--response", "c", "--trace", "/tmp/never")]
+    [InlineData("There is no trace file /no/such", "trace", "/no/such", "/no/such")]
+    [InlineData("--tolerance -1", "trace", "a", "b", "--tolerance=-1")]
+    [InlineData("tokenizer.json does not exist", "tokenize", "--model", "/", "--input", "-")]
+    public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
+        (await Cli.RunAsync([.. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);
+
+    [Fact]
+    public async Task No_arguments_show_the_help()
+    {
+        Outcome help = await Cli.RunAsync();
+        Assert.Equal((0, ""), (help.Code, help.Error));
+        Assert.Contains("ldlvk [command] [options]", help.Out, StringComparison.Ordinal);
+        Assert.Equal(help, await Cli.RunAsync("--help"));
+    }
+
+    [Fact]
+    public async Task Every_flag_of_every_command_is_explained()
+    {
+        foreach (string command in (string[])["demo", "devices", "inspect", "score", "compare", "rank", "tokenize", "trace"])
+        {
+            Outcome help = await Cli.RunAsync(command, "--help");
+            Assert.Equal((0, ""), (help.Code, help.Error));
+            foreach (string flag in help.Out.Split('\n').Where(l => l.StartsWith("  --", StringComparison.Ordinal))) Assert.Matches(@"^  --\S+.*  \S+", flag);
+        }
+
+        Assert.Contains("{\"id\"?, \"prompt\", \"responses\": […]}", (await Cli.RunAsync("score", "--help")).Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task The_version() => Assert.Matches(@"^ldlvk \d+\.\d+\.\d+", (await Cli.RunAsync("--version")).Out);
+
+    [Fact]
+    public async Task A_stack_trace_comes_only_on_request()
+    {
+        Outcome plain = await Cli.RunProcessAsync(null, "inspect", "/no/such"), debug = await Cli.RunProcessAsync(new Dictionary<string, string> { ["LDLVK_DEBUG"] = "1" }, "inspect", "/no/such");
+        plain.Fails(2, "There is no folder /no/such");
+        Assert.Contains("   at LdlVk.", debug.Error, StringComparison.Ordinal);
+    }
+}
