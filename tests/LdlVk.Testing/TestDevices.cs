@@ -1,6 +1,8 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using LdlVk.Cpu;
 using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
 
 namespace LdlVk.Testing;
 
@@ -38,6 +40,13 @@ public static class TestDevices
     {
         foreach (DeviceInfo device in CpuBackend.Enumerate()) yield return new TestDevice(device.Id, () => CpuBackend.Open(device.Id));
 
-        // Other backends: one line each, as above.
+        foreach (DeviceInfo device in VulkanBackend.Enumerate())
+        {
+            int index = int.Parse(device.Id.AsSpan("vulkan:".Length), CultureInfo.InvariantCulture);
+            yield return new TestDevice(device.Id, () => VulkanBackend.Open(index));
+
+            // A processor's driver runs linear_stream.comp; GPUs run linear_tile.comp, which must not go untested where there is none.
+            if (device.Kind == DeviceKind.Software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
+        }
     }
 }
