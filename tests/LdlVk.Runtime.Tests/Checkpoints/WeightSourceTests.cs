@@ -196,6 +196,7 @@ public sealed class WeightSourceTests
         Matrix matrix = Random(9, 5003, 3, 1);
         WeightSource source = WeightSource.Create(matrix, format);
         (byte[] values, Half[] scales) = ReadAll(source);
+        AssertPaddingIsZero(source);
         int rowBytes = values.Length / 9, rowScales = scales.Length / 9;
         if (format == WeightFormat.Fp16)
         {
