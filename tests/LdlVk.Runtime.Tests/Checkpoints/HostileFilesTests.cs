@@ -13,7 +13,7 @@ namespace LdlVk.Runtime.Tests.Checkpoints;
 /// </summary>
 public sealed class HostileFilesTests : IDisposable
 {
-    private const int Samples = 2000;
+    private const int Samples = 1000;
     private readonly TempFolder _folder = new();
 
     public void Dispose() => _folder.Dispose();
