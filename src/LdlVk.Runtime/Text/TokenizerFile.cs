@@ -10,6 +10,9 @@ internal sealed class TokenizerFile
     /// <summary>No embedding table has so many rows; a larger id is damage.</summary>
     private const int IdLimit = 1 << 24;
 
+    /// <summary>Room is made for so many pieces and merges at most before they are looked at; Gemma-2 has 256,000 and 580,604.</summary>
+    private const int Expected = 1 << 20;
+
     /// <summary>Ids of all tokens by content, the added ones included.</summary>
     internal Dictionary<string, int> Ids { get; } = new(StringComparer.Ordinal);
 
@@ -61,8 +64,10 @@ internal sealed class TokenizerFile
 
     private void ReadVocabulary(JsonField vocabulary)
     {
-        HashSet<int> used = [];
-        foreach (JsonProperty piece in vocabulary.Members())
+        var members = vocabulary.Members();
+        Ids.EnsureCapacity(Math.Min(vocabulary.Value.GetPropertyCount(), Expected));
+        HashSet<int> used = new(Ids.Capacity);
+        foreach (JsonProperty piece in members)
         {
             JsonElement value = piece.Value;
             if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out int id) || id < 0 || id >= IdLimit)
@@ -85,9 +90,11 @@ internal sealed class TokenizerFile
     private void ReadMerges(JsonField merges)
     {
         var ids = Ids.GetAlternateLookup<ReadOnlySpan<char>>();
+        var items = merges.Items();
+        Pieces.Merges.EnsureCapacity(Math.Min(merges.Value.GetArrayLength(), Expected));
         char[] joined = new char[64];
         int rank = 0;
-        foreach (JsonElement item in merges.Items())
+        foreach (JsonElement item in items)
         {
             CheckpointException Error(string why) => merges.Item(rank, item).Error(why);
             string? line = null, second = null;
