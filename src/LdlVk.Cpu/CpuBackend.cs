@@ -18,7 +18,7 @@ public static class CpuBackend
     /// <param name="id"><c>cpu</c>.</param>
     /// <exception cref="UsageException">There is no device of that name here.</exception>
     public static IDevice Open(string id) => id == DeviceId
-        ? new CpuDevice(Describe())
+        ? new CpuDevice(Describe(), Environment.ProcessorCount)
         : throw new UsageException($"The CPU backend has no device '{id}'; its only device is '{DeviceId}'.");
 
     private static DeviceInfo Describe() => new(
