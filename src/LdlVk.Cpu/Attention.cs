@@ -83,14 +83,15 @@ internal static unsafe class Attention
             float* tile = scratch.Floats(((long)Rows * ((2 * Width) + span)) + (Tile * Width));
             float* q = tile + (Tile * Width), sums = q + (Rows * Width), scores = sums + (Rows * Width);
 
+            new Span<float>(sums, Rows * Width).Clear();
             for (int r = 0; r < Rows; r++) Copy(Head(queries, r), q + (r * Width));
             for (int t = 0; t < tiles; t++)
             {
-                GatherKeys(keys, start + (t * Tile), end, tile);
+                // The sums are still zero: they stand for the keys that a last tile lacks.
+                GatherKeys(keys, start + (t * Tile), end, tile, sums);
                 AttentionTile.Scores(q, Width, Rows, tile, Shape.HeadDimension, scores + (t * Tile), span);
             }
 
-            new Span<float>(sums, Rows * Width).Clear();
             // After this loop a row's scores are its unnormalised probabilities. Their sum waits in q, which is no longer needed.
             for (int r = 0; r < Rows; r++)
                 q[r] = AttentionTile.Softmax(scores + ((long)r * span), First(r) - start, Last(r) - start, Shape.Scale, Shape.Softcap);
@@ -115,13 +116,13 @@ internal static unsafe class Attention
         }
 
         /// <summary>A tile of keys, transposed as <see cref="AttentionTile.Scores"/> wants it; zero from position <paramref name="end"/> on.</summary>
-        private void GatherKeys(float* keys, int position, int end, float* tile)
+        private void GatherKeys(float* keys, int position, int end, float* tile, float* zeros)
         {
-            for (int j = 0; j < AttentionTile.Keys; j++)
+            float** k = stackalloc float*[8];
+            for (int j = 0; j < AttentionTile.Keys; j += 8)
             {
-                float* destination = AttentionTile.KeyColumn(tile, j, Shape.HeadDimension);
-                float* key = position + j < end ? Row(keys, position + j) : null;
-                for (int d = 0; d < Shape.HeadDimension; d++) destination[d * AttentionTile.HalfKeys] = key == null ? 0 : key[d];
+                for (int i = 0; i < 8; i++) k[i] = position + j + i < end ? Row(keys, position + j + i) : zeros;
+                AttentionTile.TransposeKeys(k, Shape.HeadDimension, AttentionTile.KeyColumn(tile, j, Shape.HeadDimension));
             }
         }
 

@@ -19,6 +19,15 @@ internal static unsafe class AttentionTile
     public static float* KeyColumn(float* tile, int j, int headDimension) =>
         tile + (j / HalfKeys * HalfKeys * headDimension) + (j % HalfKeys);
 
+    /// <summary>Writes eight keys as eight neighbouring columns of a tile: element d of key i at [d][i].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void TransposeKeys(float** keys, int headDimension, float* column)
+    {
+        float* k0 = keys[0], k1 = keys[1], k2 = keys[2], k3 = keys[3], k4 = keys[4], k5 = keys[5], k6 = keys[6], k7 = keys[7];
+        for (nint d = 0; d < headDimension; d++, column += HalfKeys)
+            Vector256.Create(k0[d], k1[d], k2[d], k3[d], k4[d], k5[d], k6[d], k7[d]).Store(column);
+    }
+
     /// <summary>scores[r, j] = Σ_d q[r, d]·key[j, d] for a tile's keys; each sum in the order of d.</summary>
     public static void Scores(float* q, int qStride, int rows, float* tile, int headDimension, float* scores, long scoreStride)
     {
