@@ -26,7 +26,8 @@ internal static unsafe class Attention
         double work = 0;
         foreach (AttentionSegment s in segments)
         {
-            if ((long)s.QueryPosition + s.QueryCount > int.MaxValue) throw new ArgumentException($"Attention: {s} ends beyond position {int.MaxValue}.");
+            if ((long)s.QueryPosition + s.QueryCount > int.MaxValue)
+                throw new ArgumentException($"Attention: {s} ends beyond position {int.MaxValue}.");
             // The last block sees the most keys: it goes first, so that the workers finish together.
             for (int first = (s.QueryCount - 1) / positions * positions; first >= 0; first -= positions) blocks.Add((s, first));
             work += (double)s.QueryCount * s.KeyCount * shape.Heads * shape.HeadDimension;
@@ -102,7 +103,8 @@ internal static unsafe class Attention
                 for (int d = 0; d < Width; d += AttentionTile.Columns)
                     for (int r = 0; r < Rows; r++)
                     {
-                        int from = Math.Max(First(r) - start - (t * Tile), 0), to = Math.Min(Last(r) - start - (t * Tile), Tile - 1);
+                        int begin = start + (t * Tile);
+                        int from = Math.Max(First(r) - begin, 0), to = Math.Min(Last(r) - begin, Tile - 1);
                         float* p = scores + ((long)r * span) + (t * Tile);
                         AttentionTile.AddValues(p, from, to, tile + d, Width, sums + (r * Width) + d, Math.Min(AttentionTile.Columns, Width - d));
                     }
@@ -115,7 +117,7 @@ internal static unsafe class Attention
             }
         }
 
-        /// <summary>A tile of keys, transposed as <see cref="AttentionTile.Scores"/> wants it; zero from position <paramref name="end"/> on.</summary>
+        /// <summary>A tile of keys, transposed for <see cref="AttentionTile.Scores"/>; zero from position <paramref name="end"/> on.</summary>
         private void GatherKeys(float* keys, int position, int end, float* tile, float* zeros)
         {
             float** k = stackalloc float*[8];

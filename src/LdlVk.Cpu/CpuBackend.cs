@@ -28,7 +28,8 @@ public static class CpuBackend
         RuntimeInformation.FrameworkDescription,
         HostMemory.TotalBytes(),
         HostMemory.FreeBytes(),
-        ["fp32", $"{Environment.ProcessorCount} threads", Vector256.IsHardwareAccelerated ? "256-bit vectors" : "256-bit vectors in software"]);
+        ["fp32", $"{Environment.ProcessorCount} threads",
+            Vector256.IsHardwareAccelerated ? "256-bit vectors" : "256-bit vectors in software"]);
 
     private static string ProcessorName()
     {
