@@ -26,7 +26,8 @@ internal static unsafe class Attention
         double work = 0;
         foreach (AttentionSegment s in segments)
         {
-            if ((long)s.QueryPosition + s.QueryCount > int.MaxValue) throw new ArgumentException($"Attention: {s} ends beyond position {int.MaxValue}.");
+            if ((long)s.QueryPosition + s.QueryCount > int.MaxValue)
+                throw new ArgumentException($"Attention: {s} ends beyond position {int.MaxValue}.");
             // The last block sees the most keys: it goes first, so that the workers finish together.
             for (int first = (s.QueryCount - 1) / positions * positions; first >= 0; first -= positions) blocks.Add((s, first));
             work += (double)s.QueryCount * s.KeyCount * shape.Heads * shape.HeadDimension;
@@ -83,14 +84,15 @@ internal static unsafe class Attention
             float* tile = scratch.Floats(((long)Rows * ((2 * Width) + span)) + (Tile * Width));
             float* q = tile + (Tile * Width), sums = q + (Rows * Width), scores = sums + (Rows * Width);
 
+            new Span<float>(sums, Rows * Width).Clear();
             for (int r = 0; r < Rows; r++) Copy(Head(queries, r), q + (r * Width));
             for (int t = 0; t < tiles; t++)
             {
-                GatherKeys(keys, start + (t * Tile), end, tile);
+                // The sums are still zero: they stand for the keys that a last tile lacks.
+                GatherKeys(keys, start + (t * Tile), end, tile, sums);
                 AttentionTile.Scores(q, Width, Rows, tile, Shape.HeadDimension, scores + (t * Tile), span);
             }
 
-            new Span<float>(sums, Rows * Width).Clear();
             // After this loop a row's scores are its unnormalised probabilities. Their sum waits in q, which is no longer needed.
             for (int r = 0; r < Rows; r++)
                 q[r] = AttentionTile.Softmax(scores + ((long)r * span), First(r) - start, Last(r) - start, Shape.Scale, Shape.Softcap);
@@ -101,7 +103,8 @@ internal static unsafe class Attention
                 for (int d = 0; d < Width; d += AttentionTile.Columns)
                     for (int r = 0; r < Rows; r++)
                     {
-                        int from = Math.Max(First(r) - start - (t * Tile), 0), to = Math.Min(Last(r) - start - (t * Tile), Tile - 1);
+                        int begin = start + (t * Tile);
+                        int from = Math.Max(First(r) - begin, 0), to = Math.Min(Last(r) - begin, Tile - 1);
                         float* p = scores + ((long)r * span) + (t * Tile);
                         AttentionTile.AddValues(p, from, to, tile + d, Width, sums + (r * Width) + d, Math.Min(AttentionTile.Columns, Width - d));
                     }
@@ -114,14 +117,14 @@ internal static unsafe class Attention
             }
         }
 
-        /// <summary>A tile of keys, transposed as <see cref="AttentionTile.Scores"/> wants it; zero from position <paramref name="end"/> on.</summary>
-        private void GatherKeys(float* keys, int position, int end, float* tile)
+        /// <summary>A tile of keys, transposed for <see cref="AttentionTile.Scores"/>; zero from position <paramref name="end"/> on.</summary>
+        private void GatherKeys(float* keys, int position, int end, float* tile, float* zeros)
         {
-            for (int j = 0; j < AttentionTile.Keys; j++)
+            float** k = stackalloc float*[8];
+            for (int j = 0; j < AttentionTile.Keys; j += 8)
             {
-                float* destination = AttentionTile.KeyColumn(tile, j, Shape.HeadDimension);
-                float* key = position + j < end ? Row(keys, position + j) : null;
-                for (int d = 0; d < Shape.HeadDimension; d++) destination[d * AttentionTile.HalfKeys] = key == null ? 0 : key[d];
+                for (int i = 0; i < 8; i++) k[i] = position + j + i < end ? Row(keys, position + j + i) : zeros;
+                AttentionTile.TransposeKeys(k, Shape.HeadDimension, AttentionTile.KeyColumn(tile, j, Shape.HeadDimension));
             }
         }
 

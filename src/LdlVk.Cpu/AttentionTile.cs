@@ -12,12 +12,21 @@ internal static unsafe class AttentionTile
     /// <summary>Keys that <see cref="Scores"/> takes at once; a tile is stored as two halves, each [head_dim][32].</summary>
     public const int HalfKeys = 32;
 
-    /// <summary>Columns of a head that <see cref="AddValues"/> takes at once: eight vectors, so that a tile's part stays in the nearest cache.</summary>
+    /// <summary>Columns of a head that <see cref="AddValues"/> takes at once; a tile's part of them stays in the nearest cache.</summary>
     public const int Columns = 64;
 
     /// <summary>Where element 0 of key <paramref name="j"/> goes in a tile; the next element is <see cref="HalfKeys"/> floats on.</summary>
     public static float* KeyColumn(float* tile, int j, int headDimension) =>
         tile + (j / HalfKeys * HalfKeys * headDimension) + (j % HalfKeys);
+
+    /// <summary>Writes eight keys as eight neighbouring columns of a tile: element d of key i at [d][i].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void TransposeKeys(float** keys, int headDimension, float* column)
+    {
+        float* k0 = keys[0], k1 = keys[1], k2 = keys[2], k3 = keys[3], k4 = keys[4], k5 = keys[5], k6 = keys[6], k7 = keys[7];
+        for (nint d = 0; d < headDimension; d++, column += HalfKeys)
+            Vector256.Create(k0[d], k1[d], k2[d], k3[d], k4[d], k5[d], k6[d], k7[d]).Store(column);
+    }
 
     /// <summary>scores[r, j] = Σ_d q[r, d]·key[j, d] for a tile's keys; each sum in the order of d.</summary>
     public static void Scores(float* q, int qStride, int rows, float* tile, int headDimension, float* scores, long scoreStride)
@@ -27,18 +36,21 @@ internal static unsafe class AttentionTile
             {
                 // Two rows at a time; an odd last row is its own partner.
                 int s = Math.Min(r + 1, rows - 1);
-                Scores2(q + (r * qStride), q + (s * qStride), tile, headDimension, scores + (r * scoreStride) + half, scores + (s * scoreStride) + half);
+                float* first = scores + (r * scoreStride) + half, second = scores + (s * scoreStride) + half;
+                Scores2(q + (r * qStride), q + (s * qStride), tile, headDimension, first, second);
             }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Scores2(float* q0, float* q1, float* tile, int headDimension, float* scores0, float* scores1)
     {
-        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
+        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default;
+        Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default;
         for (nint d = 0; d < headDimension; d++, tile += HalfKeys)
         {
             Vector256<float> a = Vector256.Create(q0[d]), b = Vector256.Create(q1[d]);
-            Vector256<float> k0 = Vector256.Load(tile), k1 = Vector256.Load(tile + 8), k2 = Vector256.Load(tile + 16), k3 = Vector256.Load(tile + 24);
+            Vector256<float> k0 = Vector256.Load(tile), k1 = Vector256.Load(tile + 8);
+            Vector256<float> k2 = Vector256.Load(tile + 16), k3 = Vector256.Load(tile + 24);
             a0 = Vector256.FusedMultiplyAdd(a, k0, a0);
             a1 = Vector256.FusedMultiplyAdd(a, k1, a1);
             a2 = Vector256.FusedMultiplyAdd(a, k2, a2);
@@ -115,7 +127,8 @@ internal static unsafe class AttentionTile
         for (int d = 0; d < columns; d += 8)
         {
             Vector256<float> s = default;
-            for (nint j = from; j <= to; j++) s = Vector256.FusedMultiplyAdd(Vector256.Create(p[j]), Vector256.Load(values + (j * stride) + d), s);
+            for (nint j = from; j <= to; j++)
+                s = Vector256.FusedMultiplyAdd(Vector256.Create(p[j]), Vector256.Load(values + (j * stride) + d), s);
             (Vector256.Load(sums + d) + s).Store(sums + d);
         }
     }
@@ -123,7 +136,8 @@ internal static unsafe class AttentionTile
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void AddValues64(float* p, int from, int to, float* values, nint stride, float* sums)
     {
-        Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default, s4 = default, s5 = default, s6 = default, s7 = default;
+        Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
+        Vector256<float> s4 = default, s5 = default, s6 = default, s7 = default;
         float* v = values + (from * stride);
         for (nint j = from; j <= to; j++, v += stride)
         {

@@ -18,7 +18,7 @@ public static class CpuBackend
     /// <param name="id"><c>cpu</c>.</param>
     /// <exception cref="UsageException">There is no device of that name here.</exception>
     public static IDevice Open(string id) => id == DeviceId
-        ? new CpuDevice(Describe())
+        ? new CpuDevice(Describe(), Environment.ProcessorCount)
         : throw new UsageException($"The CPU backend has no device '{id}'; its only device is '{DeviceId}'.");
 
     private static DeviceInfo Describe() => new(
@@ -28,7 +28,8 @@ public static class CpuBackend
         RuntimeInformation.FrameworkDescription,
         HostMemory.TotalBytes(),
         HostMemory.FreeBytes(),
-        ["fp32", $"{Environment.ProcessorCount} threads", Vector256.IsHardwareAccelerated ? "256-bit vectors" : "256-bit vectors in software"]);
+        ["fp32", $"{Environment.ProcessorCount} threads",
+            Vector256.IsHardwareAccelerated ? "256-bit vectors" : "256-bit vectors in software"]);
 
     private static string ProcessorName()
     {

@@ -23,10 +23,10 @@ public sealed unsafe class CpuDevice : IDevice
     private readonly Workers workers;
     private bool disposed;
 
-    internal CpuDevice(DeviceInfo info)
+    internal CpuDevice(DeviceInfo info, int threads)
     {
         Info = info;
-        workers = new Workers(memory);
+        workers = new Workers(memory, threads);
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cpu;
@@ -11,6 +12,8 @@ internal static unsafe class Dequantise
     public static void Row(CpuWeight weight, int n, int k, int count, float* destination)
     {
         long first = ((long)n * weight.Stride) + k;
+        int bytes = WeightLayout.ElementBytes(weight.Format);
+        Prefetch(weight.Values + ((first + count) * bytes), count * bytes);
         switch (weight.Format)
         {
             case WeightFormat.Fp32:
@@ -23,6 +26,17 @@ internal static unsafe class Dequantise
                 Int8((sbyte*)weight.Values + first, weight.Scales + (first / WeightLayout.GroupSize), count, destination);
                 break;
         }
+    }
+
+    /// <summary>
+    /// Asks for the row's next chunk while the other rows are worked on. A chunk is too short a run for the processor's own prefetching
+    /// (measured: without this, one input row against fp16 weights takes nearly twice the time). Asking beyond the end of the matrix does no harm.
+    /// </summary>
+    private static void Prefetch(byte* next, int bytes)
+    {
+        const int CacheLine = 64;
+        if (!Sse.IsSupported) return;
+        for (int i = 0; i < bytes; i += CacheLine) Sse.Prefetch1(next + i);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -9,7 +9,7 @@ namespace LdlVk.Cpu;
 /// </summary>
 internal static unsafe class Dot
 {
-    /// <summary>Rows of x in the large tile. With three columns it makes 12 sums, which with 3 weights and 1 activation fill 16 registers.</summary>
+    /// <summary>Rows of x in the large tile: 4 × 3 sums, 3 weights and 1 activation fill 16 registers.</summary>
     public const int TileRows = 4;
 
     /// <summary>Rows of w in the large tile.</summary>

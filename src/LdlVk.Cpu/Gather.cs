@@ -6,7 +6,8 @@ internal static unsafe class Gather
     public static void Run(CpuTensor output, CpuTensor input, int[] rows)
     {
         for (int i = 0; i < rows.Length; i++)
-            if (rows[i] >= input.Rows) throw new ArgumentException($"GatherRows: row number {i} is {rows[i]}, the input ends at row {input.Rows - 1}.");
+            if (rows[i] >= input.Rows)
+                throw new ArgumentException($"GatherRows: row number {i} is {rows[i]}, the input ends at row {input.Rows - 1}.");
 
         long stride = input.Stride;
         for (int i = 0; i < rows.Length; i++)

@@ -36,6 +36,7 @@ internal static unsafe class Gelu
 
     private static void Aligned(CpuTensor output, CpuTensor input)
     {
-        if (output.Overlaps(input) && output.Data != input.Data) throw new ArgumentException("GeluMultiply: output and input overlap without being the same.");
+        if (output.Overlaps(input) && output.Data != input.Data)
+            throw new ArgumentException("GeluMultiply: output and input overlap without being the same.");
     }
 }

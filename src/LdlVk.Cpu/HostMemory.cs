@@ -16,6 +16,8 @@ internal sealed unsafe class HostMemory : IDisposable
     // Below this size the system is not asked first: small requests fail by themselves, large ones may be promised and never given.
     private const long AskFrom = 64L << 20;
 
+    private const double MiB = 1 << 20;
+
     private readonly HashSet<NativeBuffer> live = [];
     private readonly Lock gate = new();
     private bool closed;
@@ -100,7 +102,9 @@ internal sealed unsafe class HostMemory : IDisposable
     }
 
     private static DeviceException OutOfMemory(long bytes, string owner, Exception? inner) => new(
-        string.Create(CultureInfo.InvariantCulture, $"The CPU device is out of memory: {owner} needs {bytes / 1048576.0:F1} MiB, and about {FreeBytes() / 1048576.0:F1} MiB are free. ") +
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"The CPU device is out of memory: {owner} needs {bytes / MiB:F1} MiB, and about {FreeBytes() / MiB:F1} MiB are free. ") +
         "Choose a smaller weight format (--weights int8) or smaller batches (--batch-tokens), or run where there is more memory.", inner);
 }
 

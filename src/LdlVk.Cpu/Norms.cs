@@ -10,7 +10,8 @@ internal static unsafe class Norms
 {
     public static void Run(Workers workers, CpuTensor output, CpuTensor input, CpuTensor weight, float epsilon, bool add)
     {
-        if (output.Overlaps(input) && output.Data != input.Data) throw new ArgumentException("RmsNorm, NormAdd: output and input overlap without being the same.");
+        if (output.Overlaps(input) && output.Data != input.Data)
+            throw new ArgumentException("RmsNorm, NormAdd: output and input overlap without being the same.");
         float* w = weight.Data, source = input.Data, destination = output.Data;
         int stride = input.Stride;
         workers.Run(input.Rows, (long)input.Rows * stride, (row, _) =>

@@ -8,7 +8,8 @@ internal static unsafe class Rope
     public static void Run(Workers workers, CpuTensor x, int heads, int[] positions, CpuTensor table)
     {
         for (int row = 0; row < positions.Length; row++)
-            if (positions[row] >= table.Rows) throw new ArgumentException($"Rope: the position of row {row} is {positions[row]}, the table ends at {table.Rows - 1}.");
+            if (positions[row] >= table.Rows)
+                throw new ArgumentException($"Rope: the position of row {row} is {positions[row]}, the table ends at {table.Rows - 1}.");
         if (x.Overlaps(table)) throw new ArgumentException("Rope: the table shares memory with what is rotated.");
 
         int half = table.Columns / 2;

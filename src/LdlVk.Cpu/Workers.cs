@@ -16,9 +16,9 @@ internal sealed class Workers : IDisposable
 
     private readonly Scratch[] scratch;
 
-    public Workers(HostMemory memory)
+    public Workers(HostMemory memory, int threads)
     {
-        scratch = new Scratch[Math.Max(1, Environment.ProcessorCount)];
+        scratch = new Scratch[threads];
         for (int i = 0; i < scratch.Length; i++) scratch[i] = new Scratch(memory);
     }
 

@@ -73,9 +73,9 @@ public sealed class AttentionTests : ConformanceTest
     {
         const int Length = 150;
         IDevice device = Open(id);
-        foreach (int window in new[] { 0, 40 })
+        foreach ((int heads, int kvHeads, int window) in new[] { (4, 2, 0), (4, 2, 40), (1, 1, 0), (3, 1, 70) })
         {
-            AttentionShape shape = new(4, 2, 32, 0.2f, 50, window);
+            AttentionShape shape = new(heads, kvHeads, 32, 0.2f, 50, window);
             AttentionCase texts = new(window, shape, 20, 2, Length);
             AttentionLayout whole = texts.Layout(share: false, [(0, 0, Length)]);
             Matrix wanted = whole.OutputOf(0, Run(device, whole, shape));
@@ -85,7 +85,7 @@ public sealed class AttentionTests : ConformanceTest
             for (int i = 0; i < parts.Segments.Count; i++)
             {
                 AttentionSegment s = parts.Segments[i];
-                Check.SameBits($"Attention on {id}, window {window}: {s} of {Length}", parts.OutputOf(i, output), wanted.Pick([.. Enumerable.Range(s.QueryPosition, s.QueryCount)]));
+                Check.SameBits($"Attention on {id}, {shape}: {s} of {Length}", parts.OutputOf(i, output), wanted.Pick([.. Enumerable.Range(s.QueryPosition, s.QueryCount)]));
             }
         }
     }
