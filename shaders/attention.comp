@@ -8,6 +8,8 @@
 // Bitwise invariance: key tiles are counted by position in the text, and each gathers its rows from the shared prefix's storage or the
 // text's own. A tile in which a query sees nothing changes nothing of that query's state: its maximum stays, the rescaling factor is
 // exp(0) = 1 exactly, and zeros are added. So it does not matter which queries share a block, or how far the block's range of tiles goes.
+//
+// The long loops must not be unrolled: their bounds are constants, and llvmpipe then compiles for over a minute.
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint HEAD_DIM = 128u;
 layout(constant_id = 1) const uint KEYS = 32u;  // keys of a tile
@@ -38,7 +40,7 @@ uint key_row(int position) {
 
 // Loads one tile of keys or values; positions after the block's last query are left out.
 void load_tile(Floats source, uint column, int first_position, int last_position) {
-    for (uint i = gl_LocalInvocationIndex; i < KEYS * HEAD_DIM; i += THREADS) {
+    [[dont_unroll]] for (uint i = gl_LocalInvocationIndex; i < KEYS * HEAD_DIM; i += THREADS) {
         uint key = i / HEAD_DIM, d = i % HEAD_DIM;
         int position = first_position + int(key);
         kv_tile[key * PITCH + d] = position <= last_position ? source.v[key_row(position) * kv_stride + column + d] : 0.0;
@@ -58,7 +60,7 @@ void main() {
     prefix_length = segments.v[segment + 4];
     own_row = segments.v[segment + 5];
 
-    for (uint i = t; i < QUERIES * HEAD_DIM; i += THREADS) {
+    [[dont_unroll]] for (uint i = t; i < QUERIES * HEAD_DIM; i += THREADS) {
         uint query = i / HEAD_DIM, d = i % HEAD_DIM;
         q_tile[i] = int(query) < queries ? q.v[(query_row + query) * q_stride + head * HEAD_DIM + d] : 0.0;
     }
@@ -75,10 +77,10 @@ void main() {
         load_tile(k, kv_column, tile_position, last_query);
         barrier();
 
-        for (uint i = t; i < QUERIES * KEYS; i += THREADS) {
+        [[dont_unroll]] for (uint i = t; i < QUERIES * KEYS; i += THREADS) {
             uint query = i / KEYS, key = i % KEYS;
             float s = 0.0;
-            for (uint d = 0u; d < HEAD_DIM; ++d) s = fma(q_tile[query * HEAD_DIM + d], kv_tile[key * PITCH + d], s);
+            [[dont_unroll]] for (uint d = 0u; d < HEAD_DIM; ++d) s = fma(q_tile[query * HEAD_DIM + d], kv_tile[key * PITCH + d], s);
             s *= scale;
             if (softcap > 0.0) s = softcap * exact_tanh(s / softcap);
             int distance = first_query + int(query) - tile_position - int(key);
@@ -88,9 +90,9 @@ void main() {
 
         if (t < QUERIES) {
             float before = peak[t], now = before;
-            for (uint key = 0u; key < KEYS; ++key) now = max(now, p_tile[t * KEYS + key]);
+            [[dont_unroll]] for (uint key = 0u; key < KEYS; ++key) now = max(now, p_tile[t * KEYS + key]);
             float sum = 0.0;
-            for (uint key = 0u; key < KEYS; ++key) {
+            [[dont_unroll]] for (uint key = 0u; key < KEYS; ++key) {
                 float s = p_tile[t * KEYS + key];
                 float p = s == UNSEEN ? 0.0 : exact_exp(s - now);
                 p_tile[t * KEYS + key] = p;
@@ -108,7 +110,7 @@ void main() {
             uint output_index = t + i * THREADS;
             uint query = min(output_index / HEAD_DIM, QUERIES - 1u), d = output_index % HEAD_DIM;
             float sum = acc[i] * rescale[query];
-            for (uint key = 0u; key < KEYS; ++key) sum = fma(p_tile[query * KEYS + key], kv_tile[key * PITCH + d], sum);
+            [[dont_unroll]] for (uint key = 0u; key < KEYS; ++key) sum = fma(p_tile[query * KEYS + key], kv_tile[key * PITCH + d], sum);
             acc[i] = sum;
         }
         barrier();

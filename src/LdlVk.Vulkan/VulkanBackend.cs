@@ -23,7 +23,10 @@ public static class VulkanBackend
     /// <summary>Opens the device <c>vulkan:<paramref name="index"/></c>.</summary>
     /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
-    public static IDevice Open(int index)
+    public static IDevice Open(int index) => Open(index, null);
+
+    /// <summary>As <see cref="Open(int)"/>, with a kernel family of the caller's choice, so that each can be tested on any device.</summary>
+    internal static IDevice Open(int index, LinearFamily? linear)
     {
         VulkanInstance instance = VulkanInstance.TryCreate(out string? whyNot)
             ?? throw new UsageException($"Device vulkan:{index} cannot be opened: {whyNot}.");
@@ -32,7 +35,7 @@ public static class VulkanBackend
             IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices();
             if (index < 0 || index >= devices.Count)
                 throw new UsageException($"There is no device vulkan:{index}; {devices.Count} Vulkan devices were found (see `ldlvk devices`).");
-            return new VulkanDevice(instance, devices[index], index);
+            return new VulkanDevice(instance, devices[index], index, linear);
         }
         catch
         {

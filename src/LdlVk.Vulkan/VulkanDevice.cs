@@ -37,11 +37,19 @@ internal sealed unsafe partial class VulkanDevice : IDevice
         };
         var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: 1, pQueueCreateInfos: &queue);
         api.CreateDevice(physicalDevice, in create, null, out _device).Check("vkCreateDevice");
-        _stream = new CommandStream(api, _device, _facts.ComputeQueueFamily);
-        _memory = new MemoryAllocator(api, _device, _facts, () => _stream.Finish());
-        _staging = new StagingRing(api, _device, _facts, _stream);
-        _kernels = new Kernels(api, _device, _facts);
-        _linear = new LinearKernels(linear ?? LinearKernels.FamilyFor(_facts), _facts.SubgroupSize);
+        try
+        {
+            _stream = new CommandStream(api, _device, _facts.ComputeQueueFamily);
+            _memory = new MemoryAllocator(api, _device, _facts, _stream.Finish);
+            _staging = new StagingRing(api, _device, _facts, _stream);
+            _kernels = new Kernels(api, _device, _facts);
+            _linear = new LinearKernels(linear ?? LinearKernels.FamilyFor(_facts), _facts.SubgroupSize);
+        }
+        catch
+        {
+            DestroyHandles();
+            throw;
+        }
     }
 
     public DeviceInfo Info { get; }
@@ -144,12 +152,18 @@ internal sealed unsafe partial class VulkanDevice : IDevice
             // A lost device cannot be waited for; its handles can still be destroyed.
         }
 
-        _kernels.Dispose();
-        _staging.Dispose();
-        _memory.Dispose();
-        _stream.Dispose();
-        _instance.Api.DestroyDevice(_device, null);
+        DestroyHandles();
         _instance.Dispose();
+    }
+
+    /// <summary>Destroys what has been made so far, in the reverse order.</summary>
+    private void DestroyHandles()
+    {
+        _kernels?.Dispose();
+        _staging?.Dispose();
+        _memory?.Dispose();
+        _stream?.Dispose();
+        _instance.Api.DestroyDevice(_device, null);
     }
 
     private Allocation Allocate(ulong bytes)

@@ -104,8 +104,8 @@ internal sealed class ConfigFile
     private LdlSettings ReadHeads()
     {
         // Defaults of the model's published code: GatingNN(temperature=config.get("temperature", 1.0), softmax=config.get("softmax", False)).
-        double temperature = Number(_root, "temperature", 1e-6, 1e6, 1);
-        return new LdlSettings(Integer("num_objectives", 2, 1 << 20, 220), Flag("softmax") ? (float)temperature : 0);
+        float temperature = Flag("softmax") ? (float)Number(_root, "temperature", 1e-6, 1e6, 1) : 0;
+        return new LdlSettings(Integer("num_objectives", 2, 1 << 20, 220), temperature);
     }
 
     /// <summary>Whether the field is there and not null.</summary>

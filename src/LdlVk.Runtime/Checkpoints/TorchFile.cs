@@ -97,16 +97,18 @@ public sealed class TorchFile : IDisposable
     private static void CheckInside(string name, TorchTensor tensor)
     {
         long elements = tensor.StorageBytes / tensor.Type.Bytes(), count = 1, last = tensor.Offset;
+        if (tensor.Offset > elements) throw Damaged(name, "reaches beyond its storage");
+        if (tensor.Shape.Contains(0)) return;
         for (int d = 0; d < tensor.Shape.Length; d++)
         {
-            int dimension = tensor.Shape[d];
+            int steps = tensor.Shape[d] - 1;
             // A tensor with more elements than its storage repeats some (expand); the heads never do, and a bomb would.
-            if (dimension != 0 && count > elements / dimension) throw Damaged(name, $"has more elements than the {elements:N0} of its storage");
-            count *= dimension;
-            if (dimension > 1 && tensor.Strides[d] > (elements - last) / (dimension - 1)) throw Damaged(name, "reaches beyond its storage");
-            last += Math.Max(0, dimension - 1) * tensor.Strides[d];
+            if (count > elements / (steps + 1L)) throw Damaged(name, $"has more elements than the {elements:N0} of its storage");
+            count *= steps + 1L;
+            if (steps > 0 && tensor.Strides[d] > (elements - last) / steps) throw Damaged(name, "reaches beyond its storage");
+            last += steps * tensor.Strides[d];
         }
-        if (count > 0 ? last >= elements : tensor.Offset > elements) throw Damaged(name, "reaches beyond its storage");
+        if (last >= elements) throw Damaged(name, "reaches beyond its storage");
     }
 
     private MappedFile Inflated(ZipDirectory.Entry entry)

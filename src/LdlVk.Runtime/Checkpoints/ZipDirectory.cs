@@ -45,7 +45,7 @@ internal sealed class ZipDirectory
         ReadOnlySpan<byte> header = _file.Copy(entry.Header, LocalBytes);
         if (U32(header) != LocalSignature) throw Damaged($"{entry.Name} has no header where the directory says");
         long data = entry.Header + LocalBytes + U16(header[26..]) + U16(header[28..]);
-        if (data > _file.Length || entry.StoredBytes > _file.Length - data) throw Damaged($"the {entry.StoredBytes:N0} bytes of {entry.Name} reach beyond the file's end");
+        if (entry.StoredBytes > _file.Length - data) throw Damaged($"the {entry.StoredBytes:N0} bytes of {entry.Name} reach beyond the file's end");
         return data;
     }
 

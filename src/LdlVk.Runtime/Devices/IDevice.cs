@@ -20,6 +20,7 @@ public enum Activation
 /// <see cref="Attention"/>: its text's keys, values and position) and on the shapes of the weights alone, never on the number of rows,
 /// on its neighbours, or on where its inputs lie in memory.
 /// </para>
+/// An output must not overlap an input in memory unless the op says that it may.
 /// Errors: wrong shapes raise <see cref="ArgumentException"/>, a failing machine <see cref="DeviceException"/>. Not thread-safe.
 /// </summary>
 public interface IDevice : IDisposable

@@ -38,6 +38,7 @@ public static class OpChecks
         Require(keys.Columns == (long)shape.KeyValueHeads * shape.HeadDimension, $"Attention: keys have {keys.Columns} columns");
         foreach (AttentionSegment s in segments.Segments)
         {
+            Require((long)s.QueryPosition + s.QueryCount <= int.MaxValue, $"Attention: positions of {s} pass {int.MaxValue}");
             int own = s.KeyCount - s.PrefixLength;
             Require(s.QueryCount > 0 && s.QueryRow >= 0 && (long)s.QueryRow + s.QueryCount <= queries.Rows, $"Attention: query rows of {s} leave the tensor of {queries.Rows} rows");
             Require(s.QueryPosition >= 0 && s.PrefixLength >= 0 && (s.PrefixLength == 0 || (s.PrefixRow >= 0 && (long)s.PrefixRow + Math.Min(s.PrefixLength, s.KeyCount) <= keys.Rows)), $"Attention: prefix rows of {s} leave the tensor of {keys.Rows} rows");
@@ -72,7 +73,7 @@ public static class OpChecks
     public static int WriteRows(ITensor destination, int firstRow, int length)
     {
         int rows = length / destination.Columns;
-        Require(rows * destination.Columns == length && firstRow >= 0 && firstRow + rows <= destination.Rows, $"Write: {length} values from row {firstRow} do not fit [{destination.Rows}, {destination.Columns}]");
+        Require(rows * destination.Columns == length && firstRow >= 0 && (long)firstRow + rows <= destination.Rows, $"Write: {length} values from row {firstRow} do not fit [{destination.Rows}, {destination.Columns}]");
         return rows;
     }
 

@@ -27,6 +27,6 @@ public sealed record Gemma2Config
     public required double QueryPreAttentionScalar { get; init; }
     /// <summary>Softcap of the attention scores; 0 for none.</summary>
     public required float AttentionSoftcap { get; init; }
-    /// <summary>Window of the even layers (0, 2, …).</summary>
+    /// <summary>Window of the even layers (0, 2, …); 0 for none.</summary>
     public required int SlidingWindow { get; init; }
 }

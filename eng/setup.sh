@@ -1,0 +1,79 @@
+# Installs what is missing, for ./ldlvk and ./test. Sourced, not run. On Debian and Ubuntu with apt; elsewhere it says what and how.
+
+say() { printf 'ldlvk: %s\n' "$*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"
+    elif command -v sudo >/dev/null 2>&1; then sudo "$@"
+    else return 1
+    fi
+}
+
+# apt_install WHAT-FOR PACKAGE…: true if the packages are installed afterwards.
+apt_install() {
+    local purpose=$1; shift
+    command -v apt-get >/dev/null 2>&1 || return 1
+    say "installing $* ($purpose) …"
+    if [ -z "${apt_updated:-}" ]; then
+        as_root apt-get update -qq >/dev/null 2>&1 || return 1
+        apt_updated=1
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null 2>&1
+}
+
+need_dotnet() {
+    if ! command -v dotnet >/dev/null 2>&1 || ! dotnet --list-sdks 2>/dev/null | grep -q '^1[0-9]\.'; then
+        say "the .NET 10 SDK is missing. Install it (package dotnet-sdk-10.0 of your distribution, or from Microsoft's .NET site) and run this again."
+        exit 2
+    fi
+    export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+    # A user without a home folder still needs a place for packages.
+    if [ -z "${HOME:-}" ] || [ ! -w "$HOME" ]; then
+        export HOME="$root/.cache/home"
+        mkdir -p "$HOME"
+    fi
+}
+
+# The compiler of the GPU kernels.
+need_glslc() {
+    command -v glslc >/dev/null 2>&1 && return
+    if [ -n "${VULKAN_SDK:-}" ] && [ -x "$VULKAN_SDK/bin/glslc" ]; then return; fi
+    apt_install 'the GLSL compiler, to build the GPU kernels' glslc && return
+    say "glslc, the GLSL compiler, is missing and could not be installed. Install the package glslc (Debian, Ubuntu), shaderc (Arch, Fedora: glslc) or the Vulkan SDK, and run this again."
+    exit 2
+}
+
+# Debian 12's own Mesa is right, but its llvmpipe is about 30 times slower on these kernels than the backported one.
+enable_bookworm_backports() {
+    local suite=bookworm-backports sources=/etc/apt/sources.list.d
+    grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release && grep -qs '^ID=debian' /etc/os-release || return 0
+    grep -qrs "$suite" /etc/apt/sources.list "$sources" && return 0
+    local from
+    from=$(sed -n 's/^URIs: *//p' "$sources"/debian.sources 2>/dev/null | head -n 1)
+    [ -n "$from" ] || from=$(sed -n 's/^deb [^h]*\(http[^ ]*\) bookworm main.*/\1/p' /etc/apt/sources.list 2>/dev/null | head -n 1)
+    [ -n "$from" ] || return 0
+    say "adding the suite $suite of the configured mirror, for a current Mesa …"
+    printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$from" "$suite" |
+        as_root tee "$sources/ldlvk-backports.sources" >/dev/null || return 0
+    apt_updated=
+}
+
+# The software drivers that stand in for GPUs in tests; sets VK_DRIVER_FILES to those there are.
+need_software_drivers() {
+    local lavapipe
+    lavapipe() { ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1; }
+    if [ -z "$(lavapipe)" ]; then
+        enable_bookworm_backports
+        if apt-cache policy mesa-vulkan-drivers 2>/dev/null | grep -q bpo || { [ -z "${apt_updated:-}" ] && grep -qs bookworm-backports /etc/apt/sources.list.d/ldlvk-backports.sources; }; then
+            apt_install 'llvmpipe, a Vulkan driver on the processor, for the tests' mesa-vulkan-drivers/bookworm-backports libvulkan1
+        fi
+        [ -n "$(lavapipe)" ] || apt_install 'llvmpipe, a Vulkan driver on the processor, for the tests' mesa-vulkan-drivers libvulkan1
+    fi
+    ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || apt_install 'the Vulkan loader, for the tests' libvulkan1
+    [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] || apt_install 'the Vulkan validation layer, for the tests' vulkan-validationlayers
+    local swiftshader drivers
+    swiftshader=$("$root/eng/fetch-swiftshader") || say "without SwiftShader: $swiftshader"
+    drivers=$(lavapipe)
+    [ -f "$swiftshader" ] && drivers="$drivers:$swiftshader"
+    export VK_DRIVER_FILES="${drivers#:}"
+}

@@ -1,0 +1,155 @@
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Cpu;
+
+/// <summary>
+/// Causal attention: s = scale·q·k, s ← softcap·tanh(s/softcap), exact softmax over the visible keys, weighted sum of the values.
+/// <para>
+/// A work item is a block of consecutive queries of one text in all the heads that read one KV head, so that a key is fetched once for all
+/// of them. Keys come in tiles of <see cref="AttentionTile.Keys"/> counted by position in the text; each tile is gathered from the prefix's
+/// rows and the text's own. All sums run over positions in ascending order, tile by tile, from the first key that the query
+/// sees to the last: a query's bits depend on its text and its position alone.
+/// </para>
+/// </summary>
+internal static unsafe class Attention
+{
+    // Query rows of an item: enough to pay for gathering a tile of keys, few enough that their scores stay in the cache.
+    private const int BlockRows = 64;
+
+    public static void Run(
+        Workers workers, CpuTensor output, CpuTensor queries, CpuTensor keys, CpuTensor values,
+        IReadOnlyList<AttentionSegment> segments, AttentionShape shape)
+    {
+        int group = shape.Heads / shape.KeyValueHeads;
+        int positions = Math.Max(1, BlockRows / group);
+        List<(AttentionSegment Segment, int FirstQuery)> blocks = [];
+        double work = 0;
+        foreach (AttentionSegment s in segments)
+        {
+            if ((long)s.QueryPosition + s.QueryCount > int.MaxValue)
+                throw new ArgumentException($"Attention: {s} ends beyond position {int.MaxValue}.");
+            // The last block sees the most keys: it goes first, so that the workers finish together.
+            for (int first = (s.QueryCount - 1) / positions * positions; first >= 0; first -= positions) blocks.Add((s, first));
+            work += (double)s.QueryCount * s.KeyCount * shape.Heads * shape.HeadDimension;
+        }
+        float* q = queries.Data, k = keys.Data, v = values.Data, y = output.Data;
+
+        workers.Run(blocks.Count * shape.KeyValueHeads, (long)Math.Min(work, long.MaxValue), (item, scratch) =>
+        {
+            (AttentionSegment segment, int first) = blocks[item / shape.KeyValueHeads];
+            Block block = new()
+            {
+                Segment = segment,
+                Shape = shape,
+                KeyValueHead = item % shape.KeyValueHeads,
+                Group = group,
+                FirstQuery = first,
+                Queries = Math.Min(positions, segment.QueryCount - first),
+                QueryStride = queries.Stride,
+                KeyStride = keys.Stride,
+            };
+            block.Run(q, k, v, y, scratch);
+        });
+    }
+
+    /// <summary>One work item. Its rows are (query, head of the group), the head running fastest.</summary>
+    private readonly struct Block
+    {
+        public required AttentionSegment Segment { get; init; }
+        public required AttentionShape Shape { get; init; }
+        public required int KeyValueHead { get; init; }
+        public required int Group { get; init; }
+        public required int FirstQuery { get; init; }
+        public required int Queries { get; init; }
+        public required int QueryStride { get; init; }
+        public required int KeyStride { get; init; }
+
+        private int Rows => Queries * Group;
+
+        /// <summary>Floats of a head in scratch: whole vectors, zero behind the head.</summary>
+        private int Width => (Shape.HeadDimension + 7) & ~7;
+
+        /// <summary>The last position that query row <paramref name="row"/> sees: its own.</summary>
+        private int Last(int row) => Segment.QueryPosition + FirstQuery + (row / Group);
+
+        /// <summary>The first position that query row <paramref name="row"/> sees.</summary>
+        private int First(int row) => Shape.Window > 0 ? Math.Max(0, Last(row) - Shape.Window + 1) : 0;
+
+        public void Run(float* queries, float* keys, float* values, float* output, Scratch scratch)
+        {
+            const int Tile = AttentionTile.Keys;
+            int start = First(0) / Tile * Tile, end = Last(Rows - 1) + 1;
+            int tiles = (end - start + Tile - 1) / Tile, span = tiles * Tile;
+
+            float* tile = scratch.Floats(((long)Rows * ((2 * Width) + span)) + (Tile * Width));
+            float* q = tile + (Tile * Width), sums = q + (Rows * Width), scores = sums + (Rows * Width);
+
+            new Span<float>(sums, Rows * Width).Clear();
+            for (int r = 0; r < Rows; r++) Copy(Head(queries, r), q + (r * Width));
+            for (int t = 0; t < tiles; t++)
+            {
+                // The sums are still zero: they stand for the keys that a last tile lacks.
+                GatherKeys(keys, start + (t * Tile), end, tile, sums);
+                AttentionTile.Scores(q, Width, Rows, tile, Shape.HeadDimension, scores + (t * Tile), span);
+            }
+
+            // After this loop a row's scores are its unnormalised probabilities. Their sum waits in q, which is no longer needed.
+            for (int r = 0; r < Rows; r++)
+                q[r] = AttentionTile.Softmax(scores + ((long)r * span), First(r) - start, Last(r) - start, Shape.Scale, Shape.Softcap);
+
+            for (int t = 0; t < tiles; t++)
+            {
+                GatherValues(values, start + (t * Tile), end, tile);
+                for (int d = 0; d < Width; d += AttentionTile.Columns)
+                    for (int r = 0; r < Rows; r++)
+                    {
+                        int begin = start + (t * Tile);
+                        int from = Math.Max(First(r) - begin, 0), to = Math.Min(Last(r) - begin, Tile - 1);
+                        float* p = scores + ((long)r * span) + (t * Tile);
+                        AttentionTile.AddValues(p, from, to, tile + d, Width, sums + (r * Width) + d, Math.Min(AttentionTile.Columns, Width - d));
+                    }
+            }
+
+            for (int r = 0; r < Rows; r++)
+            {
+                float* y = Head(output, r);
+                for (int d = 0; d < Shape.HeadDimension; d++) y[d] = sums[(r * Width) + d] / q[r];
+            }
+        }
+
+        /// <summary>A tile of keys, transposed for <see cref="AttentionTile.Scores"/>; zero from position <paramref name="end"/> on.</summary>
+        private void GatherKeys(float* keys, int position, int end, float* tile, float* zeros)
+        {
+            float** k = stackalloc float*[8];
+            for (int j = 0; j < AttentionTile.Keys; j += 8)
+            {
+                for (int i = 0; i < 8; i++) k[i] = position + j + i < end ? Row(keys, position + j + i) : zeros;
+                AttentionTile.TransposeKeys(k, Shape.HeadDimension, AttentionTile.KeyColumn(tile, j, Shape.HeadDimension));
+            }
+        }
+
+        private void GatherValues(float* values, int position, int end, float* tile)
+        {
+            int count = Math.Min(AttentionTile.Keys, end - position);
+            for (int j = 0; j < count; j++) Copy(Row(values, position + j), tile + (j * Width));
+        }
+
+        /// <summary>The head of the key or value at a position of the text: in the shared prefix or in the text's own rows.</summary>
+        private float* Row(float* matrix, int position)
+        {
+            int row = position < Segment.PrefixLength ? Segment.PrefixRow + position : Segment.OwnRow + position - Segment.PrefixLength;
+            return matrix + ((long)row * KeyStride) + (KeyValueHead * Shape.HeadDimension);
+        }
+
+        /// <summary>The head of a row in the query or output tensor.</summary>
+        private float* Head(float* matrix, int row) =>
+            matrix + ((long)(Segment.QueryRow + FirstQuery + (row / Group)) * QueryStride)
+            + (((KeyValueHead * Group) + (row % Group)) * Shape.HeadDimension);
+
+        private void Copy(float* head, float* destination)
+        {
+            new Span<float>(head, Shape.HeadDimension).CopyTo(new Span<float>(destination, Shape.HeadDimension));
+            new Span<float>(destination + Shape.HeadDimension, Width - Shape.HeadDimension).Clear();
+        }
+    }
+}

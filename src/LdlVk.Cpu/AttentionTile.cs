@@ -1,0 +1,163 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace LdlVk.Cpu;
+
+/// <summary>The inner loops of <see cref="Attention"/>.</summary>
+internal static unsafe class AttentionTile
+{
+    /// <summary>Keys of a tile.</summary>
+    public const int Keys = 64;
+
+    /// <summary>Keys that <see cref="Scores"/> takes at once; a tile is stored as two halves, each [head_dim][32].</summary>
+    public const int HalfKeys = 32;
+
+    /// <summary>Columns of a head that <see cref="AddValues"/> takes at once; a tile's part of them stays in the nearest cache.</summary>
+    public const int Columns = 64;
+
+    /// <summary>Where element 0 of key <paramref name="j"/> goes in a tile; the next element is <see cref="HalfKeys"/> floats on.</summary>
+    public static float* KeyColumn(float* tile, int j, int headDimension) =>
+        tile + (j / HalfKeys * HalfKeys * headDimension) + (j % HalfKeys);
+
+    /// <summary>Writes eight keys as eight neighbouring columns of a tile: element d of key i at [d][i].</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void TransposeKeys(float** keys, int headDimension, float* column)
+    {
+        float* k0 = keys[0], k1 = keys[1], k2 = keys[2], k3 = keys[3], k4 = keys[4], k5 = keys[5], k6 = keys[6], k7 = keys[7];
+        for (nint d = 0; d < headDimension; d++, column += HalfKeys)
+            Vector256.Create(k0[d], k1[d], k2[d], k3[d], k4[d], k5[d], k6[d], k7[d]).Store(column);
+    }
+
+    /// <summary>scores[r, j] = Σ_d q[r, d]·key[j, d] for a tile's keys; each sum in the order of d.</summary>
+    public static void Scores(float* q, int qStride, int rows, float* tile, int headDimension, float* scores, long scoreStride)
+    {
+        for (int half = 0; half < Keys; half += HalfKeys, tile += HalfKeys * headDimension)
+            for (int r = 0; r < rows; r += 2)
+            {
+                // Two rows at a time; an odd last row is its own partner.
+                int s = Math.Min(r + 1, rows - 1);
+                float* first = scores + (r * scoreStride) + half, second = scores + (s * scoreStride) + half;
+                Scores2(q + (r * qStride), q + (s * qStride), tile, headDimension, first, second);
+            }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Scores2(float* q0, float* q1, float* tile, int headDimension, float* scores0, float* scores1)
+    {
+        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default;
+        Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default;
+        for (nint d = 0; d < headDimension; d++, tile += HalfKeys)
+        {
+            Vector256<float> a = Vector256.Create(q0[d]), b = Vector256.Create(q1[d]);
+            Vector256<float> k0 = Vector256.Load(tile), k1 = Vector256.Load(tile + 8);
+            Vector256<float> k2 = Vector256.Load(tile + 16), k3 = Vector256.Load(tile + 24);
+            a0 = Vector256.FusedMultiplyAdd(a, k0, a0);
+            a1 = Vector256.FusedMultiplyAdd(a, k1, a1);
+            a2 = Vector256.FusedMultiplyAdd(a, k2, a2);
+            a3 = Vector256.FusedMultiplyAdd(a, k3, a3);
+            b0 = Vector256.FusedMultiplyAdd(b, k0, b0);
+            b1 = Vector256.FusedMultiplyAdd(b, k1, b1);
+            b2 = Vector256.FusedMultiplyAdd(b, k2, b2);
+            b3 = Vector256.FusedMultiplyAdd(b, k3, b3);
+        }
+        a0.Store(scores0);
+        a1.Store(scores0 + 8);
+        a2.Store(scores0 + 16);
+        a3.Store(scores0 + 24);
+        b0.Store(scores1);
+        b1.Store(scores1 + 8);
+        b2.Store(scores1 + 16);
+        b3.Store(scores1 + 24);
+    }
+
+    /// <summary>
+    /// Turns a row of dot products into exp(s − max), 0 where a key is not visible, and returns the sum. Offsets count from the start of
+    /// the row, which is the start of a tile.
+    /// </summary>
+    /// <param name="row">Dot products, whole tiles.</param>
+    /// <param name="first">Offset of the first visible key.</param>
+    /// <param name="last">Offset of the last visible key.</param>
+    /// <param name="scale">Factor of the dot products.</param>
+    /// <param name="softcap">Bound of the scores; 0 for none.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static float Softmax(float* row, int first, int last, float scale, float softcap)
+    {
+        int begin = first / Keys * Keys, end = last + 1;
+        Vector256<float> factor = Vector256.Create(softcap > 0 ? scale / softcap : scale);
+        Vector256<float> cap = Vector256.Create(softcap), max = Vector256.Create(float.NegativeInfinity);
+        Vector256<int> from = Vector256.Create(first), to = Vector256.Create(last);
+        for (int j = begin; j < end; j += 8)
+        {
+            Vector256<int> offset = Vector256.Create(j) + Vector256.Create(0, 1, 2, 3, 4, 5, 6, 7);
+            Vector256<int> visible = Vector256.GreaterThanOrEqual(offset, from) & Vector256.LessThanOrEqual(offset, to);
+            Vector256<float> s = Vector256.Load(row + j) * factor;
+            if (softcap > 0) s = cap * VectorMath.Tanh(s);
+            s = Vector256.ConditionalSelect(visible.AsSingle(), s, Vector256.Create(float.NegativeInfinity));
+            max = Vector256.Max(max, s);
+            s.Store(row + j);
+        }
+
+        float largest = max[0];
+        for (int lane = 1; lane < 8; lane++) largest = MathF.Max(largest, max[lane]);
+        Vector256<float> shift = Vector256.Create(largest), total = default;
+        for (int tile = begin; tile < end; tile += Keys)
+        {
+            Vector256<float> sum = default;
+            for (int j = tile; j < Math.Min(tile + Keys, end); j += 8)
+            {
+                Vector256<float> p = VectorMath.Exp(Vector256.Load(row + j) - shift);
+                p.Store(row + j);
+                sum += p;
+            }
+            total += sum;
+        }
+        return Dot.Sum(total);
+    }
+
+    /// <summary>
+    /// sums[d] += Σⱼ p[j]·values[j, d] over keys from ≤ j ≤ to of one tile: the tile's sum is finished, in the order of j, before it is added.
+    /// </summary>
+    public static void AddValues(float* p, int from, int to, float* values, int stride, float* sums, int columns)
+    {
+        if (columns == Columns)
+        {
+            AddValues64(p, from, to, values, stride, sums);
+            return;
+        }
+        for (int d = 0; d < columns; d += 8)
+        {
+            Vector256<float> s = default;
+            for (nint j = from; j <= to; j++)
+                s = Vector256.FusedMultiplyAdd(Vector256.Create(p[j]), Vector256.Load(values + (j * stride) + d), s);
+            (Vector256.Load(sums + d) + s).Store(sums + d);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddValues64(float* p, int from, int to, float* values, nint stride, float* sums)
+    {
+        Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
+        Vector256<float> s4 = default, s5 = default, s6 = default, s7 = default;
+        float* v = values + (from * stride);
+        for (nint j = from; j <= to; j++, v += stride)
+        {
+            Vector256<float> weight = Vector256.Create(p[j]);
+            s0 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v), s0);
+            s1 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 8), s1);
+            s2 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 16), s2);
+            s3 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 24), s3);
+            s4 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 32), s4);
+            s5 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 40), s5);
+            s6 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 48), s6);
+            s7 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 56), s7);
+        }
+        (Vector256.Load(sums) + s0).Store(sums);
+        (Vector256.Load(sums + 8) + s1).Store(sums + 8);
+        (Vector256.Load(sums + 16) + s2).Store(sums + 16);
+        (Vector256.Load(sums + 24) + s3).Store(sums + 24);
+        (Vector256.Load(sums + 32) + s4).Store(sums + 32);
+        (Vector256.Load(sums + 40) + s5).Store(sums + 40);
+        (Vector256.Load(sums + 48) + s6).Store(sums + 48);
+        (Vector256.Load(sums + 56) + s7).Store(sums + 56);
+    }
+}

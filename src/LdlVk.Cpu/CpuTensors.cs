@@ -1,0 +1,122 @@
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Cpu;
+
+/// <summary>
+/// A matrix in host memory. Rows start <see cref="Stride"/> floats apart, a multiple of 32, so that vector loops run over whole rows
+/// without tails. The padding is zero always: an op that writes a row through whole vectors clears the padding again
+/// (<see cref="ClearPadding"/>), since 0·∞ would otherwise leave a NaN there for the tensor's next user.
+/// </summary>
+internal sealed unsafe class CpuTensor : ITensor
+{
+    private readonly NativeBuffer buffer;
+    private readonly long firstElement;
+    private readonly bool isView;
+
+    public CpuTensor(CpuDevice device, NativeBuffer buffer, int rows, int columns)
+        : this(device, buffer, rows, columns, 0, isView: false)
+    {
+    }
+
+    private CpuTensor(CpuDevice device, NativeBuffer buffer, int rows, int columns, long firstElement, bool isView)
+    {
+        Device = device;
+        Rows = rows;
+        Columns = columns;
+        this.buffer = buffer;
+        this.firstElement = firstElement;
+        this.isView = isView;
+    }
+
+    public CpuDevice Device { get; }
+
+    public int Rows { get; }
+
+    public int Columns { get; }
+
+    /// <summary>Floats from one row to the next.</summary>
+    public int Stride => WeightLayout.PaddedRow(Columns);
+
+    /// <summary>The first row.</summary>
+    public float* Data => (float*)buffer.Pointer + firstElement;
+
+    /// <summary>Floats of a matrix in memory, padding included.</summary>
+    public static long Elements(int rows, int columns) => (long)rows * WeightLayout.PaddedRow(columns);
+
+    /// <summary>Zeroes what lies behind the last column of a row.</summary>
+    public void ClearPadding(float* row) => new Span<float>(row + Columns, Stride - Columns).Clear();
+
+    /// <summary>Whether the two share a byte.</summary>
+    public bool Overlaps(CpuTensor other) =>
+        buffer == other.buffer
+        && firstElement < other.firstElement + Elements(other.Rows, other.Columns)
+        && other.firstElement < firstElement + Elements(Rows, Columns);
+
+    public ITensor View(int firstRow, int rowCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
+        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, Rows, nameof(rowCount));
+        return new CpuTensor(Device, buffer, rowCount, Columns, firstElement + Elements(firstRow, Columns), isView: true);
+    }
+
+    public void Dispose()
+    {
+        if (!isView) buffer.Dispose();
+    }
+}
+
+/// <summary>A weight matrix in host memory: rows as <see cref="WeightLayout"/> describes them, scales apart.</summary>
+internal sealed unsafe class CpuWeight(CpuDevice device, IWeightSource source, NativeBuffer values, NativeBuffer? scales) : IWeight
+{
+    public CpuDevice Device => device;
+
+    public int OutputFeatures { get; } = source.OutputFeatures;
+
+    public int InputFeatures { get; } = source.InputFeatures;
+
+    public WeightFormat Format { get; } = source.Format;
+
+    /// <summary>The power of two that every element is multiplied by.</summary>
+    public float Scale { get; } = source.Scale;
+
+    /// <summary>Elements of a stored row.</summary>
+    public int Stride => WeightLayout.PaddedRow(InputFeatures);
+
+    public byte* Values => (byte*)values.Pointer;
+
+    /// <summary>The scales of all rows; null unless the format is <see cref="WeightFormat.Int8"/>.</summary>
+    public Half* Scales => scales is null ? null : (Half*)scales.Pointer;
+
+    public void Dispose()
+    {
+        values.Dispose();
+        scales?.Dispose();
+    }
+}
+
+/// <summary>A list of integers. It is small and only read, so that an array of the runtime serves.</summary>
+internal sealed class CpuIndexList(CpuDevice device, int[] values) : IIndexList
+{
+    private int[]? values = values;
+
+    public CpuDevice Device => device;
+
+    public int Count { get; } = values.Length;
+
+    public int[] Values => values ?? throw new ObjectDisposedException("index list");
+
+    public void Dispose() => values = null;
+}
+
+/// <summary>The segments of an attention call.</summary>
+internal sealed class CpuSegmentList(CpuDevice device, AttentionSegment[] segments) : ISegmentList
+{
+    private AttentionSegment[]? segments = segments;
+
+    public CpuDevice Device => device;
+
+    public IReadOnlyList<AttentionSegment> Segments => segments ?? throw new ObjectDisposedException("segment list");
+
+    public void Dispose() => segments = null;
+}

@@ -1,0 +1,44 @@
+using System.Runtime.Intrinsics;
+
+namespace LdlVk.Cpu;
+
+/// <summary>
+/// output = x·rsqrt(mean(x²) + ε)·(1 + w), or added to the output. The squares are summed in double: they are exact there, cannot
+/// overflow, and the sum costs nothing next to reading the row.
+/// </summary>
+internal static unsafe class Norms
+{
+    public static void Run(Workers workers, CpuTensor output, CpuTensor input, CpuTensor weight, float epsilon, bool add)
+    {
+        if (output.Overlaps(input) && output.Data != input.Data)
+            throw new ArgumentException("RmsNorm, NormAdd: output and input overlap without being the same.");
+        float* w = weight.Data, source = input.Data, destination = output.Data;
+        int stride = input.Stride;
+        workers.Run(input.Rows, (long)input.Rows * stride, (row, _) =>
+        {
+            float* x = source + ((long)row * stride), y = destination + ((long)row * stride);
+            double mean = SumOfSquares(x, stride) / input.Columns;
+            Vector256<float> factor = Vector256.Create((float)(1 / Math.Sqrt(mean + epsilon)));
+            for (int i = 0; i < stride; i += 8)
+            {
+                Vector256<float> normed = Vector256.Load(x + i) * factor * (Vector256.Create(1f) + Vector256.Load(w + i));
+                (add ? Vector256.Load(y + i) + normed : normed).Store(y + i);
+            }
+            output.ClearPadding(y);
+        });
+    }
+
+    /// <summary>Σ x² in double, eight sums side by side and then a fixed tree.</summary>
+    private static double SumOfSquares(float* x, int length)
+    {
+        Vector256<double> low = default, high = default;
+        for (int i = 0; i < length; i += 8)
+        {
+            (Vector256<double> a, Vector256<double> b) = Vector256.Widen(Vector256.Load(x + i));
+            low += a * a;
+            high += b * b;
+        }
+        Vector256<double> s = low + high;
+        return s[0] + s[2] + (s[1] + s[3]);
+    }
+}

@@ -1,0 +1,62 @@
+using System.Buffers;
+
+namespace LdlVk.Runtime.Text;
+
+/// <summary>Finds the added tokens (<c>&lt;bos&gt;</c>, <c>\n\n</c>, …) in raw text: the leftmost first, and of those that start there the longest.</summary>
+internal sealed class AddedTokens
+{
+    // A trie: the child of a node by a character, and the token a node ends, or -1.
+    private readonly Dictionary<(int Node, char Character), int> children = [];
+    private readonly List<int> tokens = [-1];
+    private readonly SearchValues<char> firstCharacters;
+
+    internal AddedTokens(IReadOnlyDictionary<string, int> idsByContent)
+    {
+        foreach ((string content, int id) in idsByContent)
+        {
+            int node = 0;
+            foreach (char c in content)
+            {
+                if (!children.TryGetValue((node, c), out int child))
+                {
+                    child = tokens.Count;
+                    children.Add((node, c), child);
+                    tokens.Add(-1);
+                }
+                node = child;
+            }
+            tokens[node] = id;
+        }
+        firstCharacters = SearchValues.Create(idsByContent.Keys.Select(content => content[0]).Distinct().ToArray());
+    }
+
+    /// <summary>The first added token at or after <paramref name="from"/>; with none left, <paramref name="start"/> is the text's end.</summary>
+    internal bool Next(ReadOnlySpan<char> text, int from, out int start, out int length, out int id)
+    {
+        for (start = from; start < text.Length; start++)
+        {
+            int skip = text[start..].IndexOfAny(firstCharacters);
+            if (skip < 0) break;
+            start += skip;
+            if (Longest(text[start..], out length, out id)) return true;
+        }
+        start = text.Length;
+        length = 0;
+        id = -1;
+        return false;
+    }
+
+    private bool Longest(ReadOnlySpan<char> text, out int length, out int id)
+    {
+        length = 0;
+        id = -1;
+        int node = 0;
+        for (int i = 0; i < text.Length && children.TryGetValue((node, text[i]), out node); i++)
+        {
+            if (tokens[node] < 0) continue;
+            length = i + 1;
+            id = tokens[node];
+        }
+        return length > 0;
+    }
+}

@@ -1,0 +1,102 @@
+namespace LdlVk.Runtime.Text;
+
+/// <summary>
+/// Gemma-2's tokenizer, read from a tokenizer.json. Its algorithm, which Hugging Face tokenizers defines: split the raw text at
+/// the added tokens (leftmost, longest); in each piece between them replace " " by "▁" and run byte-pair encoding by merge rank;
+/// characters outside the vocabulary become the byte tokens of their UTF-8. Any number of threads may use one tokenizer.
+/// </summary>
+public sealed class Tokenizer
+{
+    private const string BosToken = "<bos>";
+    private const int LongestText = 1 << 26; // characters; encoding one word takes up to 60 bytes a character
+
+    private readonly Dictionary<string, int> ids;
+    private readonly AddedTokens addedTokens;
+    private readonly WordBoundaries boundaries;
+    private readonly BytePairVocabulary pieces;
+    private readonly WordCache? cache;
+
+    private Tokenizer(TokenizerFile file, int bos, bool cacheWords)
+    {
+        ids = file.Ids;
+        addedTokens = new AddedTokens(file.Added);
+        boundaries = file.Boundaries;
+        pieces = file.Pieces;
+        cache = cacheWords ? new WordCache() : null;
+        Bos = bos;
+        VocabularySize = ids.Values.Max() + 1;
+    }
+
+    /// <summary>Reads a tokenizer.json.</summary>
+    /// <param name="tokenizerJsonPath">The file, in the layout of Hugging Face tokenizers.</param>
+    /// <param name="cacheWords">Remember the ids of words met (at most about 15 MB). The ids are the same without, only slower.</param>
+    /// <exception cref="CheckpointException">The file is missing, damaged, contradicts itself, or describes another algorithm.</exception>
+    public static Tokenizer Load(string tokenizerJsonPath, bool cacheWords = true)
+    {
+        TokenizerFile file = TokenizerFile.Read(tokenizerJsonPath);
+        return file.Ids.TryGetValue(BosToken, out int bos)
+            ? new Tokenizer(file, bos, cacheWords)
+            : throw new CheckpointException($"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {BosToken}, with which every conversation begins.");
+    }
+
+    /// <summary>The highest id plus one: the rows an embedding table must have at least.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>Id of <c>&lt;bos&gt;</c>, the token at the beginning of a conversation.</summary>
+    public int Bos { get; }
+
+    /// <summary>The id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.</summary>
+    public bool TryGetId(string token, out int id) => ids.TryGetValue(token, out id);
+
+    /// <summary>
+    /// The ids of a text. No <c>&lt;bos&gt;</c> is added; an added token written out in the text gives its id, as the reference does.
+    /// </summary>
+    /// <param name="text">Any text; a lone surrogate, which no UTF-8 can hold, counts as U+FFFD.</param>
+    /// <returns>[tokens] ids, each in 0 … <see cref="VocabularySize"/> − 1; none for an empty text.</returns>
+    /// <exception cref="InputException">The text has more than 2²⁶ characters.</exception>
+    public int[] Encode(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (text.Length > LongestText)
+            throw new InputException($"A text has {text.Length} characters; more than {LongestText} are not tokenised. Split it.");
+        string raw = Utf16.Repair(text);
+        string normalized = raw.Replace(' ', '▁'); // one character for one: positions in raw hold here too
+        List<int> output = new(text.Length / 4 + 8);
+        BytePairEncoder encoder = new(pieces);
+        for (int from = 0; from < raw.Length;)
+        {
+            bool found = addedTokens.Next(raw, from, out int start, out int length, out int id);
+            EncodePiece(normalized.AsSpan(from, start - from), encoder, output);
+            if (found) output.Add(id);
+            from = start + length;
+        }
+        return [.. output];
+    }
+
+    // The normalised text between two added tokens, word by word.
+    private void EncodePiece(ReadOnlySpan<char> piece, BytePairEncoder encoder, List<int> output)
+    {
+        int word = 0;
+        for (int i = 1; i <= piece.Length; i++)
+        {
+            if (i < piece.Length && !boundaries.CanCut(piece[i - 1], piece[i])) continue;
+            EncodeWord(piece[word..i], encoder, output);
+            word = i;
+        }
+    }
+
+    private void EncodeWord(ReadOnlySpan<char> word, BytePairEncoder encoder, List<int> output)
+    {
+        if (cache is null || word.Length > WordCache.LongestWord)
+        {
+            output.AddRange(encoder.Encode(word));
+            return;
+        }
+        if (cache.Find(word, out int slot) is not { } found)
+        {
+            found = encoder.Encode(word).ToArray();
+            cache.Store(slot, word.ToString(), found);
+        }
+        output.AddRange(found.AsSpan());
+    }
+}

@@ -1,0 +1,169 @@
+using System.Globalization;
+using System.Text;
+using System.Text.Json;
+
+namespace LdlVk.Runtime.Text;
+
+/// <summary>What a tokenizer.json says, checked to be the algorithm of Gemma-2 and sound in itself.</summary>
+internal sealed class TokenizerFile
+{
+    /// <summary>No embedding table has so many rows; a larger id is damage.</summary>
+    private const int IdLimit = 1 << 24;
+
+    /// <summary>Room is made for so many pieces and merges at most before they are looked at; Gemma-2 has 256,000 and 580,604.</summary>
+    private const int Expected = 1 << 20;
+
+    /// <summary>Ids of all tokens by content, the added ones included.</summary>
+    internal Dictionary<string, int> Ids { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Ids of the added tokens by content.</summary>
+    internal Dictionary<string, int> Added { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>The pieces and merges.</summary>
+    internal BytePairVocabulary Pieces { get; } = new([], new int[256], []);
+
+    /// <summary>Where no merge reaches across.</summary>
+    internal WordBoundaries Boundaries { get; } = new();
+
+    private TokenizerFile(JsonField root)
+    {
+        CheckPipeline(root);
+        JsonField model = root.Get("model");
+        CheckModel(model);
+        ReadVocabulary(model.Get("vocab"));
+        ReadMerges(model.Get("merges"));
+        if (root.TryGet("added_tokens", out JsonField added)) ReadAdded(added);
+    }
+
+    internal static TokenizerFile Read(string path) => JsonFile.Read(path, root => new TokenizerFile(root));
+
+    // truncation, padding, post_processor and decoder are not looked at: they do not change the ids of a plain text.
+    private static void CheckPipeline(JsonField root)
+    {
+        JsonField normalizer = root.Get("normalizer");
+        Require(normalizer.Get("type"), "Replace");
+        Require(normalizer.Get("pattern").Get("String"), " ");
+        Require(normalizer.Get("content"), "▁");
+        if (!root.TryGet("pre_tokenizer", out JsonField pre)) return;
+        // A split at spaces does nothing: after the normalizer no space is left.
+        Require(pre.Get("type"), "Split");
+        Require(pre.Get("pattern").Get("String"), " ");
+        if (pre.TryGet("invert", out JsonField invert)) Require(invert, false);
+    }
+
+    private static void CheckModel(JsonField model)
+    {
+        Require(model.Get("type"), "BPE");
+        Require(model.Get("byte_fallback"), true);
+        if (model.TryGet("ignore_merges", out JsonField ignoreMerges)) Require(ignoreMerges, false);
+        if (model.TryGet("dropout", out JsonField dropout) && !(dropout.Value.ValueKind == JsonValueKind.Number && dropout.Value.GetDouble() == 0))
+            throw dropout.Error("is set, so the same text would not always give the same ids. LdlVk needs it to be null.");
+        foreach (string affix in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
+            if (model.TryGet(affix, out JsonField field)) Require(field, "");
+    }
+
+    private void ReadVocabulary(JsonField vocabulary)
+    {
+        var members = vocabulary.Members();
+        Ids.EnsureCapacity(Math.Min(vocabulary.Value.GetPropertyCount(), Expected));
+        HashSet<int> used = new(Ids.Capacity);
+        foreach (JsonProperty piece in members)
+        {
+            JsonElement value = piece.Value;
+            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out int id) || id < 0 || id >= IdLimit)
+                id = vocabulary.Member(JsonField.Quote(piece.Name), value).Integer(IdLimit); // the same checks, with words
+            string text = piece.Name;
+            if (!used.Add(id)) throw vocabulary.Member(JsonField.Quote(text), value).Error($"has the id {id}, which another piece has too.");
+            Ids.Add(text, id);
+            if (text.Length is 1 or 2 && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == System.Buffers.OperationStatus.Done && length == text.Length)
+                Pieces.Characters.Add(rune.Value, id);
+        }
+        for (int b = 0; b < 256; b++)
+        {
+            string piece = string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>");
+            // Gemma-2 itself has "\t" in the place of <0x09>: a character that is a piece never falls back to its byte.
+            if (!Ids.TryGetValue(piece, out Pieces.Bytes[b]) && !(b < 128 && Pieces.Characters.ContainsKey(b)))
+                throw vocabulary.Error($"lacks the byte piece {piece}, which byte_fallback needs.");
+        }
+    }
+
+    private void ReadMerges(JsonField merges)
+    {
+        var ids = Ids.GetAlternateLookup<ReadOnlySpan<char>>();
+        var items = merges.Items();
+        Pieces.Merges.EnsureCapacity(Math.Min(merges.Value.GetArrayLength(), Expected));
+        char[] joined = new char[64];
+        int rank = 0;
+        foreach (JsonElement item in items)
+        {
+            CheckpointException Error(string why) => merges.Item(rank, item).Error(why);
+            string? line = null, second = null;
+            int cut = -1;
+            if (item.ValueKind == JsonValueKind.String)
+            {
+                line = item.GetString()!;
+                cut = line.IndexOf(' ', StringComparison.Ordinal);
+                if (cut < 0 || line.LastIndexOf(' ') != cut) throw Error($"is {JsonField.Quote(line)}, not two pieces with a space between.");
+            }
+            else if (item.ValueKind == JsonValueKind.Array && item.GetArrayLength() == 2)
+            {
+                line = merges.Item(rank, item[0]).String();
+                second = merges.Item(rank, item[1]).String();
+            }
+            else throw Error("is neither \"a b\" nor [\"a\", \"b\"].");
+
+            ReadOnlySpan<char> left = second is null ? line.AsSpan(0, cut) : line;
+            ReadOnlySpan<char> right = second is null ? line.AsSpan(cut + 1) : second;
+            if (left.IsEmpty || right.IsEmpty) throw Error("names an empty piece.");
+            int length = left.Length + right.Length;
+            if (joined.Length < length) joined = new char[length];
+            left.CopyTo(joined);
+            right.CopyTo(joined.AsSpan(left.Length));
+            if (!ids.TryGetValue(left, out int leftId)) throw Error($"names the piece {JsonField.Quote(left.ToString())}, which model.vocab lacks.");
+            if (!ids.TryGetValue(right, out int rightId)) throw Error($"names the piece {JsonField.Quote(right.ToString())}, which model.vocab lacks.");
+            if (!ids.TryGetValue(joined.AsSpan(0, length), out int id))
+                throw Error($"makes the piece {JsonField.Quote(new string(joined, 0, length))}, which model.vocab lacks.");
+            if (!Pieces.Merges.TryAdd(BytePairVocabulary.Pair(leftId, rightId), (rank, id)))
+                throw Error($"repeats merges[{Pieces.Merges[BytePairVocabulary.Pair(leftId, rightId)].Rank}].");
+            Boundaries.Join(left[^1], right[0]);
+            rank++;
+        }
+    }
+
+    private void ReadAdded(JsonField added)
+    {
+        Dictionary<int, string> contents = Ids.ToDictionary(piece => piece.Value, piece => piece.Key);
+        int index = 0;
+        foreach (JsonElement item in added.Items())
+        {
+            JsonField token = added.Item(index++, item);
+            string content = token.Get("content").String();
+            int id = token.Get("id").Integer(IdLimit);
+            if (content.Length == 0) throw token.Get("content").Error("is empty.");
+            foreach (string flag in (string[])["single_word", "lstrip", "rstrip", "normalized"])
+                if (token.TryGet(flag, out JsonField field)) Require(field, false);
+            if (contents.TryGetValue(id, out string? other) && other != content)
+                throw token.Get("id").Error($"is {id}, which is the id of {JsonField.Quote(other)}, not of {JsonField.Quote(content)}.");
+            if (Ids.TryGetValue(content, out int known) && known != id)
+                throw token.Get("id").Error($"is {id}, but {JsonField.Quote(content)} already has the id {known}.");
+            if (!Added.TryAdd(content, id)) throw token.Get("content").Error($"is {JsonField.Quote(content)}, which an earlier added token has too.");
+            contents[id] = content;
+            Ids[content] = id;
+        }
+    }
+
+    private static void Require(JsonField field, string expected)
+    {
+        string actual = field.String();
+        if (actual != expected) throw NotGemma(field, JsonField.Quote(actual), JsonField.Quote(expected));
+    }
+
+    private static void Require(JsonField field, bool expected)
+    {
+        if (field.Boolean() != expected) throw NotGemma(field, expected ? "false" : "true", expected ? "true" : "false");
+    }
+
+    private static CheckpointException NotGemma(JsonField field, string actual, string expected) =>
+        field.Error($"is {actual}, but the tokenizer of Gemma-2, the only one LdlVk knows, has {expected}. "
+            + "Score token ids made elsewhere (\"input_ids\") instead, or use the tokenizer.json of the original checkpoint.");
+}

@@ -1,0 +1,43 @@
+using LdlVk.Cpu;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+
+namespace LdlVk;
+
+/// <summary>The devices of this machine, over all backends. The only place that knows which backends there are.</summary>
+public static class ComputeDevices
+{
+    /// <summary>All devices, GPUs first.</summary>
+    public static IReadOnlyList<DeviceInfo> Enumerate() => [.. VulkanBackend.Enumerate(), .. CpuBackend.Enumerate()];
+
+    /// <summary>Why no Vulkan device is listed; null if one is.</summary>
+    public static string? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 ? why : null;
+
+    /// <summary>
+    /// The devices a name stands for, best first. <c>auto</c>: every real GPU, then the CPU, and never a software driver; <c>vulkan</c>:
+    /// every Vulkan device, software drivers last; <c>cpu</c> and <c>vulkan:N</c>: that one.
+    /// </summary>
+    /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
+    public static IReadOnlyList<DeviceInfo> Candidates(string name)
+    {
+        IReadOnlyList<DeviceInfo> all = Enumerate();
+        DeviceInfo[] found = name switch
+        {
+            "auto" => [.. all.Where(d => d.Kind != DeviceKind.Software)],
+            "vulkan" => [.. all.Where(d => d.Id.StartsWith("vulkan:", StringComparison.Ordinal))],
+            _ => [.. all.Where(d => d.Id == name)],
+        };
+        if (found.Length > 0) return [.. found.OrderBy(d => d.Kind).ThenByDescending(d => d.MemoryBytes)];
+        if (name.Contains(',')) throw new UsageException($"--device {name}: this version runs a model on one device at a time. Name one of {Names(all)}.");
+        string why = name.StartsWith("vulkan", StringComparison.Ordinal) && WhyNoVulkan() is { } reason ? $" ({reason})" : "";
+        throw new UsageException($"There is no device '{name}'{why}. Here are: {Names(all)}, and auto picks one.");
+    }
+
+    /// <summary>Opens a device by its <see cref="DeviceInfo.Id"/>.</summary>
+    public static IDevice Open(DeviceInfo device) => device.Id == CpuBackend.DeviceId
+        ? CpuBackend.Open(device.Id)
+        : VulkanBackend.Open(int.Parse(device.Id.AsSpan("vulkan:".Length), System.Globalization.CultureInfo.InvariantCulture));
+
+    private static string Names(IEnumerable<DeviceInfo> devices) => string.Join(", ", devices.Select(d => $"{d.Id} ({d.Name})"));
+}

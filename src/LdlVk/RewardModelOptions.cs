@@ -1,0 +1,43 @@
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk;
+
+/// <summary>How a <see cref="RewardModel"/> runs. The defaults suit most.</summary>
+public sealed record RewardModelOptions
+{
+    /// <summary><c>auto</c>, <c>cpu</c>, <c>vulkan</c> or <c>vulkan:N</c>.</summary>
+    public string Device { get; init; } = "auto";
+
+    /// <summary>Format of the backbone's weights; null for the best that fits into the device's memory.</summary>
+    public WeightFormat? Weights { get; init; }
+
+    /// <summary>Format of the heads' weights. They are small, and fp32 is how they were published.</summary>
+    public WeightFormat Heads { get; init; } = WeightFormat.Fp32;
+
+    /// <summary>By what the embeddings are multiplied.</summary>
+    public EmbeddingScale EmbeddingScale { get; init; }
+
+    /// <summary><c>auto</c> follows the checkpoint, <c>gemma2</c> and <c>none</c> override it. None joins the contents as they are.</summary>
+    public string ChatTemplate { get; init; } = "auto";
+
+    /// <summary>Tokens of a micro-batch; null for the device's default. It changes speed and memory, never a score.</summary>
+    public int? BatchTokens { get; init; }
+
+    /// <summary>Whether texts that begin alike share the computation of their beginning. It changes speed, never a score.</summary>
+    public bool SharePrefixes { get; init; } = true;
+
+    /// <summary>Whether a text longer than the model takes loses tokens from its middle; otherwise it is an error.</summary>
+    public bool Truncate { get; init; }
+
+    /// <summary>Tokens of a micro-batch on a device: enough to fill a GPU; fewer where a batch takes seconds.</summary>
+    public int BatchTokensFor(DeviceInfo device) =>
+        BatchTokens ?? (device.Kind is DeviceKind.Cpu or DeviceKind.Software ? 512 : 4096);
+
+    internal void Check()
+    {
+        if (BatchTokens is < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
+        if (ChatTemplate is not ("auto" or "gemma2" or "none")) throw new UsageException($"There is no chat template '{ChatTemplate}'; use auto, gemma2 or none.");
+    }
+}

@@ -1,0 +1,201 @@
+using System.Runtime.Intrinsics;
+using LdlVk.Cpu;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using Xunit;
+
+namespace LdlVk.Conformance;
+
+/// <summary>What the CPU device promises beyond the op set's contract.</summary>
+public sealed class CpuDeviceTests : ConformanceTest
+{
+    private const string Cpu = CpuBackend.DeviceId;
+
+    [Fact]
+    public void TheProcessorIsTheOnlyDevice()
+    {
+        DeviceInfo info = Assert.Single(CpuBackend.Enumerate());
+        Assert.Equal((Cpu, DeviceKind.Cpu), (info.Id, info.Kind));
+        Assert.NotEmpty(info.Name);
+        Assert.InRange(info.FreeMemoryBytes, 1, info.MemoryBytes);
+        Assert.Contains("cpu", Assert.Throws<UsageException>(() => CpuBackend.Open("vulkan:0")).Message);
+    }
+
+    [Fact]
+    public void AllocatedBytesAreThePaddedRows()
+    {
+        IDevice device = Open(Cpu);
+        using (device.CreateTensor(7, 33)) Assert.Equal(7 * 64 * 4, device.AllocatedBytes);
+        using (device.CreateWeight(TestWeight.Random(new Random(1), 5, 70, WeightFormat.Int8)))
+            Assert.Equal(WeightLayout.MatrixBytes(WeightFormat.Int8, 5, 70), device.AllocatedBytes);
+    }
+
+    [Fact]
+    public void TooLargeATensorSaysHowMuchWasWanted()
+    {
+        DeviceException e = Assert.Throws<DeviceException>(() => Open(Cpu).CreateTensor(int.MaxValue, 1 << 20));
+        Assert.Contains("[2147483647, 1048576]", e.Message);
+        Assert.Contains("8589934588.0 MiB", e.Message);
+        Assert.Contains("--weights int8", e.Message);
+    }
+
+    [Fact]
+    public void UseAfterDisposeIsRefused()
+    {
+        IDevice device = Open(Cpu);
+        ITensor tensor = device.CreateTensor(2, 32), view = tensor.View(0, 1), other = Empty(device, 2, 32), w = Empty(device, 1, 32);
+        IWeight weight = device.CreateWeight(TestWeight.Random(new Random(1), 32, 32, WeightFormat.Fp16));
+        IIndexList list = device.CreateIndices([0, 1]);
+        tensor.Dispose();
+        weight.Dispose();
+        list.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => device.Read(tensor, new float[64]));
+        Assert.Throws<ObjectDisposedException>(() => device.Read(view, new float[32]));
+        Assert.Throws<ObjectDisposedException>(() => device.Write(tensor, 0, new float[64]));
+        Assert.Throws<ObjectDisposedException>(() => device.RmsNorm(other, tensor, w, 0));
+        Assert.Throws<ObjectDisposedException>(() => device.Linear(Empty(device, 2, 32), other, weight));
+        Assert.Throws<ObjectDisposedException>(() => device.GatherRows(Empty(device, 2, 32), other, list));
+    }
+
+    [Fact]
+    public void ClosingTheDeviceFreesWhatIsLeft()
+    {
+        IDevice device = CpuBackend.Open(Cpu);
+        ITensor tensor = device.CreateTensor(4, 4);
+        device.Dispose();
+        device.Dispose();
+        Assert.Equal(0, device.AllocatedBytes);
+        tensor.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => device.CreateTensor(1, 1));
+        Assert.Throws<ObjectDisposedException>(() => device.Read(tensor, new float[16]));
+    }
+
+    [Fact]
+    public void OperandsOfAnotherDeviceAreRefused()
+    {
+        using IDevice other = CpuBackend.Open(Cpu);
+        using ITensor foreign = other.CreateTensor(2, 8);
+        IDevice device = Open(Cpu);
+        Assert.Throws<ArgumentException>(() => device.GeluMultiply(Empty(device, 2, 8), foreign, Empty(device, 2, 8)));
+        Assert.Throws<ArgumentException>(() => device.Read(foreign, new float[16]));
+    }
+
+    [Fact]
+    public void OutputsThatShareMemoryWithInputsAreRefused()
+    {
+        IDevice device = Open(Cpu);
+        ITensor x = Empty(device, 6, 32), w = Empty(device, 1, 32);
+        IWeight weight = Own(device.CreateWeight(TestWeight.Random(new Random(1), 32, 32, WeightFormat.Fp32)));
+        Assert.Throws<ArgumentException>(() => device.Linear(x.View(0, 4), x.View(2, 4), weight));
+        Assert.Throws<ArgumentException>(() => device.GatherRows(x.View(0, 2), x, Indices(device, 0, 1)));
+        Assert.Throws<ArgumentException>(() => device.RmsNorm(x.View(0, 4), x.View(1, 4), w, 0));
+        Assert.Throws<ArgumentException>(() => device.GeluMultiply(x.View(0, 4), x.View(1, 4), x.View(0, 4)));
+        device.Linear(x.View(0, 3), x.View(3, 3), weight);
+    }
+
+    [Fact]
+    public void RowNumbersAndPositionsOutOfRangeAreRefused()
+    {
+        IDevice device = Open(Cpu);
+        ITensor x = Empty(device, 3, 16);
+        Assert.Contains("row number 1 is 3", Assert.Throws<ArgumentException>(() => device.GatherRows(Empty(device, 2, 16), x, Indices(device, 0, 3))).Message);
+        Assert.Contains("row 2 is 5", Assert.Throws<ArgumentException>(() => device.Rope(x, 2, Indices(device, 0, 4, 5), Empty(device, 5, 8))).Message);
+        Assert.Throws<ArgumentException>(() => device.CreateIndices([0, -1]));
+    }
+
+    /// <summary>A segment whose end overflows an int must not reach memory.</summary>
+    [Fact]
+    public void OverflowingSegmentsAreRefused()
+    {
+        IDevice device = Open(Cpu);
+        ISegmentList segments = Own(device.CreateSegments([new AttentionSegment(0, 2, int.MaxValue, 0, 0, 0)]));
+        ITensor q = Empty(device, 2, 8);
+        Assert.ThrowsAny<ArgumentException>(() => device.Attention(Empty(device, 2, 8), q, q, q, segments, new AttentionShape(1, 1, 8, 1, 0, 0)));
+    }
+
+    /// <summary>Tensors are used again: a NaN in one use must not stay in the padding behind the last column.</summary>
+    [Fact]
+    public void PaddingStaysZeroAfterNaN()
+    {
+        IDevice device = Open(Cpu);
+        TestWeight weight = TestWeight.Random(new Random(1), 3, 33, WeightFormat.Fp32);
+        Matrix x = Matrix.Random(new Random(2), 2, 33), notNumbers = Matrix.Filled(2, 33, float.NaN);
+        ITensor tensor = Upload(device, notNumbers), w = Empty(device, 1, 33), output = Empty(device, 2, 3);
+        device.RmsNorm(tensor, tensor, w, 0);
+        device.NormAdd(tensor, Upload(device, notNumbers), w, 0);
+        device.GeluMultiply(tensor, tensor, Upload(device, notNumbers));
+        device.Write(tensor, 0, x.Data);
+        device.Linear(output, tensor, Own(device.CreateWeight(weight)));
+        (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, null, Activation.None, 0);
+        Check.Close("Linear on cpu from a tensor that held NaN", Read(device, output), wanted, bounds);
+    }
+
+    /// <summary>The same bits with any number of threads.</summary>
+    [Theory]
+    [InlineData(2)]
+    [InlineData(5)]
+    [InlineData(16)]
+    public void BitsDoNotDependOnTheThreads(int threads)
+    {
+        Matrix[] alone = All(1), together = All(threads);
+        for (int i = 0; i < alone.Length; i++) Check.SameBits($"op {i} on cpu with {threads} threads", together[i], alone[i]);
+    }
+
+    [Fact]
+    public void ExpIsWithinOneUlp()
+    {
+        for (long bits = 0; bits < int.MaxValue; bits += 99991)
+            foreach (float x in new[] { BitConverter.Int32BitsToSingle((int)bits), -BitConverter.Int32BitsToSingle((int)bits) })
+            {
+                float got = VectorMath.Exp(Vector256.Create(x))[3];
+                double wanted = Math.Exp(x);
+                if (float.IsNaN(x)) Assert.True(float.IsNaN(got));
+                else if (wanted > float.MaxValue) Assert.Equal(float.PositiveInfinity, got);
+                else Assert.True(Math.Abs(got - wanted) <= 1.01 * Ulp(wanted), $"exp({x:R}) is {got:R}, wanted {wanted:R}");
+            }
+    }
+
+    [Fact]
+    public void TanhIsWithinThreeUlps()
+    {
+        for (long bits = 0; bits < int.MaxValue; bits += 99991)
+            foreach (float x in new[] { BitConverter.Int32BitsToSingle((int)bits), -BitConverter.Int32BitsToSingle((int)bits) })
+            {
+                float got = VectorMath.Tanh(Vector256.Create(x))[5];
+                double wanted = Math.Tanh(x);
+                if (float.IsNaN(x)) Assert.True(float.IsNaN(got));
+                else Assert.True(Math.Abs(got - wanted) <= 3 * Ulp(wanted), $"tanh({x:R}) is {got:R}, wanted {wanted:R}");
+            }
+        Assert.Equal(-0f, VectorMath.Tanh(Vector256.Create(-0f))[0]);
+    }
+
+    /// <summary>GELU keeps its relative accuracy where 1 + tanh would cancel.</summary>
+    [Fact]
+    public void GeluIsAccurateForNegativeArguments()
+    {
+        for (float x = -5; x < 5; x += 0.00317f)
+        {
+            double u = Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)), wanted = x / (1 + Math.Exp(-2 * u));
+            Assert.Equal(wanted, Gelu.Value(Vector256.Create(x))[0], 3e-6 * Math.Abs(wanted));
+        }
+    }
+
+    private static double Ulp(double x) => Math.Max(Math.ScaleB(1, Math.ILogB(x) - 23), float.Epsilon);
+
+    private static Matrix[] All(int threads)
+    {
+        using CpuDevice device = new(CpuBackend.Enumerate()[0], threads);
+        Random random = new(1);
+        Matrix x = Matrix.Random(random, 150, 160);
+        using ITensor input = device.CreateTensor(150, 160), products = device.CreateTensor(150, 500), attended = device.CreateTensor(150, 160);
+        using ITensor w = device.CreateTensor(1, 160), normed = device.CreateTensor(150, 160);
+        using IWeight weight = device.CreateWeight(TestWeight.Random(random, 500, 160, WeightFormat.Int8));
+        using ISegmentList segments = device.CreateSegments([new(0, 100, 0, 0, 0, 0), new(100, 50, 30, 0, 30, 100)]);
+        device.Write(input, 0, x.Data);
+        device.Linear(products, input, weight);
+        device.Attention(attended, input, input, input, segments, new AttentionShape(5, 5, 32, 0.2f, 50, 40));
+        device.RmsNorm(normed, input, w, 1e-6f);
+        device.GeluMultiply(normed, normed, input);
+        return [Read(device, products), Read(device, attended), Read(device, normed)];
+    }
+}

@@ -1,0 +1,214 @@
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Conformance;
+
+/// <summary>
+/// The op set in double, straight from the formulas of <see cref="IDevice"/>: what every device is measured against. Each op gives
+/// its value and the bound of an fp32 computation's error, element by element.
+/// </summary>
+public static class Reference64
+{
+    /// <summary>What underflow may cost: devices may flush subnormal numbers.</summary>
+    private const double Tiny = 1e-36;
+
+    /// <summary>Absolute error that a tanh may have.</summary>
+    private const double TanhError = 4e-7;
+
+    public static (double[] Values, double[] Bounds) Linear(
+        Matrix x, TestWeight w, Matrix? bias, Activation activation, double operandRounding) =>
+        Linear(x, w.OutputFeatures, (n, k) => w[n, k], bias, activation, operandRounding);
+
+    public static (double[] Values, double[] Bounds) Linear(
+        Matrix x, int outputs, Func<int, int, double> w, Matrix? bias, Activation activation, double operandRounding)
+    {
+        double[] values = new double[x.Rows * outputs], bounds = new double[x.Rows * outputs];
+        for (int n = 0; n < outputs; n++)
+        {
+            double[] row = new double[x.Columns];
+            for (int k = 0; k < row.Length; k++) row[k] = w(n, k);
+            for (int m = 0; m < x.Rows; m++)
+            {
+                double sum = 0, magnitude = 0;
+                for (int k = 0; k < row.Length; k++)
+                {
+                    double product = x[m, k] * row[k];
+                    sum += product;
+                    magnitude += Math.Abs(product);
+                }
+                double b = bias is null ? 0 : bias[0, n];
+                sum += b;
+                int i = (m * outputs) + n;
+                values[i] = activation == Activation.LeakyRelu && sum < 0 ? 0.01f * sum : sum;
+                bounds[i] = ((Check.Sum(x.Columns) + (2 * operandRounding)) * magnitude) + (4 * Check.U * (magnitude + Math.Abs(b))) + Tiny;
+            }
+        }
+        return (values, bounds);
+    }
+
+    public static (double[] Values, double[] Bounds) RmsNorm(Matrix x, Matrix w, float epsilon)
+    {
+        double[] values = new double[x.Data.Length], bounds = new double[x.Data.Length];
+        for (int m = 0; m < x.Rows; m++)
+        {
+            double squares = 0;
+            for (int n = 0; n < x.Columns; n++) squares += (double)x[m, n] * x[m, n];
+            double factor = 1 / Math.Sqrt((squares / x.Columns) + epsilon);
+            for (int n = 0; n < x.Columns; n++)
+            {
+                int i = (m * x.Columns) + n;
+                values[i] = x[m, n] * factor * (1 + (double)w[0, n]);
+                bounds[i] = (Check.Sum(x.Columns) + (8 * Check.U)) * Math.Abs(values[i]) + Tiny;
+            }
+        }
+        return (values, bounds);
+    }
+
+    public static (double[] Values, double[] Bounds) NormAdd(Matrix residual, Matrix y, Matrix w, float epsilon)
+    {
+        (double[] values, double[] bounds) = RmsNorm(y, w, epsilon);
+        for (int i = 0; i < values.Length; i++)
+        {
+            values[i] += residual.Data[i];
+            bounds[i] += 2 * Check.U * Math.Abs(values[i]);
+        }
+        return (values, bounds);
+    }
+
+    public static (double[] Values, double[] Bounds) Rope(Matrix x, int heads, int[] positions, Matrix table)
+    {
+        double[] values = new double[x.Data.Length], bounds = new double[x.Data.Length];
+        int dimension = x.Columns / heads, half = dimension / 2;
+        for (int m = 0; m < x.Rows; m++)
+            for (int h = 0; h < heads; h++)
+                for (int d = 0; d < half; d++)
+                {
+                    int first = (h * dimension) + d, second = first + half;
+                    double a = x[m, first], b = x[m, second];
+                    double cos = table[positions[m], d], sin = table[positions[m], d + half];
+                    Set(first, a * cos, -b * sin);
+                    Set(second, b * cos, a * sin);
+
+                    void Set(int column, double p, double q)
+                    {
+                        values[(m * x.Columns) + column] = p + q;
+                        bounds[(m * x.Columns) + column] = (3 * Check.U * (Math.Abs(p) + Math.Abs(q))) + Tiny;
+                    }
+                }
+        return (values, bounds);
+    }
+
+    public static (double[] Values, double[] Bounds) GeluMultiply(Matrix gate, Matrix up)
+    {
+        double[] values = new double[gate.Data.Length], bounds = new double[gate.Data.Length];
+        for (int i = 0; i < values.Length; i++)
+        {
+            double x = gate.Data[i], u = Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x));
+            values[i] = x / 2 * (1 + Math.Tanh(u)) * up.Data[i];
+            // tanh has an absolute error; its argument's relative error of some roundings is damped by tanh' = 1 − tanh².
+            double slope = 1 - (Math.Tanh(u) * Math.Tanh(u));
+            bounds[i] = (Math.Abs(x / 2 * up.Data[i]) * (TanhError + (Math.Abs(u) * slope * 8 * Check.U))) + (4 * Check.U * Math.Abs(values[i])) + Tiny;
+        }
+        return (values, bounds);
+    }
+
+    /// <summary>Attention. Rows of the output that belong to no segment are 0 with bound 0.</summary>
+    public static (double[] Values, double[] Bounds) Attention(
+        Matrix queries, Matrix keys, Matrix values, IEnumerable<AttentionSegment> segments, AttentionShape shape)
+    {
+        double[] output = new double[queries.Data.Length], bounds = new double[queries.Data.Length];
+        int dimension = shape.HeadDimension, group = shape.Heads / shape.KeyValueHeads;
+        foreach (AttentionSegment s in segments)
+            for (int i = 0; i < s.QueryCount; i++)
+                for (int h = 0; h < shape.Heads; h++)
+                {
+                    int at = h * dimension, kvAt = h / group * dimension;
+                    int position = s.QueryPosition + i, first = shape.Window > 0 ? Math.Max(0, position - shape.Window + 1) : 0;
+                    ReadOnlySpan<float> q = queries.Row(s.QueryRow + i).Slice(at, dimension);
+                    double[] scores = new double[position - first + 1];
+                    double error = 0;
+                    for (int j = first; j <= position; j++)
+                    {
+                        ReadOnlySpan<float> k = keys.Row(KeyRow(s, j)).Slice(kvAt, dimension);
+                        double dot = 0, magnitude = 0;
+                        for (int d = 0; d < dimension; d++)
+                        {
+                            dot += (double)q[d] * k[d];
+                            magnitude += Math.Abs((double)q[d] * k[d]);
+                        }
+                        double raw = dot * shape.Scale, off = (Check.Sum(dimension) + (4 * Check.U)) * magnitude * shape.Scale;
+                        scores[j - first] = Cap(raw, shape.Softcap);
+                        // The cap damps what went before it, and adds tanh's own error.
+                        double capped = (Cap(raw + off, shape.Softcap) - Cap(raw - off, shape.Softcap)) / 2;
+                        error = Math.Max(error, capped + (shape.Softcap * TanhError) + (2 * Check.U * Math.Abs(scores[j - first])));
+                    }
+
+                    double max = scores.Max(), sum = scores.Sum(score => Math.Exp(score - max));
+                    // Every probability is off by twice the scores' error (its own and the sum's), by exp's, and by the two sums'.
+                    double relative = Math.Exp(2 * error) - 1 + (2 * Check.Sum(scores.Length)) + ((16 + (2 * (max - scores.Min()))) * Check.U);
+                    for (int d = 0; d < dimension; d++)
+                    {
+                        double total = 0, magnitude = 0;
+                        for (int j = first; j <= position; j++)
+                        {
+                            double term = Math.Exp(scores[j - first] - max) / sum * values[KeyRow(s, j), kvAt + d];
+                            total += term;
+                            magnitude += Math.Abs(term);
+                        }
+                        int o = ((s.QueryRow + i) * queries.Columns) + at + d;
+                        output[o] = total;
+                        bounds[o] = (relative * magnitude) + Tiny;
+                    }
+                }
+        return (output, bounds);
+    }
+
+    /// <summary>score, distribution, weights, rewards of each row, as <see cref="IDevice.LdlReadout"/> lays them out.</summary>
+    public static (double[] Values, double[] Bounds) LdlReadout(Matrix regression, Matrix gating, float temperature)
+    {
+        int attributes = gating.Columns, bins = regression.Columns / attributes, columns = 1 + bins + attributes + (attributes * bins);
+        double[] values = new double[regression.Rows * columns], bounds = new double[regression.Rows * columns];
+        for (int m = 0; m < regression.Rows; m++)
+        {
+            double[] rewards = new double[attributes * bins], relative = new double[attributes];
+            for (int a = 0; a < attributes; a++)
+                relative[a] = Softmax([.. regression.Row(m).Slice(a * bins, bins)], 1, rewards.AsSpan(a * bins, bins));
+            double[] weights = [.. gating.Row(m).ToArray().Select(g => (double)g)];
+            double weightError = temperature > 0 ? Softmax([.. gating.Row(m)], temperature, weights) : 0;
+
+            int at = m * columns;
+            for (int b = 0; b < bins; b++)
+            {
+                double sum = 0, error = 0;
+                for (int a = 0; a < attributes; a++)
+                {
+                    double term = weights[a] * rewards[(a * bins) + b];
+                    sum += term;
+                    error += Math.Abs(term) * (relative[a] + weightError + Check.Sum(attributes));
+                }
+                values[at + 1 + b] = sum;
+                bounds[at + 1 + b] = error + Tiny;
+                values[at] += sum * b / (bins - 1);
+                // The score's own sum adds no more than the distribution's errors, which hold a Check.Sum of longer sums.
+                bounds[at] += 2 * bounds[at + 1 + b] * b / (bins - 1);
+            }
+            for (int a = 0; a < attributes; a++) (values[at + 1 + bins + a], bounds[at + 1 + bins + a]) = (weights[a], (weightError * Math.Abs(weights[a])) + Tiny);
+            for (int i = 0; i < rewards.Length; i++)
+                (values[at + 1 + bins + attributes + i], bounds[at + 1 + bins + attributes + i]) = (rewards[i], (relative[i / bins] * rewards[i]) + Tiny);
+        }
+        return (values, bounds);
+    }
+
+    private static int KeyRow(AttentionSegment s, int position) =>
+        position < s.PrefixLength ? s.PrefixRow + position : s.OwnRow + position - s.PrefixLength;
+
+    private static double Cap(double score, double softcap) => softcap > 0 ? softcap * Math.Tanh(score / softcap) : score;
+
+    /// <summary>Softmax of x/temperature; returns the relative error that fp32 may make.</summary>
+    private static double Softmax(float[] x, double temperature, Span<double> result)
+    {
+        double max = x.Max() / temperature, sum = x.Sum(v => Math.Exp((v / temperature) - max));
+        for (int i = 0; i < x.Length; i++) result[i] = Math.Exp((x[i] / temperature) - max) / sum;
+        double range = max - (x.Min() / temperature);
+        return ((16 + (6 * range)) * Check.U) + Check.Sum(x.Length);
+    }
+}

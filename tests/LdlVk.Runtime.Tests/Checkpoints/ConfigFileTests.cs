@@ -1,0 +1,179 @@
+using System.Text.RegularExpressions;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Model;
+using Xunit;
+
+namespace LdlVk.Runtime.Tests.Checkpoints;
+
+/// <summary>config.json, always through <see cref="Checkpoint.Open"/>: what is read, what is defaulted, what is refused.</summary>
+public sealed class ConfigFileTests : IDisposable
+{
+    private readonly TempFolder _folder = new TempFolder().CopyGolden("a_f32_sliding");
+
+    /// <summary>Puts a field behind the last, so that each field under test is followed by a comma.</summary>
+    public ConfigFileTests() => _folder.Write("config.json", File.ReadAllText(_folder["config.json"]).TrimEnd().TrimEnd('}').TrimEnd() + ",\n  \"end\": 0\n}");
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("hidden_size", "\"64\"")]
+    [InlineData("hidden_size", "0")]
+    [InlineData("hidden_size", "-64")]
+    [InlineData("hidden_size", "64.5")]
+    [InlineData("hidden_size", "1e300")]
+    [InlineData("hidden_size", "null")]
+    [InlineData("hidden_size", "[64]")]
+    [InlineData("hidden_size", "true")]
+    [InlineData("num_hidden_layers", "1001")]
+    [InlineData("num_attention_heads", "2147483648")]
+    [InlineData("num_key_value_heads", "3")]
+    [InlineData("head_dim", "15")]
+    [InlineData("intermediate_size", "99999999")]
+    [InlineData("vocab_size", "-1")]
+    [InlineData("max_position_embeddings", "0")]
+    [InlineData("max_position_embeddings", "999999999999")]
+    [InlineData("rms_norm_eps", "0")]
+    [InlineData("rms_norm_eps", "-1e-6")]
+    [InlineData("rms_norm_eps", "1e300")]
+    [InlineData("rms_norm_eps", "1e999")]
+    [InlineData("rms_norm_eps", "\"1e-6\"")]
+    [InlineData("rms_norm_eps", "NaN")]
+    [InlineData("rope_theta", "Infinity")]
+    [InlineData("rope_theta", "0")]
+    [InlineData("rope_scaling", "{\"type\":\"linear\",\"factor\":2}")]
+    [InlineData("query_pre_attn_scalar", "-24")]
+    [InlineData("attn_logit_softcapping", "-50")]
+    [InlineData("sliding_window", "-8")]
+    [InlineData("sliding_window", "8.5")]
+    [InlineData("hidden_activation", "\"silu\"")]
+    [InlineData("hidden_activation", "3")]
+    [InlineData("attention_bias", "true")]
+    [InlineData("attention_bias", "1")]
+    [InlineData("model_type", "\"gemma3\"")]
+    [InlineData("model_type", "null")]
+    [InlineData("num_objectives", "1")]
+    public void Fields_that_are_wrong_are_named_with_the_file(string field, string json)
+    {
+        Set(field, json);
+        Says(field, _folder["config.json"]);
+    }
+
+    [Theory]
+    [InlineData("quantization_config", "{\"bits\":4}")]
+    [InlineData("layer_types", "[\"full_attention\",\"sliding_attention\",\"full_attention\",\"sliding_attention\"]")]
+    [InlineData("rope_parameters", "{\"rope_type\":\"yarn\",\"rope_theta\":10000}")]
+    [InlineData("use_bidirectional_attention", "true")]
+    [InlineData("softmax", "\"yes\"")]
+    [InlineData("temperature", "0, \"softmax\": true")]
+    public void Added_fields_that_change_the_arithmetic_are_refused(string field, string json)
+    {
+        Add(field, json);
+        Says(field, _folder["config.json"]);
+    }
+
+    [Theory]
+    [InlineData("hidden_size")]
+    [InlineData("num_hidden_layers")]
+    [InlineData("num_attention_heads")]
+    [InlineData("num_key_value_heads")]
+    [InlineData("intermediate_size")]
+    [InlineData("vocab_size")]
+    [InlineData("model_type")]
+    public void Required_fields_are_named_when_missing(string field)
+    {
+        Remove(field);
+        Says("lacks the field " + field, _folder["config.json"]);
+    }
+
+    /// <summary>The defaults of Hugging Face's Gemma2Config.</summary>
+    [Fact]
+    public void Absent_fields_take_the_defaults()
+    {
+        foreach (string field in (string[])["rms_norm_eps", "rope_theta", "attn_logit_softcapping", "sliding_window", "query_pre_attn_scalar", "max_position_embeddings", "hidden_activation", "attention_bias"])
+            Remove(field);
+        Gemma2Config config = Config();
+        Assert.Equal(
+            (1e-6f, 10000.0, 50f, 4096, 256.0, 8192),
+            (config.RmsNormEpsilon, config.RopeTheta, config.AttentionSoftcap, config.SlidingWindow, config.QueryPreAttentionScalar, config.MaxPositions));
+        Remove("head_dim");
+        Says("[1024, 64]"); // 4 heads of 256 are not what the weights have
+    }
+
+    /// <summary>Without a softmax over the gates, temperature is a setting of text generation that happens to be there.</summary>
+    [Fact]
+    public void Temperature_matters_only_with_softmax()
+    {
+        Add("temperature", "0.0");
+        Assert.Equal(64, Config().HiddenSize);
+    }
+
+    [Fact]
+    public void Null_turns_softcap_and_window_off()
+    {
+        Set("attn_logit_softcapping", "null");
+        Set("sliding_window", "null");
+        Assert.Equal((0f, 0), (Config().AttentionSoftcap, Config().SlidingWindow));
+    }
+
+    [Fact]
+    public void The_spelling_of_newer_files_is_read()
+    {
+        Remove("rope_theta");
+        Add("rope_parameters", "{\"rope_type\":\"default\",\"rope_theta\":5000.0}");
+        Add("layer_types", "[\"sliding_attention\",\"full_attention\",\"sliding_attention\",\"full_attention\"]");
+        Assert.Equal(5000, Config().RopeTheta);
+    }
+
+    [Fact]
+    public void Hidden_activation_wins_over_hidden_act()
+    {
+        Set("hidden_act", "\"silu\"");
+        Assert.Equal(64, Config().HiddenSize);
+        Remove("hidden_activation");
+        Says("hidden_act", "silu", "gelu_pytorch_tanh");
+    }
+
+    [Theory]
+    [InlineData("", "empty")]
+    [InlineData("[]", "array")]
+    [InlineData("{", "JSON")]
+    [InlineData("{\"model_type\":\"gemma2\",\"model_type\":\"gemma2\"}", "uplicate")]
+    [InlineData("\uFEFF{\"model_type\":\"gemma2\"}", "lacks the field hidden_size")]
+    public void Files_that_are_no_config_are_refused(string text, string says)
+    {
+        _folder.Write("config.json", text);
+        Says(says, _folder["config.json"]);
+    }
+
+    private Gemma2Config Config()
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(_folder.Path);
+        return checkpoint.Config;
+    }
+
+    /// <summary>Replaces the text after a field's colon; not by a JSON library, which would refuse NaN.</summary>
+    private void Set(string field, string json)
+    {
+        Remove(field);
+        Add(field, json);
+    }
+
+    private void Add(string field, string json)
+    {
+        string text = File.ReadAllText(_folder["config.json"]);
+        _folder.Write("config.json", $"{{\n  \"{field}\": {json}," + text[(text.IndexOf('{', StringComparison.Ordinal) + 1)..]);
+    }
+
+    private void Remove(string field)
+    {
+        string text = File.ReadAllText(_folder["config.json"]), without = Regex.Replace(text, $"\n *\"{field}\": [^\n]*,(?=\n)", "");
+        if (field != "rope_scaling") Assert.NotEqual(text, without);
+        _folder.Write("config.json", without);
+    }
+
+    private void Says(params string[] says)
+    {
+        string message = Assert.Throws<CheckpointException>(() => Checkpoint.Open(_folder.Path).Dispose()).Message;
+        foreach (string part in says) Assert.Contains(part, message);
+    }
+}

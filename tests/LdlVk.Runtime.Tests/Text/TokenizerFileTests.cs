@@ -1,0 +1,196 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using CsCheck;
+using LdlVk.Runtime.Text;
+using Xunit;
+
+namespace LdlVk.Runtime.Tests.Text;
+
+/// <summary>What Load takes, and how it refuses what it does not: a CheckpointException that names the file and the field.</summary>
+public sealed class TokenizerFileTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    // A small sound file: bytes 0 … 255, then <bos> = 256, then letters, and two merges.
+    private static JsonObject Sound()
+    {
+        JsonObject vocabulary = [];
+        for (int b = 0; b < 256; b++) vocabulary[$"<0x{b:X2}>"] = b;
+        foreach (string piece in (string[])["<bos>", "a", "b", "▁", "ab", "▁ab"]) vocabulary[piece] = vocabulary.Count;
+        return new JsonObject
+        {
+            ["normalizer"] = new JsonObject { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = " " }, ["content"] = "▁" },
+            ["added_tokens"] = new JsonArray(new JsonObject { ["id"] = 256, ["content"] = "<bos>", ["normalized"] = false }),
+            ["model"] = new JsonObject
+            {
+                ["type"] = "BPE",
+                ["byte_fallback"] = true,
+                ["vocab"] = vocabulary,
+                ["merges"] = new JsonArray("a b", new JsonArray("▁", "ab")),
+            },
+        };
+    }
+
+    private Tokenizer Load(string json) => Tokenizer.Load(folder.Write("tokenizer.json", json));
+
+    private string Refusal(byte[] json)
+    {
+        string path = folder.Write("tokenizer.json", json);
+        string message = Assert.Throws<CheckpointException>(() => Tokenizer.Load(path)).Message;
+        Assert.StartsWith(path, message, StringComparison.Ordinal);
+        Assert.True(message.Length < path.Length + 600, message);
+        return message;
+    }
+
+    private string Refusal(string json) => Refusal(Encoding.UTF8.GetBytes(json));
+
+    [Fact]
+    public void Merges_come_as_strings_and_as_pairs()
+    {
+        Tokenizer tokenizer = Load(Sound().ToJsonString());
+        Assert.Equal([261, 260, 256, 258, 0xC3, 0xA9], tokenizer.Encode(" abab<bos>bé"));
+        Assert.Equal(262, tokenizer.VocabularySize);
+    }
+
+    [Fact]
+    public void Text_is_cut_only_where_this_vocabulary_allows()
+    {
+        // Unlike Gemma-2's, these merges span a space and a newline.
+        JsonObject file = Sound();
+        foreach (string piece in (string[])["\n", "b▁", "b▁a", "a\n", "é", "😀", "é😀"]) file["model"]!["vocab"]![piece] = file["model"]!["vocab"]!.AsObject().Count;
+        file["model"]!["merges"] = new JsonArray("b ▁", "b▁ a", "a \n", "é 😀");
+        Tokenizer tokenizer = Load(file.ToJsonString());
+        Assert.Equal([264, 265, 262, 268], tokenizer.Encode("b aa\n\né😀"));
+    }
+
+    [Fact]
+    public void Added_tokens_may_lie_outside_the_vocabulary()
+    {
+        JsonObject file = Sound();
+        file["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 300, ["content"] = "<new>" });
+        file["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = 301, ["content"] = "<new>er" });
+        Tokenizer tokenizer = Load(file.ToJsonString());
+        Assert.Equal([300, 257, 301], tokenizer.Encode("<new>a<new>er"));
+        Assert.Equal(302, tokenizer.VocabularySize);
+    }
+
+    [Theory]
+    [InlineData("normalizer", "null", "normalizer is missing")]
+    [InlineData("normalizer.type", "\"NFC\"", "normalizer.type is \"NFC\"")]
+    [InlineData("normalizer.content", "\"_\"", "normalizer.content is \"_\"")]
+    [InlineData("normalizer.pattern", "{\"Regex\":\" \"}", "normalizer.pattern.String is missing")]
+    [InlineData("normalizer.pattern.String", "\"  \"", "normalizer.pattern.String is")]
+    [InlineData("pre_tokenizer", "{\"type\":\"ByteLevel\"}", "pre_tokenizer.type is \"ByteLevel\"")]
+    [InlineData("pre_tokenizer", "[]", "pre_tokenizer is an array")]
+    [InlineData("model", "7", "model is a number")]
+    [InlineData("model.type", "\"Unigram\"", "model.type is \"Unigram\"")]
+    [InlineData("model.byte_fallback", "false", "model.byte_fallback is false")]
+    [InlineData("model.byte_fallback", "\"true\"", "model.byte_fallback is a string")]
+    [InlineData("model.ignore_merges", "true", "model.ignore_merges is true")]
+    [InlineData("model.dropout", "0.1", "model.dropout is set")]
+    [InlineData("model.continuing_subword_prefix", "\"##\"", "model.continuing_subword_prefix")]
+    [InlineData("model.end_of_word_suffix", "\"</w>\"", "model.end_of_word_suffix")]
+    [InlineData("model.vocab", "[]", "model.vocab is an array")]
+    [InlineData("model.vocab", "{}", "model.vocab lacks the byte piece <0x00>")]
+    [InlineData("model.vocab.a", "-1", "model.vocab.\"a\" is -1")]
+    [InlineData("model.vocab.a", "16777216", "model.vocab.\"a\" is 16777216")]
+    [InlineData("model.vocab.a", "1e30", "model.vocab.\"a\" is 1e30")]
+    [InlineData("model.vocab.a", "1.5", "model.vocab.\"a\" is 1.5")]
+    [InlineData("model.vocab.a", "\"257\"", "model.vocab.\"a\" is a string")]
+    [InlineData("model.vocab.a", "258", "has the id 258, which another piece has too")]
+    [InlineData("model.merges", "{}", "model.merges is an object")]
+    [InlineData("model.merges", "null", "model.merges is missing")]
+    [InlineData("model.merges", "[\"a b\",\"a c\"]", "model.merges[1] names the piece \"c\"")]
+    [InlineData("model.merges", "[\"c a\"]", "model.merges[0] names the piece \"c\"")]
+    [InlineData("model.merges", "[\"b a\"]", "model.merges[0] makes the piece \"ba\"")]
+    [InlineData("model.merges", "[\"ab\"]", "model.merges[0] is \"ab\"")]
+    [InlineData("model.merges", "[\"a  b\"]", "model.merges[0] is \"a  b\"")]
+    [InlineData("model.merges", "[\" b\"]", "model.merges[0] names an empty piece")]
+    [InlineData("model.merges", "[[\"\",\"b\"]]", "model.merges[0] names an empty piece")]
+    [InlineData("model.merges", "[[\"a\"]]", "model.merges[0] is neither")]
+    [InlineData("model.merges", "[[\"a\",null]]", "model.merges[0] is null")]
+    [InlineData("model.merges", "[3]", "model.merges[0] is neither")]
+    [InlineData("model.merges", "[\"a b\",[\"a\",\"b\"]]", "model.merges[1] repeats merges[0]")]
+    [InlineData("added_tokens", "{}", "added_tokens is an object")]
+    [InlineData("added_tokens", "[3]", "added_tokens[0] is a number")]
+    [InlineData("added_tokens", "[{\"id\":1}]", "added_tokens[0].content is missing")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"\"}]", "added_tokens[0].content is empty")]
+    [InlineData("added_tokens", "[{\"id\":-5,\"content\":\"x\"}]", "added_tokens[0].id is -5")]
+    [InlineData("added_tokens", "[{\"id\":257,\"content\":\"x\"}]", "the id of \"a\", not of \"x\"")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"a\"}]", "already has the id 257")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\"},{\"id\":400,\"content\":\"y\"}]", "added_tokens[1].id is 400")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\"},{\"id\":400,\"content\":\"x\"}]", "added_tokens[1].content is \"x\"")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"lstrip\":true}]", "added_tokens[0].lstrip is true")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"normalized\":true}]", "added_tokens[0].normalized is true")]
+    public void A_field_that_is_wrong_is_named(string path, string value, string words)
+    {
+        JsonObject file = Sound();
+        JsonNode parent = file;
+        string[] names = path.Split('.');
+        foreach (string name in names[..^1]) parent = parent[name]!;
+        parent[names[^1]] = JsonNode.Parse(value);
+        Assert.Contains(words, Refusal(file.ToJsonString()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_vocabulary_without_bos_is_refused()
+    {
+        JsonObject file = Sound();
+        file["model"]!["vocab"]!.AsObject().Remove("<bos>");
+        file["added_tokens"] = null;
+        Assert.Contains("<bos>", Refusal(file.ToJsonString()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Damaged_files_are_refused()
+    {
+        Assert.Contains("JSON", Refusal(""), StringComparison.Ordinal);
+        Assert.Contains("JSON", Refusal("{\"normalizer\":"), StringComparison.Ordinal);
+        Assert.Contains("depth", Refusal(new string('[', 1_000_000)), StringComparison.Ordinal);
+        Assert.Contains("the file is an array", Refusal("[]"), StringComparison.Ordinal);
+        Assert.Contains("UTF-8", Refusal([0xFF, 0xFE, (byte)'{', 0]), StringComparison.Ordinal);
+        Assert.Contains("Duplicate", Refusal("{\"model\":1,\"model\":2}"), StringComparison.Ordinal);
+        string sound = Sound().ToJsonString();
+        Assert.Contains("Duplicate", Refusal(sound.Replace("\"ab\":", "\"a\":", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.Contains("not Unicode", Refusal(sound.Replace("\"a b\"", "\"a \\ud800\"", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.Contains("not Unicode", Refusal(sound.Replace("\"ab\":", "\"\\udc00\":", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Missing_files_are_named()
+    {
+        string missing = Path.Combine(folder.Path, "tokenizer.json");
+        Assert.Contains(missing, Assert.Throws<CheckpointException>(() => Tokenizer.Load(missing)).Message, StringComparison.Ordinal);
+        Assert.Throws<CheckpointException>(() => Tokenizer.Load(folder.Path));
+        Assert.Throws<CheckpointException>(() => Tokenizer.Load(""));
+    }
+
+    [Fact]
+    public void A_huge_file_is_refused_unread()
+    {
+        string path = folder.Write("tokenizer.json", "");
+        using (FileStream file = File.OpenWrite(path)) file.SetLength(1L << 34);
+        Assert.Contains("more than", Assert.Throws<CheckpointException>(() => Tokenizer.Load(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Any_damage_loads_or_is_refused_with_words()
+    {
+        byte[] sound = Encoding.UTF8.GetBytes(Sound().ToJsonString());
+        Gen.Select(Gen.Int[0, sound.Length - 1], Gen.Byte, Gen.Int[0, 8]).Array[1, 4].Sample(damages =>
+        {
+            List<byte> bytes = [.. sound];
+            foreach ((int at, byte value, int cut) in damages)
+            {
+                int index = Math.Min(at, bytes.Count - 1);
+                if (cut == 0) bytes[index] = value;
+                else bytes.RemoveRange(index, Math.Min(cut, bytes.Count - index));
+            }
+            string path = folder.Write($"{Guid.NewGuid()}.json", [.. bytes]);
+            try { Tokenizer.Load(path).Encode(" abé<bos>\n"); }
+            catch (CheckpointException) { }
+        });
+    }
+}

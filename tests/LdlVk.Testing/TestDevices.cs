@@ -1,0 +1,52 @@
+using System.Collections.Concurrent;
+using System.Globalization;
+using LdlVk.Cpu;
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+
+namespace LdlVk.Testing;
+
+/// <summary>A device that tests run on.</summary>
+/// <param name="Id">Its name, as <c>cpu</c> or <c>vulkan:0</c>.</param>
+/// <param name="Open">Opens it.</param>
+/// <param name="OperandRounding">
+/// Relative error of rounding an operand of a matrix product, for devices whose Linear does not take its operands in fp32
+/// (2⁻¹¹ where they are rounded to fp16); 0 where the contract's fp32 is kept.
+/// </param>
+public sealed record TestDevice(string Id, Func<IDevice> Open, double OperandRounding = 0);
+
+/// <summary>
+/// The devices present on this machine. Tests share one open device of each; they are not thread-safe, so an assembly that uses them
+/// turns parallel tests off.
+/// </summary>
+public static class TestDevices
+{
+    private static readonly ConcurrentDictionary<string, Lazy<IDevice>> Opened = new();
+
+    /// <summary>Every device present, the processor first.</summary>
+    public static IReadOnlyList<TestDevice> All { get; } = Present().ToList();
+
+    /// <summary>The ids, for a theory's data.</summary>
+    public static IEnumerable<string> Ids => All.Select(device => device.Id);
+
+    /// <summary>The device of that name.</summary>
+    public static TestDevice Get(string id) =>
+        All.FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
+
+    /// <summary>The device of that name, opened at the first call and shared by all tests of the process.</summary>
+    public static IDevice Shared(string id) => Opened.GetOrAdd(id, _ => new Lazy<IDevice>(Get(id).Open)).Value;
+
+    private static IEnumerable<TestDevice> Present()
+    {
+        foreach (DeviceInfo device in CpuBackend.Enumerate()) yield return new TestDevice(device.Id, () => CpuBackend.Open(device.Id));
+
+        foreach (DeviceInfo device in VulkanBackend.Enumerate())
+        {
+            int index = int.Parse(device.Id.AsSpan("vulkan:".Length), CultureInfo.InvariantCulture);
+            yield return new TestDevice(device.Id, () => VulkanBackend.Open(index));
+
+            // A processor's driver runs linear_stream.comp; GPUs run linear_tile.comp, which must not go untested where there is none.
+            if (device.Kind == DeviceKind.Software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
+        }
+    }
+}

@@ -1,0 +1,52 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+using LdlVk.Testing;
+using Xunit;
+
+// The shared devices are not thread-safe.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace LdlVk.Tests;
+
+/// <summary>What the end-to-end tests share: theory data, and a checkpoint loaded on a shared device.</summary>
+public abstract class DeviceTest
+{
+    public static TheoryData<string> Devices => [.. TestDevices.Ids];
+
+    public static TheoryData<string, string> DevicesAndCases
+    {
+        get
+        {
+            TheoryData<string, string> data = [];
+            foreach (string device in TestDevices.Ids)
+                foreach (string name in Goldens.CasesOf("ldl")) data.Add(device, name);
+            return data;
+        }
+    }
+
+    /// <summary>A checkpoint on a shared device; disposing it must leave nothing there.</summary>
+    protected sealed class Loaded : IDisposable
+    {
+        private readonly Checkpoint _checkpoint;
+        private readonly long _before;
+
+        public Loaded(string device, string folder, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32)
+        {
+            Device = TestDevices.Shared(device);
+            _before = Device.AllocatedBytes;
+            _checkpoint = Checkpoint.Open(folder);
+            Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads));
+        }
+
+        public IDevice Device { get; }
+        public ScoringEngine Engine { get; }
+
+        public void Dispose()
+        {
+            Engine.Dispose();
+            _checkpoint.Dispose();
+            Assert.Equal(_before, Device.AllocatedBytes);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+using CsCheck;
+using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+using LdlVk.Testing;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>
+/// Bitwise invariance: a text's score has the same bits alone and in any batch, in any order, with prefixes shared or not, at any size
+/// of the micro-batch.
+/// </summary>
+public sealed class InvarianceTests : DeviceTest
+{
+    public static TheoryData<string, string, WeightFormat> Cases
+    {
+        get
+        {
+            TheoryData<string, string, WeightFormat> data = [];
+            // Kernels that are not a device's own are held to this by the conformance tests.
+            foreach (string device in TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
+            {
+                data.Add(device, "a_f32_sliding", WeightFormat.Fp32);
+                data.Add(device, "b_bf16_sharded", WeightFormat.Int8);
+                data.Add(device, "c_bf16_outliers", WeightFormat.Fp16);
+            }
+
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void ScoresDoNotDependOnTheBatch(string device, string name, WeightFormat format)
+    {
+        using var model = new Loaded(device, Goldens.Read(name).Folder, format);
+        Dictionary<string, uint[]> alone = [];
+        // Texts made of a few beginnings, so that shared prefixes of all lengths, equal texts and texts within texts occur.
+        Gen<int[]> text =
+            from beginning in Gen.Int[0, 3]
+            from kept in Gen.Int[0, 40]
+            from own in Gen.Int[0, 300].Array[0, 30]
+            select (int[])[.. Enumerable.Range(0, kept).Select(i => 2 + (((i * 7) + (beginning * 31)) % 200)), .. own, 5];
+        Gen<(int[][] Texts, int BatchTokens, bool Share)> batch = Gen.Select(text.Array[1, 8], Gen.Int[1, 200], Gen.Bool);
+        batch.Sample(
+            x =>
+            {
+                foreach (MicroBatch packed in Packer.Pack(x.Texts, x.BatchTokens, x.Share))
+                {
+                    Reward[] rewards = model.Engine.Score(packed);
+                    for (int i = 0; i < rewards.Length; i++)
+                    {
+                        int[] ids = x.Texts[packed.Texts[i]];
+                        string key = string.Join(',', ids);
+                        if (!alone.TryGetValue(key, out uint[]? want))
+                            alone.Add(key, want = Bits(model.Engine.Score(Packer.Pack([ids], 4096).Single())[0]));
+                        Assert.Equal(want, Bits(rewards[i]));
+                    }
+                }
+            },
+            iter: 25, threads: 1, seed: "0000KOIKg5O3");
+    }
+
+    private static uint[] Bits(Reward reward) =>
+        [.. new[] { reward.Score }.Concat(reward.Distribution).Concat(reward.Weights).Concat(reward.Rewards).Select(BitConverter.SingleToUInt32Bits)];
+}

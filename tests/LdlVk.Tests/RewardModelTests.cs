@@ -1,0 +1,152 @@
+using System.Text.Json;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Text;
+using LdlVk.Testing;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>The public API with the embedded model, from texts to scores, against the reference's.</summary>
+public sealed class RewardModelTests : DeviceTest
+{
+    private static readonly string Folder = Repository.Path("models", "ldl-mini");
+
+    private sealed record Golden(Conversation Conversation, int[] Ids, float Score, float[] Weights);
+
+    public static TheoryData<string> NamedDevices => [.. ComputeDevices.Enumerate().Select(d => d.Id)];
+
+    [Theory]
+    [MemberData(nameof(NamedDevices))]
+    public async Task ConversationsGetTheReferencesIdsAndScores(string device)
+    {
+        using RewardModel model = await RewardModel.LoadAsync(Folder, new RewardModelOptions { Device = device });
+        Golden[] goldens = [.. ReadGoldens()];
+        Assert.Equal(20, goldens.Length);
+        List<ScoreProgress> progress = [];
+        int n = 0;
+        await foreach (ScoreResult result in model.ScoreManyAsync(goldens.Select(g => g.Conversation), new Progress(progress)))
+        {
+            Golden want = goldens[n];
+            Assert.Equal(n++, result.Index);
+            Assert.Equal(want.Ids, model.Tokenize(want.Conversation));
+            Assert.InRange(result.Value.Score, want.Score - 5e-4, want.Score + 5e-4);
+            Assert.Equal(want.Ids.Length, result.Value.Tokens);
+            for (int a = 0; a < want.Weights.Length; a++) Assert.InRange(result.Value.Weights[a], want.Weights[a] - 5e-4, want.Weights[a] + 5e-4);
+        }
+
+        Assert.Equal(goldens.Length, n);
+        Assert.Equal(goldens.Length, progress[^1].Texts);
+        Assert.Equal(goldens.Sum(g => g.Ids.Length), progress[^1].Tokens);
+    }
+
+    [Fact]
+    public void ComparisonAndRankingFollowTheScores()
+    {
+        using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu" });
+        const string Prompt = "What is the meaning of Kolkwitzia?";
+        const string Good = "Kolkwitzia: Chinese genus of 1 species: beauty bush.";
+        const string Bad = "What is the meaning of Kolkwitzia? What is the meaning of Kolkwitzia?";
+        // chosen_score and rejected_score of this pair in eval-permissive.jsonl.
+        Comparison comparison = model.Compare(Prompt, Good, Bad);
+        Assert.InRange(comparison.A.Score, 2.39377165 - 5e-4, 2.39377165 + 5e-4);
+        Assert.InRange(comparison.B.Score, -10.4374771 - 5e-4, -10.4374771 + 5e-4);
+        Assert.Equal(1 / (1 + Math.Exp(-12.83124875)), comparison.ProbabilityAIsBetter, 1e-6);
+        Assert.Equal([1, 2, 0], model.Rank(Prompt, [Bad, Good, "Kolkwitzia is a genus of one species."]).Select(r => r.Index));
+        Assert.Equal(model.Score(new Conversation(Prompt, Good)).Score, comparison.A.Score);
+        Assert.Equal("relevance", model.AttributeNames[0]);
+    }
+
+    [Fact]
+    public async Task BadTextsGetTheirErrorsAndTheRestTheirScores()
+    {
+        using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu" });
+        Conversation[] texts =
+        [
+            new("Hello", "Hi there!"),
+            new([new Message("system", "Be kind."), new Message("user", "Hi"), new Message("assistant", "Hi")]),
+            new([new Message("user", "a"), new Message("user", "b")]),
+            new([]),
+            new("Count.", string.Concat(Enumerable.Repeat("one two three ", 4000))),
+            new("Hello", "Hi there!"),
+        ];
+        List<ScoreResult> results = [];
+        await foreach (ScoreResult result in model.ScoreManyAsync(texts)) results.Add(result);
+        Assert.Equal([true, false, false, false, false, true], results.Select(r => r.Reward is not null));
+        Assert.Contains("ystem", results[1].Error);
+        Assert.Contains("alternate", results[2].Error);
+        Assert.Contains("8192", results[4].Error);
+        Assert.Equal(results[0].Value.Score, results[5].Value.Score);
+        Assert.Throws<InputException>(() => results[3].Value);
+        Assert.Throws<InputException>(() => model.Score([1, 2, 4096]));
+        Assert.Throws<InputException>(() => model.Score([-1]));
+        Assert.Throws<InputException>(() => model.Score([]));
+
+        using RewardModel truncating = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", Truncate = true });
+        Assert.Equal(truncating.MaxTokens, truncating.Score(texts[4]).Tokens);
+    }
+
+    [Fact]
+    public async Task CancellationEndsLoadingAndScoring()
+    {
+        using var cancelled = new CancellationTokenSource();
+        cancelled.Cancel();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => RewardModel.LoadAsync(Folder, new RewardModelOptions { Device = "cpu" }, null, cancelled.Token));
+        using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", BatchTokens = 16 });
+        using var source = new CancellationTokenSource();
+        int done = 0;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (ScoreResult _ in model.ScoreManyAsync(Enumerable.Repeat(new Conversation("Hello", "Hi there!"), 1000), null, source.Token))
+                if (++done == 20) source.Cancel();
+        });
+        Assert.InRange(done, 20, 999);
+    }
+
+    [Fact]
+    public void LoadingReportsAllBytes()
+    {
+        List<LoadProgress> reports = [];
+        using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu" }, new LoadReports(reports));
+        Assert.Equal(reports[^1].BytesTotal, reports[^1].BytesDone);
+        Assert.Equal(reports.Select(r => r.BytesDone).Order(), reports.Select(r => r.BytesDone));
+    }
+
+    [Fact]
+    public void WrongOptionsAreUsageErrors()
+    {
+        Assert.Contains("vulkan:99", Assert.Throws<UsageException>(() => RewardModel.Load(Folder, new RewardModelOptions { Device = "vulkan:99" })).Message);
+        Assert.Throws<UsageException>(() => RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", BatchTokens = 0 }));
+        Assert.Throws<UsageException>(() => RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", ChatTemplate = "llama" }));
+        Assert.Throws<CheckpointException>(() => RewardModel.Load("/no/such/folder"));
+    }
+
+    [Fact]
+    public void AutoNeverPicksASoftwareDriver() =>
+        Assert.DoesNotContain(ComputeDevices.Candidates("auto"), d => d.Kind == Runtime.Devices.DeviceKind.Software);
+
+    private static IEnumerable<Golden> ReadGoldens()
+    {
+        foreach (string line in File.ReadLines(Repository.Path("tests", "data", "ldl-mini", "goldens.jsonl")))
+        {
+            using JsonDocument json = JsonDocument.Parse(line);
+            JsonElement root = json.RootElement;
+            Message[] messages = [.. root.GetProperty("messages").EnumerateArray().Select(m => new Message(m.GetProperty("role").GetString()!, m.GetProperty("content").GetString()!))];
+            yield return new Golden(
+                new Conversation(messages),
+                [.. root.GetProperty("token_ids").EnumerateArray().Select(i => i.GetInt32())],
+                root.GetProperty("score").GetSingle(),
+                [.. root.GetProperty("weights").EnumerateArray().Select(w => w.GetSingle())]);
+        }
+    }
+
+    private sealed class Progress(List<ScoreProgress> reports) : IProgress<ScoreProgress>
+    {
+        public void Report(ScoreProgress value) => reports.Add(value);
+    }
+
+    private sealed class LoadReports(List<LoadProgress> reports) : IProgress<LoadProgress>
+    {
+        public void Report(LoadProgress value) => reports.Add(value);
+    }
+}

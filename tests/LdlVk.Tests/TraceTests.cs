@@ -1,0 +1,58 @@
+using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+using LdlVk.Testing;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>Every named intermediate of a forward pass against the reference's.</summary>
+public sealed class TraceTests : DeviceTest
+{
+    private const string Case = "a_f32_sliding";
+
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void EveryIntermediateMatchesByName(string device)
+    {
+        GoldenCase golden = Goldens.Read(Case);
+        using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32);
+        foreach ((string input, IReadOnlyDictionary<string, TraceTensor> tensors) in Goldens.ReadTrace(Case))
+        {
+            GoldenRow row = golden.Inputs.Single(i => i.Name == input).Rows.Single();
+            var recorder = new Recorder();
+            MicroBatch batch = Packer.Pack([row.Ids], 4096).Single();
+            Reward traced = model.Engine.Score(batch, recorder)[0];
+            foreach ((string name, TraceTensor want) in tensors)
+            {
+                // Two names of the reference's for what o_proj and down_proj give.
+                string ours = name.EndsWith(".self_attn", StringComparison.Ordinal) ? name + ".o_proj" : name.EndsWith(".mlp", StringComparison.Ordinal) ? name + ".down_proj" : name;
+                Assert.True(recorder.Values.TryGetValue(ours, out float[]? got), $"{name} is not recorded");
+                Assert.Equal(want.Values.Length, got!.Length);
+                double error = 0, norm = 0;
+                for (int i = 0; i < got.Length; i++)
+                {
+                    error += Math.Pow(got[i] - want.Values[i], 2);
+                    norm += want.Values[i] * want.Values[i];
+                }
+
+                Assert.True(Math.Sqrt(error) <= 2e-4 * Math.Sqrt(norm), $"{device} {input}: {name} is off by {Math.Sqrt(error / norm):E2} of its norm");
+            }
+
+            // Tracing computes more rows of the last layer; the result must have the same bits.
+            Assert.Equal(model.Engine.Score(batch)[0].Score, traced.Score);
+        }
+    }
+
+    private sealed class Recorder : ITrace
+    {
+        public Dictionary<string, float[]> Values { get; } = [];
+
+        public void Record(string name, IDevice device, ITensor tensor)
+        {
+            float[] values = new float[tensor.Rows * tensor.Columns];
+            device.Read(tensor, values);
+            Values.Add(name, values);
+        }
+    }
+}
