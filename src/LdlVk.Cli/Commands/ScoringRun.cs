@@ -62,7 +62,8 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
         _status.Show(() => $"Scored {Text.Plural(value.Texts, "text")}, {Rate(value)}{Saved(value)}");
 
     private static string Summary(RewardModel model, ScoreProgress done) => string.Create(CultureInfo.InvariantCulture,
-        $"{Text.Plural(done.Texts, "text")}, {Text.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: {Rate(done)}{Saved(done)}; {Text.Device(model.Device)}, {Text.Format(model.Weights)} weights");
+        $"{Text.Plural(done.Texts, "text")}, {Text.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: "
+        + $"{Rate(done)}{Saved(done)}; {Text.Device(model.Device)}, {Text.Format(model.Weights)} weights");
 
     private static string Rate(ScoreProgress done) =>
         $"{Text.Count((long)(done.ComputedTokens / Math.Max(done.Elapsed.TotalSeconds, 1e-3)))} tokens/s computed";

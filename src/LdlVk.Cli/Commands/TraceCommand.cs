@@ -91,7 +91,6 @@ internal static class TraceCommand
         return difference == 0 ? 0 : Math.Sqrt(difference / norm);
     }
 
-    private static string Shape(TracedTensor tensor) => Markup(string.Join(", ", tensor.Shape));
-
-    private static string Markup(string shape) => $"[[{shape}]]";
+    /// <summary>In brackets, which are doubled because the screen's markup has a use for single ones.</summary>
+    private static string Shape(TracedTensor tensor) => $"[[{string.Join(", ", tensor.Shape)}]]";
 }

@@ -16,7 +16,9 @@ internal sealed class Screen : IDisposable
     public Screen(Terminal terminal, Stream? output = null)
     {
         _writer = terminal.OpenText(output);
-        bool colours = terminal.OutIsScreen && (output is null || output == terminal.Out) && Environment.GetEnvironmentVariable("NO_COLOR") is null or "" && Environment.GetEnvironmentVariable("TERM") != "dumb";
+        bool colours = terminal.OutIsScreen && (output is null || output == terminal.Out)
+            && Environment.GetEnvironmentVariable("NO_COLOR") is null or ""
+            && Environment.GetEnvironmentVariable("TERM") != "dumb";
         _console = AnsiConsole.Create(new AnsiConsoleSettings
         {
             Ansi = colours ? AnsiSupport.Yes : AnsiSupport.No,
