@@ -18,15 +18,18 @@ public sealed class RewardModel : IDisposable
     /// <summary>Micro-batches' worth of texts that are read ahead, so that texts with a common beginning meet.</summary>
     private const int WindowBatches = 16;
 
+    /// <summary>What a text counts at least towards a window.</summary>
+    private const int MinimumWindowTokens = 16;
+
     private readonly Checkpoint _checkpoint;
     private readonly IDevice _device;
     private readonly ScoringEngine _engine;
-    private readonly Tokenization _text;
+    private readonly TextEncoder _text;
     private readonly RewardModelOptions _options;
     private readonly int _batchTokens;
     private readonly SemaphoreSlim _turn = new(1, 1);
 
-    private RewardModel(Checkpoint checkpoint, IDevice device, ScoringEngine engine, Tokenization text, WeightFormat weights, RewardModelOptions options)
+    private RewardModel(Checkpoint checkpoint, IDevice device, ScoringEngine engine, TextEncoder text, WeightFormat weights, RewardModelOptions options)
     {
         (_checkpoint, _device, _engine, _text, _options) = (checkpoint, device, engine, text, options);
         Weights = weights;
@@ -47,7 +50,7 @@ public sealed class RewardModel : IDisposable
     public IReadOnlyList<string> AttributeNames { get; }
 
     /// <summary>What the user should know about how the checkpoint was understood; null if nothing.</summary>
-    public string? Note => _text.Note;
+    public string? Note => _text.HasTokenizer ? _text.Note : null;
 
     /// <summary>Opens a checkpoint folder and uploads it to a device.</summary>
     /// <param name="folder">A Hugging Face folder with safetensors, config.json, the heads' .pt files and tokenizer.json.</param>
@@ -71,7 +74,9 @@ public sealed class RewardModel : IDisposable
         IDevice? device = null;
         try
         {
-            var text = new Tokenization(checkpoint.Folder, options.ChatTemplate);
+            var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate);
+            // An unknown template is an error before the weights are uploaded, not after.
+            if (text.HasTokenizer) _ = text.Note;
             (DeviceInfo chosen, WeightFormat weights) = Placement.Choose(checkpoint, options);
             device = ComputeDevices.Open(chosen);
             ScoringEngine engine = ScoringEngine.Load(
@@ -96,7 +101,8 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>Scores one text given as token ids; <paramref name="trace"/> takes the intermediates.</summary>
     /// <exception cref="InputException">It cannot be scored.</exception>
-    public Reward Score(int[] tokenIds, ITrace? trace = null) => ScoreWindow([tokenIds], 0, trace, null, CancellationToken.None)[0].Value;
+    public Reward Score(int[] tokenIds, ITrace? trace = null, CancellationToken cancellation = default) =>
+        ScoreWindow([tokenIds], 0, trace, null, cancellation)[0].Value;
 
     /// <summary>Which of two responses to a prompt is better.</summary>
     /// <exception cref="InputException">One of them cannot be scored.</exception>
@@ -170,7 +176,8 @@ public sealed class RewardModel : IDisposable
         foreach (TokenizedText text in texts)
         {
             window.Add(text);
-            tokens += text.Ids.Length;
+            // A text that failed has no tokens, but is kept until its window is done: it counts as much as a short one.
+            tokens += Math.Max(text.Ids.Length, MinimumWindowTokens);
             if (tokens < (long)WindowBatches * _batchTokens) continue;
             yield return window;
             (window, tokens) = ([], 0);

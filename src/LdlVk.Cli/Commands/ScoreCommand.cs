@@ -56,7 +56,7 @@ internal static class ScoreCommand
                 bool withDetails = call.GetValue(details);
                 int code = traceFile is null
                     ? await run.ScoreAsync(loaded, lines, line => result.Write(line, withDetails), cancellation).ConfigureAwait(false)
-                    : Trace(loaded, lines.Single(), traceFile, line => result.Write(line, withDetails));
+                    : Trace(loaded, lines.Single(), traceFile, line => result.Write(line, withDetails), cancellation);
                 file.Complete();
                 return code;
             }
@@ -71,13 +71,13 @@ internal static class ScoreCommand
         return line.Error is null ? line : throw new InputException($"The line to trace cannot be scored: {line.Error}");
     }
 
-    private static int Trace(RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write)
+    private static int Trace(RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write, CancellationToken cancellation)
     {
         int[] ids = line.Ids ?? model.Tokenize(line.Conversations[0]);
         Reward reward;
         using (TraceWriter trace = new(file.Stream, line.Name))
         {
-            reward = model.Score(ids, trace);
+            reward = model.Score(ids, trace, cancellation);
             trace.Complete();
         }
 

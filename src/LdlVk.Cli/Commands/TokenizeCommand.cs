@@ -4,7 +4,6 @@ using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;
-using LdlVk.Runtime.Text;
 
 namespace LdlVk.Cli.Commands;
 
@@ -28,14 +27,16 @@ internal static class TokenizeCommand
         command.SetAction((call, cancellation) =>
         {
             using LineSource source = LineSource.Open(call.GetValue(input)!, terminal, cancellation);
-            TextEncoder encoder = new(call.GetValue(model)!, ModelFlags.ReadChatTemplate(call, template));
+            string folder = call.GetValue(model)!;
+            TextEncoder encoder = new(folder, ModelFlags.ReadChatTemplate(call, template));
+            if (!encoder.HasTokenizer) throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");
             using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal);
             ResultLine result = new(file.Stream);
             int code = ExitCode.Success;
             foreach (RawLine line in source.RawLines())
             {
                 cancellation.ThrowIfCancellationRequested();
-                (string? id, int[] ids, string? error) = JsonLine.Read(line, encoder.Encode, (id, error) => (id, (int[])[], error));
+                (string? id, int[] ids, string? error) = JsonLine.Read(line, (json, id) => Encode(encoder, json, id), (id, error) => (id, (int[])[], error));
                 if (error is null) Write(result, id, ids);
                 else result.WriteError(id!, error);
                 if (error is not null) code = ExitCode.SomeFailed;
@@ -55,32 +56,14 @@ internal static class TokenizeCommand
         json.WriteEndArray();
     });
 
-    /// <summary>Tokenizer and template of a folder.</summary>
-    private sealed class TextEncoder(string folder, string chatTemplate)
+    private static (string? Id, int[] Ids, string? Error) Encode(TextEncoder encoder, JsonElement line, string id)
     {
-        private readonly Tokenizer _tokenizer = Tokenizer.Load(Path.Combine(folder, "tokenizer.json"));
-
-        /// <summary>Found when it is first needed: texts need none.</summary>
-        private readonly Lazy<ChatTemplate?> _template = new(() => chatTemplate switch
+        string? given = JsonLine.Find(line, "id") is null ? null : id;
+        return (JsonLine.Find(line, "text"), JsonLine.Find(line, "messages")) switch
         {
-            "none" => null,
-            "gemma2" => ChatTemplate.Gemma2,
-            _ => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json")).Template,
-        });
-
-        public (string? Id, int[] Ids, string? Error) Encode(JsonElement line, string id)
-        {
-            string? given = JsonLine.Find(line, "id") is null ? null : id;
-            return (JsonLine.Find(line, "text"), JsonLine.Find(line, "messages")) switch
-            {
-                ({ } text, null) => (given, _tokenizer.Encode(JsonLine.String(text, "text")), null),
-                (null, { } messages) => (given, Encode(JsonLine.Messages(messages)), null),
-                _ => throw new InputException("the line needs text or messages, and not both."),
-            };
-        }
-
-        private int[] Encode(Message[] messages) => _template.Value is { } template
-            ? template.Encode(_tokenizer, messages)
-            : [_tokenizer.Bos, .. _tokenizer.Encode(string.Concat(messages.Select(m => m.Content)))];
+            ({ } text, null) => (given, encoder.Encode(JsonLine.String(text, "text")), null),
+            (null, { } messages) => (given, encoder.Encode(new Conversation(JsonLine.Messages(messages))), null),
+            _ => throw new InputException("the line needs text or messages, and not both."),
+        };
     }
 }
