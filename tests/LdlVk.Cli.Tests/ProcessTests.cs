@@ -24,7 +24,8 @@ public class ProcessTests
             // The temporary file is made before the model is loaded; after it the process listens to signals for sure.
             for (int i = 0; i < 200 && temp.Names.Length == 0; i++) await Task.Delay(50);
             Assert.Matches(@"^\.out\.jsonl\.[0-9a-f]+\.tmp$", Assert.Single(temp.Names));
-            await Process.Start("kill", [$"-{signal}", $"{process.Id}"]).WaitForExitAsync();
+            // The shell's own kill: the program of that name is not on every machine.
+            await Process.Start("/bin/sh", ["-c", $"kill -{signal} {process.Id}"]).WaitForExitAsync();
             await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
             Assert.Equal((code, "ldlvk: stopped.\n"), (process.ExitCode, await process.StandardError.ReadToEndAsync()));
             Assert.Empty(temp.Names);
