@@ -41,8 +41,8 @@ internal static class VulkanChild
             case "list":
                 List();
                 break;
-            case "leak":
-                Leak();
+            case "err":
+                Err();
                 break;
             case "use":
                 for (int i = 0; i < 5; i++)
@@ -67,8 +67,8 @@ internal static class VulkanChild
         }
     }
 
-    /// <summary>A device destroyed before its buffer: any validation layer must say so.</summary>
-    private static unsafe void Leak()
+    /// <summary>Two writes without a barrier between them, and a device destroyed before its buffer.</summary>
+    private static unsafe void Err()
     {
         using VulkanInstance instance = VulkanInstance.TryCreate(Vk.GetApi, out _)!;
         PhysicalDevice physical = instance.PhysicalDevices(out _)[0];
@@ -76,8 +76,19 @@ internal static class VulkanChild
         var queue = new DeviceQueueCreateInfo(queueFamilyIndex: 0, queueCount: 1, pQueuePriorities: &priority);
         var create = new DeviceCreateInfo(queueCreateInfoCount: 1, pQueueCreateInfos: &queue);
         instance.Api.CreateDevice(physical, in create, null, out Device device).Check("vkCreateDevice");
-        var buffer = new BufferCreateInfo(size: 256, usage: BufferUsageFlags.StorageBufferBit);
-        instance.Api.CreateBuffer(device, in buffer, null, out _).Check("vkCreateBuffer");
+        PhysicalDeviceFacts facts = PhysicalDeviceFacts.Of(instance.Api, physical);
+        (_, Silk.NET.Vulkan.Buffer buffer) = MemoryAllocator.CreateBuffer(
+            instance.Api, device, facts, 256, BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit], () => "");
+        var pool = new CommandPoolCreateInfo(queueFamilyIndex: 0);
+        instance.Api.CreateCommandPool(device, in pool, null, out CommandPool commands).Check("vkCreateCommandPool");
+        var allocate = new CommandBufferAllocateInfo(commandPool: commands, level: CommandBufferLevel.Primary, commandBufferCount: 1);
+        instance.Api.AllocateCommandBuffers(device, in allocate, out CommandBuffer recorded).Check("vkAllocateCommandBuffers");
+        var begin = new CommandBufferBeginInfo(sType: StructureType.CommandBufferBeginInfo);
+        instance.Api.BeginCommandBuffer(recorded, in begin).Check("vkBeginCommandBuffer");
+        instance.Api.CmdFillBuffer(recorded, buffer, 0, 256, 1);
+        instance.Api.CmdFillBuffer(recorded, buffer, 0, 256, 2);
+        instance.Api.EndCommandBuffer(recorded).Check("vkEndCommandBuffer");
+        instance.Api.DestroyCommandPool(device, commands, null);
         instance.Api.DestroyDevice(device, null);
     }
 }

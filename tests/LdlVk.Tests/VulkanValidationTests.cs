@@ -19,7 +19,7 @@ public sealed class VulkanValidationTests : VulkanTest
         Assert.Contains(Process.GetCurrentProcess().Modules.Cast<ProcessModule>(), m => m.ModuleName.Contains("VkLayer_khronos_validation", StringComparison.OrdinalIgnoreCase));
     }
 
-    /// <summary>With the run's own settings, only the log elsewhere, a mistake ends up in the log.</summary>
+    /// <summary>With the run's own settings, only the log elsewhere, a leak and a missing barrier end up in the log.</summary>
     [Fact]
     public async Task MistakesReachTheLog()
     {
@@ -32,9 +32,11 @@ public sealed class VulkanValidationTests : VulkanTest
             string[] own = await File.ReadAllLinesAsync(Environment.GetEnvironmentVariable("VK_LAYER_SETTINGS_PATH")!, TestContext.Current.CancellationToken);
             Assert.Single(own, line => line.StartsWith(Key, StringComparison.Ordinal));
             await File.WriteAllLinesAsync(settings, own.Select(line => line.StartsWith(Key, StringComparison.Ordinal) ? Key + log : line), TestContext.Current.CancellationToken);
-            (_, string output) = await VulkanChild.Run("leak", ("VK_LAYER_SETTINGS_PATH", settings));
+            (_, string output) = await VulkanChild.Run("err", ("VK_LAYER_SETTINGS_PATH", settings));
             Assert.True(File.Exists(log), $"no log was written; the child said: {output}");
-            Assert.Contains("VUID-vkDestroyDevice", await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken));
+            string messages = await File.ReadAllTextAsync(log, TestContext.Current.CancellationToken);
+            Assert.Contains("VUID-vkDestroyDevice", messages);
+            Assert.Contains("SYNC-HAZARD-WRITE", messages);
         }
         finally
         {
