@@ -12,8 +12,7 @@ layout(push_constant, std430) uniform Push {
     uint rows; uint attributes; uint bins; uint regression_stride; uint gating_stride; uint y_stride; float gate_temperature;
 };
 
-void main() {
-    uint row = gl_WorkGroupID.x;
+void read_out(uint row) {
     uint distribution = row * y_stride + 1u;
     uint weights = distribution + bins;
     uint rewards = weights + attributes;
@@ -57,4 +56,8 @@ void main() {
         score = fma(sum, float(b) / float(bins - 1u), score);
     }
     y.v[row * y_stride] = score;
+}
+
+void main() {
+    for (uint row = gl_WorkGroupID.x; row < rows; row += gl_NumWorkGroups.x) read_out(row);
 }

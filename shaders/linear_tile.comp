@@ -22,8 +22,10 @@ shared float w_tile[GROUP * W_PITCH];
 shared float s_tile[TILE_FEATURES];
 
 void main() {
-    uint first_row = gl_WorkGroupID.y * TILE_ROWS;
-    uint first_feature = gl_WorkGroupID.x * TILE_FEATURES;
+    // Row tiles count fastest, so that the workgroups that run together share weights: each weight then leaves memory once, not once
+    // for every tile of rows, and the inputs, which are small, stay in the cache.
+    uint first_row = gl_WorkGroupID.x * TILE_ROWS;
+    uint first_feature = gl_WorkGroupID.y * TILE_FEATURES;
     uint t = gl_LocalInvocationIndex;
     float total[TM][TN];
     [[unroll]] for (uint i = 0u; i < TM; ++i)

@@ -1,3 +1,4 @@
+using LdlVk.Runtime;
 using Silk.NET.Vulkan;
 using Semaphore = Silk.NET.Vulkan.Semaphore;
 
@@ -16,7 +17,7 @@ internal sealed unsafe class CommandStream : IDisposable
     /// Work per submission. Drivers reset a GPU that computes for more than about 2 s (Windows); 2·10¹¹ operations stay below that
     /// on a card of 0.1 TFLOP/s, and are long enough to hide the cost of a submission (some 20 µs) on one of 100 TFLOP/s.
     /// </summary>
-    private const double OperationsPerSubmission = 2e11;
+    public const double OperationsPerSubmission = 2e11;
 
     private const int CommandsPerSubmission = 256;
 
@@ -31,18 +32,27 @@ internal sealed unsafe class CommandStream : IDisposable
     private bool _recording;
     private int _commands;
     private double _operations;
+    private DeviceException? _failure;
 
     public CommandStream(Vk api, Device device, uint queueFamily)
     {
         (_api, _device) = (api, device);
         api.GetDeviceQueue(device, queueFamily, 0, out _queue);
-        var pool = new CommandPoolCreateInfo(flags: CommandPoolCreateFlags.ResetCommandBufferBit, queueFamilyIndex: queueFamily);
-        api.CreateCommandPool(device, in pool, null, out _pool).Check("vkCreateCommandPool");
-        var allocate = new CommandBufferAllocateInfo(commandPool: _pool, level: CommandBufferLevel.Primary, commandBufferCount: Depth);
-        fixed (CommandBuffer* p = _buffers) api.AllocateCommandBuffers(device, in allocate, p).Check("vkAllocateCommandBuffers");
-        var type = new SemaphoreTypeCreateInfo(semaphoreType: SemaphoreType.Timeline, initialValue: 0);
-        var semaphore = new SemaphoreCreateInfo(pNext: &type);
-        api.CreateSemaphore(device, in semaphore, null, out _timeline).Check("vkCreateSemaphore");
+        try
+        {
+            var pool = new CommandPoolCreateInfo(flags: CommandPoolCreateFlags.ResetCommandBufferBit, queueFamilyIndex: queueFamily);
+            api.CreateCommandPool(device, in pool, null, out _pool).Check("vkCreateCommandPool");
+            var allocate = new CommandBufferAllocateInfo(commandPool: _pool, level: CommandBufferLevel.Primary, commandBufferCount: Depth);
+            fixed (CommandBuffer* p = _buffers) api.AllocateCommandBuffers(device, in allocate, p).Check("vkAllocateCommandBuffers");
+            var type = new SemaphoreTypeCreateInfo(semaphoreType: SemaphoreType.Timeline, initialValue: 0);
+            var semaphore = new SemaphoreCreateInfo(pNext: &type);
+            api.CreateSemaphore(device, in semaphore, null, out _timeline).Check("vkCreateSemaphore");
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
     }
 
     /// <summary>The timeline value that the commands being recorded now will signal.</summary>
@@ -54,6 +64,7 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <param name="operations">Rough count of arithmetic operations, to keep submissions short.</param>
     public CommandBuffer Next(double operations = 0)
     {
+        ThrowIfFailed();
         if (_recording && (_commands >= CommandsPerSubmission || (_commands > 0 && _operations + operations > OperationsPerSubmission))) Submit();
         if (!_recording) Begin();
         CommandBuffer buffer = _buffers[_current];
@@ -69,7 +80,22 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>Hands over what has been recorded; returns the timeline value that its end signals.</summary>
     public ulong Submit()
     {
+        ThrowIfFailed();
         if (!_recording) return Pending - 1;
+        try
+        {
+            return SubmitRecorded();
+        }
+        catch (DeviceException e)
+        {
+            // What was recorded is lost, so nothing that comes after it could be right.
+            _failure = e;
+            throw;
+        }
+    }
+
+    private ulong SubmitRecorded()
+    {
         CommandBuffer buffer = _buffers[_current];
         // What the host reads back after waiting must be visible to it.
         var barrier = new MemoryBarrier(srcAccessMask: AccessFlags.TransferWriteBit, dstAccessMask: AccessFlags.HostReadBit);
@@ -99,10 +125,18 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>Submits what is recorded and waits for everything.</summary>
     public void Finish() => Wait(Submit());
 
+    /// <summary>Waits until the device does nothing any more, for destruction: what is recorded is dropped, and no failure matters.</summary>
+    public void Drain() => _api.DeviceWaitIdle(_device);
+
     public void Dispose()
     {
         _api.DestroySemaphore(_device, _timeline, null);
         _api.DestroyCommandPool(_device, _pool, null);
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e);
     }
 
     private void Begin()

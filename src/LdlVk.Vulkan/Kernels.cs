@@ -25,6 +25,8 @@ internal ref struct PushConstants
 
     public PushConstants Add<T>(T value) where T : unmanaged
     {
+        if (_length + Unsafe.SizeOf<T>() > PushBytes.Bytes)
+            throw new InvalidOperationException($"A kernel takes more than {PushBytes.Bytes} bytes of push constants, which not every device has.");
         Span<byte> bytes = _bytes;
         MemoryMarshal.Write(bytes[_length..], in value);
         _length += Unsafe.SizeOf<T>();
@@ -44,16 +46,16 @@ internal sealed unsafe class Kernels : IDisposable
     private readonly Vk _api;
     private readonly Device _device;
     private readonly PipelineLayout _layout;
-    private readonly PipelineCacheFile _cache;
+    private readonly PipelineCaching _cache;
     private readonly Dictionary<string, Pipeline> _pipelines = [];
 
-    public Kernels(Vk api, Device device, PhysicalDeviceFacts facts)
+    public Kernels(Vk api, Device device, PipelineCacheFile cache)
     {
         (_api, _device) = (api, device);
         var range = new PushConstantRange(ShaderStageFlags.ComputeBit, 0, PushBytes.Bytes);
         var layout = new PipelineLayoutCreateInfo(pushConstantRangeCount: 1, pPushConstantRanges: &range);
         api.CreatePipelineLayout(device, in layout, null, out _layout).Check("vkCreatePipelineLayout");
-        _cache = new PipelineCacheFile(api, device, facts);
+        _cache = new PipelineCaching(api, device, cache);
     }
 
     /// <summary>Records one dispatch.</summary>

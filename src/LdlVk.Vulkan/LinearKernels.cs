@@ -3,7 +3,12 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Vulkan;
 
 /// <summary>One way to run Linear: a shader, its specialization constants and the tile a workgroup computes.</summary>
-internal readonly record struct LinearKernel(string Shader, uint[] Constants, int FeaturesPerGroup, int RowsPerGroup);
+/// <param name="Shader">The shader's name.</param>
+/// <param name="Constants">Its specialization constants.</param>
+/// <param name="FeaturesPerGroup">Output features of a workgroup's tile; even.</param>
+/// <param name="RowsPerGroup">Rows of a workgroup's tile.</param>
+/// <param name="RowsFirst">Whether the x of a workgroup counts row tiles, and y feature tiles; else the other way round.</param>
+internal readonly record struct LinearKernel(string Shader, uint[] Constants, int FeaturesPerGroup, int RowsPerGroup, bool RowsFirst);
 
 /// <summary>Which shader family a device runs Linear with.</summary>
 internal enum LinearFamily
@@ -31,10 +36,10 @@ internal sealed class LinearKernels(LinearFamily family, uint subgroupSize)
         {
             // 16 rows amortise the loads of a weight; fewer rows must not pay for 16.
             int height = rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
-            return new LinearKernel("linear_stream", [subgroupSize, (uint)format, (uint)height], (int)subgroupSize, height);
+            return new LinearKernel("linear_stream", [subgroupSize, (uint)format, (uint)height], (int)subgroupSize, height, RowsFirst: false);
         }
 
         int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;
-        return new LinearKernel("linear_tile", [(uint)format, (uint)perInvocation], 64, 16 * perInvocation);
+        return new LinearKernel("linear_tile", [(uint)format, (uint)perInvocation], 64, 16 * perInvocation, RowsFirst: true);
     }
 }

@@ -77,7 +77,7 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
         foreach (MemoryBlock block in _blocks)
             if (block.Take(bytes) is { } offset) return Account(new Allocation(block, offset, bytes));
         ReleaseUnused();
-        MemoryBlock fresh = CreateBlock(Math.Max(bytes, Math.Min(BlockBytes, facts.MaxAllocationBytes)));
+        MemoryBlock fresh = CreateBlockFor(bytes);
         _blocks.Add(fresh);
         return Account(new Allocation(fresh, fresh.Take(bytes)!.Value, bytes));
     }
@@ -108,13 +108,28 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
         _blocks.RemoveAll(b => b.IsUnused);
     }
 
+    private MemoryBlock CreateBlockFor(ulong bytes)
+    {
+        ulong size = Math.Max(bytes, Math.Min(BlockBytes, facts.MaxAllocationBytes));
+        try
+        {
+            return CreateBlock(size);
+        }
+        catch (DeviceException) when (size > bytes)
+        {
+            // No room for a whole block; there may be for what is needed.
+            return CreateBlock(bytes);
+        }
+    }
+
     private MemoryBlock CreateBlock(ulong size)
     {
         if (size > facts.MaxAllocationBytes)
-            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {size >> 20} MiB are needed in one piece. Use smaller weights (--weights int8), a smaller --batch-tokens, or another device.");
+            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(size)} MiB are needed in one piece. Use smaller weights (--weights int8), a smaller --batch-tokens, or another device.");
         (DeviceMemory memory, Buffer buffer) = CreateBuffer(api, device, facts, size,
             BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | BufferUsageFlags.ShaderDeviceAddressBit,
-            [MemoryPropertyFlags.DeviceLocalBit], () => $" ({size >> 20} MiB more, {UsedBytes >> 20} MiB in use)");
+            [MemoryPropertyFlags.DeviceLocalBit],
+            () => $" ({Mebibytes(size)} MiB more on {facts.Name}, {Mebibytes((ulong)UsedBytes)} MiB in use)");
         var info = new BufferDeviceAddressInfo(buffer: buffer);
         return new MemoryBlock(memory, buffer, api.GetBufferDeviceAddress(device, in info), size);
     }
@@ -124,6 +139,8 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
         api.DestroyBuffer(device, block.Buffer, null);
         api.FreeMemory(device, block.Memory, null);
     }
+
+    private static ulong Mebibytes(ulong bytes) => (bytes + (1 << 20) - 1) >> 20;
 
     /// <summary>Makes a buffer with memory of its own, of the first of the wanted property sets that a memory type offers.</summary>
     public static (DeviceMemory Memory, Buffer Buffer) CreateBuffer(

@@ -1,81 +1,78 @@
+using System.Buffers.Binary;
+using System.Security;
 using System.Security.Cryptography;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan;
 
 /// <summary>
-/// The driver's compiled pipelines, kept in the user's cache folder so that a second start compiles nothing. The file is only a
-/// shortcut: a missing, damaged or unwritable one costs time, never an error. A digest stands in front because drivers check little
-/// more than the header of what they are given.
+/// A driver's compiled pipelines on disk, so that a second start compiles nothing. The file is only a shortcut: a missing, damaged,
+/// foreign or unwritable one costs time, never an error. A digest stands in front because drivers check little more than the header of
+/// what they are given. Several processes may use one file: each writes a file of its own and moves it there in one step.
 /// </summary>
-internal sealed unsafe class PipelineCacheFile : IDisposable
+internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDeviceProperties properties)
 {
-    private readonly Vk _api;
-    private readonly Device _device;
-    private readonly string? _path;
+    /// <summary>Beyond what any driver makes of a dozen kernels; a larger file is not ours.</summary>
+    private const int MostBytes = 64 << 20;
 
-    public PipelineCacheFile(Vk api, Device device, PhysicalDeviceFacts facts)
+    /// <summary>Length, version, vendor, device (32 bits each) and UUID: VkPipelineCacheHeaderVersionOne.</summary>
+    private const int HeaderBytes = 32;
+
+    /// <summary>The user's cache folder; null where there is none.</summary>
+    public static string? DefaultFolder
     {
-        (_api, _device) = (api, device);
-        PhysicalDeviceProperties p = facts.Properties;
-        string folder = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        string uuid = Convert.ToHexStringLower(new ReadOnlySpan<byte>(p.PipelineCacheUuid, 16));
-        _path = folder.Length == 0 ? null : Path.Combine(folder, "ldlvk", $"pipelines-{p.VendorID:x4}-{p.DeviceID:x4}-{p.DriverVersion:x}-{uuid}.bin");
-        byte[] data = Load();
-        fixed (byte* initial = data)
+        get
         {
-            var create = new PipelineCacheCreateInfo(initialDataSize: (nuint)data.Length, pInitialData: initial);
-            api.CreatePipelineCache(device, in create, null, out PipelineCache handle).Check("vkCreatePipelineCache");
-            Handle = handle;
+            string folder = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            return folder.Length == 0 ? null : Path.Combine(folder, "ldlvk");
         }
     }
 
-    public PipelineCache Handle { get; }
+    /// <summary>The file's name for a device and its driver's version.</summary>
+    public static string NameFor(PhysicalDeviceProperties p) =>
+        $"pipelines-{p.VendorID:x4}-{p.DeviceID:x4}-{p.DriverVersion:x}-{Convert.ToHexStringLower(new ReadOnlySpan<byte>(p.PipelineCacheUuid, 16))}.bin";
 
-    /// <summary>Whether there is something new to save.</summary>
-    public bool Changed { get; set; }
-
-    public void Dispose()
-    {
-        if (Changed) Save();
-        _api.DestroyPipelineCache(_device, Handle, null);
-    }
-
-    private byte[] Load()
+    /// <summary>What was saved last by this device's driver, or nothing.</summary>
+    public byte[] Load()
     {
         try
         {
-            if (_path is null || !File.Exists(_path)) return [];
-            byte[] file = File.ReadAllBytes(_path);
-            return file.Length > SHA256.HashSizeInBytes && SHA256.HashData(file.AsSpan(SHA256.HashSizeInBytes)).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes))
-                ? file[SHA256.HashSizeInBytes..]
-                : [];
+            if (path is null || !File.Exists(path) || new FileInfo(path).Length is <= SHA256.HashSizeInBytes + HeaderBytes or > MostBytes) return [];
+            byte[] file = File.ReadAllBytes(path), data = file[SHA256.HashSizeInBytes..];
+            return SHA256.HashData(data).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes)) && IsOfThisDriver(data) ? data : [];
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (IsTroubleWithFiles(e))
         {
             return [];
         }
     }
 
-    private void Save()
+    public void Save(ReadOnlySpan<byte> data)
     {
-        if (_path is null) return;
-        nuint size = 0;
-        if (_api.GetPipelineCacheData(_device, Handle, ref size, null) != Result.Success || size == 0) return;
-        byte[] data = new byte[size];
-        fixed (byte* p = data)
-            if (_api.GetPipelineCacheData(_device, Handle, ref size, p) != Result.Success) return;
-        string temporary = $"{_path}.{Environment.ProcessId}";
+        if (path is null || data.Length > MostBytes - SHA256.HashSizeInBytes) return;
+        string temporary = $"{path}.{Guid.NewGuid():N}";
         try
         {
-            Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-            File.WriteAllBytes(temporary, [.. SHA256.HashData(data.AsSpan(0, (int)size)), .. data.AsSpan(0, (int)size)]);
-            File.Move(temporary, _path, overwrite: true);
+            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+            File.WriteAllBytes(temporary, [.. SHA256.HashData(data), .. data]);
+            File.Move(temporary, path, overwrite: true);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (IsTroubleWithFiles(e))
         {
-            // A cache that cannot be written is no error; a half-written one is removed if that is possible.
-            try { File.Delete(temporary); } catch (Exception d) when (d is IOException or UnauthorizedAccessException) { }
+            try { File.Delete(temporary); } catch (Exception d) when (IsTroubleWithFiles(d)) { }
         }
     }
+
+    private bool IsOfThisDriver(ReadOnlySpan<byte> data)
+    {
+        if (data.Length < HeaderBytes) return false;
+        fixed (byte* uuid = properties.PipelineCacheUuid)
+            return BinaryPrimitives.ReadUInt32LittleEndian(data[4..]) == (uint)PipelineCacheHeaderVersion.One
+                && BinaryPrimitives.ReadUInt32LittleEndian(data[8..]) == properties.VendorID
+                && BinaryPrimitives.ReadUInt32LittleEndian(data[12..]) == properties.DeviceID
+                && data.Slice(16, 16).SequenceEqual(new ReadOnlySpan<byte>(uuid, 16));
+    }
+
+    private static bool IsTroubleWithFiles(Exception e) =>
+        e is IOException or UnauthorizedAccessException or SecurityException or NotSupportedException or ArgumentException;
 }

@@ -11,13 +11,16 @@ public static class VulkanBackend
     public static IReadOnlyList<DeviceInfo> Enumerate() => Enumerate(out _);
 
     /// <summary>As <see cref="Enumerate()"/>, and why there are none where the list is empty.</summary>
-    public static IReadOnlyList<DeviceInfo> Enumerate(out string? whyNone)
+    public static IReadOnlyList<DeviceInfo> Enumerate(out string? whyNone) => Enumerate(Vk.GetApi, out whyNone);
+
+    /// <summary>As <see cref="Enumerate(out string?)"/>, with a loader of the caller's.</summary>
+    internal static IReadOnlyList<DeviceInfo> Enumerate(Func<Vk> loader, out string? whyNone)
     {
-        using VulkanInstance? instance = VulkanInstance.TryCreate(out whyNone);
+        using VulkanInstance? instance = VulkanInstance.TryCreate(loader, out whyNone);
         if (instance is null) return [];
-        DeviceInfo[] devices = [.. instance.PhysicalDevices().Select((d, i) => PhysicalDeviceFacts.Of(instance.Api, d).ToInfo(i))];
-        if (devices.Length == 0) whyNone = "no device offers Vulkan 1.2 with compute, timeline semaphores and buffer device addresses; update the GPU's driver";
-        return devices;
+        IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out string? whyNot);
+        whyNone = devices.Count == 0 ? whyNot : null;
+        return [.. devices.Select((d, i) => PhysicalDeviceFacts.Of(instance.Api, d).ToInfo(i))];
     }
 
     /// <summary>Opens the device <c>vulkan:<paramref name="index"/></c>.</summary>
@@ -26,16 +29,19 @@ public static class VulkanBackend
     public static IDevice Open(int index) => Open(index, null);
 
     /// <summary>As <see cref="Open(int)"/>, with a kernel family of the caller's choice, so that each can be tested on any device.</summary>
-    internal static IDevice Open(int index, LinearFamily? linear)
+    internal static IDevice Open(int index, LinearFamily? linear) => Open(Vk.GetApi, index, linear, PipelineCacheFile.DefaultFolder);
+
+    /// <summary>As <see cref="Open(int)"/>, with a loader and a folder for compiled kernels of the caller's.</summary>
+    internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder)
     {
-        VulkanInstance instance = VulkanInstance.TryCreate(out string? whyNot)
+        VulkanInstance instance = VulkanInstance.TryCreate(loader, out string? whyNot)
             ?? throw new UsageException($"Device vulkan:{index} cannot be opened: {whyNot}.");
         try
         {
-            IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices();
+            IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out whyNot);
             if (index < 0 || index >= devices.Count)
-                throw new UsageException($"There is no device vulkan:{index}; {devices.Count} Vulkan devices were found (see `ldlvk devices`).");
-            return new VulkanDevice(instance, devices[index], index, linear);
+                throw new UsageException($"There is no device vulkan:{index}; {devices.Count} usable Vulkan devices were found (see `ldlvk devices`){(whyNot is null ? "" : $": {whyNot}")}.");
+            return new VulkanDevice(instance, devices[index], index, linear, cacheFolder);
         }
         catch
         {

@@ -3,48 +3,70 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Vulkan;
 
-/// <summary>The op set: each method checks its shapes and records one dispatch of the shader of its name.</summary>
+/// <summary>
+/// The op set: each method checks its operands and records a dispatch of the shader of its name. Linear and Attention come in several
+/// dispatches where one would run for seconds, at which drivers take a GPU for hung, or would need too many workgroups.
+/// </summary>
 internal sealed unsafe partial class VulkanDevice
 {
     /// <summary>Query rows that one workgroup of attention.comp handles.</summary>
     private const int AttentionQueryBlock = 16;
 
-    /// <summary>What every device allows in each dimension of a dispatch. Kernels loop over what lies beyond.</summary>
-    private const int MaxGroups = 65535;
+    /// <summary>Bounds the list of blocks that a segment makes; a thousand times the longest text.</summary>
+    private const int MaxSegmentQueries = 1 << 24;
+
+    /// <summary>Work of one dispatch, where an op can be split; tests make it small.</summary>
+    internal double OperationsPerDispatch { get; set; } = CommandStream.OperationsPerSubmission;
 
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
         OpChecks.Linear(output, input, weight, bias);
         IVulkanTensor y = Own(output), x = Own(input);
+        IVulkanTensor? b = bias is null ? null : Own(bias);
         VulkanWeight w = Own(weight);
-        PushConstants push = new PushConstants()
-            .Add(x.Address).Add(w.Allocation.Address).Add(w.Allocation.Address).Add(w.ScalesAddress).Add(bias is null ? 0 : Own(bias).Address).Add(y.Address)
-            .Add(x.Rows).Add(w.OutputFeatures).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
-            .Add(w.Scale).Add(bias is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
+        Apart(nameof(Linear), y, x);
         LinearKernel kernel = _linear.For(w.Format, x.Rows);
-        Dispatch(kernel.Shader, kernel.Constants, push,
-            Groups(w.OutputFeatures, kernel.FeaturesPerGroup), Groups(x.Rows, kernel.RowsPerGroup),
-            2.0 * x.Rows * w.OutputFeatures * w.InputFeatures);
+        double operationsPerRow = 2.0 * w.OutputFeatures * w.InputFeatures;
+        int rowsAtOnce = AtOnce(kernel.RowsPerGroup, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.FeaturesPerGroup;
+        for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)
+        {
+            int features = Math.Min(featuresAtOnce, w.OutputFeatures - feature);
+            for (int row = 0; row < x.Rows; row += rowsAtOnce)
+            {
+                int rows = Math.Min(rowsAtOnce, x.Rows - row);
+                PushConstants push = new PushConstants()
+                    .Add(x.AddressOf(row)).Add(w.AddressOf(feature)).Add(w.AddressOf(feature)).Add(w.ScalesAddressOf(feature))
+                    .Add(b is null ? 0 : b.AddressOf(0, feature)).Add(y.AddressOf(row, feature))
+                    .Add(rows).Add(features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
+                    .Add(w.Scale).Add(b is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
+                int across = Groups(features, kernel.FeaturesPerGroup), down = Groups(rows, kernel.RowsPerGroup);
+                Dispatch(kernel.Shader, kernel.Constants, push, kernel.RowsFirst ? down : across, kernel.RowsFirst ? across : down,
+                    rows * operationsPerRow * features / w.OutputFeatures);
+            }
+        }
     }
 
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon)
     {
         OpChecks.Norm(nameof(RmsNorm), output, input, weight);
-        Norm(output, input, weight, epsilon, add: false);
+        Norm(nameof(RmsNorm), output, input, weight, epsilon, add: false);
     }
 
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon)
     {
         OpChecks.Norm(nameof(NormAdd), residual, y, weight);
-        Norm(residual, y, weight, epsilon, add: true);
+        Norm(nameof(NormAdd), residual, y, weight, epsilon, add: true);
     }
 
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
         OpChecks.Rope(x, heads, positions, table);
         IVulkanTensor rows = Own(x), angles = Own(table);
+        VulkanIndices p = Own(positions);
+        if (p.Largest >= angles.Rows) throw new ArgumentException($"Rope: the position of row {p.PlaceOfLargest} is {p.Largest}, the table ends at {angles.Rows - 1}.");
+        Apart(nameof(Rope), rows, angles);
         PushConstants push = new PushConstants()
-            .Add(rows.Address).Add(Own(positions).Address).Add(angles.Address)
+            .Add(rows.Address).Add(p.Address).Add(angles.Address)
             .Add(rows.Rows).Add(heads).Add(angles.Columns).Add(rows.Stride).Add(angles.Stride);
         Dispatch("rope", [], push, Groups(heads * angles.Columns / 2, 64), rows.Rows);
     }
@@ -52,34 +74,49 @@ internal sealed unsafe partial class VulkanDevice
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
     {
         OpChecks.Attention(output, queries, keys, values, segments, shape);
-        IVulkanTensor q = Own(queries), k = Own(keys);
-        VulkanSegments s = segments as VulkanSegments ?? throw Foreign(segments);
-        if (shape.HeadDimension > 256) throw new UsageException($"A head dimension of {shape.HeadDimension} is above the 256 that the Vulkan backend supports. Use --device cpu.");
-        PushConstants push = new PushConstants()
-            .Add(q.Address).Add(k.Address).Add(Own(values).Address).Add(Own(output).Address).Add(s.SegmentsAddress).Add(s.BlocksAddress)
-            .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
-            .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
-        // Tiles that fill, but do not pass, the 32 KiB of shared memory that every device has.
+        IVulkanTensor q = Own(queries), k = Own(keys), v = Own(values), y = Own(output);
+        VulkanSegments s = segments is VulkanSegments own && Mine(own) ? own : throw Foreign("segment list");
+        Apart(nameof(Attention), y, q);
+        Apart(nameof(Attention), y, k);
+        Apart(nameof(Attention), y, v);
+        if (shape.HeadDimension > KernelLimits.MaxHeadDimension || shape.Heads > KernelLimits.MaxGroups)
+            throw new UsageException($"Attention with {shape.Heads} heads of {shape.HeadDimension} is above the {KernelLimits.MaxGroups} heads of {KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use --device cpu.");
+        // Tiles that fill, but do not pass, KernelLimits.SharedMemoryBytes.
         uint keysPerTile = shape.HeadDimension <= 128 ? 32u : 8u;
-        double operations = s.Segments.Sum(x => 4.0 * x.QueryCount * x.KeyCount) * q.Columns;
-        Dispatch("attention", [(uint)shape.HeadDimension, keysPerTile], push, s.Blocks, shape.Heads, operations);
+        double operationsPerBlock = s.Segments.Sum(x => 4.0 * x.QueryCount * x.KeyCount) * q.Columns / Math.Max(1, s.Blocks);
+        int blocksAtOnce = Math.Min(KernelLimits.MaxGroups, AtOnce(1, operationsPerBlock));
+        for (int block = 0; block < s.Blocks; block += blocksAtOnce)
+        {
+            int blocks = Math.Min(blocksAtOnce, s.Blocks - block);
+            PushConstants push = new PushConstants()
+                .Add(q.Address).Add(k.Address).Add(v.Address).Add(y.Address)
+                .Add(s.SegmentsAddress).Add(s.BlocksAddress + ((ulong)block * VulkanSegments.BlockBytes))
+                .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
+                .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
+            Dispatch("attention", [(uint)shape.HeadDimension, keysPerTile], push, blocks, shape.Heads, blocks * operationsPerBlock);
+        }
     }
 
     public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
     {
         OpChecks.GeluMultiply(output, gate, up);
-        IVulkanTensor y = Own(output);
-        int vectors = y.Rows * y.Stride / 4;
-        PushConstants push = new PushConstants().Add(Own(gate).Address).Add(Own(up).Address).Add(y.Address).Add(vectors);
+        IVulkanTensor y = Own(output), g = Own(gate), u = Own(up);
+        SameOrApart(nameof(GeluMultiply), y, g);
+        SameOrApart(nameof(GeluMultiply), y, u);
+        int vectors = (int)((long)y.Rows * y.Stride / 4);
+        PushConstants push = new PushConstants().Add(g.Address).Add(u.Address).Add(y.Address).Add(vectors);
         Dispatch("gelu_multiply", [], push, Groups(vectors, 64));
     }
 
     public void GatherRows(ITensor output, ITensor input, IIndexList rows)
     {
         OpChecks.GatherRows(output, input, rows);
-        IVulkanTensor y = Own(output);
+        IVulkanTensor y = Own(output), x = Own(input);
+        VulkanIndices r = Own(rows);
+        if (r.Largest >= x.Rows) throw new ArgumentException($"GatherRows: row number {r.PlaceOfLargest} is {r.Largest}, the input ends at row {x.Rows - 1}.");
+        Apart(nameof(GatherRows), y, x);
         int vectors = y.Stride / 4;
-        PushConstants push = new PushConstants().Add(Own(input).Address).Add(Own(rows).Address).Add(y.Address).Add(y.Rows).Add(vectors);
+        PushConstants push = new PushConstants().Add(x.Address).Add(r.Address).Add(y.Address).Add(y.Rows).Add(vectors);
         Dispatch("gather_rows", [], push, Groups(vectors, 64), y.Rows);
     }
 
@@ -87,31 +124,61 @@ internal sealed unsafe partial class VulkanDevice
     {
         (int attributes, int bins) = OpChecks.LdlReadout(output, regression, gating);
         IVulkanTensor y = Own(output), r = Own(regression), g = Own(gating);
+        Apart(nameof(LdlReadout), y, r);
+        Apart(nameof(LdlReadout), y, g);
         PushConstants push = new PushConstants()
             .Add(r.Address).Add(g.Address).Add(y.Address)
             .Add(y.Rows).Add(attributes).Add(bins).Add(r.Stride).Add(g.Stride).Add(y.Stride).Add(gateTemperature);
         Dispatch("ldl_readout", [], push, y.Rows);
     }
 
-    private void Norm(ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
+    private void Norm(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
     {
-        IVulkanTensor x = Own(input);
+        IVulkanTensor y = Own(output), x = Own(input), w = Own(weight);
+        SameOrApart(op, y, x);
+        Apart(op, y, w);
         PushConstants push = new PushConstants()
-            .Add(x.Address).Add(Own(weight).Address).Add(Own(output).Address)
+            .Add(x.Address).Add(w.Address).Add(y.Address)
             .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon);
         Dispatch("rms_norm", [add ? 1u : 0u], push, x.Rows);
     }
 
-    private void Dispatch(string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y = 1, double operations = 0) =>
-        _kernels.Dispatch(_stream.Next(operations), shader, constants, push, Math.Min(x, MaxGroups), Math.Min(y, MaxGroups));
+    /// <summary>Kernels other than Linear's and Attention's loop over what lies beyond <see cref="KernelLimits.MaxGroups"/>.</summary>
+    private void Dispatch(string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y = 1, double operations = 0)
+    {
+        if (x == 0 || y == 0) return;
+        _kernels.Dispatch(_stream.Next(operations), shader, constants, push, Math.Min(x, KernelLimits.MaxGroups), Math.Min(y, KernelLimits.MaxGroups));
+    }
 
-    private static int Groups(int count, int size) => (count + size - 1) / size;
+    /// <summary>How many items one dispatch takes: whole groups of them, within the work of one submission and the limit on workgroups.</summary>
+    private int AtOnce(int perGroup, double operationsPerItem) =>
+        perGroup * (int)Math.Clamp(OperationsPerDispatch / Math.Max(1, operationsPerItem) / perGroup, 1, KernelLimits.MaxGroups);
 
-    private static IVulkanTensor Own(ITensor tensor) => tensor as IVulkanTensor ?? throw Foreign(tensor);
+    private static int Groups(int count, int size) => (int)(((long)count + size - 1) / size);
 
-    private static VulkanWeight Own(IWeight weight) => weight as VulkanWeight ?? throw Foreign(weight);
+    private IVulkanTensor Own(ITensor tensor) => tensor is IVulkanTensor own && Mine(own.Owner) ? own : throw Foreign("tensor");
 
-    private static VulkanIndices Own(IIndexList indices) => indices as VulkanIndices ?? throw Foreign(indices);
+    private VulkanWeight Own(IWeight weight) => weight is VulkanWeight own && Mine(own) ? own : throw Foreign("weight");
 
-    private static ArgumentException Foreign(object operand) => new($"An operand belongs to another device ({operand.GetType().Name}).");
+    private VulkanIndices Own(IIndexList indices) => indices is VulkanIndices own && Mine(own) ? own : throw Foreign("index list");
+
+    private bool Mine(VulkanMemory memory)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return memory.Device == this;
+    }
+
+    private static ArgumentException Foreign(string what) => new($"The {what} belongs to another device.");
+
+    /// <summary>Refuses an output that shares memory with an input, where the op's contract does not allow it.</summary>
+    private static void Apart(string op, IVulkanTensor output, IVulkanTensor input)
+    {
+        if (output.Overlaps(input)) throw new ArgumentException($"{op}: output and input share memory.");
+    }
+
+    /// <summary>Refuses an output that overlaps an input without being it.</summary>
+    private static void SameOrApart(string op, IVulkanTensor output, IVulkanTensor input)
+    {
+        if (output.Overlaps(input) && output.FirstRow != input.FirstRow) throw new ArgumentException($"{op}: output and input overlap without being the same.");
+    }
 }

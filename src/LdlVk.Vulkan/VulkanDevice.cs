@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using Silk.NET.Vulkan;
 
@@ -22,7 +21,8 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     private readonly LinearKernels _linear;
     private bool _disposed;
 
-    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear = null)
+    /// <summary>Opens a device and takes the instance over, to be disposed with it.</summary>
+    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder)
     {
         Vk api = instance.Api;
         _instance = instance;
@@ -35,14 +35,18 @@ internal sealed unsafe partial class VulkanDevice : IDevice
             BufferDeviceAddress = true,
             TimelineSemaphore = true,
         };
-        var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: 1, pQueueCreateInfos: &queue);
+        // Whoever is not fully conformant (MoltenVK) says so by this extension, which must then be enabled.
+        using var extensions = new NativeStrings(PhysicalDeviceFacts.HasExtension(api, physicalDevice, "VK_KHR_portability_subset") ? ["VK_KHR_portability_subset"] : []);
+        var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: 1, pQueueCreateInfos: &queue,
+            enabledExtensionCount: extensions.Count, ppEnabledExtensionNames: extensions.Pointers);
         api.CreateDevice(physicalDevice, in create, null, out _device).Check("vkCreateDevice");
         try
         {
             _stream = new CommandStream(api, _device, _facts.ComputeQueueFamily);
             _memory = new MemoryAllocator(api, _device, _facts, _stream.Finish);
             _staging = new StagingRing(api, _device, _facts, _stream);
-            _kernels = new Kernels(api, _device, _facts);
+            string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
+            _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
             _linear = new LinearKernels(linear ?? LinearKernels.FamilyFor(_facts), _facts.SubgroupSize);
         }
         catch
@@ -58,54 +62,72 @@ internal sealed unsafe partial class VulkanDevice : IDevice
 
     public ITensor CreateTensor(int rows, int columns)
     {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rows);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
-        ulong bytes = (ulong)rows * (ulong)WeightLayout.PaddedRow(columns) * sizeof(float);
-        Allocation allocation = Allocate(bytes);
-        _instance.Api.CmdFillBuffer(_stream.Next(), allocation.Block.Buffer, allocation.Offset, bytes, 0);
-        return new VulkanTensor(this, allocation, rows, columns);
+        ulong bytes = KernelLimits.TensorBytes(rows, columns);
+        return Filled(bytes, allocation =>
+        {
+            if (bytes > 0) _instance.Api.CmdFillBuffer(_stream.Next(), allocation.Block.Buffer, allocation.Offset, bytes, 0);
+            return new VulkanTensor(this, allocation, rows, columns);
+        });
     }
 
     public IWeight CreateWeight(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
-        Allocation allocation = Allocate((ulong)WeightLayout.MatrixBytes(source.Format, source.OutputFeatures, source.InputFeatures));
-        try
+        ulong bytes = KernelLimits.WeightBytes(source.Name, source.Format, source.OutputFeatures, source.InputFeatures);
+        return Filled(bytes, allocation =>
         {
             new WeightUpload(_staging, source, allocation).Run(progress, cancellation);
             return new VulkanWeight(this, allocation, source);
-        }
-        catch
-        {
-            Free(allocation);
-            throw;
-        }
+        });
     }
 
-    public IIndexList CreateIndices(ReadOnlySpan<int> values) =>
-        new VulkanIndices(this, UploadInts(values), values.Length);
+    public IIndexList CreateIndices(ReadOnlySpan<int> values)
+    {
+        int place = 0, largest = -1;
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (values[i] < 0) throw new ArgumentException($"Index {i} is {values[i]}; indices are not negative.");
+            if (values[i] > largest) (place, largest) = (i, values[i]);
+        }
+
+        int[] ints = values.ToArray();
+        return Filled((ulong)ints.Length * sizeof(int), allocation =>
+        {
+            UploadInts(allocation, ints);
+            return new VulkanIndices(this, allocation, ints.Length, place, largest);
+        });
+    }
 
     public ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments)
     {
-        List<int> blocks = [];
+        List<int> ints = [];
+        foreach (AttentionSegment s in segments) ints.AddRange([s.QueryRow, s.QueryCount, s.QueryPosition, s.PrefixRow, s.PrefixLength, s.OwnRow]);
+        int blockOffset = ints.Count * sizeof(int), blocks = 0;
         for (int s = 0; s < segments.Length; s++)
-            for (int first = 0; first < segments[s].QueryCount; first += AttentionQueryBlock)
-                blocks.AddRange([s, first]);
-        const int SegmentInts = 6;
-        int[] ints = [.. MemoryMarshal.Cast<AttentionSegment, int>(segments), .. blocks];
-        return new VulkanSegments(this, UploadInts(ints), segments.ToArray(), blocks.Count / 2, segments.Length * SegmentInts * sizeof(int));
+        {
+            if (segments[s].QueryCount > MaxSegmentQueries) throw new ArgumentException($"Segment {s} has {segments[s].QueryCount} query rows; {MaxSegmentQueries} are supported.");
+            for (int first = 0; first < segments[s].QueryCount; first += AttentionQueryBlock, blocks++) ints.AddRange([s, first]);
+        }
+
+        AttentionSegment[] kept = segments.ToArray();
+        return Filled((ulong)ints.Count * sizeof(int), allocation =>
+        {
+            UploadInts(allocation, CollectionsMarshal.AsSpan(ints));
+            return new VulkanSegments(this, allocation, kept, blocks, blockOffset);
+        });
     }
 
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values)
     {
         int rows = OpChecks.WriteRows(destination, firstRow, values.Length);
         IVulkanTensor tensor = Own(destination);
+        Allocation memory = tensor.Owner.Allocation;
         int columns = tensor.Columns, stride = tensor.Stride;
-        int rowsPerChunk = Math.Max(1, StagingRing.ChunkBytes / (stride * sizeof(float)));
+        int rowsPerChunk = StagingRing.ChunkBytes / (stride * sizeof(float));
         for (int done = 0; done < rows; done += rowsPerChunk)
         {
             int count = Math.Min(rowsPerChunk, rows - done);
             ulong offset = (ulong)(tensor.FirstRow + firstRow + done) * (ulong)stride * sizeof(float);
-            _staging.Upload(tensor.Owner.Allocation, offset, count * stride * sizeof(float), values.Slice(done * columns, count * columns), (bytes, chunk) =>
+            _staging.Upload(memory, offset, count * stride * sizeof(float), values.Slice(done * columns, count * columns), (bytes, chunk) =>
             {
                 Span<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
                 for (int row = 0; row < count; row++)
@@ -121,16 +143,18 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     {
         OpChecks.Read(source, destination.Length);
         IVulkanTensor tensor = Own(source);
+        Allocation memory = tensor.Owner.Allocation;
         int columns = tensor.Columns, stride = tensor.Stride;
-        float[] row = new float[stride * Math.Max(1, Math.Min(source.Rows, StagingRing.ChunkBytes / (stride * sizeof(float))))];
-        int rowsPerChunk = row.Length / stride;
+        int rowsPerChunk = StagingRing.ChunkBytes / (stride * sizeof(float));
         for (int done = 0; done < source.Rows; done += rowsPerChunk)
         {
             int count = Math.Min(rowsPerChunk, source.Rows - done);
-            Allocation all = tensor.Owner.Allocation;
-            Allocation part = all with { Offset = all.Offset + ((ulong)(tensor.FirstRow + done) * (ulong)stride * sizeof(float)) };
-            _staging.Download(part, MemoryMarshal.AsBytes(row.AsSpan(0, count * stride)));
-            for (int i = 0; i < count; i++) row.AsSpan(i * stride, columns).CopyTo(destination[((done + i) * columns)..]);
+            ulong offset = (ulong)(tensor.FirstRow + done) * (ulong)stride * sizeof(float);
+            _staging.Download(memory, offset, count * stride * sizeof(float), destination.Slice(done * columns, count * columns), (bytes, rows) =>
+            {
+                ReadOnlySpan<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
+                for (int row = 0; row < count; row++) padded.Slice(row * stride, columns).CopyTo(rows[(row * columns)..]);
+            });
         }
     }
 
@@ -143,15 +167,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     {
         if (_disposed) return;
         _disposed = true;
-        try
-        {
-            _stream.Finish();
-        }
-        catch (DeviceException)
-        {
-            // A lost device cannot be waited for; its handles can still be destroyed.
-        }
-
+        _stream.Drain();
         DestroyHandles();
         _instance.Dispose();
     }
@@ -166,15 +182,24 @@ internal sealed unsafe partial class VulkanDevice : IDevice
         _instance.Api.DestroyDevice(_device, null);
     }
 
-    private Allocation Allocate(ulong bytes)
+    /// <summary>Makes an object with memory of its own; the memory is freed again if that fails.</summary>
+    private T Filled<T>(ulong bytes, Func<Allocation, T> make)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return _memory.Allocate(bytes);
+        Allocation allocation = _memory.Allocate(bytes);
+        try
+        {
+            return make(allocation);
+        }
+        catch
+        {
+            Free(allocation);
+            throw;
+        }
     }
 
-    private Allocation UploadInts(ReadOnlySpan<int> values)
+    private void UploadInts(Allocation allocation, ReadOnlySpan<int> values)
     {
-        Allocation allocation = Allocate((ulong)values.Length * sizeof(int));
         const int Chunk = StagingRing.ChunkBytes / sizeof(int);
         for (int done = 0; done < values.Length; done += Chunk)
         {
@@ -182,7 +207,5 @@ internal sealed unsafe partial class VulkanDevice : IDevice
             _staging.Upload(allocation, (ulong)done * sizeof(int), part.Length * sizeof(int), part,
                 static (bytes, ints) => MemoryMarshal.AsBytes(ints).CopyTo(bytes));
         }
-
-        return allocation;
     }
 }

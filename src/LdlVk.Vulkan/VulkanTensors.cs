@@ -7,7 +7,7 @@ internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation)
 {
     private bool _disposed;
 
-    protected VulkanDevice Device => device;
+    public VulkanDevice Device => device;
 
     /// <summary>The memory, while it is owned.</summary>
     public Allocation Allocation
@@ -38,6 +38,13 @@ internal interface IVulkanTensor : ITensor
     VulkanTensor Owner { get; }
 
     int FirstRow { get; }
+
+    /// <summary>The address of one element; (0, 0) is <see cref="Address"/>.</summary>
+    ulong AddressOf(int row, int column = 0) => Address + ((((ulong)row * (ulong)Stride) + (ulong)column) * sizeof(float));
+
+    /// <summary>Whether the two share a byte. Views have all columns of their tensor, so rows decide.</summary>
+    bool Overlaps(IVulkanTensor other) =>
+        Owner == other.Owner && FirstRow < other.FirstRow + other.Rows && other.FirstRow < FirstRow + Rows;
 }
 
 internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, int rows, int columns)
@@ -57,8 +64,8 @@ internal sealed class VulkanView : IVulkanTensor
     public VulkanView(IVulkanTensor tensor, int firstRow, int rowCount)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(rowCount);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(rowCount, tensor.Rows - firstRow);
+        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, tensor.Rows, nameof(rowCount));
         (Owner, FirstRow, Rows) = (tensor.Owner, tensor.FirstRow + firstRow, rowCount);
     }
 
@@ -84,22 +91,37 @@ internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, I
     public int InputFeatures { get; } = source.InputFeatures;
     public WeightFormat Format { get; } = source.Format;
     public float Scale { get; } = source.Scale;
-    public ulong ScalesAddress => Allocation.Address + ScalesOffset(Format, OutputFeatures, InputFeatures);
+
+    public ulong AddressOf(int feature) => Allocation.Address + ScalesOffset(Format, feature, InputFeatures);
+
+    /// <summary>Scales are read two at a time, so the number of those before the feature must be even.</summary>
+    public ulong ScalesAddressOf(int feature) => Allocation.Address + ScalesOffset(Format, OutputFeatures, InputFeatures)
+        + ((ulong)feature * (ulong)WeightLayout.ScalesPerRow(Format, InputFeatures) * 2);
 
     public static ulong ScalesOffset(WeightFormat format, int outputFeatures, int inputFeatures) =>
         (ulong)outputFeatures * (ulong)WeightLayout.PaddedRow(inputFeatures) * (ulong)WeightLayout.ElementBytes(format);
 }
 
-internal sealed class VulkanIndices(VulkanDevice device, Allocation allocation, int count) : VulkanMemory(device, allocation), IIndexList
+/// <summary>Integers, and the place of the largest, which is all it takes to keep kernels within their operands.</summary>
+internal sealed class VulkanIndices(VulkanDevice device, Allocation allocation, int count, int placeOfLargest, int largest)
+    : VulkanMemory(device, allocation), IIndexList
 {
     public int Count => count;
+    public int PlaceOfLargest => placeOfLargest;
+
+    /// <summary>−1 if the list is empty.</summary>
+    public int Largest => largest;
+
     public ulong Address => Allocation.Address;
 }
 
-/// <summary>Segments, and the list of query blocks over which attention's workgroups are spread.</summary>
+/// <summary>Segments, and the list of query blocks (segment, first query) over which attention's workgroups are spread.</summary>
 internal sealed class VulkanSegments(VulkanDevice device, Allocation allocation, IReadOnlyList<AttentionSegment> segments, int blocks, int blockOffset)
     : VulkanMemory(device, allocation), ISegmentList
 {
+    /// <summary>Bytes of an entry of the list of blocks.</summary>
+    public const int BlockBytes = 2 * sizeof(int);
+
     public IReadOnlyList<AttentionSegment> Segments => segments;
     public int Blocks => blocks;
     public ulong SegmentsAddress => Allocation.Address;

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
 
@@ -14,7 +15,8 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Al
 
     public void Run(IProgress<long>? progress, CancellationToken cancellation)
     {
-        int rowsPerChunk = Math.Clamp(StagingRing.ChunkBytes / _rowBytes, 1, source.OutputFeatures);
+        // Values and scales of the same rows share a chunk.
+        int rowsPerChunk = Math.Clamp((StagingRing.ChunkBytes - StagingRing.Alignment) / (_rowBytes + (_rowScales * 2)), 1, source.OutputFeatures);
         Half[] scales = new Half[rowsPerChunk * _rowScales];
         ulong scalesOffset = VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures);
         for (int row = 0; row < source.OutputFeatures; row += rowsPerChunk)
@@ -35,13 +37,21 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Al
         {
             nint values = (nint)pinned;
             int parts = Math.Min(chunk.Count, Environment.ProcessorCount);
-            Parallel.For(0, parts, part =>
+            try
             {
-                int from = (int)((long)chunk.Count * part / parts), to = (int)((long)chunk.Count * (part + 1) / parts);
-                source.ReadRows(chunk.First + from, to - from,
-                    new Span<byte>((byte*)values + ((long)from * _rowBytes), (to - from) * _rowBytes),
-                    chunk.Scales.AsSpan(from * _rowScales, (to - from) * _rowScales));
-            });
+                Parallel.For(0, parts, part =>
+                {
+                    int from = (int)((long)chunk.Count * part / parts), to = (int)((long)chunk.Count * (part + 1) / parts);
+                    source.ReadRows(chunk.First + from, to - from,
+                        new Span<byte>((byte*)values + ((long)from * _rowBytes), (to - from) * _rowBytes),
+                        chunk.Scales.AsSpan(from * _rowScales, (to - from) * _rowScales));
+                });
+            }
+            catch (AggregateException e)
+            {
+                // The source's own error says what is wrong with the checkpoint.
+                ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions[0]);
+            }
         }
     }
 }

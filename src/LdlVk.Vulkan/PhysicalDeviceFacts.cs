@@ -1,0 +1,100 @@
+using LdlVk.Runtime.Devices;
+using Silk.NET.Core;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan;
+
+/// <summary>What is asked of a physical device before it is opened.</summary>
+internal sealed unsafe class PhysicalDeviceFacts
+{
+    private PhysicalDeviceFacts() { }
+
+    public required PhysicalDeviceProperties Properties { get; init; }
+    public required PhysicalDeviceMemoryProperties Memory { get; init; }
+    public required string Name { get; init; }
+    public required string Driver { get; init; }
+    public required uint SubgroupSize { get; init; }
+    public required bool HasSubgroupBroadcast { get; init; }
+    public required ulong MaxAllocationBytes { get; init; }
+    public required uint ComputeQueueFamily { get; init; }
+    public required bool HasMemoryBudget { get; init; }
+    public required bool HasFloat16 { get; init; }
+    public required bool HasInt8 { get; init; }
+    public required long DeviceBytes { get; init; }
+    public required long FreeDeviceBytes { get; init; }
+
+    public DeviceKind Kind => Properties.DeviceType switch
+    {
+        PhysicalDeviceType.DiscreteGpu => DeviceKind.DiscreteGpu,
+        PhysicalDeviceType.IntegratedGpu => DeviceKind.IntegratedGpu,
+        PhysicalDeviceType.VirtualGpu => DeviceKind.VirtualGpu,
+        _ => DeviceKind.Software,
+    };
+
+    public DeviceInfo ToInfo(int index)
+    {
+        List<string> features = [$"vulkan {(Version32)Properties.ApiVersion}", $"subgroup {SubgroupSize}"];
+        if (HasFloat16) features.Add("fp16");
+        if (HasInt8) features.Add("int8");
+        return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features);
+    }
+
+    public static PhysicalDeviceFacts Of(Vk api, PhysicalDevice device)
+    {
+        // Asking needs the driver to know the extension, not the device to enable it.
+        bool budget = HasExtension(api, device, "VK_EXT_memory_budget");
+        var driver = new PhysicalDeviceDriverProperties(sType: StructureType.PhysicalDeviceDriverProperties);
+        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: &driver);
+        var maintenance = new PhysicalDeviceMaintenance3Properties(pNext: &subgroup);
+        var properties = new PhysicalDeviceProperties2(pNext: &maintenance);
+        api.GetPhysicalDeviceProperties2(device, &properties);
+
+        var free = new PhysicalDeviceMemoryBudgetPropertiesEXT(sType: StructureType.PhysicalDeviceMemoryBudgetPropertiesExt);
+        var memory = new PhysicalDeviceMemoryProperties2(pNext: budget ? &free : null);
+        api.GetPhysicalDeviceMemoryProperties2(device, &memory);
+        int heap = DeviceHeap(memory.MemoryProperties);
+        ulong total = memory.MemoryProperties.MemoryHeaps[heap].Size;
+        ulong available = budget ? Math.Min(total, free.HeapBudget[heap] - Math.Min(free.HeapUsage[heap], free.HeapBudget[heap])) : total;
+
+        var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features);
+        var features = new PhysicalDeviceFeatures2(pNext: &v12);
+        api.GetPhysicalDeviceFeatures2(device, &features);
+        PhysicalDeviceProperties p = properties.Properties;
+        return new PhysicalDeviceFacts
+        {
+            Properties = p,
+            Memory = memory.MemoryProperties,
+            Name = NativeStrings.Read(p.DeviceName),
+            Driver = $"{NativeStrings.Read(driver.DriverName)} {NativeStrings.Read(driver.DriverInfo)}".Trim(),
+            SubgroupSize = subgroup.SubgroupSize,
+            HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
+            MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
+            ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
+            HasMemoryBudget = budget,
+            HasFloat16 = v12.ShaderFloat16,
+            HasInt8 = v12.ShaderInt8,
+            DeviceBytes = (long)total,
+            FreeDeviceBytes = (long)available,
+        };
+    }
+
+    public static bool HasExtension(Vk api, PhysicalDevice device, string name)
+    {
+        uint count = 0;
+        if (api.EnumerateDeviceExtensionProperties(device, (byte*)null, ref count, null) < Result.Success) return false;
+        var extensions = new ExtensionProperties[count];
+        fixed (ExtensionProperties* p = extensions) api.EnumerateDeviceExtensionProperties(device, (byte*)null, ref count, p);
+        return Array.Exists(extensions, e => NativeStrings.Read(e.ExtensionName) == name);
+    }
+
+    /// <summary>
+    /// The heap of the first device-local memory type, which is the one that buffers get: further ones, such as the window of it that the
+    /// host can map, are the same memory or cannot be counted on.
+    /// </summary>
+    private static int DeviceHeap(PhysicalDeviceMemoryProperties memory)
+    {
+        for (int i = 0; i < memory.MemoryTypeCount; i++)
+            if (memory.MemoryTypes[i].PropertyFlags.HasFlag(MemoryPropertyFlags.DeviceLocalBit)) return (int)memory.MemoryTypes[i].HeapIndex;
+        return 0;
+    }
+}

@@ -1,0 +1,88 @@
+using System.Runtime.InteropServices;
+using Silk.NET.Core.Contexts;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Tests;
+
+/// <summary>
+/// A Vulkan loader that stands between the backend and the real one: it counts the calls that can fail, fails those it is told to, and
+/// keeps account of the objects that live. All calls concerned take at most six words, which go through as they came.
+/// </summary>
+internal sealed unsafe class FaultyVulkan
+{
+    private static readonly string[] Fallible =
+    [
+        "vkCreateInstance", "vkEnumeratePhysicalDevices", "vkCreateDevice", "vkCreateCommandPool", "vkAllocateCommandBuffers",
+        "vkCreateSemaphore", "vkCreatePipelineLayout", "vkCreatePipelineCache", "vkGetPipelineCacheData", "vkCreateBuffer",
+        "vkAllocateMemory", "vkBindBufferMemory", "vkMapMemory", "vkCreateShaderModule", "vkCreateComputePipelines",
+        "vkBeginCommandBuffer", "vkEndCommandBuffer", "vkQueueSubmit", "vkWaitSemaphores", "vkDeviceWaitIdle",
+    ];
+
+    private static readonly string[] Makers =
+    [
+        "vkCreateInstance", "vkCreateDevice", "vkCreateCommandPool", "vkCreateSemaphore", "vkCreatePipelineLayout",
+        "vkCreatePipelineCache", "vkCreateBuffer", "vkAllocateMemory", "vkCreateShaderModule", "vkCreateComputePipelines",
+    ];
+
+    private static readonly string[] Destroyers =
+    [
+        "vkDestroyInstance", "vkDestroyDevice", "vkDestroyCommandPool", "vkDestroySemaphore", "vkDestroyPipelineLayout",
+        "vkDestroyPipelineCache", "vkDestroyBuffer", "vkFreeMemory", "vkDestroyShaderModule", "vkDestroyPipeline",
+    ];
+
+    private readonly Dictionary<nint, ulong> _sizes = [];
+
+    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
+    private delegate int Call(nint a, nint b, nint c, nint d, nint e, nint f);
+
+    /// <summary>Calls so far that could fail.</summary>
+    public int Calls { get; private set; }
+
+    /// <summary>Objects made and not destroyed.</summary>
+    public int Living { get; private set; }
+
+    /// <summary>Given a call's name and number (from 0), what it answers instead of being made; success makes it.</summary>
+    public Func<string, int, Result> Fault { get; set; } = (_, _) => Result.Success;
+
+    /// <summary>Device memory beyond which vkAllocateMemory fails.</summary>
+    public ulong HeapBytes { get; set; } = ulong.MaxValue;
+
+    public ulong UsedBytes => _sizes.Values.Aggregate(0UL, (a, b) => a + b);
+
+    public Vk Load() => new(new Context(this, Vk.GetApi().Context));
+
+    private int Answer(string name, Call real, nint a, nint b, nint c, nint d, nint e, nint f)
+    {
+        if (Fallible.Contains(name) && Fault(name, Calls++) is var fault and not Result.Success) return (int)fault;
+        ulong size = name == "vkAllocateMemory" ? ((MemoryAllocateInfo*)b)->AllocationSize : 0;
+        if (size > 0 && UsedBytes + size > HeapBytes) return (int)Result.ErrorOutOfDeviceMemory;
+        int result = real(a, b, c, d, e, f);
+        if (result == 0 && Makers.Contains(name)) Living++;
+        if (result == 0 && size > 0) _sizes.Add(*(nint*)d, size);
+        bool destroysParent = name is "vkDestroyInstance" or "vkDestroyDevice";
+        if (Destroyers.Contains(name) && (destroysParent ? a : b) != 0) Living--;
+        if (name == "vkFreeMemory") _sizes.Remove(b);
+        return result;
+    }
+
+    private sealed class Context(FaultyVulkan owner, INativeContext real) : INativeContext
+    {
+        // Function pointers live as long as their delegates.
+        private readonly List<Call> _stubs = [];
+
+        public nint GetProcAddress(string proc, int? slot = null) => TryGetProcAddress(proc, out nint address, slot) ? address : 0;
+
+        public bool TryGetProcAddress(string proc, out nint addr, int? slot = null)
+        {
+            if (!real.TryGetProcAddress(proc, out addr, slot)) return false;
+            if (!Fallible.Contains(proc) && !Destroyers.Contains(proc)) return true;
+            Call call = Marshal.GetDelegateForFunctionPointer<Call>(addr);
+            Call stub = (a, b, c, d, e, f) => owner.Answer(proc, call, a, b, c, d, e, f);
+            _stubs.Add(stub);
+            addr = Marshal.GetFunctionPointerForDelegate(stub);
+            return true;
+        }
+
+        public void Dispose() => real.Dispose();
+    }
+}

@@ -1,0 +1,94 @@
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Tests;
+
+/// <summary>
+/// Runs a piece of a test in a process of its own: the Vulkan loader reads its environment once, and a mistake made on purpose must not
+/// reach the validation log of the tests. The child is this assembly, which an environment variable turns away from its tests.
+/// </summary>
+internal static class VulkanChild
+{
+    private const string Variable = "LDLVK_TEST_CHILD";
+
+    /// <summary>Starts a child; its output and exit code come with the task.</summary>
+    public static async Task<(int ExitCode, string Output)> Run(string action, params (string Name, string Value)[] environment)
+    {
+        var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "LdlVk.Tests.dll")])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach ((string name, string value) in environment) start.Environment[name] = value;
+        start.Environment[Variable] = action;
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, await output + await errors);
+    }
+
+    [ModuleInitializer]
+    internal static void EnterIfChild()
+    {
+        if (Environment.GetEnvironmentVariable(Variable) is not { } action) return;
+        string[] words = action.Split(' ', 2);
+        switch (words[0])
+        {
+            case "list":
+                List();
+                break;
+            case "err":
+                Err();
+                break;
+            case "use":
+                for (int i = 0; i < 5; i++)
+                    using (VulkanDevice device = VulkanTest.Open(0, cacheFolder: words[1])) VulkanTest.AssertWorks(device);
+                break;
+        }
+
+        Environment.Exit(0);
+    }
+
+    private static void List()
+    {
+        Console.WriteLine($"{VulkanBackend.Enumerate(out string? why).Count} devices: {why}");
+        try
+        {
+            using IDevice device = VulkanBackend.Open(0);
+            Console.WriteLine(device.Info.Name);
+        }
+        catch (UsageException e)
+        {
+            Console.WriteLine(e.Message);
+        }
+    }
+
+    /// <summary>Two writes without a barrier between them, and a device destroyed before its buffer.</summary>
+    private static unsafe void Err()
+    {
+        using VulkanInstance instance = VulkanInstance.TryCreate(Vk.GetApi, out _)!;
+        PhysicalDevice physical = instance.PhysicalDevices(out _)[0];
+        float priority = 1;
+        var queue = new DeviceQueueCreateInfo(queueFamilyIndex: 0, queueCount: 1, pQueuePriorities: &priority);
+        var create = new DeviceCreateInfo(queueCreateInfoCount: 1, pQueueCreateInfos: &queue);
+        instance.Api.CreateDevice(physical, in create, null, out Device device).Check("vkCreateDevice");
+        PhysicalDeviceFacts facts = PhysicalDeviceFacts.Of(instance.Api, physical);
+        (_, Silk.NET.Vulkan.Buffer buffer) = MemoryAllocator.CreateBuffer(
+            instance.Api, device, facts, 256, BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit], () => "");
+        var pool = new CommandPoolCreateInfo(queueFamilyIndex: 0);
+        instance.Api.CreateCommandPool(device, in pool, null, out CommandPool commands).Check("vkCreateCommandPool");
+        var allocate = new CommandBufferAllocateInfo(commandPool: commands, level: CommandBufferLevel.Primary, commandBufferCount: 1);
+        instance.Api.AllocateCommandBuffers(device, in allocate, out CommandBuffer recorded).Check("vkAllocateCommandBuffers");
+        var begin = new CommandBufferBeginInfo(sType: StructureType.CommandBufferBeginInfo);
+        instance.Api.BeginCommandBuffer(recorded, in begin).Check("vkBeginCommandBuffer");
+        instance.Api.CmdFillBuffer(recorded, buffer, 0, 256, 1);
+        instance.Api.CmdFillBuffer(recorded, buffer, 0, 256, 2);
+        instance.Api.EndCommandBuffer(recorded).Check("vkEndCommandBuffer");
+        instance.Api.DestroyCommandPool(device, commands, null);
+        instance.Api.DestroyDevice(device, null);
+    }
+}

@@ -1,0 +1,162 @@
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+using Silk.NET.Vulkan;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>Every Vulkan call may fail: the error says so, nothing leaks, and where the device still stands it still works.</summary>
+public sealed class VulkanFaultTests : VulkanTest, IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-faults").FullName;
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    /// <summary>For each call there is: that one and all later ones of its name fail.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void EachCallThatFailsIsAnErrorAndLeaksNothing(int driver)
+    {
+        var count = new FaultyVulkan();
+        UseAll(driver, count);
+        Assert.Equal(0, count.Living);
+        Assert.InRange(count.Calls, 25, 500);
+        int refused = 0;
+        for (int n = 0; n < count.Calls; n++)
+        {
+            string failed = "";
+            var vulkan = new FaultyVulkan();
+            vulkan.Fault = (name, i) =>
+            {
+                if (i == n) failed = name;
+                return name == failed ? Result.ErrorOutOfDeviceMemory : Result.Success;
+            };
+            Exception? e = Record.Exception(() => UseAll(driver, vulkan));
+            Assert.True(vulkan.Living == 0, $"call {n}, {failed}, failed and left {vulkan.Living} objects");
+            // A driver's cache is a shortcut, and waiting before destruction has no one to tell.
+            if (failed is "vkCreatePipelineCache" or "vkGetPipelineCacheData" or "vkDeviceWaitIdle")
+            {
+                Assert.Null(e);
+                continue;
+            }
+
+            Assert.True(e is LdlVkException, $"call {n}, {failed}, failed, and the error was {e}");
+            refused++;
+        }
+
+        Assert.InRange(refused, 20, count.Calls);
+    }
+
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void ALostDeviceIsAnErrorAtEachUseAndClosesQuietly(int driver)
+    {
+        var vulkan = new FaultyVulkan();
+        VulkanDevice device = Open(driver, vulkan.Load);
+        ITensor tensor = device.CreateTensor(4, 4);
+        vulkan.Fault = (name, _) => name is "vkQueueSubmit" or "vkWaitSemaphores" or "vkDeviceWaitIdle" ? Result.ErrorDeviceLost : Result.Success;
+        for (int use = 0; use < 3; use++)
+            Assert.Contains("lost", Assert.Throws<DeviceException>(() => device.Read(tensor, new float[16])).Message);
+        device.Dispose();
+        tensor.Dispose();
+        Assert.Equal(0, vulkan.Living);
+    }
+
+    /// <summary>What was recorded is gone, so results would be wrong from then on, though the driver may have recovered.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void AfterAFailedSubmissionNothingIsComputedAnyMore(int driver)
+    {
+        var vulkan = new FaultyVulkan();
+        using VulkanDevice device = Open(driver, vulkan.Load);
+        using ITensor tensor = device.CreateTensor(4, 4);
+        device.Write(tensor, 0, new float[16]);
+        vulkan.Fault = (name, _) => name == "vkQueueSubmit" ? Result.ErrorOutOfHostMemory : Result.Success;
+        Assert.Throws<DeviceException>(() => device.Read(tensor, new float[16]));
+        vulkan.Fault = (_, _) => Result.Success;
+        Assert.Contains("earlier error", Assert.Throws<DeviceException>(() => device.Read(tensor, new float[16])).Message);
+        Assert.Throws<DeviceException>(() => device.CreateTensor(1, 1));
+    }
+
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void AFullHeapIsAnErrorAndFreedMemoryIsThereAgain(int driver)
+    {
+        var vulkan = new FaultyVulkan();
+        using VulkanDevice device = Open(driver, vulkan.Load);
+        AssertWorks(device);
+        // Room for a whole block and then for less than one.
+        vulkan.HeapBytes = vulkan.UsedBytes + (100 << 20);
+        const int Rows = 10 << 18, Most = 100;
+        List<ITensor> Fill()
+        {
+            List<ITensor> tensors = [];
+            DeviceException e = Assert.Throws<DeviceException>(() =>
+            {
+                while (tensors.Count < Most) tensors.Add(device.CreateTensor(Rows / 32, 32));
+            });
+            Assert.Contains("out of device memory", e.Message);
+            Assert.Contains("10 MiB more", e.Message);
+            Assert.Contains("--batch-tokens", e.Message);
+            return tensors;
+        }
+
+        List<ITensor> first = Fill();
+        // The block that is open already holds 6 more.
+        Assert.InRange(first.Count, 9, 16);
+        Assert.Equal(10L * first.Count << 20, device.AllocatedBytes);
+        device.Write(first[^1], 0, new float[32]);
+        foreach (ITensor tensor in first) tensor.Dispose();
+        Assert.Equal(0, device.AllocatedBytes);
+        AssertWorks(device);
+        List<ITensor> second = Fill();
+        Assert.Equal(first.Count, second.Count);
+        foreach (ITensor tensor in second) tensor.Dispose();
+
+        // One large piece needs the small blocks to go back to the driver first.
+        using (device.CreateTensor(90 << 13, 32)) AssertWorks(device);
+    }
+
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void AnUploadThatFailsInTheMiddleFreesItsMemory(int driver)
+    {
+        using VulkanDevice device = Open(driver);
+        // 3 chunks and a bit.
+        var broken = new RowWeight(1600, 8192, failsAt: 1400);
+        Assert.Contains("row 1400", Assert.Throws<IOException>(() => device.CreateWeight(broken)).Message);
+        Assert.Equal(0, device.AllocatedBytes);
+        AssertWorks(device);
+
+        using var cancellation = new CancellationTokenSource();
+        var progress = new CancelAtOnce(cancellation);
+        Assert.Throws<OperationCanceledException>(() => device.CreateWeight(new RowWeight(1600, 8192), progress, cancellation.Token));
+        Assert.Equal(1, progress.Reports);
+        Assert.Equal(0, device.AllocatedBytes);
+        AssertWorks(device);
+    }
+
+    private void UseAll(int driver, FaultyVulkan vulkan)
+    {
+        using VulkanDevice device = Open(driver, vulkan.Load, Path.Combine(_folder, Guid.NewGuid().ToString("N")));
+        using ITensor x = device.CreateTensor(2, 40), y = device.CreateTensor(2, 8);
+        device.Write(x, 0, new float[80]);
+        using IWeight weight = device.CreateWeight(new RowWeight(8, 40, WeightFormat.Int8));
+        using IIndexList rows = device.CreateIndices([1, 0]);
+        using ISegmentList segments = device.CreateSegments([new(0, 2, 0, 0, 0, 0)]);
+        device.Linear(y, x, weight);
+        Read(device, y);
+    }
+
+    private sealed class CancelAtOnce(CancellationTokenSource cancellation) : IProgress<long>
+    {
+        public int Reports { get; private set; }
+
+        public void Report(long value)
+        {
+            Reports++;
+            cancellation.Cancel();
+        }
+    }
+}

@@ -1,0 +1,76 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+using Silk.NET.Vulkan;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>What the tests of the Vulkan backend share: the drivers present, and devices of their own with no file of compiled kernels.</summary>
+public abstract class VulkanTest
+{
+    /// <summary>The index of each Vulkan device of this machine.</summary>
+    public static TheoryData<int> Drivers => [.. Enumerable.Range(0, VulkanBackend.Enumerate().Count)];
+
+    internal static VulkanDevice Open(int index, Func<Vk>? loader = null, string? cacheFolder = null, LinearFamily? linear = null) =>
+        VulkanBackend.Open(loader ?? Vk.GetApi, index, linear, cacheFolder);
+
+    internal static float[] Read(IDevice device, ITensor tensor)
+    {
+        float[] values = new float[tensor.Rows * tensor.Columns];
+        device.Read(tensor, values);
+        return values;
+    }
+
+    /// <summary>The device still computes: a gather, from upload to read.</summary>
+    internal static void AssertWorks(IDevice device)
+    {
+        using ITensor x = device.CreateTensor(3, 5), y = device.CreateTensor(2, 5);
+        float[] values = [.. Enumerable.Range(1, 15).Select(i => (float)i)];
+        device.Write(x, 0, values);
+        using IIndexList rows = device.CreateIndices([2, 0]);
+        device.GatherRows(y, x, rows);
+        Assert.Equal([.. values[10..], .. values[..5]], Read(device, y));
+    }
+}
+
+/// <summary>A weight with one element in each row that is not zero, with a way to fail.</summary>
+internal sealed class RowWeight(int outputFeatures, int inputFeatures, WeightFormat format = WeightFormat.Fp32, int failsAt = int.MaxValue) : IWeightSource
+{
+    public string Name => "row weight";
+    public int OutputFeatures => outputFeatures;
+    public int InputFeatures => inputFeatures;
+    public WeightFormat Format => format;
+    public float Scale => 1;
+
+    /// <summary>The one element of a row that is not zero.</summary>
+    public int ColumnOf(int row) => (int)((row * 7919L) % inputFeatures);
+
+    /// <summary>That element; in int8 it is the scale of a group of one.</summary>
+    public static float ValueOf(int row) => 1 + (row % 5);
+
+    public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
+    {
+        if (firstRow + rowCount > failsAt) throw new IOException($"row {failsAt} is unreadable");
+        values.Clear();
+        int stride = WeightLayout.PaddedRow(inputFeatures), element = WeightLayout.ElementBytes(format);
+        for (int r = 0; r < rowCount; r++)
+        {
+            float value = ValueOf(firstRow + r);
+            Span<byte> at = values[(((r * stride) + ColumnOf(firstRow + r)) * element)..];
+            switch (format)
+            {
+                case WeightFormat.Fp32:
+                    BitConverter.TryWriteBytes(at, value);
+                    break;
+                case WeightFormat.Fp16:
+                    BitConverter.TryWriteBytes(at, (Half)value);
+                    break;
+                default:
+                    at[0] = 1;
+                    int groups = scales.Length / rowCount;
+                    scales.Slice(r * groups, groups).Fill((Half)value);
+                    break;
+            }
+        }
+    }
+}
