@@ -9,13 +9,14 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
+using Perfolizer.Horology;
 
 namespace LdlVk.Bench;
 
 /// <summary>
 /// Linear on every device present: [64, 4608] times the transpose of [4096, 4608], the query projection of Gemma-2 27B. A call is
-/// several products in a row and one wait, as a layer's are. In this process and with few repetitions, because a software driver takes
-/// tenths of a second for a product.
+/// several products in a row and one wait, as a layer's are. In this process, so that no generated project is restored, and with few
+/// repetitions, because a software driver takes tenths of a second to seconds for a product.
 /// </summary>
 [Config(typeof(FewRepetitions))]
 public class LinearBenchmark
@@ -95,9 +96,10 @@ public class LinearBenchmark
     {
         public FewRepetitions()
         {
-            // Unrolling would call 16 times at least; an iteration lasts as long as said, or one call where that is longer.
-            AddJob(Job.Default.WithToolchain(InProcessEmitToolchain.Instance)
-                .WithUnrollFactor(1).WithIterationTime(Perfolizer.Horology.TimeInterval.FromMilliseconds(300)).WithWarmupCount(1).WithIterationCount(5));
+            // BenchmarkDotNet's defaults call 16 times before they measure, and end a benchmark after 5 minutes: SwiftShader needs 16 s a call.
+            AddJob(Job.Default.WithToolchain(new InProcessEmitToolchain(TimeSpan.FromMinutes(20), logOutput: true))
+                .WithUnrollFactor(1).WithMinInvokeCount(1).WithEvaluateOverhead(false)
+                .WithIterationTime(TimeInterval.FromMilliseconds(300)).WithWarmupCount(1).WithIterationCount(3));
             AddColumn(new GigaflopsPerSecond());
         }
     }

@@ -27,7 +27,7 @@ public class PackerTests
             Assert.Equal(Enumerable.Range(0, x.Texts.Length), batches.SelectMany(batch => batch.Texts).Order());
             foreach (MicroBatch batch in batches) AssertSound(batch, x.Texts);
         }
-    });
+    }, iter: 1000);
 
     [Fact]
     public void A_batch_keeps_to_its_rows_unless_one_text_is_longer() => Cases.Sample(x =>
@@ -36,7 +36,7 @@ public class PackerTests
             foreach (MicroBatch batch in Packer.Pack(x.Texts, x.MaxTokens, share))
                 Assert.True(batch.Rows <= Math.Max(x.MaxTokens, batch.Texts.Max(text => x.Texts[text].Length)),
                     $"{batch.Rows} rows of at most {x.MaxTokens} for texts of {string.Join(", ", batch.Texts.Select(text => x.Texts[text].Length))} tokens");
-    });
+    }, iter: 1000);
 
     /// <summary>The last layer and the heads compute a row for every text, so that equal texts, which share all rows, need memory too.</summary>
     [Fact]
@@ -52,11 +52,10 @@ public class PackerTests
     {
         Assert.Equal(x.Texts.Sum(text => text.Length), Rows(x.Texts, x.MaxTokens, share: false));
         Assert.InRange(Rows(x.Texts, x.MaxTokens), 0, x.Texts.Sum(text => text.Length));
-    });
+    }, iter: 1000);
 
-    /// <summary>Texts of one token never share with others of several, whatever batch they are in.</summary>
     [Fact]
-    public void One_token_is_a_text() =>
+    public void Texts_of_one_token_cost_a_row_for_each_token() =>
         Gen.Int[0, 3].Array[1].Array[1, 20].Sample(texts => Assert.Equal(texts.Select(text => text[0]).Distinct().Count(), Rows(texts, 100)));
 
     [Fact]
@@ -107,7 +106,16 @@ public class PackerTests
             return shared + members.Sum(text => text.Length - shared);
         });
         Assert.InRange(Rows(texts, 10_000), 0, byPrompt);
-    });
+    }, iter: 1000);
+
+    /// <summary>The search for what to share looks at pairs of texts; a window of the shortest texts must not take a minute.</summary>
+    [Fact]
+    public async Task Thousands_of_short_texts_take_no_time_to_speak_of()
+    {
+        int[][] texts = [.. Enumerable.Range(0, 32_768).Select(i => new[] { 1, i })];
+        int rows = await Task.Run(() => Rows(texts, 4096), TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        Assert.InRange(rows, texts.Length + 1, texts.Length + 32); // the beginning once a batch or group
+    }
 
     [Fact]
     public void No_texts_make_no_batch() => Assert.Empty(Packer.Pack([], 1));
