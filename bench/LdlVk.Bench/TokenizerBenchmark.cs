@@ -5,7 +5,7 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using LdlVk.Runtime.Text;
-using LdlVk.Runtime.Tests.Text;
+using LdlVk.Testing;
 
 namespace LdlVk.Bench;
 

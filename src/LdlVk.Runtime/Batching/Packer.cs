@@ -7,7 +7,7 @@ public static class Packer
 {
     /// <summary>Packs every text into one of the returned micro-batches.</summary>
     /// <param name="texts">Token ids of each text, none empty.</param>
-    /// <param name="maxTokens">Rows of a micro-batch; a longer text gets one of its own.</param>
+    /// <param name="maxTokens">Rows of a micro-batch, and texts of it (the last layer has a row a text); a longer text gets one of its own.</param>
     /// <param name="sharePrefixes">Whether equal beginnings are computed once. The scores are the same, to the bit.</param>
     public static IEnumerable<MicroBatch> Pack(IReadOnlyList<int[]> texts, int maxTokens, bool sharePrefixes = true)
     {
@@ -25,7 +25,8 @@ public static class Packer
                 if (ids.Length == 0) throw new ArgumentException($"Text {text} has no tokens.");
                 int own = ids.Length - group.PrefixLength;
                 int needed = own + (prefixRow < 0 ? group.PrefixLength : 0);
-                if (batch.Rows > 0 && batch.Rows + needed > maxTokens)
+                // A text that is no more than a prefix already there needs no rows, however full the batch is.
+                if (batch.Rows > 0 && ((needed > 0 && batch.Rows + needed > maxTokens) || batch.Texts == maxTokens))
                 {
                     yield return batch.Build();
                     batch = new Builder();
@@ -46,6 +47,8 @@ public static class Packer
         private readonly List<AttentionSegment> _segments = [], _lastSegments = [];
 
         public int Rows => _tokenIds.Count;
+
+        public int Texts => _texts.Count;
 
         /// <summary>Adds the tokens [from, to) of a text as rows with a segment; returns the first row.</summary>
         public int AddRun(int[] ids, int from, int to, int prefixRow, int prefixLength)

@@ -8,33 +8,40 @@ internal sealed record PrefixGroup(List<int> Texts, int PrefixLength);
 /// <summary>Finds texts with shared beginnings, such as the responses to one prompt.</summary>
 internal static class PrefixGroups
 {
+    /// <summary>Texts of a group at most: bounds the search, which looks back so far, where thousands of short texts begin alike.</summary>
+    private const int LargestGroup = 4096;
+
     /// <summary>
-    /// Groups the texts. In the order of their ids, texts with a common prefix are neighbours; a group takes its next neighbour as long as
-    /// that saves at least as many tokens as it saved without. Groups come in the order of their first text in the caller's list.
+    /// Groups the texts so that the most tokens are saved. In the order of their ids, texts with a common prefix are neighbours, so a group
+    /// is a run of that order, and dynamic programming finds the best division into runs. (To join runs one by one is not enough: every
+    /// conversation shares the template's first tokens with any other, and a lone text would draw the responses to the next prompt into
+    /// a group that shares just those.) Groups come in the order of their first text in the caller's list.
     /// </summary>
     public static List<PrefixGroup> Find(IReadOnlyList<int[]> texts)
     {
         int[] order = [.. Enumerable.Range(0, texts.Count)];
         Array.Sort(order, (a, b) => texts[a].AsSpan().SequenceCompareTo(texts[b]) is var c && c != 0 ? c : a.CompareTo(b));
-        List<PrefixGroup> groups = [];
-        for (int i = 0; i < order.Length;)
-        {
-            List<int> members = [order[i]];
-            int prefix = texts[order[i]].Length;
-            for (i++; i < order.Length; i++)
-            {
-                // The group's prefix is a prefix of its last member, so comparing with that member is enough.
-                int common = Math.Min(prefix, texts[members[^1]].AsSpan().CommonPrefixLength(texts[order[i]]));
-                long savedNow = (members.Count - 1L) * prefix;
-                if (common == 0 || (long)members.Count * common < savedNow) break;
-                prefix = common;
-                members.Add(order[i]);
-            }
+        int[] common = new int[order.Length]; // tokens that a text shares with the one before it in the order
+        for (int i = 1; i < order.Length; i++) common[i] = texts[order[i - 1]].AsSpan().CommonPrefixLength(texts[order[i]]);
 
-            members.Sort();
-            groups.Add(new PrefixGroup(members, members.Count > 1 ? prefix : 0));
+        // The first `end` texts of the order: what their best groups save, and the last of those groups.
+        var best = new (long Saved, int Begin, int Prefix)[order.Length + 1];
+        for (int end = 1; end <= order.Length; end++)
+        {
+            best[end] = (best[end - 1].Saved, end - 1, 0);
+            int prefix = int.MaxValue;
+            for (int begin = end - 2; begin >= Math.Max(0, end - LargestGroup); begin--)
+            {
+                prefix = Math.Min(prefix, common[begin + 1]);
+                if (prefix == 0) break;
+                long saved = best[begin].Saved + ((end - begin - 1L) * prefix);
+                if (saved > best[end].Saved) best[end] = (saved, begin, prefix);
+            }
         }
 
+        List<PrefixGroup> groups = [];
+        for (int end = order.Length; end > 0; end = best[end].Begin)
+            groups.Add(new PrefixGroup([.. order[best[end].Begin..end].Order()], best[end].Prefix));
         groups.Sort((a, b) => a.Texts[0].CompareTo(b.Texts[0]));
         return groups;
     }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LdlVk.Runtime.Text;
+using LdlVk.Testing;
 using Xunit;
 
 namespace LdlVk.Runtime.Tests.Text;

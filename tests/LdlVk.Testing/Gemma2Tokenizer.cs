@@ -1,9 +1,8 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using LdlVk.Runtime.Text;
-using LdlVk.Testing;
 
-namespace LdlVk.Runtime.Tests.Text;
+namespace LdlVk.Testing;
 
 /// <summary>Gemma-2's own tokenizer.json, fetched once by eng/fetch-tokenizer; 17 MB, so not part of the repository.</summary>
 public static class Gemma2Tokenizer
