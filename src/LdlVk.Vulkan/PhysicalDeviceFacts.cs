@@ -33,7 +33,8 @@ internal sealed unsafe class PhysicalDeviceFacts
 
     public DeviceInfo ToInfo(int index)
     {
-        List<string> features = [$"vulkan {(Version32)Properties.ApiVersion}", $"subgroup {SubgroupSize}"];
+        var version = (Version32)Properties.ApiVersion;
+        List<string> features = [$"vulkan {version.Major}.{version.Minor}", $"subgroup {SubgroupSize}"];
         if (HasFloat16) features.Add("fp16");
         if (HasInt8) features.Add("int8");
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features);

@@ -8,16 +8,24 @@ namespace LdlVk;
 /// <summary>Which device a model goes to, and in which format.</summary>
 internal static class Placement
 {
-    /// <summary>The first candidate of <see cref="RewardModelOptions.Device"/> that the model fits on.</summary>
+    /// <summary>
+    /// The first candidate of <see cref="RewardModelOptions.Device"/> that the model fits on. A device and a format that are both named are
+    /// taken at their word: the count of what fits is an estimate.
+    /// </summary>
     /// <exception cref="DeviceException">It fits on none; the message is about the best candidate.</exception>
     public static (DeviceInfo Device, WeightFormat Weights) Choose(Checkpoint checkpoint, RewardModelOptions options)
     {
+        IReadOnlyList<DeviceInfo> candidates = ComputeDevices.Candidates(options.Device);
+        if (options.Weights is { } named && candidates.Count == 1) return (candidates[0], named);
         DeviceException? first = null;
-        foreach (DeviceInfo device in ComputeDevices.Candidates(options.Device))
+        foreach (DeviceInfo device in candidates)
         {
             try
             {
-                return (device, options.Weights ?? ModelMemory.Choose(checkpoint, device, options.Heads, options.BatchTokensFor(device)));
+                int batchTokens = options.BatchTokensFor(device);
+                return (device, options.Weights is { } format
+                    ? ModelMemory.Require(checkpoint, device, format, options.Heads, batchTokens)
+                    : ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens));
             }
             catch (DeviceException e)
             {

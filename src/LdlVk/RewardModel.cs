@@ -11,7 +11,7 @@ namespace LdlVk;
 
 /// <summary>
 /// A reward model, loaded and ready: texts in, rewards out. A text's score has the same bits alone or in any company. Thread-safe;
-/// calls wait for each other, because the device computes one micro-batch at a time. Dispose it to free the device.
+/// the device computes one micro-batch at a time, so concurrent calls alternate. Dispose it to free the device.
 /// </summary>
 public sealed class RewardModel : IDisposable
 {
@@ -27,7 +27,10 @@ public sealed class RewardModel : IDisposable
     private readonly TextEncoder _text;
     private readonly RewardModelOptions _options;
     private readonly int _batchTokens;
+    /// <summary>Never disposed: it has no handle unless one asks for it, and callers may still wait for it.</summary>
     private readonly SemaphoreSlim _turn = new(1, 1);
+
+    private volatile bool _disposed;
 
     private RewardModel(Checkpoint checkpoint, IDevice device, ScoringEngine engine, TextEncoder text, WeightFormat weights, RewardModelOptions options)
     {
@@ -138,7 +141,7 @@ public sealed class RewardModel : IDisposable
         long first = 0;
         foreach (IReadOnlyList<TokenizedText> window in Windows(texts))
         {
-            int[][] ids = [.. window.Select(t => t.Ids)];
+            int[][] ids = [.. window.Select(t => t.Ids ?? [])];
             long start = first;
             ScoreResult[] results = await Task.Run(() => ScoreWindow(ids, start, null, meter, cancellation), cancellation).ConfigureAwait(false);
             for (int i = 0; i < results.Length; i++)
@@ -147,13 +150,22 @@ public sealed class RewardModel : IDisposable
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Frees the device, after the micro-batch that is being computed; calls still under way end with an error.</summary>
     public void Dispose()
     {
-        _engine.Dispose();
-        _device.Dispose();
-        _checkpoint.Dispose();
-        _turn.Dispose();
+        _turn.Wait();
+        try
+        {
+            if (_disposed) return;
+            _disposed = true;
+            _engine.Dispose();
+            _device.Dispose();
+            _checkpoint.Dispose();
+        }
+        finally
+        {
+            _turn.Release();
+        }
     }
 
     private TokenizedText TokenizeOrError(Conversation conversation)
@@ -177,7 +189,7 @@ public sealed class RewardModel : IDisposable
         {
             window.Add(text);
             // A text that failed has no tokens, but is kept until its window is done: it counts as much as a short one.
-            tokens += Math.Max(text.Ids.Length, MinimumWindowTokens);
+            tokens += Math.Max(text.Ids?.Length ?? 0, MinimumWindowTokens);
             if (tokens < (long)WindowBatches * _batchTokens) continue;
             yield return window;
             (window, tokens) = ([], 0);
@@ -206,30 +218,38 @@ public sealed class RewardModel : IDisposable
             }
         }
 
+        foreach (MicroBatch batch in Packer.Pack(valid, _batchTokens, _options.SharePrefixes))
+        {
+            Reward[] rewards = ScoreBatch(batch, trace, cancellation);
+            for (int i = 0; i < rewards.Length; i++)
+            {
+                int number = numbers[batch.Texts[i]];
+                results[number] = float.IsFinite(rewards[i].Score)
+                    ? new ScoreResult(first + number, rewards[i], null)
+                    : new ScoreResult(first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left the range of fp32. Check the checkpoint's weights.");
+            }
+
+            meter?.Add(batch);
+        }
+
+        return results;
+    }
+
+    /// <summary>One micro-batch when it is this caller's turn: callers alternate batch by batch.</summary>
+    private Reward[] ScoreBatch(MicroBatch batch, ITrace? trace, CancellationToken cancellation)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        cancellation.ThrowIfCancellationRequested();
         _turn.Wait(cancellation);
         try
         {
-            foreach (MicroBatch batch in Packer.Pack(valid, _batchTokens, _options.SharePrefixes))
-            {
-                cancellation.ThrowIfCancellationRequested();
-                Reward[] rewards = _engine.Score(batch, trace);
-                for (int i = 0; i < rewards.Length; i++)
-                {
-                    int number = numbers[batch.Texts[i]];
-                    results[number] = float.IsFinite(rewards[i].Score)
-                        ? new ScoreResult(first + number, rewards[i], null)
-                        : new ScoreResult(first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left the range of fp32. Check the checkpoint's weights.");
-                }
-
-                meter?.Add(batch);
-            }
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return _engine.Score(batch, trace);
         }
         finally
         {
             _turn.Release();
         }
-
-        return results;
     }
 
     /// <summary>The first and the last half of a text that is too long: the reward is read at its end.</summary>

@@ -104,6 +104,37 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
+    public async Task CallersAlternateAndDisposingEndsThem()
+    {
+        RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", BatchTokens = 16 });
+        float want = model.Score(new Conversation("Hello", "Hi there!")).Score;
+        float[] scores = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => model.Score(new Conversation("Hello", "Hi there!")).Score)));
+        Assert.All(scores, s => Assert.Equal(want, s));
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () =>
+        {
+            await foreach (ScoreResult _ in model.ScoreManyAsync(Enumerable.Repeat(new Conversation("Hello", "Hi there!"), 1000))) model.Dispose();
+        });
+        model.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => model.Score([2, 3]));
+    }
+
+    [Fact]
+    public async Task FailedTextsAreNotReadAheadWithoutBound()
+    {
+        using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", BatchTokens = 16 });
+        int read = 0;
+        await using IAsyncEnumerator<ScoreResult> results = model.ScoreManyAsync(Endless()).GetAsyncEnumerator();
+        Assert.True(await results.MoveNextAsync());
+        Assert.Equal("bad", results.Current.Error);
+        Assert.InRange(read, 1, 1000);
+
+        IEnumerable<TokenizedText> Endless()
+        {
+            for (; ; read++) yield return TokenizedText.Failed("bad");
+        }
+    }
+
+    [Fact]
     public void LoadingReportsAllBytes()
     {
         List<LoadProgress> reports = [];

@@ -6,8 +6,9 @@ namespace LdlVk.Runtime.Execution;
 
 /// <summary>The device memory a model needs, counted from its shapes.</summary>
 /// <param name="WeightBytes">Matrices of all layers and of the heads, with scales.</param>
-/// <param name="ActivationBytesPerToken">Activations of one row of a micro-batch.</param>
-public sealed record ModelMemory(long WeightBytes, long ActivationBytesPerToken)
+/// <param name="RowBytes">Activations of one row of a micro-batch, gate and up not counted.</param>
+/// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="Gemma2Model.FeedForwardRows"/> rows have them at a time.</param>
+public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwardRowBytes)
 {
     /// <summary>Share of a device's free memory that a model may take; the rest is for the driver, the desktop and fragmentation.</summary>
     private const double UsableShare = 0.92;
@@ -19,15 +20,16 @@ public sealed record ModelMemory(long WeightBytes, long ActivationBytesPerToken)
         int ffn = config.IntermediateSize;
         long layer = Bytes(queries, hidden) + (2 * Bytes(keys, hidden)) + Bytes(hidden, queries) + (2 * Bytes(ffn, hidden)) + Bytes(hidden, ffn);
         long head = heads.Regression.Concat(heads.Gating).Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs));
-        // Residual stream, normed input, queries, keys, values, heads' outputs, gate and up.
-        long perToken = sizeof(float) * ((2L * hidden) + (2 * queries) + (2 * keys) + (2 * ffn));
-        return new ModelMemory((layer * config.Layers) + head, perToken);
+        // Residual stream and normed input; queries and what attention makes of them; keys and values.
+        long row = sizeof(float) * ((2L * hidden) + (2 * queries) + (2 * keys));
+        return new ModelMemory((layer * config.Layers) + head, row, sizeof(float) * 2L * ffn);
 
         long Bytes(int outputs, int inputs) => WeightLayout.MatrixBytes(weights, outputs, inputs);
     }
 
     /// <summary>Bytes with micro-batches of so many tokens.</summary>
-    public long Total(int batchTokens) => WeightBytes + (ActivationBytesPerToken * batchTokens);
+    public long Total(int batchTokens) =>
+        WeightBytes + (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, Gemma2Model.FeedForwardRows));
 
     /// <summary>
     /// The best format that fits: what the checkpoint holds (fp16 for bf16 and fp16, fp32 for fp32), else the next smaller one. It depends
@@ -37,10 +39,19 @@ public sealed record ModelMemory(long WeightBytes, long ActivationBytesPerToken)
     public static WeightFormat Choose(Checkpoint checkpoint, DeviceInfo device, WeightFormat headWeights, int batchTokens)
     {
         WeightFormat first = checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
-        for (WeightFormat format = first; format <= WeightFormat.Int8; format++)
+        for (WeightFormat format = first; format < WeightFormat.Int8; format++)
             if (Fits(Of(checkpoint.Config, checkpoint.Head, format, headWeights).Total(batchTokens), device)) return format;
-        long least = Of(checkpoint.Config, checkpoint.Head, WeightFormat.Int8, headWeights).Total(batchTokens);
-        throw new DeviceException($"{checkpoint.Folder} needs {Gigabytes(least)} with int8 weights, and {device.Id} ({device.Name}) has {Gigabytes(device.FreeMemoryBytes)} free. Use a device with more memory, --device cpu, or a smaller --batch-tokens.");
+        return Require(checkpoint, device, WeightFormat.Int8, headWeights, batchTokens);
+    }
+
+    /// <summary>The format, if it fits.</summary>
+    /// <exception cref="DeviceException">It does not; the message says what is needed and what there is.</exception>
+    public static WeightFormat Require(Checkpoint checkpoint, DeviceInfo device, WeightFormat format, WeightFormat headWeights, int batchTokens)
+    {
+        long bytes = Of(checkpoint.Config, checkpoint.Head, format, headWeights).Total(batchTokens);
+        return Fits(bytes, device)
+            ? format
+            : throw new DeviceException($"{checkpoint.Folder} needs {Gigabytes(bytes)} with {format.ToString().ToLowerInvariant()} weights, and {device.Id} ({device.Name}) has {Gigabytes(device.FreeMemoryBytes)} free. Use smaller weights, a smaller --batch-tokens, a device with more memory, or --device cpu.");
     }
 
     /// <summary>Whether so many bytes fit into a device's free memory, with room to spare for what is not counted.</summary>

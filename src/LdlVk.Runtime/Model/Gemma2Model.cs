@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Model;
 internal sealed class Gemma2Model : IDisposable
 {
     /// <summary>Rows of gate and up at a time: at 36864 features they are the largest activations by far.</summary>
-    private const int FeedForwardRows = 1024;
+    public const int FeedForwardRows = 1024;
 
     private readonly IDevice _device;
     private readonly Gemma2Config _config;

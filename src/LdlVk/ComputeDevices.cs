@@ -1,3 +1,4 @@
+using System.Globalization;
 using LdlVk.Cpu;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
@@ -35,9 +36,16 @@ public static class ComputeDevices
     }
 
     /// <summary>Opens a device by its <see cref="DeviceInfo.Id"/>.</summary>
-    public static IDevice Open(DeviceInfo device) => device.Id == CpuBackend.DeviceId
-        ? CpuBackend.Open(device.Id)
-        : VulkanBackend.Open(int.Parse(device.Id.AsSpan("vulkan:".Length), System.Globalization.CultureInfo.InvariantCulture));
+    /// <exception cref="UsageException">No backend has a device of that id.</exception>
+    /// <exception cref="DeviceException">The driver refused.</exception>
+    public static IDevice Open(DeviceInfo device)
+    {
+        if (device.Id == CpuBackend.DeviceId) return CpuBackend.Open(device.Id);
+        const string Vulkan = "vulkan:";
+        return device.Id.StartsWith(Vulkan, StringComparison.Ordinal) && int.TryParse(device.Id.AsSpan(Vulkan.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index)
+            ? VulkanBackend.Open(index)
+            : throw new UsageException($"There is no device '{device.Id}'.");
+    }
 
     private static string Names(IEnumerable<DeviceInfo> devices) => string.Join(", ", devices.Select(d => $"{d.Id} ({d.Name})"));
 }
