@@ -124,6 +124,6 @@ public sealed class Checkpoint : IDisposable
         string path = Path.Combine(Folder, name);
         if (File.Exists(path)) return path;
         string[] found = [.. Directory.EnumerateFiles(Folder).Select(Path.GetFileName).OfType<string>().Order(StringComparer.Ordinal).Take(8)];
-        throw new CheckpointException($"{Folder} lacks {name}. {advice} Found: {(found.Length == 0 ? "no files" : string.Join(", ", found.Select(JsonFile.Short)))}.");
+        throw new CheckpointException($"{Folder} lacks {name}. {advice} Found: {(found.Length == 0 ? "no files" : string.Join(", ", found.Select(Shown.Short)))}.");
     }
 }

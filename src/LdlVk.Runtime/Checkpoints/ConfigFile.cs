@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Runtime.Json;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Checkpoints;
@@ -17,48 +18,43 @@ internal sealed class ConfigFile
 {
     private const string Gelu = "gelu_pytorch_tanh";
 
-    private readonly string _path;
-    private readonly JsonElement _root;
+    private readonly JsonField _root;
 
-    private ConfigFile(string path, JsonElement root)
-    {
-        _path = path;
-        _root = root;
-    }
+    private ConfigFile(JsonField root) => _root = root;
 
     /// <summary>Reads the file.</summary>
     /// <exception cref="CheckpointException">A field is missing, malformed, out of bounds or asks for something that is not supported.</exception>
     public static (Gemma2Config Backbone, LdlSettings Heads) Read(string path) => JsonFile.Read(path, root =>
     {
-        ConfigFile file = new(path, root);
+        ConfigFile file = new(root);
         file.CheckSupported();
         return (file.ReadBackbone(), file.ReadHeads());
     });
 
     private void CheckSupported()
     {
-        string modelType = Text("model_type") ?? throw Missing("model_type");
-        if (modelType != "gemma2")
-            throw new CheckpointException($"{_path}: the architecture model_type \"{JsonFile.Short(modelType)}\" is not supported. Supported: \"gemma2\" with LDL heads (LDL-Reward-Gemma-2).");
-        string activation = Text("hidden_activation") ?? Text("hidden_act") ?? Gelu;
-        if (activation != Gelu) throw Unsupported(Has("hidden_activation") ? "hidden_activation" : "hidden_act", JsonFile.Short(activation), Gelu);
+        JsonField modelType = _root.Get("model_type");
+        if (modelType.String() != "gemma2")
+            throw modelType.Error($"{modelType.Kind} is not supported. Supported architecture: \"gemma2\" with LDL heads (LDL-Reward-Gemma-2).");
+        if ((_root.TryGet("hidden_activation", out JsonField activation) || _root.TryGet("hidden_act", out activation)) && activation.String() != Gelu)
+            throw Unsupported(activation, Gelu);
         foreach (string flag in (string[])["attention_bias", "use_bidirectional_attention"])
-            if (Flag(flag)) throw Unsupported(flag, "true", "false");
+            if (_root.TryGet(flag, out JsonField set) && set.Boolean()) throw Unsupported(set, "false");
         foreach (string absent in (string[])["rope_scaling", "quantization_config"])
-            if (Has(absent)) throw Unsupported(absent, JsonFile.Kind(_root.GetProperty(absent)), "null");
+            if (_root.TryGet(absent, out JsonField set)) throw Unsupported(set, "null");
     }
 
     private Gemma2Config ReadBackbone()
     {
         Gemma2Config config = new()
         {
-            HiddenSize = Integer("hidden_size", 1, 1 << 20),
-            Layers = Integer("num_hidden_layers", 1, 1000),
-            Heads = Integer("num_attention_heads", 1, 1 << 12),
-            KeyValueHeads = Integer("num_key_value_heads", 1, 1 << 12),
+            HiddenSize = _root.Get("hidden_size").Integer(1, 1 << 20),
+            Layers = _root.Get("num_hidden_layers").Integer(1, 1000),
+            Heads = _root.Get("num_attention_heads").Integer(1, 1 << 12),
+            KeyValueHeads = _root.Get("num_key_value_heads").Integer(1, 1 << 12),
             HeadDimension = Integer("head_dim", 2, 1 << 12, 256),
-            IntermediateSize = Integer("intermediate_size", 1, 1 << 22),
-            VocabularySize = Integer("vocab_size", 1, 1 << 24),
+            IntermediateSize = _root.Get("intermediate_size").Integer(1, 1 << 22),
+            VocabularySize = _root.Get("vocab_size").Integer(1, 1 << 24),
             MaxPositions = Integer("max_position_embeddings", 1, 1 << 24, 8192),
             RmsNormEpsilon = (float)Number(_root, "rms_norm_eps", 1e-30, 1, 1e-6),
             RopeTheta = ReadRopeTheta(),
@@ -67,10 +63,10 @@ internal sealed class ConfigFile
             SlidingWindow = IsNull("sliding_window") ? 0 : Integer("sliding_window", 1, int.MaxValue, 4096),
         };
         if (config.Heads % config.KeyValueHeads != 0)
-            throw Wrong("num_key_value_heads", $"is {config.KeyValueHeads}, which does not divide num_attention_heads {config.Heads}");
-        if (config.HeadDimension % 2 != 0) throw Wrong("head_dim", $"is {config.HeadDimension}; the rotary embedding needs an even number");
+            throw Field("num_key_value_heads").Damaged($"is {config.KeyValueHeads}, which does not divide num_attention_heads {config.Heads}");
+        if (config.HeadDimension % 2 != 0) throw Field("head_dim").Damaged($"is {config.HeadDimension}; the rotary embedding needs an even number");
         if ((long)config.MaxPositions * config.HeadDimension > int.MaxValue)
-            throw Wrong("max_position_embeddings", $"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
+            throw Field("max_position_embeddings").Damaged($"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
         CheckLayerTypes();
         return config;
     }
@@ -78,76 +74,42 @@ internal sealed class ConfigFile
     /// <summary>Newer files name each layer's attention; the model's own pattern (even layers slide) is the only one there is.</summary>
     private void CheckLayerTypes()
     {
-        if (!Has("layer_types")) return;
-        JsonElement types = _root.GetProperty("layer_types");
-        if (types.ValueKind != JsonValueKind.Array) throw Wrong("layer_types", $"is {JsonFile.Kind(types)}, not a list");
+        if (!_root.TryGet("layer_types", out JsonField types)) return;
         int layer = 0;
-        foreach (JsonElement type in types.EnumerateArray())
+        foreach (JsonElement item in types.Items())
         {
             string expected = layer % 2 == 0 ? "sliding_attention" : "full_attention";
-            if (type.ValueKind != JsonValueKind.String || !type.ValueEquals(expected)) throw Unsupported($"layer_types[{layer}]", JsonFile.Kind(type), expected);
-            layer++;
+            JsonField type = types.Item(layer++, item);
+            if (type.String() != expected) throw Unsupported(type, expected);
         }
     }
 
     /// <summary>Newer files keep it in <c>rope_parameters</c>.</summary>
     private double ReadRopeTheta()
     {
-        if (!Has("rope_parameters")) return Number(_root, "rope_theta", 1, 1e12, 10000);
-        JsonElement rope = _root.GetProperty("rope_parameters");
-        if (rope.ValueKind != JsonValueKind.Object) throw Wrong("rope_parameters", $"is {JsonFile.Kind(rope)}, not an object");
-        if (rope.TryGetProperty("rope_type", out JsonElement type) && !(type.ValueKind == JsonValueKind.String && type.ValueEquals("default")))
-            throw Unsupported("rope_parameters.rope_type", JsonFile.Kind(type), "default");
+        if (!_root.TryGet("rope_parameters", out JsonField rope)) return Number(_root, "rope_theta", 1, 1e12, 10000);
+        if ((rope.TryGet("rope_type", out JsonField type) || type.IsNull) && type.String() != "default") throw Unsupported(type, "default");
         return Number(rope, "rope_theta", 1, 1e12, 10000);
     }
 
     private LdlSettings ReadHeads()
     {
         // Defaults of the model's published code: GatingNN(temperature=config.get("temperature", 1.0), softmax=config.get("softmax", False)).
-        float temperature = Flag("softmax") ? (float)Number(_root, "temperature", 1e-6, 1e6, 1) : 0;
+        float temperature = _root.TryGet("softmax", out JsonField softmax) && softmax.Boolean() ? (float)Number(_root, "temperature", 1e-6, 1e6, 1) : 0;
         return new LdlSettings(Integer("num_objectives", 2, 1 << 20, 220), temperature);
     }
 
-    /// <summary>Whether the field is there and not null.</summary>
-    private bool Has(string field) => _root.TryGetProperty(field, out JsonElement value) && value.ValueKind != JsonValueKind.Null;
+    private bool IsNull(string field) => !_root.TryGet(field, out JsonField found) && found.IsNull;
 
-    private bool IsNull(string field) => _root.TryGetProperty(field, out JsonElement value) && value.ValueKind == JsonValueKind.Null;
+    /// <summary>The default is for what is absent; a null is refused.</summary>
+    private int Integer(string field, int least, int most, int absent) =>
+        _root.TryGet(field, out JsonField found) || found.IsNull ? found.Integer(least, most) : absent;
 
-    private string? Text(string field)
-    {
-        if (!Has(field)) return null;
-        JsonElement value = _root.GetProperty(field);
-        return value.ValueKind == JsonValueKind.String ? value.GetString() : throw Wrong(field, $"is {JsonFile.Kind(value)}, not text");
-    }
+    private static double Number(JsonField parent, string field, double least, double most, double absent) =>
+        parent.TryGet(field, out JsonField found) || found.IsNull ? found.Number(least, most) : absent;
 
-    private bool Flag(string field)
-    {
-        if (!Has(field)) return false;
-        JsonElement value = _root.GetProperty(field);
-        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Wrong(field, $"is {JsonFile.Kind(value)}, not true or false");
-    }
+    /// <summary>A field for an error about it, be it there or its default.</summary>
+    private JsonField Field(string name) => _root.Member(name, default);
 
-    private int Integer(string field, int least, int most, int? absent = null)
-    {
-        if (!_root.TryGetProperty(field, out JsonElement value)) return absent ?? throw Missing(field);
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out int number) || number < least || number > most)
-            throw Wrong(field, $"is {JsonFile.Kind(value)}, not an integer from {least} to {most:N0}");
-        return number;
-    }
-
-    private double Number(JsonElement parent, string field, double least, double most, double absent)
-    {
-        if (!parent.TryGetProperty(field, out JsonElement value)) return absent;
-        // Written so that a NaN fails too; JSON has none, but 1e999 reads as infinity.
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetDouble(out double number) || !(number >= least && number <= most))
-            throw Wrong(field, $"is {JsonFile.Kind(value)}, not a number from {least} to {most}");
-        return number;
-    }
-
-    private CheckpointException Missing(string field) => new($"{_path} lacks the field {field}. Use the config.json that was published with the weights.");
-
-    private CheckpointException Wrong(string field, string what) => new($"{_path}: {field} {what}. Use the config.json that was published with the weights.");
-
-    private CheckpointException Unsupported(string field, string value, string supported) =>
-        new($"{_path}: {field} is {value}; only {supported} is supported.");
+    private static CheckpointException Unsupported(JsonField field, string supported) => field.Error($"is {field.Kind}; only {supported} is supported.");
 }

@@ -52,9 +52,9 @@ public sealed record LdlHeads(
             int dot = key.LastIndexOf('.');
             string stem = key[..Math.Max(0, dot)];
             if (dot < 0 || key[dot..] is not (".weight" or ".bias") || !int.TryParse(stem[(stem.LastIndexOf('.') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int index))
-                throw new CheckpointException($"{file.Path} has a tensor {JsonFile.Short(key)}; a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
+                throw new CheckpointException($"{file.Path} has a tensor {Shown.Short(key)}; a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
             if (!stems.TryAdd(index, stem) && stems[index] != stem)
-                throw new CheckpointException($"{file.Path} has two layers of index {index}: {JsonFile.Short(stems[index])} and {JsonFile.Short(stem)}. It must hold the state dict of one head alone.");
+                throw new CheckpointException($"{file.Path} has two layers of index {index}: {Shown.Short(stems[index])} and {Shown.Short(stem)}. It must hold the state dict of one head alone.");
         }
         if (stems.Count == 0) throw new CheckpointException($"{file.Path} holds no tensors. Download it again.");
 
@@ -74,5 +74,5 @@ public sealed record LdlHeads(
 
     private static CheckpointTensor Require(TorchFile file, string key) => file.Tensors.TryGetValue(key, out CheckpointTensor? tensor)
         ? tensor
-        : throw new CheckpointException($"{file.Path} has no tensor {JsonFile.Short(key)}. Linear layers need a weight and a bias.");
+        : throw new CheckpointException($"{file.Path} has no tensor {Shown.Short(key)}. Linear layers need a weight and a bias.");
 }

@@ -109,7 +109,7 @@ internal abstract class PickleReader(string path, byte[] pickle)
 
     /// <summary>The error for a name that is not on the list.</summary>
     protected CheckpointException Forbidden(string module, string name) =>
-        Refused($"asks for the Python global {JsonFile.Short(module)}.{JsonFile.Short(name)}, which no state dict needs");
+        Refused($"asks for the Python global {Shown.Short(module)}.{Shown.Short(name)}, which no state dict needs");
 
     /// <summary>The error for something that could have run code, or that only looks harmless.</summary>
     protected CheckpointException Refused(string what) =>

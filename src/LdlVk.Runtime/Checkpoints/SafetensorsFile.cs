@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Checkpoints;
 
@@ -80,56 +81,46 @@ public sealed class SafetensorsFile : IDisposable
         return (int)length;
     }
 
-    private (Dictionary<string, Entry>, IReadOnlyDictionary<string, string>) ReadHeader(JsonElement root)
+    private static (Dictionary<string, Entry>, IReadOnlyDictionary<string, string>) ReadHeader(JsonField root)
     {
         Dictionary<string, Entry> entries = new(StringComparer.Ordinal);
         Dictionary<string, string> metadata = new(StringComparer.Ordinal);
-        foreach (JsonProperty property in root.EnumerateObject())
+        foreach (JsonProperty property in root.Members())
         {
             if (property.Name != "__metadata__")
             {
-                entries.Add(property.Name, ReadEntry(property.Name, property.Value));
+                entries.Add(property.Name, ReadEntry(root.Member("tensor " + Shown.Short(property.Name), property.Value)));
                 continue;
             }
-            if (property.Value.ValueKind != JsonValueKind.Object) throw Damaged("__metadata__", "is not an object");
-            foreach (JsonProperty pair in property.Value.EnumerateObject())
-            {
-                if (pair.Value.ValueKind != JsonValueKind.String) throw Damaged("__metadata__", $"has a \"{JsonFile.Short(pair.Name)}\" that is not text");
-                metadata.Add(pair.Name, pair.Value.GetString()!);
-            }
+            JsonField texts = root.Member(property.Name, property.Value);
+            foreach (JsonProperty pair in texts.Members()) metadata.Add(pair.Name, texts.Member(Shown.Short(pair.Name), pair.Value).String());
         }
         return (entries, metadata);
     }
 
-    private Entry ReadEntry(string name, JsonElement value)
+    private static Entry ReadEntry(JsonField tensor)
     {
-        if (value.ValueKind != JsonValueKind.Object
-            || !value.TryGetProperty("dtype", out JsonElement type) || type.ValueKind != JsonValueKind.String
-            || !value.TryGetProperty("shape", out JsonElement shape) || shape.ValueKind != JsonValueKind.Array
-            || !value.TryGetProperty("data_offsets", out JsonElement offsets) || offsets.ValueKind != JsonValueKind.Array || offsets.GetArrayLength() != 2)
-            throw Damaged(name, "lacks a dtype, a shape or two data_offsets");
-
-        int rank = shape.GetArrayLength();
-        if (rank > MaxRank) throw Damaged(name, $"has {rank} dimensions; at most {MaxRank} are read");
-        int[] dimensions = new int[rank];
+        JsonField shape = tensor.Get("shape"), offsets = tensor.Get("data_offsets");
+        string type = Shown.Short(tensor.Get("dtype").String());
+        int rank = shape.Items().Count();
+        if (rank > MaxRank) throw shape.Damaged($"has {rank} dimensions; at most {MaxRank} are read");
+        List<int> dimensions = new(rank);
         long count = 1;
-        for (int i = 0; i < rank; i++)
+        foreach (JsonElement item in shape.Items())
         {
-            if (shape[i].ValueKind != JsonValueKind.Number || !shape[i].TryGetInt32(out dimensions[i]) || dimensions[i] < 0)
-                throw Damaged(name, $"has a dimension of {JsonFile.Kind(shape[i])}; dimensions are integers from 0 to {int.MaxValue:N0}");
+            int size = shape.Member($"dimension {dimensions.Count}", item).Integer(0, int.MaxValue);
             // Kept far below 2⁶³ so that no product of it with an element's size can overflow.
-            if (dimensions[i] != 0 && count > (1L << 56) / dimensions[i]) throw Damaged(name, $"has more elements than any file can hold: shape {JsonFile.Short(shape.GetRawText())}");
-            count *= dimensions[i];
+            if (size != 0 && count > (1L << 56) / size) throw shape.Damaged($"is {Shown.Short(shape.Value.GetRawText())}, more elements than any file can hold");
+            count *= size;
+            dimensions.Add(size);
         }
 
-        if (offsets[0].ValueKind != JsonValueKind.Number || !offsets[0].TryGetInt64(out long begin)
-            || offsets[1].ValueKind != JsonValueKind.Number || !offsets[1].TryGetInt64(out long end) || begin < 0 || end < begin)
-            throw Damaged(name, $"has data_offsets {JsonFile.Short(offsets.GetRawText())}, which are no byte range");
-
-        string typeName = JsonFile.Short(type.GetString()!);
-        if (ParseType(typeName) is { } known && end - begin != count * known.Bytes())
-            throw Damaged(name, $"has {end - begin:N0} bytes, but shape {JsonFile.Short(shape.GetRawText())} of {typeName} needs {count * known.Bytes():N0}");
-        return new Entry(typeName, dimensions, begin, end);
+        long[] range = [.. offsets.Items().Take(3).Select(offset => offset.ValueKind == JsonValueKind.Number && offset.TryGetInt64(out long at) ? at : -1)];
+        if (range is not [>= 0 and var begin, var end] || end < begin)
+            throw offsets.Damaged($"is {Shown.Short(offsets.Value.GetRawText())}, no byte range");
+        if (ParseType(type) is { } known && end - begin != count * known.Bytes())
+            throw tensor.Damaged($"has {end - begin:N0} bytes, but shape {Shown.Short(shape.Value.GetRawText())} of {type} needs {count * known.Bytes():N0}");
+        return new Entry(type, [.. dimensions], begin, end);
     }
 
     private void CheckRanges()
@@ -139,16 +130,16 @@ public sealed class SafetensorsFile : IDisposable
         foreach ((string name, Entry entry) in _entries.OrderBy(pair => pair.Value.Begin).ThenBy(pair => pair.Value.End))
         {
             if (entry.End > length)
-                throw new CheckpointException($"Tensor {JsonFile.Short(name)} of {Path} ends at byte {entry.End:N0} of the data, but only {length:N0} are there: the file is truncated. Download it again.");
+                throw new CheckpointException($"Tensor {Shown.Short(name)} of {Path} ends at byte {entry.End:N0} of the data, but only {length:N0} are there: the file is truncated. Download it again.");
             if (entry.Begin < covered) throw Damaged(name, $"overlaps {previous}: it begins at byte {entry.Begin:N0} of the data, before byte {covered:N0}");
             if (entry.Begin > covered) throw Damaged(name, $"leaves a hole of {entry.Begin - covered:N0} bytes behind {previous}, which the format forbids");
-            (covered, previous) = (entry.End, JsonFile.Short(name));
+            (covered, previous) = (entry.End, Shown.Short(name));
         }
         if (covered != length) throw new CheckpointException($"{Path} has {length - covered:N0} bytes behind its last tensor ({previous}), which the format forbids. Download it again.");
     }
 
     private CheckpointException Damaged(string name, string what) =>
-        new($"The header of {Path} is damaged: tensor {JsonFile.Short(name)} {what}. Download the file again.");
+        new($"The header of {Path} is damaged: tensor {Shown.Short(name)} {what}. Download the file again.");
 
     private static ElementType? ParseType(string name) => name switch
     {

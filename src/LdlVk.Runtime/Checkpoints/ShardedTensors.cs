@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Checkpoints;
 
@@ -47,7 +48,7 @@ internal sealed class ShardedTensors : IDisposable
     public CheckpointTensor Tensor(string name)
     {
         if (_tensors.TryGetValue(name, out (SafetensorsFile File, string Key) found)) return found.File.Tensor(found.Key, name);
-        string example = _tensors.Count == 0 ? "none" : JsonFile.Short(_tensors.Keys.Order(StringComparer.Ordinal).First());
+        string example = _tensors.Count == 0 ? "none" : Shown.Short(_tensors.Keys.Order(StringComparer.Ordinal).First());
         throw new CheckpointException($"The checkpoint {_folder} has no tensor {name} (nor {Prefix}{name}). It holds {_tensors.Count} tensors, the first of which is {example}. Check that the download is complete and that it is the full model, not an adapter.");
     }
 
@@ -65,10 +66,10 @@ internal sealed class ShardedTensors : IDisposable
 
     private void AddIndexed(string index)
     {
-        foreach ((string key, string shard) in JsonFile.Read(index, root => ReadWeightMap(index, root)))
+        foreach ((string key, string shard) in JsonFile.Read(index, ReadWeightMap))
         {
             if (!_files.TryGetValue(shard, out SafetensorsFile? file)) _files.Add(shard, file = SafetensorsFile.Open(ShardPath(index, shard)));
-            if (!file.Contains(key)) throw new CheckpointException($"{index} says that tensor {JsonFile.Short(key)} is in {shard}, but that file does not have it. Download both again.");
+            if (!file.Contains(key)) throw new CheckpointException($"{index} says that tensor {Shown.Short(key)} is in {shard}, but that file does not have it. Download both again.");
             Add(key, file);
         }
     }
@@ -77,20 +78,14 @@ internal sealed class ShardedTensors : IDisposable
     {
         string name = key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : key;
         if (!_tensors.TryAdd(name, (file, key)))
-            throw new CheckpointException($"The checkpoint {_folder} has tensor {JsonFile.Short(name)} twice, with the prefix {Prefix} and without. It must be one or the other.");
+            throw new CheckpointException($"The checkpoint {_folder} has tensor {Shown.Short(name)} twice, with the prefix {Prefix} and without. It must be one or the other.");
     }
 
-    private static List<(string Key, string Shard)> ReadWeightMap(string index, JsonElement root)
+    private static List<(string Key, string Shard)> ReadWeightMap(JsonField root)
     {
-        if (!root.TryGetProperty("weight_map", out JsonElement map) || map.ValueKind != JsonValueKind.Object)
-            throw new CheckpointException($"{index} lacks the object weight_map, which says which shard holds each tensor. Download it again.");
+        JsonField map = root.Get("weight_map");
         List<(string, string)> shards = [];
-        foreach (JsonProperty pair in map.EnumerateObject())
-        {
-            if (pair.Value.ValueKind != JsonValueKind.String)
-                throw new CheckpointException($"{index}: weight_map has {JsonFile.Kind(pair.Value)} for tensor {JsonFile.Short(pair.Name)} where a file name is expected. Download it again.");
-            shards.Add((pair.Name, pair.Value.GetString()!));
-        }
+        foreach (JsonProperty pair in map.Members()) shards.Add((pair.Name, map.Member(Shown.Short(pair.Name), pair.Value).String()));
         return shards;
     }
 
@@ -99,7 +94,7 @@ internal sealed class ShardedTensors : IDisposable
     {
         // Refused on every system alike: separators and drives of Windows too, and the names '.' and '..'.
         if (!shard.EndsWith(".safetensors", StringComparison.Ordinal) || shard.AsSpan().IndexOfAny("/\\:\0") >= 0)
-            throw new CheckpointException($"{index} names the shard {JsonFile.Short(shard)}. A shard must be a plain file name ending in .safetensors, in the same folder.");
+            throw new CheckpointException($"{index} names the shard {Shown.Short(shard)}. A shard must be a plain file name ending in .safetensors, in the same folder.");
         string path = Path.Combine(_folder, shard);
         if (!File.Exists(path)) throw new CheckpointException($"The shard {path} is missing; {IndexName} lists it. Download it.");
         if (RealPath(path) is var real && !IsBelow(real, _folder) && !IsInDownloadCache(real))
@@ -146,7 +141,7 @@ internal sealed class ShardedTensors : IDisposable
             _ when files.Any(file => file.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)) => "Weights in .bin files are not read: convert them with save_pretrained(…, safe_serialization=True).",
             _ => "Give the folder of a downloaded Hugging Face model.",
         };
-        string found = files.Length == 0 ? "no files" : string.Join(", ", files.Take(8).Select(JsonFile.Short)) + (files.Length > 8 ? ", …" : "");
+        string found = files.Length == 0 ? "no files" : string.Join(", ", files.Take(8).Select(Shown.Short)) + (files.Length > 8 ? ", …" : "");
         return new CheckpointException($"The folder {folder} has neither {SingleName} nor {IndexName}. Found: {found}. {advice}");
     }
 }

@@ -23,7 +23,7 @@ public sealed class TorchFile : IDisposable
         _zip = new ZipDirectory(file);
         _root = FindRoot();
         if (_zip.Find(_root + "byteorder") is { } order && _zip.Read(order, 16) is var bytes && !bytes.AsSpan().SequenceEqual("little"u8))
-            throw new CheckpointException($"{file.Path} was saved with byte order '{JsonFile.Short(System.Text.Encoding.ASCII.GetString(bytes))}'; only 'little' is read. Save it again on a little-endian machine.");
+            throw new CheckpointException($"{file.Path} was saved with byte order '{Shown.Short(System.Text.Encoding.ASCII.GetString(bytes))}'; only 'little' is read. Save it again on a little-endian machine.");
     }
 
     /// <summary>Where the file is.</summary>
@@ -76,7 +76,7 @@ public sealed class TorchFile : IDisposable
         Dictionary<string, CheckpointTensor> tensors = new(StringComparer.Ordinal);
         foreach ((string key, object? item) in dictionary)
         {
-            if (item is not TorchTensor tensor) throw new CheckpointException($"{Path}: the entry {JsonFile.Short(key)} is not a tensor. Save the module's state_dict() alone.");
+            if (item is not TorchTensor tensor) throw new CheckpointException($"{Path}: the entry {Shown.Short(key)} is not a tensor. Save the module's state_dict() alone.");
             tensors.Add(key, Locate(key, tensor));
         }
         Tensors = tensors;
@@ -84,9 +84,9 @@ public sealed class TorchFile : IDisposable
 
     private CheckpointTensor Locate(string key, TorchTensor tensor)
     {
-        string name = $"{System.IO.Path.GetFileName(Path)}:{JsonFile.Short(key)}";
+        string name = $"{System.IO.Path.GetFileName(Path)}:{Shown.Short(key)}";
         ZipDirectory.Entry entry = _zip.Find(_root + "data/" + tensor.StorageKey)
-            ?? throw Damaged(name, $"is in storage {JsonFile.Short(tensor.StorageKey)}, which the file lacks");
+            ?? throw Damaged(name, $"is in storage {Shown.Short(tensor.StorageKey)}, which the file lacks");
         if (entry.Bytes != tensor.StorageBytes) throw Damaged(name, $"is in a storage of {tensor.StorageBytes:N0} bytes, but {entry.Name} has {entry.Bytes:N0}");
         CheckInside(name, tensor);
         int size = tensor.Type.Bytes();

@@ -125,7 +125,7 @@ internal sealed class ZipDirectory
         if (stored == uint.MaxValue) stored = NextWide(ref wide);
         if (header == uint.MaxValue) header = NextWide(ref wide);
 
-        string shown = JsonFile.Short(name);
+        string shown = Shown.Short(name);
         if ((flags & 1) != 0) throw Damaged($"{shown} is encrypted");
         if (method is not (0 or 8)) throw Damaged($"{shown} uses compression method {method}; only stored and deflated entries are read");
         if (stored < 0 || bytes < 0 || header < 0 || stored > _file.Length) throw Damaged($"{shown} claims impossible sizes");

@@ -74,7 +74,7 @@ public sealed class ChatTemplate
             throw new InputException("The template of Gemma-2 has no system role. Put the system message's text at the beginning of the first user message.");
         bool user = role == "user", userExpected = index % 2 == 0;
         if (user != userExpected)
-            throw new InputException($"Message {index} (counted from 0) has the role {JsonField.Quote(role)}, but roles must alternate "
+            throw new InputException($"Message {index} (counted from 0) has the role {Shown.Quoted(role)}, but roles must alternate "
                 + $"user/assistant/user/assistant/…: here it must {(userExpected ? "be" : "not be")} \"user\". "
                 + (user ? "Join neighbouring messages of one speaker into one." : "Only assistants' turns go between users'."));
     }

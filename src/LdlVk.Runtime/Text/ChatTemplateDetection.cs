@@ -1,5 +1,5 @@
-using System.Text;
 using System.Text.Json;
+using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Text;
 
@@ -21,8 +21,8 @@ internal static class ChatTemplateDetection
         // Newer checkpoints keep the template in a file of its own, which then counts.
         string jinjaPath = Path.Combine(Path.GetDirectoryName(configPath) ?? "", "chat_template.jinja");
         bool config = File.Exists(configPath), jinja = File.Exists(jinjaPath);
-        string? template = config ? JsonFile.Read(configPath, FromConfig) : null;
-        if (jinja) template = Encoding.UTF8.GetString(JsonFile.ReadUtf8(jinjaPath));
+        string? template = config ? JsonFile.Read(configPath, FromConfig, TokenizerFile.MaxBytes) : null;
+        if (jinja) template = JsonFile.ReadText(jinjaPath, TokenizerFile.MaxBytes);
         if (template is null) return Assumed(config ? $"{configPath} has no chat_template" : $"{configPath} does not exist");
 
         string source = jinja ? jinjaPath : configPath;
@@ -42,7 +42,7 @@ internal static class ChatTemplateDetection
         {
             if (bos.Value.ValueKind == JsonValueKind.Object) bos = bos.Get("content");
             if (bos.String() != BosToken)
-                throw bos.Error($"is {JsonField.Quote(bos.String())}, but Gemma-2's conversations begin with {BosToken}. {Override}");
+                throw bos.Error($"is {Shown.Quoted(bos.String())}, but Gemma-2's conversations begin with {BosToken}. {Override}");
         }
         if (!root.TryGet("chat_template", out JsonField template)) return null;
         if (template.Value.ValueKind != JsonValueKind.Array) return template.String();

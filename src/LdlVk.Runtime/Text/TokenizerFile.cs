@@ -1,12 +1,16 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Text;
 
 /// <summary>What a tokenizer.json says, checked to be the algorithm of Gemma-2 and sound in itself.</summary>
 internal sealed class TokenizerFile
 {
+    /// <summary>Longest file read: the largest real ones are a few tens of MB, and a parsed file takes several times its size.</summary>
+    internal const long MaxBytes = 128L << 20;
+
     /// <summary>No embedding table has so many rows; a larger id is damage.</summary>
     private const int IdLimit = 1 << 24;
 
@@ -35,7 +39,7 @@ internal sealed class TokenizerFile
         if (root.TryGet("added_tokens", out JsonField added)) ReadAdded(added);
     }
 
-    internal static TokenizerFile Read(string path) => JsonFile.Read(path, root => new TokenizerFile(root));
+    internal static TokenizerFile Read(string path) => JsonFile.Read(path, root => new TokenizerFile(root), MaxBytes);
 
     // truncation, padding, post_processor and decoder are not looked at: they do not change the ids of a plain text.
     private static void CheckPipeline(JsonField root)
@@ -71,9 +75,9 @@ internal sealed class TokenizerFile
         {
             JsonElement value = piece.Value;
             if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out int id) || id < 0 || id >= IdLimit)
-                id = vocabulary.Member(JsonField.Quote(piece.Name), value).Integer(IdLimit); // the same checks, with words
+                id = vocabulary.Member(Shown.Quoted(piece.Name), value).Integer(0, IdLimit - 1); // the same checks, with words
             string text = piece.Name;
-            if (!used.Add(id)) throw vocabulary.Member(JsonField.Quote(text), value).Error($"has the id {id}, which another piece has too.");
+            if (!used.Add(id)) throw vocabulary.Member(Shown.Quoted(text), value).Error($"has the id {id}, which another piece has too.");
             Ids.Add(text, id);
             if (text.Length is 1 or 2 && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == System.Buffers.OperationStatus.Done && length == text.Length)
                 Pieces.Characters.Add(rune.Value, id);
@@ -103,7 +107,7 @@ internal sealed class TokenizerFile
             {
                 line = item.GetString()!;
                 cut = line.IndexOf(' ', StringComparison.Ordinal);
-                if (cut < 0 || line.LastIndexOf(' ') != cut) throw Error($"is {JsonField.Quote(line)}, not two pieces with a space between.");
+                if (cut < 0 || line.LastIndexOf(' ') != cut) throw Error($"is {Shown.Quoted(line)}, not two pieces with a space between.");
             }
             else if (item.ValueKind == JsonValueKind.Array && item.GetArrayLength() == 2)
             {
@@ -119,10 +123,10 @@ internal sealed class TokenizerFile
             if (joined.Length < length) joined = new char[length];
             left.CopyTo(joined);
             right.CopyTo(joined.AsSpan(left.Length));
-            if (!ids.TryGetValue(left, out int leftId)) throw Error($"names the piece {JsonField.Quote(left.ToString())}, which model.vocab lacks.");
-            if (!ids.TryGetValue(right, out int rightId)) throw Error($"names the piece {JsonField.Quote(right.ToString())}, which model.vocab lacks.");
+            if (!ids.TryGetValue(left, out int leftId)) throw Error($"names the piece {Shown.Quoted(left.ToString())}, which model.vocab lacks.");
+            if (!ids.TryGetValue(right, out int rightId)) throw Error($"names the piece {Shown.Quoted(right.ToString())}, which model.vocab lacks.");
             if (!ids.TryGetValue(joined.AsSpan(0, length), out int id))
-                throw Error($"makes the piece {JsonField.Quote(new string(joined, 0, length))}, which model.vocab lacks.");
+                throw Error($"makes the piece {Shown.Quoted(new string(joined, 0, length))}, which model.vocab lacks.");
             if (!Pieces.Merges.TryAdd(BytePairVocabulary.Pair(leftId, rightId), (rank, id)))
                 throw Error($"repeats merges[{Pieces.Merges[BytePairVocabulary.Pair(leftId, rightId)].Rank}].");
             Boundaries.Join(left[^1], right[0]);
@@ -138,15 +142,15 @@ internal sealed class TokenizerFile
         {
             JsonField token = added.Item(index++, item);
             string content = token.Get("content").String();
-            int id = token.Get("id").Integer(IdLimit);
+            int id = token.Get("id").Integer(0, IdLimit - 1);
             if (content.Length == 0) throw token.Get("content").Error("is empty.");
             foreach (string flag in (string[])["single_word", "lstrip", "rstrip", "normalized"])
                 if (token.TryGet(flag, out JsonField field)) Require(field, false);
             if (contents.TryGetValue(id, out string? other) && other != content)
-                throw token.Get("id").Error($"is {id}, which is the id of {JsonField.Quote(other)}, not of {JsonField.Quote(content)}.");
+                throw token.Get("id").Error($"is {id}, which is the id of {Shown.Quoted(other)}, not of {Shown.Quoted(content)}.");
             if (Ids.TryGetValue(content, out int known) && known != id)
-                throw token.Get("id").Error($"is {id}, but {JsonField.Quote(content)} already has the id {known}.");
-            if (!Added.TryAdd(content, id)) throw token.Get("content").Error($"is {JsonField.Quote(content)}, which an earlier added token has too.");
+                throw token.Get("id").Error($"is {id}, but {Shown.Quoted(content)} already has the id {known}.");
+            if (!Added.TryAdd(content, id)) throw token.Get("content").Error($"is {Shown.Quoted(content)}, which an earlier added token has too.");
             contents[id] = content;
             Ids[content] = id;
         }
@@ -155,7 +159,7 @@ internal sealed class TokenizerFile
     private static void Require(JsonField field, string expected)
     {
         string actual = field.String();
-        if (actual != expected) throw NotGemma(field, JsonField.Quote(actual), JsonField.Quote(expected));
+        if (actual != expected) throw NotGemma(field, Shown.Quoted(actual), Shown.Quoted(expected));
     }
 
     private static void Require(JsonField field, bool expected)

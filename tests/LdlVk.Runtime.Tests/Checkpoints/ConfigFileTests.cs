@@ -51,6 +51,7 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("attention_bias", "1")]
     [InlineData("model_type", "\"gemma3\"")]
     [InlineData("model_type", "null")]
+    [InlineData("head_dim", "null")]
     [InlineData("num_objectives", "1")]
     public void Fields_that_are_wrong_are_named_with_the_file(string field, string json)
     {
@@ -82,7 +83,7 @@ public sealed class ConfigFileTests : IDisposable
     public void Required_fields_are_named_when_missing(string field)
     {
         Remove(field);
-        Says("lacks the field " + field, _folder["config.json"]);
+        Says(field + " is missing", _folder["config.json"]);
     }
 
     /// <summary>The defaults of Hugging Face's Gemma2Config.</summary>
@@ -137,12 +138,21 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("", "empty")]
     [InlineData("[]", "array")]
     [InlineData("{", "JSON")]
+    [InlineData("{\"head_dim\": 16, \"hidden_size\": }", "JSON, at or after the field \"hidden_size\"")]
+    [InlineData("{\"model_type\":\"\\ud800\",\"end\":0}", "JSON, at or after the field \"model_type\": a string is not Unicode")]
     [InlineData("{\"model_type\":\"gemma2\",\"model_type\":\"gemma2\"}", "uplicate")]
-    [InlineData("\uFEFF{\"model_type\":\"gemma2\"}", "lacks the field hidden_size")]
+    [InlineData("\uFEFF{\"model_type\":\"gemma2\"}", "hidden_size is missing")]
     public void Files_that_are_no_config_are_refused(string text, string says)
     {
         _folder.Write("config.json", text);
         Says(says, _folder["config.json"]);
+    }
+
+    [Fact]
+    public void Text_that_is_not_UTF8_is_refused()
+    {
+        _folder.Write("config.json", [.. "{\"model_type\":\""u8, 0xFF, .. "\"}"u8]);
+        Says(_folder["config.json"], "UTF-8");
     }
 
     private Gemma2Config Config()

@@ -52,6 +52,8 @@ public sealed class ChatTemplateDetectionTests : IDisposable
     {
         string config = Config("something else"), jinja = folder.Write("chat_template.jinja", Gemma2 + "\n");
         Assert.Equal(jinja, ChatTemplate.Detect(config).Source);
+        folder.Write("chat_template.jinja", "\uFEFF" + Gemma2);
+        Assert.Equal(jinja, ChatTemplate.Detect(config).Source);
         File.Delete(config);
         Assert.Equal(jinja, ChatTemplate.Detect(config).Source);
         folder.Write("chat_template.jinja", "something else");
@@ -105,12 +107,12 @@ public sealed class ChatTemplateDetectionTests : IDisposable
 
     [Theory]
     [InlineData("", "JSON")]
-    [InlineData("[]", "the file is an array")]
-    [InlineData("""{"chat_template":7}""", "chat_template is a number")]
-    [InlineData("""{"chat_template":["x"]}""", "chat_template[0] is a string")]
+    [InlineData("[]", "tokenizer_config.json is an array")]
+    [InlineData("""{"chat_template":7}""", "chat_template is 7, not a string")]
+    [InlineData("""{"chat_template":["x"]}""", "chat_template[0] is \"x\", not an object")]
     [InlineData("""{"chat_template":[{"name":"default"}]}""", "chat_template[0].template is missing")]
     [InlineData("""{"chat_template":"\ud800"}""", "not Unicode")]
-    [InlineData("""{"bos_token":true}""", "bos_token is true or false")]
+    [InlineData("""{"bos_token":true}""", "bos_token is true, not a string")]
     public void Damaged_configs_are_refused(string json, string words)
     {
         string message = Refusal(folder.Write("tokenizer_config.json", json));

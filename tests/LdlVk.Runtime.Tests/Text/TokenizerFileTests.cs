@@ -55,6 +55,9 @@ public sealed class TokenizerFileTests : IDisposable
     }
 
     [Fact]
+    public void A_byte_order_mark_is_no_part_of_the_JSON() => Assert.Equal([256, 260], Load("\uFEFF" + Sound().ToJsonString()).Encode("<bos>ab"));
+
+    [Fact]
     public void Text_is_cut_only_where_this_vocabulary_allows()
     {
         // Unlike Gemma-2's, these merges span a space and a newline.
@@ -84,10 +87,10 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("normalizer.pattern.String", "\"  \"", "normalizer.pattern.String is")]
     [InlineData("pre_tokenizer", "{\"type\":\"ByteLevel\"}", "pre_tokenizer.type is \"ByteLevel\"")]
     [InlineData("pre_tokenizer", "[]", "pre_tokenizer is an array")]
-    [InlineData("model", "7", "model is a number")]
+    [InlineData("model", "7", "model is 7, not an object")]
     [InlineData("model.type", "\"Unigram\"", "model.type is \"Unigram\"")]
     [InlineData("model.byte_fallback", "false", "model.byte_fallback is false")]
-    [InlineData("model.byte_fallback", "\"true\"", "model.byte_fallback is a string")]
+    [InlineData("model.byte_fallback", "\"true\"", "model.byte_fallback is \"true\", not true or false")]
     [InlineData("model.ignore_merges", "true", "model.ignore_merges is true")]
     [InlineData("model.dropout", "0.1", "model.dropout is set")]
     [InlineData("model.continuing_subword_prefix", "\"##\"", "model.continuing_subword_prefix")]
@@ -98,7 +101,7 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("model.vocab.a", "16777216", "model.vocab.\"a\" is 16777216")]
     [InlineData("model.vocab.a", "1e30", "model.vocab.\"a\" is 1e30")]
     [InlineData("model.vocab.a", "1.5", "model.vocab.\"a\" is 1.5")]
-    [InlineData("model.vocab.a", "\"257\"", "model.vocab.\"a\" is a string")]
+    [InlineData("model.vocab.a", "\"257\"", "model.vocab.\"a\" is \"257\", not an integer")]
     [InlineData("model.vocab.a", "258", "has the id 258, which another piece has too")]
     [InlineData("model.merges", "{}", "model.merges is an object")]
     [InlineData("model.merges", "null", "model.merges is missing")]
@@ -114,7 +117,7 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("model.merges", "[3]", "model.merges[0] is neither")]
     [InlineData("model.merges", "[\"a b\",[\"a\",\"b\"]]", "model.merges[1] repeats merges[0]")]
     [InlineData("added_tokens", "{}", "added_tokens is an object")]
-    [InlineData("added_tokens", "[3]", "added_tokens[0] is a number")]
+    [InlineData("added_tokens", "[3]", "added_tokens[0] is 3, not an object")]
     [InlineData("added_tokens", "[{\"id\":1}]", "added_tokens[0].content is missing")]
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"\"}]", "added_tokens[0].content is empty")]
     [InlineData("added_tokens", "[{\"id\":-5,\"content\":\"x\"}]", "added_tokens[0].id is -5")]
@@ -149,7 +152,7 @@ public sealed class TokenizerFileTests : IDisposable
         Assert.Contains("JSON", Refusal(""), StringComparison.Ordinal);
         Assert.Contains("JSON", Refusal("{\"normalizer\":"), StringComparison.Ordinal);
         Assert.Contains("depth", Refusal(new string('[', 1_000_000)), StringComparison.Ordinal);
-        Assert.Contains("the file is an array", Refusal("[]"), StringComparison.Ordinal);
+        Assert.Contains("tokenizer.json is an array", Refusal("[]"), StringComparison.Ordinal);
         Assert.Contains("UTF-8", Refusal([0xFF, 0xFE, (byte)'{', 0]), StringComparison.Ordinal);
         Assert.Contains("Duplicate", Refusal("{\"model\":1,\"model\":2}"), StringComparison.Ordinal);
         string sound = Sound().ToJsonString();
