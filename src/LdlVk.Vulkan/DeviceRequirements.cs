@@ -44,7 +44,7 @@ internal sealed unsafe record DeviceRequirements
             TimelineSemaphore = v12.TimelineSemaphore,
             ComputeFamily = ComputeFamilyOf(api, device),
             SharedMemoryBytes = limits.MaxComputeSharedMemorySize,
-            WorkgroupInvocations = Math.Min(limits.MaxComputeWorkGroupInvocations, limits.MaxComputeWorkGroupSize[0]),
+            WorkgroupInvocations = limits.MaxComputeWorkGroupInvocations,
         };
     }
 

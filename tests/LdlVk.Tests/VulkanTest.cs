@@ -46,7 +46,7 @@ internal sealed class RowWeight(int outputFeatures, int inputFeatures, WeightFor
     public int ColumnOf(int row) => (int)((row * 7919L) % inputFeatures);
 
     /// <summary>That element; in int8 it is the scale of a group of one.</summary>
-    public static float ValueOf(int row) => 1 + (row % 5);
+    public static float ValueOf(int row) => 1 + (row % 7);
 
     public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
     {
