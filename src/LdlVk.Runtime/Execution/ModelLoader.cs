@@ -22,9 +22,10 @@ internal sealed class ModelLoader(
             var layers = new Gemma2Layer[config.Layers];
             for (int i = 0; i < layers.Length; i++) layers[i] = Layer($"layers.{i}.");
             ITensor finalNorm = Vector(checkpoint.Tensor("norm.weight"));
+            ITensor ropeTable = Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta), config.MaxPositions);
             LdlHeads heads = checkpoint.Head;
             var head = new LdlHead(device, Mlp(heads.Regression), Mlp(heads.Gating), heads.GateTemperature);
-            return new ScoringEngine(config, new Gemma2Model(device, config, embedding, layers, finalNorm), head);
+            return new ScoringEngine(config, new Gemma2Model(device, config, embedding, layers, finalNorm, ropeTable), head);
         }
         catch
         {
@@ -65,9 +66,14 @@ internal sealed class ModelLoader(
         cancellation.ThrowIfCancellationRequested();
         float[] values = new float[tensor.Count];
         tensor.Read(0, values);
-        ITensor vector = Keep(device.CreateTensor(1, values.Length));
-        device.Write(vector, 0, values);
-        return vector;
+        return Tensor(values, 1);
+    }
+
+    private ITensor Tensor(float[] values, int rows)
+    {
+        ITensor tensor = Keep(device.CreateTensor(rows, values.Length / rows));
+        device.Write(tensor, 0, values);
+        return tensor;
     }
 
     private T Keep<T>(T made) where T : IDisposable

@@ -19,11 +19,9 @@ internal sealed class Gemma2Model : IDisposable
     private readonly ITensor _finalNorm;
     private readonly ITensor _rope;
 
-    public Gemma2Model(IDevice device, Gemma2Config config, EmbeddingTable embedding, Gemma2Layer[] layers, ITensor finalNorm)
-    {
-        (_device, _config, _embedding, _layers, _finalNorm) = (device, config, embedding, layers, finalNorm);
-        _rope = RopeTable.Create(device, config.MaxPositions, config.HeadDimension, config.RopeTheta);
-    }
+    public Gemma2Model(
+        IDevice device, Gemma2Config config, EmbeddingTable embedding, Gemma2Layer[] layers, ITensor finalNorm, ITensor ropeTable) =>
+        (_device, _config, _embedding, _layers, _finalNorm, _rope) = (device, config, embedding, layers, finalNorm, ropeTable);
 
     /// <summary>
     /// The hidden state of each text's last token after the final norm, [texts, hidden]. With a trace, every row goes through every
@@ -155,39 +153,78 @@ internal sealed class Gemma2Model : IDisposable
     private ITensor Gather(ITensor source, IIndexList rows)
     {
         ITensor gathered = _device.CreateTensor(rows.Count, source.Columns);
-        _device.GatherRows(gathered, source, rows);
-        return gathered;
+        try
+        {
+            _device.GatherRows(gathered, source, rows);
+            return gathered;
+        }
+        catch
+        {
+            gathered.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Things on the device that live and die together, also when making one of them fails.</summary>
+    private abstract class Bundle : IDisposable
+    {
+        private readonly List<IDisposable> _parts = [];
+
+        public void Dispose()
+        {
+            foreach (IDisposable part in _parts) part.Dispose();
+        }
+
+        protected T Own<T>(Func<T> make) where T : IDisposable
+        {
+            try
+            {
+                T part = make();
+                _parts.Add(part);
+                return part;
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
     }
 
     /// <summary>Positions and attention segments of a set of rows, on the device.</summary>
-    private sealed class Rows(IDevice device, int[] positions, AttentionSegment[] segments) : IDisposable
+    private sealed class Rows : Bundle
     {
-        public IIndexList Positions { get; } = device.CreateIndices(positions);
-        public ISegmentList Segments { get; } = device.CreateSegments(segments);
-
-        public void Dispose()
+        public Rows(IDevice device, int[] positions, AttentionSegment[] segments)
         {
-            Positions.Dispose();
-            Segments.Dispose();
+            Positions = Own(() => device.CreateIndices(positions));
+            Segments = Own(() => device.CreateSegments(segments));
         }
+
+        public IIndexList Positions { get; }
+        public ISegmentList Segments { get; }
     }
 
     /// <summary>The scratch tensors of a layer, used again by every layer.</summary>
-    private sealed class Workspace(IDevice device, Gemma2Config config, int queryRows, int keyRows, int feedForwardRows) : IDisposable
+    private sealed class Workspace : Bundle
     {
-        public ITensor Normed { get; } = device.CreateTensor(queryRows, config.HiddenSize);
-        public ITensor Query { get; } = device.CreateTensor(queryRows, config.Heads * config.HeadDimension);
-        public ITensor Key { get; } = device.CreateTensor(keyRows, config.KeyValueHeads * config.HeadDimension);
-        public ITensor Value { get; } = device.CreateTensor(keyRows, config.KeyValueHeads * config.HeadDimension);
-        public ITensor Heads { get; } = device.CreateTensor(queryRows, config.Heads * config.HeadDimension);
-        public ITensor Gate { get; } = device.CreateTensor(feedForwardRows, config.IntermediateSize);
-        public ITensor Up { get; } = device.CreateTensor(feedForwardRows, config.IntermediateSize);
-
-        public void Dispose()
+        public Workspace(IDevice device, Gemma2Config config, int queryRows, int keyRows, int feedForwardRows)
         {
-            ITensor[] tensors = [Normed, Query, Key, Value, Heads, Gate, Up];
-            foreach (ITensor tensor in tensors) tensor.Dispose();
+            Normed = Own(() => device.CreateTensor(queryRows, config.HiddenSize));
+            Query = Own(() => device.CreateTensor(queryRows, config.Heads * config.HeadDimension));
+            Key = Own(() => device.CreateTensor(keyRows, config.KeyValueHeads * config.HeadDimension));
+            Value = Own(() => device.CreateTensor(keyRows, config.KeyValueHeads * config.HeadDimension));
+            Heads = Own(() => device.CreateTensor(queryRows, config.Heads * config.HeadDimension));
+            Gate = Own(() => device.CreateTensor(feedForwardRows, config.IntermediateSize));
+            Up = Own(() => device.CreateTensor(feedForwardRows, config.IntermediateSize));
         }
+
+        public ITensor Normed { get; }
+        public ITensor Query { get; }
+        public ITensor Key { get; }
+        public ITensor Value { get; }
+        public ITensor Heads { get; }
+        public ITensor Gate { get; }
+        public ITensor Up { get; }
     }
 
     /// <summary>Puts a layer's name before what it records.</summary>

@@ -59,9 +59,22 @@ internal sealed class LdlHead(
         ITensor x = input;
         for (int i = 0; i < layers.Count; i++)
         {
-            ITensor y = device.CreateTensor(x.Rows, layers[i].Weight.OutputFeatures);
-            device.Linear(y, x, layers[i].Weight, layers[i].Bias, i < layers.Count - 1 ? Activation.LeakyRelu : Activation.None);
-            if (x != input) x.Dispose();
+            ITensor? y = null;
+            try
+            {
+                y = device.CreateTensor(x.Rows, layers[i].Weight.OutputFeatures);
+                device.Linear(y, x, layers[i].Weight, layers[i].Bias, i < layers.Count - 1 ? Activation.LeakyRelu : Activation.None);
+            }
+            catch
+            {
+                y?.Dispose();
+                throw;
+            }
+            finally
+            {
+                if (x != input) x.Dispose();
+            }
+
             x = y;
         }
 

@@ -5,8 +5,8 @@ namespace LdlVk.Runtime.Model;
 /// <summary>The rotary angles θ^(−2i/d)·p as cosines and sines, computed in double (Su et al. 2021, "RoFormer").</summary>
 internal static class RopeTable
 {
-    /// <summary>Makes the table [positions, head dimension] that <see cref="IDevice.Rope"/> takes.</summary>
-    public static ITensor Create(IDevice device, int positions, int headDimension, double theta)
+    /// <summary>The table [positions, head dimension] that <see cref="IDevice.Rope"/> takes.</summary>
+    public static float[] Compute(int positions, int headDimension, double theta)
     {
         int half = headDimension / 2;
         float[] table = new float[positions * headDimension];
@@ -20,8 +20,6 @@ internal static class RopeTable
             }
         }
 
-        ITensor tensor = device.CreateTensor(positions, headDimension);
-        device.Write(tensor, 0, table);
-        return tensor;
+        return table;
     }
 }
