@@ -1,11 +1,7 @@
-using System.Globalization;
 using System.Runtime.InteropServices;
 using BenchmarkDotNet.Attributes;
-using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
-using BenchmarkDotNet.Reports;
-using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
@@ -101,27 +97,7 @@ public class LinearBenchmark
             AddJob(Job.Default.WithToolchain(new InProcessEmitToolchain(TimeSpan.FromMinutes(20), logOutput: true))
                 .WithUnrollFactor(1).WithMinInvokeCount(1).WithEvaluateOverhead(false)
                 .WithIterationTime(TimeInterval.FromMilliseconds(300)).WithWarmupCount(1).WithIterationCount(5));
-            AddColumn(new GigaflopsPerSecond());
+            AddColumn(new RateColumn("GFLOP/s", "10^9 · 2·M·N·K a second, from the mean", 2.0 * M * N * K));
         }
-    }
-
-    private sealed class GigaflopsPerSecond : IColumn
-    {
-        public string Id => nameof(GigaflopsPerSecond);
-        public string ColumnName => "GFLOP/s";
-        public string Legend => "10^9 · 2·M·N·K a second, from the mean";
-        public bool AlwaysShow => true;
-        public bool IsNumeric => true;
-        public ColumnCategory Category => ColumnCategory.Custom;
-        public int PriorityInCategory => 0;
-        public UnitType UnitType => UnitType.Dimensionless;
-        public bool IsAvailable(Summary summary) => true;
-        public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
-        public string GetValue(Summary summary, BenchmarkCase benchmarkCase) => GetValue(summary, benchmarkCase, summary.Style);
-
-        public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style) =>
-            summary[benchmarkCase]?.ResultStatistics is { } times
-                ? (2.0 * M * N * K / times.Mean).ToString("F1", CultureInfo.InvariantCulture) // per ns, so giga
-                : "?";
     }
 }

@@ -1,9 +1,5 @@
-using System.Globalization;
 using BenchmarkDotNet.Attributes;
-using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
-using BenchmarkDotNet.Reports;
-using BenchmarkDotNet.Running;
 using LdlVk.Runtime.Text;
 using LdlVk.Testing;
 
@@ -44,26 +40,6 @@ public class TokenizerBenchmark
 
     private sealed class Throughput : ManualConfig
     {
-        public Throughput() => AddColumn(new MegabytesPerSecond());
-    }
-
-    private sealed class MegabytesPerSecond : IColumn
-    {
-        public string Id => nameof(MegabytesPerSecond);
-        public string ColumnName => "MB/s";
-        public string Legend => "10^6 bytes of UTF-8 a second, from the mean";
-        public bool AlwaysShow => true;
-        public bool IsNumeric => true;
-        public ColumnCategory Category => ColumnCategory.Custom;
-        public int PriorityInCategory => 0;
-        public UnitType UnitType => UnitType.Dimensionless;
-        public bool IsAvailable(Summary summary) => true;
-        public bool IsDefault(Summary summary, BenchmarkCase benchmarkCase) => false;
-        public string GetValue(Summary summary, BenchmarkCase benchmarkCase) => GetValue(summary, benchmarkCase, summary.Style);
-
-        public string GetValue(Summary summary, BenchmarkCase benchmarkCase, SummaryStyle style) =>
-            summary[benchmarkCase]?.ResultStatistics is { } times
-                ? (Prose.Bytes * 1e3 / times.Mean).ToString("F1", CultureInfo.InvariantCulture) // bytes per ns × 1000
-                : "?";
+        public Throughput() => AddColumn(new RateColumn("MB/s", "10^6 bytes of UTF-8 a second, from the mean", 1e3 * Prose.Bytes));
     }
 }
