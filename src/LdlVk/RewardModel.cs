@@ -65,7 +65,7 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="DeviceException">The device failed or is too small.</exception>
     public static Task<RewardModel> LoadAsync(
         string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default) =>
-        Task.Run(() => Load(folder, options ?? new RewardModelOptions(), progress, cancellation), cancellation);
+        Task.Run(() => Load(folder, options, progress, cancellation), cancellation);
 
     /// <summary>As <see cref="LoadAsync"/>, on the calling thread.</summary>
     public static RewardModel Load(
@@ -98,6 +98,22 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     public int[] Tokenize(Conversation conversation) => _text.Encode(conversation);
 
+    /// <summary>
+    /// As <see cref="Tokenize"/>, with what is wrong as the result's error. A checkpoint without a tokenizer fails conversations one by
+    /// one, for texts given as ids can still be scored.
+    /// </summary>
+    public TokenizedText TryTokenize(Conversation conversation)
+    {
+        try
+        {
+            return new TokenizedText(Tokenize(conversation));
+        }
+        catch (Exception e) when (e is InputException or CheckpointException)
+        {
+            return TokenizedText.Failed(e.Message);
+        }
+    }
+
     /// <summary>Scores one conversation.</summary>
     /// <exception cref="InputException">It cannot be scored.</exception>
     public Reward Score(Conversation conversation) => Score(Tokenize(conversation));
@@ -111,19 +127,16 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="InputException">One of them cannot be scored.</exception>
     public Comparison Compare(string prompt, string a, string b)
     {
-        IReadOnlyList<RankedResponse> both = Rank(prompt, [a, b]);
-        return new Comparison(both.Single(r => r.Index == 0).Reward, both.Single(r => r.Index == 1).Reward);
+        Reward[] both = ScoreResponses(prompt, [a, b]);
+        return new Comparison(both[0], both[1]);
     }
 
     /// <summary>The responses to a prompt, best first; of equals, the earlier one first.</summary>
     /// <exception cref="InputException">One of them cannot be scored.</exception>
-    public IReadOnlyList<RankedResponse> Rank(string prompt, IReadOnlyList<string> responses)
-    {
-        int[][] texts = [.. responses.Select(r => Tokenize(new Conversation(prompt, r)))];
-        return [.. ScoreWindow(texts, 0, null, null, CancellationToken.None)
-            .Select((r, i) => new RankedResponse(i, responses[i], r.Value))
+    public IReadOnlyList<RankedResponse> Rank(string prompt, IReadOnlyList<string> responses) =>
+        [.. ScoreResponses(prompt, responses)
+            .Select((reward, i) => new RankedResponse(i, responses[i], reward))
             .OrderByDescending(r => r.Reward.Score)];
-    }
 
     /// <summary>Scores many conversations; results come in input order as their window is done.</summary>
     /// <param name="conversations">The conversations; read ahead by a few micro-batches, so any number is fine.</param>
@@ -131,7 +144,7 @@ public sealed class RewardModel : IDisposable
     /// <param name="cancellation">Ends the run between micro-batches.</param>
     public IAsyncEnumerable<ScoreResult> ScoreManyAsync(
         IEnumerable<Conversation> conversations, IProgress<ScoreProgress>? progress = null, CancellationToken cancellation = default) =>
-        ScoreManyAsync(conversations.Select(TokenizeOrError), progress, cancellation);
+        ScoreManyAsync(conversations.Select(TryTokenize), progress, cancellation);
 
     /// <summary>Scores many texts given as token ids, or as the error that kept a text from becoming ids.</summary>
     public async IAsyncEnumerable<ScoreResult> ScoreManyAsync(
@@ -168,16 +181,11 @@ public sealed class RewardModel : IDisposable
         }
     }
 
-    private TokenizedText TokenizeOrError(Conversation conversation)
+    /// <summary>The rewards of the responses to a prompt, in their order.</summary>
+    private Reward[] ScoreResponses(string prompt, IReadOnlyList<string> responses)
     {
-        try
-        {
-            return new TokenizedText(Tokenize(conversation));
-        }
-        catch (InputException e)
-        {
-            return TokenizedText.Failed(e.Message);
-        }
+        int[][] texts = [.. responses.Select(r => Tokenize(new Conversation(prompt, r)))];
+        return [.. ScoreWindow(texts, 0, null, null, CancellationToken.None).Select(r => r.Value)];
     }
 
     /// <summary>Cuts the texts into windows of about <see cref="WindowBatches"/> micro-batches.</summary>
@@ -265,7 +273,7 @@ public sealed class RewardModel : IDisposable
         public void Add(MicroBatch batch)
         {
             _texts += batch.Texts.Length;
-            _tokens += batch.LastPositions.Sum(p => p + 1L);
+            _tokens += batch.TokenCounts.Sum(count => (long)count);
             _computed += batch.Rows;
             progress?.Report(new ScoreProgress(_texts, _tokens, _computed, _watch.Elapsed));
         }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Input;
@@ -59,21 +58,8 @@ internal sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? pr
                 bytes += line.Bytes;
                 _pending.Enqueue(new Pending(line));
                 if (line.Ids is { } ids) yield return new TokenizedText(ids);
-                foreach (Conversation conversation in line.Conversations) yield return Tokenize(conversation);
+                foreach (Conversation conversation in line.Conversations) yield return model.TryTokenize(conversation);
             }
-        }
-    }
-
-    private TokenizedText Tokenize(Conversation conversation)
-    {
-        try
-        {
-            return new TokenizedText(model.Tokenize(conversation));
-        }
-        catch (Exception e) when (e is InputException or CheckpointException)
-        {
-            // A checkpoint without a tokenizer still scores the lines that have ids.
-            return TokenizedText.Failed(e.Message);
         }
     }
 

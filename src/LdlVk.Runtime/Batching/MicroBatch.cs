@@ -29,6 +29,9 @@ public sealed record MicroBatch
     /// <summary>Attention of the last rows alone, query row i being text i: what the last layer needs.</summary>
     public required AttentionSegment[] LastSegments { get; init; }
 
+    /// <summary>Tokens of each text, shared ones counted for each.</summary>
+    public IEnumerable<int> TokenCounts => LastPositions.Select(last => last + 1);
+
     /// <summary>Rows of the pass.</summary>
     public int Rows => TokenIds.Length;
 }

@@ -31,7 +31,7 @@ public sealed class ScoringEngine : IDisposable
     public Reward[] Score(MicroBatch batch, ITrace? trace = null)
     {
         using ITensor hidden = _model.Forward(batch, trace);
-        return _head.Score(hidden, [.. batch.LastPositions.Select(p => p + 1)]);
+        return _head.Score(hidden, [.. batch.TokenCounts]);
     }
 
     /// <summary>As <see cref="Score"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).</summary>
@@ -40,7 +40,7 @@ public sealed class ScoringEngine : IDisposable
         using ITensor hidden = _model.Forward(batch);
         float[] values = new float[hidden.Rows * hidden.Columns];
         device.Read(hidden, values);
-        return (_head.Score(hidden, [.. batch.LastPositions.Select(p => p + 1)]), values);
+        return (_head.Score(hidden, [.. batch.TokenCounts]), values);
     }
 
     /// <inheritdoc/>

@@ -9,12 +9,13 @@ internal static class RopeTable
     public static float[] Compute(int positions, int headDimension, double theta)
     {
         int half = headDimension / 2;
+        double[] frequencies = [.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / headDimension))];
         float[] table = new float[positions * headDimension];
         for (int p = 0; p < positions; p++)
         {
             for (int i = 0; i < half; i++)
             {
-                double angle = p * Math.Pow(theta, -2.0 * i / headDimension);
+                double angle = p * frequencies[i];
                 table[(p * headDimension) + i] = (float)Math.Cos(angle);
                 table[(p * headDimension) + half + i] = (float)Math.Sin(angle);
             }
