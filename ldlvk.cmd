@@ -2,7 +2,6 @@
 rem Builds what is out of date and runs the command line.
 setlocal
 where dotnet >nul 2>nul || (echo ldlvk: the .NET 10 SDK is missing. Install it from Microsoft's .NET site and run this again. 1>&2 & exit /b 2)
-where glslc >nul 2>nul || if not exist "%VULKAN_SDK%\Bin\glslc.exe" (echo ldlvk: glslc, the GLSL compiler, is missing. Install the Vulkan SDK and run this again. 1>&2 & exit /b 2)
 dotnet build "%~dp0src\LdlVk.Cli" -c Release -v quiet --nologo -clp:NoSummary 1>&2 || exit /b 1
 dotnet "%~dp0src\LdlVk.Cli\bin\Release\net10.0\LdlVk.Cli.dll" %*
 exit /b %ERRORLEVEL%

@@ -34,13 +34,13 @@ need_dotnet() {
     fi
 }
 
-# The compiler of the GPU kernels.
-need_glslc() {
-    command -v glslc >/dev/null 2>&1 && return
-    if [ -n "${VULKAN_SDK:-}" ] && [ -x "$VULKAN_SDK/bin/glslc" ]; then return; fi
-    apt_install 'the GLSL compiler, to build the GPU kernels' glslc && return
-    say "glslc, the GLSL compiler, is missing and could not be installed. Install the package glslc (Debian, Ubuntu), shaderc (Arch, Fedora: glslc) or the Vulkan SDK, and run this again."
-    exit 2
+# The URI of the Debian mirror that apt is configured with, if any.
+debian_mirror() {
+    grep -qs '^ID=debian' /etc/os-release || return 0
+    {
+        sed -n 's/^URIs: *\([^ ]*\).*/\1/p' /etc/apt/sources.list.d/debian.sources
+        sed -nE "s/^deb (\[[^]]*\] )?([^ ]+) $(. /etc/os-release; echo "${VERSION_CODENAME:-sid}") main.*/\2/p" /etc/apt/sources.list
+    } 2>/dev/null | head -n 1
 }
 
 # Debian 12's own Mesa is right, but its llvmpipe is about 30 times slower on these kernels than the backported one.
@@ -49,8 +49,7 @@ enable_bookworm_backports() {
     grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release && grep -qs '^ID=debian' /etc/os-release || return 0
     grep -qrs "$suite" /etc/apt/sources.list "$sources" && return 0
     local from
-    from=$(sed -n 's/^URIs: *//p' "$sources"/debian.sources 2>/dev/null | head -n 1)
-    [ -n "$from" ] || from=$(sed -n 's/^deb [^h]*\(http[^ ]*\) bookworm main.*/\1/p' /etc/apt/sources.list 2>/dev/null | head -n 1)
+    from=$(debian_mirror)
     [ -n "$from" ] || return 0
     say "adding the suite $suite of the configured mirror, for a current Mesa …"
     printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$from" "$suite" |
@@ -58,8 +57,9 @@ enable_bookworm_backports() {
     apt_updated=
 }
 
-# The software drivers that stand in for GPUs in tests; sets VK_DRIVER_FILES to those there are.
+# The software drivers that stand in for GPUs in tests; sets VK_DRIVER_FILES to those there are. The lab (eng/lab) has its own.
 need_software_drivers() {
+    [ -z "${LDLVK_LAB:-}" ] || return 0
     local lavapipe
     lavapipe() { ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1; }
     if [ -z "$(lavapipe)" ]; then
