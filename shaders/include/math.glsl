@@ -28,3 +28,11 @@ float exact_tanh(float x) {
     float t = (1.0 - e) / (1.0 + e);
     return x < 0.0 ? -t : t;
 }
+
+// x/2·(1 + tanh u) = x / (1 + e^(−2u)): one exp, and no cancellation where tanh u nears −1. The exponent is capped where the result
+// is zero for every finite x, to keep the division within the range in which Vulkan promises its accuracy.
+float gelu(float x) {
+    const float SQRT_2_OVER_PI = 0.797884560802865356;
+    float u = SQRT_2_OVER_PI * fma(0.044715 * x * x, x, x);
+    return x / (1.0 + exact_exp(min(-2.0 * u, 80.0)));
+}

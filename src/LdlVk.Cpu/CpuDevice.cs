@@ -149,6 +149,15 @@ public sealed unsafe class CpuDevice : IDevice
     }
 
     /// <inheritdoc/>
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
+    {
+        OpChecks.GatedLinear(output, scratch, input, gate, up);
+        Linear(output, input, gate);
+        Linear(scratch, input, up);
+        GeluMultiply(output, output, scratch);
+    }
+
+    /// <inheritdoc/>
     public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
     {
         OpChecks.GeluMultiply(output, gate, up);

@@ -65,12 +65,15 @@ internal sealed unsafe class Kernels : IDisposable
     /// <param name="push">Its push constants.</param>
     /// <param name="x">Workgroups in x.</param>
     /// <param name="y">Workgroups in y.</param>
-    public void Dispatch(CommandBuffer commands, string kernel, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y = 1)
+    /// <param name="z">Workgroups in z.</param>
+    /// <param name="subgroupSize">The size of its subgroups where it depends on that; 0 leaves it to the driver.</param>
+    public void Dispatch(
+        CommandBuffer commands, string kernel, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y = 1, int z = 1, uint subgroupSize = 0)
     {
-        _api.CmdBindPipeline(commands, PipelineBindPoint.Compute, Pipeline(kernel, constants));
+        _api.CmdBindPipeline(commands, PipelineBindPoint.Compute, Pipeline(kernel, constants, subgroupSize));
         fixed (byte* p = push.Written)
             _api.CmdPushConstants(commands, _layout, ShaderStageFlags.ComputeBit, 0, (uint)push.Written.Length, p);
-        _api.CmdDispatch(commands, (uint)x, (uint)y, 1);
+        _api.CmdDispatch(commands, (uint)x, (uint)y, (uint)z);
     }
 
     public void Dispose()
@@ -80,12 +83,12 @@ internal sealed unsafe class Kernels : IDisposable
         _api.DestroyPipelineLayout(_device, _layout, null);
     }
 
-    private Pipeline Pipeline(string kernel, ReadOnlySpan<uint> constants)
+    private Pipeline Pipeline(string kernel, ReadOnlySpan<uint> constants, uint subgroupSize)
     {
         string key = $"{kernel}({string.Join(',', constants.ToArray())})";
         if (!_pipelines.TryGetValue(key, out Pipeline pipeline))
         {
-            pipeline = Create(kernel, constants);
+            pipeline = Create(kernel, constants, subgroupSize);
             _pipelines.Add(key, pipeline);
             _cache.Changed = true;
         }
@@ -93,7 +96,7 @@ internal sealed unsafe class Kernels : IDisposable
         return pipeline;
     }
 
-    private Pipeline Create(string kernel, ReadOnlySpan<uint> constants)
+    private Pipeline Create(string kernel, ReadOnlySpan<uint> constants, uint subgroupSize)
     {
         using Stream resource = typeof(Kernels).Assembly.GetManifestResourceStream(kernel)
             ?? throw new DeviceException($"The build holds no kernel '{kernel}'. Build again with ./ldlvk.");
@@ -114,7 +117,11 @@ internal sealed unsafe class Kernels : IDisposable
             fixed (uint* values = constants)
             {
                 var specialization = new SpecializationInfo((uint)constants.Length, entries, (nuint)(constants.Length * 4), values);
-                var stage = new PipelineShaderStageCreateInfo(stage: ShaderStageFlags.ComputeBit, module: module, pName: (byte*)main, pSpecializationInfo: &specialization);
+                var subgroups = new PipelineShaderStageRequiredSubgroupSizeCreateInfo(requiredSubgroupSize: subgroupSize);
+                var stage = new PipelineShaderStageCreateInfo(
+                    pNext: subgroupSize > 0 ? &subgroups : null,
+                    flags: subgroupSize > 0 ? PipelineShaderStageCreateFlags.RequireFullSubgroupsBit : 0,
+                    stage: ShaderStageFlags.ComputeBit, module: module, pName: (byte*)main, pSpecializationInfo: &specialization);
                 var create = new ComputePipelineCreateInfo(stage: stage, layout: _layout);
                 _api.CreateComputePipelines(_device, _cache.Handle, 1, in create, null, out Pipeline pipeline).Check($"vkCreateComputePipelines({kernel})");
                 return pipeline;

@@ -2,7 +2,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Vulkan;
 
-/// <summary>One way to run Linear: a shader, its specialization constants and the tile a workgroup computes.</summary>
+/// <summary>One way to run Linear without matrix units: a shader, its specialization constants and the tile a workgroup computes.</summary>
 /// <param name="Shader">The shader's name.</param>
 /// <param name="Constants">Its specialization constants.</param>
 /// <param name="FeaturesPerGroup">Output features of a workgroup's tile; even.</param>
@@ -17,26 +17,46 @@ internal enum LinearFamily
     Tile,
     /// <summary>linear_stream.comp: register tiles and subgroup broadcasts, for drivers that run on a processor.</summary>
     Stream,
+    /// <summary>linear_matrix.comp: matrix units with fp16 operands; fp32 weights, which they would round, go through tiles.</summary>
+    Matrix,
 }
 
 /// <summary>
-/// Chooses among the kernels of Linear. The family follows from the device's features alone; within a family only the tile's shape
-/// depends on the number of rows, and all shapes give the same bits (shaders/include/linear.glsl).
+/// Chooses among the kernels of Linear. The family follows from the device's features and the weight's format alone; within a family
+/// only the tile's shape depends on the number of rows, and all shapes give the same bits.
 /// </summary>
-internal sealed class LinearKernels(LinearFamily family, uint subgroupSize)
+internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts facts)
 {
+    private readonly Dictionary<int, MatrixTiles> _matrixTiles = [];
+
     /// <summary>The family for a device.</summary>
     public static LinearFamily FamilyFor(PhysicalDeviceFacts facts) =>
-        facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 } ? LinearFamily.Stream : LinearFamily.Tile;
+        facts.MatrixUnits is { } units && MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, 16).Count > 0 ? LinearFamily.Matrix
+        : facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 } ? LinearFamily.Stream
+        : LinearFamily.Tile;
 
-    /// <summary>The kernel for a weight format and a number of input rows.</summary>
+    /// <summary>The matrix units that a weight of this format is multiplied on; null where it goes through a portable kernel.</summary>
+    public MatrixUnits? MatrixUnitsFor(WeightFormat format) =>
+        family == LinearFamily.Matrix && format != WeightFormat.Fp32 ? facts.MatrixUnits : null;
+
+    /// <summary>The tiles of linear_matrix.comp for a number of input rows.</summary>
+    public MatrixTiles TilesFor(MatrixUnits units, int rows)
+    {
+        // By powers of two: each choice is a pipeline to compile.
+        int about = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows), 16, 4096);
+        if (!_matrixTiles.TryGetValue(about, out MatrixTiles? tiles))
+            _matrixTiles.Add(about, tiles = MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, about)[0]);
+        return tiles;
+    }
+
+    /// <summary>The portable kernel for a weight format and a number of input rows.</summary>
     public LinearKernel For(WeightFormat format, int rows)
     {
         if (family == LinearFamily.Stream)
         {
             // 16 rows amortise the loads of a weight; fewer rows must not pay for 16.
             int height = rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
-            return new LinearKernel("linear_stream", [subgroupSize, (uint)format, (uint)height], (int)subgroupSize, height, RowsFirst: false);
+            return new LinearKernel("linear_stream", [facts.SubgroupSize, (uint)format, (uint)height], (int)facts.SubgroupSize, height, RowsFirst: false);
         }
 
         int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;

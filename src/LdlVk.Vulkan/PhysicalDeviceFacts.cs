@@ -20,6 +20,14 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required bool HasMemoryBudget { get; init; }
     public required bool HasFloat16 { get; init; }
     public required bool HasInt8 { get; init; }
+
+    /// <summary>Shared memory of a workgroup in bytes.</summary>
+    public required uint SharedBytes { get; init; }
+
+    /// <summary>Invocations of a workgroup, at most.</summary>
+    public required uint MaxThreads { get; init; }
+
+    public required MatrixUnits? MatrixUnits { get; init; }
     public required long DeviceBytes { get; init; }
     public required long FreeDeviceBytes { get; init; }
 
@@ -37,11 +45,13 @@ internal sealed unsafe class PhysicalDeviceFacts
         List<string> features = [$"vulkan {version.Major}.{version.Minor}", $"subgroup {SubgroupSize}"];
         if (HasFloat16) features.Add("fp16");
         if (HasInt8) features.Add("int8");
+        if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features);
     }
 
-    public static PhysicalDeviceFacts Of(Vk api, PhysicalDevice device)
+    public static PhysicalDeviceFacts Of(VulkanInstance instance, PhysicalDevice device)
     {
+        Vk api = instance.Api;
         // Asking needs the driver to know the extension, not the device to enable it.
         bool budget = HasExtension(api, device, "VK_EXT_memory_budget");
         var driver = new PhysicalDeviceDriverProperties(sType: StructureType.PhysicalDeviceDriverProperties);
@@ -74,6 +84,9 @@ internal sealed unsafe class PhysicalDeviceFacts
             HasMemoryBudget = budget,
             HasFloat16 = v12.ShaderFloat16,
             HasInt8 = v12.ShaderInt8,
+            SharedBytes = p.Limits.MaxComputeSharedMemorySize,
+            MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
+            MatrixUnits = MatrixUnits.Of(api, instance.Handle, device),
             DeviceBytes = (long)total,
             FreeDeviceBytes = (long)available,
         };

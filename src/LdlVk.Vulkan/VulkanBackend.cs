@@ -20,7 +20,7 @@ public static class VulkanBackend
         if (instance is null) return [];
         IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out string? whyNot);
         whyNone = devices.Count == 0 ? whyNot : null;
-        return [.. devices.Select((d, i) => PhysicalDeviceFacts.Of(instance.Api, d).ToInfo(i))];
+        return [.. devices.Select((d, i) => PhysicalDeviceFacts.Of(instance, d).ToInfo(i))];
     }
 
     /// <summary>Opens the device <c>vulkan:<paramref name="index"/></c>.</summary>

@@ -21,10 +21,17 @@ internal sealed unsafe partial class VulkanDevice
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
         OpChecks.Linear(output, input, weight, bias);
-        IVulkanTensor y = Own(output), x = Own(input);
+        IVulkanTensor y = Output(output), x = Own(input);
         IVulkanTensor? b = bias is null ? null : Own(bias);
         VulkanWeight w = Own(weight);
         Apart(nameof(Linear), y, x);
+        if (_linear.MatrixUnitsFor(w.Format) is { } units) LinearOnMatrixUnits(units, y, x, w, up: null, b, activation);
+        else LinearInFp32(y, x, w, b, activation);
+    }
+
+    /// <summary>Linear by the portable kernels.</summary>
+    private void LinearInFp32(IVulkanTensor y, IVulkanTensor x, VulkanWeight w, IVulkanTensor? b, Activation activation)
+    {
         LinearKernel kernel = _linear.For(w.Format, x.Rows);
         double operationsPerRow = 2.0 * w.OutputFeatures * w.InputFeatures;
         int rowsAtOnce = AtOnce(kernel.RowsPerGroup, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.FeaturesPerGroup;
@@ -61,7 +68,7 @@ internal sealed unsafe partial class VulkanDevice
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
         OpChecks.Rope(x, heads, positions, table);
-        IVulkanTensor rows = Own(x), angles = Own(table);
+        IVulkanTensor rows = Output(x), angles = Own(table);
         VulkanIndices p = Own(positions);
         if (p.Largest >= angles.Rows) throw new ArgumentException($"Rope: the position of row {p.PlaceOfLargest} is {p.Largest}, the table ends at {angles.Rows - 1}.");
         Apart(nameof(Rope), rows, angles);
@@ -74,7 +81,7 @@ internal sealed unsafe partial class VulkanDevice
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
     {
         OpChecks.Attention(output, queries, keys, values, segments, shape);
-        IVulkanTensor q = Own(queries), k = Own(keys), v = Own(values), y = Own(output);
+        IVulkanTensor q = Own(queries), k = Own(keys), v = Own(values), y = Output(output);
         VulkanSegments s = segments is VulkanSegments own && Mine(own) ? own : throw Foreign("segment list");
         Apart(nameof(Attention), y, q);
         Apart(nameof(Attention), y, k);
@@ -100,7 +107,7 @@ internal sealed unsafe partial class VulkanDevice
     public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
     {
         OpChecks.GeluMultiply(output, gate, up);
-        IVulkanTensor y = Own(output), g = Own(gate), u = Own(up);
+        IVulkanTensor y = Output(output), g = Own(gate), u = Own(up);
         SameOrApart(nameof(GeluMultiply), y, g);
         SameOrApart(nameof(GeluMultiply), y, u);
         int vectors = (int)((long)y.Rows * y.Stride / 4);
@@ -111,7 +118,7 @@ internal sealed unsafe partial class VulkanDevice
     public void GatherRows(ITensor output, ITensor input, IIndexList rows)
     {
         OpChecks.GatherRows(output, input, rows);
-        IVulkanTensor y = Own(output), x = Own(input);
+        IVulkanTensor y = Output(output), x = Own(input);
         VulkanIndices r = Own(rows);
         if (r.Largest >= x.Rows) throw new ArgumentException($"GatherRows: row number {r.PlaceOfLargest} is {r.Largest}, the input ends at row {x.Rows - 1}.");
         Apart(nameof(GatherRows), y, x);
@@ -123,7 +130,7 @@ internal sealed unsafe partial class VulkanDevice
     public void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature)
     {
         (int attributes, int bins) = OpChecks.LdlReadout(output, regression, gating);
-        IVulkanTensor y = Own(output), r = Own(regression), g = Own(gating);
+        IVulkanTensor y = Output(output), r = Own(regression), g = Own(gating);
         Apart(nameof(LdlReadout), y, r);
         Apart(nameof(LdlReadout), y, g);
         PushConstants push = new PushConstants()
@@ -134,7 +141,7 @@ internal sealed unsafe partial class VulkanDevice
 
     private void Norm(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
     {
-        IVulkanTensor y = Own(output), x = Own(input), w = Own(weight);
+        IVulkanTensor y = Output(output), x = Own(input), w = Own(weight);
         SameOrApart(op, y, x);
         Apart(op, y, w);
         PushConstants push = new PushConstants()
@@ -157,6 +164,14 @@ internal sealed unsafe partial class VulkanDevice
     private static int Groups(int count, int size) => (int)(((long)count + size - 1) / size);
 
     private IVulkanTensor Own(ITensor tensor) => tensor is IVulkanTensor own && Mine(own.Owner) ? own : throw Foreign("tensor");
+
+    /// <summary>As <see cref="Own(ITensor)"/>, for what is about to be written.</summary>
+    private IVulkanTensor Output(ITensor tensor)
+    {
+        IVulkanTensor own = Own(tensor);
+        own.Owner.OperandRows = default;
+        return own;
+    }
 
     private VulkanWeight Own(IWeight weight) => weight is VulkanWeight own && Mine(own) ? own : throw Foreign("weight");
 

@@ -26,7 +26,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     {
         Vk api = instance.Api;
         _instance = instance;
-        _facts = PhysicalDeviceFacts.Of(api, physicalDevice);
+        _facts = PhysicalDeviceFacts.Of(instance, physicalDevice);
         Info = _facts.ToInfo(index);
         float priority = 1;
         var queue = new DeviceQueueCreateInfo(queueFamilyIndex: _facts.ComputeQueueFamily, queueCount: 1, pQueuePriorities: &priority);
@@ -35,10 +35,21 @@ internal sealed unsafe partial class VulkanDevice : IDevice
             BufferDeviceAddress = true,
             TimelineSemaphore = true,
         };
+        List<string> extensions = [];
         // Whoever is not fully conformant (MoltenVK) says so by this extension, which must then be enabled.
-        using var extensions = new NativeStrings(PhysicalDeviceFacts.HasExtension(api, physicalDevice, "VK_KHR_portability_subset") ? ["VK_KHR_portability_subset"] : []);
+        if (PhysicalDeviceFacts.HasExtension(api, physicalDevice, "VK_KHR_portability_subset")) extensions.Add("VK_KHR_portability_subset");
+        var control = new PhysicalDeviceSubgroupSizeControlFeatures(subgroupSizeControl: true, computeFullSubgroups: true);
+        var matrix = new PhysicalDeviceCooperativeMatrixFeaturesKHR(pNext: &control, cooperativeMatrix: true);
+        if (_facts.MatrixUnits is not null)
+        {
+            extensions.AddRange(MatrixUnits.Extensions);
+            MatrixUnits.EnableIn(ref v12);
+            v12.PNext = &matrix;
+        }
+
+        using var names = new NativeStrings([.. extensions]);
         var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: 1, pQueueCreateInfos: &queue,
-            enabledExtensionCount: extensions.Count, ppEnabledExtensionNames: extensions.Pointers);
+            enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         api.CreateDevice(physicalDevice, in create, null, out _device).Check("vkCreateDevice");
         try
         {
@@ -47,7 +58,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
             _staging = new StagingRing(api, _device, _facts, _stream);
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
             _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
-            _linear = new LinearKernels(linear ?? LinearKernels.FamilyFor(_facts), _facts.SubgroupSize);
+            _linear = new LinearKernels(linear ?? LinearKernels.FamilyFor(_facts), _facts);
         }
         catch
         {
@@ -119,7 +130,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values)
     {
         int rows = OpChecks.WriteRows(destination, firstRow, values.Length);
-        IVulkanTensor tensor = Own(destination);
+        IVulkanTensor tensor = Output(destination);
         Allocation memory = tensor.Owner.Allocation;
         int columns = tensor.Columns, stride = tensor.Stride;
         int rowsPerChunk = StagingRing.ChunkBytes / (stride * sizeof(float));

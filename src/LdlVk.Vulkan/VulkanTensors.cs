@@ -23,8 +23,10 @@ internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation)
     {
         if (_disposed) return;
         _disposed = true;
-        device.Free(allocation);
+        Free();
     }
+
+    protected virtual void Free() => device.Free(allocation);
 }
 
 /// <summary>What kernels see of a tensor: an address, and rows of a padded length.</summary>
@@ -50,6 +52,8 @@ internal interface IVulkanTensor : ITensor
 internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, int rows, int columns)
     : VulkanMemory(device, allocation), IVulkanTensor
 {
+    private Allocation? _operand;
+
     public int Rows => rows;
     public int Columns => columns;
     public int Stride { get; } = WeightLayout.PaddedRow(columns);
@@ -57,6 +61,21 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     public VulkanTensor Owner => this;
     public int FirstRow => 0;
     public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
+
+    /// <summary>The rows that <see cref="OperandMemory"/> holds as they are now; none after the tensor was written.</summary>
+    public (int First, int Count) OperandRows { get; set; }
+
+    /// <summary>Memory for the tensor's rows as operands of matrix units, made at the first call and freed with the tensor.</summary>
+    public Allocation OperandMemory(Func<Allocation> allocate) => _operand ??= allocate();
+
+    public bool HoldsOperand(int firstRow, int rowCount) =>
+        OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
+
+    protected override void Free()
+    {
+        base.Free();
+        if (_operand is { } operand) Device.Free(operand);
+    }
 }
 
 internal sealed class VulkanView : IVulkanTensor

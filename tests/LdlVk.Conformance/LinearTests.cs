@@ -100,7 +100,7 @@ public sealed class LinearTests : ConformanceTest
         device.Linear(whole.View(2, 6), input, Own(device.CreateWeight(weight)));
 
         Matrix got = Read(device, whole);
-        (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, null, Activation.None, TestDevices.Get(id).OperandRounding);
+        (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, null, Activation.None, TestDevices.Get(id).OperandRounding(weight.Format));
         Check.Close($"Linear into a view on {id}, {format}", got.Pick(2, 3, 4, 5, 6, 7), wanted, bounds);
         foreach (int row in new[] { 0, 1, 8, 9, 10 }) Assert.All(got.Row(row).ToArray(), v => Assert.Equal(7, v));
     }
@@ -134,14 +134,14 @@ public sealed class LinearTests : ConformanceTest
         ITensor output = Empty(device, 2, weight.OutputFeatures);
         device.Linear(output, Upload(device, x), Own(device.CreateWeight(weight)));
         (double[] wanted, double[] bounds) = Reference64.Linear(
-            x, weight.OutputFeatures, LargeWeight.Element, null, Activation.None, TestDevices.Get(id).OperandRounding);
+            x, weight.OutputFeatures, LargeWeight.Element, null, Activation.None, TestDevices.Get(id).OperandRounding(weight.Format));
         Check.Close($"Linear on {id} with a weight of 147 MB", Read(device, output), wanted, bounds);
     }
 
     private void Compare(string id, Matrix x, TestWeight weight, Matrix? bias, Activation activation)
     {
         IDevice device = Open(id);
-        (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, bias, activation, TestDevices.Get(id).OperandRounding);
+        (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, bias, activation, TestDevices.Get(id).OperandRounding(weight.Format));
         using ITensor input = device.CreateTensor(x.Rows, x.Columns), output = device.CreateTensor(x.Rows, weight.OutputFeatures);
         using IWeight uploaded = device.CreateWeight(weight);
         using ITensor? uploadedBias = bias is null ? null : device.CreateTensor(1, bias.Columns);

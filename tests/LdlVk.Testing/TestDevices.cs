@@ -9,11 +9,12 @@ namespace LdlVk.Testing;
 /// <summary>A device that tests run on.</summary>
 /// <param name="Id">Its name, as <c>cpu</c> or <c>vulkan:0</c>.</param>
 /// <param name="Open">Opens it.</param>
-/// <param name="OperandRounding">
-/// Relative error of rounding an operand of a matrix product, for devices whose Linear does not take its operands in fp32
-/// (2⁻¹¹ where they are rounded to fp16); 0 where the contract's fp32 is kept.
-/// </param>
-public sealed record TestDevice(string Id, Func<IDevice> Open, double OperandRounding = 0);
+/// <param name="HalvesOperands">Whether its Linear rounds operands to fp16, as matrix units do, unless the weights are fp32.</param>
+public sealed record TestDevice(string Id, Func<IDevice> Open, bool HalvesOperands = false)
+{
+    /// <summary>Relative error of rounding an operand of Linear, for weights of a format; 0 where the contract's fp32 is kept.</summary>
+    public double OperandRounding(WeightFormat format) => HalvesOperands && format != WeightFormat.Fp32 ? 1.0 / (1 << 11) : 0;
+}
 
 /// <summary>
 /// The devices present on this machine. Tests share one open device of each; they are not thread-safe, so an assembly that uses them
@@ -43,10 +44,12 @@ public static class TestDevices
         foreach (DeviceInfo device in VulkanBackend.Enumerate())
         {
             int index = int.Parse(device.Id.AsSpan("vulkan:".Length), CultureInfo.InvariantCulture);
-            yield return new TestDevice(device.Id, () => VulkanBackend.Open(index));
+            bool matrix = device.Features.Any(feature => feature.StartsWith("matrix ", StringComparison.Ordinal));
+            yield return new TestDevice(device.Id, () => VulkanBackend.Open(index), matrix);
 
-            // A processor's driver runs linear_stream.comp; GPUs run linear_tile.comp, which must not go untested where there is none.
-            if (device.Kind == DeviceKind.Software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
+            // Kernels that the device would not choose itself must not go untested where there is no other.
+            if (matrix || device.Kind == DeviceKind.Software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
+            if (matrix && device.Kind == DeviceKind.Software) yield return new TestDevice($"{device.Id} stream", () => VulkanBackend.Open(index, LinearFamily.Stream));
         }
     }
 }

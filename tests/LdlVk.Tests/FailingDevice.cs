@@ -28,6 +28,7 @@ internal sealed class FailingDevice(IDevice inner) : IDevice
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon) => Next().NormAdd(residual, y, weight, epsilon);
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table) => Next().Rope(x, heads, positions, table);
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape) => Next().Attention(output, queries, keys, values, segments, shape);
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up) => Next().GatedLinear(output, scratch, input, gate, up);
     public void GeluMultiply(ITensor output, ITensor gate, ITensor up) => Next().GeluMultiply(output, gate, up);
     public void GatherRows(ITensor output, ITensor input, IIndexList rows) => Next().GatherRows(output, input, rows);
     public void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature) => Next().LdlReadout(output, regression, gating, gateTemperature);

@@ -76,7 +76,7 @@ internal static class VulkanChild
         var queue = new DeviceQueueCreateInfo(queueFamilyIndex: 0, queueCount: 1, pQueuePriorities: &priority);
         var create = new DeviceCreateInfo(queueCreateInfoCount: 1, pQueueCreateInfos: &queue);
         instance.Api.CreateDevice(physical, in create, null, out Device device).Check("vkCreateDevice");
-        PhysicalDeviceFacts facts = PhysicalDeviceFacts.Of(instance.Api, physical);
+        PhysicalDeviceFacts facts = PhysicalDeviceFacts.Of(instance, physical);
         (_, Silk.NET.Vulkan.Buffer buffer) = MemoryAllocator.CreateBuffer(
             instance.Api, device, facts, 256, BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit], () => "");
         var pool = new CommandPoolCreateInfo(queueFamilyIndex: 0);

@@ -58,6 +58,17 @@ public interface IDevice : IDisposable
     void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None);
 
     /// <summary>
+    /// output = gelu(input·Wgᵀ) ⊙ (input·Wuᵀ), with gelu as in <see cref="GeluMultiply"/>. Input [M,K], gate and up [N,K], output [M,N].
+    /// The same bits as Linear, Linear and GeluMultiply.
+    /// </summary>
+    /// <param name="output">[M,N].</param>
+    /// <param name="scratch">[M,N]; what it holds afterwards is undefined. A device that multiplies both at once does not touch it.</param>
+    /// <param name="input">[M,K].</param>
+    /// <param name="gate">Wg.</param>
+    /// <param name="up">Wu.</param>
+    void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up);
+
+    /// <summary>
     /// output = x·rsqrt(mean(x²) + ε)·(1 + w) for each row x. Input and output [M,N] (may be the same), w [1,N]. (Gemma-2 RMSNorm.)
     /// </summary>
     void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon);

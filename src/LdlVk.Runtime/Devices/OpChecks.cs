@@ -12,6 +12,14 @@ public static class OpChecks
         Require(bias is null || (bias.Rows == 1 && bias.Columns == weight.OutputFeatures), "Linear: bias is not [1, output features]");
     }
 
+    /// <summary>Checks <see cref="IDevice.GatedLinear"/>.</summary>
+    public static void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
+    {
+        Linear(output, input, gate, null);
+        Linear(scratch, input, up, null);
+        Same("GatedLinear", output, scratch);
+    }
+
     /// <summary>Checks <see cref="IDevice.RmsNorm"/> and <see cref="IDevice.NormAdd"/>.</summary>
     public static void Norm(string op, ITensor output, ITensor input, ITensor weight)
     {

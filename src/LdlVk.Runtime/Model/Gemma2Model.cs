@@ -128,11 +128,19 @@ internal sealed class Gemma2Model : IDisposable
         {
             int count = Math.Min(w.Gate.Rows, residual.Rows - first);
             ITensor x = w.Normed.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
-            _device.Linear(gate, x, layer.Gate);
-            trace?.Record("mlp.gate_proj", gate);
-            _device.Linear(up, x, layer.Up);
-            trace?.Record("mlp.up_proj", up);
-            _device.GeluMultiply(gate, gate, up);
+            if (trace is null)
+            {
+                _device.GatedLinear(gate, up, x, layer.Gate, layer.Up);
+            }
+            else
+            {
+                _device.Linear(gate, x, layer.Gate);
+                trace.Record("mlp.gate_proj", gate);
+                _device.Linear(up, x, layer.Up);
+                trace.Record("mlp.up_proj", up);
+                _device.GeluMultiply(gate, gate, up);
+            }
+
             // A chunk's input is not needed any more: its output takes its place.
             _device.Linear(x, gate, layer.Down);
         }

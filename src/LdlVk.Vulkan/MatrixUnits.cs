@@ -1,0 +1,69 @@
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan;
+
+/// <summary>
+/// The matrix units of a device: products of fp16 matrices M×K and K×N with fp32 sums, computed by a subgroup together
+/// (VK_KHR_cooperative_matrix).
+/// </summary>
+/// <param name="M">Rows of a product.</param>
+/// <param name="N">Columns of a product.</param>
+/// <param name="K">Length of the sums of one instruction.</param>
+/// <param name="SubgroupSize">Invocations of the subgroups in which they run.</param>
+internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupSize)
+{
+    private const uint IntelVendor = 0x8086;
+
+    /// <summary>What has to be enabled for them, beside the features that <see cref="EnableIn"/> sets.</summary>
+    public static readonly string[] Extensions = ["VK_KHR_cooperative_matrix", "VK_EXT_subgroup_size_control"];
+
+    /// <summary>The device's matrix units, or null where it has none that the kernels can use.</summary>
+    public static MatrixUnits? Of(Vk api, Instance instance, PhysicalDevice device)
+    {
+        if (!Array.TrueForAll(Extensions, e => PhysicalDeviceFacts.HasExtension(api, device, e))) return null;
+        var control = new PhysicalDeviceSubgroupSizeControlFeatures(sType: StructureType.PhysicalDeviceSubgroupSizeControlFeatures);
+        var matrix = new PhysicalDeviceCooperativeMatrixFeaturesKHR(sType: StructureType.PhysicalDeviceCooperativeMatrixFeaturesKhr, pNext: &control);
+        var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features, pNext: &matrix);
+        var features = new PhysicalDeviceFeatures2(pNext: &v12);
+        api.GetPhysicalDeviceFeatures2(device, &features);
+        if (!matrix.CooperativeMatrix || !control.SubgroupSizeControl || !control.ComputeFullSubgroups || !v12.ShaderFloat16 || !v12.VulkanMemoryModel) return null;
+
+        var sizes = new PhysicalDeviceSubgroupSizeControlProperties(sType: StructureType.PhysicalDeviceSubgroupSizeControlProperties);
+        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: &sizes);
+        var properties = new PhysicalDeviceProperties2(pNext: &subgroup);
+        api.GetPhysicalDeviceProperties2(device, &properties);
+        if (!sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit)) return null;
+        // Intel's matrix units work on the smallest of its subgroups, elsewhere the driver's own size is theirs.
+        uint lanes = properties.Properties.VendorID == IntelVendor ? sizes.MinSubgroupSize : subgroup.SubgroupSize;
+
+        (uint M, uint N, uint K) best = Shapes(api, instance, device)
+            .Where(s => s is { AType: ComponentTypeKHR.Float16Khr, BType: ComponentTypeKHR.Float16Khr, CType: ComponentTypeKHR.Float32Khr, ResultType: ComponentTypeKHR.Float32Khr, Scope: ScopeKHR.SubgroupKhr })
+            .Select(s => (M: s.MSize, N: s.NSize, K: s.KSize))
+            .Where(s => Fits(s.M) && Fits(s.N) && Fits(s.K))
+            // The largest does most for each element loaded; among equals the squarer, then a fixed order.
+            .OrderByDescending(s => s.M * s.N * s.K).ThenBy(s => Math.Max(s.M, s.N)).ThenBy(s => s.M).FirstOrDefault();
+        return best.M == 0 ? null : new MatrixUnits(best.M, best.N, best.K, lanes);
+
+        // Powers of two that divide a group of 32, which is what tiles are made of.
+        static bool Fits(uint size) => size is 4 or 8 or 16 or 32;
+    }
+
+    /// <summary>Switches on the features of Vulkan 1.2 that the kernels need.</summary>
+    public static void EnableIn(ref PhysicalDeviceVulkan12Features features)
+    {
+        features.ShaderFloat16 = true;
+        features.VulkanMemoryModel = true;
+    }
+
+    private static CooperativeMatrixPropertiesKHR[] Shapes(Vk api, Instance instance, PhysicalDevice device)
+    {
+        var query = (delegate* unmanaged<PhysicalDevice, uint*, CooperativeMatrixPropertiesKHR*, Result>)
+            (void*)api.GetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");
+        uint count = 0;
+        if (query is null || query(device, &count, null) < Result.Success) return [];
+        var shapes = new CooperativeMatrixPropertiesKHR[count];
+        for (int i = 0; i < shapes.Length; i++) shapes[i] = new CooperativeMatrixPropertiesKHR(sType: StructureType.CooperativeMatrixPropertiesKhr);
+        fixed (CooperativeMatrixPropertiesKHR* p = shapes)
+            return query(device, &count, p) < Result.Success ? [] : shapes[..(int)count];
+    }
+}
