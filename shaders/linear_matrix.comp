@@ -1,8 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#include "weights.glsl"
+#include "matrix_weights.glsl"
 #include "math.glsl"
-#include "matrix.glsl"
 
 // Linear on matrix units (VK_KHR_cooperative_matrix): fp16 operands, fp32 sums. The rows come from halve_rows.comp; weights of any
 // 16-, 8- or 4-bit format become halves on their way into shared memory.
@@ -127,7 +126,7 @@ void main() {
         if (!last) fetch(group + 1u);
 
         uint at = BUFFERS == 2u ? group % 2u : 0u;
-        [[unroll]] for (uint k = 0u; k < GROUP; k += K) {
+        for (uint k = 0u; k < GROUP; k += K) {
             coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a[DOWN];
             [[unroll]] for (uint i = 0u; i < DOWN; ++i)
                 coopMatLoad(a[i], x_tile, (at * TILE_ROWS + sub_row + i * M) * PITCH + k / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);

@@ -29,25 +29,37 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
 {
     private readonly Dictionary<int, MatrixTiles> _matrixTiles = [];
 
-    /// <summary>The family for a device.</summary>
+    /// <summary>
+    /// The family for a device. llvmpipe offers matrix units that it computes element by element: streaming is three times faster there.
+    /// </summary>
     public static LinearFamily FamilyFor(PhysicalDeviceFacts facts) =>
-        facts.MatrixUnits is { } units && MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, 16).Count > 0 ? LinearFamily.Matrix
-        : facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 } ? LinearFamily.Stream
+        facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 } ? LinearFamily.Stream
+        : facts.MatrixUnits is { } units && MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, 16).Count > 0 ? LinearFamily.Matrix
         : LinearFamily.Tile;
 
     /// <summary>The matrix units that a weight of this format is multiplied on; null where it goes through a portable kernel.</summary>
     public MatrixUnits? MatrixUnitsFor(WeightFormat format) =>
         family == LinearFamily.Matrix && format != WeightFormat.Fp32 ? facts.MatrixUnits : null;
 
+    /// <summary>Whether there are matrix units to use at all.</summary>
+    public bool HasMatrixUnits => family == LinearFamily.Matrix && facts.MatrixUnits is not null;
+
+    /// <summary>Tiles to use for any number of rows, for tests.</summary>
+    public MatrixTiles? Forced { get; set; }
+
     /// <summary>The tiles of linear_matrix.comp for a number of input rows.</summary>
     public MatrixTiles TilesFor(MatrixUnits units, int rows)
     {
+        if (Forced is { } forced) return forced;
         // By powers of two: each choice is a pipeline to compile.
         int about = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows), 16, 4096);
         if (!_matrixTiles.TryGetValue(about, out MatrixTiles? tiles))
-            _matrixTiles.Add(about, tiles = MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, about)[0]);
+            _matrixTiles.Add(about, tiles = AllTiles(units, about)[0]);
         return tiles;
     }
+
+    /// <summary>All tiles that the device can run, the likely fastest first.</summary>
+    public IReadOnlyList<MatrixTiles> AllTiles(MatrixUnits units, int rows) => MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, rows);
 
     /// <summary>The portable kernel for a weight format and a number of input rows.</summary>
     public LinearKernel For(WeightFormat format, int rows)

@@ -29,7 +29,7 @@ internal sealed unsafe partial class VulkanDevice
     private void LinearOnMatrixUnits(MatrixUnits units, IVulkanTensor y, IVulkanTensor x, VulkanWeight w, VulkanWeight? up, IVulkanTensor? bias, Activation activation)
     {
         if (x.Rows == 0) return;
-        (ulong operand, ulong rowScales) = OperandOf(x);
+        (ulong operand, ulong rowScales) = OperandOf(x, x.Stride);
         MatrixTiles tiles = _linear.TilesFor(units, x.Rows);
         uint[] constants = [.. tiles.Constants(units), (uint)w.Format, up is null ? 0u : 1u];
         int tileRows = (int)tiles.Rows, tileFeatures = (int)tiles.Features / (up is null ? 1 : 2);
@@ -55,18 +55,49 @@ internal sealed unsafe partial class VulkanDevice
         }
     }
 
-    /// <summary>The rows of a tensor as halves with a scale each, kept until the tensor is written again.</summary>
-    private (ulong Halves, ulong Scales) OperandOf(IVulkanTensor x)
+    /// <summary>The matrix units for an attention; null where its shape does not suit them.</summary>
+    private MatrixUnits? MatrixUnitsFor(in AttentionShape shape, IVulkanTensor q, IVulkanTensor k) =>
+        // Whole vectors in a head, no padding between the heads of a row and the next, and invocations to share out a query.
+        _linear.HasMatrixUnits && _facts.MatrixUnits is { } units && shape.HeadDimension % 4 == 0 && q.Stride == q.Columns && k.Stride == k.Columns
+            && units.SubgroupSize % units.M == 0 && KeysPerTile(shape) % Math.Max(units.N, units.K) == 0 && 2 * KeysPerTile(shape) >= units.M
+            ? units : null;
+
+    /// <summary>Keys of a tile of attention_matrix.comp, for its tiles to fit into <see cref="KernelLimits.SharedMemoryBytes"/>.</summary>
+    private static uint KeysPerTile(in AttentionShape shape) => shape.HeadDimension <= 128 ? 32u : 16u;
+
+    private void AttentionOnMatrixUnits(MatrixUnits units, IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
+    {
+        uint keys = KeysPerTile(shape), threads = 2 * keys / units.M * units.SubgroupSize;
+        uint[] constants = [threads, units.SubgroupSize, units.M, units.N, units.K, (uint)shape.HeadDimension, keys];
+        (ulong Halves, ulong Scales) queries = OperandOf(q, shape.HeadDimension), keyRows = OperandOf(k, shape.HeadDimension), values = OperandOf(v, shape.HeadDimension);
+        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(2 * (int)keys), q.Columns))
+        {
+            PushConstants push = new PushConstants()
+                .Add(queries.Halves).Add(keyRows.Halves).Add(values.Halves).Add(queries.Scales).Add(keyRows.Scales).Add(values.Scales)
+                .Add(y.Address).Add(s.SegmentsAddress).Add(address)
+                .Add(shape.Heads).Add(shape.KeyValueHeads).Add(y.Stride)
+                .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
+            _kernels.Dispatch(_stream.Next(operations), "attention_matrix", constants, push, blocks, shape.Heads, 1, units.SubgroupSize);
+        }
+    }
+
+    /// <summary>
+    /// The rows of a tensor as halves, with a scale for every <paramref name="length"/> elements of a row, kept until the tensor is
+    /// written again.
+    /// </summary>
+    private (ulong Halves, ulong Scales) OperandOf(IVulkanTensor x, int length)
     {
         VulkanTensor tensor = x.Owner;
-        ulong halfRow = (ulong)x.Stride * 2, scales = (ulong)tensor.Rows * halfRow;
-        ulong address = tensor.OperandMemory(() => _memory.Allocate(scales + ((ulong)tensor.Rows * sizeof(float)))).Address;
-        (ulong Halves, ulong Scales) operand = (address + ((ulong)x.FirstRow * halfRow), address + scales + ((ulong)x.FirstRow * sizeof(float)));
-        if (!tensor.HoldsOperand(x.FirstRow, x.Rows))
+        // Scales for the shortest length there may be, so that a tensor needs one memory.
+        ulong halfRow = (ulong)x.Stride * 2, scales = (ulong)tensor.Rows * halfRow, rowScales = (ulong)(x.Stride / length) * sizeof(float);
+        ulong address = tensor.OperandMemory(() => _memory.Allocate(scales + ((ulong)tensor.Rows * (ulong)x.Stride))).Address;
+        (ulong Halves, ulong Scales) operand = (address + ((ulong)x.FirstRow * halfRow), address + scales + ((ulong)x.FirstRow * rowScales));
+        if (!tensor.HoldsOperand(x.FirstRow, x.Rows, length))
         {
-            PushConstants push = new PushConstants().Add(x.Address).Add(operand.Halves).Add(operand.Scales).Add(x.Rows).Add(x.Stride / 4);
-            Dispatch("halve_rows", [], push, x.Rows);
-            tensor.OperandRows = (x.FirstRow, x.Rows);
+            int rows = x.Rows * (x.Stride / length);
+            PushConstants push = new PushConstants().Add(x.Address).Add(operand.Halves).Add(operand.Scales).Add(rows).Add(length / 4);
+            Dispatch("halve_rows", [], push, rows);
+            tensor.OperandRows = (x.FirstRow, x.Rows, length);
         }
 
         return operand;

@@ -9,8 +9,8 @@ namespace LdlVk.Vulkan;
 /// </summary>
 internal sealed unsafe partial class VulkanDevice
 {
-    /// <summary>Query rows that one workgroup of attention.comp handles.</summary>
-    private const int AttentionQueryBlock = 16;
+    /// <summary>Query rows that one workgroup handles: of attention.comp, and of attention_matrix.comp with tiles of 16 and of 32 keys.</summary>
+    private static readonly int[] AttentionBlocks = [16, 32, 64];
 
     /// <summary>Bounds the list of blocks that a segment makes; a thousand times the longest text.</summary>
     private const int MaxSegmentQueries = 1 << 24;
@@ -88,19 +88,33 @@ internal sealed unsafe partial class VulkanDevice
         Apart(nameof(Attention), y, v);
         if (shape.HeadDimension > KernelLimits.MaxHeadDimension || shape.Heads > KernelLimits.MaxGroups)
             throw new UsageException($"Attention with {shape.Heads} heads of {shape.HeadDimension} is above the {KernelLimits.MaxGroups} heads of {KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use --device cpu.");
+        if (shape.HalvesOperands && MatrixUnitsFor(shape, q, k) is { } units) AttentionOnMatrixUnits(units, y, q, k, v, s, shape);
+        else AttentionInFp32(y, q, k, v, s, shape);
+    }
+
+    private void AttentionInFp32(IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
+    {
         // Tiles that fill, but do not pass, KernelLimits.SharedMemoryBytes.
         uint keysPerTile = shape.HeadDimension <= 128 ? 32u : 8u;
-        double operationsPerBlock = s.Segments.Sum(x => 4.0 * x.QueryCount * x.KeyCount) * q.Columns / Math.Max(1, s.Blocks);
-        int blocksAtOnce = Math.Min(KernelLimits.MaxGroups, AtOnce(1, operationsPerBlock));
-        for (int block = 0; block < s.Blocks; block += blocksAtOnce)
+        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(AttentionBlocks[0]), q.Columns))
         {
-            int blocks = Math.Min(blocksAtOnce, s.Blocks - block);
             PushConstants push = new PushConstants()
-                .Add(q.Address).Add(k.Address).Add(v.Address).Add(y.Address)
-                .Add(s.SegmentsAddress).Add(s.BlocksAddress + ((ulong)block * VulkanSegments.BlockBytes))
+                .Add(q.Address).Add(k.Address).Add(v.Address).Add(y.Address).Add(s.SegmentsAddress).Add(address)
                 .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
-            Dispatch("attention", [(uint)shape.HeadDimension, keysPerTile], push, blocks, shape.Heads, blocks * operationsPerBlock);
+            Dispatch("attention", [(uint)shape.HeadDimension, keysPerTile], push, blocks, shape.Heads, operations);
+        }
+    }
+
+    /// <summary>The query blocks of a call, in parts of which none runs for too long: address, number, operations.</summary>
+    private IEnumerable<(ulong Address, int Count, double Operations)> BlocksAtOnce(VulkanSegments s, QueryBlocks blocks, int columns)
+    {
+        double operationsPerBlock = s.Segments.Sum(x => 4.0 * x.QueryCount * x.KeyCount) * columns / Math.Max(1, blocks.Count);
+        int atOnce = Math.Min(KernelLimits.MaxGroups, AtOnce(1, operationsPerBlock));
+        for (int block = 0; block < blocks.Count; block += atOnce)
+        {
+            int count = Math.Min(atOnce, blocks.Count - block);
+            yield return (s.SegmentsAddress + (ulong)blocks.Offset + ((ulong)block * QueryBlocks.EntryBytes), count, count * operationsPerBlock);
         }
     }
 

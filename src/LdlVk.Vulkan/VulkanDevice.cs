@@ -69,6 +69,9 @@ internal sealed unsafe partial class VulkanDevice : IDevice
 
     public DeviceInfo Info { get; }
 
+    /// <summary>Which kernels Linear runs.</summary>
+    internal LinearKernels LinearKernels => _linear;
+
     public long AllocatedBytes => _memory.UsedBytes;
 
     public ITensor CreateTensor(int rows, int columns)
@@ -112,18 +115,24 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     {
         List<int> ints = [];
         foreach (AttentionSegment s in segments) ints.AddRange([s.QueryRow, s.QueryCount, s.QueryPosition, s.PrefixRow, s.PrefixLength, s.OwnRow]);
-        int blockOffset = ints.Count * sizeof(int), blocks = 0;
-        for (int s = 0; s < segments.Length; s++)
+        List<QueryBlocks> blocks = [];
+        foreach (int size in _linear.HasMatrixUnits ? AttentionBlocks : AttentionBlocks[..1])
         {
-            if (segments[s].QueryCount > MaxSegmentQueries) throw new ArgumentException($"Segment {s} has {segments[s].QueryCount} query rows; {MaxSegmentQueries} are supported.");
-            for (int first = 0; first < segments[s].QueryCount; first += AttentionQueryBlock, blocks++) ints.AddRange([s, first]);
+            int before = ints.Count;
+            for (int s = 0; s < segments.Length; s++)
+            {
+                if (segments[s].QueryCount > MaxSegmentQueries) throw new ArgumentException($"Segment {s} has {segments[s].QueryCount} query rows; {MaxSegmentQueries} are supported.");
+                for (int first = 0; first < segments[s].QueryCount; first += size) ints.AddRange([s, first]);
+            }
+
+            blocks.Add(new QueryBlocks(size, (ints.Count - before) * sizeof(int) / QueryBlocks.EntryBytes, before * sizeof(int)));
         }
 
         AttentionSegment[] kept = segments.ToArray();
         return Filled((ulong)ints.Count * sizeof(int), allocation =>
         {
             UploadInts(allocation, CollectionsMarshal.AsSpan(ints));
-            return new VulkanSegments(this, allocation, kept, blocks, blockOffset);
+            return new VulkanSegments(this, allocation, kept, blocks);
         });
     }
 

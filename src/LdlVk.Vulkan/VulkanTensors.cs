@@ -62,14 +62,17 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     public int FirstRow => 0;
     public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
 
-    /// <summary>The rows that <see cref="OperandMemory"/> holds as they are now; none after the tensor was written.</summary>
-    public (int First, int Count) OperandRows { get; set; }
+    /// <summary>
+    /// The rows that <see cref="OperandMemory"/> holds as they are now, and how many elements share a scale; none after the tensor was
+    /// written.
+    /// </summary>
+    public (int First, int Count, int Length) OperandRows { get; set; }
 
     /// <summary>Memory for the tensor's rows as operands of matrix units, made at the first call and freed with the tensor.</summary>
     public Allocation OperandMemory(Func<Allocation> allocate) => _operand ??= allocate();
 
-    public bool HoldsOperand(int firstRow, int rowCount) =>
-        OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
+    public bool HoldsOperand(int firstRow, int rowCount, int length) =>
+        OperandRows.Length == length && OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
 
     protected override void Free()
     {
@@ -134,15 +137,23 @@ internal sealed class VulkanIndices(VulkanDevice device, Allocation allocation, 
     public ulong Address => Allocation.Address;
 }
 
-/// <summary>Segments, and the list of query blocks (segment, first query) over which attention's workgroups are spread.</summary>
-internal sealed class VulkanSegments(VulkanDevice device, Allocation allocation, IReadOnlyList<AttentionSegment> segments, int blocks, int blockOffset)
+/// <summary>Query blocks (segment, first query) of some size, over which attention's workgroups are spread.</summary>
+/// <param name="Size">Queries of a block; the last of a segment may be shorter.</param>
+/// <param name="Count">Number of blocks.</param>
+/// <param name="Offset">Bytes from the segments to the list.</param>
+internal readonly record struct QueryBlocks(int Size, int Count, int Offset)
+{
+    /// <summary>Bytes of an entry.</summary>
+    public const int EntryBytes = 2 * sizeof(int);
+}
+
+/// <summary>Segments, and a list of query blocks for each of the sizes that attention's kernels take.</summary>
+internal sealed class VulkanSegments(VulkanDevice device, Allocation allocation, IReadOnlyList<AttentionSegment> segments, IReadOnlyList<QueryBlocks> blocks)
     : VulkanMemory(device, allocation), ISegmentList
 {
-    /// <summary>Bytes of an entry of the list of blocks.</summary>
-    public const int BlockBytes = 2 * sizeof(int);
-
     public IReadOnlyList<AttentionSegment> Segments => segments;
-    public int Blocks => blocks;
     public ulong SegmentsAddress => Allocation.Address;
-    public ulong BlocksAddress => Allocation.Address + (ulong)blockOffset;
+
+    /// <summary>The blocks of a size.</summary>
+    public QueryBlocks BlocksOf(int size) => blocks.First(b => b.Size == size);
 }

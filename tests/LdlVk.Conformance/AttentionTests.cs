@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using Xunit;
 
 namespace LdlVk.Conformance;
@@ -12,7 +13,7 @@ public sealed class AttentionTests : ConformanceTest
         get
         {
             TheoryData<string, int, int, int, int, int, int[]> data = [];
-            foreach (string id in Testing.TestDevices.Ids)
+            foreach (string id in TestDevices.Ids)
             {
                 data.Add(id, 1, 1, 8, 0, 0, [1]);
                 data.Add(id, 1, 1, 2, 0, 0, [5, 70]);
@@ -35,7 +36,7 @@ public sealed class AttentionTests : ConformanceTest
     {
         foreach (float softcap in new[] { 0f, 50f })
         {
-            AttentionShape shape = new(heads, kvHeads, dimension, 1 / MathF.Sqrt(dimension), softcap, window);
+            AttentionShape shape = Shape(id, heads, kvHeads, dimension, 1 / MathF.Sqrt(dimension), softcap, window);
             AttentionCase texts = new(lengths.Sum(), shape, prefix, 2, lengths);
             Compare(id, texts.Layout(share: true, Whole(lengths)), shape);
             // Only the last queries, as in the last layer.
@@ -49,7 +50,7 @@ public sealed class AttentionTests : ConformanceTest
     public void TextsDoNotDependOnTheBatch(string id, int heads, int kvHeads, int dimension, int window, int prefix, int[] lengths)
     {
         IDevice device = Open(id);
-        AttentionShape shape = new(heads, kvHeads, dimension, 0.11f, 30, window);
+        AttentionShape shape = Shape(id, heads, kvHeads, dimension, 0.11f, 30, window);
         AttentionCase texts = new(lengths.Sum() + 1, shape, prefix, 3, lengths);
         string what = $"Attention on {id}, {shape}, texts of {string.Join(",", lengths)}, prefix {prefix}";
 
@@ -75,7 +76,7 @@ public sealed class AttentionTests : ConformanceTest
         IDevice device = Open(id);
         foreach ((int heads, int kvHeads, int window) in new[] { (4, 2, 0), (4, 2, 40), (1, 1, 0), (3, 1, 70) })
         {
-            AttentionShape shape = new(heads, kvHeads, 32, 0.2f, 50, window);
+            AttentionShape shape = Shape(id, heads, kvHeads, 32, 0.2f, 50, window);
             AttentionCase texts = new(window, shape, 20, 2, Length);
             AttentionLayout whole = texts.Layout(share: false, [(0, 0, Length)]);
             Matrix wanted = whole.OutputOf(0, Run(device, whole, shape));
@@ -99,8 +100,8 @@ public sealed class AttentionTests : ConformanceTest
         {
             Random random = new(seed);
             int kvHeads = random.Next(1, 4), prefix = random.Next(3) == 0 ? 0 : random.Next(1, 90);
-            AttentionShape shape = new(
-                kvHeads * random.Next(1, 4), kvHeads, 2 * random.Next(1, 40), 0.3f, random.Next(2) * 20f, random.Next(2) == 0 ? 0 : random.Next(1, 100));
+            AttentionShape shape = Shape(
+                id, kvHeads * random.Next(1, 4), kvHeads, 2 * random.Next(1, 40), 0.3f, random.Next(2) * 20f, random.Next(2) == 0 ? 0 : random.Next(1, 100));
             int[] lengths = [.. Enumerable.Range(0, random.Next(1, 6)).Select(_ => random.Next(1, 120))];
             AttentionCase texts = new(seed, shape, prefix, 1.5, lengths);
             List<(int, int, int)> parts = [];
@@ -121,7 +122,7 @@ public sealed class AttentionTests : ConformanceTest
         foreach (float softcap in new[] { 50f, 0f })
             foreach (float factor in new[] { 1e2f, 1e4f, 1e6f })
             {
-                AttentionShape shape = new(2, 1, 16, 1, softcap, 0);
+                AttentionShape shape = Shape(id, 2, 1, 16, 1, softcap, 0);
                 AttentionCase texts = new(4, shape, 0, 1, 70);
                 foreach (ref float q in texts.Queries(0).Data.AsSpan()) q *= factor;
                 Compare(id, texts.Layout(share: false, [(0, 0, 70)]), shape, $"queries times {factor}", finite: true, bounded: softcap > 0 || factor < 1e3);
@@ -134,7 +135,7 @@ public sealed class AttentionTests : ConformanceTest
     public void LaterKeysLeaveNoTrace(string id)
     {
         IDevice device = Open(id);
-        AttentionShape shape = new(2, 1, 32, 0.2f, 50, 0);
+        AttentionShape shape = Shape(id, 2, 1, 32, 0.2f, 50, 0);
         AttentionLayout layout = new AttentionCase(6, shape, 0, 1, 100).Layout(share: false, [(0, 0, 100)]);
         Matrix before = layout.OutputOf(0, Run(device, layout, shape));
         int seen = 50, from = layout.Segments[0].OwnRow + seen;
@@ -155,18 +156,22 @@ public sealed class AttentionTests : ConformanceTest
         const int Length = 2050;
         foreach (int window in new[] { 0, 1000 })
         {
-            AttentionShape shape = new(2, 1, 16, 0.25f, 50, window);
+            AttentionShape shape = Shape(id, 2, 1, 16, 0.25f, 50, window);
             AttentionCase texts = new(7, shape, 1500, 2, Length);
             Compare(id, texts.Layout(share: true, [(0, 0, 40), (0, 990, 30), (0, 1490, 20), (0, Length - 50, 50)]), shape);
         }
     }
+
+    /// <summary>A layer whose operands are halved on the devices that do so.</summary>
+    private static AttentionShape Shape(string id, int heads, int kvHeads, int dimension, float scale, float softcap, int window) =>
+        new(heads, kvHeads, dimension, scale, softcap, window, TestDevices.Get(id).HalvesOperands);
 
     private static List<(int Text, int First, int Count)> Whole(int[] lengths) => [.. lengths.Select((length, t) => (t, 0, length))];
 
     private void Compare(string id, AttentionLayout layout, AttentionShape shape, string detail = "", bool finite = false, bool bounded = true)
     {
         Matrix got = Run(Open(id), layout, shape);
-        (double[] values, double[] bounds) = Reference64.Attention(layout.Queries, layout.Keys, layout.Values, layout.Segments, shape);
+        (double[] values, double[] bounds) = Reference64.Attention(layout.Queries, layout.Keys, layout.Values, layout.Segments, shape, shape.HalvesOperands ? TestDevices.Get(id).OperandRounding(WeightFormat.Fp16) : 0);
         for (int s = 0; s < layout.Segments.Count; s++)
         {
             AttentionSegment segment = layout.Segments[s];

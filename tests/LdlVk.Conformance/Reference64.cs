@@ -114,9 +114,28 @@ public static class Reference64
         return (values, bounds);
     }
 
-    /// <summary>Attention. Rows of the output that belong to no segment are 0 with bound 0.</summary>
+    /// <summary>GatedLinear: the errors of both products go through gelu, whose slope is at most 1.13, and the multiplication.</summary>
+    public static (double[] Values, double[] Bounds) GatedLinear(Matrix x, TestWeight gate, TestWeight up, double operandRounding)
+    {
+        (double[] g, double[] gateBounds) = Linear(x, gate, null, Activation.None, operandRounding);
+        (double[] u, double[] upBounds) = Linear(x, up, null, Activation.None, operandRounding);
+        double[] values = new double[g.Length], bounds = new double[g.Length];
+        for (int i = 0; i < values.Length; i++)
+        {
+            double gelu = g[i] / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (g[i] + (0.044715 * g[i] * g[i] * g[i]))));
+            values[i] = gelu * u[i];
+            double geluBound = (1.13 * gateBounds[i]) + (Math.Abs(g[i]) * (TanhError + (16 * Check.U)));
+            bounds[i] = (geluBound * (Math.Abs(u[i]) + upBounds[i])) + (Math.Abs(gelu) * upBounds[i]) + (4 * Check.U * Math.Abs(values[i])) + Tiny;
+        }
+        return (values, bounds);
+    }
+
+    /// <summary>
+    /// Attention. Rows of the output that belong to no segment are 0 with bound 0. Operand rounding is that of fp16: it also ends at
+    /// 2⁻²⁴ of the largest.
+    /// </summary>
     public static (double[] Values, double[] Bounds) Attention(
-        Matrix queries, Matrix keys, Matrix values, IEnumerable<AttentionSegment> segments, AttentionShape shape)
+        Matrix queries, Matrix keys, Matrix values, IEnumerable<AttentionSegment> segments, AttentionShape shape, double operandRounding)
     {
         double[] output = new double[queries.Data.Length], bounds = new double[queries.Data.Length];
         int dimension = shape.HeadDimension, group = shape.Heads / shape.KeyValueHeads;
@@ -132,13 +151,16 @@ public static class Reference64
                     for (int j = first; j <= position; j++)
                     {
                         ReadOnlySpan<float> k = keys.Row(KeyRow(s, j)).Slice(kvAt, dimension);
-                        double dot = 0, magnitude = 0;
+                        double dot = 0, magnitude = 0, squares = 0;
                         for (int d = 0; d < dimension; d++)
                         {
-                            dot += (double)q[d] * k[d];
-                            magnitude += Math.Abs((double)q[d] * k[d]);
+                            double product = (double)q[d] * k[d];
+                            dot += product;
+                            magnitude += Math.Abs(product);
+                            squares += product * product;
                         }
-                        double raw = dot * shape.Scale, off = (Check.Sum(dimension) + (4 * Check.U)) * magnitude * shape.Scale;
+                        double raw = dot * shape.Scale, rounding = operandRounding * Math.Min(2 * magnitude, 6 * Math.Sqrt(2 * squares));
+                        double off = (((Check.Sum(dimension) + (4 * Check.U)) * magnitude) + rounding) * shape.Scale;
                         scores[j - first] = Cap(raw, shape.Softcap);
                         // The cap damps what went before it, and adds tanh's own error.
                         double capped = (Cap(raw + off, shape.Softcap) - Cap(raw - off, shape.Softcap)) / 2;
@@ -147,7 +169,12 @@ public static class Reference64
 
                     double max = scores.Max(), sum = scores.Sum(score => Math.Exp(score - max));
                     // Every probability is off by twice the scores' error (its own and the sum's), by exp's, and by the two sums'.
-                    double relative = Math.Exp(2 * error) - 1 + (2 * Check.Sum(scores.Length)) + ((16 + (2 * (max - scores.Min()))) * Check.U);
+                    double relative = Math.Exp(2 * error) - 1 + (2 * Check.Sum(scores.Length)) + ((16 + (2 * (max - scores.Min()))) * Check.U) + (2 * operandRounding);
+                    double largest = 0;
+                    if (operandRounding > 0)
+                        for (int j = first; j <= position; j++)
+                            foreach (float v in values.Row(KeyRow(s, j)).Slice(kvAt, dimension)) largest = Math.Max(largest, Math.Abs(v));
+                    double underflow = operandRounding / (1 << 13) * largest * scores.Length / sum;
                     for (int d = 0; d < dimension; d++)
                     {
                         double total = 0, magnitude = 0;
@@ -159,7 +186,7 @@ public static class Reference64
                         }
                         int o = ((s.QueryRow + i) * queries.Columns) + at + d;
                         output[o] = total;
-                        bounds[o] = (relative * magnitude) + Tiny;
+                        bounds[o] = (relative * magnitude) + underflow + Tiny;
                     }
                 }
         return (output, bounds);

@@ -44,12 +44,12 @@ public static class TestDevices
         foreach (DeviceInfo device in VulkanBackend.Enumerate())
         {
             int index = int.Parse(device.Id.AsSpan("vulkan:".Length), CultureInfo.InvariantCulture);
-            bool matrix = device.Features.Any(feature => feature.StartsWith("matrix ", StringComparison.Ordinal));
-            yield return new TestDevice(device.Id, () => VulkanBackend.Open(index), matrix);
+            bool software = device.Kind == DeviceKind.Software, matrix = device.Features.Any(feature => feature.StartsWith("matrix ", StringComparison.Ordinal));
+            yield return new TestDevice(device.Id, () => VulkanBackend.Open(index), HalvesOperands: matrix && !software);
 
             // Kernels that the device would not choose itself must not go untested where there is no other.
-            if (matrix || device.Kind == DeviceKind.Software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
-            if (matrix && device.Kind == DeviceKind.Software) yield return new TestDevice($"{device.Id} stream", () => VulkanBackend.Open(index, LinearFamily.Stream));
+            if (matrix || software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
+            if (matrix && software) yield return new TestDevice($"{device.Id} matrix", () => VulkanBackend.Open(index, LinearFamily.Matrix), HalvesOperands: true);
         }
     }
 }

@@ -71,5 +71,9 @@ public readonly record struct AttentionSegment(
 /// <param name="Scale">Factor of q·k: 1/√query_pre_attn_scalar in Gemma-2.</param>
 /// <param name="Softcap">s ← Softcap·tanh(s/Softcap) before the mask; 0 for none.</param>
 /// <param name="Window">Query i sees key j iff 0 ≤ i−j &lt; Window; 0 for no window.</param>
+/// <param name="HalvesOperands">
+/// Whether a device may round queries, keys, values and probabilities to fp16 for its matrix units, in a way that is safe for any range,
+/// as <see cref="IDevice.Linear"/> may with weights of less than 32 bits.
+/// </param>
 public readonly record struct AttentionShape(
-    int Heads, int KeyValueHeads, int HeadDimension, float Scale, float Softcap, int Window);
+    int Heads, int KeyValueHeads, int HeadDimension, float Scale, float Softcap, int Window, bool HalvesOperands = false);

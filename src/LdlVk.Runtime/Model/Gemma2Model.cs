@@ -103,7 +103,8 @@ internal sealed class Gemma2Model : IDisposable
             _config.Heads, _config.KeyValueHeads, _config.HeadDimension,
             Scale: (float)(1.0 / Math.Sqrt(_config.QueryPreAttentionScalar)),
             Softcap: _config.AttentionSoftcap,
-            Window: index % 2 == 0 ? _config.SlidingWindow : 0);
+            Window: index % 2 == 0 ? _config.SlidingWindow : 0,
+            HalvesOperands: layer.Query.Format != WeightFormat.Fp32);
 
         // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual)
         _device.Linear(w.Query, normedQueries, layer.Query);

@@ -1,0 +1,178 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+#include "buffers.glsl"
+#include "math.glsl"
+#include "matrix.glsl"
+
+// Causal attention on matrix units: as attention.comp, by online softmax over tiles of keys counted by position in the text, with fp16
+// operands and fp32 sums. A workgroup takes a block of 2·KEYS queries of one text and one head, a subgroup M of them.
+//
+// Range safety: queries, keys and values come from halve_rows.comp, head by head, with a power of two each. Those of q and k multiply
+// the score. That of v goes into the probability, relative to the largest that the query has met so far, of which account is kept as of
+// the largest score: so what is multiplied is at most 1, whatever the magnitudes of the values, and depends on the keys that the query
+// sees and on nothing else.
+layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint THREADS = 128u;
+layout(constant_id = 1) const uint SUBGROUP = 32u;
+layout(constant_id = 2) const uint M = 16u;
+layout(constant_id = 3) const uint N = 16u;
+layout(constant_id = 4) const uint K = 16u;
+layout(constant_id = 5) const uint HEAD_DIM = 128u;
+layout(constant_id = 6) const uint KEYS = 32u;
+
+layout(push_constant, std430) uniform Push {
+    UVec2s q; UVec2s k; UVec2s v; Floats q_scales; Floats k_scales; Floats v_scales; Floats y; Ints segments; Ints blocks;
+    uint heads; uint kv_heads; uint y_stride; float scale; float softcap; int window;
+};
+
+const uint DIM = (HEAD_DIM + 31u) / 32u * 32u;  // whole matrices, with zeros
+const uint VECTORS = HEAD_DIM / 4u;
+const uint PITCH = (DIM + PADDING) / 4u;        // of a tile's row, in vectors
+const uint S_PITCH = KEYS + 4u;
+const uint P_PITCH = KEYS + PADDING;
+const uint QUERIES = THREADS / SUBGROUP * M;    // of the block: 2·KEYS, so that they fit where keys and values go
+const uint PER_ROW = SUBGROUP / M;              // invocations that share the scores of a query
+const float UNSEEN = -3.4e38;
+
+shared f16vec4 tile[2u * KEYS * PITCH];         // queries at first; then keys, and values behind them
+shared float s_tile[QUERIES * S_PITCH];
+shared float16_t p_tile[QUERIES * P_PITCH];
+shared float k_scale[KEYS];
+shared float v_scale[KEYS];
+
+int prefix_row, prefix_length, own_row;
+
+uint key_row(int position) {
+    return uint(position < prefix_length ? prefix_row + position : own_row + position - prefix_length);
+}
+
+// The largest, or the sum, over the invocations that share a query.
+float row_max(float x) {
+    [[unroll]] for (uint i = 1u; i < PER_ROW; i *= 2u) x = max(x, subgroupShuffleXor(x, i));
+    return x;
+}
+float row_sum(float x) {
+    [[unroll]] for (uint i = 1u; i < PER_ROW; i *= 2u) x += subgroupShuffleXor(x, i);
+    return x;
+}
+
+void main() {
+    uint t = gl_LocalInvocationIndex;
+    uint subgroup = t / SUBGROUP, lane = t % SUBGROUP;
+    uint head = gl_WorkGroupID.y, kv_head = head / (heads / kv_heads);
+    int segment = blocks.v[2u * gl_WorkGroupID.x] * 6, first = blocks.v[2u * gl_WorkGroupID.x + 1u];
+    uint query_row = uint(segments.v[segment] + first);
+    int queries = min(int(QUERIES), segments.v[segment + 1] - first);
+    int first_query = segments.v[segment + 2] + first;
+    int last_query = first_query + queries - 1;
+    prefix_row = segments.v[segment + 3];
+    prefix_length = segments.v[segment + 4];
+    own_row = segments.v[segment + 5];
+
+    // Queries stay in registers.
+    for (uint i = t; i < QUERIES * DIM / 4u; i += THREADS) {
+        uint query = i / (DIM / 4u), d = i % (DIM / 4u);
+        bool there = int(query) < queries && d < VECTORS;
+        tile[query * PITCH + d] = there ? half4(q.v[((query_row + query) * heads + head) * VECTORS + d]) : f16vec4(0.0);
+    }
+    barrier();
+    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> q_part[DIM / K];
+    [[unroll]] for (uint d = 0u; d < DIM / K; ++d)
+        coopMatLoad(q_part[d], tile, subgroup * M * PITCH + d * K / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+    coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> acc[DIM / N];
+    [[unroll]] for (uint d = 0u; d < DIM / N; ++d) acc[d] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+
+    // The query whose scores this invocation works on, with others: its largest score, its largest value's scale, its sum.
+    uint row = lane / PER_ROW, part = lane % PER_ROW;
+    int position = first_query + int(subgroup * M + row);
+    bool mine = int(subgroup * M + row) < queries;
+    float q_scale = mine ? scale * q_scales.v[(query_row + subgroup * M + row) * heads + head] : 0.0;
+    float peak = UNSEEN, value_peak = 0.0, total = 0.0;
+    uint s_row = (subgroup * M + row) * S_PITCH, p_row = (subgroup * M + row) * P_PITCH;
+
+    int first_key = window > 0 ? max(0, first_query - window + 1) : 0;
+    for (int tile_index = first_key / int(KEYS); tile_index <= last_query / int(KEYS); ++tile_index) {
+        int tile_position = tile_index * int(KEYS);
+        barrier();
+        for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) {
+            uint key = i / (DIM / 4u), d = i % (DIM / 4u);
+            bool there = tile_position + int(key) <= last_query && d < VECTORS;
+            uint at = there ? (key_row(tile_position + int(key)) * kv_heads + kv_head) * VECTORS + d : 0u;
+            tile[key * PITCH + d] = there ? half4(k.v[at]) : f16vec4(0.0);
+            tile[(KEYS + key) * PITCH + d] = there ? half4(v.v[at]) : f16vec4(0.0);
+        }
+        if (t < KEYS) {
+            bool there = tile_position + int(t) <= last_query;
+            uint at = there ? key_row(tile_position + int(t)) * kv_heads + kv_head : 0u;
+            k_scale[t] = there ? k_scales.v[at] : 0.0;
+            v_scale[t] = there ? v_scales.v[at] : 0.0;
+        }
+        barrier();
+
+        [[unroll]] for (uint n = 0u; n < KEYS; n += N) {
+            coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> s = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+            [[unroll]] for (uint d = 0u; d < DIM / K; ++d) {
+                coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> keys;
+                coopMatLoad(keys, tile, n * PITCH + d * K / 4u, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
+                s = coopMatMulAdd(q_part[d], keys, s);
+            }
+            coopMatStore(s, s_tile, subgroup * M * S_PITCH + n, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        }
+        subgroup_sync();
+
+        float now = peak, value_now = value_peak;
+        for (uint key = part; key < KEYS; key += PER_ROW) {
+            float s = s_tile[s_row + key] * q_scale * k_scale[key];
+            if (softcap > 0.0) s = softcap * exact_tanh(s / softcap);
+            int distance = position - tile_position - int(key);
+            bool seen = mine && distance >= 0 && (window == 0 || distance < window);
+            s_tile[s_row + key] = seen ? s : UNSEEN;
+            now = max(now, seen ? s : UNSEEN);
+            value_now = max(value_now, seen ? v_scale[key] : 0.0);
+        }
+        now = row_max(now);
+        value_now = row_max(value_now);
+        float sum = 0.0;
+        for (uint key = part; key < KEYS; key += PER_ROW) {
+            float s = s_tile[s_row + key];
+            float p = s == UNSEEN ? 0.0 : exact_exp(s - now);
+            sum += p;
+            p_tile[p_row + key] = float16_t(s == UNSEEN ? 0.0 : p * (v_scale[key] / value_now));
+        }
+        // Powers of two, so their quotients are exact. Before the first key that is seen there is nothing to rescale.
+        float decay = exact_exp(peak - now);
+        total = fma(total, decay, row_sum(sum));
+        float factor = value_now == 0.0 ? 1.0 : decay * (value_peak / value_now);
+        peak = now;
+        value_peak = value_now;
+
+        // acc = factor · acc, row by row: which invocation holds which element only the driver knows, so the factors go the same way.
+        subgroup_sync();
+        [[unroll]] for (uint n = part; n < N; n += PER_ROW) s_tile[s_row + n] = factor;
+        subgroup_sync();
+        coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors;
+        coopMatLoad(factors, s_tile, subgroup * M * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> p[KEYS / K];
+        [[unroll]] for (uint i = 0u; i < KEYS / K; ++i)
+            coopMatLoad(p[i], p_tile, subgroup * M * P_PITCH + i * K, P_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        [[unroll]] for (uint d = 0u; d < DIM / N; ++d) {
+            acc[d] = acc[d] * factors;
+            [[unroll]] for (uint i = 0u; i < KEYS / K; ++i) {
+                coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> values;
+                coopMatLoad(values, tile, (KEYS + i * K) * PITCH + d * N / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                acc[d] = coopMatMulAdd(p[i], values, acc[d]);
+            }
+        }
+        subgroup_sync();
+    }
+
+    [[unroll]] for (uint d = 0u; d < DIM / N; ++d) {
+        coopMatStore(acc[d], s_tile, subgroup * M * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        subgroup_sync();
+        [[unroll]] for (uint n = part; n < N; n += PER_ROW)
+            if (mine && d * N + n < HEAD_DIM)
+                y.v[(query_row + subgroup * M + row) * y_stride + head * HEAD_DIM + d * N + n] = s_tile[s_row + n] * value_peak / total;
+        subgroup_sync();
+    }
+}

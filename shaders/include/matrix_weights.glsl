@@ -1,0 +1,36 @@
+// Weights of any 16-, 8- or 4-bit format, as operands of matrix units.
+#include "weights.glsl"
+#include "matrix.glsl"
+
+// A quarter of a group of weights, 8 elements as they are stored, on its way from memory into a tile.
+struct EncodedQuarter {
+    uvec4 bits;
+    float scale;
+};
+
+EncodedQuarter load_encoded(const uint format, UVec4s weights, UInts scales, uint row, uint groups, uint group, uint quarter) {
+    uint at = (row * groups + group) * 4u + quarter;
+    EncodedQuarter q;
+    if (format == FP16) q.bits = weights.v[at];
+    else q.bits.xy = UVec2s(weights).v[at];
+    q.scale = group_scale(format, scales, row, groups, group);
+    return q;
+}
+
+// Four int8 as halves. 0x6400 is 1024, whose last bit is worth 1: or-ing b + 128 into it adds it, two bytes at a time.
+f16vec4 decode_int8(uint bytes) {
+    uint biased = bytes ^ 0x80808080u;
+    f16vec2 even = unpackFloat2x16(biased & 0x00ff00ffu | 0x64006400u), odd = unpackFloat2x16(biased >> 8 & 0x00ff00ffu | 0x64006400u);
+    return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(1152.0);
+}
+
+void decode(const uint format, EncodedQuarter q, out f16vec4 low, out f16vec4 high) {
+    if (format == FP16) {
+        low = half4(q.bits.xy);
+        high = half4(q.bits.zw);
+    } else {
+        float16_t scale = float16_t(q.scale);
+        low = scale * decode_int8(q.bits.x);
+        high = scale * decode_int8(q.bits.y);
+    }
+}
