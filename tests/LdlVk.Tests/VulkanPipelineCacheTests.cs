@@ -95,13 +95,13 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
         Use(driver);
         string path = Directory.GetFiles(_folder).Single();
         byte[] saved = File.ReadAllBytes(path);
-        // The software drivers save a header alone.
-        Assert.True(saved.Length >= 64);
+        // Behind our digest the software drivers save a header of 32 bytes alone, and Mesa 26.2's llvmpipe 20 bytes of it.
+        Assert.True(saved.Length > 32);
         foreach (byte[] content in new byte[][] { saved, [], saved[..50], [.. saved.Select(b => (byte)~b)] })
         {
             File.WriteAllBytes(path, content);
             Use(driver);
-            Assert.InRange(new FileInfo(path).Length, 64, long.MaxValue);
+            Assert.InRange(new FileInfo(path).Length, 33, long.MaxValue);
         }
     }
 
