@@ -36,7 +36,9 @@ internal sealed class LinearKernels(LinearFamily family, uint subgroupSize)
         {
             // 16 rows amortise the loads of a weight; fewer rows must not pay for 16.
             int height = rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
-            return new LinearKernel("linear_stream", [subgroupSize, (uint)format, (uint)height], (int)subgroupSize, height, RowsFirst: false);
+            const int FeaturesPerInvocation = 4;
+            return new LinearKernel("linear_stream", [subgroupSize, (uint)format, (uint)height, FeaturesPerInvocation],
+                (int)subgroupSize * FeaturesPerInvocation, height, RowsFirst: true);
         }
 
         int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;

@@ -9,9 +9,6 @@ namespace LdlVk.Vulkan;
 /// </summary>
 internal sealed unsafe partial class VulkanDevice
 {
-    /// <summary>Query rows that one workgroup of attention.comp handles.</summary>
-    private const int AttentionQueryBlock = 16;
-
     /// <summary>Bounds the list of blocks that a segment makes; a thousand times the longest text.</summary>
     private const int MaxSegmentQueries = 1 << 24;
 
@@ -81,8 +78,7 @@ internal sealed unsafe partial class VulkanDevice
         Apart(nameof(Attention), y, v);
         if (shape.HeadDimension > KernelLimits.MaxHeadDimension || shape.Heads > KernelLimits.MaxGroups)
             throw new UsageException($"Attention with {shape.Heads} heads of {shape.HeadDimension} is above the {KernelLimits.MaxGroups} heads of {KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use --device cpu.");
-        // Tiles that fill, but do not pass, KernelLimits.SharedMemoryBytes.
-        uint keysPerTile = shape.HeadDimension <= 128 ? 32u : 8u;
+        AttentionKernel kernel = _attention.For(shape.HeadDimension);
         double operationsPerBlock = s.Segments.Sum(x => 4.0 * x.QueryCount * x.KeyCount) * q.Columns / Math.Max(1, s.Blocks);
         int blocksAtOnce = Math.Min(KernelLimits.MaxGroups, AtOnce(1, operationsPerBlock));
         for (int block = 0; block < s.Blocks; block += blocksAtOnce)
@@ -93,7 +89,7 @@ internal sealed unsafe partial class VulkanDevice
                 .Add(s.SegmentsAddress).Add(s.BlocksAddress + ((ulong)block * VulkanSegments.BlockBytes))
                 .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
-            Dispatch("attention", [(uint)shape.HeadDimension, keysPerTile], push, blocks, shape.Heads, blocks * operationsPerBlock);
+            Dispatch(kernel.Shader, kernel.Constants, push, blocks, shape.Heads, blocks * operationsPerBlock);
         }
     }
 

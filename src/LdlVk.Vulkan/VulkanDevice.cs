@@ -19,6 +19,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     private readonly StagingRing _staging;
     private readonly Kernels _kernels;
     private readonly LinearKernels _linear;
+    private readonly AttentionKernels _attention;
     private bool _disposed;
 
     /// <summary>Opens a device and takes the instance over, to be disposed with it.</summary>
@@ -47,7 +48,9 @@ internal sealed unsafe partial class VulkanDevice : IDevice
             _staging = new StagingRing(api, _device, _facts, _stream);
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
             _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
-            _linear = new LinearKernels(linear ?? LinearKernels.FamilyFor(_facts), _facts.SubgroupSize);
+            LinearFamily family = linear ?? LinearKernels.FamilyFor(_facts);
+            _linear = new LinearKernels(family, _facts.SubgroupSize);
+            _attention = new AttentionKernels(family, _facts.SubgroupSize);
         }
         catch
         {
@@ -105,7 +108,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
         for (int s = 0; s < segments.Length; s++)
         {
             if (segments[s].QueryCount > MaxSegmentQueries) throw new ArgumentException($"Segment {s} has {segments[s].QueryCount} query rows; {MaxSegmentQueries} are supported.");
-            for (int first = 0; first < segments[s].QueryCount; first += AttentionQueryBlock, blocks++) ints.AddRange([s, first]);
+            for (int first = 0; first < segments[s].QueryCount; first += _attention.QueryBlock, blocks++) ints.AddRange([s, first]);
         }
 
         AttentionSegment[] kept = segments.ToArray();
