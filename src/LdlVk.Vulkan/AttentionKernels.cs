@@ -11,16 +11,13 @@ internal readonly record struct AttentionKernel(string Shader, uint[] Constants)
 /// </summary>
 internal sealed class AttentionKernels(LinearFamily family, uint subgroupSize)
 {
-    // Two queries an invocation share what is gathered of keys and values.
-    private const uint QueriesPerInvocation = 2;
-
     /// <summary>Query rows that one workgroup handles.</summary>
-    public int QueryBlock => family == LinearFamily.Stream ? (int)(subgroupSize * QueriesPerInvocation) : 16;
+    public int QueryBlock => family == LinearFamily.Stream ? (int)subgroupSize : 16;
 
     /// <summary>The kernel for a head dimension.</summary>
     public AttentionKernel For(int headDimension)
     {
-        if (family == LinearFamily.Stream) return new AttentionKernel("attention_stream", [subgroupSize, (uint)headDimension, QueriesPerInvocation]);
+        if (family == LinearFamily.Stream) return new AttentionKernel("attention_stream", [subgroupSize, (uint)headDimension]);
 
         // Tiles that fill, but do not pass, KernelLimits.SharedMemoryBytes.
         uint keysPerTile = headDimension <= 128 ? 32u : 8u;
