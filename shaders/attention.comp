@@ -14,7 +14,7 @@ layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint HEAD_DIM = 128u;
 layout(constant_id = 1) const uint KEYS = 32u;  // keys of a tile
 
-const uint QUERIES = 16u;  // queries of a block; VulkanDevice.AttentionQueryBlock
+const uint QUERIES = 16u;  // queries of a block; AttentionKernels.QueryBlock
 const uint THREADS = 128u;
 const uint PITCH = HEAD_DIM + 1u;
 const uint OUTPUTS = (QUERIES * HEAD_DIM + THREADS - 1u) / THREADS;

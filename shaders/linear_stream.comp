@@ -3,49 +3,67 @@
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "linear.glsl"
 
-// Linear for drivers that run on a processor (llvmpipe, SwiftShader). Each invocation owns one output feature and ROWS rows.
+// Linear for drivers that run on a processor (llvmpipe, SwiftShader). A workgroup is one subgroup; each invocation owns FEATURES output
+// features and ROWS rows, and keeps their sums on the stack, where its loops' indices, known to the compiler, put them.
 //
-// What shaped it, measured on llvmpipe (Mesa 25.0, 8 lanes): a load inside a loop is a gather even where all lanes want the same
-// address, and a gather costs about 20 instructions. So the lanes load 32 neighbouring inputs with four gathers and hand them round by
-// subgroupBroadcast, one instruction each: 4.5 GFLOP/s a core became 17. Four rows advance together because a sum is one chain of
-// dependent FMAs. Shared memory and barriers, which switch coroutines on such drivers, are not used.
+// What shaped it, measured on llvmpipe (Mesa 25.0, 8 lanes):
+//  - A load inside a loop is a gather even where all lanes want the same address, and a gather costs as much as 16 multiply-adds. So the
+//    lanes load 32 neighbouring inputs with four gathers and hand them round by subgroupBroadcast, one instruction each.
+//  - A gathered weight serves ROWS rows, a gathered input SUBGROUP·FEATURES features: with 16 rows, 1 feature gives 30 GFLOP/s, 2 give
+//    43, 4 give 47 (fp16; int8 30, 44, 54). More do not pay, and compile for seconds.
+//  - Row tiles count fastest, so that a tile of weights, which its lanes read from 32 rows at once, comes from the second-level cache:
+//    47 GFLOP/s became 56 (int8: 54, 60).
+//  - Four rows advance together because a sum is one chain of dependent additions.
+//  - Shared memory and barriers, which switch coroutines on such drivers, are not used.
 layout(local_size_x_id = 0) in;
+layout(constant_id = 0) const uint SUBGROUP = 8u;
 layout(constant_id = 1) const uint FORMAT = 0u;
 layout(constant_id = 2) const uint ROWS = 16u;
-layout(constant_id = 0) const uint SUBGROUP = 8u;
+layout(constant_id = 3) const uint FEATURES = 4u;
 
 const uint CHAINS = 4u;
 
 void main() {
-    uint feature = gl_GlobalInvocationID.x;
-    uint first_row = gl_WorkGroupID.y * ROWS;
-    uint weight_row = min(feature, features - 1u);
-    float total[ROWS];
-    [[unroll]] for (uint i = 0u; i < ROWS; ++i) total[i] = 0.0;
+    uint first_row = gl_WorkGroupID.x * ROWS;
+    // The features of an invocation are SUBGROUP apart, so that the lanes' stores are neighbours.
+    uint first_feature = gl_WorkGroupID.y * FEATURES * SUBGROUP + gl_SubgroupInvocationID;
+    float total[ROWS][FEATURES];
+    [[unroll]] for (uint i = 0u; i < ROWS; ++i)
+        [[unroll]] for (uint f = 0u; f < FEATURES; ++f) total[i][f] = 0.0;
 
     for (uint group = 0u; group < groups; ++group) {
-        float w[GROUP];
-        [[unroll]] for (uint q = 0u; q < 4u; ++q) {
-            float part[8];
-            load_quarter(FORMAT, weights, weights_narrow, weight_row, groups, group, q, part);
-            [[unroll]] for (uint i = 0u; i < 8u; ++i) w[8u * q + i] = part[i];
+        float w[FEATURES][GROUP], s[FEATURES];
+        [[unroll]] for (uint f = 0u; f < FEATURES; ++f) {
+            uint weight_row = min(first_feature + f * SUBGROUP, features - 1u);
+            s[f] = group_scale(FORMAT, scales, weight_row, groups, group);
+            [[unroll]] for (uint q = 0u; q < 4u; ++q) {
+                float part[8];
+                load_quarter(FORMAT, weights, weights_narrow, weight_row, groups, group, q, part);
+                [[unroll]] for (uint i = 0u; i < 8u; ++i) w[f][8u * q + i] = part[i];
+            }
         }
-        float s = group_scale(FORMAT, scales, weight_row, groups, group);
 
         [[unroll]] for (uint i = 0u; i < ROWS; i += CHAINS) {
-            float sum[CHAINS] = float[CHAINS](0.0, 0.0, 0.0, 0.0);
+            float sum[CHAINS][FEATURES];
+            [[unroll]] for (uint r = 0u; r < CHAINS; ++r)
+                [[unroll]] for (uint f = 0u; f < FEATURES; ++f) sum[r][f] = 0.0;
             [[unroll]] for (uint j = 0u; j < 8u; j += SUBGROUP) {
                 vec4 mine[CHAINS];
                 [[unroll]] for (uint r = 0u; r < CHAINS; ++r)
                     mine[r] = x.v[(min(first_row + i + r, rows - 1u) * groups + group) * 8u + j + gl_SubgroupInvocationID];
                 [[unroll]] for (uint lane = 0u; lane < SUBGROUP; ++lane)
                     [[unroll]] for (uint c = 0u; c < 4u; ++c)
-                        [[unroll]] for (uint r = 0u; r < CHAINS; ++r)
-                            sum[r] = fma(w[4u * (j + lane) + c], subgroupBroadcast(mine[r][c], lane), sum[r]);
+                        [[unroll]] for (uint r = 0u; r < CHAINS; ++r) {
+                            float input_value = subgroupBroadcast(mine[r][c], lane);
+                            [[unroll]] for (uint f = 0u; f < FEATURES; ++f)
+                                sum[r][f] = fma(w[f][4u * (j + lane) + c], input_value, sum[r][f]);
+                        }
             }
-            [[unroll]] for (uint r = 0u; r < CHAINS; ++r) total[i + r] = fma(s, sum[r], total[i + r]);
+            [[unroll]] for (uint r = 0u; r < CHAINS; ++r)
+                [[unroll]] for (uint f = 0u; f < FEATURES; ++f) total[i + r][f] = fma(s[f], sum[r][f], total[i + r][f]);
         }
     }
 
-    [[unroll]] for (uint i = 0u; i < ROWS; ++i) store(first_row + i, feature, total[i]);
+    [[unroll]] for (uint i = 0u; i < ROWS; ++i)
+        [[unroll]] for (uint f = 0u; f < FEATURES; ++f) store(first_row + i, first_feature + f * SUBGROUP, total[i][f]);
 }

@@ -68,7 +68,9 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         {
             // 16 rows amortise the loads of a weight; fewer rows must not pay for 16.
             int height = rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
-            return new LinearKernel("linear_stream", [facts.SubgroupSize, (uint)format, (uint)height], (int)facts.SubgroupSize, height, RowsFirst: false);
+            const int FeaturesPerInvocation = 4;
+            return new LinearKernel("linear_stream", [facts.SubgroupSize, (uint)format, (uint)height, FeaturesPerInvocation],
+                (int)facts.SubgroupSize * FeaturesPerInvocation, height, RowsFirst: true);
         }
 
         int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;

@@ -8,6 +8,9 @@ internal sealed unsafe partial class VulkanDevice
     /// <summary>Row tiles of a band: workgroups that run at the same time share its rows and their weights in the cache.</summary>
     private const int RowTilesPerBand = 8;
 
+    /// <summary>Query rows of a workgroup of attention_matrix.comp, with tiles of 16 and of 32 keys.</summary>
+    private static readonly int[] MatrixQueryBlocks = [32, 64];
+
     public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
     {
         OpChecks.GatedLinear(output, scratch, input, gate, up);

@@ -9,9 +9,6 @@ namespace LdlVk.Vulkan;
 /// </summary>
 internal sealed unsafe partial class VulkanDevice
 {
-    /// <summary>Query rows that one workgroup handles: of attention.comp, and of attention_matrix.comp with tiles of 16 and of 32 keys.</summary>
-    private static readonly int[] AttentionBlocks = [16, 32, 64];
-
     /// <summary>Bounds the list of blocks that a segment makes; a thousand times the longest text.</summary>
     private const int MaxSegmentQueries = 1 << 24;
 
@@ -94,15 +91,14 @@ internal sealed unsafe partial class VulkanDevice
 
     private void AttentionInFp32(IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
     {
-        // Tiles that fill, but do not pass, KernelLimits.SharedMemoryBytes.
-        uint keysPerTile = shape.HeadDimension <= 128 ? 32u : 8u;
-        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(AttentionBlocks[0]), q.Columns))
+        AttentionKernel kernel = _attention.For(shape.HeadDimension);
+        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(_attention.QueryBlock), q.Columns))
         {
             PushConstants push = new PushConstants()
                 .Add(q.Address).Add(k.Address).Add(v.Address).Add(y.Address).Add(s.SegmentsAddress).Add(address)
                 .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
-            Dispatch("attention", [(uint)shape.HeadDimension, keysPerTile], push, blocks, shape.Heads, operations);
+            Dispatch(kernel.Shader, kernel.Constants, push, blocks, shape.Heads, operations);
         }
     }
 

@@ -19,6 +19,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
     private readonly StagingRing _staging;
     private readonly Kernels _kernels;
     private readonly LinearKernels _linear;
+    private readonly AttentionKernels _attention;
     private bool _disposed;
 
     /// <summary>Opens a device and takes the instance over, to be disposed with it.</summary>
@@ -58,7 +59,9 @@ internal sealed unsafe partial class VulkanDevice : IDevice
             _staging = new StagingRing(api, _device, _facts, _stream);
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
             _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
-            _linear = new LinearKernels(linear ?? LinearKernels.FamilyFor(_facts), _facts);
+            LinearFamily family = linear ?? LinearKernels.FamilyFor(_facts);
+            _linear = new LinearKernels(family, _facts);
+            _attention = new AttentionKernels(family, _facts.SubgroupSize);
         }
         catch
         {
@@ -116,7 +119,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice
         List<int> ints = [];
         foreach (AttentionSegment s in segments) ints.AddRange([s.QueryRow, s.QueryCount, s.QueryPosition, s.PrefixRow, s.PrefixLength, s.OwnRow]);
         List<QueryBlocks> blocks = [];
-        foreach (int size in _linear.HasMatrixUnits ? AttentionBlocks : AttentionBlocks[..1])
+        foreach (int size in _linear.HasMatrixUnits ? [_attention.QueryBlock, .. MatrixQueryBlocks] : (ReadOnlySpan<int>)[_attention.QueryBlock])
         {
             int before = ints.Count;
             for (int s = 0; s < segments.Length; s++)

@@ -85,6 +85,10 @@ public sealed class Checkpoint : IDisposable
         return tensor;
     }
 
+    /// <summary>Lets go of the pages of the backbone's files read so far, which count as this process's memory until then. Thread-safe.</summary>
+    /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
+    public void ForgetPages() => _tensors.ForgetPages();
+
     /// <inheritdoc/>
     public void Dispose()
     {

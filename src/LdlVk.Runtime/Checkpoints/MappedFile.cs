@@ -10,13 +10,17 @@ namespace LdlVk.Runtime.Checkpoints;
 internal sealed unsafe class MappedFile : IDisposable
 {
     private readonly MemoryMappedFile _map;
-    private readonly MemoryMappedViewAccessor _view;
+    private readonly MemoryMappedFileAccess _access;
+    private readonly Lock _viewLock = new();
+    private MemoryMappedViewAccessor _view;
+    private bool _disposed;
 
     private MappedFile(string path, long length, MemoryMappedFile map, MemoryMappedFileAccess access)
     {
         Path = path;
         Length = length;
         _map = map;
+        _access = access;
         _view = map.CreateViewAccessor(0, length, access);
     }
 
@@ -84,7 +88,33 @@ internal sealed unsafe class MappedFile : IDisposable
 
     /// <summary>Makes the bytes readable until the lease is disposed. Thread-safe.</summary>
     /// <exception cref="ObjectDisposedException">The file is disposed.</exception>
-    public Lease Acquire() => new(_view.SafeMemoryMappedViewHandle, Length);
+    public Lease Acquire()
+    {
+        lock (_viewLock) return new(_view.SafeMemoryMappedViewHandle, Length);
+    }
+
+    /// <summary>
+    /// Lets go of the pages read so far, which count as the process's memory while they are mapped: the bytes stay readable through a new
+    /// view, and leases keep the old one until they end. Thread-safe; does nothing once disposed.
+    /// </summary>
+    /// <exception cref="CheckpointException">The system refused the new view.</exception>
+    public void ForgetPages()
+    {
+        lock (_viewLock)
+        {
+            if (_disposed) return;
+            try
+            {
+                MemoryMappedViewAccessor fresh = _map.CreateViewAccessor(0, Length, _access);
+                _view.Dispose();
+                _view = fresh;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new CheckpointException($"{Path} cannot be mapped again: {e.Message}", e);
+            }
+        }
+    }
 
     /// <summary>Copies a small range into an array.</summary>
     public byte[] Copy(long offset, int length)
@@ -96,8 +126,12 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _view.Dispose();
-        _map.Dispose();
+        lock (_viewLock)
+        {
+            _disposed = true;
+            _view.Dispose();
+            _map.Dispose();
+        }
     }
 
     private static MappedFile Wrap(string path, long length, MemoryMappedFile map, MemoryMappedFileAccess access)

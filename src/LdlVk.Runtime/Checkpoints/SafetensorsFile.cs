@@ -67,6 +67,10 @@ public sealed class SafetensorsFile : IDisposable
         return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
     }
 
+    /// <summary>Lets go of the pages read so far; they are read again when needed.</summary>
+    /// <exception cref="CheckpointException">The system refused to map the file again.</exception>
+    public void ForgetPages() => _file.ForgetPages();
+
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 

@@ -52,6 +52,12 @@ internal sealed class ShardedTensors : IDisposable
         throw new CheckpointException($"The checkpoint {_folder} has no tensor {name} (nor {Prefix}{name}). It holds {_tensors.Count} tensors, the first of which is {example}. Check that the download is complete and that it is the full model, not an adapter.");
     }
 
+    /// <summary>Lets go of the pages of all files read so far.</summary>
+    public void ForgetPages()
+    {
+        foreach (SafetensorsFile file in _files.Values) file.ForgetPages();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -20,7 +20,13 @@ internal sealed class ModelLoader(
             Gemma2Config config = checkpoint.Config;
             var embedding = new EmbeddingTable(checkpoint.Tensor(Gemma2Tensors.Embedding), settings.EmbeddingScale);
             var layers = new Gemma2Layer[config.Layers];
-            for (int i = 0; i < layers.Length; i++) layers[i] = Layer($"layers.{i}.");
+            for (int i = 0; i < layers.Length; i++)
+            {
+                layers[i] = Layer($"layers.{i}.");
+                // What is on the device is not read again: without this a load counts the whole checkpoint as memory of the process.
+                checkpoint.ForgetPages();
+            }
+
             ITensor finalNorm = Vector(checkpoint.Tensor("norm.weight"));
             ITensor ropeTable = Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta), config.MaxPositions);
             LdlHeads heads = checkpoint.Head;
