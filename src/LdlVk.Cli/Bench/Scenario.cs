@@ -1,6 +1,7 @@
 using System.Globalization;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Bench;
 
@@ -17,12 +18,12 @@ internal sealed record Scenario(string Name, string Label, int Texts, int Tokens
 
     /// <summary>One text of each length in a list such as <c>128,512</c>.</summary>
     public static IEnumerable<Scenario> Single(string list, int vocabulary, int longest) =>
-        Parts("--tokens", list, 1, ['x'], longest).Select(n => Pack("text", $"{n[0]} tokens", [Ids(0, n[0], vocabulary)], n[0], share: false));
+        Parts("--tokens", list, 1, ['x'], longest).Select(n => Pack("text", $"{n[0]} tokens", [SyntheticModel.TokenIds(0, n[0], vocabulary)], n[0], share: false));
 
     /// <summary>Texts side by side in one micro-batch, from a list such as <c>4x512,16x128</c>.</summary>
     public static IEnumerable<Scenario> Packed(string list, int vocabulary, int longest) =>
         Parts("--batch", list, 2, ['x'], longest).Select(n =>
-            Pack("batch", $"{n[0]} × {n[1]} tokens", [.. Enumerable.Range(0, n[0]).Select(i => Ids(i, n[1], vocabulary))], n[0] * n[1], share: false));
+            Pack("batch", $"{n[0]} × {n[1]} tokens", [.. Enumerable.Range(0, n[0]).Select(i => SyntheticModel.TokenIds(i, n[1], vocabulary))], n[0] * n[1], share: false));
 
     /// <summary>
     /// Answers to one prompt, from a list such as <c>16x1000+100</c> (16 answers of 100 tokens to a prompt of 1000): each in full,
@@ -31,27 +32,13 @@ internal sealed record Scenario(string Name, string Label, int Texts, int Tokens
     public static IEnumerable<(Scenario Full, Scenario Shared)> BestOf(string list, int vocabulary, int longest, int batchTokens) =>
         Parts("--best-of", list, 3, ['x', '+'], longest).Select(n =>
         {
-            int[] prompt = Ids(0, n[1], vocabulary);
-            int[][] texts = [.. Enumerable.Range(1, n[0]).Select(i => (int[])[.. prompt, i % vocabulary, .. Ids(i, n[2] - 1, vocabulary)])];
+            int[] prompt = SyntheticModel.TokenIds(0, n[1], vocabulary);
+            int[][] texts = [.. Enumerable.Range(1, n[0]).Select(i => (int[])[.. prompt, i % vocabulary, .. SyntheticModel.TokenIds(i, n[2] - 1, vocabulary)])];
             string label = $"best of {n[0]}: {n[1]} + {n[2]} tokens";
             // Texts that share a prompt stay together.
             int together = Math.Max(batchTokens, n[1] + (n[0] * n[2]));
             return (Pack("best-of unshared", $"{label}, each in full", texts, batchTokens, share: false), Pack("best-of", $"{label}, prompt shared", texts, together, share: true));
         });
-
-    /// <summary>Token ids that look like nothing in particular; bench/peers/peerbench.c makes the same for text 0.</summary>
-    public static int[] Ids(int text, int count, int vocabulary)
-    {
-        uint state = 12345 + (uint)text;
-        int[] ids = new int[count];
-        for (int i = 0; i < count; i++)
-        {
-            state = (state * 1664525) + 1013904223;
-            ids[i] = (int)((state >> 8) % (uint)vocabulary);
-        }
-
-        return ids;
-    }
 
     private static Scenario Pack(string name, string label, int[][] texts, int batchTokens, bool share) =>
         new(name, label, texts.Length, texts.Sum(t => t.Length), [.. Packer.Pack(texts, batchTokens, share)]);

@@ -69,6 +69,23 @@ public sealed class SyntheticModel : IDisposable
         return values;
     }
 
+    /// <summary>Token ids that look like nothing in particular; bench/peers/peerbench.c and torch_gemma2.py make the same.</summary>
+    /// <param name="text">Which text; each begins differently.</param>
+    /// <param name="count">How many tokens.</param>
+    /// <param name="vocabulary">Each id is below this.</param>
+    public static int[] TokenIds(int text, int count, int vocabulary)
+    {
+        uint state = 12345 + (uint)text;
+        int[] ids = new int[count];
+        for (int i = 0; i < count; i++)
+        {
+            state = (state * 1664525) + 1013904223;
+            ids[i] = (int)((state >> 8) % (uint)vocabulary);
+        }
+
+        return ids;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
