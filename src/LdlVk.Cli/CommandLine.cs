@@ -50,6 +50,7 @@ internal static class CommandLine
         RankCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),
+        BenchCommand.Create(terminal),
     };
 
     private static UsageException Wrong(ParseResult call)

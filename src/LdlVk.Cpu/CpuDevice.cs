@@ -11,7 +11,7 @@ namespace LdlVk.Cpu;
 /// processor's width, multiply-adds are fused by name, exponentials are our own, and sums have one written order.
 /// </para>
 /// </summary>
-public sealed unsafe class CpuDevice : IDevice
+public sealed unsafe class CpuDevice : IDevice, ITimedDevice
 {
     // One chunk of a weight's upload: large enough to read from disk at full speed, small enough to cancel quickly.
     private const int UploadBytes = 4 << 20;
@@ -34,6 +34,12 @@ public sealed unsafe class CpuDevice : IDevice
 
     /// <inheritdoc/>
     public long AllocatedBytes => memory.AllocatedBytes;
+
+    /// <inheritdoc/>
+    public string? WhyNotTimed => null;
+
+    /// <summary>Every op is done when its method returns, so the wall clock tells.</summary>
+    public IOpTimer StartTimer() => new WallTimer();
 
     /// <inheritdoc/>
     public ITensor CreateTensor(int rows, int columns)
@@ -169,7 +175,7 @@ public sealed unsafe class CpuDevice : IDevice
     {
         OpChecks.GatherRows(output, input, rows);
         Apart("GatherRows", output, input);
-        Gather.Run(Own(output), Own(input), Own(rows));
+        Gather.Run(workers, Own(output), Own(input), Own(rows));
     }
 
     /// <inheritdoc/>

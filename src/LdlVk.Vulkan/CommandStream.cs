@@ -58,6 +58,9 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>The timeline value that the commands being recorded now will signal.</summary>
     public ulong Pending { get; private set; } = 1;
 
+    /// <summary>What times each command; null, as nearly always, for nothing.</summary>
+    public CommandTimer? Timer { get; set; }
+
     /// <summary>
     /// The command buffer to record one command into, behind a barrier after all commands before it.
     /// </summary>
@@ -68,10 +71,12 @@ internal sealed unsafe class CommandStream : IDisposable
         if (_recording && (_commands >= CommandsPerSubmission || (_commands > 0 && _operations + operations > OperationsPerSubmission))) Submit();
         if (!_recording) Begin();
         CommandBuffer buffer = _buffers[_current];
+        Timer?.EndCommand(buffer);
         const AccessFlags Access = AccessFlags.ShaderReadBit | AccessFlags.ShaderWriteBit | AccessFlags.TransferReadBit | AccessFlags.TransferWriteBit;
         const PipelineStageFlags Stages = PipelineStageFlags.ComputeShaderBit | PipelineStageFlags.TransferBit;
         var barrier = new MemoryBarrier(srcAccessMask: AccessFlags.ShaderWriteBit | AccessFlags.TransferWriteBit, dstAccessMask: Access);
         _api.CmdPipelineBarrier(buffer, Stages, Stages, 0, 1, &barrier, 0, null, 0, null);
+        Timer?.BeginCommand(buffer);
         _commands++;
         _operations += operations;
         return buffer;
@@ -97,6 +102,7 @@ internal sealed unsafe class CommandStream : IDisposable
     private ulong SubmitRecorded()
     {
         CommandBuffer buffer = _buffers[_current];
+        Timer?.EndCommand(buffer);
         // What the host reads back after waiting must be visible to it.
         var barrier = new MemoryBarrier(srcAccessMask: AccessFlags.TransferWriteBit, dstAccessMask: AccessFlags.HostReadBit);
         _api.CmdPipelineBarrier(buffer, PipelineStageFlags.TransferBit, PipelineStageFlags.HostBit, 0, 1, &barrier, 0, null, 0, null);

@@ -17,6 +17,9 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required bool HasSubgroupBroadcast { get; init; }
     public required ulong MaxAllocationBytes { get; init; }
     public required uint ComputeQueueFamily { get; init; }
+    /// <summary>Bits of a timestamp on the compute queue that count; 0 where there are none.</summary>
+    public required uint TimestampBits { get; init; }
+
     public required bool HasMemoryBudget { get; init; }
     public required bool HasFloat16 { get; init; }
     public required bool HasInt8 { get; init; }
@@ -71,6 +74,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
         PhysicalDeviceProperties p = properties.Properties;
+        uint family = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0;
         return new PhysicalDeviceFacts
         {
             Properties = p,
@@ -80,7 +84,8 @@ internal sealed unsafe class PhysicalDeviceFacts
             SubgroupSize = subgroup.SubgroupSize,
             HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
             MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
-            ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
+            ComputeQueueFamily = family,
+            TimestampBits = DeviceRequirements.QueueFamilies(api, device)[family].TimestampValidBits,
             HasMemoryBudget = budget,
             HasFloat16 = v12.ShaderFloat16,
             HasInt8 = v12.ShaderInt8,

@@ -24,14 +24,16 @@ public static class VulkanBackend
     }
 
     /// <summary>Opens the device <c>vulkan:<paramref name="index"/></c>.</summary>
+    /// <param name="index">Its number.</param>
+    /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are compiled.</param>
     /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
-    public static IDevice Open(int index) => Open(index, null);
+    public static IDevice Open(int index, bool useKeptKernels = true) => Open(Vk.GetApi, index, null, useKeptKernels ? PipelineCacheFile.DefaultFolder : null);
 
-    /// <summary>As <see cref="Open(int)"/>, with a kernel family of the caller's choice, so that each can be tested on any device.</summary>
+    /// <summary>As <see cref="Open(int, bool)"/>, with a kernel family of the caller's choice, so that each can be tested on any device.</summary>
     internal static IDevice Open(int index, LinearFamily? linear) => Open(Vk.GetApi, index, linear, PipelineCacheFile.DefaultFolder);
 
-    /// <summary>As <see cref="Open(int)"/>, with a loader and a folder for compiled kernels of the caller's.</summary>
+    /// <summary>As <see cref="Open(int, bool)"/>, with a loader and a folder for compiled kernels of the caller's.</summary>
     internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder)
     {
         VulkanInstance instance = VulkanInstance.TryCreate(loader, out string? whyNot)

@@ -9,7 +9,7 @@ namespace LdlVk.Vulkan;
 /// <see cref="MemoryAllocator"/>, data enters and leaves through a <see cref="StagingRing"/>, and <see cref="Kernels"/> holds the
 /// pipelines. This file owns the handles and moves data; VulkanDevice.Ops.cs dispatches.
 /// </summary>
-internal sealed unsafe partial class VulkanDevice : IDevice
+internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
 {
     private readonly VulkanInstance _instance;
     private readonly Device _device;
@@ -77,6 +77,14 @@ internal sealed unsafe partial class VulkanDevice : IDevice
 
     public long AllocatedBytes => _memory.UsedBytes;
 
+    public string? WhyNotTimed => _facts.TimestampBits == 0 ? $"the driver of {Info.Id} has no timestamps" : null;
+
+    public IOpTimer StartTimer()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return WhyNotTimed is null ? new CommandTimer(_instance.Api, _device, _stream, _facts) : throw new NotSupportedException(WhyNotTimed);
+    }
+
     public ITensor CreateTensor(int rows, int columns)
     {
         ulong bytes = KernelLimits.TensorBytes(rows, columns);
@@ -92,7 +100,8 @@ internal sealed unsafe partial class VulkanDevice : IDevice
         ulong bytes = KernelLimits.WeightBytes(source.Name, source.Format, source.OutputFeatures, source.InputFeatures);
         return Filled(bytes, allocation =>
         {
-            new WeightUpload(_staging, source, allocation).Run(progress, cancellation);
+            if (source is RandomWeightSource random) FillRandom(random, allocation);
+            else new WeightUpload(_staging, source, allocation).Run(progress, cancellation);
             return new VulkanWeight(this, allocation, source);
         });
     }

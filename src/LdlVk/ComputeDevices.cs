@@ -36,14 +36,16 @@ public static class ComputeDevices
     }
 
     /// <summary>Opens a device by its <see cref="DeviceInfo.Id"/>.</summary>
+    /// <param name="device">Which.</param>
+    /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are compiled.</param>
     /// <exception cref="UsageException">No backend has a device of that id.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
-    public static IDevice Open(DeviceInfo device)
+    public static IDevice Open(DeviceInfo device, bool useKeptKernels = true)
     {
         if (device.Id == CpuBackend.DeviceId) return CpuBackend.Open(device.Id);
         const string Vulkan = "vulkan:";
         return device.Id.StartsWith(Vulkan, StringComparison.Ordinal) && int.TryParse(device.Id.AsSpan(Vulkan.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index)
-            ? VulkanBackend.Open(index)
+            ? VulkanBackend.Open(index, useKeptKernels)
             : throw new UsageException($"There is no device '{device.Id}'.");
     }
 

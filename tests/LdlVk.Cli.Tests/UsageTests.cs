@@ -43,7 +43,7 @@ public class UsageTests
     [Fact]
     public async Task Every_flag_of_every_command_is_explained()
     {
-        foreach (string command in (string[])["demo", "devices", "inspect", "score", "compare", "rank", "tokenize", "trace"])
+        foreach (string command in (string[])["demo", "devices", "inspect", "score", "compare", "rank", "tokenize", "trace", "bench"])
         {
             Outcome help = await Cli.RunAsync(command, "--help");
             Assert.Equal((0, ""), (help.Code, help.Error));

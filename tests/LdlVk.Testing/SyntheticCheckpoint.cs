@@ -11,20 +11,34 @@ public sealed record SyntheticShape(
 {
     /// <summary>One layer of LDL-Reward-Gemma-2-27B, with a small vocabulary: the embedding table is never on the device.</summary>
     public static SyntheticShape TrueLayer { get; } = new(4608, 1, 32, 16, 128, 36864, 1024, 4096);
+
+    /// <summary>The shape at which other runtimes are measured, with heads that cost next to nothing: they have none.</summary>
+    public static SyntheticShape Peer8 { get; } = new(1152, 8, 8, 4, 128, 4608, 8192, 16) { QueryPreAttentionScalar = 128 };
+
+    public int QueryPreAttentionScalar { get; init; } = 144;
+
+    /// <summary>Elements of the backbone in fp32 instead of bf16.</summary>
+    public bool Fp32 { get; init; }
+
+    /// <summary>
+    /// Factor of the up projection of layer Layers/2. The norm behind the MLP takes it back, so exact results hardly change, but the
+    /// activations between grow by it: beyond fp16's range at 20000.
+    /// </summary>
+    public double UpGain { get; init; } = 1;
 }
 
 /// <summary>Writes checkpoints of any size in the real layout, with weights from a counter-based generator.</summary>
 public static class SyntheticCheckpoint
 {
-    /// <summary>Writes config.json, model.safetensors (bf16) and the two heads (fp32) into a folder.</summary>
+    /// <summary>Writes config.json, model.safetensors (bf16 or fp32) and the two heads (fp32) into a folder.</summary>
     public static void Write(string folder, SyntheticShape shape)
     {
         Directory.CreateDirectory(folder);
         File.WriteAllText(Path.Combine(folder, "config.json"), $$"""
             {"model_type":"gemma2","hidden_size":{{shape.Hidden}},"num_hidden_layers":{{shape.Layers}},"num_attention_heads":{{shape.Heads}},
              "num_key_value_heads":{{shape.KeyValueHeads}},"head_dim":{{shape.HeadDimension}},"intermediate_size":{{shape.FeedForward}},
-             "vocab_size":{{shape.Vocabulary}},"max_position_embeddings":8192,"query_pre_attn_scalar":144,"attn_logit_softcapping":50.0,
-             "sliding_window":4096,"rope_theta":10000.0,"rms_norm_eps":1e-6,"hidden_activation":"gelu_pytorch_tanh","torch_dtype":"bfloat16"}
+             "vocab_size":{{shape.Vocabulary}},"max_position_embeddings":8192,"query_pre_attn_scalar":{{shape.QueryPreAttentionScalar}},"attn_logit_softcapping":50.0,
+             "sliding_window":4096,"rope_theta":10000.0,"rms_norm_eps":1e-6,"hidden_activation":"gelu_pytorch_tanh","torch_dtype":"{{(shape.Fp32 ? "float32" : "bfloat16")}}"}
             """);
         WriteBackbone(Path.Combine(folder, "model.safetensors"), shape);
         WriteHead(Path.Combine(folder, "regression_layer.pt"), [shape.Hidden, shape.HeadHidden, shape.HeadHidden, 220]);
@@ -48,6 +62,7 @@ public static class SyntheticCheckpoint
         }
 
         tensors.Add(("model.norm.weight", [s.Hidden]));
+        int elementBytes = s.Fp32 ? sizeof(float) : 2;
         using var header = new MemoryStream();
         using (var json = new Utf8JsonWriter(header))
         {
@@ -55,9 +70,9 @@ public static class SyntheticCheckpoint
             long offset = 0;
             foreach ((string name, int[] shape) in tensors)
             {
-                long bytes = 2 * shape.Aggregate(1L, (a, b) => a * b);
+                long bytes = elementBytes * shape.Aggregate(1L, (a, b) => a * b);
                 json.WriteStartObject(name);
-                json.WriteString("dtype", "BF16");
+                json.WriteString("dtype", s.Fp32 ? "F32" : "BF16");
                 json.WriteStartArray("shape");
                 foreach (int dimension in shape) json.WriteNumberValue(dimension);
                 json.WriteEndArray();
@@ -82,18 +97,20 @@ public static class SyntheticCheckpoint
         {
             // Norm weights near 0, matrices of about unit gain.
             double scale = name.EndsWith("norm.weight", StringComparison.Ordinal) ? 0.1 : name.Contains("embed", StringComparison.Ordinal) ? 0.02 : 1.7 / Math.Sqrt(shape[^1]);
+            if (name == $"model.layers.{s.Layers / 2}.mlp.up_proj.weight") scale *= s.UpGain;
             long left = shape.Aggregate(1L, (a, b) => a * b);
             while (left > 0)
             {
-                int count = (int)Math.Min(left, chunk.Length / 2);
+                int count = (int)Math.Min(left, chunk.Length / elementBytes);
                 for (int i = 0; i < count; i++)
                 {
                     seed = (seed * 1664525) + 1013904223;
                     float value = (float)(((seed >> 8) / 8388608.0 - 1) * scale);
-                    BinaryPrimitives.WriteUInt16LittleEndian(chunk.AsSpan(2 * i), (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
+                    if (s.Fp32) BinaryPrimitives.WriteSingleLittleEndian(chunk.AsSpan(4 * i), value);
+                    else BinaryPrimitives.WriteUInt16LittleEndian(chunk.AsSpan(2 * i), (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
                 }
 
-                file.Write(chunk, 0, 2 * count);
+                file.Write(chunk, 0, elementBytes * count);
                 left -= count;
             }
         }

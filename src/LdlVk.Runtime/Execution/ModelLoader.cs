@@ -18,11 +18,11 @@ internal sealed class ModelLoader(
         try
         {
             Gemma2Config config = checkpoint.Config;
-            var embedding = new EmbeddingTable(checkpoint.Tensor(Gemma2Tensors.Embedding), settings.EmbeddingScale);
+            EmbeddingTable embedding = EmbeddingTable.Of(checkpoint.Tensor(Gemma2Tensors.Embedding), settings.EmbeddingScale);
             var layers = new Gemma2Layer[config.Layers];
             for (int i = 0; i < layers.Length; i++)
             {
-                layers[i] = Layer($"layers.{i}.");
+                layers[i] = Gemma2Layer.Create($"layers.{i}.", name => Matrix(checkpoint.Tensor(name), settings.Weights), name => Vector(checkpoint.Tensor(name)));
                 // What is on the device is not read again: without this a load counts the whole checkpoint as memory of the process.
                 checkpoint.ForgetPages();
             }
@@ -45,21 +45,6 @@ internal sealed class ModelLoader(
         _done += bytes;
         progress?.Report(new LoadProgress(_done, _total));
     }
-
-    private Gemma2Layer Layer(string at) => new()
-    {
-        InputNorm = Vector(checkpoint.Tensor(at + "input_layernorm.weight")),
-        Query = Matrix(checkpoint.Tensor(at + "self_attn.q_proj.weight"), settings.Weights),
-        Key = Matrix(checkpoint.Tensor(at + "self_attn.k_proj.weight"), settings.Weights),
-        Value = Matrix(checkpoint.Tensor(at + "self_attn.v_proj.weight"), settings.Weights),
-        Output = Matrix(checkpoint.Tensor(at + "self_attn.o_proj.weight"), settings.Weights),
-        PostAttentionNorm = Vector(checkpoint.Tensor(at + "post_attention_layernorm.weight")),
-        PreFeedForwardNorm = Vector(checkpoint.Tensor(at + "pre_feedforward_layernorm.weight")),
-        Gate = Matrix(checkpoint.Tensor(at + "mlp.gate_proj.weight"), settings.Weights),
-        Up = Matrix(checkpoint.Tensor(at + "mlp.up_proj.weight"), settings.Weights),
-        Down = Matrix(checkpoint.Tensor(at + "mlp.down_proj.weight"), settings.Weights),
-        PostFeedForwardNorm = Vector(checkpoint.Tensor(at + "post_feedforward_layernorm.weight")),
-    };
 
     private LinearLayer[] Mlp(IReadOnlyList<HeadLayer> layers) =>
         [.. layers.Select(layer => new LinearLayer(Matrix(layer.Weight, settings.Heads), Vector(layer.Bias)))];

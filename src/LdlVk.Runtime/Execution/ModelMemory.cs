@@ -16,13 +16,20 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
     /// <summary>Counts a model in the given formats.</summary>
     public static ModelMemory Of(Gemma2Config config, LdlHeads heads, WeightFormat weights, WeightFormat headWeights)
     {
+        long head = heads.Regression.Concat(heads.Gating).Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs));
+        ModelMemory backbone = OfBackbone(config, weights);
+        return backbone with { WeightBytes = backbone.WeightBytes + head };
+    }
+
+    /// <summary>Counts a backbone alone.</summary>
+    public static ModelMemory OfBackbone(Gemma2Config config, WeightFormat weights)
+    {
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         int ffn = config.IntermediateSize;
         long layer = Bytes(queries, hidden) + (2 * Bytes(keys, hidden)) + Bytes(hidden, queries) + (2 * Bytes(ffn, hidden)) + Bytes(hidden, ffn);
-        long head = heads.Regression.Concat(heads.Gating).Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs));
         // Residual stream and normed input; queries and what attention makes of them; keys and values.
         long row = sizeof(float) * ((2L * hidden) + (2 * queries) + (2 * keys));
-        return new ModelMemory((layer * config.Layers) + head, row, sizeof(float) * 2L * ffn);
+        return new ModelMemory(layer * config.Layers, row, sizeof(float) * 2L * ffn);
 
         long Bytes(int outputs, int inputs) => WeightLayout.MatrixBytes(weights, outputs, inputs);
     }

@@ -17,14 +17,20 @@ public enum EmbeddingScale
 /// <summary>
 /// The token embeddings. The table stays in the checkpoint's mapped file; only the rows of the tokens at hand travel to the device.
 /// </summary>
-internal sealed class EmbeddingTable(CheckpointTensor table, EmbeddingScale scale)
+internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
 {
     /// <summary>Rows converted and written at a time.</summary>
     private const int Chunk = 256;
 
-    private readonly float _factor = Factor(table, scale);
+    /// <summary>The table of a checkpoint.</summary>
+    public static EmbeddingTable Of(CheckpointTensor table, EmbeddingScale scale)
+    {
+        float exact = MathF.Sqrt(table.Columns);
+        bool round = scale == EmbeddingScale.Bf16 || (scale == EmbeddingScale.Auto && table.ElementType == ElementType.Bf16);
+        return new EmbeddingTable(table, round ? RoundToBf16(exact) : exact);
+    }
 
-    /// <summary>residual[r] = table[ids[r]]·√hidden.</summary>
+    /// <summary>residual[r] = table[ids[r]]·factor.</summary>
     /// <exception cref="InputException">An id is outside the vocabulary.</exception>
     public void Write(IDevice device, ITensor residual, ReadOnlySpan<int> ids)
     {
@@ -37,18 +43,11 @@ internal sealed class EmbeddingTable(CheckpointTensor table, EmbeddingScale scal
             {
                 Span<float> row = rows.AsSpan(i * hidden, hidden);
                 table.Read((long)ids[done + i] * hidden, row);
-                System.Numerics.Tensors.TensorPrimitives.Multiply(row, _factor, row);
+                System.Numerics.Tensors.TensorPrimitives.Multiply(row, factor, row);
             }
 
             device.Write(residual, done, rows.AsSpan(0, count * hidden));
         }
-    }
-
-    private static float Factor(CheckpointTensor table, EmbeddingScale scale)
-    {
-        float exact = MathF.Sqrt(table.Columns);
-        bool round = scale == EmbeddingScale.Bf16 || (scale == EmbeddingScale.Auto && table.ElementType == ElementType.Bf16);
-        return round ? RoundToBf16(exact) : exact;
     }
 
     /// <summary>To nearest, ties to even.</summary>

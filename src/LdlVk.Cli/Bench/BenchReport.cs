@@ -1,0 +1,87 @@
+using System.Globalization;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Cli.Bench;
+
+/// <summary>Measurements for people.</summary>
+internal sealed class BenchReport(Screen screen)
+{
+    /// <summary>Ops that take less of the time are summed up in one line.</summary>
+    private const double SmallShare = 0.005;
+
+    /// <summary>What is measured, and against what.</summary>
+    public void Begin(BenchContext c)
+    {
+        Gemma2Config s = c.Shape.Config;
+        screen.Line($"[bold]{Screen.Safe(Text.Device(c.Device))}[/], {Screen.Safe(c.Device.Driver)}");
+        screen.Line($"{Screen.Safe(c.Shape.Name)}: hidden {s.HiddenSize}, {Text.Plural(s.Layers, "layer")}, {s.Heads} heads, {s.KeyValueHeads} KV heads of {s.HeadDimension}, FFN {s.IntermediateSize}; {Text.Format(c.Weights)} weights");
+        screen.Line($"Yardsticks: {Rate(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with {Text.Format(c.Weights)} weights; {ByteRate(c.Yardsticks.CopyRate)} in a copy on the device");
+        screen.Line(Number($"Cold start: {c.ColdStart.Total:F2} s = {c.ColdStart.Open:F2} opening the device + {c.ColdStart.Weights:F2} weights + {c.ColdStart.First:F2} first result, kernels {(c.KeptKernels ? "kept from earlier runs" : "compiled anew")}"));
+        if (c.WhyNotTimed is { } why) screen.Line($"No times of ops: {Screen.Safe(why)}.");
+    }
+
+    /// <summary>One measurement.</summary>
+    public void Write(BenchContext c, Measurement m)
+    {
+        screen.Line();
+        screen.Line(Number($"[bold]{m.Scenario.Label}: {m.TokensPerSecond:G4} tokens/s[/] (median of {m.Seconds.Length}; best {m.BestTokensPerSecond:G4}), {Seconds(m.Median)}"));
+        screen.Line(Number($"  {Rate(m.Rate)}, {100 * m.Rate / c.Yardsticks.ProductRate:F0} % of the product's; {ByteRate(m.ByteRate)}, {100 * m.ByteRate / c.Yardsticks.CopyRate:F0} % of the copy's"));
+        if (c.WhyNotTimed is not null) return;
+        double total = m.DeviceSeconds;
+        screen.Line(Number($"  {"op",-36} {"rows × outputs × inputs",-24} {"calls",5} {"time",9} {"share",6} {"rate",13} {"traffic",10}"));
+        foreach (OpRow row in m.Ops.Where(r => r.Seconds >= SmallShare * total)) Op(row, total);
+        OpRow[] small = [.. m.Ops.Where(r => r.Seconds < SmallShare * total)];
+        if (small.Length > 0) Op(new OpRow($"{small.Length} smaller", "", "", small.Sum(r => r.Calls), small.Sum(r => r.Seconds), small.Sum(r => r.Operations), small.Sum(r => r.Bytes)), total);
+        screen.Line(Number($"  {Seconds(total)} on the device's clock, {100 * total / m.Median:F0} % of the median run"));
+    }
+
+    /// <summary>What sharing the prompt of answers brings.</summary>
+    public void WriteSharing(Measurement full, Measurement shared)
+    {
+        double ratio = full.Median / shared.Median, ideal = (double)full.Scenario.Rows / shared.Scenario.Rows;
+        screen.Line();
+        screen.Line(Number($"[bold]Sharing the prompt: {ratio:F2} times faster[/]; {ideal:F2} by tokens ({Text.Count(full.Scenario.Rows)} / {Text.Count(shared.Scenario.Rows)}), {100 * ratio / ideal:F0} % of that"));
+    }
+
+    /// <summary>The memory at the end.</summary>
+    public void End(PeakMemory memory)
+    {
+        screen.Line();
+        screen.Line($"Memory at most: {Text.Bytes(memory.DeviceBytes)} on the device, {Text.Bytes(memory.ProcessBytes)} of this process");
+    }
+
+    /// <summary>The heading of a list of ops measured by themselves.</summary>
+    public void BeginOps(DeviceInfo device, string heading)
+    {
+        screen.Line($"[bold]{Screen.Safe(Text.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(heading)}");
+        screen.Line(Number($"  {"op",-36} {"rows × outputs × inputs",-24} {"time",9} {"rate",13} {"traffic",10}"));
+    }
+
+    /// <summary>An op measured by itself.</summary>
+    public void WriteOp(OpRow row) => screen.Line(Number($"  {Name(row),-36} {row.Shape,-24} {Seconds(row.Seconds),9} {Rate(row),13} {ByteRate(row.Bytes / row.Seconds),10}"));
+
+    /// <summary>An op that was not measured.</summary>
+    public void WriteSkipped(string name, string shape, string why) => screen.Line($"  {Screen.Safe(name),-36} {Screen.Safe(shape),-24} {Screen.Safe(why)}");
+
+    private void Op(OpRow row, double total) =>
+        screen.Line(Number($"  {Name(row),-36} {row.Shape,-24} {row.Calls,5} {Seconds(row.Seconds),9} {100 * row.Seconds / total,4:F1} % {Rate(row),13} {(row.Seconds > 0 ? ByteRate(row.Bytes / row.Seconds) : ""),10}"));
+
+    private static string Name(OpRow row) => Screen.Safe(row.Operand.Length == 0 ? row.Op : $"{row.Op} {row.Operand}");
+
+    private static string Rate(OpRow row) => row.Operations > 0 && row.Seconds > 0 ? Rate(row.Operations / row.Seconds) : "";
+
+    private static string Rate(double operations) => operations >= 1e12 ? Number($"{operations / 1e12:G3} TFLOP/s") : Number($"{operations / 1e9:G3} GFLOP/s");
+
+    private static string ByteRate(double bytes) => Number($"{bytes / 1e9:G3} GB/s");
+
+    private static string Seconds(double seconds) => seconds switch
+    {
+        >= 1 => Number($"{seconds:F2} s"),
+        >= 1e-3 => Number($"{seconds * 1e3:F2} ms"),
+        _ => Number($"{seconds * 1e6:F1} µs"),
+    };
+
+    private static string Number(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,135 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Cli.Bench;
+
+/// <summary>Every op by itself, at the shapes of a model and several numbers of rows.</summary>
+internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow> write, Action<string, string, string> skip)
+{
+    /// <summary>A call that would take longer is left out.</summary>
+    private const double LongestCall = 5;
+
+    /// <summary>Enough calls in a row that the cost of waiting for them does not count.</summary>
+    private const double LongEnough = 0.05;
+
+    private const int MostCalls = 64;
+
+    private static readonly int[] Rows = [1, 16, 128, 512, 2048];
+
+    private int Queries => config.Heads * config.HeadDimension;
+
+    private int Keys => config.KeyValueHeads * config.HeadDimension;
+
+    /// <summary>Linear with the model's matrices in a format.</summary>
+    public void Linear(WeightFormat format, CancellationToken cancellation)
+    {
+        (string Name, int Outputs, int Inputs)[] matrices =
+        [
+            ("q_proj", Queries, config.HiddenSize), ("k_proj", Keys, config.HiddenSize), ("o_proj", config.HiddenSize, Queries),
+            ("gate_proj", config.IntermediateSize, config.HiddenSize), ("down_proj", config.HiddenSize, config.IntermediateSize),
+        ];
+        foreach ((string name, int outputs, int inputs) in matrices)
+        {
+            using IWeight weight = device.CreateWeight(new RandomWeightSource(name, outputs, inputs, format, 1), null, cancellation);
+            double matrix = WeightLayout.MatrixBytes(format, outputs, inputs);
+            Each("Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
+            {
+                ITensor x = Yardsticks.RandomTensor(device, rows, inputs), y = device.CreateTensor(rows, outputs);
+                return new Case(() => device.Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
+            });
+        }
+    }
+
+    /// <summary>GatedLinear with the model's matrices in a format.</summary>
+    public void GatedLinear(WeightFormat format, CancellationToken cancellation)
+    {
+        int outputs = config.IntermediateSize, inputs = config.HiddenSize;
+        using IWeight gate = device.CreateWeight(new RandomWeightSource("gate_proj", outputs, inputs, format, 1), null, cancellation);
+        using IWeight up = device.CreateWeight(new RandomWeightSource("up_proj", outputs, inputs, format, 2), null, cancellation);
+        double matrices = 2.0 * WeightLayout.MatrixBytes(format, outputs, inputs);
+        Each("GatedLinear", "gate_proj+up_proj", rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
+        {
+            ITensor x = Yardsticks.RandomTensor(device, rows, inputs), y = device.CreateTensor(rows, outputs), scratch = device.CreateTensor(rows, outputs);
+            return new Case(() => device.GatedLinear(y, scratch, x, gate, up), 4.0 * rows * outputs * inputs, matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
+        });
+    }
+
+    /// <summary>The ops without weights.</summary>
+    public void Others(CancellationToken cancellation)
+    {
+        int hidden = config.HiddenSize;
+        using ITensor norm = Yardsticks.RandomTensor(device, 1, hidden);
+        using ITensor angles = Yardsticks.RandomTensor(device, Rows[^1], config.HeadDimension);
+        Each("Attention", "one text", rows => $"{rows} × {Queries}", cancellation, rows =>
+        {
+            ITensor q = Yardsticks.RandomTensor(device, rows, Queries), k = Yardsticks.RandomTensor(device, rows, Keys), y = device.CreateTensor(rows, Queries);
+            ISegmentList segments = device.CreateSegments([new AttentionSegment(0, rows, 0, 0, 0, 0)]);
+            var shape = new AttentionShape(config.Heads, config.KeyValueHeads, config.HeadDimension, 1 / MathF.Sqrt(config.HeadDimension), config.AttentionSoftcap, config.SlidingWindow, HalvesOperands: true);
+            double pairs = ProfiledDevice.VisiblePairs(segments.Segments[0], shape.Window);
+            return new Case(() => device.Attention(y, q, k, k, segments, shape), 4 * pairs * Queries, Floats(rows, 2 * (Queries + Keys)), [q, k, y, segments]);
+        });
+        Each("RmsNorm", "", rows => $"{rows} × {hidden}", cancellation, rows => Wide(rows, hidden, 2, (x, y) => device.RmsNorm(y, x, norm, 1e-6f)));
+        Each("NormAdd", "", rows => $"{rows} × {hidden}", cancellation, rows => Wide(rows, hidden, 3, (x, y) => device.NormAdd(y, x, norm, 1e-6f)));
+        Each("Rope", "", rows => $"{rows} × {Queries}", cancellation, rows =>
+        {
+            ITensor x = Yardsticks.RandomTensor(device, rows, Queries);
+            IIndexList positions = device.CreateIndices([.. Enumerable.Range(0, rows)]);
+            return new Case(() => device.Rope(x, config.Heads, positions, angles), 0, Floats(rows, 2 * Queries), [x, positions]);
+        });
+        int ffn = config.IntermediateSize;
+        Each("GeluMultiply", "", rows => $"{rows} × {ffn}", cancellation, rows => Wide(rows, ffn, 3, (x, y) => device.GeluMultiply(y, x, y)));
+        Each("GatherRows", "", rows => $"{rows} × {hidden}", cancellation, rows =>
+        {
+            IIndexList all = device.CreateIndices([.. Enumerable.Range(0, rows)]);
+            Case wide = Wide(rows, hidden, 2, (x, y) => device.GatherRows(y, x, all));
+            return wide with { Operands = [.. wide.Operands, all] };
+        });
+        const int Attributes = 22, Bins = 10;
+        Each("LdlReadout", "", rows => $"{rows} × {Attributes * Bins}", cancellation, rows =>
+        {
+            ITensor rewards = Yardsticks.RandomTensor(device, rows, Attributes * Bins), gates = Yardsticks.RandomTensor(device, rows, Attributes);
+            ITensor y = device.CreateTensor(rows, 1 + Bins + Attributes + (Attributes * Bins));
+            return new Case(() => device.LdlReadout(y, rewards, gates, 1), 0, Floats(rows, rewards.Columns + gates.Columns + y.Columns), [rewards, gates, y]);
+        });
+    }
+
+    /// <summary>An op from one tensor to another of the same shape.</summary>
+    private Case Wide(int rows, int columns, int passes, Action<ITensor, ITensor> op)
+    {
+        ITensor x = Yardsticks.RandomTensor(device, rows, columns), y = device.CreateTensor(rows, columns);
+        return new Case(() => op(x, y), 0, Floats(rows, passes * columns), [x, y]);
+    }
+
+    private void Each(string op, string operand, Func<int, string> shape, CancellationToken cancellation, Func<int, Case> make)
+    {
+        double perRow = 0;
+        foreach (int rows in Rows)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (perRow * rows > LongestCall)
+            {
+                skip(operand.Length == 0 ? op : $"{op} {operand}", shape(rows), $"left out: a call would take about {perRow * rows:F0} s");
+                continue;
+            }
+
+            Case measured = make(rows);
+            double seconds = Seconds(measured.Call);
+            foreach (IDisposable part in measured.Operands) part.Dispose();
+            perRow = seconds / rows;
+            write(new OpRow(op, operand, shape(rows), 1, seconds, measured.Operations, measured.Bytes));
+        }
+    }
+
+    /// <summary>Seconds of a call among many, so that waiting for the device does not count.</summary>
+    private double Seconds(Action call)
+    {
+        double one = Yardsticks.Time(device, call);
+        int calls = (int)Math.Clamp(LongEnough / one, 1, MostCalls);
+        return calls == 1 ? one : Yardsticks.Time(device, () => { for (int i = 0; i < calls; i++) call(); }) / calls;
+    }
+
+    private static double Floats(int rows, int columns) => sizeof(float) * (double)rows * columns;
+
+    /// <summary>A call of an op, and its operands to be disposed.</summary>
+    private sealed record Case(Action Call, double Operations, double Bytes, IReadOnlyList<IDisposable> Operands);
+}

@@ -1,0 +1,97 @@
+using System.Diagnostics;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Cli.Bench;
+
+/// <summary>What the device could do at best: the arithmetic of a large product, the traffic of a large copy.</summary>
+/// <param name="ProductSize">N of the N×N×N product.</param>
+/// <param name="ProductRate">Its operations a second, 2·N³ counted.</param>
+/// <param name="CopyRate">Bytes a second of a copy in the device's memory, read and written ones counted.</param>
+internal sealed record Yardsticks(int ProductSize, double ProductRate, double CopyRate)
+{
+    /// <summary>Rows of made-up values from which operands are gathered: zeros could be faster than values.</summary>
+    private const int Values = 64;
+
+    private const int LargestProduct = 8192, CopyColumns = 4096;
+
+    /// <summary>A measurement that would take longer is not started.</summary>
+    private const double Patience = 1.5;
+
+    /// <summary>Measures a device with weights of a format.</summary>
+    public static Yardsticks Measure(IDevice device, WeightFormat format)
+    {
+        (int size, double product) = Largest(512, LargestProduct, 2, 8, n => Product(device, format, n));
+        (_, double copy) = Largest(64 << 20, 1 << 30, 4, 4, bytes => Copy(device, bytes));
+        return new Yardsticks(size, product, copy);
+    }
+
+    /// <summary>The seconds that a call takes on the device, waiting included: the least of a few.</summary>
+    public static double Time(IDevice device, Action call)
+    {
+        const int Times = 3;
+        using ITensor small = device.CreateTensor(1, 1);
+        float[] waited = new float[1];
+        double least = double.PositiveInfinity;
+        for (int i = 0; i <= Times; i++)
+        {
+            long start = Stopwatch.GetTimestamp();
+            call();
+            device.Read(small, waited); // waits for all that came before
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            if (i > 0) least = Math.Min(least, seconds); // the first one compiles
+            if (seconds * Times > Patience && i > 0) break;
+        }
+
+        return least;
+    }
+
+    /// <summary>A tensor of made-up values.</summary>
+    public static ITensor RandomTensor(IDevice device, int rows, int columns)
+    {
+        float[] values = new float[Values * columns];
+        for (int i = 0; i < values.Length; i++) values[i] = ((int)(RandomWeightSource.Hash((uint)i) >> 8) - (1 << 23)) * (1f / (1 << 23));
+        using ITensor table = device.CreateTensor(Values, columns);
+        device.Write(table, 0, values);
+        using IIndexList numbers = device.CreateIndices([.. Enumerable.Range(0, rows).Select(i => i % Values)]);
+        ITensor tensor = device.CreateTensor(rows, columns);
+        device.GatherRows(tensor, table, numbers);
+        return tensor;
+    }
+
+    /// <summary>The best rate over growing sizes, as long as they fit and take no longer than is bearable.</summary>
+    private static (int Size, double Rate) Largest(int first, int last, int step, double growth, Func<int, (double Work, double Seconds)> measure)
+    {
+        (int Size, double Rate) best = default;
+        for (int size = first; size > 0 && size <= last; size *= step)
+        {
+            try
+            {
+                (double work, double seconds) = measure(size);
+                if (work / seconds > best.Rate) best = (size, work / seconds);
+                if (seconds * growth > Patience) break;
+            }
+            catch (DeviceException) when (best.Rate > 0)
+            {
+                break; // no memory for more
+            }
+        }
+
+        return best;
+    }
+
+    private static (double Work, double Seconds) Product(IDevice device, WeightFormat format, int n)
+    {
+        using ITensor input = RandomTensor(device, n, n), output = device.CreateTensor(n, n);
+        using IWeight weight = device.CreateWeight(new RandomWeightSource("product", n, n, format, 1));
+        return (2.0 * n * n * n, Time(device, () => device.Linear(output, input, weight)));
+    }
+
+    private static (double Work, double Seconds) Copy(IDevice device, int bytes)
+    {
+        int rows = bytes / (CopyColumns * sizeof(float));
+        using ITensor from = RandomTensor(device, rows, CopyColumns), to = device.CreateTensor(rows, CopyColumns);
+        using IIndexList all = device.CreateIndices([.. Enumerable.Range(0, rows)]);
+        return (2.0 * bytes, Time(device, () => device.GatherRows(to, from, all)));
+    }
+}

@@ -1,0 +1,114 @@
+using System.Text.Json;
+using LdlVk.Vulkan;
+
+namespace LdlVk.Cli.Tests;
+
+public class BenchTests
+{
+    private const string Tiny = "hidden=64,layers=2,heads=2,kv-heads=1,head-dim=32,ffn=96,vocab=100";
+
+    private static readonly string[] Fast = ["bench", "--shape", Tiny, "--device", "cpu", "--runs", "2"];
+
+    [Theory]
+    [InlineData("--shape gemma4: \"gemma4\" is no NAME=NUMBER. There are peer8, gemma2-27b, hidden=", "--shape", "gemma4")]
+    [InlineData("--shape hidden=0: hidden is a whole number from 1 to 1048576", "--shape", "hidden=0")]
+    [InlineData("there is no depth", "--shape", "depth=3")]
+    [InlineData("3 kv-heads do not divide 8 heads", "--shape", "kv-heads=3")]
+    [InlineData("head-dim must be even", "--shape", "head-dim=3")]
+    [InlineData("--layers 0: give a whole number from 1 to 1000", "--layers", "0")]
+    [InlineData("--runs many: give a whole number", "--runs", "many")]
+    [InlineData("--tokens 0: \"0\" is not N, with whole numbers from 1", "--tokens", "0")]
+    [InlineData("--tokens 12,x: \"x\" is not N", "--tokens", "12,x")]
+    [InlineData("--tokens 9000: \"9000\" is longer than the model's 8192 positions", "--tokens", "9000")]
+    [InlineData("--batch 512: \"512\" is not TEXTSxN", "--batch", "512")]
+    [InlineData("--batch 5000x1: 5000 texts are more than the 4096", "--batch", "5000x1")]
+    [InlineData("--best-of 16x1000: \"16x1000\" is not ANSWERSxPROMPT+ANSWER", "--best-of", "16x1000")]
+    [InlineData("\"2x8000+200\" is longer than the model's 8192 positions", "--best-of", "2x8000+200")]
+    [InlineData("--weights int3: there is only fp32, fp16, int8", "--weights", "fp16,int3")]
+    [InlineData("There is no device 'npu'", "--device", "npu")]
+    [InlineData("There is no folder /no/such", "--model", "/no/such")]
+    [InlineData("leave out --shape and --layers", "--model", "MINI", "--layers", "2")]
+    [InlineData("--batch-tokens 0: give a whole number", "--batch-tokens", "0")]
+    public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
+        (await Cli.RunAsync(["bench", .. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);
+
+    [Fact]
+    public async Task A_model_too_large_says_what_it_needs() =>
+        (await Cli.RunAsync("bench", "--shape", "hidden=65536,layers=1000,ffn=1000000", "--device", "cpu")).Fails(1, "1000 layers", "fp16 weights", "Use fewer --layers");
+
+    [Fact]
+    public async Task Json_has_a_line_for_each_measurement()
+    {
+        Outcome outcome = await Cli.RunAsync([.. Fast, "--json", "--tokens", "5,40", "--batch", "3x7", "--best-of", "4x20+3", "--weights", "fp32,int8"]);
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        JsonElement[] lines = outcome.Lines;
+        string[] formats = [.. Enumerable.Repeat("fp32", 5), .. Enumerable.Repeat("int8", 5)];
+        Assert.Equal(formats, lines.Select(l => l.GetProperty("weights").GetString()));
+        foreach (JsonElement[] five in lines.Chunk(5))
+        {
+            Assert.Equal([("text", 1, 5, 5), ("text", 1, 40, 40), ("batch", 3, 21, 21), ("best-of unshared", 4, 92, 92), ("best-of", 4, 92, 32)],
+                five.Select(l => (l.GetProperty("scenario").GetString(), l.GetProperty("texts").GetInt32(), l.GetProperty("tokens").GetInt32(), l.GetProperty("rows").GetInt32())));
+        }
+
+        foreach (JsonElement line in lines)
+        {
+            Assert.Equal("cpu", line.GetProperty("device").GetString());
+            Assert.Equal(2, line.GetProperty("layers").GetInt32());
+            foreach (string positive in (string[])["tokens_per_second", "best_tokens_per_second", "tflops", "peak_tflops", "percent_of_peak", "gb_per_second",
+                "copy_gb_per_second", "cold_start_seconds", "first_result_seconds", "peak_device_bytes", "peak_process_bytes", "device_seconds"])
+                Assert.True(line.GetProperty(positive).GetDouble() > 0, positive);
+            double[] seconds = [.. line.GetProperty("seconds").EnumerateArray().Select(s => s.GetDouble())];
+            Assert.Equal(2, seconds.Length);
+            double tokens = line.GetProperty("tokens").GetDouble();
+            Assert.Equal(tokens / seconds.Average(), line.GetProperty("tokens_per_second").GetDouble(), tokens * 1e-6);
+            Assert.Equal(tokens / seconds.Min(), line.GetProperty("best_tokens_per_second").GetDouble(), tokens * 1e-6);
+            Assert.Equal(line.GetProperty("operations").GetDouble() / seconds.Average() / 1e12, line.GetProperty("tflops").GetDouble(), 1e-9);
+            JsonElement[] ops = [.. line.GetProperty("ops").EnumerateArray()];
+            Assert.Equal(line.GetProperty("operations").GetDouble(), ops.Sum(o => o.GetProperty("operations").GetDouble()));
+            Assert.Equal(line.GetProperty("device_seconds").GetDouble(), ops.Sum(o => o.GetProperty("seconds").GetDouble()), 1e-6);
+            Assert.Contains("mlp.gate_proj+mlp.up_proj", ops.Select(o => o.GetProperty("operand").GetString()));
+        }
+    }
+
+    [Fact]
+    public async Task People_get_a_table()
+    {
+        Outcome outcome = await Cli.RunAsync([.. Fast, "--tokens", "40", "--best-of", "4x20+3", "--layers", "1"]);
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        foreach (string words in (string[])["1 layer, 2 heads", "fp16 weights", "Yardsticks: ", "Cold start: ", "40 tokens: ", "tokens/s", "% of the product's", "Sharing the prompt: ", "2.88 by tokens (92 / 32)", "Memory at most: "])
+            Assert.Contains(words, outcome.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_whole_model_is_measured_with_its_heads()
+    {
+        Outcome outcome = await Cli.RunAsync("bench", "--model", Cli.Mini, "--device", "cpu", "--tokens", "12", "--runs", "1", "--json");
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        JsonElement line = Assert.Single(outcome.Lines);
+        Assert.Equal("ldl-mini", line.GetProperty("shape").GetString());
+        Assert.Contains("LdlReadout", line.GetProperty("ops").EnumerateArray().Select(o => o.GetProperty("op").GetString()));
+    }
+
+    [Fact]
+    public async Task Every_op_by_itself()
+    {
+        Outcome outcome = await Cli.RunAsync("bench", "--shape", Tiny, "--device", "cpu", "--ops", "--json", "--weights", "fp16,int8");
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        // Five matrices in two formats, seven other ops once, at five numbers of rows.
+        Assert.Equal(5 * ((5 * 2) + 7), outcome.Lines.Length);
+        Assert.All(outcome.Lines, l => Assert.True(l.GetProperty("seconds").GetDouble() > 0));
+        JsonElement gate = outcome.Lines.Single(l => l.GetProperty("operand").GetString() == "gate_proj" && l.GetProperty("weights").GetString() == "int8" && l.GetProperty("shape").GetString() == "128 × 96 × 64");
+        Assert.Equal(2.0 * 128 * 96 * 64, gate.GetProperty("operations").GetDouble());
+    }
+
+    [Fact]
+    public async Task A_cold_start_on_Vulkan()
+    {
+        if (VulkanBackend.Enumerate(out string? why).Count == 0) Assert.Skip($"no Vulkan device: {why}");
+        Outcome outcome = await Cli.RunAsync("bench", "--shape", Tiny, "--device", "vulkan", "--tokens", "9", "--runs", "1", "--json", "--cold");
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        JsonElement line = Assert.Single(outcome.Lines);
+        Assert.False(line.GetProperty("kept_kernels").GetBoolean());
+        Assert.StartsWith("vulkan:", line.GetProperty("device").GetString(), StringComparison.Ordinal);
+    }
+}
