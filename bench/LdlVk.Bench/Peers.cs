@@ -45,7 +45,7 @@ internal sealed record PeerSettings
                 "--tokens" => settings with { Sizes = [.. args[++i].Split(',').Select(n => (1, Whole(n)))] },
                 "--batch" => settings with { Sizes = [.. settings.Sizes, .. args[++i].Split(',').Select(b => b.Split('x')).Select(b => (Whole(b[0]), Whole(b[1])))] },
                 "--weights" => settings with { Weights = [.. args[++i].Split(',').Select(w => Enum.Parse<WeightFormat>(w, ignoreCase: true))] },
-                "--full-layer" => settings with { Shape = SyntheticShape.TrueLayer with { Layers = 2 } },
+                "--full-layer" => settings with { Shape = SyntheticShape.Peer8 with { Hidden = 4608, Layers = 2, Heads = 32, KeyValueHeads = 16, FeedForward = 36864 } },
                 "--layers" => settings with { Shape = settings.Shape with { Layers = Whole(args[++i]) } },
                 "--rounds" => settings with { Rounds = Whole(args[++i]) },
                 "--accuracy" => settings with { Accuracy = true },
@@ -143,6 +143,7 @@ internal sealed class Peers(PeerSettings settings)
         int tokens = settings.Sizes.Max(size => size.Tokens);
         ProcessStartInfo start = new(Repository.Path("ldlvk"),
             ["bench", "--cold", "--json", "--quiet", "--runs", "1", "--shape", shape, "--tokens", $"{tokens}", "--device", device.Id, "--weights", format.ToString().ToLowerInvariant()]) { RedirectStandardOutput = true };
+        start.Environment["MESA_SHADER_CACHE_DISABLE"] = "true"; // the driver's own cache, which --cold does not know
         using Process process = Process.Start(start)!;
         string line = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

@@ -15,14 +15,18 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
 
     private const int LargestProduct = 8192, CopyColumns = 4096;
 
+    /// <summary>Operands take at most this part of the device's memory: a driver on the processor would take it from everybody.</summary>
+    private const int MemoryShare = 16;
+
     /// <summary>A measurement that would take longer is not started.</summary>
     private const double Patience = 1.5;
 
     /// <summary>Measures a device with weights of a format.</summary>
     public static Yardsticks Measure(IDevice device, WeightFormat format)
     {
-        (int size, double product) = Largest(512, LargestProduct, 2, 8, n => Product(device, format, n));
-        (_, double copy) = Largest(64 << 20, 1 << 30, 4, 4, bytes => Copy(device, bytes));
+        double room = (double)device.Info.MemoryBytes / MemoryShare;
+        (int size, double product) = Largest(512, (int)Math.Min(LargestProduct, Math.Sqrt(room / (3 * sizeof(float)))), 2, 8, n => Product(device, format, n));
+        (_, double copy) = Largest(64 << 20, (int)Math.Min(1 << 30, room / 2), 4, 4, bytes => Copy(device, bytes));
         return new Yardsticks(size, product, copy);
     }
 
@@ -63,7 +67,7 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
     private static (int Size, double Rate) Largest(int first, int last, int step, double growth, Func<int, (double Work, double Seconds)> measure)
     {
         (int Size, double Rate) best = default;
-        for (int size = first; size > 0 && size <= last; size *= step)
+        for (int size = first; size > 0 && (size <= last || size == first); size *= step)
         {
             try
             {
