@@ -17,6 +17,7 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required bool HasSubgroupBroadcast { get; init; }
     public required ulong MaxAllocationBytes { get; init; }
     public required uint ComputeQueueFamily { get; init; }
+    public required QueueFamilyProperties[] QueueFamilies { get; init; }
     public required bool HasMemoryBudget { get; init; }
     public required bool HasFloat16 { get; init; }
     public required bool HasInt8 { get; init; }
@@ -30,6 +31,20 @@ internal sealed unsafe class PhysicalDeviceFacts
         PhysicalDeviceType.VirtualGpu => DeviceKind.VirtualGpu,
         _ => DeviceKind.Software,
     };
+
+    /// <summary>
+    /// The family of a graphics card's copy engines, which bring data over the bus while it computes: one that can do nothing else. Null
+    /// where there is none, or no bus.
+    /// </summary>
+    public uint? CopyQueueFamily
+    {
+        get
+        {
+            const QueueFlags Copies = QueueFlags.TransferBit | QueueFlags.SparseBindingBit | QueueFlags.ProtectedBit;
+            int family = Array.FindIndex(QueueFamilies, f => f.QueueFlags.HasFlag(QueueFlags.TransferBit) && (f.QueueFlags & ~Copies) == 0);
+            return Kind == DeviceKind.DiscreteGpu && family >= 0 ? (uint)family : null;
+        }
+    }
 
     public DeviceInfo ToInfo(int index)
     {
@@ -71,6 +86,7 @@ internal sealed unsafe class PhysicalDeviceFacts
             HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
             MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
             ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
+            QueueFamilies = DeviceRequirements.QueueFamiliesOf(api, device),
             HasMemoryBudget = budget,
             HasFloat16 = v12.ShaderFloat16,
             HasInt8 = v12.ShaderInt8,
