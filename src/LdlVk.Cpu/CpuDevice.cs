@@ -114,6 +114,14 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
+    public IReadback BeginRead(ITensor source)
+    {
+        float[] values = new float[(long)source.Rows * source.Columns];
+        Read(source, values);
+        return new CpuReadback(source, values);
+    }
+
+    /// <inheritdoc/>
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
         OpChecks.Linear(output, input, weight, bias);

@@ -13,4 +13,20 @@ public sealed class InputException(string message, Exception? inner = null) : Ld
 public sealed class UsageException(string message, Exception? inner = null) : LdlVkException(message, inner);
 
 /// <summary>The machine failed: a device is lost, out of memory, or its driver refused. Command line: exit code 1.</summary>
-public sealed class DeviceException(string message, Exception? inner = null) : LdlVkException(message, inner);
+public sealed class DeviceException(string message, Exception? inner = null, DeviceFailure failure = DeviceFailure.Other)
+    : LdlVkException(message, inner)
+{
+    /// <summary>What may help.</summary>
+    public DeviceFailure Failure => failure;
+}
+
+/// <summary>Kinds of <see cref="DeviceException"/>, by what may help.</summary>
+public enum DeviceFailure
+{
+    /// <summary>Trying again changes nothing.</summary>
+    Other,
+    /// <summary>The open device is of no use any more; opened afresh, it may work.</summary>
+    Lost,
+    /// <summary>There is not enough memory; smaller work may do. What is on the device stays good.</summary>
+    OutOfMemory,
+}

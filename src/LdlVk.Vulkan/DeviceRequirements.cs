@@ -51,11 +51,11 @@ internal sealed unsafe record DeviceRequirements
     /// <summary>The first family with compute: on all desktop drivers the one that also draws, which is never the slower one.</summary>
     public static uint? ComputeFamilyOf(Vk api, PhysicalDevice device)
     {
-        int index = Array.FindIndex(QueueFamilies(api, device), f => f.QueueFlags.HasFlag(QueueFlags.ComputeBit));
+        int index = Array.FindIndex(QueueFamiliesOf(api, device), f => f.QueueFlags.HasFlag(QueueFlags.ComputeBit));
         return index < 0 ? null : (uint)index;
     }
 
-    public static QueueFamilyProperties[] QueueFamilies(Vk api, PhysicalDevice device)
+    public static QueueFamilyProperties[] QueueFamiliesOf(Vk api, PhysicalDevice device)
     {
         uint count = 0;
         api.GetPhysicalDeviceQueueFamilyProperties(device, ref count, null);

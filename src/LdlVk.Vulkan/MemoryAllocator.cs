@@ -57,9 +57,10 @@ internal sealed class MemoryBlock(DeviceMemory memory, Buffer buffer, ulong addr
 /// <summary>
 /// Sub-allocates device-local memory. Kernels reach it by device address, so neither maxStorageBufferRange (128 MiB on some drivers)
 /// nor the count of descriptors limits anything. All use is in the order of one queue with barriers between the commands, so a freed
-/// range may be handed out again at once; only unused whole blocks need the queue to be idle before they go back to the driver.
+/// range may be handed out again at once. Only whole blocks that go back to the driver must first be done with on the device: they are
+/// set aside until it has passed the timeline value of their last use, and are waited for only if there is no memory without them.
 /// </summary>
-internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDeviceFacts facts, Action waitIdle) : IDisposable
+internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDeviceFacts facts, CommandStream stream) : IDisposable
 {
     private const ulong BlockBytes = 64UL << 20;
 
@@ -67,17 +68,22 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
     private const ulong Alignment = 256;
 
     private readonly List<MemoryBlock> _blocks = [];
+    private readonly List<(MemoryBlock Block, ulong Until)> _retired = [];
 
     /// <summary>Bytes handed out now.</summary>
     public long UsedBytes { get; private set; }
 
-    public Allocation Allocate(ulong bytes)
+    /// <summary>Blocks taken from the driver so far.</summary>
+    public int BlocksMade { get; private set; }
+
+    /// <summary>Takes a range for something; <paramref name="what"/> names it in errors.</summary>
+    public Allocation Allocate(ulong bytes, Func<string> what)
     {
         bytes = Math.Max(Alignment, (bytes + Alignment - 1) / Alignment * Alignment);
         foreach (MemoryBlock block in _blocks)
             if (block.Take(bytes) is { } offset) return Account(new Allocation(block, offset, bytes));
-        ReleaseUnused();
-        MemoryBlock fresh = CreateBlockFor(bytes);
+        RetireUnused();
+        MemoryBlock fresh = CreateBlockFor(bytes, what);
         _blocks.Add(fresh);
         return Account(new Allocation(fresh, fresh.Take(bytes)!.Value, bytes));
     }
@@ -90,8 +96,9 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
 
     public void Dispose()
     {
-        foreach (MemoryBlock block in _blocks) Destroy(block);
+        foreach (MemoryBlock block in _blocks.Concat(_retired.Select(r => r.Block))) Destroy(block);
         _blocks.Clear();
+        _retired.Clear();
     }
 
     private Allocation Account(Allocation allocation)
@@ -100,36 +107,50 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
         return allocation;
     }
 
-    private void ReleaseUnused()
+    private void RetireUnused()
     {
-        if (!_blocks.Exists(b => b.IsUnused)) return;
-        waitIdle();
-        foreach (MemoryBlock block in _blocks.Where(b => b.IsUnused)) Destroy(block);
+        _retired.AddRange(_blocks.Where(b => b.IsUnused).Select(b => (b, stream.Pending)));
         _blocks.RemoveAll(b => b.IsUnused);
+        DestroyRetired();
     }
 
-    private MemoryBlock CreateBlockFor(ulong bytes)
+    private void DestroyRetired()
+    {
+        // Values rise along the list.
+        int done = 0;
+        while (done < _retired.Count && _retired[done].Until < stream.Pending && stream.Reached(_retired[done].Until)) Destroy(_retired[done++].Block);
+        _retired.RemoveRange(0, done);
+    }
+
+    private MemoryBlock CreateBlockFor(ulong bytes, Func<string> what)
     {
         ulong size = Math.Max(bytes, Math.Min(BlockBytes, facts.MaxAllocationBytes));
         try
         {
-            return CreateBlock(size);
+            return CreateBlock(size, what);
         }
-        catch (DeviceException) when (size > bytes)
+        catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory && _retired.Count > 0)
+        {
+            stream.Finish();
+            DestroyRetired();
+            return CreateBlockFor(bytes, what);
+        }
+        catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory && size > bytes)
         {
             // No room for a whole block; there may be for what is needed.
-            return CreateBlock(bytes);
+            return CreateBlock(bytes, what);
         }
     }
 
-    private MemoryBlock CreateBlock(ulong size)
+    private MemoryBlock CreateBlock(ulong size, Func<string> what)
     {
         if (size > facts.MaxAllocationBytes)
-            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(size)} MiB are needed in one piece. Use smaller weights (--weights int8), a smaller --batch-tokens, or another device.");
+            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(size)} MiB are needed in one piece for {what()}. Use smaller weights (--weights int8), a smaller --batch-tokens, or another device.", failure: DeviceFailure.OutOfMemory);
         (DeviceMemory memory, Buffer buffer) = CreateBuffer(api, device, facts, size,
             BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | BufferUsageFlags.ShaderDeviceAddressBit,
             [MemoryPropertyFlags.DeviceLocalBit],
-            () => $" ({Mebibytes(size)} MiB more on {facts.Name}, {Mebibytes((ulong)UsedBytes)} MiB in use)");
+            () => $" ({what()}: {Mebibytes(size)} MiB more on {facts.Name}, {Mebibytes((ulong)UsedBytes)} MiB in use)");
+        BlocksMade++;
         var info = new BufferDeviceAddressInfo(buffer: buffer);
         return new MemoryBlock(memory, buffer, api.GetBufferDeviceAddress(device, in info), size);
     }
@@ -142,12 +163,19 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
 
     private static ulong Mebibytes(ulong bytes) => (bytes + (1 << 20) - 1) >> 20;
 
-    /// <summary>Makes a buffer with memory of its own, of the first of the wanted property sets that a memory type offers.</summary>
+    /// <summary>Makes a buffer with memory of its own, of the first of the wanted property sets that a memory type offers, for queues of several families if given.</summary>
     public static (DeviceMemory Memory, Buffer Buffer) CreateBuffer(
-        Vk api, Device device, PhysicalDeviceFacts facts, ulong size, BufferUsageFlags usage, ReadOnlySpan<MemoryPropertyFlags> wanted, Func<string> context)
+        Vk api, Device device, PhysicalDeviceFacts facts, ulong size, BufferUsageFlags usage, ReadOnlySpan<MemoryPropertyFlags> wanted, Func<string> context,
+        ReadOnlySpan<uint> families = default)
     {
-        var create = new BufferCreateInfo(size: size, usage: usage, sharingMode: SharingMode.Exclusive);
-        api.CreateBuffer(device, in create, null, out Buffer buffer).Check("vkCreateBuffer");
+        Buffer buffer;
+        fixed (uint* sharing = families)
+        {
+            var create = new BufferCreateInfo(size: size, usage: usage, sharingMode: families.Length > 1 ? SharingMode.Concurrent : SharingMode.Exclusive,
+                queueFamilyIndexCount: (uint)families.Length, pQueueFamilyIndices: sharing);
+            api.CreateBuffer(device, in create, null, out buffer).Check("vkCreateBuffer");
+        }
+
         DeviceMemory memory = default;
         try
         {

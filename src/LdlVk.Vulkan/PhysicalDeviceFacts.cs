@@ -17,8 +17,10 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required bool HasSubgroupBroadcast { get; init; }
     public required ulong MaxAllocationBytes { get; init; }
     public required uint ComputeQueueFamily { get; init; }
+    public required QueueFamilyProperties[] QueueFamilies { get; init; }
+
     /// <summary>Bits of a timestamp on the compute queue that count; 0 where there are none.</summary>
-    public required uint TimestampBits { get; init; }
+    public uint TimestampBits => QueueFamilies[ComputeQueueFamily].TimestampValidBits;
 
     public required bool HasMemoryBudget { get; init; }
     public required bool HasFloat16 { get; init; }
@@ -41,6 +43,20 @@ internal sealed unsafe class PhysicalDeviceFacts
         PhysicalDeviceType.VirtualGpu => DeviceKind.VirtualGpu,
         _ => DeviceKind.Software,
     };
+
+    /// <summary>
+    /// The family of a graphics card's copy engines, which bring data over the bus while it computes: one that can do nothing else. Null
+    /// where there is none, or no bus.
+    /// </summary>
+    public uint? CopyQueueFamily
+    {
+        get
+        {
+            const QueueFlags Copies = QueueFlags.TransferBit | QueueFlags.SparseBindingBit | QueueFlags.ProtectedBit;
+            int family = Array.FindIndex(QueueFamilies, f => f.QueueFlags.HasFlag(QueueFlags.TransferBit) && (f.QueueFlags & ~Copies) == 0);
+            return Kind == DeviceKind.DiscreteGpu && family >= 0 ? (uint)family : null;
+        }
+    }
 
     public DeviceInfo ToInfo(int index)
     {
@@ -74,7 +90,6 @@ internal sealed unsafe class PhysicalDeviceFacts
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
         PhysicalDeviceProperties p = properties.Properties;
-        uint family = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0;
         return new PhysicalDeviceFacts
         {
             Properties = p,
@@ -84,8 +99,8 @@ internal sealed unsafe class PhysicalDeviceFacts
             SubgroupSize = subgroup.SubgroupSize,
             HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
             MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
-            ComputeQueueFamily = family,
-            TimestampBits = DeviceRequirements.QueueFamilies(api, device)[family].TimestampValidBits,
+            ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
+            QueueFamilies = DeviceRequirements.QueueFamiliesOf(api, device),
             HasMemoryBudget = budget,
             HasFloat16 = v12.ShaderFloat16,
             HasInt8 = v12.ShaderInt8,

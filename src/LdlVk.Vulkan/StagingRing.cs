@@ -1,14 +1,23 @@
+using LdlVk.Runtime;
 using Silk.NET.Vulkan;
 using Buffer = Silk.NET.Vulkan.Buffer;
 
 namespace LdlVk.Vulkan;
 
 /// <summary>
-/// Host-visible chunks through which all data enters and leaves the device. Uploads fill a chunk one behind the other, so that the few
-/// small ones of a batch cost no wait; a full chunk is handed to the device at once, which copies from it while the host fills the next.
-/// A chunk is used again once the device has passed the timeline value of its last copy, so staging memory never grows.
+/// Host-visible chunks through which data reaches the device. Uploads fill a chunk one behind the other, so that the few small ones of a
+/// batch cost little; a full chunk is handed to the device at once, which copies from it while the host fills the next. A chunk is used
+/// again once the device has passed the timeline value of its last copy.
+/// <para>
+/// Where the device has a queue for copies alone, each chunk has a twin in device memory: the copy queue brings the bytes over the bus
+/// while the device computes, and the compute queue moves them from the twin to their place, in order with everything else, at the speed
+/// of device memory. So the target may be memory that earlier commands still use, and one semaphore in one direction is all there is to
+/// synchronise: a chunk that the host may fill again is one whose twin has been read. The twins are shared between the queue families
+/// (CONCURRENT), which for buffers costs nothing on any driver known, and saves two barriers an upload.
+/// </para>
 /// </summary>
-internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFacts facts, CommandStream stream) : IDisposable
+internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families)
+    : IDisposable
 {
     /// <summary>Large enough that a copy runs at full bus speed, small enough that a ring costs no one 100 MB.</summary>
     public const int ChunkBytes = 16 << 20;
@@ -16,14 +25,19 @@ internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFa
     /// <summary>Uploads start on cache lines.</summary>
     public const int Alignment = 64;
 
-    private const int Chunks = 3;
-    private const MemoryPropertyFlags Mappable = MemoryPropertyFlags.HostVisibleBit | MemoryPropertyFlags.HostCoherentBit;
+    /// <summary>Chunks with which loading keeps both the host and the device busy.</summary>
+    private const int Usual = 3;
 
-    private readonly Chunk?[] _upload = new Chunk?[Chunks];
-    private Chunk? _download;
+    /// <summary>
+    /// Chunks there may be at most: the embeddings of a batch of 4096 tokens of the 27B model take 4½, which wait on the device for the
+    /// batch before; a host that waited for them could not prepare the batch.
+    /// </summary>
+    private const int Most = 12;
+
+    private readonly List<Chunk> _chunks = [];
     private int _current;
 
-    private sealed record Chunk(DeviceMemory Memory, Buffer Buffer, nint Mapped)
+    private sealed record Chunk(HostBuffer Host, DeviceMemory TwinMemory, Buffer Twin)
     {
         public int Used { get; set; }
         public ulong BusyUntil { get; set; }
@@ -31,69 +45,82 @@ internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFa
 
     public delegate void Fill<TState>(Span<byte> bytes, TState state) where TState : allows ref struct;
 
-    public delegate void Drain<TState>(ReadOnlySpan<byte> bytes, TState state) where TState : allows ref struct;
-
     /// <summary>Lets <paramref name="fill"/> write up to <see cref="ChunkBytes"/> bytes and records their copy to the device.</summary>
-    public void Upload<TState>(Allocation target, ulong offset, int bytes, TState state, Fill<TState> fill) where TState : allows ref struct
+    /// <param name="target">Where to.</param>
+    /// <param name="offset">Where in it.</param>
+    /// <param name="bytes">How many.</param>
+    /// <param name="mayWait">Whether to wait for a free chunk where there are enough for a steady flow, or rather to take another.</param>
+    /// <param name="state">What <paramref name="fill"/> needs.</param>
+    /// <param name="fill">Writes the bytes.</param>
+    public void Upload<TState>(Allocation target, ulong offset, int bytes, bool mayWait, TState state, Fill<TState> fill) where TState : allows ref struct
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, ChunkBytes);
-        Chunk chunk = ChunkWithRoomFor(bytes);
-        fill(new Span<byte>((void*)(chunk.Mapped + chunk.Used), bytes), state);
+        Chunk chunk = ChunkWithRoomFor(bytes, mayWait);
+        fill(chunk.Host.Bytes.Slice(chunk.Used, bytes), state);
+        CommandBuffer commands = stream.Next(Work.Elementwise("Upload", 1, bytes / sizeof(float)), [], [new MemoryRange(target.Address + offset, (ulong)bytes)]);
+        Buffer source = chunk.Host.Buffer;
+        if (copies is not null)
+        {
+            var across = new BufferCopy((ulong)chunk.Used, (ulong)chunk.Used, (ulong)bytes);
+            api.CmdCopyBuffer(copies.Next(new Work("Upload", 1, bytes, 0), [], []), chunk.Host.Buffer, chunk.Twin, 1, in across);
+            stream.Await(copies);
+            source = chunk.Twin;
+        }
+
         var region = new BufferCopy((ulong)chunk.Used, target.Offset + offset, (ulong)bytes);
-        api.CmdCopyBuffer(stream.Next(), chunk.Buffer, target.Block.Buffer, 1, in region);
+        api.CmdCopyBuffer(commands, source, target.Block.Buffer, 1, in region);
         chunk.BusyUntil = stream.Pending;
         chunk.Used += (bytes + Alignment - 1) / Alignment * Alignment;
     }
 
-    /// <summary>
-    /// Lets <paramref name="drain"/> read up to <see cref="ChunkBytes"/> bytes of the device's memory once all commands so far are done;
-    /// waits for them.
-    /// </summary>
-    public void Download<TState>(Allocation source, ulong offset, int bytes, TState state, Drain<TState> drain) where TState : allows ref struct
-    {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, ChunkBytes);
-        _download ??= Create(Mappable | MemoryPropertyFlags.HostCachedBit, Mappable);
-        var region = new BufferCopy(source.Offset + offset, 0, (ulong)bytes);
-        api.CmdCopyBuffer(stream.Next(), source.Block.Buffer, _download.Buffer, 1, in region);
-        stream.Finish();
-        drain(new ReadOnlySpan<byte>((void*)_download.Mapped, bytes), state);
-    }
-
     public void Dispose()
     {
-        foreach (Chunk? chunk in _upload.Append(_download))
-            if (chunk is not null) Destroy(chunk.Memory, chunk.Buffer);
+        foreach (Chunk chunk in _chunks) Destroy(chunk);
     }
 
-    private Chunk ChunkWithRoomFor(int bytes)
+    private Chunk ChunkWithRoomFor(int bytes, bool mayWait)
     {
-        if (_upload[_current] is { } current)
+        if (_chunks.Count > 0 && _chunks[_current].Used + bytes <= ChunkBytes) return _chunks[_current];
+        if (_chunks.Count > 0) stream.Submit();
+        // The next in the ring is the one longest in use.
+        int next = _chunks.Count == 0 ? 0 : (_current + 1) % _chunks.Count;
+        bool free = _chunks.Count > 0 && stream.Reached(_chunks[next].BusyUntil);
+        if (!free && _chunks.Count < (mayWait ? Usual : Most) && TryCreate() is { } fresh)
         {
-            if (current.Used + bytes <= ChunkBytes) return current;
-            stream.Submit();
-            _current = (_current + 1) % Chunks;
+            next = _chunks.Count == 0 ? 0 : _current + 1;
+            _chunks.Insert(next, fresh);
         }
 
-        Chunk next = _upload[_current] ??= Create(Mappable);
-        stream.Wait(next.BusyUntil);
-        next.Used = 0;
-        return next;
+        _current = next;
+        stream.Wait(_chunks[next].BusyUntil);
+        _chunks[next].Used = 0;
+        return _chunks[next];
     }
 
-    private Chunk Create(params ReadOnlySpan<MemoryPropertyFlags> wanted)
+    /// <summary>Null if there is no memory for another chunk, and one to wait for.</summary>
+    private Chunk? TryCreate()
     {
-        (DeviceMemory memory, Buffer buffer) = MemoryAllocator.CreateBuffer(api, device, facts, ChunkBytes,
-            BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, wanted, () => $" ({ChunkBytes >> 20} MiB of staging memory)");
-        void* mapped;
-        Result result = api.MapMemory(device, memory, 0, Vk.WholeSize, 0, &mapped);
-        if (result != Result.Success) Destroy(memory, buffer);
-        result.Check("vkMapMemory");
-        return new Chunk(memory, buffer, (nint)mapped);
+        HostBuffer? host = null;
+        try
+        {
+            host = HostBuffer.Create(api, device, facts, ChunkBytes, HostBuffer.Mappable);
+            (DeviceMemory memory, Buffer twin) = copies is null ? default : MemoryAllocator.CreateBuffer(api, device, facts, ChunkBytes,
+                BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit],
+                () => $" ({ChunkBytes >> 20} MiB for uploads)", families);
+            return new Chunk(host, memory, twin);
+        }
+        catch (DeviceException e)
+        {
+            host?.Dispose();
+            if (e.Failure == DeviceFailure.OutOfMemory && _chunks.Count > 0) return null;
+            throw;
+        }
     }
 
-    private void Destroy(DeviceMemory memory, Buffer buffer)
+    private void Destroy(Chunk chunk)
     {
-        api.DestroyBuffer(device, buffer, null);
-        api.FreeMemory(device, memory, null);
+        chunk.Host.Dispose();
+        api.DestroyBuffer(device, chunk.Twin, null);
+        api.FreeMemory(device, chunk.TwinMemory, null);
     }
 }

@@ -33,8 +33,8 @@ public static class VulkanBackend
     /// <summary>As <see cref="Open(int, bool)"/>, with a kernel family of the caller's choice, so that each can be tested on any device.</summary>
     internal static IDevice Open(int index, LinearFamily? linear) => Open(Vk.GetApi, index, linear, PipelineCacheFile.DefaultFolder);
 
-    /// <summary>As <see cref="Open(int, bool)"/>, with a loader and a folder for compiled kernels of the caller's.</summary>
-    internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder)
+    /// <summary>As <see cref="Open(int, bool)"/>, with a loader, a folder for compiled kernels and a way of uploading of the caller's.</summary>
+    internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload = UploadQueue.Auto)
     {
         VulkanInstance instance = VulkanInstance.TryCreate(loader, out string? whyNot)
             ?? throw new UsageException($"Device vulkan:{index} cannot be opened: {whyNot}.");
@@ -43,7 +43,7 @@ public static class VulkanBackend
             IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out whyNot);
             if (index < 0 || index >= devices.Count)
                 throw new UsageException($"There is no device vulkan:{index}; {devices.Count} usable Vulkan devices were found (see `ldlvk devices`){(whyNot is null ? "" : $": {whyNot}")}.");
-            return new VulkanDevice(instance, devices[index], index, linear, cacheFolder);
+            return new VulkanDevice(instance, devices[index], index, linear, cacheFolder, upload);
         }
         catch
         {

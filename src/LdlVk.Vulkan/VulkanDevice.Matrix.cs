@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Devices;
+using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan;
 
@@ -32,7 +33,7 @@ internal sealed unsafe partial class VulkanDevice
     private void LinearOnMatrixUnits(MatrixUnits units, IVulkanTensor y, IVulkanTensor x, VulkanWeight w, VulkanWeight? up, IVulkanTensor? bias, Activation activation)
     {
         if (x.Rows == 0) return;
-        (ulong operand, ulong rowScales) = OperandOf(x, x.Stride);
+        (ulong operand, ulong rowScales, MemoryRange memory) = OperandOf(x, x.Stride);
         MatrixTiles tiles = _linear.TilesFor(units, x.Rows);
         uint[] constants = [.. tiles.Constants(units), (uint)w.Format, up is null ? 0u : 1u];
         int tileRows = (int)tiles.Rows, tileFeatures = (int)tiles.Features / (up is null ? 1 : 2);
@@ -52,8 +53,10 @@ internal sealed unsafe partial class VulkanDevice
                     .Add(rows).Add(features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
                     .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
                 int rowTiles = Groups(rows, tileRows), band = Math.Min(rowTiles, RowTilesPerBand);
-                _kernels.Dispatch(_stream.Next(rows * operationsPerRow * features / w.OutputFeatures), "linear_matrix", constants, push,
-                    band, Groups(features, tileFeatures), Groups(rowTiles, band), units.SubgroupSize);
+                var work = new Work(up is null ? nameof(Linear) : nameof(GatedLinear), rows, features, rows * operationsPerRow * features / w.OutputFeatures);
+                CommandBuffer commands = _stream.Next(work,
+                    reads: [memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default], writes: [y.RangeOf(row, rows)]);
+                _kernels.Dispatch(commands, "linear_matrix", constants, push, band, Groups(features, tileFeatures), Groups(rowTiles, band), units.SubgroupSize);
             }
         }
     }
@@ -72,7 +75,8 @@ internal sealed unsafe partial class VulkanDevice
     {
         uint keys = KeysPerTile(shape), threads = 2 * keys / units.M * units.SubgroupSize;
         uint[] constants = [threads, units.SubgroupSize, units.M, units.N, units.K, (uint)shape.HeadDimension, keys];
-        (ulong Halves, ulong Scales) queries = OperandOf(q, shape.HeadDimension), keyRows = OperandOf(k, shape.HeadDimension), values = OperandOf(v, shape.HeadDimension);
+        (ulong Halves, ulong Scales, MemoryRange Memory) queries = OperandOf(q, shape.HeadDimension),
+            keyRows = OperandOf(k, shape.HeadDimension), values = OperandOf(v, shape.HeadDimension);
         foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(2 * (int)keys), q.Columns))
         {
             PushConstants push = new PushConstants()
@@ -80,7 +84,9 @@ internal sealed unsafe partial class VulkanDevice
                 .Add(y.Address).Add(s.SegmentsAddress).Add(address)
                 .Add(shape.Heads).Add(shape.KeyValueHeads).Add(y.Stride)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
-            _kernels.Dispatch(_stream.Next(operations), "attention_matrix", constants, push, blocks, shape.Heads, 1, units.SubgroupSize);
+            CommandBuffer commands = _stream.Next(new Work(nameof(Attention), y.Rows, y.Columns, operations),
+                reads: [queries.Memory, keyRows.Memory, values.Memory, s.Memory], writes: [y.Range]);
+            _kernels.Dispatch(commands, "attention_matrix", constants, push, blocks, shape.Heads, 1, units.SubgroupSize);
         }
     }
 
@@ -88,18 +94,19 @@ internal sealed unsafe partial class VulkanDevice
     /// The rows of a tensor as halves, with a scale for every <paramref name="length"/> elements of a row, kept until the tensor is
     /// written again.
     /// </summary>
-    private (ulong Halves, ulong Scales) OperandOf(IVulkanTensor x, int length)
+    private (ulong Halves, ulong Scales, MemoryRange Memory) OperandOf(IVulkanTensor x, int length)
     {
         VulkanTensor tensor = x.Owner;
         // Scales for the shortest length there may be, so that a tensor needs one memory.
         ulong halfRow = (ulong)x.Stride * 2, scales = (ulong)tensor.Rows * halfRow, rowScales = (ulong)(x.Stride / length) * sizeof(float);
-        ulong address = tensor.OperandMemory(() => _memory.Allocate(scales + ((ulong)tensor.Rows * (ulong)x.Stride))).Address;
-        (ulong Halves, ulong Scales) operand = (address + ((ulong)x.FirstRow * halfRow), address + scales + ((ulong)x.FirstRow * rowScales));
+        Allocation memory = tensor.OperandMemory(() => _memory.Allocate(scales + ((ulong)tensor.Rows * (ulong)x.Stride), () => $"operands of matrix units, a tensor [{tensor.Rows}, {tensor.Columns}]"));
+        (ulong Halves, ulong Scales, MemoryRange Memory) operand = (memory.Address + ((ulong)x.FirstRow * halfRow),
+            memory.Address + scales + ((ulong)x.FirstRow * rowScales), new MemoryRange(memory.Address, memory.Size));
         if (!tensor.HoldsOperand(x.FirstRow, x.Rows, length))
         {
             int rows = x.Rows * (x.Stride / length);
             PushConstants push = new PushConstants().Add(x.Address).Add(operand.Halves).Add(operand.Scales).Add(rows).Add(length / 4);
-            Dispatch("halve_rows", [], push, rows);
+            Dispatch("halve_rows", [], push, rows, 1, Work.Elementwise("HalveRows", rows, length), reads: [x.Range], writes: [operand.Memory]);
             tensor.OperandRows = (x.FirstRow, x.Rows, length);
         }
 

@@ -1,5 +1,6 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan;
 
@@ -12,8 +13,14 @@ internal sealed unsafe partial class VulkanDevice
     /// <summary>Bounds the list of blocks that a segment makes; a thousand times the longest text.</summary>
     private const int MaxSegmentQueries = 1 << 24;
 
-    /// <summary>Work of one dispatch, where an op can be split; tests make it small.</summary>
-    internal double OperationsPerDispatch { get; set; } = CommandStream.OperationsPerSubmission;
+    /// <summary>
+    /// What an operation of attention counts: its products have fp32 operands and an exponential for each, so that where Linear runs on
+    /// matrix units, attention is slower by some factor.
+    /// </summary>
+    private const double AttentionCost = 8;
+
+    /// <summary>Work of one dispatch, where an op can be split, if it is not to follow the device's speed; tests make it small.</summary>
+    internal double? OperationsPerDispatch { get; set; }
 
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
@@ -44,8 +51,9 @@ internal sealed unsafe partial class VulkanDevice
                     .Add(rows).Add(features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
                     .Add(w.Scale).Add(b is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
                 int across = Groups(features, kernel.FeaturesPerGroup), down = Groups(rows, kernel.RowsPerGroup);
-                Dispatch(kernel.Shader, kernel.Constants, push, kernel.RowsFirst ? down : across, kernel.RowsFirst ? across : down,
-                    rows * operationsPerRow * features / w.OutputFeatures);
+                var work = new Work(nameof(Linear), rows, features, rows * operationsPerRow * features / w.OutputFeatures);
+                Dispatch(kernel.Shader, kernel.Constants, push, kernel.RowsFirst ? down : across, kernel.RowsFirst ? across : down, work,
+                    reads: [x.RangeOf(row, rows), w.Memory, b?.Range ?? default], writes: [y.RangeOf(row, rows)]);
             }
         }
     }
@@ -72,7 +80,8 @@ internal sealed unsafe partial class VulkanDevice
         PushConstants push = new PushConstants()
             .Add(rows.Address).Add(p.Address).Add(angles.Address)
             .Add(rows.Rows).Add(heads).Add(angles.Columns).Add(rows.Stride).Add(angles.Stride);
-        Dispatch("rope", [], push, Groups(heads * angles.Columns / 2, 64), rows.Rows);
+        Dispatch("rope", [], push, Groups(heads * angles.Columns / 2, 64), rows.Rows, Work.Elementwise(nameof(Rope), rows.Rows, rows.Columns),
+            reads: [p.Memory, angles.Range], writes: [rows.Range]);
     }
 
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
@@ -98,14 +107,17 @@ internal sealed unsafe partial class VulkanDevice
                 .Add(q.Address).Add(k.Address).Add(v.Address).Add(y.Address).Add(s.SegmentsAddress).Add(address)
                 .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
-            Dispatch(kernel.Shader, kernel.Constants, push, blocks, shape.Heads, operations);
+            // Blocks have rows of their own, so what holds for the first dispatch holds for the others.
+            bool first = address == s.SegmentsAddress + (ulong)s.BlocksOf(_attention.QueryBlock).Offset;
+            Dispatch(kernel.Shader, kernel.Constants, push, blocks, shape.Heads, new Work(nameof(Attention), y.Rows, y.Columns, operations),
+                reads: first ? [q.Range, k.Range, v.Range, s.Memory] : [], writes: first ? [y.Range] : []);
         }
     }
 
     /// <summary>The query blocks of a call, in parts of which none runs for too long: address, number, operations.</summary>
     private IEnumerable<(ulong Address, int Count, double Operations)> BlocksAtOnce(VulkanSegments s, QueryBlocks blocks, int columns)
     {
-        double operationsPerBlock = s.Segments.Sum(x => 4.0 * x.QueryCount * x.KeyCount) * columns / Math.Max(1, blocks.Count);
+        double operationsPerBlock = s.Segments.Sum(x => 4.0 * AttentionCost * x.QueryCount * x.KeyCount) * columns / Math.Max(1, blocks.Count);
         int atOnce = Math.Min(KernelLimits.MaxGroups, AtOnce(1, operationsPerBlock));
         for (int block = 0; block < blocks.Count; block += atOnce)
         {
@@ -122,7 +134,8 @@ internal sealed unsafe partial class VulkanDevice
         SameOrApart(nameof(GeluMultiply), y, u);
         int vectors = (int)((long)y.Rows * y.Stride / 4);
         PushConstants push = new PushConstants().Add(g.Address).Add(u.Address).Add(y.Address).Add(vectors);
-        Dispatch("gelu_multiply", [], push, Groups(vectors, 64));
+        Dispatch("gelu_multiply", [], push, Groups(vectors, 64), 1, Work.Elementwise(nameof(GeluMultiply), y.Rows, y.Columns),
+            reads: [g.Range, u.Range], writes: [y.Range]);
     }
 
     public void GatherRows(ITensor output, ITensor input, IIndexList rows)
@@ -134,7 +147,8 @@ internal sealed unsafe partial class VulkanDevice
         Apart(nameof(GatherRows), y, x);
         int vectors = y.Stride / 4;
         PushConstants push = new PushConstants().Add(x.Address).Add(r.Address).Add(y.Address).Add(y.Rows).Add(vectors);
-        Dispatch("gather_rows", [], push, Groups(vectors, 64), y.Rows);
+        Dispatch("gather_rows", [], push, Groups(vectors, 64), y.Rows, Work.Elementwise(nameof(GatherRows), y.Rows, y.Columns),
+            reads: [x.Range, r.Memory], writes: [y.Range]);
     }
 
     public void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature)
@@ -146,7 +160,8 @@ internal sealed unsafe partial class VulkanDevice
         PushConstants push = new PushConstants()
             .Add(r.Address).Add(g.Address).Add(y.Address)
             .Add(y.Rows).Add(attributes).Add(bins).Add(r.Stride).Add(g.Stride).Add(y.Stride).Add(gateTemperature);
-        Dispatch("ldl_readout", [], push, y.Rows);
+        Dispatch("ldl_readout", [], push, y.Rows, 1, Work.Elementwise(nameof(LdlReadout), y.Rows, y.Columns),
+            reads: [r.Range, g.Range], writes: [y.Range]);
     }
 
     private void Norm(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
@@ -157,19 +172,23 @@ internal sealed unsafe partial class VulkanDevice
         PushConstants push = new PushConstants()
             .Add(x.Address).Add(w.Address).Add(y.Address)
             .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon);
-        Dispatch("rms_norm", [add ? 1u : 0u], push, x.Rows);
+        Dispatch("rms_norm", [add ? 1u : 0u], push, x.Rows, 1, Work.Elementwise(op, x.Rows, x.Columns),
+            reads: [x.Range, w.Range], writes: [y.Range]);
     }
 
     /// <summary>Kernels other than Linear's and Attention's loop over what lies beyond <see cref="KernelLimits.MaxGroups"/>.</summary>
-    private void Dispatch(string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y = 1, double operations = 0)
+    private void Dispatch(
+        string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y, in Work work,
+        ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
     {
         if (x == 0 || y == 0) return;
-        _kernels.Dispatch(_stream.Next(operations), shader, constants, push, Math.Min(x, KernelLimits.MaxGroups), Math.Min(y, KernelLimits.MaxGroups));
+        CommandBuffer commands = _stream.Next(work, reads, writes);
+        _kernels.Dispatch(commands, shader, constants, push, Math.Min(x, KernelLimits.MaxGroups), Math.Min(y, KernelLimits.MaxGroups));
     }
 
     /// <summary>How many items one dispatch takes: whole groups of them, within the work of one submission and the limit on workgroups.</summary>
     private int AtOnce(int perGroup, double operationsPerItem) =>
-        perGroup * (int)Math.Clamp(OperationsPerDispatch / Math.Max(1, operationsPerItem) / perGroup, 1, KernelLimits.MaxGroups);
+        perGroup * (int)Math.Clamp((OperationsPerDispatch ?? _stream.Budget) / Math.Max(1, operationsPerItem) / perGroup, 1, KernelLimits.MaxGroups);
 
     private static int Groups(int count, int size) => (int)(((long)count + size - 1) / size);
 

@@ -28,7 +28,8 @@ internal sealed unsafe partial class VulkanDevice
         {
             PushConstants push = new PushConstants()
                 .Add(address).Add(firstRow).Add(rows).Add(words).Add(source.InputFeatures).Add(source.Seed);
-            Dispatch("fill_random", constants, push, Groups(words, 64), rows);
+            Dispatch("fill_random", constants, push, Groups(words, 64), rows, Work.Elementwise("FillRandom", rows, words),
+                reads: [], writes: [new MemoryRange(address, (ulong)rows * (ulong)words * sizeof(uint))]);
         }
     }
 }

@@ -16,21 +16,26 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
     private readonly PhysicalDeviceFacts _facts;
     private readonly CommandStream _stream;
     private readonly MemoryAllocator _memory;
+    private readonly CommandStream? _copies;
     private readonly StagingRing _staging;
+    private readonly Downloads _downloads;
     private readonly Kernels _kernels;
     private readonly LinearKernels _linear;
     private readonly AttentionKernels _attention;
     private bool _disposed;
 
     /// <summary>Opens a device and takes the instance over, to be disposed with it.</summary>
-    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder)
+    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload)
     {
         Vk api = instance.Api;
         _instance = instance;
         _facts = PhysicalDeviceFacts.Of(instance, physicalDevice);
         Info = _facts.ToInfo(index);
-        float priority = 1;
-        var queue = new DeviceQueueCreateInfo(queueFamilyIndex: _facts.ComputeQueueFamily, queueCount: 1, pQueuePriorities: &priority);
+        QueueChoice queues = QueueChoice.For(_facts, upload);
+        float* priorities = stackalloc float[] { 1, 1 };
+        var queue = stackalloc DeviceQueueCreateInfo[2];
+        for (int i = 0; i < queues.Families.Length; i++)
+            queue[i] = new DeviceQueueCreateInfo(queueFamilyIndex: queues.Families[i], queueCount: i == 0 ? queues.ComputeFamilyQueues : 1, pQueuePriorities: priorities);
         var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features)
         {
             BufferDeviceAddress = true,
@@ -49,14 +54,17 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         }
 
         using var names = new NativeStrings([.. extensions]);
-        var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: 1, pQueueCreateInfos: &queue,
+        var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
             enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         api.CreateDevice(physicalDevice, in create, null, out _device).Check("vkCreateDevice");
         try
         {
-            _stream = new CommandStream(api, _device, _facts.ComputeQueueFamily);
-            _memory = new MemoryAllocator(api, _device, _facts, _stream.Finish);
-            _staging = new StagingRing(api, _device, _facts, _stream);
+            bool watched = _facts.Kind != DeviceKind.Software;
+            _stream = new CommandStream(api, _device, _facts.ComputeQueueFamily, 0, computes: true, watched);
+            if (queues.Copy is { } copy) _copies = new CommandStream(api, _device, copy.Family, copy.Index, computes: false, watched);
+            _memory = new MemoryAllocator(api, _device, _facts, _stream);
+            _staging = new StagingRing(api, _device, _facts, _stream, _copies, queues.Families);
+            _downloads = new Downloads(api, _device, _facts, _stream);
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
             _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
             LinearFamily family = linear ?? LinearKernels.FamilyFor(_facts);
@@ -85,12 +93,23 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         return WhyNotTimed is null ? new CommandTimer(_instance.Api, _device, _stream, _facts) : throw new NotSupportedException(WhyNotTimed);
     }
 
+    /// <summary>Barriers recorded so far.</summary>
+    internal long Barriers => _stream.Barriers;
+
+    /// <summary>Blocks of device memory taken from the driver so far.</summary>
+    internal int BlocksMade => _memory.BlocksMade;
+
     public ITensor CreateTensor(int rows, int columns)
     {
         ulong bytes = KernelLimits.TensorBytes(rows, columns);
-        return Filled(bytes, allocation =>
+        return Filled(bytes, () => $"a tensor [{rows}, {columns}]", allocation =>
         {
-            if (bytes > 0) _instance.Api.CmdFillBuffer(_stream.Next(), allocation.Block.Buffer, allocation.Offset, bytes, 0);
+            if (bytes > 0)
+            {
+                CommandBuffer commands = _stream.Next(Work.Elementwise("CreateTensor", rows, columns), [], [new MemoryRange(allocation.Address, bytes)]);
+                _instance.Api.CmdFillBuffer(commands, allocation.Block.Buffer, allocation.Offset, bytes, 0);
+            }
+
             return new VulkanTensor(this, allocation, rows, columns);
         });
     }
@@ -98,7 +117,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
     public IWeight CreateWeight(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
         ulong bytes = KernelLimits.WeightBytes(source.Name, source.Format, source.OutputFeatures, source.InputFeatures);
-        return Filled(bytes, allocation =>
+        return Filled(bytes, () => $"{source.Name} [{source.OutputFeatures}, {source.InputFeatures}] in {source.Format}", allocation =>
         {
             if (source is RandomWeightSource random) FillRandom(random, allocation);
             else new WeightUpload(_staging, source, allocation).Run(progress, cancellation);
@@ -116,7 +135,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         }
 
         int[] ints = values.ToArray();
-        return Filled((ulong)ints.Length * sizeof(int), allocation =>
+        return Filled((ulong)ints.Length * sizeof(int), () => $"{ints.Length} indices", allocation =>
         {
             UploadInts(allocation, ints);
             return new VulkanIndices(this, allocation, ints.Length, place, largest);
@@ -141,7 +160,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         }
 
         AttentionSegment[] kept = segments.ToArray();
-        return Filled((ulong)ints.Count * sizeof(int), allocation =>
+        return Filled((ulong)ints.Count * sizeof(int), () => $"{kept.Length} segments", allocation =>
         {
             UploadInts(allocation, CollectionsMarshal.AsSpan(ints));
             return new VulkanSegments(this, allocation, kept, blocks);
@@ -159,7 +178,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         {
             int count = Math.Min(rowsPerChunk, rows - done);
             ulong offset = (ulong)(tensor.FirstRow + firstRow + done) * (ulong)stride * sizeof(float);
-            _staging.Upload(memory, offset, count * stride * sizeof(float), values.Slice(done * columns, count * columns), (bytes, chunk) =>
+            _staging.Upload(memory, offset, count * stride * sizeof(float), mayWait: false, values.Slice(done * columns, count * columns), (bytes, chunk) =>
             {
                 Span<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
                 for (int row = 0; row < count; row++)
@@ -174,21 +193,46 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
     public void Read(ITensor source, Span<float> destination)
     {
         OpChecks.Read(source, destination.Length);
-        IVulkanTensor tensor = Own(source);
-        Allocation memory = tensor.Owner.Allocation;
-        int columns = tensor.Columns, stride = tensor.Stride;
-        int rowsPerChunk = StagingRing.ChunkBytes / (stride * sizeof(float));
-        for (int done = 0; done < source.Rows; done += rowsPerChunk)
+        int rowsAtOnce = StagingRing.ChunkBytes / (Own(source).Stride * sizeof(float));
+        for (int done = 0; done < source.Rows; done += rowsAtOnce)
         {
-            int count = Math.Min(rowsPerChunk, source.Rows - done);
-            ulong offset = (ulong)(tensor.FirstRow + done) * (ulong)stride * sizeof(float);
-            _staging.Download(memory, offset, count * stride * sizeof(float), destination.Slice(done * columns, count * columns), (bytes, rows) =>
-            {
-                ReadOnlySpan<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
-                for (int row = 0; row < count; row++) padded.Slice(row * stride, columns).CopyTo(rows[(row * columns)..]);
-            });
+            int count = Math.Min(rowsAtOnce, source.Rows - done);
+            using IReadback rows = BeginRead(source.View(done, count));
+            rows.Finish(destination.Slice(done * source.Columns, count * source.Columns));
         }
     }
+
+    public IReadback BeginRead(ITensor source)
+    {
+        IVulkanTensor tensor = Own(source);
+        int stride = tensor.Stride, rowsPerChunk = StagingRing.ChunkBytes / (stride * sizeof(float));
+        var readback = new VulkanReadback(this, tensor);
+        try
+        {
+            for (int done = 0; done < source.Rows; done += rowsPerChunk)
+            {
+                int count = Math.Min(rowsPerChunk, source.Rows - done);
+                ulong offset = (ulong)(tensor.FirstRow + done) * (ulong)stride * sizeof(float);
+                readback.Add(_downloads.Begin(tensor.Owner.Allocation, offset, count * stride * sizeof(float)), count);
+            }
+
+            readback.ReadyAt = _stream.Submit();
+            return readback;
+        }
+        catch
+        {
+            readback.Dispose();
+            throw;
+        }
+    }
+
+    internal void WaitFor(VulkanReadback readback)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        _stream.Wait(readback.ReadyAt);
+    }
+
+    internal void End(HostBuffer chunk) => _downloads.End(chunk);
 
     internal void Free(Allocation allocation)
     {
@@ -208,17 +252,19 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
     private void DestroyHandles()
     {
         _kernels?.Dispose();
+        _downloads?.Dispose();
         _staging?.Dispose();
         _memory?.Dispose();
+        _copies?.Dispose();
         _stream?.Dispose();
         _instance.Api.DestroyDevice(_device, null);
     }
 
     /// <summary>Makes an object with memory of its own; the memory is freed again if that fails.</summary>
-    private T Filled<T>(ulong bytes, Func<Allocation, T> make)
+    private T Filled<T>(ulong bytes, Func<string> what, Func<Allocation, T> make)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        Allocation allocation = _memory.Allocate(bytes);
+        Allocation allocation = _memory.Allocate(bytes, what);
         try
         {
             return make(allocation);
@@ -236,7 +282,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         for (int done = 0; done < values.Length; done += Chunk)
         {
             ReadOnlySpan<int> part = values.Slice(done, Math.Min(Chunk, values.Length - done));
-            _staging.Upload(allocation, (ulong)done * sizeof(int), part.Length * sizeof(int), part,
+            _staging.Upload(allocation, (ulong)done * sizeof(int), part.Length * sizeof(int), mayWait: false, part,
                 static (bytes, ints) => MemoryMarshal.AsBytes(ints).CopyTo(bytes));
         }
     }

@@ -8,8 +8,15 @@ internal static class VulkanResult
     /// <summary>Turns a failed call into a <see cref="DeviceException"/> that says the call, its meaning and the way out.</summary>
     public static void Check(this Result result, string call)
     {
-        if (result < Result.Success) throw new DeviceException($"{call} failed: {Meaning(result)}");
+        if (result < Result.Success) throw new DeviceException($"{call} failed: {Meaning(result)}", failure: Kind(result));
     }
+
+    private static DeviceFailure Kind(Result result) => result switch
+    {
+        Result.ErrorDeviceLost => DeviceFailure.Lost,
+        Result.ErrorOutOfDeviceMemory or Result.ErrorOutOfHostMemory => DeviceFailure.OutOfMemory,
+        _ => DeviceFailure.Other,
+    };
 
     private static string Meaning(Result result) => result switch
     {

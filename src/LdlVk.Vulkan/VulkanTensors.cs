@@ -19,6 +19,9 @@ internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation)
         }
     }
 
+    /// <summary>All of its bytes.</summary>
+    public MemoryRange Memory => new(Allocation.Address, Allocation.Size);
+
     public void Dispose()
     {
         if (_disposed) return;
@@ -40,6 +43,12 @@ internal interface IVulkanTensor : ITensor
     VulkanTensor Owner { get; }
 
     int FirstRow { get; }
+
+    /// <summary>The bytes of some rows.</summary>
+    MemoryRange RangeOf(int firstRow, int rowCount) => new(AddressOf(firstRow), (ulong)rowCount * (ulong)Stride * sizeof(float));
+
+    /// <summary>Its bytes.</summary>
+    MemoryRange Range => RangeOf(0, Rows);
 
     /// <summary>The address of one element; (0, 0) is <see cref="Address"/>.</summary>
     ulong AddressOf(int row, int column = 0) => Address + ((((ulong)row * (ulong)Stride) + (ulong)column) * sizeof(float));

@@ -23,9 +23,9 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Al
         {
             cancellation.ThrowIfCancellationRequested();
             int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
-            staging.Upload(target, (ulong)row * (ulong)_rowBytes, rows * _rowBytes, (row, rows, scales), ReadRows);
+            staging.Upload(target, (ulong)row * (ulong)_rowBytes, rows * _rowBytes, mayWait: true, (row, rows, scales), ReadRows);
             if (_rowScales > 0)
-                staging.Upload(target, scalesOffset + ((ulong)row * (ulong)_rowScales * 2), rows * _rowScales * 2, scales,
+                staging.Upload(target, scalesOffset + ((ulong)row * (ulong)_rowScales * 2), rows * _rowScales * 2, mayWait: true, scales,
                     static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
             progress?.Report((long)rows * (_rowBytes + (_rowScales * 2)));
         }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Checkpoints;
@@ -22,32 +23,36 @@ public sealed class RewardModel : IDisposable
     private const int MinimumWindowTokens = 16;
 
     private readonly Checkpoint _checkpoint;
-    private readonly IDevice _device;
-    private readonly ScoringEngine _engine;
+    private readonly PlacedModel _model;
+    private readonly ScoringTurns _turns;
     private readonly TextEncoder _text;
     private readonly RewardModelOptions _options;
     private readonly int _batchTokens;
-    /// <summary>Never disposed: it has no handle unless one asks for it, and callers may still wait for it.</summary>
-    private readonly SemaphoreSlim _turn = new(1, 1);
+    private bool _disposed;
 
-    private volatile bool _disposed;
-
-    private RewardModel(Checkpoint checkpoint, IDevice device, ScoringEngine engine, TextEncoder text, WeightFormat weights, RewardModelOptions options)
+    private RewardModel(Checkpoint checkpoint, PlacedModel model, TextEncoder text, WeightFormat weights, RewardModelOptions options)
     {
-        (_checkpoint, _device, _engine, _text, _options) = (checkpoint, device, engine, text, options);
+        (_checkpoint, _model, _text, _options) = (checkpoint, model, text, options);
+        _turns = new ScoringTurns(model, message => Warning?.Invoke(message));
         Weights = weights;
         AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head.Attributes);
-        _batchTokens = options.BatchTokensFor(device.Info);
+        _batchTokens = options.BatchTokensFor(model.Info);
     }
 
+    /// <summary>
+    /// Told, on the thread that scores, what went wrong and was mended: that the device was lost, opened again and given the weights
+    /// again; that a batch was scored in smaller pieces for want of memory.
+    /// </summary>
+    public event Action<string>? Warning;
+
     /// <summary>The device it runs on.</summary>
-    public DeviceInfo Device => _device.Info;
+    public DeviceInfo Device => _model.Info;
 
     /// <summary>Format of the backbone's weights.</summary>
     public WeightFormat Weights { get; }
 
     /// <summary>Longest text in tokens.</summary>
-    public int MaxTokens => _engine.MaxTokens;
+    public int MaxTokens => _model.MaxTokens;
 
     /// <summary>Names of the attributes, from the checkpoint's labels.json; their numbers where it has none.</summary>
     public IReadOnlyList<string> AttributeNames { get; }
@@ -69,26 +74,28 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>As <see cref="LoadAsync"/>, on the calling thread.</summary>
     public static RewardModel Load(
-        string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
+        string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default) =>
+        Load(folder, device => ComputeDevices.Open(device), options, progress, cancellation);
+
+    /// <summary>As <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>, with a way of the caller's to open the device.</summary>
+    internal static RewardModel Load(
+        string folder, Func<DeviceInfo, IDevice> open, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
     {
         options ??= new RewardModelOptions();
         options.Check();
         Checkpoint checkpoint = Checkpoint.Open(folder);
-        IDevice? device = null;
         try
         {
             var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate);
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;
             (DeviceInfo chosen, WeightFormat weights) = Placement.Choose(checkpoint, options);
-            device = ComputeDevices.Open(chosen);
-            ScoringEngine engine = ScoringEngine.Load(
-                device, checkpoint, new LoadSettings(weights, options.Heads, options.EmbeddingScale), progress, cancellation);
-            return new RewardModel(checkpoint, device, engine, text, weights, options);
+            var settings = new LoadSettings(weights, options.Heads, options.EmbeddingScale);
+            PlacedModel model = PlacedModel.Load(() => open(chosen), checkpoint, settings, progress, cancellation);
+            return new RewardModel(checkpoint, model, text, weights, options);
         }
         catch
         {
-            device?.Dispose();
             checkpoint.Dispose();
             throw;
         }
@@ -120,8 +127,20 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>Scores one text given as token ids; <paramref name="trace"/> takes the intermediates.</summary>
     /// <exception cref="InputException">It cannot be scored.</exception>
-    public Reward Score(int[] tokenIds, ITrace? trace = null, CancellationToken cancellation = default) =>
-        ScoreWindow([tokenIds], 0, trace, null, cancellation)[0].Value;
+    public Reward Score(int[] tokenIds, ITrace? trace = null, CancellationToken cancellation = default)
+    {
+        ScoringWindow window = Window([new TokenizedText(tokenIds)], 0);
+        if (trace is not null && !window.IsDone)
+        {
+            // A trace takes everything once, so there is no second try.
+            MicroBatch batch = Packer.Pack(window.Valid, _batchTokens).Single();
+            using ScoringTurns.Turn turn = _turns.Take(cancellation);
+            window.Add(batch, turn.Model.Engine(cancellation).Score(batch, trace));
+            return window.Results[0].Value;
+        }
+
+        return ScoreWindows([window], null, cancellation).Single()[0].Value;
+    }
 
     /// <summary>Which of two responses to a prompt is better.</summary>
     /// <exception cref="InputException">One of them cannot be scored.</exception>
@@ -139,7 +158,10 @@ public sealed class RewardModel : IDisposable
             .OrderByDescending(r => r.Reward.Score)];
 
     /// <summary>Scores many conversations; results come in input order as their window is done.</summary>
-    /// <param name="conversations">The conversations; read ahead by a few micro-batches, so any number is fine.</param>
+    /// <param name="conversations">
+    /// The conversations; read ahead of the results by some micro-batches, so any number is fine. They are read between the results, never
+    /// at the same time as the caller uses one, on a thread of the pool.
+    /// </param>
     /// <param name="progress">Told after each micro-batch.</param>
     /// <param name="cancellation">Ends the run between micro-batches.</param>
     public IAsyncEnumerable<ScoreResult> ScoreManyAsync(
@@ -150,113 +172,90 @@ public sealed class RewardModel : IDisposable
     public async IAsyncEnumerable<ScoreResult> ScoreManyAsync(
         IEnumerable<TokenizedText> texts, IProgress<ScoreProgress>? progress = null, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
-        var meter = new Meter(progress);
-        long first = 0;
-        foreach (IReadOnlyList<TokenizedText> window in Windows(texts))
-        {
-            int[][] ids = [.. window.Select(t => t.Ids ?? [])];
-            long start = first;
-            ScoreResult[] results = await Task.Run(() => ScoreWindow(ids, start, null, meter, cancellation), cancellation).ConfigureAwait(false);
-            for (int i = 0; i < results.Length; i++)
-                yield return window[i].Error is { } error ? new ScoreResult(start + i, null, error) : results[i];
-            first += window.Count;
-        }
+        using IEnumerator<ScoreResult[]> windows = ScoreWindows(Windows(texts), new Meter(progress), cancellation).GetEnumerator();
+        while (await Task.Run(windows.MoveNext, cancellation).ConfigureAwait(false))
+            foreach (ScoreResult result in windows.Current) yield return result;
     }
 
     /// <summary>Frees the device, after the micro-batch that is being computed; calls still under way end with an error.</summary>
     public void Dispose()
     {
-        _turn.Wait();
-        try
-        {
-            if (_disposed) return;
-            _disposed = true;
-            _engine.Dispose();
-            _device.Dispose();
-            _checkpoint.Dispose();
-        }
-        finally
-        {
-            _turn.Release();
-        }
+        _turns.Dispose();
+        if (Interlocked.Exchange(ref _disposed, true)) return;
+        _checkpoint.Dispose();
     }
 
     /// <summary>The rewards of the responses to a prompt, in their order.</summary>
     private Reward[] ScoreResponses(string prompt, IReadOnlyList<string> responses)
     {
-        int[][] texts = [.. responses.Select(r => Tokenize(new Conversation(prompt, r)))];
-        return [.. ScoreWindow(texts, 0, null, null, CancellationToken.None).Select(r => r.Value)];
+        ScoringWindow window = Window([.. responses.Select(r => new TokenizedText(Tokenize(new Conversation(prompt, r))))], 0);
+        return [.. ScoreWindows([window], null, CancellationToken.None).Single().Select(r => r.Value)];
     }
 
     /// <summary>Cuts the texts into windows of about <see cref="WindowBatches"/> micro-batches.</summary>
-    private IEnumerable<IReadOnlyList<TokenizedText>> Windows(IEnumerable<TokenizedText> texts)
+    private IEnumerable<ScoringWindow> Windows(IEnumerable<TokenizedText> texts)
     {
         List<TokenizedText> window = [];
-        long tokens = 0;
+        long tokens = 0, first = 0;
         foreach (TokenizedText text in texts)
         {
             window.Add(text);
             // A text that failed has no tokens, but is kept until its window is done: it counts as much as a short one.
             tokens += Math.Max(text.Ids?.Length ?? 0, MinimumWindowTokens);
             if (tokens < (long)WindowBatches * _batchTokens) continue;
-            yield return window;
+            yield return Window(window, first);
+            first += window.Count;
             (window, tokens) = ([], 0);
         }
 
-        if (window.Count > 0) yield return window;
+        if (window.Count > 0) yield return Window(window, first);
     }
 
-    private ScoreResult[] ScoreWindow(IReadOnlyList<int[]> texts, long first, ITrace? trace, Meter? meter, CancellationToken cancellation)
+    private ScoringWindow Window(IReadOnlyList<TokenizedText> texts, long first) => new(texts, first, ids =>
     {
-        var results = new ScoreResult[texts.Count];
-        List<int[]> valid = [];
-        List<int> numbers = [];
-        for (int i = 0; i < texts.Count; i++)
+        ids = _options.Truncate ? DropMiddle(ids, MaxTokens) : ids;
+        _model.Check(ids);
+        return ids;
+    });
+
+    /// <summary>
+    /// The results of windows, in order. The device always has work: the next window is read, packed and handed over while it computes. A
+    /// source that fails ends the run after the results of what it gave before.
+    /// </summary>
+    private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, Meter? meter, CancellationToken cancellation)
+    {
+        using var pipeline = new ScoringPipeline(_turns, _options.SharePrefixes, batch => meter?.Add(batch), cancellation);
+        using IEnumerator<ScoringWindow> source = windows.GetEnumerator();
+        Queue<ScoringWindow> open = new();
+        ExceptionDispatchInfo? broken = null;
+        while (Next(source, ref broken) is { } window)
         {
-            try
+            open.Enqueue(window);
+            foreach (MicroBatch batch in Packer.Pack(window.Valid, _batchTokens, _options.SharePrefixes))
             {
-                int[] ids = _options.Truncate ? DropMiddle(texts[i], MaxTokens) : texts[i];
-                _engine.Check(ids);
-                valid.Add(ids);
-                numbers.Add(i);
+                pipeline.Add(window, batch);
+                while (open.Peek().IsDone) yield return open.Dequeue().Results;
             }
-            catch (InputException e)
-            {
-                results[i] = new ScoreResult(first + i, null, e.Message);
-            }
+
+            // One without a text that can be scored has no batches.
+            while (open.TryPeek(out ScoringWindow? first) && first.IsDone) yield return open.Dequeue().Results;
         }
 
-        foreach (MicroBatch batch in Packer.Pack(valid, _batchTokens, _options.SharePrefixes))
-        {
-            Reward[] rewards = ScoreBatch(batch, trace, cancellation);
-            for (int i = 0; i < rewards.Length; i++)
-            {
-                int number = numbers[batch.Texts[i]];
-                results[number] = float.IsFinite(rewards[i].Score)
-                    ? new ScoreResult(first + number, rewards[i], null)
-                    : new ScoreResult(first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left the range of fp32. Check the checkpoint's weights.");
-            }
-
-            meter?.Add(batch);
-        }
-
-        return results;
+        while (pipeline.FinishOldest())
+            while (open.TryPeek(out ScoringWindow? first) && first.IsDone) yield return open.Dequeue().Results;
+        broken?.Throw();
     }
 
-    /// <summary>One micro-batch when it is this caller's turn: callers alternate batch by batch.</summary>
-    private Reward[] ScoreBatch(MicroBatch batch, ITrace? trace, CancellationToken cancellation)
+    private static ScoringWindow? Next(IEnumerator<ScoringWindow> source, ref ExceptionDispatchInfo? broken)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        cancellation.ThrowIfCancellationRequested();
-        _turn.Wait(cancellation);
         try
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return _engine.Score(batch, trace);
+            return source.MoveNext() ? source.Current : null;
         }
-        finally
+        catch (Exception e)
         {
-            _turn.Release();
+            broken = ExceptionDispatchInfo.Capture(e);
+            return null;
         }
     }
 

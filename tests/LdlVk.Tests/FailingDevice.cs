@@ -3,26 +3,41 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Tests;
 
-/// <summary>A device that passes everything on, except that one of its calls, counted from when it is armed, fails.</summary>
+/// <summary>
+/// A device that passes everything on, except that one of its calls, counted from when it is armed, fails; a lost device stays lost.
+/// </summary>
 internal sealed class FailingDevice(IDevice inner) : IDevice
 {
     private int _left = -1;
+    private DeviceFailure _failure;
 
     /// <summary>Whether the armed call has been reached.</summary>
     public bool HasFailed { get; private set; }
+
+    /// <summary>Rows of a tensor for which there is memory.</summary>
+    public int MostRows { get; set; } = int.MaxValue;
+
+    /// <summary>Whether each read finds the device lost.</summary>
+    public bool IsLostAtReads { get; set; }
+
+    public bool IsDisposed { get; private set; }
 
     public DeviceInfo Info => inner.Info;
     public long AllocatedBytes => inner.AllocatedBytes;
 
     /// <summary>Lets <paramref name="calls"/> calls pass; the one after them fails.</summary>
-    public void Arm(int calls) => (_left, HasFailed) = (calls, false);
+    public void Arm(int calls, DeviceFailure failure = DeviceFailure.OutOfMemory) => (_left, _failure, HasFailed) = (calls, failure, false);
 
-    public ITensor CreateTensor(int rows, int columns) => Next().CreateTensor(rows, columns);
+    public ITensor CreateTensor(int rows, int columns) => rows <= MostRows
+        ? Next().CreateTensor(rows, columns)
+        : throw new DeviceException($"no room for [{rows}, {columns}]; lower --batch-tokens", failure: DeviceFailure.OutOfMemory);
+
     public IWeight CreateWeight(IWeightSource source, IProgress<long>? progress, CancellationToken cancellation) => Next().CreateWeight(source, progress, cancellation);
     public IIndexList CreateIndices(ReadOnlySpan<int> values) => Next().CreateIndices(values);
     public ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments) => Next().CreateSegments(segments);
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values) => Next().Write(destination, firstRow, values);
     public void Read(ITensor source, Span<float> destination) => Next().Read(source, destination);
+    public IReadback BeginRead(ITensor source) => new Readback(this, Next().BeginRead(source));
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation) => Next().Linear(output, input, weight, bias, activation);
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon) => Next().RmsNorm(output, input, weight, epsilon);
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon) => Next().NormAdd(residual, y, weight, epsilon);
@@ -32,17 +47,34 @@ internal sealed class FailingDevice(IDevice inner) : IDevice
     public void GeluMultiply(ITensor output, ITensor gate, ITensor up) => Next().GeluMultiply(output, gate, up);
     public void GatherRows(ITensor output, ITensor input, IIndexList rows) => Next().GatherRows(output, input, rows);
     public void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature) => Next().LdlReadout(output, regression, gating, gateTemperature);
-    public void Dispose() => inner.Dispose();
+    public void Dispose()
+    {
+        IsDisposed = true;
+        inner.Dispose();
+    }
 
     private IDevice Next()
     {
         if (_left == 0)
         {
             HasFailed = true;
-            throw new DeviceException("out of device memory (on purpose)");
+            if (_failure != DeviceFailure.Lost) _left = -1;
+            throw new DeviceException($"{_failure} (on purpose)", failure: _failure);
         }
 
         if (_left > 0) _left--;
         return inner;
+    }
+
+    private sealed class Readback(FailingDevice device, IReadback values) : IReadback
+    {
+        public void Finish(Span<float> destination)
+        {
+            if (device.IsLostAtReads) throw new DeviceException("lost (on purpose)", failure: DeviceFailure.Lost);
+            device.Next();
+            values.Finish(destination);
+        }
+
+        public void Dispose() => values.Dispose();
     }
 }

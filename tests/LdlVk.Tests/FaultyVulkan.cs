@@ -15,7 +15,7 @@ internal sealed unsafe class FaultyVulkan
         "vkCreateInstance", "vkEnumeratePhysicalDevices", "vkCreateDevice", "vkCreateCommandPool", "vkAllocateCommandBuffers",
         "vkCreateSemaphore", "vkCreatePipelineLayout", "vkCreatePipelineCache", "vkGetPipelineCacheData", "vkCreateBuffer",
         "vkAllocateMemory", "vkBindBufferMemory", "vkMapMemory", "vkCreateShaderModule", "vkCreateComputePipelines",
-        "vkBeginCommandBuffer", "vkEndCommandBuffer", "vkQueueSubmit", "vkWaitSemaphores", "vkDeviceWaitIdle",
+        "vkBeginCommandBuffer", "vkEndCommandBuffer", "vkQueueSubmit", "vkGetSemaphoreCounterValue", "vkWaitSemaphores", "vkDeviceWaitIdle",
     ];
 
     private static readonly string[] Makers =
@@ -32,6 +32,9 @@ internal sealed unsafe class FaultyVulkan
 
     private readonly Dictionary<nint, ulong> _sizes = [];
 
+    /// <summary>A submission that was made, with the timeline values it waits for and signals; 0 where there is none.</summary>
+    public readonly record struct Submission(ulong AwaitedSemaphore, ulong AwaitedValue, ulong SignalledSemaphore, ulong SignalledValue);
+
     [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
     private delegate int Call(nint a, nint b, nint c, nint d, nint e, nint f);
 
@@ -43,6 +46,9 @@ internal sealed unsafe class FaultyVulkan
 
     /// <summary>Given a call's name and number (from 0), what it answers instead of being made; success makes it.</summary>
     public Func<string, int, Result> Fault { get; set; } = (_, _) => Result.Success;
+
+    /// <summary>The submissions made.</summary>
+    public List<Submission> Submissions { get; } = [];
 
     /// <summary>Device memory beyond which vkAllocateMemory fails.</summary>
     public ulong HeapBytes { get; set; } = ulong.MaxValue;
@@ -57,12 +63,21 @@ internal sealed unsafe class FaultyVulkan
         ulong size = name == "vkAllocateMemory" ? ((MemoryAllocateInfo*)b)->AllocationSize : 0;
         if (size > 0 && UsedBytes + size > HeapBytes) return (int)Result.ErrorOutOfDeviceMemory;
         int result = real(a, b, c, d, e, f);
+        if (result == 0 && name == "vkQueueSubmit") Submissions.Add(Read((SubmitInfo*)c));
         if (result == 0 && Makers.Contains(name)) Living++;
         if (result == 0 && size > 0) _sizes.Add(*(nint*)d, size);
         bool destroysParent = name is "vkDestroyInstance" or "vkDestroyDevice";
         if (Destroyers.Contains(name) && (destroysParent ? a : b) != 0) Living--;
         if (name == "vkFreeMemory") _sizes.Remove(b);
         return result;
+    }
+
+    private static Submission Read(SubmitInfo* submit)
+    {
+        var timeline = (TimelineSemaphoreSubmitInfo*)submit->PNext;
+        bool waits = submit->WaitSemaphoreCount > 0;
+        return new Submission(waits ? submit->PWaitSemaphores[0].Handle : 0, waits ? timeline->PWaitSemaphoreValues[0] : 0,
+            submit->PSignalSemaphores[0].Handle, timeline->PSignalSemaphoreValues[0]);
     }
 
     private sealed class Context(FaultyVulkan owner, INativeContext real) : INativeContext

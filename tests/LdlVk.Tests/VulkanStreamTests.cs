@@ -12,8 +12,13 @@ public sealed class VulkanStreamTests : VulkanTest
     [MemberData(nameof(Drivers))]
     public void UploadsAndDispatchesKeepTheirOrder(int driver)
     {
-        const int Rows = 700, Columns = 16384, Tensors = 3;
         using VulkanDevice device = Open(driver);
+        WriteAndGatherAtRandom(device);
+    }
+
+    internal static void WriteAndGatherAtRandom(VulkanDevice device)
+    {
+        const int Rows = 700, Columns = 16384, Tensors = 3;
         var random = new Random(7);
         ITensor[] tensors = [.. Enumerable.Range(0, Tensors).Select(_ => device.CreateTensor(Rows, Columns))];
         // Each row holds one number.

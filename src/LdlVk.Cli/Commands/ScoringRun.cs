@@ -30,6 +30,11 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
             _loading.Restart();
             _status.Show(() => $"Opening {folder}");
             RewardModel model = await RewardModel.LoadAsync(folder, options, this, cancellation).ConfigureAwait(false);
+            model.Warning += message =>
+            {
+                _status.Dispose();
+                terminal.Say(message);
+            };
             if (!quiet && model.Note is { } note) terminal.Say(note);
             return model;
         }

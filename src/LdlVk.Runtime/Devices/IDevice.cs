@@ -53,6 +53,12 @@ public interface IDevice : IDisposable
     void Read(ITensor source, Span<float> destination);
 
     /// <summary>
+    /// Begins to copy the whole tensor out, as it is after all ops so far. The device may still be computing when this returns, so that
+    /// the next batch can be prepared meanwhile; the tensor may be disposed at once.
+    /// </summary>
+    IReadback BeginRead(ITensor source);
+
+    /// <summary>
     /// output[m,n] = activation(Σₖ input[m,k]·W[n,k] + bias[n]). Input [M,K], W [N,K], bias [1,N] or null, output [M,N].
     /// </summary>
     void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None);

@@ -88,6 +88,15 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
+    public IReadback BeginRead(ITensor source)
+    {
+        _timer?.Begin();
+        IReadback readback = inner.BeginRead(source);
+        Note(nameof(Read), Shape(source), Floats(source));
+        return readback;
+    }
+
+    /// <inheritdoc/>
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
         _timer?.Begin();

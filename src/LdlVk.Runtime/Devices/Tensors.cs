@@ -47,6 +47,14 @@ public interface ISegmentList : IDisposable
     IReadOnlyList<AttentionSegment> Segments { get; }
 }
 
+/// <summary>A tensor's values on their way from a device. Disposing it before <see cref="Finish"/> gives them up; so does disposing the device.</summary>
+public interface IReadback : IDisposable
+{
+    /// <summary>Waits for the values and copies them out, row-major without padding.</summary>
+    /// <exception cref="DeviceException">The device failed since.</exception>
+    void Finish(Span<float> destination);
+}
+
 /// <summary>
 /// Consecutive query rows of one text, and where that text's keys and values lie. The key at position p of the text is at row
 /// <c>PrefixRow + p</c> if p &lt; PrefixLength (storage shared with other texts), else at row <c>OwnRow + p − PrefixLength</c>.

@@ -27,11 +27,21 @@ public sealed class ScoringEngine : IDisposable
             if ((uint)id >= (uint)_config.VocabularySize) throw new InputException($"token id {id} is outside the vocabulary of {_config.VocabularySize}. The ids are from another tokenizer.");
     }
 
-    /// <summary>Scores a micro-batch of checked texts; result i belongs to <see cref="MicroBatch.Texts"/>[i].</summary>
-    public Reward[] Score(MicroBatch batch, ITrace? trace = null)
+    /// <summary>
+    /// Hands a micro-batch of checked texts to the device, which may still be computing when this returns: the next batch can be prepared
+    /// and handed over before the rewards of this one are waited for. Reward i belongs to <see cref="MicroBatch.Texts"/>[i].
+    /// </summary>
+    public PendingRewards Begin(MicroBatch batch, ITrace? trace = null)
     {
         using ITensor hidden = _model.Forward(batch, trace);
-        return _head.Score(hidden, [.. batch.TokenCounts]);
+        return _head.Begin(hidden, [.. batch.TokenCounts]);
+    }
+
+    /// <summary>As <see cref="Begin"/>, and waits for the rewards.</summary>
+    public Reward[] Score(MicroBatch batch, ITrace? trace = null)
+    {
+        using PendingRewards pending = Begin(batch, trace);
+        return pending.Finish();
     }
 
     /// <summary>As <see cref="Score"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).</summary>
@@ -40,7 +50,8 @@ public sealed class ScoringEngine : IDisposable
         using ITensor hidden = _model.Forward(batch);
         float[] values = new float[hidden.Rows * hidden.Columns];
         device.Read(hidden, values);
-        return (_head.Score(hidden, [.. batch.TokenCounts]), values);
+        using PendingRewards pending = _head.Begin(hidden, [.. batch.TokenCounts]);
+        return (pending.Finish(), values);
     }
 
     /// <inheritdoc/>

@@ -107,14 +107,15 @@ internal sealed class Gemma2Model : IDisposable
             HalvesOperands: layer.Query.Format != WeightFormat.Fp32);
 
         // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual)
+        // The three products need nothing of each other, so a device may run them side by side.
         _device.Linear(w.Query, normedQueries, layer.Query);
         trace?.Record("self_attn.q_proj", w.Query);
-        _device.Rope(w.Query, _config.Heads, queries.Positions, _rope);
         _device.Linear(w.Key, normedKeys, layer.Key);
         trace?.Record("self_attn.k_proj", w.Key);
-        _device.Rope(w.Key, _config.KeyValueHeads, keys.Positions, _rope);
         _device.Linear(w.Value, normedKeys, layer.Value);
         trace?.Record("self_attn.v_proj", w.Value);
+        _device.Rope(w.Query, _config.Heads, queries.Positions, _rope);
+        _device.Rope(w.Key, _config.KeyValueHeads, keys.Positions, _rope);
         _device.Attention(w.Heads, w.Query, w.Key, w.Value, queries.Segments, attention);
         trace?.Record("attention_heads", w.Heads);
         _device.Linear(w.Normed, w.Heads, layer.Output);

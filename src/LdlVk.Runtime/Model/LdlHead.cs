@@ -25,27 +25,13 @@ internal sealed class LdlHead(
     /// <summary>Bins of a distribution.</summary>
     public int Bins { get; } = regression[^1].Weight.OutputFeatures / gating[^1].Weight.OutputFeatures;
 
-    /// <summary>The rewards of last-token hidden states [texts, hidden].</summary>
-    public Reward[] Score(ITensor hidden, ReadOnlySpan<int> tokenCounts)
+    /// <summary>Begins to compute the rewards of last-token hidden states [texts, hidden].</summary>
+    public PendingRewards Begin(ITensor hidden, int[] tokenCounts)
     {
         using ITensor regressed = Run(regression, hidden), gates = Run(gating, hidden);
         using ITensor readout = device.CreateTensor(hidden.Rows, 1 + Bins + Attributes + (Attributes * Bins));
         device.LdlReadout(readout, regressed, gates, gateTemperature);
-        float[] values = new float[readout.Rows * readout.Columns];
-        device.Read(readout, values);
-        var rewards = new Reward[hidden.Rows];
-        for (int i = 0; i < rewards.Length; i++)
-        {
-            ReadOnlySpan<float> row = values.AsSpan(i * readout.Columns, readout.Columns);
-            rewards[i] = new Reward(
-                row[0],
-                tokenCounts[i],
-                Distribution: row.Slice(1, Bins).ToArray(),
-                Weights: row.Slice(1 + Bins, Attributes).ToArray(),
-                Rewards: row[(1 + Bins + Attributes)..].ToArray());
-        }
-
-        return rewards;
+        return new PendingRewards(device.BeginRead(readout), tokenCounts, Bins, Attributes);
     }
 
     public void Dispose()

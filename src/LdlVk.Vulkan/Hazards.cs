@@ -1,0 +1,44 @@
+namespace LdlVk.Vulkan;
+
+/// <summary>Bytes of device memory, by device address.</summary>
+internal readonly record struct MemoryRange(ulong Address, ulong Bytes)
+{
+    public bool Overlaps(MemoryRange other) =>
+        Bytes > 0 && other.Bytes > 0 && Address < other.Address + other.Bytes && other.Address < Address + Bytes;
+}
+
+/// <summary>
+/// Decides where barriers stand: a command needs one before it if it reads or writes what an earlier command wrote, or writes what an
+/// earlier one read, with no barrier since. Commands that need none of each other (the projections of Q, K and V; gate and up) then
+/// share the GPU, which matters where a product has too few rows to fill it.
+/// </summary>
+internal sealed class Hazards
+{
+    /// <summary>Ranges beyond which a barrier is set unasked, so that looking stays cheap. A layer has 10 at a time.</summary>
+    private const int MostRanges = 128;
+
+    private readonly List<MemoryRange> _read = [], _written = [];
+
+    /// <summary>Takes note of a command, and says whether a barrier must stand before it.</summary>
+    public bool NeedsBarrier(ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
+    {
+        bool barrier = _read.Count + _written.Count > MostRanges || Touches(_written, reads) || Touches(_written, writes) || Touches(_read, writes);
+        if (barrier)
+        {
+            _read.Clear();
+            _written.Clear();
+        }
+
+        _read.AddRange(reads);
+        _written.AddRange(writes);
+        return barrier;
+    }
+
+    private static bool Touches(List<MemoryRange> earlier, ReadOnlySpan<MemoryRange> ranges)
+    {
+        foreach (MemoryRange range in ranges)
+            foreach (MemoryRange before in earlier)
+                if (range.Overlaps(before)) return true;
+        return false;
+    }
+}

@@ -1,0 +1,64 @@
+using LdlVk.Runtime;
+using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk;
+
+/// <summary>
+/// Texts that are packed together, and their results as they come. A text that cannot be scored has its result, an error, from the start.
+/// </summary>
+internal sealed class ScoringWindow
+{
+    private readonly long _first;
+    private readonly List<int[]> _valid = [];
+    private readonly List<int> _numbers = [];
+    private int _left;
+
+    /// <summary>Sorts out what cannot be scored.</summary>
+    /// <param name="texts">The texts.</param>
+    /// <param name="first">Number of the first one in the whole input.</param>
+    /// <param name="check">Throws an <see cref="InputException"/> for ids that cannot be scored, and returns those to be scored.</param>
+    public ScoringWindow(IReadOnlyList<TokenizedText> texts, long first, Func<int[], int[]> check)
+    {
+        _first = first;
+        Results = new ScoreResult[texts.Count];
+        for (int i = 0; i < texts.Count; i++)
+        {
+            try
+            {
+                if (texts[i].Error is { } error) throw new InputException(error);
+                _valid.Add(check(texts[i].Ids));
+                _numbers.Add(i);
+            }
+            catch (InputException e)
+            {
+                Results[i] = new ScoreResult(first + i, null, e.Message);
+            }
+        }
+
+        _left = _valid.Count;
+    }
+
+    /// <summary>The results, in the order of the texts.</summary>
+    public ScoreResult[] Results { get; }
+
+    /// <summary>Whether every text has its result.</summary>
+    public bool IsDone => _left == 0;
+
+    /// <summary>The ids of the texts that can be scored; <see cref="MicroBatch.Texts"/> counts among them.</summary>
+    public IReadOnlyList<int[]> Valid => _valid;
+
+    /// <summary>Takes the rewards of a micro-batch.</summary>
+    public void Add(MicroBatch batch, Reward[] rewards)
+    {
+        for (int i = 0; i < rewards.Length; i++)
+        {
+            int number = _numbers[batch.Texts[i]];
+            Results[number] = float.IsFinite(rewards[i].Score)
+                ? new ScoreResult(_first + number, rewards[i], null)
+                : new ScoreResult(_first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left the range of fp32. Check the checkpoint's weights.");
+        }
+
+        _left -= rewards.Length;
+    }
+}

@@ -1,0 +1,171 @@
+using CsCheck;
+using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
+using LdlVk.Testing;
+using LdlVk.Vulkan;
+using Silk.NET.Vulkan;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>How work reaches the device: without waiting for it, in pieces short enough, on one queue or two.</summary>
+public sealed class VulkanSubmissionTests : VulkanTest
+{
+    /// <summary>
+    /// A stream of batches of any size, each handed over while the one before may be running: the host waits for results and for nothing
+    /// else, and once the largest batch has been seen no memory is taken from the driver any more.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void NothingIsWaitedForInAForwardPass(int driver)
+    {
+        var vulkan = new FaultyVulkan();
+        int waits = 0;
+        using VulkanDevice device = Open(driver, vulkan.Load);
+        using Checkpoint checkpoint = Checkpoint.Open(Goldens.Read("b_bf16_sharded").Folder);
+        using ScoringEngine engine = ScoringEngine.Load(device, checkpoint, new LoadSettings(WeightFormat.Fp16));
+        vulkan.Fault = (name, _) =>
+        {
+            if (name is "vkWaitSemaphores" or "vkDeviceWaitIdle") waits++;
+            return Result.Success;
+        };
+        var random = new Random(5);
+        PendingRewards? before = null;
+        for (int n = 0; n < 20; n++)
+        {
+            int[][] texts = [.. Enumerable.Range(0, n == 0 ? 20 : random.Next(1, 20)).Select(t => Ids(n == 0 ? 60 : random.Next(1, 60), t))];
+            PendingRewards pending = engine.Begin(Packer.Pack(texts, 4096).Single());
+            Assert.Equal(0, waits);
+            using (before) before?.Finish();
+            (before, waits) = (pending, 0);
+        }
+
+        using (before) Assert.All(before!.Finish(), r => Assert.True(float.IsFinite(r.Score)));
+        Assert.Equal(1, device.BlocksMade);
+    }
+
+    /// <summary>The activations of the 27B model's shapes, for batches of any size: after a while all of them find room in what is there.</summary>
+    [Fact]
+    public void ASteadyStreamOfBatchesTakesNoMoreMemory()
+    {
+        Assert.SkipWhen(Drivers.Count == 0, "no Vulkan device");
+        var vulkan = new FaultyVulkan();
+        int waits = 0;
+        using VulkanDevice device = Open(0, vulkan.Load);
+        vulkan.Fault = (name, _) =>
+        {
+            if (name is "vkWaitSemaphores" or "vkDeviceWaitIdle") waits++;
+            return Result.Success;
+        };
+        var random = new Random(6);
+        int first = 0;
+        for (int n = 0; n < 60; n++)
+        {
+            int rows = n % 10 == 0 ? 1024 : random.Next(1, 1024);
+            ITensor residual = device.CreateTensor(rows, 4608);
+            ITensor[] workspace = [.. new[] { 4608, 4096, 2048, 2048, 4096, 36864, 36864 }.Select(columns => device.CreateTensor(rows, columns))];
+            foreach (ITensor tensor in workspace) tensor.Dispose();
+            ITensor[] last = [.. new[] { (rows, 2048), (rows, 2048), (rows, 4608), (8, 36864), (8, 36864), (8, 4608) }.Select(t => device.CreateTensor(t.Item1, t.Item2))];
+            foreach (ITensor tensor in last) tensor.Dispose();
+            residual.Dispose();
+            if (n == 19) first = device.BlocksMade;
+        }
+
+        Assert.Equal(0, waits);
+        Assert.Equal(first, device.BlocksMade);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{first} blocks, {vulkan.UsedBytes >> 20} MiB");
+    }
+
+    /// <summary>
+    /// On cards from 0.03 TFLOP/s up, and though ops differ from the average by a factor of 5, no submission runs for 2 s, the first
+    /// included; and a fast card gets pieces a hundred times as long as the 20 µs that a submission costs.
+    /// </summary>
+    [Fact]
+    public void SubmissionsFollowTheDevicesSpeed() =>
+        Gen.Select(Gen.Double[10.5, 15], Gen.Double[0.2, 1].Array[30]).Sample((exponent, ops) =>
+        {
+            double speed = Math.Pow(10, exponent);
+            var budget = new SubmissionBudget(watched: true);
+            foreach (double share in ops)
+            {
+                double seconds = budget.Operations / (speed * share);
+                Assert.InRange(seconds, 0, 2);
+                budget.Completed(budget.Operations, TimeSpan.FromSeconds(seconds));
+            }
+
+            Assert.InRange(budget.Operations / speed, 2e-3, 0.11);
+        });
+
+    /// <summary>What was completed long after it was submitted says nothing about the speed.</summary>
+    [Fact]
+    public void WaitingInTheQueueDoesNotLookLikeSlowness()
+    {
+        var budget = new SubmissionBudget(watched: true);
+        budget.Completed(1e12, TimeSpan.FromSeconds(0.1));
+        double fast = budget.Operations;
+        Assert.Equal(1e12, fast);
+        budget.Completed(1e10, TimeSpan.FromSeconds(100));
+        budget.Completed(0, TimeSpan.FromSeconds(1));
+        budget.Completed(1e10, TimeSpan.Zero);
+        Assert.Equal(fast, budget.Operations);
+    }
+
+    /// <summary>Uploads by a stream of their own: the same bits, and every compute submission waits for the copies it needs.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void UploadsOnASecondStreamArriveInTime(int driver)
+    {
+        int[][] texts = [.. Enumerable.Range(0, 30).Select(i => Ids(1 + (i * 3), i))];
+        float[] want = Scores(Open(driver)), got;
+        var vulkan = new FaultyVulkan();
+        got = Scores(VulkanBackend.Open(vulkan.Load, driver, null, null, UploadQueue.Separate));
+        Assert.Equal(want, got);
+
+        // Copies signal what a later submission waits for, and no submission waits for what is not on its way.
+        Dictionary<ulong, ulong> signalled = [];
+        ulong copies = vulkan.Submissions.Select(s => s.AwaitedSemaphore).First(s => s != 0);
+        ulong awaited = 0;
+        foreach (FaultyVulkan.Submission s in vulkan.Submissions)
+        {
+            if (s.AwaitedSemaphore != 0)
+            {
+                Assert.Equal(copies, s.AwaitedSemaphore);
+                Assert.True(s.AwaitedValue <= signalled[copies]);
+                awaited = s.AwaitedValue;
+            }
+            else
+            {
+                // A submission that waits for nothing may only be one of copies, or one that comes after all copies were awaited.
+                Assert.True(s.SignalledSemaphore == copies || awaited == signalled.GetValueOrDefault(copies));
+            }
+
+            signalled[s.SignalledSemaphore] = s.SignalledValue;
+        }
+
+        Assert.InRange(awaited, 10UL, ulong.MaxValue);
+        Assert.Equal(signalled[copies], awaited);
+        Assert.Equal(0, vulkan.Living);
+
+        float[] Scores(VulkanDevice opened)
+        {
+            using VulkanDevice device = opened;
+            using Checkpoint checkpoint = Checkpoint.Open(Goldens.Read("b_bf16_sharded").Folder);
+            using ScoringEngine engine = ScoringEngine.Load(device, checkpoint, new LoadSettings(WeightFormat.Int8));
+            return [.. Packer.Pack(texts, 100).SelectMany(batch => engine.Score(batch)).Select(r => r.Score)];
+        }
+    }
+
+    /// <summary>The stress of order and size, with uploads by a stream of their own.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void ManyUploadsOnASecondStreamKeepTheirOrder(int driver)
+    {
+        using VulkanDevice device = VulkanBackend.Open(Vk.GetApi, driver, null, null, UploadQueue.Separate);
+        VulkanStreamTests.WriteAndGatherAtRandom(device);
+    }
+
+    private static int[] Ids(int length, int seed) => [.. Enumerable.Range(0, length).Select(i => 2 + (((i * 7) + (seed * 31)) % 200))];
+}
