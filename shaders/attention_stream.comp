@@ -10,7 +10,7 @@
 //
 // What shaped it, measured on llvmpipe (Mesa 25.0, 8 lanes): as in linear_stream.comp a load inside a loop is a gather, so the lanes load
 // SUBGROUP neighbouring elements of a key at a time and hand them round by subgroupBroadcast. All loops but the one over tiles are
-// unrolled, because an array with an index that the compiler does not know is gathered and scattered too. 8 heads of 128 take a 15th of
+// unrolled, because an array with an index that the compiler does not know is gathered and scattered too. 8 heads of 128 take a 16th of
 // attention.comp's time; two queries an invocation gain a few per cent of that, but take a quarter longer to compile. Compiling takes
 // 2.5 s of processor time for heads of 128, and 12 s for heads of 256.
 //
