@@ -20,6 +20,12 @@ internal sealed class FailingDevice(IDevice inner) : IDevice
     /// <summary>Whether each read finds the device lost.</summary>
     public bool IsLostAtReads { get; set; }
 
+    /// <summary>Reads begun and not finished.</summary>
+    public int Unread { get; private set; }
+
+    /// <summary>The most there were.</summary>
+    public int MostUnread { get; private set; }
+
     public bool IsDisposed { get; private set; }
 
     public DeviceInfo Info => inner.Info;
@@ -37,7 +43,14 @@ internal sealed class FailingDevice(IDevice inner) : IDevice
     public ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments) => Next().CreateSegments(segments);
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values) => Next().Write(destination, firstRow, values);
     public void Read(ITensor source, Span<float> destination) => Next().Read(source, destination);
-    public IReadback BeginRead(ITensor source) => new Readback(this, Next().BeginRead(source));
+    public IReadback BeginRead(ITensor source)
+    {
+        var readback = new Readback(this, Next().BeginRead(source));
+        MostUnread = Math.Max(MostUnread, ++Unread);
+        return readback;
+    }
+
+
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation) => Next().Linear(output, input, weight, bias, activation);
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon) => Next().RmsNorm(output, input, weight, epsilon);
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon) => Next().NormAdd(residual, y, weight, epsilon);
@@ -70,6 +83,7 @@ internal sealed class FailingDevice(IDevice inner) : IDevice
     {
         public void Finish(Span<float> destination)
         {
+            device.Unread--;
             if (device.IsLostAtReads) throw new DeviceException("lost (on purpose)", failure: DeviceFailure.Lost);
             device.Next();
             values.Finish(destination);

@@ -79,6 +79,7 @@ public sealed class VulkanHazardTests : VulkanTest
         {
             foreach (ITensor operand in c.Reads)
             {
+                Settle();
                 Write(operand);
                 Assert.True(Barriers(c.Run) > 0, $"{c.Name}: none between writing an operand and the op");
                 Assert.True(Barriers(() => Write(operand)) > 0, $"{c.Name}: none between the op and writing an operand");
@@ -91,13 +92,11 @@ public sealed class VulkanHazardTests : VulkanTest
                 using (made) Assert.True(Barriers(run) > 0, $"{c.Name}: none between uploading a list or weight and the op");
             }
 
+            // Its output is the host's.
             if (c.Name == "Read") continue;
             Settle();
             c.Run();
-            Assert.True(Barriers(() => device.Read(c.Writes, new float[c.Writes.Rows * c.Writes.Columns])) > 0, $"{c.Name}: none between the op and reading its output");
-            Settle();
-            c.Run();
-            Assert.True(Barriers(() => Write(c.Writes)) > 0, $"{c.Name}: none between the op and writing its output again");
+            Assert.True(Barriers(() => Write(c.Writes)) > 0, $"{c.Name}: none between the op and the next that touches its output");
         }
 
         long Barriers(Action run)
