@@ -22,7 +22,7 @@ internal static class Placement
         {
             try
             {
-                int batchTokens = options.BatchTokensFor(device);
+                int batchTokens = options.BatchTokens;
                 return (device, options.Weights is { } format
                     ? ModelMemory.Require(checkpoint, device, format, options.Heads, batchTokens)
                     : ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens));

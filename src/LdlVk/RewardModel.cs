@@ -36,7 +36,7 @@ public sealed class RewardModel : IDisposable
         _turns = new ScoringTurns(model, message => Warning?.Invoke(message));
         Weights = weights;
         AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head.Attributes);
-        _batchTokens = options.BatchTokensFor(model.Info);
+        _batchTokens = options.BatchTokens;
     }
 
     /// <summary>

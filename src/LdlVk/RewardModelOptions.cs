@@ -22,8 +22,13 @@ public sealed record RewardModelOptions
     /// <summary><c>auto</c> follows the checkpoint, <c>gemma2</c> and <c>none</c> override it. None joins the contents as they are.</summary>
     public string ChatTemplate { get; init; } = "auto";
 
-    /// <summary>Tokens of a micro-batch; null for the device's default. It changes speed and memory, never a score.</summary>
-    public int? BatchTokens { get; init; }
+    /// <summary>Tokens of a micro-batch where none are given.</summary>
+    public const int DefaultBatchTokens = 4096;
+
+    /// <summary>
+    /// Tokens of a micro-batch: enough to fill a GPU and to hold a prompt with its responses. It changes speed and memory, never a score.
+    /// </summary>
+    public int BatchTokens { get; init; } = DefaultBatchTokens;
 
     /// <summary>Whether texts that begin alike share the computation of their beginning. It changes speed, never a score.</summary>
     public bool SharePrefixes { get; init; } = true;
@@ -31,13 +36,9 @@ public sealed record RewardModelOptions
     /// <summary>Whether a text longer than the model takes loses tokens from its middle; otherwise it is an error.</summary>
     public bool Truncate { get; init; }
 
-    /// <summary>Tokens of a micro-batch on a device: enough to fill a GPU; fewer where a batch takes seconds.</summary>
-    public int BatchTokensFor(DeviceInfo device) =>
-        BatchTokens ?? (device.Kind is DeviceKind.Cpu or DeviceKind.Software ? 512 : 4096);
-
     internal void Check()
     {
-        if (BatchTokens is < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
+        if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
         if (ChatTemplate is not ("auto" or "gemma2" or "none")) throw new UsageException($"There is no chat template '{ChatTemplate}'; use auto, gemma2 or none.");
     }
 }

@@ -61,7 +61,7 @@ internal sealed class BenchCommand
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
         DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
-        int batchTokens = new RewardModelOptions { BatchTokens = ModelFlags.ReadBatchTokens(call, _batchTokens) }.BatchTokensFor(device);
+        int batchTokens = ModelFlags.ReadBatchTokens(call, _batchTokens);
         Plan plan = MakePlan(call, shape, batchTokens);
 
         using Screen screen = new(_terminal);

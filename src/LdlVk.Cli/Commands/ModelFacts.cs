@@ -25,7 +25,7 @@ internal sealed class ModelFacts
 {
     private static readonly string[] Kinds = [".safetensors", ".pt", ".json"];
 
-    public ModelFacts(Checkpoint checkpoint, WeightFormat heads, int? batchTokens)
+    public ModelFacts(Checkpoint checkpoint, WeightFormat heads, int batchTokens)
     {
         Checkpoint = checkpoint;
         Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
@@ -62,7 +62,7 @@ internal sealed class ModelFacts
 
     private static DeviceFit Fit(DeviceInfo device, Checkpoint checkpoint, RewardModelOptions options)
     {
-        int batchTokens = options.BatchTokensFor(device);
+        int batchTokens = options.BatchTokens;
         FormatFit[] formats = [.. Enum.GetValues<WeightFormat>().Select(format =>
         {
             long bytes = ModelMemory.Of(checkpoint.Config, checkpoint.Head, format, options.Heads).Total(batchTokens);

@@ -51,7 +51,7 @@ internal sealed class ModelFlags
     /// <summary>--batch-tokens.</summary>
     public static Option<string?> CreateBatchTokens() => new("--batch-tokens")
     {
-        Description = "Tokens computed at a time [default: 4096 on a GPU, 512 on the CPU]. It changes speed and memory, never a score.",
+        Description = "Tokens computed at a time [default: 4096]. It changes speed and memory, never a score.",
         HelpName = "N",
     };
 
@@ -92,9 +92,9 @@ internal sealed class ModelFlags
     public static string ReadChatTemplate(ParseResult call, Option<string> template) => OneOf(call, template, "auto|gemma2|none");
 
     /// <summary>Value of --batch-tokens.</summary>
-    public static int? ReadBatchTokens(ParseResult call, Option<string?> batchTokens)
+    public static int ReadBatchTokens(ParseResult call, Option<string?> batchTokens)
     {
-        if (call.GetValue(batchTokens) is not { } text) return null;
+        if (call.GetValue(batchTokens) is not { } text) return RewardModelOptions.DefaultBatchTokens;
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int tokens) && tokens > 0
             ? tokens : throw new UsageException($"--batch-tokens {text}: give a whole number from 1 to {int.MaxValue}.");
     }

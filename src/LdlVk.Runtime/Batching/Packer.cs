@@ -18,6 +18,12 @@ public static class Packer
         var batch = new Builder();
         foreach (PrefixGroup group in groups)
         {
+            if (batch.Rows > 0 && IsBetterAlone(group, texts, maxTokens - batch.Rows, maxTokens))
+            {
+                yield return batch.Build();
+                batch = new Builder();
+            }
+
             int prefixRow = -1;
             foreach (int text in group.Texts)
             {
@@ -39,6 +45,18 @@ public static class Packer
         }
 
         if (batch.Rows > 0) yield return batch.Build();
+    }
+
+    /// <summary>
+    /// Whether a group is to begin a micro-batch: it fits into one, not into what is left of this one, and a batch's end inside it would
+    /// have a long prefix computed twice. Best of 16 with prompts of 1,000 tokens and answers of 100 would lose a quarter by that. A prefix
+    /// of less than a 32nd of a batch costs less than the batch that stays unfilled.
+    /// </summary>
+    private static bool IsBetterAlone(PrefixGroup group, IReadOnlyList<int[]> texts, int left, int maxTokens)
+    {
+        if (group.PrefixLength <= maxTokens / 32) return false;
+        long rows = group.PrefixLength + group.Texts.Sum(text => (long)texts[text].Length - group.PrefixLength);
+        return rows > left && rows <= maxTokens;
     }
 
     private sealed class Builder

@@ -54,6 +54,19 @@ public class PackerTests
         Assert.InRange(Rows(x.Texts, x.MaxTokens), 0, x.Texts.Sum(text => text.Length));
     }, iter: 1000);
 
+    /// <summary>Best of 16, 1,000-token prompts and 100-token answers, after other texts: every prompt is computed once.</summary>
+    [Fact]
+    public void A_long_prompt_with_its_answers_is_not_cut_by_the_end_of_a_batch()
+    {
+        List<int[]> texts = [.. Enumerable.Range(0, 5).Select(i => Enumerable.Repeat(90 + i, 300).ToArray())];
+        for (int prompt = 0; prompt < 6; prompt++)
+            for (int answer = 0; answer < 16; answer++)
+                texts.Add([.. Enumerable.Repeat(10 + prompt, 1000), .. Enumerable.Repeat(200 + answer, 100)]);
+        MicroBatch[] batches = [.. Packer.Pack(texts, 4096)];
+        Assert.Equal((5 * 300) + (6 * 2600), batches.Sum(batch => batch.Rows));
+        Assert.Equal(7, batches.Length);
+    }
+
     [Fact]
     public void Texts_of_one_token_cost_a_row_for_each_token() =>
         Gen.Int[0, 3].Array[1].Array[1, 20].Sample(texts => Assert.Equal(texts.Select(text => text[0]).Distinct().Count(), Rows(texts, 100)));
