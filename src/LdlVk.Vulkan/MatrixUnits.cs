@@ -3,8 +3,8 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan;
 
 /// <summary>
-/// The matrix units of a device: products of fp16 matrices M×K and K×N with fp32 sums, computed by a subgroup together
-/// (VK_KHR_cooperative_matrix).
+/// The matrix units of a device for one type of operand: products of matrices M×K and K×N, computed by a subgroup together
+/// (VK_KHR_cooperative_matrix), of halves with fp32 sums or of signed bytes with int32 sums.
 /// </summary>
 /// <param name="M">Rows of a product.</param>
 /// <param name="N">Columns of a product.</param>
@@ -17,8 +17,19 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
     /// <summary>What has to be enabled for them, beside the features that <see cref="EnableIn"/> sets.</summary>
     public static readonly string[] Extensions = ["VK_KHR_cooperative_matrix", "VK_EXT_subgroup_size_control"];
 
-    /// <summary>The device's matrix units, or null where it has none that the kernels can use.</summary>
-    public static MatrixUnits? Of(Vk api, Instance instance, PhysicalDevice device)
+    /// <summary>The device's matrix units for halves and for bytes; null where it has none that the kernels can use.</summary>
+    public static (MatrixUnits? Halves, MatrixUnits? Bytes) Of(Vk api, Instance instance, PhysicalDevice device)
+    {
+        if (SubgroupSizeOf(api, device) is not { } lanes) return (null, null);
+        CooperativeMatrixPropertiesKHR[] shapes = Shapes(api, instance, device);
+        MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes);
+        // Bytes in shared memory are a feature of their own.
+        MatrixUnits? bytes = HasBytes(api, device) ? Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes) : null;
+        return halves is null ? (null, null) : (halves, bytes);
+    }
+
+    /// <summary>The subgroups in which matrix units work; null where the device has none or cannot promise that size.</summary>
+    private static uint? SubgroupSizeOf(Vk api, PhysicalDevice device)
     {
         if (!Array.TrueForAll(Extensions, e => PhysicalDeviceFacts.HasExtension(api, device, e))) return null;
         var control = new PhysicalDeviceSubgroupSizeControlFeatures(sType: StructureType.PhysicalDeviceSubgroupSizeControlFeatures);
@@ -34,10 +45,21 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         api.GetPhysicalDeviceProperties2(device, &properties);
         if (!sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit)) return null;
         // Intel's matrix units work on the smallest of its subgroups, elsewhere the driver's own size is theirs.
-        uint lanes = properties.Properties.VendorID == IntelVendor ? sizes.MinSubgroupSize : subgroup.SubgroupSize;
+        return properties.Properties.VendorID == IntelVendor ? sizes.MinSubgroupSize : subgroup.SubgroupSize;
+    }
 
-        (uint M, uint N, uint K) best = Shapes(api, instance, device)
-            .Where(s => s is { AType: ComponentTypeKHR.Float16Khr, BType: ComponentTypeKHR.Float16Khr, CType: ComponentTypeKHR.Float32Khr, ResultType: ComponentTypeKHR.Float32Khr, Scope: ScopeKHR.SubgroupKhr })
+    private static bool HasBytes(Vk api, PhysicalDevice device)
+    {
+        var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features);
+        var features = new PhysicalDeviceFeatures2(pNext: &v12);
+        api.GetPhysicalDeviceFeatures2(device, &features);
+        return v12.ShaderInt8;
+    }
+
+    private static MatrixUnits? Best(CooperativeMatrixPropertiesKHR[] shapes, ComponentTypeKHR operand, ComponentTypeKHR sum, uint lanes)
+    {
+        (uint M, uint N, uint K) best = shapes
+            .Where(s => s.AType == operand && s.BType == operand && s.CType == sum && s.ResultType == sum && s.Scope == ScopeKHR.SubgroupKhr && !s.SaturatingAccumulation)
             .Select(s => (M: s.MSize, N: s.NSize, K: s.KSize))
             .Where(s => Fits(s.M) && Fits(s.N) && Fits(s.K))
             // The largest does most for each element loaded; among equals the squarer, then a fixed order.
@@ -48,11 +70,12 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         static bool Fits(uint size) => size is 4 or 8 or 16 or 32;
     }
 
-    /// <summary>Switches on the features of Vulkan 1.2 that the kernels need.</summary>
-    public static void EnableIn(ref PhysicalDeviceVulkan12Features features)
+    /// <summary>Switches on the features of Vulkan 1.2 that the kernels need, those for bytes too where there are units for them.</summary>
+    public static void EnableIn(ref PhysicalDeviceVulkan12Features features, bool bytes)
     {
         features.ShaderFloat16 = true;
         features.VulkanMemoryModel = true;
+        if (bytes) features.ShaderInt8 = true;
     }
 
     private static CooperativeMatrixPropertiesKHR[] Shapes(Vk api, Instance instance, PhysicalDevice device)

@@ -32,7 +32,11 @@ internal sealed unsafe class PhysicalDeviceFacts
     /// <summary>Invocations of a workgroup, at most.</summary>
     public required uint MaxThreads { get; init; }
 
+    /// <summary>Units for matrices of halves.</summary>
     public required MatrixUnits? MatrixUnits { get; init; }
+
+    /// <summary>Units for matrices of bytes.</summary>
+    public required MatrixUnits? ByteMatrixUnits { get; init; }
     public required long DeviceBytes { get; init; }
     public required long FreeDeviceBytes { get; init; }
 
@@ -90,6 +94,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
         PhysicalDeviceProperties p = properties.Properties;
+        (MatrixUnits? halves, MatrixUnits? bytes) = MatrixUnits.Of(api, instance.Handle, device);
         return new PhysicalDeviceFacts
         {
             Properties = p,
@@ -106,7 +111,8 @@ internal sealed unsafe class PhysicalDeviceFacts
             HasInt8 = v12.ShaderInt8,
             SharedBytes = p.Limits.MaxComputeSharedMemorySize,
             MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
-            MatrixUnits = MatrixUnits.Of(api, instance.Handle, device),
+            MatrixUnits = halves,
+            ByteMatrixUnits = bytes,
             DeviceBytes = (long)total,
             FreeDeviceBytes = (long)available,
         };

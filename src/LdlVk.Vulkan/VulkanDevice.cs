@@ -49,7 +49,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         if (_facts.MatrixUnits is not null)
         {
             extensions.AddRange(MatrixUnits.Extensions);
-            MatrixUnits.EnableIn(ref v12);
+            MatrixUnits.EnableIn(ref v12, _facts.ByteMatrixUnits is not null);
             v12.PNext = &matrix;
         }
 
