@@ -33,6 +33,7 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required uint MaxThreads { get; init; }
 
     public required MatrixUnits? MatrixUnits { get; init; }
+    public required FlexibleMatrices? FlexibleMatrices { get; init; }
     public required long DeviceBytes { get; init; }
     public required long FreeDeviceBytes { get; init; }
 
@@ -65,6 +66,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         if (HasFloat16) features.Add("fp16");
         if (HasInt8) features.Add("int8");
         if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
+        if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features);
     }
 
@@ -89,6 +91,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features);
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
+        MatrixUnits? units = MatrixUnits.Of(api, instance.Handle, device);
         PhysicalDeviceProperties p = properties.Properties;
         return new PhysicalDeviceFacts
         {
@@ -106,7 +109,8 @@ internal sealed unsafe class PhysicalDeviceFacts
             HasInt8 = v12.ShaderInt8,
             SharedBytes = p.Limits.MaxComputeSharedMemorySize,
             MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
-            MatrixUnits = MatrixUnits.Of(api, instance.Handle, device),
+            MatrixUnits = units,
+            FlexibleMatrices = FlexibleMatrices.Of(api, instance.Handle, device, units),
             DeviceBytes = (long)total,
             FreeDeviceBytes = (long)available,
         };
