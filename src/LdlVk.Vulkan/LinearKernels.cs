@@ -10,6 +10,14 @@ namespace LdlVk.Vulkan;
 /// <param name="RowsFirst">Whether the x of a workgroup counts row tiles, and y feature tiles; else the other way round.</param>
 internal readonly record struct LinearKernel(string Shader, uint[] Constants, int FeaturesPerGroup, int RowsPerGroup, bool RowsFirst);
 
+/// <summary>One way to run Linear on matrix units, as <see cref="LinearKernel"/>.</summary>
+/// <param name="Shader">The shader's name.</param>
+/// <param name="Constants">Its specialization constants.</param>
+/// <param name="Rows">Rows of a workgroup's tile.</param>
+/// <param name="Features">Features of it; of a gated product, pairs of gate's and up's.</param>
+/// <param name="SubgroupSize">The size of its subgroups.</param>
+internal readonly record struct MatrixKernel(string Shader, uint[] Constants, int Rows, int Features, uint SubgroupSize);
+
 /// <summary>Which shader family a device runs Linear with.</summary>
 internal enum LinearFamily
 {
@@ -19,6 +27,11 @@ internal enum LinearFamily
     Stream,
     /// <summary>linear_matrix.comp: matrix units with fp16 operands; fp32 weights, which they would round, go through tiles.</summary>
     Matrix,
+    /// <summary>
+    /// linear_matrix_nv.comp: fp16 and int8 weights on matrices of flexible size; what it cannot take goes the way of
+    /// <see cref="Matrix"/>. Only where it is named: no GPU has shown yet whether it is faster.
+    /// </summary>
+    MatrixNv,
 }
 
 /// <summary>
@@ -39,10 +52,32 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
 
     /// <summary>The matrix units that a weight of this format is multiplied on; null where it goes through a portable kernel.</summary>
     public MatrixUnits? MatrixUnitsFor(WeightFormat format) =>
-        family == LinearFamily.Matrix && format != WeightFormat.Fp32 ? facts.MatrixUnits : null;
+        HasMatrixUnits && format != WeightFormat.Fp32 ? facts.MatrixUnits : null;
 
     /// <summary>Whether there are matrix units to use at all.</summary>
-    public bool HasMatrixUnits => family == LinearFamily.Matrix && facts.MatrixUnits is not null;
+    public bool HasMatrixUnits => family is LinearFamily.Matrix or LinearFamily.MatrixNv && facts.MatrixUnits is not null;
+
+    /// <summary>The matrices of linear_matrix_nv.comp, if that is the family and the device has them.</summary>
+    public FlexibleMatrices? Flexible => family == LinearFamily.MatrixNv ? facts.FlexibleMatrices : null;
+
+    /// <summary>Rows that kernels load beyond the last of their input, whatever is there.</summary>
+    public int RowsReadBeyond => FlexibleMatrices.MaxDown * (int)(Flexible?.M ?? 0);
+
+    /// <summary>The kernel of a product on matrix units, or of two whose results are gated. Its family follows from the weight's shape and format alone.</summary>
+    public MatrixKernel KernelFor(MatrixUnits units, WeightFormat format, int features, int rows, bool gated)
+    {
+        if (Flexible is { } flexible && format is WeightFormat.Fp16 or WeightFormat.Int8 && flexible.Takes(features))
+        {
+            (uint down, uint across) = ForcedProducts ?? flexible.ProductsFor(features, rows, gated);
+            return flexible.KernelFor(format, gated, down, across);
+        }
+
+        MatrixTiles tiles = TilesFor(units, rows);
+        return new MatrixKernel("linear_matrix", [.. tiles.Constants(units), (uint)format, gated ? 1u : 0u], (int)tiles.Rows, (int)tiles.Features / (gated ? 2 : 1), units.SubgroupSize);
+    }
+
+    /// <summary>Products down and across a workgroup of linear_matrix_nv.comp for any number of rows, for tests.</summary>
+    public (uint Down, uint Across)? ForcedProducts { get; set; }
 
     /// <summary>Tiles to use for any number of rows, for tests.</summary>
     public MatrixTiles? Forced { get; set; }

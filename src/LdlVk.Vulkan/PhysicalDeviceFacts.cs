@@ -37,6 +37,9 @@ internal sealed unsafe class PhysicalDeviceFacts
 
     /// <summary>Units for matrices of bytes.</summary>
     public required MatrixUnits? ByteMatrixUnits { get; init; }
+
+    /// <summary>Units for matrices of flexible size.</summary>
+    public required FlexibleMatrices? FlexibleMatrices { get; init; }
     public required long DeviceBytes { get; init; }
     public required long FreeDeviceBytes { get; init; }
 
@@ -69,6 +72,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         if (HasFloat16) features.Add("fp16");
         if (HasInt8) features.Add("int8");
         if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
+        if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features);
     }
 
@@ -113,6 +117,7 @@ internal sealed unsafe class PhysicalDeviceFacts
             MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
             MatrixUnits = halves,
             ByteMatrixUnits = bytes,
+            FlexibleMatrices = FlexibleMatrices.Of(api, instance.Handle, device, halves),
             DeviceBytes = (long)total,
             FreeDeviceBytes = (long)available,
         };

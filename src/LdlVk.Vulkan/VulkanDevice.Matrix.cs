@@ -3,7 +3,7 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan;
 
-/// <summary>Linear on matrix units: rows become fp16 operands once for all products that read them, then linear_matrix.comp runs.</summary>
+/// <summary>Linear on matrix units: rows become fp16 operands once for all products that read them, then linear_matrix.comp or linear_matrix_nv.comp runs.</summary>
 internal sealed unsafe partial class VulkanDevice
 {
     /// <summary>Row tiles of a band: workgroups that run at the same time share its rows and their weights in the cache.</summary>
@@ -34,11 +34,9 @@ internal sealed unsafe partial class VulkanDevice
     {
         if (x.Rows == 0) return;
         (ulong operand, ulong rowScales, MemoryRange memory) = OperandOf(x, x.Stride);
-        MatrixTiles tiles = _linear.TilesFor(units, x.Rows);
-        uint[] constants = [.. tiles.Constants(units), (uint)w.Format, up is null ? 0u : 1u];
-        int tileRows = (int)tiles.Rows, tileFeatures = (int)tiles.Features / (up is null ? 1 : 2);
+        MatrixKernel kernel = _linear.KernelFor(units, w.Format, w.OutputFeatures, x.Rows, gated: up is not null);
         double operationsPerRow = (up is null ? 2.0 : 4.0) * w.OutputFeatures * w.InputFeatures;
-        int rowsAtOnce = AtOnce(tileRows, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * tileFeatures;
+        int rowsAtOnce = AtOnce(kernel.Rows, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.Features;
         for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)
         {
             int features = Math.Min(featuresAtOnce, w.OutputFeatures - feature);
@@ -52,11 +50,11 @@ internal sealed unsafe partial class VulkanDevice
                     .Add(bias?.AddressOf(0, feature) ?? 0).Add(y.AddressOf(row, feature))
                     .Add(rows).Add(features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
                     .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
-                int rowTiles = Groups(rows, tileRows), band = Math.Min(rowTiles, RowTilesPerBand);
+                int rowTiles = Groups(rows, kernel.Rows), band = Math.Min(rowTiles, RowTilesPerBand);
                 var work = new Work(up is null ? nameof(Linear) : nameof(GatedLinear), rows, features, rows * operationsPerRow * features / w.OutputFeatures);
                 CommandBuffer commands = _stream.Next(work,
                     reads: [memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default], writes: [y.RangeOf(row, rows)]);
-                _kernels.Dispatch(commands, "linear_matrix", constants, push, band, Groups(features, tileFeatures), Groups(rowTiles, band), units.SubgroupSize);
+                _kernels.Dispatch(commands, kernel.Shader, kernel.Constants, push, band, Groups(features, kernel.Features), Groups(rowTiles, band), kernel.SubgroupSize);
             }
         }
     }
@@ -99,7 +97,8 @@ internal sealed unsafe partial class VulkanDevice
         VulkanTensor tensor = x.Owner;
         // Scales for the shortest length there may be, so that a tensor needs one memory.
         ulong halfRow = (ulong)x.Stride * 2, scales = (ulong)tensor.Rows * halfRow, rowScales = (ulong)(x.Stride / length) * sizeof(float);
-        Allocation memory = tensor.OperandMemory(() => _memory.Allocate(scales + ((ulong)tensor.Rows * (ulong)x.Stride), () => $"operands of matrix units, a tensor [{tensor.Rows}, {tensor.Columns}]"));
+        ulong beyond = (ulong)_linear.RowsReadBeyond * halfRow;
+        Allocation memory = tensor.OperandMemory(() => _memory.Allocate(scales + ((ulong)tensor.Rows * (ulong)x.Stride) + beyond, () => $"operands of matrix units, a tensor [{tensor.Rows}, {tensor.Columns}]"));
         (ulong Halves, ulong Scales, MemoryRange Memory) operand = (memory.Address + ((ulong)x.FirstRow * halfRow),
             memory.Address + scales + ((ulong)x.FirstRow * rowScales), new MemoryRange(memory.Address, memory.Size));
         if (!tensor.HoldsOperand(x.FirstRow, x.Rows, length))

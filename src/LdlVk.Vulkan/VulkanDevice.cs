@@ -53,6 +53,17 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
             v12.PNext = &matrix;
         }
 
+        var maintenance = new PhysicalDeviceMaintenance4Features(sType: StructureType.PhysicalDeviceMaintenance4Features, maintenance4: true);
+        PhysicalDeviceCooperativeMatrix2FeaturesNV flexible = _facts.FlexibleMatrices?.Features ?? default;
+        if (_facts.FlexibleMatrices is not null)
+        {
+            extensions.Add(FlexibleMatrices.Extension);
+            v12.ShaderInt8 = true;
+            // SPIR-V 1.6 states the size of a workgroup in a way that needs it; Vulkan 1.3 always has it.
+            flexible.PNext = &maintenance;
+            control.PNext = &flexible;
+        }
+
         using var names = new NativeStrings([.. extensions]);
         var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
             enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);

@@ -70,7 +70,8 @@ internal sealed unsafe class VulkanInstance : IDisposable
         bool portability = HasExtension(api, "VK_KHR_portability_enumeration");
         using var names = new NativeStrings("ldlvk");
         using var extensions = new NativeStrings(portability ? ["VK_KHR_portability_enumeration"] : []);
-        var application = new ApplicationInfo(pApplicationName: names.Pointers[0], pEngineName: names.Pointers[0], apiVersion: RequiredVersion);
+        // The newest version that a kernel is compiled for; devices of RequiredVersion are listed all the same.
+        var application = new ApplicationInfo(pApplicationName: names.Pointers[0], pEngineName: names.Pointers[0], apiVersion: Vk.Version13);
         var create = new InstanceCreateInfo(flags: portability ? InstanceCreateFlags.EnumeratePortabilityBitKhr : 0,
             pApplicationInfo: &application, enabledExtensionCount: extensions.Count, ppEnabledExtensionNames: extensions.Pointers);
         return api.CreateInstance(in create, null, out instance);

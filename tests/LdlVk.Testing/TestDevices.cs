@@ -50,6 +50,8 @@ public static class TestDevices
             // Kernels that the device would not choose itself must not go untested where there is no other.
             if (matrix || software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
             if (matrix && software) yield return new TestDevice($"{device.Id} matrix", () => VulkanBackend.Open(index, LinearFamily.Matrix), HalvesOperands: true);
+            if (device.Features.Any(feature => feature.StartsWith("flexible matrix ", StringComparison.Ordinal)))
+                yield return new TestDevice($"{device.Id} matrix-nv", () => VulkanBackend.Open(index, LinearFamily.MatrixNv), HalvesOperands: true);
         }
     }
 }

@@ -7,6 +7,8 @@ namespace LdlVk.Tests;
 /// <summary>What may be tuned about Linear on matrix units changes no bit.</summary>
 public sealed class VulkanMatrixTests : VulkanTest
 {
+    private const int Rows = 70, Columns = 160;
+
     [Theory]
     [MemberData(nameof(Drivers))]
     public void AllTilesGiveTheSameBits(int index)
@@ -18,37 +20,65 @@ public sealed class VulkanMatrixTests : VulkanTest
             return;
         }
 
-        const int Rows = 70, Features = 75, Columns = 160;
-        Random random = new(3);
-        float[] x = [.. Enumerable.Range(0, Rows * Columns).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(2, random.Next(20))))];
-        using ITensor input = device.CreateTensor(Rows, Columns), output = device.CreateTensor(Rows, Features), scratch = device.CreateTensor(Rows, Features);
-        device.Write(input, 0, x);
-        using IWeight half = device.CreateWeight(new RowWeight(Features, Columns, WeightFormat.Fp16)), int8 = device.CreateWeight(new RowWeight(Features, Columns, WeightFormat.Int8));
         IReadOnlyList<MatrixTiles> all = device.LinearKernels.AllTiles(units, Rows);
         Assert.Contains(all, t => t.Buffers == 1);
         Assert.Contains(all, t => t.Buffers == 2);
 
         // A driver on a processor compiles for seconds: there, every seventh and the first.
         IEnumerable<MatrixTiles> tried = device.Info.Kind == DeviceKind.Software ? all.Where((_, i) => i % 7 == 0) : all;
-        float[]? wanted = null;
-        foreach (MatrixTiles tiles in tried)
+        AssertSameBits(device, features: 75, tried, tiles => device.LinearKernels.Forced = tiles);
+    }
+
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void AnyNumberOfFlexibleMatricesGivesTheSameBits(int index)
+    {
+        using VulkanDevice device = Open(index, cacheFolder: PipelineCacheFile.DefaultFolder, linear: LinearFamily.MatrixNv);
+        LinearKernels kernels = device.LinearKernels;
+        if (kernels.Flexible is not { } flexible || kernels.MatrixUnitsFor(WeightFormat.Fp16) is not { } units)
         {
-            device.LinearKernels.Forced = tiles;
+            Assert.Skip($"{device.Info.Name} has no matrices of flexible size.");
+            return;
+        }
+
+        // Weights with fewer features than a matrix, or in fp32, are not its business.
+        foreach (WeightFormat format in new[] { WeightFormat.Fp16, WeightFormat.Int8 })
+        {
+            Assert.Equal("linear_matrix_nv", kernels.KernelFor(units, format, (int)flexible.N, 1, gated: false).Shader);
+            Assert.Equal("linear_matrix", kernels.KernelFor(units, format, (int)flexible.N - 1, 1, gated: false).Shader);
+        }
+
+        Assert.Null(kernels.MatrixUnitsFor(WeightFormat.Fp32));
+        AssertSameBits<(uint, uint)>(device, features: (int)(4 * flexible.N) + 11, [(1, 1), (2, 1), (1, 2)], products => kernels.ForcedProducts = products);
+    }
+
+    /// <summary>Linear and GatedLinear give the same and the right values whichever way is forced.</summary>
+    private static void AssertSameBits<T>(VulkanDevice device, int features, IEnumerable<T> ways, Action<T> force)
+    {
+        Random random = new(3);
+        float[] x = [.. Enumerable.Range(0, Rows * Columns).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(2, random.Next(20))))];
+        using ITensor input = device.CreateTensor(Rows, Columns), output = device.CreateTensor(Rows, features), scratch = device.CreateTensor(Rows, features);
+        device.Write(input, 0, x);
+        using IWeight half = device.CreateWeight(new RowWeight(features, Columns, WeightFormat.Fp16)), int8 = device.CreateWeight(new RowWeight(features, Columns, WeightFormat.Int8));
+        float[]? wanted = null;
+        foreach (T way in ways)
+        {
+            force(way);
             device.Linear(output, input, int8);
             float[] linear = Read(device, output);
             device.GatedLinear(output, scratch, input, half, half);
             float[] got = [.. linear, .. Read(device, output)];
             wanted ??= got;
-            Assert.True(wanted.AsSpan().SequenceEqual(got), $"{tiles} gives other bits than {all[0]}");
+            Assert.True(wanted.AsSpan().SequenceEqual(got), $"{way} gives other bits than the first");
         }
 
         // Scales of the rows are powers of two: one element of each weight row is not zero, so the result is a rounded product.
         for (int r = 0; r < Rows; r++)
-            for (int n = 0; n < Features; n++)
+            for (int n = 0; n < features; n++)
             {
-                var weight = new RowWeight(Features, Columns);
+                var weight = new RowWeight(features, Columns);
                 double exact = (double)x[(r * Columns) + weight.ColumnOf(n)] * RowWeight.ValueOf(n), largest = x.AsSpan(r * Columns, Columns).ToArray().Max(Math.Abs);
-                Assert.InRange(wanted![(r * Features) + n], exact - Math.Max(Math.Abs(exact) / 1024, largest * 1e-7), exact + Math.Max(Math.Abs(exact) / 1024, largest * 1e-7));
+                Assert.InRange(wanted![(r * features) + n], exact - Math.Max(Math.Abs(exact) / 1024, largest * 1e-7), exact + Math.Max(Math.Abs(exact) / 1024, largest * 1e-7));
             }
     }
 }
