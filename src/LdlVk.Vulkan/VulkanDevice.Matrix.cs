@@ -34,7 +34,7 @@ internal sealed unsafe partial class VulkanDevice
     {
         if (x.Rows == 0) return;
         (ulong operand, ulong rowScales, MemoryRange memory) = OperandOf(x, x.Stride);
-        MatrixTiles tiles = _linear.TilesFor(units, x.Rows);
+        MatrixTiles tiles = _linear.TilesFor(new LinearProduct(w.Format, up is not null, w.OutputFeatures, w.InputFeatures, x.Rows));
         uint[] constants = [.. tiles.Constants(units), (uint)w.Format, up is null ? 0u : 1u];
         int tileRows = (int)tiles.Rows, tileFeatures = (int)tiles.Features / (up is null ? 1 : 2);
         double operationsPerRow = (up is null ? 2.0 : 4.0) * w.OutputFeatures * w.InputFeatures;

@@ -31,6 +31,12 @@ public sealed record RewardModelOptions
     /// <summary>Whether a text longer than the model takes loses tokens from its middle; otherwise it is an error.</summary>
     public bool Truncate { get; init; }
 
+    /// <summary>
+    /// Whether the first use of a real GPU with a model takes about a second to find fast tiles, kept for this version of its driver. It
+    /// changes speed, never a score.
+    /// </summary>
+    public bool Tune { get; init; } = true;
+
     /// <summary>Tokens of a micro-batch on a device: enough to fill a GPU; fewer where a batch takes seconds.</summary>
     public int BatchTokensFor(DeviceInfo device) =>
         BatchTokens ?? (device.Kind is DeviceKind.Cpu or DeviceKind.Software ? 512 : 4096);
