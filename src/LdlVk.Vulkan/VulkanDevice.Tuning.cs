@@ -10,7 +10,7 @@ internal sealed unsafe partial class VulkanDevice : ITunableDevice
     public IReadOnlyList<LinearProduct> Untuned(IEnumerable<LinearProduct> products) =>
         [.. products.Where(p => _linear.Choices[_linear.KeyOf(p)] is null)];
 
-    public bool Tune(IReadOnlyList<LinearProduct> products, TimeSpan? limit, IProgress<TunedProduct>? progress, CancellationToken cancellation)
+    public bool Tune(IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null, CancellationToken cancellation = default)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         TilingKey[] keys = [.. products.Select(p => _linear.KeyOf(p)).Distinct()];
