@@ -51,6 +51,7 @@ internal static class CommandLine
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),
         BenchCommand.Create(terminal),
+        TuneCommand.Create(terminal),
     };
 
     private static UsageException Wrong(ParseResult call)

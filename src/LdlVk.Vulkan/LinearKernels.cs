@@ -2,13 +2,23 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Vulkan;
 
+/// <summary>One of the ways to cut a product into workgroups, all of which give the same bits.</summary>
+internal interface ITiling
+{
+    /// <summary>Its name among those of its kernel: what <see cref="TileChoices"/> keeps.</summary>
+    string Name { get; }
+}
+
 /// <summary>One way to run Linear without matrix units: a shader, its specialization constants and the tile a workgroup computes.</summary>
 /// <param name="Shader">The shader's name.</param>
 /// <param name="Constants">Its specialization constants.</param>
 /// <param name="FeaturesPerGroup">Output features of a workgroup's tile; even.</param>
 /// <param name="RowsPerGroup">Rows of a workgroup's tile.</param>
 /// <param name="RowsFirst">Whether the x of a workgroup counts row tiles, and y feature tiles; else the other way round.</param>
-internal readonly record struct LinearKernel(string Shader, uint[] Constants, int FeaturesPerGroup, int RowsPerGroup, bool RowsFirst);
+internal sealed record LinearKernel(string Shader, uint[] Constants, int FeaturesPerGroup, int RowsPerGroup, bool RowsFirst) : ITiling
+{
+    public string Name { get; } = $"{RowsPerGroup}x{FeaturesPerGroup}";
+}
 
 /// <summary>One way to run Linear on matrix units, as <see cref="LinearKernel"/>.</summary>
 /// <param name="Shader">The shader's name.</param>
@@ -34,13 +44,23 @@ internal enum LinearFamily
     MatrixNv,
 }
 
+/// <summary>The products that get the same tiles.</summary>
+/// <param name="Family">Whose tiles.</param>
+/// <param name="Format">Format of the weight.</param>
+/// <param name="Gated">Whether gate and up are computed side by side, which only matrix units do.</param>
+/// <param name="OutputFeatures">Rows of the weight.</param>
+/// <param name="InputFeatures">Columns of the weight.</param>
+/// <param name="Rows">The largest number of input rows: a power of two, for each choice is a pipeline to compile.</param>
+internal readonly record struct TilingKey(LinearFamily Family, WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows);
+
 /// <summary>
 /// Chooses among the kernels of Linear. The family follows from the device's features and the weight's format alone; within a family
-/// only the tile's shape depends on the number of rows, and all shapes give the same bits.
+/// only the tile's shape depends on the number of rows and on what was measured, and all shapes give the same bits.
 /// </summary>
-internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts facts)
+internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts facts, TileChoices choices)
 {
-    private readonly Dictionary<int, MatrixTiles> _matrixTiles = [];
+    private readonly Dictionary<TilingKey, ITiling> _inUse = [];
+    private readonly Dictionary<TilingKey, IReadOnlyList<ITiling>> _candidates = [];
 
     /// <summary>
     /// The family for a device. llvmpipe offers matrix units that it computes element by element: streaming is three times faster there.
@@ -64,51 +84,95 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     public int RowsReadBeyond => FlexibleMatrices.MaxDown * (int)(Flexible?.M ?? 0);
 
     /// <summary>The kernel of a product on matrix units, or of two whose results are gated. Its family follows from the weight's shape and format alone.</summary>
-    public MatrixKernel KernelFor(MatrixUnits units, WeightFormat format, int features, int rows, bool gated)
+    public MatrixKernel KernelFor(MatrixUnits units, in LinearProduct product)
     {
-        if (Flexible is { } flexible && format is WeightFormat.Fp16 or WeightFormat.Int8 && flexible.Takes(features))
+        if (Flexible is { } flexible && product.Format is WeightFormat.Fp16 or WeightFormat.Int8 && flexible.Takes(product.OutputFeatures))
         {
-            (uint down, uint across) = ForcedProducts ?? flexible.ProductsFor(features, rows, gated);
-            return flexible.KernelFor(format, gated, down, across);
+            (uint down, uint across) = ForcedProducts ?? flexible.ProductsFor(product.OutputFeatures, product.Rows, product.Gated);
+            return flexible.KernelFor(product.Format, product.Gated, down, across);
         }
 
-        MatrixTiles tiles = TilesFor(units, rows);
-        return new MatrixKernel("linear_matrix", [.. tiles.Constants(units), (uint)format, gated ? 1u : 0u], (int)tiles.Rows, (int)tiles.Features / (gated ? 2 : 1), units.SubgroupSize);
+        var tiles = (MatrixTiles)For(KeyOf(product));
+        return new MatrixKernel("linear_matrix", [.. tiles.Constants(units), (uint)product.Format, product.Gated ? 1u : 0u],
+            (int)tiles.Rows, (int)tiles.Features / (product.Gated ? 2 : 1), units.SubgroupSize);
     }
 
     /// <summary>Products down and across a workgroup of linear_matrix_nv.comp for any number of rows, for tests.</summary>
     public (uint Down, uint Across)? ForcedProducts { get; set; }
 
-    /// <summary>Tiles to use for any number of rows, for tests.</summary>
-    public MatrixTiles? Forced { get; set; }
+    /// <summary>What was measured to be fastest.</summary>
+    public TileChoices Choices => choices;
 
-    /// <summary>The tiles of linear_matrix.comp for a number of input rows.</summary>
-    public MatrixTiles TilesFor(MatrixUnits units, int rows)
+    /// <summary>Name of the tiles to use wherever they are among the candidates, for measurements and tests.</summary>
+    public string? Forced { get; set; }
+
+    /// <summary>The key of a product.</summary>
+    public TilingKey KeyOf(in LinearProduct product)
     {
-        if (Forced is { } forced) return forced;
-        // By powers of two: each choice is a pipeline to compile.
-        int about = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows), 16, 4096);
-        if (!_matrixTiles.TryGetValue(about, out MatrixTiles? tiles))
-            _matrixTiles.Add(about, tiles = AllTiles(units, about)[0]);
-        return tiles;
+        // No tile of the matrix units has fewer than 16 rows, none of the others fewer than 4.
+        bool matrix = MatrixUnitsFor(product.Format) is not null;
+        int rows = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)product.Rows), matrix ? 16 : 4, 4096);
+        LinearFamily own = matrix ? LinearFamily.Matrix : family == LinearFamily.Stream ? LinearFamily.Stream : LinearFamily.Tile;
+        return new TilingKey(own, product.Format, product.Gated && matrix, product.OutputFeatures, product.InputFeatures, rows);
     }
 
-    /// <summary>All tiles that the device can run, the likely fastest first.</summary>
-    public IReadOnlyList<MatrixTiles> AllTiles(MatrixUnits units, int rows) => MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, rows);
+    /// <summary>The portable kernel for any other product.</summary>
+    public LinearKernel KernelFor(in LinearProduct product) => (LinearKernel)For(KeyOf(product));
 
-    /// <summary>The portable kernel for a weight format and a number of input rows.</summary>
-    public LinearKernel For(WeightFormat format, int rows)
+    /// <summary>All tilings that the device can run a product with, the likely fastest first.</summary>
+    public IReadOnlyList<ITiling> Candidates(in TilingKey key)
     {
-        if (family == LinearFamily.Stream)
+        TilingKey shared = key with { Gated = false, OutputFeatures = 0, InputFeatures = 0 };
+        if (!_candidates.TryGetValue(shared, out IReadOnlyList<ITiling>? candidates))
+            _candidates.Add(shared, candidates = shared.Family switch
+            {
+                LinearFamily.Matrix => MatrixTiles.For(facts.MatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows),
+                LinearFamily.Stream => Stream(shared.Format, shared.Rows),
+                _ => Tile(shared.Format, shared.Rows),
+            });
+        return candidates;
+    }
+
+    /// <summary>Chooses the tiles for products from now on.</summary>
+    public void Choose(in TilingKey key, string name)
+    {
+        choices[key] = name;
+        _inUse.Remove(key);
+    }
+
+    /// <summary>What was chosen, where that can be run, else the guess.</summary>
+    private ITiling For(in TilingKey key)
+    {
+        if (Forced is { } forced && Candidates(key).FirstOrDefault(c => c.Name == forced) is { } wanted) return wanted;
+        if (!_inUse.TryGetValue(key, out ITiling? tiling))
         {
-            // 16 rows amortise the loads of a weight; fewer rows must not pay for 16.
-            int height = rows <= 4 ? 4 : rows <= 8 ? 8 : 16;
-            const int FeaturesPerInvocation = 4;
-            return new LinearKernel("linear_stream", [facts.SubgroupSize, (uint)format, (uint)height, FeaturesPerInvocation],
-                (int)facts.SubgroupSize * FeaturesPerInvocation, height, RowsFirst: true);
+            string? chosen = choices[key];
+            _inUse.Add(key, tiling = Candidates(key).FirstOrDefault(c => c.Name == chosen) ?? Candidates(key)[0]);
         }
 
-        int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;
-        return new LinearKernel("linear_tile", [(uint)format, (uint)perInvocation], 64, 16 * perInvocation, RowsFirst: true);
+        return tiling;
+    }
+
+    private IReadOnlyList<ITiling> Stream(WeightFormat format, int rows)
+    {
+        // 16 rows amortise the loads of a weight; fewer rows must not pay for 16. As for features, see the kernel.
+        int likely = Math.Min(rows, 16);
+        return
+        [
+            .. from height in new[] { 16, 8, 4 }.OrderBy(h => h != likely)
+               from features in new[] { 4, 2, 1 }
+               select new LinearKernel("linear_stream", [facts.SubgroupSize, (uint)format, (uint)height, (uint)features],
+                   (int)facts.SubgroupSize * features, height, RowsFirst: true),
+        ];
+    }
+
+    private static IReadOnlyList<ITiling> Tile(WeightFormat format, int rows)
+    {
+        int likely = Math.Clamp(rows / 16, 1, 4);
+        return
+        [
+            .. from perInvocation in new[] { 4, 2, 1 }.OrderBy(p => p != likely)
+               select new LinearKernel("linear_tile", [(uint)format, (uint)perInvocation], 64, 16 * perInvocation, RowsFirst: true),
+        ];
     }
 }

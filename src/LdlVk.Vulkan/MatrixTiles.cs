@@ -9,13 +9,15 @@ namespace LdlVk.Vulkan;
 /// <param name="SubgroupRows">Rows of a subgroup's part.</param>
 /// <param name="SubgroupFeatures">Features of it.</param>
 /// <param name="Buffers">2 to load a step of K into one buffer while the other is multiplied, 1 to do with half the shared memory.</param>
-internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, uint SubgroupFeatures, uint Buffers)
+internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, uint SubgroupFeatures, uint Buffers) : ITiling
 {
     /// <summary>Halves of a step of K, padding included (shaders/include/matrix.glsl).</summary>
     private const uint Pitch = 32 + 8;
 
     /// <summary>Sums that an invocation keeps in registers: 64 leave room for operands on every GPU, 128 are for those with 255 registers.</summary>
     private const uint MaxSums = 128;
+
+    public string Name { get; } = $"{Rows}x{Features}/{SubgroupRows}x{SubgroupFeatures}x{Buffers}";
 
     public uint Threads(MatrixUnits units) => Rows / SubgroupRows * (Features / SubgroupFeatures) * units.SubgroupSize;
 

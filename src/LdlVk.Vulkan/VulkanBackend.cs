@@ -28,10 +28,10 @@ public static class VulkanBackend
     /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are compiled.</param>
     /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
-    public static IDevice Open(int index, bool useKeptKernels = true) => Open(Vk.GetApi, index, null, useKeptKernels ? PipelineCacheFile.DefaultFolder : null);
+    public static IDevice Open(int index, bool useKeptKernels = true) => Open(Vk.GetApi, index, null, useKeptKernels ? CacheFile.DefaultFolder : null);
 
     /// <summary>As <see cref="Open(int, bool)"/>, with a kernel family of the caller's choice, so that each can be tested on any device.</summary>
-    internal static IDevice Open(int index, LinearFamily? linear) => Open(Vk.GetApi, index, linear, PipelineCacheFile.DefaultFolder);
+    internal static IDevice Open(int index, LinearFamily? linear) => Open(Vk.GetApi, index, linear, CacheFile.DefaultFolder);
 
     /// <summary>As <see cref="Open(int, bool)"/>, with a loader, a folder for compiled kernels and a way of uploading of the caller's.</summary>
     internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload = UploadQueue.Auto)

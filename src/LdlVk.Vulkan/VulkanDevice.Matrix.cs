@@ -34,7 +34,7 @@ internal sealed unsafe partial class VulkanDevice
     {
         if (x.Rows == 0) return;
         (ulong operand, ulong rowScales, MemoryRange memory) = OperandOf(x, x.Stride);
-        MatrixKernel kernel = _linear.KernelFor(units, w.Format, w.OutputFeatures, x.Rows, gated: up is not null);
+        MatrixKernel kernel = _linear.KernelFor(units, new LinearProduct(w.Format, up is not null, w.OutputFeatures, w.InputFeatures, x.Rows));
         double operationsPerRow = (up is null ? 2.0 : 4.0) * w.OutputFeatures * w.InputFeatures;
         int rowsAtOnce = AtOnce(kernel.Rows, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.Features;
         for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)

@@ -36,7 +36,7 @@ internal sealed unsafe partial class VulkanDevice
     /// <summary>Linear by the portable kernels.</summary>
     private void LinearInFp32(IVulkanTensor y, IVulkanTensor x, VulkanWeight w, IVulkanTensor? b, Activation activation)
     {
-        LinearKernel kernel = _linear.For(w.Format, x.Rows);
+        LinearKernel kernel = _linear.KernelFor(new LinearProduct(w.Format, Gated: false, w.OutputFeatures, w.InputFeatures, x.Rows));
         double operationsPerRow = 2.0 * w.OutputFeatures * w.InputFeatures;
         int rowsAtOnce = AtOnce(kernel.RowsPerGroup, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.FeaturesPerGroup;
         for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)

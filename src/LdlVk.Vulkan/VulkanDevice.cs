@@ -79,7 +79,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
             _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
             LinearFamily family = linear ?? LinearKernels.FamilyFor(_facts);
-            _linear = new LinearKernels(family, _facts);
+            _linear = new LinearKernels(family, _facts, new TileChoices(cacheFolder, _facts));
             _attention = new AttentionKernels(family, _facts.SubgroupSize);
         }
         catch

@@ -60,6 +60,9 @@ public sealed class RewardModel : IDisposable
     /// <summary>What the user should know about how the checkpoint was understood; null if nothing.</summary>
     public string? Note => _text.HasTokenizer ? _text.Note : null;
 
+    /// <summary>That loading took the time to look for fast tiles on a device new to this model; null if it did not.</summary>
+    public string? TuningNote { get; private init; }
+
     /// <summary>Opens a checkpoint folder and uploads it to a device.</summary>
     /// <param name="folder">A Hugging Face folder with safetensors, config.json, the heads' .pt files and tokenizer.json.</param>
     /// <param name="options">How to run; null for the defaults.</param>
@@ -91,8 +94,16 @@ public sealed class RewardModel : IDisposable
             if (text.HasTokenizer) _ = text.Note;
             (DeviceInfo chosen, WeightFormat weights) = Placement.Choose(checkpoint, options);
             var settings = new LoadSettings(weights, options.Heads, options.EmbeddingScale);
-            PlacedModel model = PlacedModel.Load(() => open(chosen), checkpoint, settings, progress, cancellation);
-            return new RewardModel(checkpoint, model, text, weights, options);
+            string? tuned = null;
+            PlacedModel model = PlacedModel.Load(Open, checkpoint, settings, progress, cancellation);
+            return new RewardModel(checkpoint, model, text, weights, options) { TuningNote = tuned };
+
+            IDevice Open()
+            {
+                if (!options.Tune) return open(chosen);
+                (IDevice device, tuned) = FirstUse.Open(() => open(chosen), checkpoint.Config, weights, options.BatchTokens, cancellation);
+                return device;
+            }
         }
         catch
         {

@@ -36,6 +36,12 @@ public sealed record RewardModelOptions
     /// <summary>Whether a text longer than the model takes loses tokens from its middle; otherwise it is an error.</summary>
     public bool Truncate { get; init; }
 
+    /// <summary>
+    /// Whether the first use of a real GPU with a model takes about a second to find fast tiles, kept for this version of its driver. It
+    /// changes speed, never a score.
+    /// </summary>
+    public bool Tune { get; init; } = true;
+
     internal void Check()
     {
         if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");

@@ -6,7 +6,7 @@ namespace LdlVk.Tests;
 /// <summary>
 /// A device that passes everything on, except that one of its calls, counted from when it is armed, fails; a lost device stays lost.
 /// </summary>
-internal sealed class FailingDevice(IDevice inner) : IDevice
+internal class FailingDevice(IDevice inner) : IDevice
 {
     private int _left = -1;
     private DeviceFailure _failure;
@@ -28,7 +28,7 @@ internal sealed class FailingDevice(IDevice inner) : IDevice
 
     public bool IsDisposed { get; private set; }
 
-    public DeviceInfo Info => inner.Info;
+    public virtual DeviceInfo Info => inner.Info;
     public long AllocatedBytes => inner.AllocatedBytes;
 
     /// <summary>Lets <paramref name="calls"/> calls pass; the one after them fails.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Runtime.CompilerServices;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
@@ -47,6 +48,11 @@ internal static class VulkanChild
             case "use":
                 for (int i = 0; i < 5; i++)
                     using (VulkanDevice device = VulkanTest.Open(0, cacheFolder: words[1])) VulkanTest.AssertWorks(device);
+                break;
+            case "tune":
+                string[] folderAndFeatures = words[1].Split(' ');
+                using (VulkanDevice device = VulkanTest.Open(0, cacheFolder: folderAndFeatures[0]))
+                    for (int i = 0; i < 3; i++) device.Tune([VulkanTunerTests.Child(int.Parse(folderAndFeatures[1], CultureInfo.InvariantCulture))]);
                 break;
         }
 

@@ -34,7 +34,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
             double matrix = WeightLayout.MatrixBytes(format, outputs, inputs);
             Each("Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
             {
-                ITensor x = Yardsticks.RandomTensor(device, rows, inputs), y = device.CreateTensor(rows, outputs);
+                ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
                 return new Case(() => device.Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
             });
         }
@@ -49,7 +49,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
         double matrices = 2.0 * WeightLayout.MatrixBytes(format, outputs, inputs);
         Each("GatedLinear", "gate_proj+up_proj", rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
         {
-            ITensor x = Yardsticks.RandomTensor(device, rows, inputs), y = device.CreateTensor(rows, outputs), scratch = device.CreateTensor(rows, outputs);
+            ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs), scratch = device.CreateTensor(rows, outputs);
             return new Case(() => device.GatedLinear(y, scratch, x, gate, up), 4.0 * rows * outputs * inputs, matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
         });
     }
@@ -58,11 +58,11 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
     public void Others(CancellationToken cancellation)
     {
         int hidden = config.HiddenSize;
-        using ITensor norm = Yardsticks.RandomTensor(device, 1, hidden);
-        using ITensor angles = Yardsticks.RandomTensor(device, Rows[^1], config.HeadDimension);
+        using ITensor norm = RandomTensor.Create(device, 1, hidden);
+        using ITensor angles = RandomTensor.Create(device, Rows[^1], config.HeadDimension);
         Each("Attention", "one text", rows => $"{rows} × {Queries}", cancellation, rows =>
         {
-            ITensor q = Yardsticks.RandomTensor(device, rows, Queries), k = Yardsticks.RandomTensor(device, rows, Keys), y = device.CreateTensor(rows, Queries);
+            ITensor q = RandomTensor.Create(device, rows, Queries), k = RandomTensor.Create(device, rows, Keys), y = device.CreateTensor(rows, Queries);
             ISegmentList segments = device.CreateSegments([new AttentionSegment(0, rows, 0, 0, 0, 0)]);
             var shape = new AttentionShape(config.Heads, config.KeyValueHeads, config.HeadDimension, 1 / MathF.Sqrt(config.HeadDimension), config.AttentionSoftcap, config.SlidingWindow, HalvesOperands: true);
             double pairs = ProfiledDevice.VisiblePairs(segments.Segments[0], shape.Window);
@@ -72,7 +72,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
         Each("NormAdd", "", rows => $"{rows} × {hidden}", cancellation, rows => Wide(rows, hidden, 3, (x, y) => device.NormAdd(y, x, norm, 1e-6f)));
         Each("Rope", "", rows => $"{rows} × {Queries}", cancellation, rows =>
         {
-            ITensor x = Yardsticks.RandomTensor(device, rows, Queries);
+            ITensor x = RandomTensor.Create(device, rows, Queries);
             IIndexList positions = device.CreateIndices([.. Enumerable.Range(0, rows)]);
             return new Case(() => device.Rope(x, config.Heads, positions, angles), 0, Floats(rows, 2 * Queries), [x, positions]);
         });
@@ -87,7 +87,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
         const int Attributes = 22, Bins = 10;
         Each("LdlReadout", "", rows => $"{rows} × {Attributes * Bins}", cancellation, rows =>
         {
-            ITensor rewards = Yardsticks.RandomTensor(device, rows, Attributes * Bins), gates = Yardsticks.RandomTensor(device, rows, Attributes);
+            ITensor rewards = RandomTensor.Create(device, rows, Attributes * Bins), gates = RandomTensor.Create(device, rows, Attributes);
             ITensor y = device.CreateTensor(rows, 1 + Bins + Attributes + (Attributes * Bins));
             return new Case(() => device.LdlReadout(y, rewards, gates, 1), 0, Floats(rows, rewards.Columns + gates.Columns + y.Columns), [rewards, gates, y]);
         });
@@ -96,7 +96,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
     /// <summary>An op from one tensor to another of the same shape.</summary>
     private Case Wide(int rows, int columns, int passes, Action<ITensor, ITensor> op)
     {
-        ITensor x = Yardsticks.RandomTensor(device, rows, columns), y = device.CreateTensor(rows, columns);
+        ITensor x = RandomTensor.Create(device, rows, columns), y = device.CreateTensor(rows, columns);
         return new Case(() => op(x, y), 0, Floats(rows, passes * columns), [x, y]);
     }
 

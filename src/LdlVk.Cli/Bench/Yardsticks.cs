@@ -10,9 +10,6 @@ namespace LdlVk.Cli.Bench;
 /// <param name="CopyRate">Bytes a second of a copy in the device's memory, read and written ones counted.</param>
 internal sealed record Yardsticks(int ProductSize, double ProductRate, double CopyRate)
 {
-    /// <summary>Rows of made-up values from which operands are gathered: zeros could be faster than values.</summary>
-    private const int Values = 64;
-
     private const int LargestProduct = 8192, CopyColumns = 4096;
 
     /// <summary>Operands take at most this part of the device's memory: a driver on the processor would take it from everybody.</summary>
@@ -50,19 +47,6 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
         return least;
     }
 
-    /// <summary>A tensor of made-up values.</summary>
-    public static ITensor RandomTensor(IDevice device, int rows, int columns)
-    {
-        float[] values = new float[Values * columns];
-        for (int i = 0; i < values.Length; i++) values[i] = ((int)(RandomWeightSource.Hash((uint)i) >> 8) - (1 << 23)) * (1f / (1 << 23));
-        using ITensor table = device.CreateTensor(Values, columns);
-        device.Write(table, 0, values);
-        using IIndexList numbers = device.CreateIndices([.. Enumerable.Range(0, rows).Select(i => i % Values)]);
-        ITensor tensor = device.CreateTensor(rows, columns);
-        device.GatherRows(tensor, table, numbers);
-        return tensor;
-    }
-
     /// <summary>The best rate over growing sizes, as long as they fit and take no longer than is bearable.</summary>
     private static (int Size, double Rate) Largest(int first, int last, int step, double growth, Func<int, (double Work, double Seconds)> measure)
     {
@@ -86,7 +70,7 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
 
     private static (double Work, double Seconds) Product(IDevice device, WeightFormat format, int n)
     {
-        using ITensor input = RandomTensor(device, n, n), output = device.CreateTensor(n, n);
+        using ITensor input = RandomTensor.Create(device, n, n), output = device.CreateTensor(n, n);
         using IWeight weight = device.CreateWeight(new RandomWeightSource("product", n, n, format, 1));
         return (2.0 * n * n * n, Time(device, () => device.Linear(output, input, weight)));
     }
@@ -94,7 +78,7 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
     private static (double Work, double Seconds) Copy(IDevice device, int bytes)
     {
         int rows = bytes / (CopyColumns * sizeof(float));
-        using ITensor from = RandomTensor(device, rows, CopyColumns), to = device.CreateTensor(rows, CopyColumns);
+        using ITensor from = RandomTensor.Create(device, rows, CopyColumns), to = device.CreateTensor(rows, CopyColumns);
         using IIndexList all = device.CreateIndices([.. Enumerable.Range(0, rows)]);
         return (2.0 * bytes, Time(device, () => device.GatherRows(to, from, all)));
     }

@@ -56,7 +56,7 @@ internal sealed class BenchCommand
         // What is cheap to check comes first.
         BenchShape shape = BenchShape.Parse(call.GetValue(_shape)!);
         if (Number(call, _layers) is { } layers) shape = shape.WithLayers(layers);
-        WeightFormat[] formats = [.. call.GetValue(_weights)!.Split(',').Select(Format)];
+        WeightFormat[] formats = Formats.Read(_weights.Name, call.GetValue(_weights)!);
         int runs = Number(call, _runs) ?? 5;
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
@@ -172,13 +172,6 @@ internal sealed class BenchCommand
         if (call.GetValue(option) is not { } text) return null;
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value is >= 1 and <= Most
             ? value : throw new UsageException($"{option.Name} {text}: give a whole number from 1 to {Most}.");
-    }
-
-    private WeightFormat Format(string name)
-    {
-        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
-            if (Text.Format(format) == name) return format;
-        throw new UsageException($"{_weights.Name} {name}: there is only {string.Join(", ", Enum.GetValues<WeightFormat>().Select(Text.Format))}, or several with commas between them.");
     }
 
     /// <summary>What is measured.</summary>

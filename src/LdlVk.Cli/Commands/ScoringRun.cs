@@ -35,6 +35,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
                 _status.Dispose();
                 terminal.Say(message);
             };
+            if (!quiet && model.TuningNote is { } tuned) terminal.Say(tuned);
             if (!quiet && model.Note is { } note) terminal.Say(note);
             return model;
         }

@@ -26,6 +26,8 @@ internal sealed class ModelFlags
     private readonly Option<bool> _truncate = new("--truncate") { Description = "Drop tokens from the middle of a text that is longer than the model takes. Otherwise such a text is an error." };
     private readonly Option<bool> _noSharePrefixes = new("--no-share-prefixes") { Description = "Compute the common beginning of texts anew for each. The scores are the same; this is slower, and for measuring." };
 
+    private readonly Option<bool> _noTune = new("--no-tune") { Description = "Do not look for fast tiles, about a second when a model first meets a real GPU and its driver. The scores are the same." };
+
     /// <summary>--model, also for commands that read only a part of it.</summary>
     public static Option<string> CreateModel() => new("--model")
     {
@@ -58,7 +60,7 @@ internal sealed class ModelFlags
     /// <summary>Adds all of these flags to a command.</summary>
     public void AddTo(Command command)
     {
-        Option[] all = [Model, _device, _weights, _heads, _embeddingScale, _chatTemplate, _batchTokens, _truncate, _noSharePrefixes, Quiet];
+        Option[] all = [Model, _device, _weights, _heads, _embeddingScale, _chatTemplate, _batchTokens, _truncate, _noSharePrefixes, _noTune, Quiet];
         foreach (Option option in all) command.Options.Add(option);
     }
 
@@ -82,6 +84,7 @@ internal sealed class ModelFlags
             BatchTokens = ReadBatchTokens(call, _batchTokens),
             Truncate = call.GetValue(_truncate),
             SharePrefixes = !call.GetValue(_noSharePrefixes),
+            Tune = !call.GetValue(_noTune),
         };
     }
 

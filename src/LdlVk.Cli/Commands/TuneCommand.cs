@@ -1,0 +1,85 @@
+using System.CommandLine;
+using System.Globalization;
+using LdlVk.Cli.Bench;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk tune</c>: finds the fastest tiles of a model's matrix products on a device.</summary>
+internal sealed class TuneCommand
+{
+    private const string Notes = """
+        Times the ways to cut a model's matrix products into tiles, with weights made up on the device, and keeps the fastest in the user's cache
+        folder for this device and this version of its driver. All of them give the same bits: tuning changes speed, never a score.
+        A short look at the most important ones comes by itself when a model first meets a real GPU; this one takes the time it takes.
+        With --json, one object a line for each product; rows stand for all numbers of rows down to the next smaller one's.
+        """;
+
+    private readonly Terminal _terminal;
+    private readonly Option<string> _shape = new("--shape") { Description = "Shape of the model.", HelpName = BenchShape.Names, DefaultValueFactory = _ => "gemma2-27b" };
+    private readonly Option<string?> _model = new("--model") { Description = "Folder of a model whose shape it is instead.", HelpName = "DIR" };
+    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8,…", DefaultValueFactory = _ => "fp16" };
+    private readonly Option<string?> _rows = new("--rows") { Description = "Numbers of rows [default: 1 and 16, 32, … up to a micro-batch].", HelpName = "N,…" };
+    private readonly Option<string?> _seconds = new("--seconds") { Description = "About how long it may take; what is not reached keeps the guess.", HelpName = "N" };
+    private readonly Option<string> _device = ModelFlags.CreateDevice();
+    private readonly Option<bool> _json = new("--json") { Description = "Write JSON lines." };
+    private readonly Option<bool> _quiet = ModelFlags.CreateQuiet();
+
+    private TuneCommand(Terminal terminal) => _terminal = terminal;
+
+    public static Command Create(Terminal terminal)
+    {
+        TuneCommand tune = new(terminal);
+        NotedCommand command = new("tune", "Find the fastest tiles of a model's matrix products on a device.", Notes);
+        Option[] options = [tune._device, tune._shape, tune._model, tune._weights, tune._rows, tune._seconds, tune._json, tune._quiet];
+        foreach (Option option in options) command.Options.Add(option);
+        command.SetAction((call, cancellation) => Task.FromResult(tune.Run(call, cancellation)));
+        return command;
+    }
+
+    private int Run(ParseResult call, CancellationToken cancellation)
+    {
+        BenchShape shape = ReadShape(call);
+        WeightFormat[] formats = Formats.Read(_weights.Name, call.GetValue(_weights)!);
+        int[]? rows = call.GetValue(_rows)?.Split(',').Select(text => Number(_rows.Name, text, 1 << 16)).ToArray();
+        TimeSpan? limit = call.GetValue(_seconds) is { } seconds ? TimeSpan.FromSeconds(Number(_seconds.Name, seconds, 1 << 16)) : null;
+        DeviceInfo info = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
+        bool json = call.GetValue(_json);
+        using IDevice device = ComputeDevices.Open(info);
+        using Screen screen = new(_terminal);
+        if (device is not ITunableDevice tunable)
+        {
+            if (!json) screen.Line($"{Screen.Safe(Text.Device(info))} has nothing to tune.");
+            return ExitCode.Success;
+        }
+
+        rows ??= [1, .. Enumerable.Range(4, 16).Select(power => 1 << power).TakeWhile(r => r <= RewardModelOptions.DefaultBatchTokens)];
+        LinearProduct[] products = [.. formats.SelectMany(format => LayerProducts.Of(shape.Config, format, rows))];
+        using StatusLine status = new(_terminal, call.GetValue(_quiet));
+        TuneReport report = new(screen, new ResultLine(_terminal.Out), status, info, json);
+        report.Begin(shape.Name);
+        bool kept = tunable.Tune(products, limit, report, cancellation);
+        status.Dispose();
+        if (!kept) throw new DeviceException($"The choices could not be kept{(tunable.ChoicesFile is { } file ? $" in {file}: make the folder writable" : ": there is no folder for caches; set HOME or XDG_DATA_HOME")}.");
+        if (!json) screen.Line($"Kept in {Screen.Safe(tunable.ChoicesFile!)}");
+        return ExitCode.Success;
+    }
+
+    private BenchShape ReadShape(ParseResult call)
+    {
+        if (call.GetValue(_model) is not { } folder) return BenchShape.Parse(call.GetValue(_shape)!);
+        if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
+        if (call.GetResult(_shape) is { Implicit: false }) throw new UsageException("--model has a shape of its own: leave out --shape.");
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        return new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
+    }
+
+    private static int Number(string flag, string text, int most) =>
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value >= 1 && value <= most
+            ? value : throw new UsageException($"{flag} {text}: give whole numbers from 1 to {most}.");
+}

@@ -1,0 +1,20 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>The matrix products of a model's layers, for <see cref="ITunableDevice"/>. The heads' are too small to matter.</summary>
+public static class LayerProducts
+{
+    /// <summary>The different products of a layer, for each number of rows.</summary>
+    public static IEnumerable<LinearProduct> Of(Gemma2Config config, WeightFormat format, IEnumerable<int> rows)
+    {
+        ArgumentNullException.ThrowIfNull(config);
+        int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
+        (bool Gated, int Outputs, int Inputs)[] weights =
+            [(false, queries, hidden), (false, keys, hidden), (false, hidden, queries), (true, config.IntermediateSize, hidden), (false, hidden, config.IntermediateSize)];
+        return from count in rows
+               from weight in weights.Distinct()
+               select new LinearProduct(format, weight.Gated, weight.Outputs, weight.Inputs, count);
+    }
+}

@@ -1,0 +1,50 @@
+using System.Diagnostics;
+using System.Globalization;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk;
+
+/// <summary>
+/// The short look for fast tiles when a model first meets a device and a version of its driver; <c>ldlvk tune</c> looks longer. It changes
+/// speed, never a score.
+/// </summary>
+internal static class FirstUse
+{
+    /// <summary>Nobody should have to wait for it: loading a model takes as long and longer.</summary>
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1.5);
+
+    /// <summary>Opens a device and, unless choices for the model are kept from before, makes them. Software drivers are left alone.</summary>
+    /// <param name="open">Opens it.</param>
+    /// <param name="config">The model.</param>
+    /// <param name="weights">Format of its weights.</param>
+    /// <param name="batchTokens">Tokens of a micro-batch.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <returns>The device, and what to tell the user; null where nothing was done.</returns>
+    public static (IDevice Device, string? Note) Open(Func<IDevice> open, Gemma2Config config, WeightFormat weights, int batchTokens, CancellationToken cancellation)
+    {
+        IDevice device = open();
+        try
+        {
+            if (device is not ITunableDevice tunable || device.Info.Kind is DeviceKind.Software or DeviceKind.Cpu) return (device, null);
+            IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, weights, [64, 512, batchTokens]));
+            long start = Stopwatch.GetTimestamp();
+            if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellation)) return (device, null);
+            return (device, string.Create(CultureInfo.InvariantCulture,
+                $"looked for the fastest tiles of this model's products on {device.Info.Id} ({device.Info.Name}) for {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, once for this driver. ldlvk tune looks longer, --no-tune leaves it out; scores are the same."));
+        }
+        catch (DeviceException)
+        {
+            // Choices were kept before anything was tried, so a device that fell over one of them is not asked again.
+            device.Dispose();
+            return (open(), null);
+        }
+        catch
+        {
+            device.Dispose();
+            throw;
+        }
+    }
+}
