@@ -61,7 +61,7 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
 
         string name = $"weight {source.Name} [{n}, {k}] in {source.Format}";
         int scalesPerRow = WeightLayout.ScalesPerRow(source.Format, k);
-        long rowBytes = (long)WeightLayout.PaddedRow(k) * WeightLayout.ElementBytes(source.Format);
+        long rowBytes = WeightLayout.RowBytes(source.Format, k);
         NativeBuffer? values = null, scales = null;
         try
         {

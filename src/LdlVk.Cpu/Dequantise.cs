@@ -11,19 +11,23 @@ internal static unsafe class Dequantise
     /// <summary>Writes elements [k, k + count) of row <paramref name="n"/>; both are multiples of the group size.</summary>
     public static void Row(CpuWeight weight, int n, int k, int count, float* destination)
     {
-        long first = ((long)n * weight.Stride) + k;
-        int bytes = WeightLayout.ElementBytes(weight.Format);
-        Prefetch(weight.Values + ((first + count) * bytes), count * bytes);
+        long group = (((long)n * weight.Stride) + k) / WeightLayout.GroupSize;
+        int groupBytes = WeightLayout.GroupBytes(weight.Format), bytes = count / WeightLayout.GroupSize * groupBytes;
+        byte* values = weight.Values + (group * groupBytes);
+        Prefetch(values + bytes, bytes);
         switch (weight.Format)
         {
             case WeightFormat.Fp32:
-                Unsafe.CopyBlockUnaligned(destination, (float*)weight.Values + first, (uint)count * sizeof(float));
+                Unsafe.CopyBlockUnaligned(destination, values, (uint)bytes);
                 break;
             case WeightFormat.Fp16:
-                Fp16((ushort*)weight.Values + first, count, destination);
+                Fp16((ushort*)values, count, destination);
+                break;
+            case WeightFormat.Int8:
+                Int8((sbyte*)values, weight.Scales + group, count, destination);
                 break;
             default:
-                Int8((sbyte*)weight.Values + first, weight.Scales + (first / WeightLayout.GroupSize), count, destination);
+                Int4((uint*)values, weight.Scales + group, count, destination);
                 break;
         }
     }
@@ -81,4 +85,32 @@ internal static unsafe class Dequantise
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Int8(Vector256<int> values, Vector256<float> scale, float* destination) =>
         (Vector256.ConvertToSingle(values) * scale).Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Int4(uint* source, Half* scales, int count, float* destination)
+    {
+        for (int k = 0; k < count; k += WeightLayout.GroupSize)
+        {
+            Vector256<float> scale = Vector256.Create((float)scales[k / WeightLayout.GroupSize]);
+            for (int i = k; i < k + WeightLayout.GroupSize; i += 16)
+            {
+                Vector256<short> codes = Int4(source[i / 8], source[(i / 8) + 1]);
+                Vector256<short> values = codes * (Vector256.Create((short)8) + Vector256.Abs(codes));
+                Int8(Vector256.WidenLower(values), scale, destination + i);
+                Int8(Vector256.WidenUpper(values), scale, destination + i + 8);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The 16 codes of two words, in the order of their elements. Each word is copied to four lanes; multiplying by 2¹²⁻⁴ʲ moves the nibbles
+    /// of the neighbours 2j and 2j + 1 to bits 12 and 28, the tops of two 16-bit numbers.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<short> Int4(uint word0, uint word1)
+    {
+        Vector256<uint> words = Vector256.Create(Vector128.Create(word0), Vector128.Create(word1));
+        Vector256<uint> tops = words * Vector256.Create(1u << 12, 1u << 8, 1u << 4, 1u, 1u << 12, 1u << 8, 1u << 4, 1u);
+        return (tops.AsUInt16() >>> 12).AsInt16() - Vector256.Create((short)8);
+    }
 }

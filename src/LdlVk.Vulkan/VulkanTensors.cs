@@ -130,7 +130,7 @@ internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, I
         + ((ulong)feature * (ulong)WeightLayout.ScalesPerRow(Format, InputFeatures) * 2);
 
     public static ulong ScalesOffset(WeightFormat format, int outputFeatures, int inputFeatures) =>
-        (ulong)outputFeatures * (ulong)WeightLayout.PaddedRow(inputFeatures) * (ulong)WeightLayout.ElementBytes(format);
+        (ulong)outputFeatures * (ulong)WeightLayout.RowBytes(format, inputFeatures);
 }
 
 /// <summary>Integers, and the place of the largest, which is all it takes to keep kernels within their operands.</summary>

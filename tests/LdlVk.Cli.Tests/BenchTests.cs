@@ -24,7 +24,7 @@ public class BenchTests
     [InlineData("--batch 5000x1: 5000 texts are more than the 4096", "--batch", "5000x1")]
     [InlineData("--best-of 16x1000: \"16x1000\" is not ANSWERSxPROMPT+ANSWER", "--best-of", "16x1000")]
     [InlineData("\"2x8000+200\" is longer than the model's 8192 positions", "--best-of", "2x8000+200")]
-    [InlineData("--weights int3: there is only fp32, fp16, int8", "--weights", "fp16,int3")]
+    [InlineData("--weights int3: there is only fp32, fp16, int8, int4", "--weights", "fp16,int3")]
     [InlineData("There is no device 'npu'", "--device", "npu")]
     [InlineData("There is no folder /no/such", "--model", "/no/such")]
     [InlineData("leave out --shape and --layers", "--model", "MINI", "--layers", "2")]

@@ -87,8 +87,8 @@ public class ScoreTests
     {
         // √256 is 16 in bf16 too, so the scale shows only with the golden model of hidden 96.
         const string Input = """{"prompt":"a","response":"b"}""";
-        string[] outputs = [(await Cli.ScoreAsync(Input)).Out, (await Cli.ScoreAsync(Input, "--weights", "int8")).Out, (await Cli.ScoreAsync(Input, "--heads", "int8")).Out];
-        Assert.Equal(3, outputs.Distinct().Count());
+        string[] outputs = [(await Cli.ScoreAsync(Input)).Out, (await Cli.ScoreAsync(Input, "--weights", "int8")).Out, (await Cli.ScoreAsync(Input, "--weights", "int4")).Out, (await Cli.ScoreAsync(Input, "--heads", "int8")).Out];
+        Assert.Equal(4, outputs.Distinct().Count());
         string folder = Repository.Path("tests", "data", "goldens", "b_bf16_sharded");
         string[] golden = ["score", "--model", folder, "--device", "cpu", "--input", "-", "--quiet", "--embedding-scale"];
         string ids = """{"input_ids":[5,9,12]}""";

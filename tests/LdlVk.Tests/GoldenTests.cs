@@ -75,6 +75,30 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
         Assert.True(mean <= 1.5, $"{device}: int8's mean score error is {mean:F2} times bf16's in the geometric mean");
     }
 
+    /// <summary>
+    /// On Gaussian weights int4 rounds 17.4 times as coarsely as int8 (7.48 % against 0.43 % of their root mean square), so that its score
+    /// errors would be 17.4 times int8's if scores were linear in the weights: above 24 of bf16 where int8 measured worst (1.39), something is
+    /// wrong. Errors of this size saturate: measured 2.0 to 13.3, 6.9 in the geometric mean. Even steps measured 12.9, which the bar on the mean
+    /// keeps out.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void Int4WeightsErrAsTheirRoundingDoes(string device)
+    {
+        double product = 1;
+        string[] names = [.. Goldens.CasesOf("ldl")];
+        foreach (string name in names)
+        {
+            double ratio = ErrorRatio(device, name, WeightFormat.Int4, WeightFormat.Fp32);
+            Assert.True(ratio <= 24, $"{device} {name}: int4's mean score error is {ratio:F2} times bf16's");
+            product *= ratio;
+        }
+
+        double mean = Math.Pow(product, 1.0 / names.Length);
+        output.WriteLine($"{device}: geometric mean {mean:F3}");
+        Assert.True(mean <= 10, $"{device}: int4's mean score error is {mean:F2} times bf16's in the geometric mean");
+    }
+
     [Theory]
     [MemberData(nameof(Devices))]
     public void HeadsInFp16AndInt8StayNearFp32(string device)

@@ -24,6 +24,7 @@ public sealed class InvarianceTests : DeviceTest
                 data.Add(device, "a_f32_sliding", WeightFormat.Fp32);
                 data.Add(device, "b_bf16_sharded", WeightFormat.Int8);
                 data.Add(device, "c_bf16_outliers", WeightFormat.Fp16);
+                data.Add(device, "e_bf16_batch", WeightFormat.Int4);
             }
 
             return data;

@@ -29,7 +29,7 @@ internal sealed class BenchCommand
     private readonly Option<string?> _tokens = new("--tokens") { Description = "One text of each of these lengths [default: 128,512, unless --batch or --best-of is given].", HelpName = "N,…" };
     private readonly Option<string?> _batch = new("--batch") { Description = "Several texts side by side: 4x512 is 4 texts of 512 tokens.", HelpName = "TEXTSxN,…" };
     private readonly Option<string?> _bestOf = new("--best-of") { Description = "Answers to one prompt, with and without sharing it: 16x1000+100 is 16 answers of 100 tokens to a prompt of 1000.", HelpName = "ANSWERSxPROMPT+ANSWER,…" };
-    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8,…", DefaultValueFactory = _ => "fp16" };
+    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8|int4,…", DefaultValueFactory = _ => "fp16" };
     private readonly Option<string> _device = ModelFlags.CreateDevice();
     private readonly Option<string?> _batchTokens = ModelFlags.CreateBatchTokens();
     private readonly Option<string?> _runs = new("--runs") { Description = "Timed runs of each measurement [default: 5].", HelpName = "N" };

@@ -16,7 +16,7 @@ internal sealed class ModelFlags
     public Option<bool> Quiet { get; } = CreateQuiet();
 
     private readonly Option<string> _device = CreateDevice();
-    private readonly Option<string> _weights = Choice("--weights", "auto|fp32|fp16|int8",
+    private readonly Option<string> _weights = Choice("--weights", "auto|fp32|fp16|int8|int4",
         "Format of the layers' weights in the device's memory. auto: what the checkpoint holds (fp16 for bf16), or the next smaller one that fits.");
     private readonly Option<string> _heads = CreateHeads();
     private readonly Option<string> _embeddingScale = Choice("--embedding-scale", "auto|exact|bf16",
@@ -66,7 +66,7 @@ internal sealed class ModelFlags
     /// <exception cref="UsageException">A value is not one of those that there are.</exception>
     public RewardModelOptions Read(ParseResult call)
     {
-        string weights = OneOf(call, _weights, "auto|fp32|fp16|int8");
+        string weights = OneOf(call, _weights, "auto|fp32|fp16|int8|int4");
         return new RewardModelOptions
         {
             Device = call.GetValue(_device)!,
@@ -113,6 +113,7 @@ internal sealed class ModelFlags
     {
         "fp32" => WeightFormat.Fp32,
         "fp16" => WeightFormat.Fp16,
-        _ => WeightFormat.Int8,
+        "int8" => WeightFormat.Int8,
+        _ => WeightFormat.Int4,
     };
 }

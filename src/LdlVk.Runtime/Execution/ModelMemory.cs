@@ -42,13 +42,13 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
     /// The best format that fits: what the checkpoint holds (fp16 for bf16 and fp16, fp32 for fp32), else the next smaller one. It depends
     /// on the checkpoint and the memory alone.
     /// </summary>
-    /// <exception cref="DeviceException">Not even int8 fits; the message says what is needed and what there is.</exception>
+    /// <exception cref="DeviceException">Not even int4 fits; the message says what is needed and what there is.</exception>
     public static WeightFormat Choose(Checkpoint checkpoint, DeviceInfo device, WeightFormat headWeights, int batchTokens)
     {
         WeightFormat first = checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
-        for (WeightFormat format = first; format < WeightFormat.Int8; format++)
+        for (WeightFormat format = first; format < WeightFormat.Int4; format++)
             if (Fits(Of(checkpoint.Config, checkpoint.Head, format, headWeights).Total(batchTokens), device)) return format;
-        return Require(checkpoint, device, WeightFormat.Int8, headWeights, batchTokens);
+        return Require(checkpoint, device, WeightFormat.Int4, headWeights, batchTokens);
     }
 
     /// <summary>The format, if it fits.</summary>
