@@ -39,6 +39,20 @@ void load_quarter(const uint format, UVec4s wide, UVec2s narrow, uint row, uint 
     }
 }
 
+// The same elements as eight signed bytes, for formats that have scales.
+uvec2 load_bytes(const uint format, UVec2s weights, uint row, uint groups, uint group, uint quarter) {
+    uint at = (row * groups + group) * 4u + quarter;
+    if (format == INT8) return weights.v[at];
+    uvec2 pair = weights.v[at >> 1];
+    uint u = (at & 1u) == 0u ? pair.x : pair.y;
+    uvec2 words = uvec2(0u);
+    [[unroll]] for (int i = 0; i < 8; ++i) {
+        int q = int(bitfieldExtract(u, 4 * (i / 2) + 16 * (i % 2), 4)) - 8;
+        words[i / 4] |= uint(q * (8 + abs(q)) & 0xff) << (8 * (i % 4));
+    }
+    return words;
+}
+
 // The scale of one group: 1 unless the format has scales, which are halves, two to a word.
 float group_scale(const uint format, UInts scales, uint row, uint groups, uint group) {
     if (format != INT8 && format != INT4) return 1.0;

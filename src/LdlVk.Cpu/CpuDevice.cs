@@ -130,6 +130,14 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    {
+        OpChecks.Int8Linear(output, input, weight);
+        Apart("Int8Linear", output, input);
+        Cpu.Int8Linear.Run(workers, memory, Own(output), Own(input), Own(weight));
+    }
+
+    /// <inheritdoc/>
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon)
     {
         OpChecks.Norm("RmsNorm", output, input, weight);

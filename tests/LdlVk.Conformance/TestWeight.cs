@@ -9,6 +9,7 @@ public sealed class TestWeight : IWeightSource
     private readonly byte[] values;
     private readonly Half[] scales;
     private readonly double[] elements;
+    private readonly int[] integers;
 
     private TestWeight(int outputFeatures, int inputFeatures, WeightFormat format, float scale)
     {
@@ -17,6 +18,7 @@ public sealed class TestWeight : IWeightSource
         if (format == WeightFormat.Int4) Array.Fill(values, (byte)0x88);
         scales = new Half[outputFeatures * WeightLayout.ScalesPerRow(format, inputFeatures)];
         elements = new double[outputFeatures * inputFeatures];
+        integers = new int[outputFeatures * inputFeatures];
     }
 
     public string Name => "test weight";
@@ -28,6 +30,13 @@ public sealed class TestWeight : IWeightSource
     public WeightFormat Format { get; }
 
     public float Scale { get; }
+
+    /// <summary>The integers of a group, without padding, and its scale, in formats that have scales.</summary>
+    public (int[] Values, float Scale) Group(int n, int group)
+    {
+        int first = group * WeightLayout.GroupSize, count = Math.Min(WeightLayout.GroupSize, InputFeatures - first);
+        return (integers.AsSpan((n * InputFeatures) + first, count).ToArray(), (float)scales[(n * WeightLayout.ScalesPerRow(Format, InputFeatures)) + group]);
+    }
 
     private int PaddedRow => WeightLayout.PaddedRow(InputFeatures);
 
@@ -79,11 +88,14 @@ public sealed class TestWeight : IWeightSource
                 int code = random.Next(-8, 8), nibble = (k % 8 / 2) + (k % 2 * 4), inGroup = at % WeightLayout.GroupSize;
                 ref byte pair = ref values[(at / WeightLayout.GroupSize * 16) + (inGroup / 8 * 4) + (nibble / 2)];
                 pair = (byte)(nibble % 2 == 0 ? (pair & 0xF0) | (code + 8) : (pair & 0x0F) | ((code + 8) << 4));
-                double[] magnitudes = [0, 9, 20, 33, 48, 65, 84, 105, 128];
-                return Math.Sign(code) * magnitudes[Math.Abs(code)] * (double)scales[at / WeightLayout.GroupSize];
+                int[] magnitudes = [0, 9, 20, 33, 48, 65, 84, 105, 128];
+                int v = Math.Sign(code) * magnitudes[Math.Abs(code)];
+                integers[(n * InputFeatures) + k] = v;
+                return v * (double)scales[at / WeightLayout.GroupSize];
             default:
                 sbyte q = (sbyte)random.Next(-128, 128);
                 values[at] = (byte)q;
+                integers[(n * InputFeatures) + k] = q;
                 return q * (double)scales[at / WeightLayout.GroupSize];
         }
     }

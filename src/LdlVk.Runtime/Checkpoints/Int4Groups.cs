@@ -8,7 +8,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// 4-bit quantisation of one group of 32 as <see cref="WeightLayout"/> describes it: w ≈ scale·v(q), v(q) = q·(8 + |q|), q in [−8, 7].
 /// <para>
 /// What decided it, as root mean squared error in per cent of the weights' own root mean square, on Gaussian weights, on weights with
-/// heavy tails (Student's t with 5 degrees of freedom) and on models/ldl-mini; the golden checkpoints are as Gaussian:
+/// heavy tails (Student's t with 5 degrees of freedom) and on the first layers of models/ldl-mini; the golden checkpoints are as Gaussian:
 /// </para>
 /// <code>
 ///                                                          bits  Gaussian   tails  ldl-mini
@@ -20,7 +20,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// a table of 16 for Gaussian weights (llama.cpp's IQ4_NL)   4.5      7.44    8.67      7.41
 /// v(q), scale extreme/−128                                  4.5      8.22    9.01      8.23
 /// v(q), the best of 8 scales                                4.5      7.55    8.42      7.54
-/// v(q), the best of 8 scales, refitted (this)               4.5      7.48    8.36      7.46
+/// v(q), the best of 8 scales, refitted (this)               4.5      7.49    8.36      7.47
 /// v(q), the best of 16 scales                               4.5      7.49    8.37      7.47
 /// v(q), the best of all scales                              4.5      7.46    8.34      7.44
 /// </code>
