@@ -29,6 +29,14 @@ float eleven_bits(uint bits) { return float(int(bits & 2047u) - 1024) * 16.0; }
 
 // The first `count` elements of a word, the others zero.
 uint word_of(uint bits, uint count) {
+    if (FORMAT == INT4) {
+        uint word = 0u;
+        for (uint i = 0u; i < 8u; ++i) {
+            uint shift = 4u * (i / 2u) + 16u * (i % 2u), nibble = bits >> shift & 15u;
+            word |= (i < count && nibble > 0u ? nibble : 8u) << shift;
+        }
+        return word;
+    }
     if (count == 0u) return 0u;
     if (FORMAT == FP32) return floatBitsToUint(float(int(bits >> 8) - (1 << 23)) / 512.0);
     if (FORMAT == FP16) return packHalf2x16(vec2(eleven_bits(bits), count > 1u ? eleven_bits(bits >> 16) : 0.0));
@@ -41,7 +49,7 @@ uint word_of(uint bits, uint count) {
 float scale_of(uint index) { return float(128u + (hash(~seed + index) & 127u)); }
 
 void main() {
-    const uint PER_WORD = FORMAT == FP32 ? 1u : FORMAT == FP16 ? 2u : 4u;
+    const uint PER_WORD = FORMAT == FP32 ? 1u : FORMAT == FP16 ? 2u : FORMAT == INT8 ? 4u : 8u;
     for (uint row = gl_WorkGroupID.y; row < rows; row += gl_NumWorkGroups.y) {
         uint start = hash(seed + first_row + row);
         for (uint w = gl_GlobalInvocationID.x; w < words_per_row; w += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {

@@ -12,7 +12,8 @@ EncodedQuarter load_encoded(const uint format, UVec4s weights, UInts scales, uin
     uint at = (row * groups + group) * 4u + quarter;
     EncodedQuarter q;
     if (format == FP16) q.bits = weights.v[at];
-    else q.bits.xy = UVec2s(weights).v[at];
+    else if (format == INT8) q.bits.xy = UVec2s(weights).v[at];
+    else q.bits.x = UInts(weights).v[at];
     q.scale = group_scale(format, scales, row, groups, group);
     return q;
 }
@@ -24,13 +25,26 @@ f16vec4 decode_int8(uint bytes) {
     return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(1152.0);
 }
 
+// Two neighbouring int4 as halves, from the lowest nibble of each half of a word: q + 8 is or-ed into 1024, and the value is q·(8 + |q|).
+f16vec2 decode_int4(uint nibbles) {
+    f16vec2 q = unpackFloat2x16(nibbles & 0x000f000fu | 0x64006400u) - float16_t(1032.0);
+    return q * (float16_t(8.0) + abs(q));
+}
+
 void decode(const uint format, EncodedQuarter q, out f16vec4 low, out f16vec4 high) {
     if (format == FP16) {
         low = half4(q.bits.xy);
         high = half4(q.bits.zw);
     } else {
         float16_t scale = float16_t(q.scale);
-        low = scale * decode_int8(q.bits.x);
-        high = scale * decode_int8(q.bits.y);
+        if (format == INT8) {
+            low = decode_int8(q.bits.x);
+            high = decode_int8(q.bits.y);
+        } else {
+            low = f16vec4(decode_int4(q.bits.x), decode_int4(q.bits.x >> 4));
+            high = f16vec4(decode_int4(q.bits.x >> 8), decode_int4(q.bits.x >> 12));
+        }
+        low *= scale;
+        high *= scale;
     }
 }

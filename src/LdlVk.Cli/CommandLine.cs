@@ -71,7 +71,7 @@ internal static class CommandLine
             InputException => (ExitCode.SomeFailed, error.Message),
             UsageException or CheckpointException => (ExitCode.WrongCall, error.Message),
             DeviceException or IOException or UnauthorizedAccessException => (ExitCode.MachineFailed, error.Message),
-            OutOfMemoryException => (ExitCode.MachineFailed, "out of memory. Use smaller --batch-tokens or --weights int8, or a machine with more memory."),
+            OutOfMemoryException => (ExitCode.MachineFailed, "out of memory. Use smaller --batch-tokens or --weights int8 or int4, or a machine with more memory."),
             _ => (ExitCode.MachineFailed, $"internal error: {error.GetType().Name}: {error.Message} Please report it, with the stack trace that {DebugVariable}=1 shows."),
         };
         terminal.Say(message);

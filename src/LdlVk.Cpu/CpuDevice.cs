@@ -61,7 +61,7 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
 
         string name = $"weight {source.Name} [{n}, {k}] in {source.Format}";
         int scalesPerRow = WeightLayout.ScalesPerRow(source.Format, k);
-        long rowBytes = (long)WeightLayout.PaddedRow(k) * WeightLayout.ElementBytes(source.Format);
+        long rowBytes = WeightLayout.RowBytes(source.Format, k);
         NativeBuffer? values = null, scales = null;
         try
         {
@@ -127,6 +127,14 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
         OpChecks.Linear(output, input, weight, bias);
         Apart("Linear", output, input);
         Cpu.Linear.Run(workers, Own(output), Own(input), Own(weight), bias is null ? null : Own(bias), activation);
+    }
+
+    /// <inheritdoc/>
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    {
+        OpChecks.Int8Linear(output, input, weight);
+        Apart("Int8Linear", output, input);
+        Cpu.Int8Linear.Run(workers, memory, Own(output), Own(input), Own(weight));
     }
 
     /// <inheritdoc/>

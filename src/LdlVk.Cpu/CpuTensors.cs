@@ -85,7 +85,7 @@ internal sealed unsafe class CpuWeight(CpuDevice device, IWeightSource source, N
 
     public byte* Values => (byte*)values.Pointer;
 
-    /// <summary>The scales of all rows; null unless the format is <see cref="WeightFormat.Int8"/>.</summary>
+    /// <summary>The scales of all rows; null if the format has none.</summary>
     public Half* Scales => scales is null ? null : (Half*)scales.Pointer;
 
     public void Dispose()

@@ -11,21 +11,41 @@ internal static unsafe class Dequantise
     /// <summary>Writes elements [k, k + count) of row <paramref name="n"/>; both are multiples of the group size.</summary>
     public static void Row(CpuWeight weight, int n, int k, int count, float* destination)
     {
-        long first = ((long)n * weight.Stride) + k;
-        int bytes = WeightLayout.ElementBytes(weight.Format);
-        Prefetch(weight.Values + ((first + count) * bytes), count * bytes);
+        long group = (((long)n * weight.Stride) + k) / WeightLayout.GroupSize;
+        int groupBytes = WeightLayout.GroupBytes(weight.Format), bytes = count / WeightLayout.GroupSize * groupBytes;
+        byte* values = weight.Values + (group * groupBytes);
+        Prefetch(values + bytes, bytes);
         switch (weight.Format)
         {
             case WeightFormat.Fp32:
-                Unsafe.CopyBlockUnaligned(destination, (float*)weight.Values + first, (uint)count * sizeof(float));
+                Unsafe.CopyBlockUnaligned(destination, values, (uint)bytes);
                 break;
             case WeightFormat.Fp16:
-                Fp16((ushort*)weight.Values + first, count, destination);
+                Fp16((ushort*)values, count, destination);
+                break;
+            case WeightFormat.Int8:
+                Int8((sbyte*)values, weight.Scales + group, count, destination);
                 break;
             default:
-                Int8((sbyte*)weight.Values + first, weight.Scales + (first / WeightLayout.GroupSize), count, destination);
+                Int4((uint*)values, weight.Scales + group, count, destination);
                 break;
         }
+    }
+
+    /// <summary>The 32 integers of a group of an Int8 or Int4 weight, counted over the whole matrix, before its scale.</summary>
+    public static void Integers(CpuWeight weight, long group, short* destination)
+    {
+        if (weight.Format == WeightFormat.Int8)
+        {
+            (Vector256<short> lower, Vector256<short> upper) = Vector256.Widen(Vector256.Load((sbyte*)weight.Values + (group * WeightLayout.GroupSize)));
+            lower.Store(destination);
+            upper.Store(destination + 16);
+            return;
+        }
+
+        uint* words = (uint*)weight.Values + (group * 4);
+        Int4(words[0], words[1]).Store(destination);
+        Int4(words[2], words[3]).Store(destination + 16);
     }
 
     /// <summary>
@@ -81,4 +101,32 @@ internal static unsafe class Dequantise
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Int8(Vector256<int> values, Vector256<float> scale, float* destination) =>
         (Vector256.ConvertToSingle(values) * scale).Store(destination);
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Int4(uint* source, Half* scales, int count, float* destination)
+    {
+        for (int k = 0; k < count; k += WeightLayout.GroupSize)
+        {
+            Vector256<float> scale = Vector256.Create((float)scales[k / WeightLayout.GroupSize]);
+            for (int i = k; i < k + WeightLayout.GroupSize; i += 16)
+            {
+                Vector256<short> values = Int4(source[i / 8], source[(i / 8) + 1]);
+                Int8(Vector256.WidenLower(values), scale, destination + i);
+                Int8(Vector256.WidenUpper(values), scale, destination + i + 8);
+            }
+        }
+    }
+
+    /// <summary>
+    /// The 16 values of two words, in the order of their elements. Each word is copied to four lanes; multiplying by 2¹²⁻⁴ʲ moves the nibbles
+    /// of the neighbours 2j and 2j + 1 to bits 12 and 28, the tops of two 16-bit numbers.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<short> Int4(uint word0, uint word1)
+    {
+        Vector256<uint> words = Vector256.Create(Vector128.Create(word0), Vector128.Create(word1));
+        Vector256<uint> tops = words * Vector256.Create(1u << 12, 1u << 8, 1u << 4, 1u, 1u << 12, 1u << 8, 1u << 4, 1u);
+        Vector256<short> codes = (tops.AsUInt16() >>> 12).AsInt16() - Vector256.Create((short)8);
+        return codes * (Vector256.Create((short)8) + Vector256.Abs(codes));
+    }
 }

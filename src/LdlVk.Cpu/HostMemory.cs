@@ -105,7 +105,7 @@ internal sealed unsafe class HostMemory : IDisposable
         string.Create(
             CultureInfo.InvariantCulture,
             $"The CPU device is out of memory: {owner} needs {bytes / MiB:F1} MiB, and about {FreeBytes() / MiB:F1} MiB are free. ") +
-        "Choose a smaller weight format (--weights int8) or smaller batches (--batch-tokens), or run where there is more memory.", inner, DeviceFailure.OutOfMemory);
+        "Choose a smaller weight format (--weights int8 or int4) or smaller batches (--batch-tokens), or run where there is more memory.", inner, DeviceFailure.OutOfMemory);
 }
 
 /// <summary>One aligned block of native memory. Disposing it twice is harmless; using it afterwards throws.</summary>

@@ -30,7 +30,7 @@ internal static class KernelLimits
     {
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
-        CheckRow($"A tensor [{rows}, {columns}]", columns, sizeof(float));
+        CheckRow($"A tensor [{rows}, {columns}]", (long)columns * sizeof(float));
         long elements = (long)rows * WeightLayout.PaddedRow(columns);
         if (elements > MaxIndex)
             throw new DeviceException($"A tensor [{rows}, {columns}] of {elements >> 28} GiB is above the 8 GiB that the Vulkan kernels address. Use a smaller --batch-tokens.");
@@ -44,17 +44,17 @@ internal static class KernelLimits
     {
         if (outputFeatures <= 0 || inputFeatures <= 0) throw new ArgumentException($"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix.");
         string what = $"{name} [{outputFeatures}, {inputFeatures}] in {format}";
-        CheckRow(what, inputFeatures, WeightLayout.ElementBytes(format));
-        // Vectors of 8 elements, for fp32 of 4.
+        CheckRow(what, WeightLayout.RowBytes(format, inputFeatures));
+        // Vectors of 8 elements, for fp32 of 4, for int4 of 16.
         long vectors = (long)outputFeatures * WeightLayout.PaddedRow(inputFeatures) / (format == WeightFormat.Fp32 ? 4 : 8);
         if (vectors > MaxIndex) throw new DeviceException($"{what} is larger than the Vulkan kernels address. Use --device cpu.");
         return (ulong)WeightLayout.MatrixBytes(format, outputFeatures, inputFeatures);
     }
 
-    private static void CheckRow(string what, int columns, int elementBytes)
+    private static void CheckRow(string what, long rowBytes)
     {
         // Half a chunk leaves room for the scales of a row.
-        if ((long)columns * elementBytes > StagingRing.ChunkBytes / 2)
+        if (rowBytes > StagingRing.ChunkBytes / 2)
             throw new DeviceException($"{what}: rows of more than {StagingRing.ChunkBytes >> 21} MiB are above what the Vulkan backend moves in one piece. Use --device cpu.");
     }
 }

@@ -145,7 +145,7 @@ internal sealed unsafe class MemoryAllocator(Vk api, Device device, PhysicalDevi
     private MemoryBlock CreateBlock(ulong size, Func<string> what)
     {
         if (size > facts.MaxAllocationBytes)
-            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(size)} MiB are needed in one piece for {what()}. Use smaller weights (--weights int8), a smaller --batch-tokens, or another device.", failure: DeviceFailure.OutOfMemory);
+            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(size)} MiB are needed in one piece for {what()}. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.", failure: DeviceFailure.OutOfMemory);
         (DeviceMemory memory, Buffer buffer) = CreateBuffer(api, device, facts, size,
             BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | BufferUsageFlags.ShaderDeviceAddressBit,
             [MemoryPropertyFlags.DeviceLocalBit],

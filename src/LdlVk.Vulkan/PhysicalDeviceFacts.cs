@@ -7,6 +7,9 @@ namespace LdlVk.Vulkan;
 /// <summary>What is asked of a physical device before it is opened.</summary>
 internal sealed unsafe class PhysicalDeviceFacts
 {
+    /// <summary>What has to be enabled for <see cref="HasIntegerDot"/>, beside its feature.</summary>
+    public const string IntegerDotExtension = "VK_KHR_shader_integer_dot_product";
+
     private PhysicalDeviceFacts() { }
 
     public required PhysicalDeviceProperties Properties { get; init; }
@@ -25,6 +28,9 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required bool HasMemoryBudget { get; init; }
     public required bool HasFloat16 { get; init; }
     public required bool HasInt8 { get; init; }
+
+    /// <summary>Whether it has an instruction for products of four bytes.</summary>
+    public required bool HasIntegerDot { get; init; }
 
     /// <summary>Shared memory of a workgroup in bytes.</summary>
     public required uint SharedBytes { get; init; }
@@ -71,6 +77,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         List<string> features = [$"vulkan {version.Major}.{version.Minor}", $"subgroup {SubgroupSize}"];
         if (HasFloat16) features.Add("fp16");
         if (HasInt8) features.Add("int8");
+        if (HasIntegerDot) features.Add("int8 dot");
         if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
         if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features);
@@ -94,7 +101,9 @@ internal sealed unsafe class PhysicalDeviceFacts
         ulong total = memory.MemoryProperties.MemoryHeaps[heap].Size;
         ulong available = budget ? Math.Min(total, free.HeapBudget[heap] - Math.Min(free.HeapUsage[heap], free.HeapBudget[heap])) : total;
 
-        var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features);
+        var dot = new PhysicalDeviceShaderIntegerDotProductFeatures(sType: StructureType.PhysicalDeviceShaderIntegerDotProductFeatures);
+        bool knowsDot = HasExtension(api, device, IntegerDotExtension);
+        var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features, pNext: knowsDot ? &dot : null);
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
         PhysicalDeviceProperties p = properties.Properties;
@@ -113,6 +122,7 @@ internal sealed unsafe class PhysicalDeviceFacts
             HasMemoryBudget = budget,
             HasFloat16 = v12.ShaderFloat16,
             HasInt8 = v12.ShaderInt8,
+            HasIntegerDot = dot.ShaderIntegerDotProduct,
             SharedBytes = p.Limits.MaxComputeSharedMemorySize,
             MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
             MatrixUnits = halves,

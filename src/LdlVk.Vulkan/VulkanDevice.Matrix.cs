@@ -95,10 +95,8 @@ internal sealed unsafe partial class VulkanDevice
     private (ulong Halves, ulong Scales, MemoryRange Memory) OperandOf(IVulkanTensor x, int length)
     {
         VulkanTensor tensor = x.Owner;
-        // Scales for the shortest length there may be, so that a tensor needs one memory.
         ulong halfRow = (ulong)x.Stride * 2, scales = (ulong)tensor.Rows * halfRow, rowScales = (ulong)(x.Stride / length) * sizeof(float);
-        ulong beyond = (ulong)_linear.RowsReadBeyond * halfRow;
-        Allocation memory = tensor.OperandMemory(() => _memory.Allocate(scales + ((ulong)tensor.Rows * (ulong)x.Stride) + beyond, () => $"operands of matrix units, a tensor [{tensor.Rows}, {tensor.Columns}]"));
+        Allocation memory = OperandMemoryOf(tensor);
         (ulong Halves, ulong Scales, MemoryRange Memory) operand = (memory.Address + ((ulong)x.FirstRow * halfRow),
             memory.Address + scales + ((ulong)x.FirstRow * rowScales), new MemoryRange(memory.Address, memory.Size));
         if (!tensor.HoldsOperand(x.FirstRow, x.Rows, length))
@@ -111,4 +109,8 @@ internal sealed unsafe partial class VulkanDevice
 
         return operand;
     }
+
+    /// <summary>Memory for operands of either kind: halves, and scales for the shortest length there may be.</summary>
+    private Allocation OperandMemoryOf(VulkanTensor tensor) => tensor.OperandMemory(() => _memory.Allocate(
+        ((ulong)tensor.Rows * (ulong)tensor.Stride * 3) + ((ulong)_linear.RowsReadBeyond * (ulong)tensor.Stride * 2), () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
 }

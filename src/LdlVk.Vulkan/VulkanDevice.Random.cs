@@ -11,7 +11,7 @@ internal sealed unsafe partial class VulkanDevice
     private void FillRandom(RandomWeightSource source, Allocation target)
     {
         uint format = (uint)source.Format;
-        int wordsPerRow = WeightLayout.PaddedRow(source.InputFeatures) * WeightLayout.ElementBytes(source.Format) / sizeof(uint);
+        int wordsPerRow = (int)WeightLayout.RowBytes(source.Format, source.InputFeatures) / sizeof(uint);
         int rowsAtOnce = Math.Max(1, RandomWordsPerDispatch / wordsPerRow);
         for (int row = 0; row < source.OutputFeatures; row += rowsAtOnce)
         {

@@ -64,6 +64,13 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
             control.PNext = &flexible;
         }
 
+        var dot = new PhysicalDeviceShaderIntegerDotProductFeatures(pNext: v12.PNext, shaderIntegerDotProduct: true);
+        if (_facts.HasIntegerDot)
+        {
+            extensions.Add(PhysicalDeviceFacts.IntegerDotExtension);
+            v12.PNext = &dot;
+        }
+
         using var names = new NativeStrings([.. extensions]);
         var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
             enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);

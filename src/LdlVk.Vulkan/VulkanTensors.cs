@@ -73,12 +73,20 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
 
     /// <summary>
     /// The rows that <see cref="OperandMemory"/> holds as they are now, and how many elements share a scale; none after the tensor was
-    /// written.
+    /// written. Operands of <see cref="IDevice.Int8Linear"/> have the length <see cref="BytesInGroups"/>.
     /// </summary>
     public (int First, int Count, int Length) OperandRows { get; set; }
 
-    /// <summary>Memory for the tensor's rows as operands of matrix units, made at the first call and freed with the tensor.</summary>
-    public Allocation OperandMemory(Func<Allocation> allocate) => _operand ??= allocate();
+    /// <summary>Stands for bytes with a scale for every group of 32, where else halves are meant.</summary>
+    public const int BytesInGroups = -WeightLayout.GroupSize;
+
+    /// <summary>Memory for the tensor's rows as operands of products, made at the first call and freed with the tensor.</summary>
+    /// <exception cref="ObjectDisposedException">The tensor is disposed.</exception>
+    public Allocation OperandMemory(Func<Allocation> allocate)
+    {
+        _ = Allocation;
+        return _operand ??= allocate();
+    }
 
     public bool HoldsOperand(int firstRow, int rowCount, int length) =>
         OperandRows.Length == length && OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
@@ -130,7 +138,7 @@ internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, I
         + ((ulong)feature * (ulong)WeightLayout.ScalesPerRow(Format, InputFeatures) * 2);
 
     public static ulong ScalesOffset(WeightFormat format, int outputFeatures, int inputFeatures) =>
-        (ulong)outputFeatures * (ulong)WeightLayout.PaddedRow(inputFeatures) * (ulong)WeightLayout.ElementBytes(format);
+        (ulong)outputFeatures * (ulong)WeightLayout.RowBytes(format, inputFeatures);
 }
 
 /// <summary>Integers, and the place of the largest, which is all it takes to keep kernels within their operands.</summary>

@@ -10,7 +10,7 @@ namespace LdlVk.Vulkan;
 /// </summary>
 internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Allocation target)
 {
-    private readonly int _rowBytes = WeightLayout.PaddedRow(source.InputFeatures) * WeightLayout.ElementBytes(source.Format);
+    private readonly int _rowBytes = (int)WeightLayout.RowBytes(source.Format, source.InputFeatures);
     private readonly int _rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
 
     public void Run(IProgress<long>? progress, CancellationToken cancellation)

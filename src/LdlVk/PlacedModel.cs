@@ -1,7 +1,9 @@
 using LdlVk.Runtime;
+using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk;
 
@@ -28,6 +30,12 @@ internal sealed class PlacedModel : IDisposable
 
     /// <summary>How often the weights were loaded again; work handed to the device before is gone.</summary>
     public int Generation { get; private set; }
+
+    /// <summary>Whether <see cref="Measure"/> has yet to do its work.</summary>
+    public bool MeasuresNextBatch { get; set; }
+
+    /// <summary>What <see cref="Measure"/> found; null before.</summary>
+    public ComputeError? ComputeError { get; private set; }
 
     /// <summary>Longest text in tokens.</summary>
     public int MaxTokens => _engine.MaxTokens;
@@ -63,6 +71,21 @@ internal sealed class PlacedModel : IDisposable
         catch (LdlVkException e)
         {
             throw new DeviceException($"{Info.Id} ({Info.Name}) was lost, and the model cannot be put there again: {e.Message}", e, DeviceFailure.Lost);
+        }
+    }
+
+    /// <summary>Scores a batch once more, exactly, and keeps how far its rewards are off, if <see cref="MeasuresNextBatch"/> asks.</summary>
+    public void Measure(MicroBatch batch, Reward[] rewards)
+    {
+        if (!MeasuresNextBatch || _device is null) return;
+        MeasuresNextBatch = false;
+        try
+        {
+            ComputeError = ComputeError.Between(rewards, _engine.ScoreExactly(batch));
+        }
+        catch (DeviceException)
+        {
+            // The rewards stand. What befell the device shows at the next batch, where it can be mended.
         }
     }
 

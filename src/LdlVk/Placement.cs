@@ -12,9 +12,11 @@ internal static class Placement
     /// The first candidate of <see cref="RewardModelOptions.Device"/> that the model fits on. A device and a format that are both named are
     /// taken at their word: the count of what fits is an estimate.
     /// </summary>
+    /// <exception cref="UsageException">The weights cannot be computed with as the options say.</exception>
     /// <exception cref="DeviceException">It fits on none; the message is about the best candidate.</exception>
     public static (DeviceInfo Device, WeightFormat Weights) Choose(Checkpoint checkpoint, RewardModelOptions options)
     {
+        if (options.Weights is { } wanted) ModelMemory.CheckCompute(options.Compute, wanted);
         IReadOnlyList<DeviceInfo> candidates = ComputeDevices.Candidates(options.Device);
         if (options.Weights is { } named && candidates.Count == 1) return (candidates[0], named);
         DeviceException? first = null;
@@ -25,7 +27,7 @@ internal static class Placement
                 int batchTokens = options.BatchTokens;
                 return (device, options.Weights is { } format
                     ? ModelMemory.Require(checkpoint, device, format, options.Heads, batchTokens)
-                    : ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens));
+                    : ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens, options.Compute));
             }
             catch (DeviceException e)
             {

@@ -21,6 +21,19 @@ public sealed record ScoreResult(long Index, Reward? Reward, string? Error)
 /// <param name="Elapsed">Time since the start.</param>
 public readonly record struct ScoreProgress(long Texts, long Tokens, long ComputedTokens, TimeSpan Elapsed);
 
+/// <summary>How far scores are off that were computed in a fast mode, against <see cref="Runtime.Execution.ComputeMode.Auto"/> with the same weights.</summary>
+/// <param name="Texts">Texts that were scored both ways.</param>
+/// <param name="Mean">Mean difference of their scores.</param>
+/// <param name="Largest">Largest difference.</param>
+public sealed record ComputeError(int Texts, double Mean, double Largest)
+{
+    internal static ComputeError Between(Reward[] fast, Reward[] exact)
+    {
+        double[] errors = [.. fast.Zip(exact, (f, e) => Math.Abs((double)f.Score - e.Score))];
+        return new ComputeError(errors.Length, errors.Average(), errors.Max());
+    }
+}
+
 /// <summary>Which of two responses is better, and how sure the model is.</summary>
 /// <param name="A">Reward of the first response.</param>
 /// <param name="B">Reward of the second response.</param>

@@ -51,6 +51,9 @@ public sealed class RewardModel : IDisposable
     /// <summary>Format of the backbone's weights.</summary>
     public WeightFormat Weights { get; }
 
+    /// <summary>How far the scores of the first micro-batch were off; null before it, and unless <see cref="RewardModelOptions.MeasureComputeError"/> asks.</summary>
+    public ComputeError? ComputeError => _model.ComputeError;
+
     /// <summary>Longest text in tokens.</summary>
     public int MaxTokens => _model.MaxTokens;
 
@@ -93,9 +96,10 @@ public sealed class RewardModel : IDisposable
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;
             (DeviceInfo chosen, WeightFormat weights) = Placement.Choose(checkpoint, options);
-            var settings = new LoadSettings(weights, options.Heads, options.EmbeddingScale);
+            var settings = new LoadSettings(weights, options.Heads, options.EmbeddingScale, options.Compute);
             string? tuned = null;
             PlacedModel model = PlacedModel.Load(Open, checkpoint, settings, progress, cancellation);
+            model.MeasuresNextBatch = options is { MeasureComputeError: true, Compute: not ComputeMode.Auto };
             return new RewardModel(checkpoint, model, text, weights, options) { TuningNote = tuned };
 
             IDevice Open()

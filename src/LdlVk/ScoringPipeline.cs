@@ -43,7 +43,13 @@ internal sealed class ScoringPipeline(ScoringTurns turns, bool sharePrefixes, Ac
     public bool FinishOldest()
     {
         if (!_flights.TryPeek(out Flight? flight)) return false;
-        using (ScoringTurns.Turn turn = turns.Take(cancellation)) flight.Window.Add(flight.Batch, Finish(flight, turn.Model));
+        using (ScoringTurns.Turn turn = turns.Take(cancellation))
+        {
+            Reward[] rewards = Finish(flight, turn.Model);
+            turn.Model.Measure(flight.Batch, rewards);
+            flight.Window.Add(flight.Batch, rewards);
+        }
+
         _flights.Dequeue();
         done(flight.Batch);
         return true;

@@ -24,7 +24,8 @@ public class BenchTests
     [InlineData("--batch 5000x1: 5000 texts are more than the 4096", "--batch", "5000x1")]
     [InlineData("--best-of 16x1000: \"16x1000\" is not ANSWERSxPROMPT+ANSWER", "--best-of", "16x1000")]
     [InlineData("\"2x8000+200\" is longer than the model's 8192 positions", "--best-of", "2x8000+200")]
-    [InlineData("--weights int3: there is only fp32, fp16, int8", "--weights", "fp16,int3")]
+    [InlineData("--weights int3: there is only fp32, fp16, int8, int4", "--weights", "fp16,int3")]
+    [InlineData("--compute int8 multiplies int8 or int4 weights, not fp16", "--weights", "int8,fp16", "--compute", "int8")]
     [InlineData("There is no device 'npu'", "--device", "npu")]
     [InlineData("There is no folder /no/such", "--model", "/no/such")]
     [InlineData("leave out --shape and --layers", "--model", "MINI", "--layers", "2")]
@@ -71,6 +72,21 @@ public class BenchTests
     }
 
     [Fact]
+    public async Task Int8_compute_is_measured_as_such()
+    {
+        Outcome outcome = await Cli.RunAsync([.. Fast, "--json", "--tokens", "5", "--weights", "int8,int4", "--compute", "int8"]);
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        Assert.Equal(["int8", "int4"], outcome.Lines.Select(l => l.GetProperty("weights").GetString()));
+        foreach (JsonElement line in outcome.Lines)
+        {
+            Assert.Equal("int8", line.GetProperty("compute").GetString());
+            string?[] ops = [.. line.GetProperty("ops").EnumerateArray().Select(o => o.GetProperty("op").GetString())];
+            Assert.Contains("Int8Linear", ops);
+            Assert.DoesNotContain("Linear", ops);
+        }
+    }
+
+    [Fact]
     public async Task People_get_a_table()
     {
         Outcome outcome = await Cli.RunAsync([.. Fast, "--tokens", "40", "--best-of", "4x20+3", "--layers", "1"]);
@@ -94,8 +110,8 @@ public class BenchTests
     {
         Outcome outcome = await Cli.RunAsync("bench", "--shape", Tiny, "--device", "cpu", "--ops", "--json", "--weights", "fp16,int8");
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
-        // Five matrices and a gated pair in two formats, seven other ops once, at five numbers of rows.
-        Assert.Equal(5 * ((6 * 2) + 7), outcome.Lines.Length);
+        // Five matrices and a gated pair in two formats, the five in 8-bit integers, seven other ops once, at five numbers of rows.
+        Assert.Equal(5 * ((6 * 2) + 5 + 7), outcome.Lines.Length);
         Assert.All(outcome.Lines, l => Assert.True(l.GetProperty("seconds").GetDouble() > 0));
         JsonElement gate = outcome.Lines.Single(l => l.GetProperty("op").GetString() == "Linear" && l.GetProperty("operand").GetString() == "gate_proj" && l.GetProperty("weights").GetString() == "int8" && l.GetProperty("shape").GetString() == "128 × 96 × 64");
         Assert.Equal(2.0 * 128 * 96 * 64, gate.GetProperty("operations").GetDouble());

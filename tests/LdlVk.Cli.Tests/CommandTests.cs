@@ -101,7 +101,8 @@ public class CommandTests
         Assert.Equal(bytes, json.GetProperty("files").GetProperty("model.safetensors").GetInt64());
         JsonElement cpu = json.GetProperty("devices").EnumerateArray().Single(d => d.GetProperty("id").GetString() == "cpu");
         Assert.Equal("fp16", cpu.GetProperty("auto_weights").GetString());
-        Assert.True(cpu.GetProperty("weights").GetProperty("int8").GetProperty("bytes").GetInt64() < cpu.GetProperty("weights").GetProperty("fp16").GetProperty("bytes").GetInt64());
+        long[] sizes = [.. new[] { "fp32", "fp16", "int8", "int4" }.Select(format => cpu.GetProperty("weights").GetProperty(format).GetProperty("bytes").GetInt64())];
+        Assert.Equal(sizes.OrderDescending(), sizes);
         Outcome text = await Cli.RunAsync("inspect", Cli.Mini);
         Assert.Contains("gemma2, from tokenizer_config.json", text.Out, StringComparison.Ordinal);
         Assert.Contains("<- --weights auto", text.Out, StringComparison.Ordinal);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
@@ -87,14 +88,35 @@ public class ScoreTests
     {
         // √256 is 16 in bf16 too, so the scale shows only with the golden model of hidden 96.
         const string Input = """{"prompt":"a","response":"b"}""";
-        string[] outputs = [(await Cli.ScoreAsync(Input)).Out, (await Cli.ScoreAsync(Input, "--weights", "int8")).Out, (await Cli.ScoreAsync(Input, "--heads", "int8")).Out];
-        Assert.Equal(3, outputs.Distinct().Count());
+        string[] outputs = [(await Cli.ScoreAsync(Input)).Out, (await Cli.ScoreAsync(Input, "--weights", "int8")).Out, (await Cli.ScoreAsync(Input, "--weights", "int4")).Out, (await Cli.ScoreAsync(Input, "--heads", "int8")).Out];
+        Assert.Equal(4, outputs.Distinct().Count());
         string folder = Repository.Path("tests", "data", "goldens", "b_bf16_sharded");
         string[] golden = ["score", "--model", folder, "--device", "cpu", "--input", "-", "--quiet", "--embedding-scale"];
         string ids = """{"input_ids":[5,9,12]}""";
         string exact = (await Cli.RunWithInputAsync(ids, [.. golden, "exact"])).Out, bf16 = (await Cli.RunWithInputAsync(ids, [.. golden, "bf16"])).Out;
         Assert.NotEqual(exact, bf16);
         Assert.Equal(bf16, (await Cli.RunWithInputAsync(ids, [.. golden, "auto"])).Out);
+    }
+
+    /// <summary>The fast mode takes int8 weights by itself, says how far off it is, unless nobody listens, and is no further off than it says.</summary>
+    [Fact]
+    public async Task Int8_compute_says_how_far_scores_are_off()
+    {
+        const string Input = """{"prompt":"Define \"sea\".","responses":["Much water.","A large body of salt water."]}""";
+        string[] call = ["score", "--model", Cli.Mini, "--device", "cpu", "--input", "-"];
+        Outcome fast = await Cli.RunWithInputAsync(Input, [.. call, "--compute", "int8"]), exact = await Cli.RunWithInputAsync(Input, [.. call, "--weights", "int8"]);
+        Assert.Contains("int8 weights", fast.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("int8 compute", exact.Error, StringComparison.Ordinal);
+        double[] errors = [.. Scores(fast).Zip(Scores(exact), (a, b) => Math.Abs(a - b))];
+        Match said = Regex.Match(fast.Error, "int8 compute: the first 2 scores are ([0-9.E-]+) off in the mean, ([0-9.E-]+) at most, against exact products with the same weights");
+        Assert.Equal(errors.Average(), double.Parse(said.Groups[1].Value, CultureInfo.InvariantCulture), errors.Average() * 0.06);
+        Assert.Equal(errors.Max(), double.Parse(said.Groups[2].Value, CultureInfo.InvariantCulture), errors.Max() * 0.06);
+        Assert.InRange(errors.Max(), 1e-5, 0.2);
+
+        Outcome quiet = await Cli.RunWithInputAsync(Input, [.. call, "--compute", "int8", "--quiet"]);
+        Assert.Equal((fast.Out, ""), (quiet.Out, quiet.Error));
+
+        static double[] Scores(Outcome run) => [.. run.Lines[0].GetProperty("scores").EnumerateArray().Select(s => (double)s.GetSingle())];
     }
 
     [Fact]

@@ -47,6 +47,7 @@ public sealed class RandomWeightTests : ConformanceTest
     [InlineData(WeightFormat.Fp32)]
     [InlineData(WeightFormat.Fp16)]
     [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
     public void ElementsAreSpreadAsTheyShould(WeightFormat format)
     {
         const int N = 200, K = 500;
@@ -65,18 +66,20 @@ public sealed class RandomWeightTests : ConformanceTest
     [InlineData(WeightFormat.Fp32)]
     [InlineData(WeightFormat.Fp16)]
     [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
     public void PaddingIsZeroAndRowsDoNotDependOnThePiece(WeightFormat format)
     {
-        const int N = 6, K = 37;
+        // A whole number of words, so that padding is whole bytes in every format.
+        const int N = 6, K = 40;
         RandomWeightSource source = new("random", N, K, format, 9);
-        int bytes = WeightLayout.ElementBytes(format), row = WeightLayout.PaddedRow(K) * bytes, scales = WeightLayout.ScalesPerRow(format, K);
+        int row = (int)WeightLayout.RowBytes(format, K), data = row * K / 64, scales = WeightLayout.ScalesPerRow(format, K);
         byte[] all = new byte[N * row], one = new byte[row];
         Half[] allScales = new Half[N * scales], oneScales = new Half[scales];
         Array.Fill(all, (byte)0xff);
         source.ReadRows(0, N, all, allScales);
         for (int n = 0; n < N; n++)
         {
-            Assert.All(all[((n * row) + (K * bytes))..((n + 1) * row)], b => Assert.Equal(0, b));
+            Assert.All(all[((n * row) + data)..((n + 1) * row)], b => Assert.Equal(format == WeightFormat.Int4 ? 0x88 : 0, b));
             source.ReadRows(n, 1, one, oneScales);
             Assert.Equal(all[(n * row)..((n + 1) * row)], one);
             Assert.Equal(allScales[(n * scales)..((n + 1) * scales)], oneScales);

@@ -16,6 +16,7 @@ public sealed class ShapeErrorTests : ConformanceTest
         ["Linear, input columns"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 9), o.Weight(6, 8)),
         ["Linear, output columns"] = o => o.Device.Linear(o.T(4, 7), o.T(4, 8), o.Weight(6, 8)),
         ["Linear, rows"] = o => o.Device.Linear(o.T(5, 6), o.T(4, 8), o.Weight(6, 8)),
+        ["Int8Linear, input columns"] = o => o.Device.Int8Linear(o.T(4, 6), o.T(4, 9), o.Weight(6, 8)),
         ["Linear, bias columns"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.T(1, 5)),
         ["Linear, bias rows"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.T(2, 6)),
         ["RmsNorm, rows"] = o => o.Device.RmsNorm(o.T(3, 6), o.T(4, 6), o.T(1, 6), 0),

@@ -31,12 +31,13 @@ public abstract class DeviceTest
         private readonly Checkpoint _checkpoint;
         private readonly long _before;
 
-        public Loaded(string device, string folder, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32)
+        public Loaded(
+            string device, string folder, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32, ComputeMode compute = ComputeMode.Auto)
         {
             Device = TestDevices.Shared(device);
             _before = Device.AllocatedBytes;
             _checkpoint = Checkpoint.Open(folder);
-            Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads));
+            Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads, Compute: compute));
         }
 
         public IDevice Device { get; }

@@ -1,6 +1,7 @@
 using CsCheck;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
@@ -13,17 +14,19 @@ namespace LdlVk.Tests;
 /// </summary>
 public sealed class InvarianceTests : DeviceTest
 {
-    public static TheoryData<string, string, WeightFormat> Cases
+    public static TheoryData<string, string, WeightFormat, ComputeMode> Cases
     {
         get
         {
-            TheoryData<string, string, WeightFormat> data = [];
+            TheoryData<string, string, WeightFormat, ComputeMode> data = [];
             // Kernels that are not a device's own are held to this by the conformance tests.
             foreach (string device in TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
             {
-                data.Add(device, "a_f32_sliding", WeightFormat.Fp32);
-                data.Add(device, "b_bf16_sharded", WeightFormat.Int8);
-                data.Add(device, "c_bf16_outliers", WeightFormat.Fp16);
+                data.Add(device, "a_f32_sliding", WeightFormat.Fp32, ComputeMode.Auto);
+                data.Add(device, "b_bf16_sharded", WeightFormat.Int8, ComputeMode.Auto);
+                data.Add(device, "b_bf16_sharded", WeightFormat.Int8, ComputeMode.Int8);
+                data.Add(device, "c_bf16_outliers", WeightFormat.Fp16, ComputeMode.Auto);
+                data.Add(device, "e_bf16_batch", WeightFormat.Int4, ComputeMode.Auto);
             }
 
             return data;
@@ -32,9 +35,9 @@ public sealed class InvarianceTests : DeviceTest
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void ScoresDoNotDependOnTheBatch(string device, string name, WeightFormat format)
+    public void ScoresDoNotDependOnTheBatch(string device, string name, WeightFormat format, ComputeMode compute)
     {
-        using var model = new Loaded(device, Goldens.Read(name).Folder, format);
+        using var model = new Loaded(device, Goldens.Read(name).Folder, format, compute: compute);
         Dictionary<string, uint[]> alone = [];
         // Texts made of a few beginnings, so that shared prefixes of all lengths, equal texts and texts within texts occur.
         Gen<int[]> text =

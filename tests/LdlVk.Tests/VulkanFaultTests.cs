@@ -146,6 +146,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
         using IIndexList rows = device.CreateIndices([1, 0]);
         using ISegmentList segments = device.CreateSegments([new(0, 2, 0, 0, 0, 0)]);
         device.Linear(y, x, weight);
+        device.Int8Linear(y, x, weight);
         Read(device, y);
     }
 

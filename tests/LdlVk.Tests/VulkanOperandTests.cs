@@ -32,6 +32,13 @@ public sealed class VulkanOperandTests : VulkanTest
             () => device.GeluMultiply(y, x, y),
         ];
         foreach (Action use in uses) Assert.Throws<ObjectDisposedException>(use);
+        using (IWeight int8 = device.CreateWeight(new RowWeight(8, 8, WeightFormat.Int8)))
+        {
+            long before = device.AllocatedBytes;
+            Assert.Throws<ObjectDisposedException>(() => device.Int8Linear(y, x, int8));
+            Assert.Equal(before, device.AllocatedBytes);
+        }
+
         AssertWorks(device);
 
         device.Dispose();

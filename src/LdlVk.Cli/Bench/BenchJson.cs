@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime.Devices;
 
@@ -14,6 +15,7 @@ internal static class BenchJson
         json.WriteString("shape", context.Shape.Name);
         json.WriteNumber("layers", context.Shape.Config.Layers);
         json.WriteString("weights", Text.Format(context.Weights));
+        json.WriteString("compute", ModelFlags.Name(context.Compute));
         json.WriteString("scenario", m.Scenario.Name);
         json.WriteNumber("texts", m.Scenario.Texts);
         json.WriteNumber("tokens", m.Scenario.Tokens);

@@ -19,23 +19,24 @@ internal sealed class BenchModel : IDisposable
     /// <param name="shape">The backbone.</param>
     /// <param name="checkpoint">The checkpoint of that shape; null for made-up weights.</param>
     /// <param name="weights">Format of the matrices.</param>
+    /// <param name="compute">How products are computed.</param>
     /// <param name="rows">Rows of the largest micro-batch, for the memory's count.</param>
     /// <param name="cancellation">Ends the loading.</param>
     /// <exception cref="DeviceException">It does not fit.</exception>
     public static BenchModel Create(
-        IDevice device, BenchShape shape, Checkpoint? checkpoint, WeightFormat weights, int rows, CancellationToken cancellation)
+        IDevice device, BenchShape shape, Checkpoint? checkpoint, WeightFormat weights, ComputeMode compute, int rows, CancellationToken cancellation)
     {
         if (checkpoint is not null)
         {
             ModelMemory.Require(checkpoint, device.Info, weights, WeightFormat.Fp32, rows);
-            ScoringEngine engine = ScoringEngine.Load(device, checkpoint, new LoadSettings(weights), null, cancellation);
+            ScoringEngine engine = ScoringEngine.Load(device, checkpoint, new LoadSettings(weights, Compute: compute), null, cancellation);
             return new BenchModel(engine, batch => engine.Score(batch).Select(r => r.Score));
         }
 
         long bytes = ModelMemory.OfBackbone(shape.Config, weights).Total(rows);
         if (!ModelMemory.Fits(bytes, device.Info))
             throw new DeviceException($"{shape.Config.Layers} layers of {shape.Name} with {Output.Text.Format(weights)} weights and {rows} rows need {Output.Text.Bytes(bytes)}, and {Output.Text.Device(device.Info)} has {Output.Text.Bytes(device.Info.FreeMemoryBytes)} free. Use fewer --layers, smaller --weights or fewer tokens.");
-        SyntheticModel synthetic = new(device, shape.Config, weights, cancellation);
+        SyntheticModel synthetic = new(device, shape.Config, weights, cancellation) { Compute = compute };
         return new BenchModel(synthetic, synthetic.LastHidden);
     }
 

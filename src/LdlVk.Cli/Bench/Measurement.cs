@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Bench;
 
@@ -76,12 +77,13 @@ internal readonly record struct ColdStart(double Open, double Weights, double Fi
 /// <param name="Device">The device.</param>
 /// <param name="Shape">The model.</param>
 /// <param name="Weights">Format of its matrices.</param>
+/// <param name="Compute">How products are computed.</param>
 /// <param name="Yardsticks">What the device could do at best.</param>
 /// <param name="ColdStart">How long the first result took.</param>
 /// <param name="KeptKernels">Whether kernels compiled in earlier runs were used; else all were compiled.</param>
 /// <param name="WhyNotTimed">Why there are no times of ops; null if there are.</param>
 internal sealed record BenchContext(
-    DeviceInfo Device, BenchShape Shape, WeightFormat Weights, Yardsticks Yardsticks, ColdStart ColdStart, bool KeptKernels, string? WhyNotTimed);
+    DeviceInfo Device, BenchShape Shape, WeightFormat Weights, ComputeMode Compute, Yardsticks Yardsticks, ColdStart ColdStart, bool KeptKernels, string? WhyNotTimed);
 
 /// <summary>The most memory there was.</summary>
 /// <param name="DeviceBytes">Tensors and weights on the device.</param>

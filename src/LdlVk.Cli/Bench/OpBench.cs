@@ -20,7 +20,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
 
     private int Keys => config.KeyValueHeads * config.HeadDimension;
 
-    /// <summary>Linear with the model's matrices in a format.</summary>
+    /// <summary>Linear with the model's matrices in a format, and Int8Linear where the format is one for it.</summary>
     public void Linear(WeightFormat format, CancellationToken cancellation)
     {
         (string Name, int Outputs, int Inputs)[] matrices =
@@ -36,6 +36,12 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
             {
                 ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
                 return new Case(() => device.Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
+            });
+            if (!WeightLayout.HasScales(format)) continue;
+            Each("Int8Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
+            {
+                ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
+                return new Case(() => device.Int8Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
             });
         }
     }

@@ -7,6 +7,7 @@ using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Commands;
 
@@ -29,7 +30,8 @@ internal sealed class BenchCommand
     private readonly Option<string?> _tokens = new("--tokens") { Description = "One text of each of these lengths [default: 128,512, unless --batch or --best-of is given].", HelpName = "N,…" };
     private readonly Option<string?> _batch = new("--batch") { Description = "Several texts side by side: 4x512 is 4 texts of 512 tokens.", HelpName = "TEXTSxN,…" };
     private readonly Option<string?> _bestOf = new("--best-of") { Description = "Answers to one prompt, with and without sharing it: 16x1000+100 is 16 answers of 100 tokens to a prompt of 1000.", HelpName = "ANSWERSxPROMPT+ANSWER,…" };
-    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8,…", DefaultValueFactory = _ => "fp16" };
+    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8|int4,…", DefaultValueFactory = _ => "fp16" };
+    private readonly Option<string> _compute = ModelFlags.CreateCompute();
     private readonly Option<string> _device = ModelFlags.CreateDevice();
     private readonly Option<string?> _batchTokens = ModelFlags.CreateBatchTokens();
     private readonly Option<string?> _runs = new("--runs") { Description = "Timed runs of each measurement [default: 5].", HelpName = "N" };
@@ -44,7 +46,7 @@ internal sealed class BenchCommand
     {
         BenchCommand bench = new(terminal);
         NotedCommand command = new("bench", "Measure how fast a device computes a model, and where the time goes.", Notes);
-        Option[] options = [bench._shape, bench._layers, bench._model, bench._tokens, bench._batch, bench._bestOf, bench._weights, bench._device,
+        Option[] options = [bench._shape, bench._layers, bench._model, bench._tokens, bench._batch, bench._bestOf, bench._weights, bench._compute, bench._device,
             bench._batchTokens, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellation) => Task.FromResult(bench.Run(call, cancellation)));
@@ -57,6 +59,8 @@ internal sealed class BenchCommand
         BenchShape shape = BenchShape.Parse(call.GetValue(_shape)!);
         if (Number(call, _layers) is { } layers) shape = shape.WithLayers(layers);
         WeightFormat[] formats = Formats.Read(_weights.Name, call.GetValue(_weights)!);
+        ComputeMode compute = ModelFlags.ReadCompute(call, _compute);
+        foreach (WeightFormat format in formats) ModelMemory.CheckCompute(compute, format);
         int runs = Number(call, _runs) ?? 5;
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
@@ -69,14 +73,14 @@ internal sealed class BenchCommand
         foreach (WeightFormat format in formats)
         {
             if (call.GetValue(_ops)) MeasureOps(device, shape, format, screen, status, call, first: format == formats[0], cancellation);
-            else Measure(device, shape, checkpoint, format, plan, runs, screen, status, call, cancellation);
+            else Measure(device, shape, checkpoint, format, compute, plan, runs, screen, status, call, cancellation);
         }
 
         return ExitCode.Success;
     }
 
     private void Measure(
-        DeviceInfo info, BenchShape shape, Checkpoint? checkpoint, WeightFormat format, Plan plan, int runs, Screen screen, StatusLine status, ParseResult call, CancellationToken cancellation)
+        DeviceInfo info, BenchShape shape, Checkpoint? checkpoint, WeightFormat format, ComputeMode compute, Plan plan, int runs, Screen screen, StatusLine status, ParseResult call, CancellationToken cancellation)
     {
         bool cold = call.GetValue(_cold), json = call.GetValue(_json);
         Scenario first = plan.All.First();
@@ -85,7 +89,7 @@ internal sealed class BenchCommand
         using IDevice opened = ComputeDevices.Open(info, useKeptKernels: !cold);
         ProfiledDevice device = new(opened);
         double open = Lap(), weights, firstRun;
-        using (BenchModel model = BenchModel.Create(device, shape, checkpoint, format, plan.All.Max(s => s.Batches.Max(b => b.Rows)), cancellation))
+        using (BenchModel model = BenchModel.Create(device, shape, checkpoint, format, compute, plan.All.Max(s => s.Batches.Max(b => b.Rows)), cancellation))
         {
             weights = Lap();
             status.Show(() => $"{info.Id}: first result");
@@ -94,7 +98,7 @@ internal sealed class BenchCommand
             // All else once, to warm up, and to see the memory before that of the yardsticks comes in.
             foreach (Scenario scenario in plan.All.Skip(1)) model.Run(scenario);
             PeakMemory memory = new(device.PeakAllocatedBytes, Process.GetCurrentProcess().PeakWorkingSet64);
-            BenchContext context = new(info, shape, format, Yardsticks.Measure(opened, format), new ColdStart(open, weights, firstRun), !cold, device.WhyNotTimed);
+            BenchContext context = new(info, shape, format, compute, Yardsticks.Measure(opened, format), new ColdStart(open, weights, firstRun), !cold, device.WhyNotTimed);
             BenchReport report = new(screen);
             ResultLine lines = new(_terminal.Out);
             if (!json) report.Begin(context);

@@ -57,6 +57,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
         }
 
         if (!quiet) terminal.Error.WriteLine(Summary(model, scorer.Progress));
+        if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error));
         if (failed > 0 && !quiet) terminal.Say($"{Text.Plural(failed, "line")} could not be scored; the reasons are in the results.");
         return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
     }
@@ -70,6 +71,14 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
     private static string Summary(RewardModel model, ScoreProgress done) => string.Create(CultureInfo.InvariantCulture,
         $"{Text.Plural(done.Texts, "text")}, {Text.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: "
         + $"{Rate(done)}{Saved(done)}; {Text.Device(model.Device)}, {Text.Format(model.Weights)} weights");
+
+    private static string Describe(ComputeError error)
+    {
+        string off = error.Texts == 1
+            ? string.Create(CultureInfo.InvariantCulture, $"the first score is {error.Mean:G2} off")
+            : string.Create(CultureInfo.InvariantCulture, $"the first {error.Texts} scores are {error.Mean:G2} off in the mean, {error.Largest:G2} at most");
+        return $"int8 compute: {off}, against exact products with the same weights";
+    }
 
     private static string Rate(ScoreProgress done) =>
         $"{Text.Count((long)(done.ComputedTokens / Math.Max(done.Elapsed.TotalSeconds, 1e-3)))} tokens/s computed";

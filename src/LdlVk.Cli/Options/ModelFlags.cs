@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Options;
@@ -16,8 +17,9 @@ internal sealed class ModelFlags
     public Option<bool> Quiet { get; } = CreateQuiet();
 
     private readonly Option<string> _device = CreateDevice();
-    private readonly Option<string> _weights = Choice("--weights", "auto|fp32|fp16|int8",
+    private readonly Option<string> _weights = Choice("--weights", "auto|fp32|fp16|int8|int4",
         "Format of the layers' weights in the device's memory. auto: what the checkpoint holds (fp16 for bf16), or the next smaller one that fits.");
+    private readonly Option<string> _compute = CreateCompute();
     private readonly Option<string> _heads = CreateHeads();
     private readonly Option<string> _embeddingScale = Choice("--embedding-scale", "auto|exact|bf16",
         "Factor of the embeddings: exact √hidden, or rounded to bf16 as a bf16 run of the original has it. auto: bf16 for bf16 checkpoints, else exact.");
@@ -43,6 +45,10 @@ internal sealed class ModelFlags
     public static Option<string> CreateDevice() => Choice("--device", "auto|cpu|vulkan|vulkan:N",
         "Where to run. auto: the best GPU on which the model fits, else the CPU; never a software driver. vulkan: the best Vulkan device. See ldlvk devices.");
 
+    /// <summary>--compute.</summary>
+    public static Option<string> CreateCompute() => Choice("--compute", "auto|int8",
+        "How the layers' products are computed. auto: as exactly as the weights deserve. int8: products of bytes (W8A8) with int8 or int4 weights, for GPUs that are faster at them; says how far the first scores are off.");
+
     /// <summary>--heads.</summary>
     public static Option<string> CreateHeads() => Choice("--heads", "fp32|fp16|int8", "Format of the two heads' weights. They are small and published in fp32.");
 
@@ -60,7 +66,7 @@ internal sealed class ModelFlags
     /// <summary>Adds all of these flags to a command.</summary>
     public void AddTo(Command command)
     {
-        Option[] all = [Model, _device, _weights, _heads, _embeddingScale, _chatTemplate, _batchTokens, _truncate, _noSharePrefixes, _noTune, Quiet];
+        Option[] all = [Model, _device, _weights, _compute, _heads, _embeddingScale, _chatTemplate, _batchTokens, _truncate, _noSharePrefixes, _noTune, Quiet];
         foreach (Option option in all) command.Options.Add(option);
     }
 
@@ -68,11 +74,13 @@ internal sealed class ModelFlags
     /// <exception cref="UsageException">A value is not one of those that there are.</exception>
     public RewardModelOptions Read(ParseResult call)
     {
-        string weights = OneOf(call, _weights, "auto|fp32|fp16|int8");
+        string weights = OneOf(call, _weights, "auto|fp32|fp16|int8|int4");
         return new RewardModelOptions
         {
             Device = call.GetValue(_device)!,
             Weights = weights == "auto" ? null : Format(weights),
+            Compute = ReadCompute(call, _compute),
+            MeasureComputeError = !call.GetValue(Quiet),
             Heads = ReadHeads(call, _heads),
             EmbeddingScale = OneOf(call, _embeddingScale, "auto|exact|bf16") switch
             {
@@ -87,6 +95,12 @@ internal sealed class ModelFlags
             Tune = !call.GetValue(_noTune),
         };
     }
+
+    /// <summary>Value of --compute.</summary>
+    public static ComputeMode ReadCompute(ParseResult call, Option<string> compute) => OneOf(call, compute, "auto|int8") == "int8" ? ComputeMode.Int8 : ComputeMode.Auto;
+
+    /// <summary>The mode's name on the command line.</summary>
+    public static string Name(ComputeMode compute) => compute == ComputeMode.Int8 ? "int8" : "auto";
 
     /// <summary>Value of --heads.</summary>
     public static WeightFormat ReadHeads(ParseResult call, Option<string> heads) => Format(OneOf(call, heads, "fp32|fp16|int8"));
@@ -116,6 +130,7 @@ internal sealed class ModelFlags
     {
         "fp32" => WeightFormat.Fp32,
         "fp16" => WeightFormat.Fp16,
-        _ => WeightFormat.Int8,
+        "int8" => WeightFormat.Int8,
+        _ => WeightFormat.Int4,
     };
 }

@@ -23,40 +23,32 @@ internal static class Int8Groups
     /// <returns>The scale; 0 for a group of zeros.</returns>
     public static Half Quantise(ReadOnlySpan<float> group, Span<sbyte> quantised)
     {
-        Vector256<float> a = Vector256.Create(group), b = Vector256.Create(group[8..]), c = Vector256.Create(group[16..]), d = Vector256.Create(group[24..]);
-        float largest = Largest(Vector256.Max(
-            Vector256.Max(Vector256.Abs(a), Vector256.Abs(b)), Vector256.Max(Vector256.Abs(c), Vector256.Abs(d))));
+        float largest = GroupScales.LargestMagnitude(group);
         if (largest == 0)
         {
             quantised[..Group].Clear();
             return (Half)0f;
         }
 
-        Half smallest = RoundUp(largest / 127);
-        Half scale = BitConverter.UInt16BitsToHalf((ushort)(BitConverter.HalfToUInt16Bits(smallest) + (BestStep(group, smallest) * Step)));
+        Half smallest = GroupScales.RoundUp(largest / 127);
+        Half scale = GroupScales.Above(smallest, GroupScales.LeastLane(SquaredErrors(group, GroupScales.Eight(smallest, Step))) * Step);
         Vector256<float> inverse = Vector256.Create(1 / (float)scale);
-        Vector256<short> low = Vector256.Narrow(Round(a * inverse), Round(b * inverse)), high = Vector256.Narrow(Round(c * inverse), Round(d * inverse));
+        Vector256<short> low = Vector256.Narrow(Round(group, inverse), Round(group[8..], inverse));
+        Vector256<short> high = Vector256.Narrow(Round(group[16..], inverse), Round(group[24..], inverse));
         Vector256.Narrow(low, high).CopyTo(quantised);
         return scale;
     }
 
-    /// <summary>Which of the eight scales smallest, smallest + Step, … has the least squared error; one lane of a vector for each.</summary>
-    private static int BestStep(ReadOnlySpan<float> group, Half smallest)
+    /// <summary>The group's squared error with each of eight scales, one a lane.</summary>
+    private static Vector256<float> SquaredErrors(ReadOnlySpan<float> group, Vector256<float> scales)
     {
-        // A half's bits, moved to where a float has them, read 2⁻¹¹² times the half, subnormal or not.
-        Vector256<int> halves = Vector256.Create((int)BitConverter.HalfToUInt16Bits(smallest)) + (Vector256<int>.Indices * Step);
-        Vector256<float> scales = (halves << 13).AsSingle() * MathF.ScaleB(1, 112), inverses = Vector256<float>.One / scales;
-        Vector256<float> even = default, odd = default;
+        Vector256<float> inverses = Vector256<float>.One / scales, even = default, odd = default;
         for (int k = 0; k < Group; k += 2)
         {
             even += SquaredError(Vector256.Create(group[k]), scales, inverses);
             odd += SquaredError(Vector256.Create(group[k + 1]), scales, inverses);
         }
-        Vector256<float> errors = even + odd;
-        int best = 0;
-        for (int i = 1; i < Vector256<float>.Count; i++)
-            if (errors[i] < errors[best]) best = i;
-        return best;
+        return even + odd;
     }
 
     private static Vector256<float> SquaredError(Vector256<float> w, Vector256<float> scales, Vector256<float> inverses)
@@ -65,18 +57,6 @@ internal static class Int8Groups
         return error * error;
     }
 
-    private static Vector256<int> Round(Vector256<float> x) => Vector256.ConvertToInt32Native(Vector256.Round(x));
-
-    private static float Largest(Vector256<float> x)
-    {
-        Vector128<float> four = Vector128.Max(x.GetLower(), x.GetUpper());
-        return MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
-    }
-
-    /// <summary>The smallest half not below x, so that the largest value of the group is not clipped.</summary>
-    private static Half RoundUp(float x)
-    {
-        Half half = (Half)x;
-        return (float)half < x ? Half.BitIncrement(half) : half;
-    }
+    private static Vector256<int> Round(ReadOnlySpan<float> w, Vector256<float> inverse) =>
+        Vector256.ConvertToInt32Native(Vector256.Round(Vector256.Create(w) * inverse));
 }

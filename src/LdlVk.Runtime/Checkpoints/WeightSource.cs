@@ -8,8 +8,8 @@ namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
 /// Converts a matrix to the format a device wants, a few rows at a time and straight from the checkpoint's pages: fp32 as it is, fp16
-/// rounded to nearest, int8 by <see cref="Int8Groups"/>. fp16 and int8 store W/Scale, where the power of two Scale puts the largest
-/// magnitude into [2¹⁴, 2¹⁵).
+/// rounded to nearest, int8 by <see cref="Int8Groups"/>, int4 by <see cref="Int4Groups"/>. All but fp32 store W/Scale, where the power of
+/// two Scale puts the largest magnitude into [2¹⁴, 2¹⁵).
 /// </summary>
 public sealed class WeightSource : IWeightSource
 {
@@ -62,7 +62,7 @@ public sealed class WeightSource : IWeightSource
     /// <inheritdoc/>
     public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
     {
-        int padded = WeightLayout.PaddedRow(InputFeatures), rowBytes = padded * WeightLayout.ElementBytes(Format);
+        int rowBytes = checked((int)WeightLayout.RowBytes(Format, InputFeatures)), groupBytes = WeightLayout.GroupBytes(Format);
         int rowScales = WeightLayout.ScalesPerRow(Format, InputFeatures);
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
         ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
@@ -80,7 +80,8 @@ public sealed class WeightSource : IWeightSource
                 int read = Math.Min(Piece, InputFeatures - column), stored = WeightLayout.PaddedRow(read);
                 _matrix.Read(((long)(firstRow + row) * InputFeatures) + column, piece[..read]);
                 piece[read..stored].Clear();
-                Store(piece[..stored], column, rowValues, scalesOfRow);
+                int group = column / WeightLayout.GroupSize;
+                Store(piece[..stored], rowValues[(group * groupBytes)..], rowScales == 0 ? [] : scalesOfRow[group..]);
             }
         }
     }
@@ -93,8 +94,8 @@ public sealed class WeightSource : IWeightSource
     public static void Dequantise(IWeightSource source, int firstRow, int rowCount, Span<float> destination)
     {
         ArgumentNullException.ThrowIfNull(source);
-        int columns = source.InputFeatures, padded = WeightLayout.PaddedRow(columns);
-        byte[] values = new byte[padded * WeightLayout.ElementBytes(source.Format)];
+        int columns = source.InputFeatures;
+        byte[] values = new byte[WeightLayout.RowBytes(source.Format, columns)];
         Half[] scales = new Half[WeightLayout.ScalesPerRow(source.Format, columns)];
         for (int row = 0; row < rowCount; row++)
         {
@@ -106,29 +107,37 @@ public sealed class WeightSource : IWeightSource
                 {
                     WeightFormat.Fp32 => MemoryMarshal.Cast<byte, float>(values)[k],
                     WeightFormat.Fp16 => (float)MemoryMarshal.Cast<byte, Half>(values)[k],
-                    _ => (sbyte)values[k] * (float)scales[k / WeightLayout.GroupSize],
+                    WeightFormat.Int8 => (sbyte)values[k] * (float)scales[k / WeightLayout.GroupSize],
+                    _ => Int4Groups.Value(values, k) * (float)scales[k / WeightLayout.GroupSize],
                 };
             }
         }
     }
 
-    private void Store(Span<float> piece, int column, Span<byte> row, Span<Half> scales)
+    /// <summary>Stores whole groups; <paramref name="values"/> and <paramref name="scales"/> begin where the first goes.</summary>
+    private void Store(Span<float> piece, Span<byte> values, Span<Half> scales)
     {
-        switch (Format)
+        const int Group = WeightLayout.GroupSize;
+        if (Format == WeightFormat.Fp32)
         {
-            case WeightFormat.Fp32:
-                piece.CopyTo(MemoryMarshal.Cast<byte, float>(row)[column..]);
-                break;
-            case WeightFormat.Fp16:
-                TensorPrimitives.Multiply(piece, _inverseScale, piece);
-                TensorPrimitives.ConvertToHalf(piece, MemoryMarshal.Cast<byte, Half>(row)[column..]);
-                break;
-            case WeightFormat.Int8:
-                TensorPrimitives.Multiply(piece, _inverseScale, piece);
-                Span<sbyte> quantised = MemoryMarshal.Cast<byte, sbyte>(row)[column..];
-                for (int k = 0; k < piece.Length; k += WeightLayout.GroupSize)
-                    scales[(column + k) / WeightLayout.GroupSize] = Int8Groups.Quantise(piece.Slice(k, WeightLayout.GroupSize), quantised[k..]);
-                break;
+            piece.CopyTo(MemoryMarshal.Cast<byte, float>(values));
+            return;
+        }
+
+        TensorPrimitives.Multiply(piece, _inverseScale, piece);
+        if (Format == WeightFormat.Fp16)
+        {
+            TensorPrimitives.ConvertToHalf(piece, MemoryMarshal.Cast<byte, Half>(values));
+            return;
+        }
+
+        int groupBytes = WeightLayout.GroupBytes(Format);
+        for (int g = 0; g < piece.Length / Group; g++)
+        {
+            ReadOnlySpan<float> group = piece.Slice(g * Group, Group);
+            Span<byte> stored = values.Slice(g * groupBytes, groupBytes);
+            scales[g] = Format == WeightFormat.Int8
+                ? Int8Groups.Quantise(group, MemoryMarshal.Cast<byte, sbyte>(stored)) : Int4Groups.Quantise(group, stored);
         }
     }
 

@@ -75,6 +75,22 @@ public interface IDevice : IDisposable
     void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up);
 
     /// <summary>
+    /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>, output [M,N].
+    /// <para>
+    /// Each group of 32 of an input row has one scale. With a its largest magnitude, s = fl(a·fl(1/127)) and
+    /// q[k] = round(fl(input[k]·r)), ties to even, where r ≈ 127/a = ⌊127·2²⁵/⌊m/2⁸⌋⌋·2ᵗ is made of a's 24-bit mantissa m alone (2²³ ≤ m &lt; 2²⁴; t
+    /// its exponent's part). A group whose a is below 2⁻⁶⁴ counts as zeros; one whose a is 2¹¹⁶ or above, or no number, makes its row NaN.
+    /// </para>
+    /// <para>
+    /// output[m,n] = W's Scale · total, where from 0 and for each group g in order
+    /// total ← fl(total + fl(fl(s[m,g]·scale[n,g])·Σₖ q[m,k]·v[n,k])), v being the bytes of Int8, or the values of Int4's codes.
+    /// fl rounds to fp32; a group's sum is a sum of integers, and exact in any order.
+    /// </para>
+    /// So all devices give the same bits, whatever units they multiply on.
+    /// </summary>
+    void Int8Linear(ITensor output, ITensor input, IWeight weight);
+
+    /// <summary>
     /// output = x·rsqrt(mean(x²) + ε)·(1 + w) for each row x. Input and output [M,N] (may be the same), w [1,N]. (Gemma-2 RMSNorm.)
     /// </summary>
     void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon);

@@ -12,6 +12,13 @@ public static class OpChecks
         Require(bias is null || (bias.Rows == 1 && bias.Columns == weight.OutputFeatures), "Linear: bias is not [1, output features]");
     }
 
+    /// <summary>Checks <see cref="IDevice.Int8Linear"/>.</summary>
+    public static void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    {
+        Linear(output, input, weight, null);
+        Require(WeightLayout.HasScales(weight.Format), $"Int8Linear: the weight is {weight.Format}, not Int8 or Int4");
+    }
+
     /// <summary>Checks <see cref="IDevice.GatedLinear"/>.</summary>
     public static void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
     {

@@ -117,6 +117,16 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
         Note(nameof(GatedLinear), Shape(input, gate), bytes, Operations(input, gate) + Operations(input, up), name);
     }
 
+    /// <inheritdoc/>
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    {
+        _timer?.Begin();
+        inner.Int8Linear(output, input, weight);
+        if (_calls is null) return;
+        double bytes = Bytes(weight) + Floats(input) + Floats(output);
+        Note(nameof(Int8Linear), Shape(input, weight), bytes, Operations(input, weight), _names.TryGetValue(weight, out string? name) ? name : "");
+    }
+
     private static double Bytes(IWeight weight) => WeightLayout.MatrixBytes(weight.Format, weight.OutputFeatures, weight.InputFeatures);
 
     private static double Operations(ITensor input, IWeight weight) => 2.0 * input.Rows * weight.OutputFeatures * weight.InputFeatures;

@@ -65,8 +65,10 @@ public sealed class RandomWeightSource(string name, int outputFeatures, int inpu
     }
 
     /// <summary>A stored word with its first <paramref name="count"/> elements.</summary>
-    private uint Word(uint hash, int count) => count == 0 ? 0 : format switch
+    private uint Word(uint hash, int count) => format switch
     {
+        WeightFormat.Int4 => Nibbles(hash, count),
+        _ when count == 0 => 0,
         WeightFormat.Fp32 => BitConverter.SingleToUInt32Bits(((int)(hash >> 8) - (1 << 23)) * MathF.ScaleB(1, Magnitude - 23)),
         WeightFormat.Fp16 => HalfBits(hash) | (count > 1 ? HalfBits(hash >> 16) << 16 : 0),
         WeightFormat.Int8 => Bytes(hash, count),
@@ -81,6 +83,19 @@ public sealed class RandomWeightSource(string name, int outputFeatures, int inpu
     {
         uint word = 0;
         for (int i = 0; i < count; i++) word |= (uint)(byte)Math.Max((sbyte)(hash >> (8 * i)), (sbyte)-127) << (8 * i);
+        return word;
+    }
+
+    /// <summary>Nibbles in the order of <see cref="WeightLayout"/>; for the code −8, which has no opposite, 0 is taken.</summary>
+    private static uint Nibbles(uint hash, int count)
+    {
+        uint word = 0;
+        for (int i = 0; i < 8; i++)
+        {
+            int shift = (i / 2 * 4) + (i % 2 * 16);
+            uint nibble = (hash >> shift) & 15;
+            word |= (i < count && nibble > 0 ? nibble : 8) << shift;
+        }
         return word;
     }
 

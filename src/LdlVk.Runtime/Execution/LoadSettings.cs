@@ -3,12 +3,25 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
 
+/// <summary>How the backbone's matrix products are computed.</summary>
+public enum ComputeMode
+{
+    /// <summary>As exactly as the weights deserve: in fp32, or on matrix units that round operands to 11 bits (<see cref="IDevice.Linear"/>).</summary>
+    Auto,
+    /// <summary>In 8-bit integers (<see cref="IDevice.Int8Linear"/>), for GPUs that are faster at those; less exact, with the same bits on all devices.</summary>
+    Int8,
+}
+
 /// <summary>How a model is put on a device.</summary>
 /// <param name="Weights">Format of the backbone's matrices.</param>
 /// <param name="Heads">Format of the heads' matrices.</param>
 /// <param name="EmbeddingScale">By what the embeddings are multiplied.</param>
+/// <param name="Compute">How products are computed; <see cref="ComputeMode.Int8"/> needs int8 or int4 weights.</param>
 public sealed record LoadSettings(
-    WeightFormat Weights, WeightFormat Heads = WeightFormat.Fp32, EmbeddingScale EmbeddingScale = EmbeddingScale.Auto);
+    WeightFormat Weights,
+    WeightFormat Heads = WeightFormat.Fp32,
+    EmbeddingScale EmbeddingScale = EmbeddingScale.Auto,
+    ComputeMode Compute = ComputeMode.Auto);
 
 /// <summary>How far loading is.</summary>
 /// <param name="BytesDone">Bytes uploaded in the device's formats.</param>

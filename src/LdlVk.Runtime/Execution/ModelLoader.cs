@@ -31,7 +31,7 @@ internal sealed class ModelLoader(
             ITensor ropeTable = Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta), config.MaxPositions);
             LdlHeads heads = checkpoint.Head;
             var head = new LdlHead(device, Mlp(heads.Regression), Mlp(heads.Gating), heads.GateTemperature);
-            return new ScoringEngine(config, new Gemma2Model(device, config, embedding, layers, finalNorm, ropeTable), head);
+            return new ScoringEngine(config, new Gemma2Model(device, config, embedding, layers, finalNorm, ropeTable) { Compute = settings.Compute }, head);
         }
         catch
         {

@@ -40,15 +40,16 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
 
     /// <summary>
     /// The best format that fits: what the checkpoint holds (fp16 for bf16 and fp16, fp32 for fp32), else the next smaller one. It depends
-    /// on the checkpoint and the memory alone.
+    /// on the checkpoint, the mode of computing and the memory alone; computing in int8 needs int8 or smaller.
     /// </summary>
-    /// <exception cref="DeviceException">Not even int8 fits; the message says what is needed and what there is.</exception>
-    public static WeightFormat Choose(Checkpoint checkpoint, DeviceInfo device, WeightFormat headWeights, int batchTokens)
+    /// <exception cref="DeviceException">Not even int4 fits; the message says what is needed and what there is.</exception>
+    public static WeightFormat Choose(Checkpoint checkpoint, DeviceInfo device, WeightFormat headWeights, int batchTokens, ComputeMode compute = ComputeMode.Auto)
     {
-        WeightFormat first = checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
-        for (WeightFormat format = first; format < WeightFormat.Int8; format++)
+        WeightFormat first = compute == ComputeMode.Int8 ? WeightFormat.Int8
+            : checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
+        for (WeightFormat format = first; format < WeightFormat.Int4; format++)
             if (Fits(Of(checkpoint.Config, checkpoint.Head, format, headWeights).Total(batchTokens), device)) return format;
-        return Require(checkpoint, device, WeightFormat.Int8, headWeights, batchTokens);
+        return Require(checkpoint, device, WeightFormat.Int4, headWeights, batchTokens);
     }
 
     /// <summary>The format, if it fits.</summary>
@@ -59,6 +60,14 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
         return Fits(bytes, device)
             ? format
             : throw new DeviceException($"{checkpoint.Folder} needs {Gigabytes(bytes)} with {format.ToString().ToLowerInvariant()} weights, and {device.Id} ({device.Name}) has {Gigabytes(device.FreeMemoryBytes)} free. Use smaller weights, a smaller --batch-tokens, a device with more memory, or --device cpu.");
+    }
+
+    /// <summary>Throws unless products with such weights can be computed so.</summary>
+    /// <exception cref="UsageException">They cannot.</exception>
+    public static void CheckCompute(ComputeMode compute, WeightFormat weights)
+    {
+        if (compute == ComputeMode.Int8 && !WeightLayout.HasScales(weights))
+            throw new UsageException($"--compute int8 multiplies int8 or int4 weights, not {weights.ToString().ToLowerInvariant()}. Use --weights int8 or int4, or leave --weights out.");
     }
 
     /// <summary>Whether so many bytes fit into a device's free memory, with room to spare for what is not counted.</summary>

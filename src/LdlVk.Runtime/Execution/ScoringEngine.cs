@@ -44,6 +44,21 @@ public sealed class ScoringEngine : IDisposable
         return pending.Finish();
     }
 
+    /// <summary>As <see cref="Score"/>, computed as <see cref="ComputeMode.Auto"/> says, with the same weights: what other modes are measured against.</summary>
+    public Reward[] ScoreExactly(MicroBatch batch)
+    {
+        ComputeMode mode = _model.Compute;
+        _model.Compute = ComputeMode.Auto;
+        try
+        {
+            return Score(batch);
+        }
+        finally
+        {
+            _model.Compute = mode;
+        }
+    }
+
     /// <summary>As <see cref="Score"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).</summary>
     public (Reward[] Rewards, float[] Hidden) ScoreWithHidden(MicroBatch batch, IDevice device)
     {
@@ -67,7 +82,11 @@ public sealed class ScoringEngine : IDisposable
     /// <param name="settings">Formats and numerics.</param>
     /// <param name="progress">Told what has been uploaded so far.</param>
     /// <param name="cancellation">Ends the loading; everything is freed.</param>
+    /// <exception cref="UsageException">The settings contradict each other.</exception>
     public static ScoringEngine Load(
-        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default) =>
-        new ModelLoader(device, checkpoint, settings, progress, cancellation).Load();
+        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ModelMemory.CheckCompute(settings.Compute, settings.Weights);
+        return new ModelLoader(device, checkpoint, settings, progress, cancellation).Load();
+    }
 }

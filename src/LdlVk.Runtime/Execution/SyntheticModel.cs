@@ -15,6 +15,9 @@ public sealed class SyntheticModel : IDisposable
     private readonly IDevice _device;
     private readonly Gemma2Model _model;
 
+    /// <summary>How products are computed; <see cref="ComputeMode.Int8"/> needs int8 or int4 weights.</summary>
+    public ComputeMode Compute { get => _model.Compute; set => _model.Compute = value; }
+
     /// <summary>Makes the weights.</summary>
     /// <param name="device">Where to; must outlive the model.</param>
     /// <param name="config">The shape.</param>

@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Runtime.Model;
 
@@ -11,6 +12,9 @@ internal sealed class Gemma2Model : IDisposable
 {
     /// <summary>Rows of gate and up at a time: at 36864 features they are the largest activations by far.</summary>
     public const int FeedForwardRows = 1024;
+
+    /// <summary>How the layers' products are computed.</summary>
+    public ComputeMode Compute { get; set; }
 
     private readonly IDevice _device;
     private readonly Gemma2Config _config;
@@ -108,17 +112,17 @@ internal sealed class Gemma2Model : IDisposable
 
         // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual)
         // The three products need nothing of each other, so a device may run them side by side.
-        _device.Linear(w.Query, normedQueries, layer.Query);
+        Linear(w.Query, normedQueries, layer.Query);
         trace?.Record("self_attn.q_proj", w.Query);
-        _device.Linear(w.Key, normedKeys, layer.Key);
+        Linear(w.Key, normedKeys, layer.Key);
         trace?.Record("self_attn.k_proj", w.Key);
-        _device.Linear(w.Value, normedKeys, layer.Value);
+        Linear(w.Value, normedKeys, layer.Value);
         trace?.Record("self_attn.v_proj", w.Value);
         _device.Rope(w.Query, _config.Heads, queries.Positions, _rope);
         _device.Rope(w.Key, _config.KeyValueHeads, keys.Positions, _rope);
         _device.Attention(w.Heads, w.Query, w.Key, w.Value, queries.Segments, attention);
         trace?.Record("attention_heads", w.Heads);
-        _device.Linear(w.Normed, w.Heads, layer.Output);
+        Linear(w.Normed, w.Heads, layer.Output);
         trace?.Record("self_attn.o_proj", w.Normed);
         trace?.RecordNorm("post_attention_layernorm", w.Normed, layer.PostAttentionNorm, _config.RmsNormEpsilon);
         _device.NormAdd(residual, w.Normed, layer.PostAttentionNorm, _config.RmsNormEpsilon);
@@ -130,26 +134,32 @@ internal sealed class Gemma2Model : IDisposable
         {
             int count = Math.Min(w.Gate.Rows, residual.Rows - first);
             ITensor x = w.Normed.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
-            if (trace is null)
+            if (trace is null && Compute == ComputeMode.Auto)
             {
                 _device.GatedLinear(gate, up, x, layer.Gate, layer.Up);
             }
             else
             {
-                _device.Linear(gate, x, layer.Gate);
-                trace.Record("mlp.gate_proj", gate);
-                _device.Linear(up, x, layer.Up);
-                trace.Record("mlp.up_proj", up);
+                Linear(gate, x, layer.Gate);
+                trace?.Record("mlp.gate_proj", gate);
+                Linear(up, x, layer.Up);
+                trace?.Record("mlp.up_proj", up);
                 _device.GeluMultiply(gate, gate, up);
             }
 
             // A chunk's input is not needed any more: its output takes its place.
-            _device.Linear(x, gate, layer.Down);
+            Linear(x, gate, layer.Down);
         }
 
         trace?.Record("mlp.down_proj", w.Normed);
         trace?.RecordNorm("post_feedforward_layernorm", w.Normed, layer.PostFeedForwardNorm, _config.RmsNormEpsilon);
         _device.NormAdd(residual, w.Normed, layer.PostFeedForwardNorm, _config.RmsNormEpsilon);
+    }
+
+    private void Linear(ITensor output, ITensor input, IWeight weight)
+    {
+        if (Compute == ComputeMode.Int8) _device.Int8Linear(output, input, weight);
+        else _device.Linear(output, input, weight);
     }
 
     private void RecordFinalNorm(ITrace? trace, ITensor residual)

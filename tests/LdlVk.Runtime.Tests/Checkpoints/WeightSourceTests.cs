@@ -4,58 +4,14 @@ using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using Xunit;
+using static LdlVk.Runtime.Tests.Checkpoints.TestMatrix;
 
 namespace LdlVk.Runtime.Tests.Checkpoints;
 
 public sealed class WeightSourceTests
 {
-    private sealed record Matrix(int Rows, int Columns, float[] Values) : IFloatMatrix
-    {
-        public string Name => "test.weight";
-
-        public void Read(long firstElement, Span<float> destination) => Values.AsSpan((int)firstElement, destination.Length).CopyTo(destination);
-    }
-
-    /// <summary>Normal values with now and then an outlier or a zero, and whole groups of zeros or of tiny values.</summary>
-    private static Gen<Matrix> Matrices(int minExponent, int maxExponent) =>
-        from rows in Gen.Int[1, 4]
-        from columns in Gen.Int[1, 150]
-        from exponent in Gen.Int[minExponent, maxExponent]
-        from seed in Gen.Int
-        select Random(rows, columns, seed, MathF.ScaleB(1, exponent));
-
-    private static Matrix Random(int rows, int columns, int seed, float magnitude)
-    {
-        Random random = new(seed);
-        float[] values = new float[rows * columns];
-        float group = 1;
-        for (int i = 0; i < values.Length; i++)
-        {
-            if (i % columns % 32 == 0) group = random.Next(8) switch { 0 => 0, 1 => 1e-5f, 2 => 30, _ => 1 };
-            float outlier = random.Next(40) switch { 0 => 50, 1 => 0, _ => 1 };
-            values[i] = magnitude * group * outlier * (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()));
-        }
-        return new Matrix(rows, columns, values);
-    }
-
-    private static (byte[] Values, Half[] Scales) ReadAll(WeightSource source)
-    {
-        byte[] values = new byte[source.OutputFeatures * WeightLayout.PaddedRow(source.InputFeatures) * WeightLayout.ElementBytes(source.Format)];
-        Half[] scales = new Half[source.OutputFeatures * WeightLayout.ScalesPerRow(source.Format, source.InputFeatures)];
-        Array.Fill(values, (byte)0xAA);
-        source.ReadRows(0, source.OutputFeatures, values, scales);
-        return (values, scales);
-    }
-
-    private static float[] Dequantised(WeightSource source)
-    {
-        float[] values = new float[source.OutputFeatures * source.InputFeatures];
-        WeightSource.Dequantise(source, 0, source.OutputFeatures, values);
-        return values;
-    }
-
     [Fact]
-    public void Fp32_is_the_matrix_padded_with_zeros() => Matrices(-100, 100).Sample(matrix =>
+    public void Fp32_is_the_matrix_padded_with_zeros() => TestMatrix.Random(-100, 100).Sample(matrix =>
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Fp32);
         Assert.Equal(1, source.Scale);
@@ -66,7 +22,8 @@ public sealed class WeightSourceTests
     [Theory]
     [InlineData(WeightFormat.Fp16)]
     [InlineData(WeightFormat.Int8)]
-    public void The_scale_is_the_power_of_two_that_puts_the_largest_into_14_bits(WeightFormat format) => Matrices(-90, 90).Sample(matrix =>
+    [InlineData(WeightFormat.Int4)]
+    public void The_scale_is_the_power_of_two_that_puts_the_largest_into_14_bits(WeightFormat format) => TestMatrix.Random(-90, 90).Sample(matrix =>
     {
         WeightSource source = WeightSource.Create(matrix, format);
         float largest = matrix.Values.Max(MathF.Abs);
@@ -79,8 +36,9 @@ public sealed class WeightSourceTests
     [Theory]
     [InlineData(WeightFormat.Fp16)]
     [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
     public void Scaling_the_matrix_by_a_power_of_two_changes_the_scale_alone(WeightFormat format) =>
-        Gen.Select(Matrices(0, 0), Gen.Int[-60, 60]).Sample((matrix, exponent) =>
+        Gen.Select(TestMatrix.Random(0, 0), Gen.Int[-60, 60]).Sample((matrix, exponent) =>
         {
             WeightSource one = WeightSource.Create(matrix, format);
             WeightSource other = WeightSource.Create(matrix with { Values = [.. matrix.Values.Select(v => MathF.ScaleB(v, exponent))] }, format);
@@ -91,7 +49,7 @@ public sealed class WeightSourceTests
 
     /// <summary>Half precision: relative error 2⁻¹¹ above its smallest normal number 2⁻¹⁴, absolute error 2⁻²⁵ below, both times Scale.</summary>
     [Fact]
-    public void Fp16_is_rounded_to_nearest() => Matrices(-80, 80).Sample(matrix =>
+    public void Fp16_is_rounded_to_nearest() => TestMatrix.Random(-80, 80).Sample(matrix =>
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Fp16);
         float[] stored = Dequantised(source);
@@ -104,7 +62,7 @@ public sealed class WeightSourceTests
     });
 
     [Fact]
-    public void Int8_errs_by_half_a_step_at_most_and_never_clips() => Matrices(-80, 80).Sample(matrix =>
+    public void Int8_errs_by_half_a_step_at_most_and_never_clips() => TestMatrix.Random(-80, 80).Sample(matrix =>
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Int8);
         (byte[] values, Half[] scales) = ReadAll(source);
@@ -122,7 +80,7 @@ public sealed class WeightSourceTests
 
     /// <summary>Plain round-to-nearest with the smallest scale, computed here in double, never has less squared error.</summary>
     [Fact]
-    public void Int8_scales_are_at_least_as_good_as_the_smallest() => Matrices(-10, 10).Sample(matrix =>
+    public void Int8_scales_are_at_least_as_good_as_the_smallest() => TestMatrix.Random(-10, 10).Sample(matrix =>
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Int8);
         float[] dequantised = Dequantised(source);
@@ -141,9 +99,9 @@ public sealed class WeightSourceTests
     [Fact]
     public void Int8_search_lowers_the_error_of_gaussian_weights_by_more_than_five_percent()
     {
-        Random random = new(7);
-        float[] values = [.. Enumerable.Range(0, 32 * 4000).Select(_ => (float)(Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())))];
-        WeightSource source = WeightSource.Create(new Matrix(4, values.Length / 4, values), WeightFormat.Int8);
+        TestMatrix matrix = Gaussian(4, 32000, 7);
+        float[] values = matrix.Values;
+        WeightSource source = WeightSource.Create(matrix, WeightFormat.Int8);
         double found = values.Zip(Dequantised(source), (w, d) => ((double)w - d) / source.Scale).Sum(e => e * e);
         double plain = values.Chunk(32).Sum(group => PlainError([.. group.Select(w => (double)w / source.Scale)]));
         Assert.InRange(Math.Sqrt(found / plain), 0.85, 0.95);
@@ -152,7 +110,7 @@ public sealed class WeightSourceTests
     [Fact]
     public void Zero_matrices_and_zero_groups_are_zero()
     {
-        Matrix zero = new(2, 70, new float[140]);
+        TestMatrix zero = new(2, 70, new float[140]);
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
             WeightSource source = WeightSource.Create(zero, format);
@@ -162,7 +120,7 @@ public sealed class WeightSourceTests
         }
         float[] half = new float[64];
         half[40] = -3;
-        (byte[] values, Half[] scales) = ReadAll(WeightSource.Create(new Matrix(1, 64, half), WeightFormat.Int8));
+        (byte[] values, Half[] scales) = ReadAll(WeightSource.Create(new TestMatrix(1, 64, half), WeightFormat.Int8));
         Assert.Equal((Half)0f, scales[0]);
         Assert.True(scales[1] > (Half)0f);
         Assert.InRange((sbyte)values[40], -127, -118); // the eighth scale is at most 6 % above the first
@@ -175,7 +133,7 @@ public sealed class WeightSourceTests
     [InlineData(3e38f)]
     public void The_smallest_and_the_largest_floats_survive(float magnitude)
     {
-        Matrix matrix = new(1, 3, [magnitude, -magnitude, 0]);
+        TestMatrix matrix = new(1, 3, [magnitude, -magnitude, 0]);
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
             float[] stored = Dequantised(WeightSource.Create(matrix, format));
@@ -191,9 +149,10 @@ public sealed class WeightSourceTests
     [InlineData(WeightFormat.Fp32)]
     [InlineData(WeightFormat.Fp16)]
     [InlineData(WeightFormat.Int8)]
+    [InlineData(WeightFormat.Int4)]
     public void Any_rows_may_be_asked_for_from_any_thread(WeightFormat format)
     {
-        Matrix matrix = Random(9, 5003, 3, 1);
+        TestMatrix matrix = TestMatrix.Random(9, 5003, 3, 1);
         WeightSource source = WeightSource.Create(matrix, format);
         (byte[] values, Half[] scales) = ReadAll(source);
         AssertPaddingIsZero(source);
@@ -241,7 +200,7 @@ public sealed class WeightSourceTests
     [InlineData(float.NegativeInfinity, "-Infinity")]
     public void Weights_that_are_not_finite_are_named(float value, string shown)
     {
-        Matrix matrix = Random(7, 3001, 5, 1);
+        TestMatrix matrix = TestMatrix.Random(7, 3001, 5, 1);
         matrix.Values[(5 * 3001) + 2999] = value;
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
@@ -262,9 +221,30 @@ public sealed class WeightSourceTests
 
     private static void AssertPaddingIsZero(WeightSource source)
     {
-        (byte[] values, _) = ReadAll(source);
-        int size = WeightLayout.ElementBytes(source.Format), row = values.Length / source.OutputFeatures;
-        for (int i = 0; i < values.Length; i++)
-            if (i % row >= source.InputFeatures * size) Assert.Equal(0, values[i]);
+        float[] padded = new float[source.OutputFeatures * WeightLayout.PaddedRow(source.InputFeatures)];
+        WeightSource.Dequantise(new Padded(source), 0, source.OutputFeatures, padded);
+        for (int i = 0; i < padded.Length; i++)
+            if (i % WeightLayout.PaddedRow(source.InputFeatures) >= source.InputFeatures) Assert.Equal(0, padded[i]);
+    }
+
+    /// <summary>A source that counts the padding in.</summary>
+    private sealed class Padded(IWeightSource source) : IWeightSource
+    {
+        public string Name => source.Name;
+
+        public int OutputFeatures => source.OutputFeatures;
+
+        public int InputFeatures => WeightLayout.PaddedRow(source.InputFeatures);
+
+        public WeightFormat Format => source.Format;
+
+        public float Scale => source.Scale;
+
+        public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
+        {
+            // What is not written must show.
+            values.Fill(0x55);
+            source.ReadRows(firstRow, rowCount, values, scales);
+        }
     }
 }

@@ -1,0 +1,44 @@
+using System.Runtime.Intrinsics;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>What the quantisers of groups share: half-precision scales to try, eight in the lanes of a vector.</summary>
+internal static class GroupScales
+{
+    /// <summary>The half that lies <paramref name="steps"/> above a positive one.</summary>
+    public static Half Above(Half start, int steps) => BitConverter.UInt16BitsToHalf((ushort)(BitConverter.HalfToUInt16Bits(start) + steps));
+
+    /// <summary>Eight scales: <paramref name="start"/>, positive, and those 1, 2, … 7 times <paramref name="step"/> above it.</summary>
+    public static Vector256<float> Eight(Half start, int step)
+    {
+        // A half's bits, moved to where a float has them, read 2⁻¹¹² times the half, subnormal or not.
+        Vector256<int> halves = Vector256.Create((int)BitConverter.HalfToUInt16Bits(start)) + (Vector256<int>.Indices * step);
+        return (halves << 13).AsSingle() * MathF.ScaleB(1, 112);
+    }
+
+    /// <summary>The first lane of those with the least value.</summary>
+    public static int LeastLane(Vector256<float> values)
+    {
+        int least = 0;
+        for (int i = 1; i < Vector256<float>.Count; i++)
+            if (values[i] < values[least]) least = i;
+        return least;
+    }
+
+    /// <summary>The smallest half not below x.</summary>
+    public static Half RoundUp(float x)
+    {
+        Half half = (Half)x;
+        return (float)half < x ? Half.BitIncrement(half) : half;
+    }
+
+    /// <summary>The largest magnitude of 32 numbers.</summary>
+    public static float LargestMagnitude(ReadOnlySpan<float> group)
+    {
+        Vector256<float> largest = Vector256.Max(
+            Vector256.Max(Vector256.Abs(Vector256.Create(group)), Vector256.Abs(Vector256.Create(group[8..]))),
+            Vector256.Max(Vector256.Abs(Vector256.Create(group[16..])), Vector256.Abs(Vector256.Create(group[24..]))));
+        Vector128<float> four = Vector128.Max(largest.GetLower(), largest.GetUpper());
+        return MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
+    }
+}

@@ -1,0 +1,55 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>Int8Linear with and without an instruction for products of four bytes: the same bits.</summary>
+public sealed class VulkanInt8Tests : VulkanTest
+{
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void BothKernelsGiveTheSameBits(int index)
+    {
+        using VulkanDevice device = Open(index);
+        if (!device.UsesIntegerDot)
+        {
+            Assert.Skip($"{device.Info.Name} has no integer dot products: conformance tests its only kernel.");
+            return;
+        }
+
+        Random random = new(3);
+        foreach (WeightFormat format in new[] { WeightFormat.Int8, WeightFormat.Int4 })
+        {
+            foreach ((int rows, int features, int columns) in new[] { (1, 3, 33), (20, 70, 96), (70, 75, 640) })
+            {
+                using IWeight weight = device.CreateWeight(new Noise(features, columns, format));
+                using ITensor input = device.CreateTensor(rows, columns), output = device.CreateTensor(rows, features);
+                device.Write(input, 0, [.. Enumerable.Range(0, rows * columns).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(2, random.Next(20))))]);
+                device.UsesIntegerDot = true;
+                device.Int8Linear(output, input, weight);
+                float[] dot = Read(device, output);
+                device.UsesIntegerDot = false;
+                device.Int8Linear(output, input, weight);
+                Assert.True(dot.AsSpan().SequenceEqual(Read(device, output)), $"{format} [{rows}, {features}, {columns}]");
+                Assert.Contains(dot, v => v != 0);
+            }
+        }
+    }
+
+    /// <summary>Bytes of all values, −128 included.</summary>
+    private sealed class Noise(int outputFeatures, int inputFeatures, WeightFormat format) : IWeightSource
+    {
+        public string Name => "noise";
+        public int OutputFeatures => outputFeatures;
+        public int InputFeatures => inputFeatures;
+        public WeightFormat Format => format;
+        public float Scale => 0.5f;
+
+        public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
+        {
+            new Random(firstRow).NextBytes(values);
+            for (int i = 0; i < scales.Length; i++) scales[i] = (Half)(0.01f * (1 + (i % 5)));
+        }
+    }
+}
