@@ -35,7 +35,9 @@ shared float x_scale[16u * 4u];
 shared float w_scale[TILE_FEATURES];
 
 void main() {
-    uint first_row = gl_WorkGroupID.x * TILE_ROWS;
+    // Bands as in linear_matrix.comp.
+    uint first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.x + gl_WorkGroupID.x) * TILE_ROWS;
+    if (first_row >= rows) return;
     uint first_feature = gl_WorkGroupID.y * TILE_FEATURES;
     uint t = gl_LocalInvocationIndex;
     precise float total[TM][TN];

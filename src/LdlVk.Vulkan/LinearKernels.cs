@@ -60,6 +60,7 @@ internal readonly record struct TilingKey(LinearFamily Family, WeightFormat Form
 internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts facts, TileChoices choices)
 {
     private readonly Dictionary<TilingKey, ITiling> _inUse = [];
+    private readonly Dictionary<int, MatrixTiles> _int8Tiles = [];
     private readonly Dictionary<TilingKey, IReadOnlyList<ITiling>> _candidates = [];
 
     /// <summary>
@@ -95,6 +96,18 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         var tiles = (MatrixTiles)For(KeyOf(product));
         return new MatrixKernel("linear_matrix", [.. tiles.Constants(units), (uint)product.Format, product.Gated ? 1u : 0u],
             (int)tiles.Rows, (int)tiles.Features / (product.Gated ? 2 : 1), units.SubgroupSize);
+    }
+
+    /// <summary>The matrix units for Int8Linear; null where it goes through dot products.</summary>
+    public MatrixUnits? ByteMatrixUnits => HasMatrixUnits ? facts.ByteMatrixUnits : null;
+
+    /// <summary>The kernel of Int8Linear on matrix units. All its tilings, and all other kernels of it, give the same bits.</summary>
+    public MatrixKernel Int8KernelFor(MatrixUnits units, WeightFormat format, int rows)
+    {
+        int about = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows), 16, 4096);
+        if (!_int8Tiles.TryGetValue(about, out MatrixTiles? tiles))
+            _int8Tiles.Add(about, tiles = MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, about, bytes: true)[0]);
+        return new MatrixKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
     }
 
     /// <summary>Products down and across a workgroup of linear_matrix_nv.comp for any number of rows, for tests.</summary>

@@ -14,6 +14,9 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// <summary>Halves of a step of K, padding included (shaders/include/matrix.glsl).</summary>
     private const uint Pitch = 32 + 8;
 
+    /// <summary>Bytes of a step of K, padding included (linear_int8_matrix.comp).</summary>
+    private const uint BytePitch = 32 + 16;
+
     /// <summary>Sums that an invocation keeps in registers: 64 leave room for operands on every GPU, 128 are for those with 255 registers.</summary>
     private const uint MaxSums = 128;
 
@@ -25,11 +28,15 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     public uint[] Constants(MatrixUnits units) =>
         [Threads(units), units.SubgroupSize, units.M, units.N, units.K, Rows, Features, SubgroupRows, SubgroupFeatures, Buffers];
 
-    /// <summary>Whether the kernel works with these tiles on a device with such limits.</summary>
-    public bool Fit(MatrixUnits units, uint sharedBytes, uint maxThreads)
+    /// <summary>Whether linear_matrix.comp or, with bytes, linear_int8_matrix.comp works with these tiles on a device with such limits.</summary>
+    public bool Fit(MatrixUnits units, uint sharedBytes, uint maxThreads, bool bytes)
     {
         uint subgroups = Rows / SubgroupRows * (Features / SubgroupFeatures);
-        uint shared = (Buffers * (Rows + Features) * Pitch * 2) + (subgroups * units.M * units.N * sizeof(float));
+        // A step of K: halves; or bytes, and matrices of scales.
+        uint step = bytes
+            ? ((Rows + Features) * BytePitch) + (((Rows * units.N) + (Features * units.M)) * sizeof(float))
+            : (Rows + Features) * Pitch * 2;
+        uint shared = (Buffers * step) + (subgroups * units.M * units.N * sizeof(float));
         return SubgroupRows % units.M == 0 && SubgroupFeatures % (2 * units.N) == 0
             && SubgroupRows * SubgroupFeatures <= MaxSums * units.SubgroupSize
             && Threads(units) <= maxThreads && shared <= sharedBytes;
@@ -39,7 +46,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// All tiles that fit, for any number of rows; the first is the best guess for an unknown device: large tiles reuse more of what they
     /// load, but what is left over of the last tile of rows is lost, and so are subgroups that hold too many sums.
     /// </summary>
-    public static IReadOnlyList<MatrixTiles> For(MatrixUnits units, uint sharedBytes, uint maxThreads, int rows)
+    public static IReadOnlyList<MatrixTiles> For(MatrixUnits units, uint sharedBytes, uint maxThreads, int rows, bool bytes = false)
     {
         uint[] sizes = [16, 32, 64, 128, 256];
         return
@@ -50,7 +57,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
                from subgroupFeatures in sizes.Where(s => s <= features && s <= 64)
                from buffers in new uint[] { 2, 1 }
                let tiles = new MatrixTiles(tileRows, features, subgroupRows, subgroupFeatures, buffers)
-               where tiles.Fit(units, sharedBytes, maxThreads)
+               where tiles.Fit(units, sharedBytes, maxThreads, bytes)
                orderby tiles.Cost(units, rows)
                select tiles,
         ];

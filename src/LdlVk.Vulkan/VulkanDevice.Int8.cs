@@ -1,14 +1,30 @@
 using LdlVk.Runtime.Devices;
+using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan;
+
+/// <summary>What multiplies bytes.</summary>
+internal enum ByteUnits
+{
+    /// <summary>linear_int8.comp: ordinary integer arithmetic.</summary>
+    Scalar,
+    /// <summary>linear_int8_dot.comp: an instruction for four products and their sum (VK_KHR_shader_integer_dot_product).</summary>
+    Dot,
+    /// <summary>linear_int8_matrix.comp: matrix units.</summary>
+    Matrix,
+}
 
 /// <summary>Linear in 8-bit integers: rows become bytes once for all products that read them, then linear_int8.comp or its twin runs.</summary>
 internal sealed unsafe partial class VulkanDevice
 {
-    /// <summary>Whether products of four bytes are one instruction; tests turn it off. The bits are the same.</summary>
-    internal bool UsesIntegerDot { get => _usesIntegerDot ?? _facts.HasIntegerDot; set => _usesIntegerDot = value && _facts.HasIntegerDot; }
+    /// <summary>What products of bytes are computed with: the best that the device has, or what tests say. The bits are the same.</summary>
+    internal ByteUnits ByteUnits
+    {
+        get => _byteUnits ?? (_linear.ByteMatrixUnits is not null ? ByteUnits.Matrix : _facts.HasIntegerDot ? ByteUnits.Dot : ByteUnits.Scalar);
+        set => _byteUnits = value;
+    }
 
-    private bool? _usesIntegerDot;
+    private ByteUnits? _byteUnits;
 
     public void Int8Linear(ITensor output, ITensor input, IWeight weight)
     {
@@ -18,10 +34,10 @@ internal sealed unsafe partial class VulkanDevice
         Apart(nameof(Int8Linear), y, x);
         if (x.Rows == 0) return;
         (ulong bytes, ulong scales, MemoryRange memory) = BytesOf(x);
-        const int TileFeatures = 64;
-        int groups = x.Stride / WeightLayout.GroupSize, perInvocation = x.Rows <= 16 ? 1 : x.Rows <= 32 ? 2 : 4, tileRows = 16 * perInvocation;
+        MatrixKernel kernel = Int8KernelFor(w.Format, x.Rows);
+        int groups = x.Stride / WeightLayout.GroupSize;
         double operationsPerRow = 2.0 * w.OutputFeatures * w.InputFeatures;
-        int rowsAtOnce = AtOnce(tileRows, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * TileFeatures;
+        int rowsAtOnce = AtOnce(kernel.Rows, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.Features;
         for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)
         {
             int features = Math.Min(featuresAtOnce, w.OutputFeatures - feature);
@@ -33,10 +49,18 @@ internal sealed unsafe partial class VulkanDevice
                     .Add(w.AddressOf(feature)).Add(w.ScalesAddressOf(feature)).Add(y.AddressOf(row, feature))
                     .Add(rows).Add(features).Add(groups).Add(y.Stride).Add(w.Scale);
                 var work = new Work(nameof(Int8Linear), rows, features, rows * operationsPerRow * features / w.OutputFeatures);
-                Dispatch(UsesIntegerDot ? "linear_int8_dot" : "linear_int8", [(uint)w.Format, (uint)perInvocation], push,
-                    Groups(rows, tileRows), Groups(features, TileFeatures), work, reads: [memory, w.Memory], writes: [y.RangeOf(row, rows)]);
+                CommandBuffer commands = _stream.Next(work, reads: [memory, w.Memory], writes: [y.RangeOf(row, rows)]);
+                int rowTiles = Groups(rows, kernel.Rows), band = Math.Min(rowTiles, RowTilesPerBand);
+                _kernels.Dispatch(commands, kernel.Shader, kernel.Constants, push, band, Groups(features, kernel.Features), Groups(rowTiles, band), kernel.SubgroupSize);
             }
         }
+    }
+
+    private MatrixKernel Int8KernelFor(WeightFormat format, int rows)
+    {
+        if (ByteUnits == ByteUnits.Matrix) return _linear.Int8KernelFor(_linear.ByteMatrixUnits!, format, rows);
+        int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;
+        return new MatrixKernel(ByteUnits == ByteUnits.Dot ? "linear_int8_dot" : "linear_int8", [(uint)format, (uint)perInvocation], 16 * perInvocation, 64, 0);
     }
 
     /// <summary>The rows of a tensor as bytes with a scale a group, kept until the tensor is written again.</summary>

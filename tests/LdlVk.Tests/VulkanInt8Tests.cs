@@ -4,20 +4,21 @@ using Xunit;
 
 namespace LdlVk.Tests;
 
-/// <summary>Int8Linear with and without an instruction for products of four bytes: the same bits.</summary>
+/// <summary>Int8Linear by ordinary arithmetic, by an instruction for products of four bytes, and on matrix units: the same bits.</summary>
 public sealed class VulkanInt8Tests : VulkanTest
 {
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void BothKernelsGiveTheSameBits(int index)
+    public void AllKernelsGiveTheSameBits(int index)
     {
-        using VulkanDevice device = Open(index);
-        if (!device.UsesIntegerDot)
+        using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
+        if (device.ByteUnits == ByteUnits.Scalar)
         {
-            Assert.Skip($"{device.Info.Name} has no integer dot products: conformance tests its only kernel.");
+            Assert.Skip($"{device.Info.Name} has neither integer dot products nor matrix units: conformance tests its only kernel.");
             return;
         }
 
+        ByteUnits[] all = device.ByteUnits == ByteUnits.Matrix ? [ByteUnits.Scalar, ByteUnits.Dot, ByteUnits.Matrix] : [ByteUnits.Scalar, ByteUnits.Dot];
         Random random = new(3);
         foreach (WeightFormat format in new[] { WeightFormat.Int8, WeightFormat.Int4 })
         {
@@ -26,13 +27,17 @@ public sealed class VulkanInt8Tests : VulkanTest
                 using IWeight weight = device.CreateWeight(new Noise(features, columns, format));
                 using ITensor input = device.CreateTensor(rows, columns), output = device.CreateTensor(rows, features);
                 device.Write(input, 0, [.. Enumerable.Range(0, rows * columns).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(2, random.Next(20))))]);
-                device.UsesIntegerDot = true;
-                device.Int8Linear(output, input, weight);
-                float[] dot = Read(device, output);
-                device.UsesIntegerDot = false;
-                device.Int8Linear(output, input, weight);
-                Assert.True(dot.AsSpan().SequenceEqual(Read(device, output)), $"{format} [{rows}, {features}, {columns}]");
-                Assert.Contains(dot, v => v != 0);
+                float[]? wanted = null;
+                foreach (ByteUnits units in all)
+                {
+                    device.ByteUnits = units;
+                    device.Int8Linear(output, input, weight);
+                    float[] got = Read(device, output);
+                    wanted ??= got;
+                    Assert.True(wanted.AsSpan().SequenceEqual(got), $"{units}, {format} [{rows}, {features}, {columns}]");
+                }
+
+                Assert.Contains(wanted!, v => v != 0);
             }
         }
     }
