@@ -112,5 +112,5 @@ internal sealed unsafe partial class VulkanDevice
 
     /// <summary>Memory for operands of either kind: halves, and scales for the shortest length there may be.</summary>
     private Allocation OperandMemoryOf(VulkanTensor tensor) => tensor.OperandMemory(() => _memory.Allocate(
-        ((ulong)tensor.Rows * (ulong)tensor.Stride * 3) + ((ulong)_linear.RowsReadBeyond * (ulong)tensor.Stride * 2), () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
+        (((ulong)tensor.Rows * 3) + ((ulong)_linear.RowsReadBeyond * 2)) * (ulong)tensor.Stride, () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
 }

@@ -104,7 +104,8 @@ public sealed class RewardModel : IDisposable
 
             IDevice Open()
             {
-                if (!options.Tune) return open(chosen);
+                // What is tuned is Linear, which computing in int8 does without.
+                if (!options.Tune || options.Compute == ComputeMode.Int8) return open(chosen);
                 (IDevice device, tuned) = FirstUse.Open(() => open(chosen), checkpoint.Config, weights, options.BatchTokens, cancellation);
                 return device;
             }

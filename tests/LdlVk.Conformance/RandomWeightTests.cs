@@ -26,8 +26,8 @@ public sealed class RandomWeightTests : ConformanceTest
 
             float[] elements = new float[n * k];
             WeightSource.Dequantise(source, 0, n, elements);
-            // int8 times its scale has more bits than a half.
-            double rounding = format == WeightFormat.Int8 ? TestDevices.Get(id).OperandRounding(format) : 0;
+            // An integer times its scale has more bits than a half.
+            double rounding = WeightLayout.HasScales(format) ? TestDevices.Get(id).OperandRounding(format) : 0;
             for (int i = 0; i < unit.Rows; i++)
                 for (int j = 0; j < n; j++) Assert.Equal(elements[(j * k) + i], made[i, j], rounding * Math.Abs(elements[(j * k) + i]));
 

@@ -34,8 +34,9 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
             };
             Exception? e = Record.Exception(() => UseAll(driver, vulkan));
             Assert.True(vulkan.Living == 0, $"call {n}, {failed}, failed and left {vulkan.Living} objects");
-            // A driver's cache is a shortcut, and waiting before destruction has no one to tell.
-            if (failed is "vkCreatePipelineCache" or "vkGetPipelineCacheData" or "vkDeviceWaitIdle")
+            // A driver's cache is a shortcut, and waiting before destruction has no one to tell. And what is done already is not waited for:
+            // the last calls may not be made.
+            if (failed is "vkCreatePipelineCache" or "vkGetPipelineCacheData" or "vkDeviceWaitIdle" or "")
             {
                 Assert.Null(e);
                 continue;

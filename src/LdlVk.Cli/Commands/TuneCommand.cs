@@ -23,7 +23,7 @@ internal sealed class TuneCommand
     private readonly Terminal _terminal;
     private readonly Option<string> _shape = new("--shape") { Description = "Shape of the model.", HelpName = BenchShape.Names, DefaultValueFactory = _ => "gemma2-27b" };
     private readonly Option<string?> _model = new("--model") { Description = "Folder of a model whose shape it is instead.", HelpName = "DIR" };
-    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8,…", DefaultValueFactory = _ => "fp16" };
+    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8|int4,…", DefaultValueFactory = _ => "fp16" };
     private readonly Option<string?> _rows = new("--rows") { Description = "Numbers of rows [default: 1 and 16, 32, … up to a micro-batch].", HelpName = "N,…" };
     private readonly Option<string?> _seconds = new("--seconds") { Description = "About how long it may take; what is not reached keeps the guess.", HelpName = "N" };
     private readonly Option<string> _device = ModelFlags.CreateDevice();
