@@ -172,7 +172,7 @@ public sealed class TensorTests : ConformanceTest
     {
         IDevice device = Open(id);
         CheckpointException e = Assert.Throws<CheckpointException>(() => device.CreateWeight(new DamagedWeight()));
-        Assert.Equal("row 0 is damaged", e.Message);
+        Assert.Equal("row 70 is damaged", e.Message);
         Assert.Equal(0, device.AllocatedBytes);
     }
 
@@ -195,7 +195,10 @@ public sealed class TensorTests : ConformanceTest
 
         public float Scale => 1;
 
-        public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales) =>
-            throw new CheckpointException($"row {firstRow} is damaged");
+        public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
+        {
+            // One row alone: the pieces of a matrix are read side by side, and whichever fails first would have its say.
+            if (firstRow <= 70 && 70 < firstRow + rowCount) throw new CheckpointException("row 70 is damaged");
+        }
     }
 }
