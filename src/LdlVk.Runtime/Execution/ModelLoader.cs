@@ -9,7 +9,7 @@ internal sealed class ModelLoader(
     IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress, CancellationToken cancellation)
     : IProgress<long>
 {
-    private readonly List<IDisposable> _made = [];
+    private readonly WeightsOnDevice _weights = new(device, cancellation);
     private readonly long _total = ModelMemory.Of(checkpoint.Config, checkpoint.Head, settings.Weights, settings.Heads).WeightBytes;
     private long _done;
 
@@ -28,14 +28,14 @@ internal sealed class ModelLoader(
             }
 
             ITensor finalNorm = Vector(checkpoint.Tensor("norm.weight"));
-            ITensor ropeTable = Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta), config.MaxPositions);
+            ITensor ropeTable = _weights.Rope(config);
             LdlHeads heads = checkpoint.Head;
             var head = new LdlHead(device, Mlp(heads.Regression), Mlp(heads.Gating), heads.GateTemperature);
             return new ScoringEngine(config, new Gemma2Model(device, config, embedding, layers, finalNorm, ropeTable) { Compute = settings.Compute }, head);
         }
         catch
         {
-            foreach (IDisposable made in _made) made.Dispose();
+            _weights.Dispose();
             throw;
         }
     }
@@ -49,27 +49,12 @@ internal sealed class ModelLoader(
     private LinearLayer[] Mlp(IReadOnlyList<HeadLayer> layers) =>
         [.. layers.Select(layer => new LinearLayer(Matrix(layer.Weight, settings.Heads), Vector(layer.Bias)))];
 
-    private IWeight Matrix(CheckpointTensor tensor, WeightFormat format) =>
-        Keep(device.CreateWeight(WeightSource.Create(tensor, format), this, cancellation));
+    private IWeight Matrix(CheckpointTensor tensor, WeightFormat format) => _weights.Matrix(WeightSource.Create(tensor, format), this);
 
     private ITensor Vector(CheckpointTensor tensor)
     {
-        cancellation.ThrowIfCancellationRequested();
         float[] values = new float[tensor.Count];
         tensor.Read(0, values);
-        return Tensor(values, 1);
-    }
-
-    private ITensor Tensor(float[] values, int rows)
-    {
-        ITensor tensor = Keep(device.CreateTensor(rows, values.Length / rows));
-        device.Write(tensor, 0, values);
-        return tensor;
-    }
-
-    private T Keep<T>(T made) where T : IDisposable
-    {
-        _made.Add(made);
-        return made;
+        return _weights.Vector(values);
     }
 }

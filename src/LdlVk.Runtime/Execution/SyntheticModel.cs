@@ -11,7 +11,7 @@ namespace LdlVk.Runtime.Execution;
 /// </summary>
 public sealed class SyntheticModel : IDisposable
 {
-    private readonly List<IDisposable> _made = [];
+    private readonly WeightsOnDevice _weights;
     private readonly IDevice _device;
     private readonly Gemma2Model _model;
 
@@ -29,6 +29,7 @@ public sealed class SyntheticModel : IDisposable
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(config);
         _device = device;
+        _weights = new WeightsOnDevice(device, cancellation);
         uint seed = 0;
         Dictionary<string, int[]> shapes = Gemma2Tensors.Of(config).ToDictionary(t => t.Name, t => t.Shape);
         try
@@ -38,8 +39,7 @@ public sealed class SyntheticModel : IDisposable
             var layers = new Gemma2Layer[config.Layers];
             for (int i = 0; i < layers.Length; i++) layers[i] = Gemma2Layer.Create($"layers.{i}.", Matrix, Norm);
             ITensor finalNorm = Norm("norm.weight");
-            ITensor rope = Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta), config.MaxPositions);
-            _model = new Gemma2Model(device, config, embedding, layers, finalNorm, rope);
+            _model = new Gemma2Model(device, config, embedding, layers, finalNorm, _weights.Rope(config));
         }
         catch
         {
@@ -50,16 +50,15 @@ public sealed class SyntheticModel : IDisposable
         IWeight Matrix(string name)
         {
             int[] shape = shapes[name];
-            return Keep(device.CreateWeight(new RandomWeightSource(name, shape[0], shape[1], weights, seed++), null, cancellation));
+            return _weights.Matrix(new RandomWeightSource(name, shape[0], shape[1], weights, seed++));
         }
 
         ITensor Norm(string name)
         {
-            cancellation.ThrowIfCancellationRequested();
             float[] values = new float[shapes[name][0]];
             new RandomMatrix(1, values.Length).Read(0, values);
             for (int i = 0; i < values.Length; i++) values[i] *= 0.1f; // times 1 ± 0.1
-            return Tensor(values, 1);
+            return _weights.Vector(values);
         }
     }
 
@@ -90,23 +89,7 @@ public sealed class SyntheticModel : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose()
-    {
-        foreach (IDisposable made in _made) made.Dispose();
-    }
-
-    private ITensor Tensor(float[] values, int rows)
-    {
-        ITensor tensor = Keep(_device.CreateTensor(rows, values.Length / rows));
-        _device.Write(tensor, 0, values);
-        return tensor;
-    }
-
-    private T Keep<T>(T made) where T : IDisposable
-    {
-        _made.Add(made);
-        return made;
-    }
+    public void Dispose() => _weights.Dispose();
 
     /// <summary>Elements uniform in [−1, 1), each a hash of its place.</summary>
     private sealed class RandomMatrix(int rows, int columns) : IFloatMatrix

@@ -1,0 +1,42 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>Puts the weights of a model on one device, one after another, and remembers them, to free all if one fails.</summary>
+/// <param name="device">Where to.</param>
+/// <param name="cancellation">Ends it between two tensors, and within a matrix.</param>
+internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancellation) : IDisposable
+{
+    private readonly List<IDisposable> _made = [];
+
+    /// <summary>A matrix.</summary>
+    public IWeight Matrix(IWeightSource source, IProgress<long>? progress = null) => Keep(device.CreateWeight(source, progress, cancellation));
+
+    /// <summary>The weights of a norm or a bias, [1, count].</summary>
+    public ITensor Vector(float[] values) => Tensor(values, 1);
+
+    /// <summary>The rotary angles of all positions, [positions, head dimension].</summary>
+    public ITensor Rope(Gemma2Config config) =>
+        Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta), config.MaxPositions);
+
+    /// <summary>Frees all that was made.</summary>
+    public void Dispose()
+    {
+        foreach (IDisposable made in _made) made.Dispose();
+    }
+
+    private ITensor Tensor(float[] values, int rows)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        ITensor tensor = Keep(device.CreateTensor(rows, values.Length / rows));
+        device.Write(tensor, 0, values);
+        return tensor;
+    }
+
+    private T Keep<T>(T made) where T : IDisposable
+    {
+        _made.Add(made);
+        return made;
+    }
+}
