@@ -74,7 +74,7 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
     }
 
     /// <summary>The kernel whose workgroups compute so many products; of gated ones, pairs.</summary>
-    public MatrixKernel KernelFor(WeightFormat format, bool gated, uint down, uint across) =>
+    public LinearKernel KernelFor(WeightFormat format, bool gated, uint down, uint across) =>
         new("linear_matrix_nv", [Invocations, (uint)Scope, M, N, down, across, (uint)format, gated ? 1u : 0u], (int)(down * M), (int)(across * N), SubgroupSize);
 
     private static FlexibleMatrices Sized(ScopeKHR scope, uint invocations, uint subgroupSize)

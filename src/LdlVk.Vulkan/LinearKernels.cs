@@ -9,24 +9,17 @@ internal interface ITiling
     string Name { get; }
 }
 
-/// <summary>One way to run Linear without matrix units: a shader, its specialization constants and the tile a workgroup computes.</summary>
-/// <param name="Shader">The shader's name.</param>
-/// <param name="Constants">Its specialization constants.</param>
-/// <param name="FeaturesPerGroup">Output features of a workgroup's tile; even.</param>
-/// <param name="RowsPerGroup">Rows of a workgroup's tile.</param>
-/// <param name="RowsFirst">Whether the x of a workgroup counts row tiles, and y feature tiles; else the other way round.</param>
-internal sealed record LinearKernel(string Shader, uint[] Constants, int FeaturesPerGroup, int RowsPerGroup, bool RowsFirst) : ITiling
-{
-    public string Name { get; } = $"{RowsPerGroup}x{FeaturesPerGroup}";
-}
-
-/// <summary>One way to run Linear on matrix units, as <see cref="LinearKernel"/>.</summary>
+/// <summary>One way to run Linear or Int8Linear: a shader, its specialization constants and the tile a workgroup computes.</summary>
 /// <param name="Shader">The shader's name.</param>
 /// <param name="Constants">Its specialization constants.</param>
 /// <param name="Rows">Rows of a workgroup's tile.</param>
-/// <param name="Features">Features of it; of a gated product, pairs of gate's and up's.</param>
-/// <param name="SubgroupSize">The size of its subgroups.</param>
-internal readonly record struct MatrixKernel(string Shader, uint[] Constants, int Rows, int Features, uint SubgroupSize);
+/// <param name="Features">Output features of it, an even number; of a gated product, pairs of gate's and up's.</param>
+/// <param name="SubgroupSize">The size of its subgroups where it depends on that, else 0.</param>
+/// <param name="InBands">Whether workgroups count row tiles in x within a band, of which z is the number; else x counts all row tiles.</param>
+internal sealed record LinearKernel(string Shader, uint[] Constants, int Rows, int Features, uint SubgroupSize = 0, bool InBands = true) : ITiling
+{
+    public string Name { get; } = $"{Rows}x{Features}";
+}
 
 /// <summary>Which shader family a device runs Linear with.</summary>
 internal enum LinearFamily
@@ -85,7 +78,7 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     public int RowsReadBeyond => FlexibleMatrices.MaxDown * (int)(Flexible?.M ?? 0);
 
     /// <summary>The kernel of a product on matrix units, or of two whose results are gated. Its family follows from the weight's shape and format alone.</summary>
-    public MatrixKernel KernelFor(MatrixUnits units, in LinearProduct product)
+    public LinearKernel KernelFor(MatrixUnits units, in LinearProduct product)
     {
         if (Flexible is { } flexible && product.Format is WeightFormat.Fp16 or WeightFormat.Int8 && flexible.Takes(product.OutputFeatures))
         {
@@ -94,7 +87,7 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         }
 
         var tiles = (MatrixTiles)For(KeyOf(product));
-        return new MatrixKernel("linear_matrix", [.. tiles.Constants(units), (uint)product.Format, product.Gated ? 1u : 0u],
+        return new LinearKernel("linear_matrix", [.. tiles.Constants(units), (uint)product.Format, product.Gated ? 1u : 0u],
             (int)tiles.Rows, (int)tiles.Features / (product.Gated ? 2 : 1), units.SubgroupSize);
     }
 
@@ -102,12 +95,12 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     public MatrixUnits? ByteMatrixUnits => HasMatrixUnits ? facts.ByteMatrixUnits : null;
 
     /// <summary>The kernel of Int8Linear on matrix units. All its tilings, and all other kernels of it, give the same bits.</summary>
-    public MatrixKernel Int8KernelFor(MatrixUnits units, WeightFormat format, int rows)
+    public LinearKernel Int8KernelFor(MatrixUnits units, WeightFormat format, int rows)
     {
         int about = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows), 16, 4096);
         if (!_int8Tiles.TryGetValue(about, out MatrixTiles? tiles))
             _int8Tiles.Add(about, tiles = MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, about, bytes: true)[0]);
-        return new MatrixKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
+        return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
     }
 
     /// <summary>Products down and across a workgroup of linear_matrix_nv.comp for any number of rows, for tests.</summary>
@@ -175,7 +168,7 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
             .. from height in new[] { 16, 8, 4 }.OrderBy(h => h != likely)
                from features in new[] { 4, 2, 1 }
                select new LinearKernel("linear_stream", [facts.SubgroupSize, (uint)format, (uint)height, (uint)features],
-                   (int)facts.SubgroupSize * features, height, RowsFirst: true),
+                   height, (int)facts.SubgroupSize * features, InBands: false),
         ];
     }
 
@@ -185,7 +178,7 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         return
         [
             .. from perInvocation in new[] { 4, 2, 1 }.OrderBy(p => p != likely)
-               select new LinearKernel("linear_tile", [(uint)format, (uint)perInvocation], 64, 16 * perInvocation, RowsFirst: true),
+               select new LinearKernel("linear_tile", [(uint)format, (uint)perInvocation], 16 * perInvocation, 64, InBands: false),
         ];
     }
 }

@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Devices;
-using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan;
 
@@ -34,33 +33,23 @@ internal sealed unsafe partial class VulkanDevice
         Apart(nameof(Int8Linear), y, x);
         if (x.Rows == 0) return;
         (ulong bytes, ulong scales, MemoryRange memory) = BytesOf(x);
-        MatrixKernel kernel = Int8KernelFor(w.Format, x.Rows);
+        LinearKernel kernel = Int8KernelFor(w.Format, x.Rows);
         int groups = x.Stride / WeightLayout.GroupSize;
-        double operationsPerRow = 2.0 * w.OutputFeatures * w.InputFeatures;
-        int rowsAtOnce = AtOnce(kernel.Rows, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.Features;
-        for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)
+        foreach (ProductPart part in PartsOf(kernel, x.Rows, w))
         {
-            int features = Math.Min(featuresAtOnce, w.OutputFeatures - feature);
-            for (int row = 0; row < x.Rows; row += rowsAtOnce)
-            {
-                int rows = Math.Min(rowsAtOnce, x.Rows - row);
-                PushConstants push = new PushConstants()
-                    .Add(bytes + ((ulong)row * (ulong)x.Stride)).Add(scales + ((ulong)row * (ulong)groups * sizeof(float)))
-                    .Add(w.AddressOf(feature)).Add(w.ScalesAddressOf(feature)).Add(y.AddressOf(row, feature))
-                    .Add(rows).Add(features).Add(groups).Add(y.Stride).Add(w.Scale);
-                var work = new Work(nameof(Int8Linear), rows, features, rows * operationsPerRow * features / w.OutputFeatures);
-                CommandBuffer commands = _stream.Next(work, reads: [memory, w.Memory], writes: [y.RangeOf(row, rows)]);
-                int rowTiles = Groups(rows, kernel.Rows), band = Math.Min(rowTiles, RowTilesPerBand);
-                _kernels.Dispatch(commands, kernel.Shader, kernel.Constants, push, band, Groups(features, kernel.Features), Groups(rowTiles, band), kernel.SubgroupSize);
-            }
+            PushConstants push = new PushConstants()
+                .Add(bytes + ((ulong)part.Row * (ulong)x.Stride)).Add(scales + ((ulong)part.Row * (ulong)groups * sizeof(float)))
+                .Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature)).Add(y.AddressOf(part.Row, part.Feature))
+                .Add(part.Rows).Add(part.Features).Add(groups).Add(y.Stride).Add(w.Scale);
+            Dispatch(nameof(Int8Linear), kernel, part, push, y, reads: [memory, w.Memory]);
         }
     }
 
-    private MatrixKernel Int8KernelFor(WeightFormat format, int rows)
+    private LinearKernel Int8KernelFor(WeightFormat format, int rows)
     {
         if (ByteUnits == ByteUnits.Matrix) return _linear.Int8KernelFor(_linear.ByteMatrixUnits!, format, rows);
         int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;
-        return new MatrixKernel(ByteUnits == ByteUnits.Dot ? "linear_int8_dot" : "linear_int8", [(uint)format, (uint)perInvocation], 16 * perInvocation, 64, 0);
+        return new LinearKernel(ByteUnits == ByteUnits.Dot ? "linear_int8_dot" : "linear_int8", [(uint)format, (uint)perInvocation], 16 * perInvocation, 64);
     }
 
     /// <summary>The rows of a tensor as bytes with a scale a group, kept until the tensor is written again.</summary>

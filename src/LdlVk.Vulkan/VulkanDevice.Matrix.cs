@@ -6,9 +6,6 @@ namespace LdlVk.Vulkan;
 /// <summary>Linear on matrix units: rows become fp16 operands once for all products that read them, then linear_matrix.comp or linear_matrix_nv.comp runs.</summary>
 internal sealed unsafe partial class VulkanDevice
 {
-    /// <summary>Row tiles of a band: workgroups that run at the same time share its rows and their weights in the cache.</summary>
-    private const int RowTilesPerBand = 8;
-
     /// <summary>Query rows of a workgroup of attention_matrix.comp, with tiles of 16 and of 32 keys.</summary>
     private static readonly int[] MatrixQueryBlocks = [32, 64];
 
@@ -34,28 +31,18 @@ internal sealed unsafe partial class VulkanDevice
     {
         if (x.Rows == 0) return;
         (ulong operand, ulong rowScales, MemoryRange memory) = OperandOf(x, x.Stride);
-        MatrixKernel kernel = _linear.KernelFor(units, new LinearProduct(w.Format, up is not null, w.OutputFeatures, w.InputFeatures, x.Rows));
-        double operationsPerRow = (up is null ? 2.0 : 4.0) * w.OutputFeatures * w.InputFeatures;
-        int rowsAtOnce = AtOnce(kernel.Rows, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.Features;
-        for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)
+        LinearKernel kernel = _linear.KernelFor(units, new LinearProduct(w.Format, up is not null, w.OutputFeatures, w.InputFeatures, x.Rows));
+        foreach (ProductPart part in PartsOf(kernel, x.Rows, w, gated: up is not null))
         {
-            int features = Math.Min(featuresAtOnce, w.OutputFeatures - feature);
-            for (int row = 0; row < x.Rows; row += rowsAtOnce)
-            {
-                int rows = Math.Min(rowsAtOnce, x.Rows - row);
-                PushConstants push = new PushConstants()
-                    .Add(operand + ((ulong)row * (ulong)x.Stride * 2)).Add(rowScales + ((ulong)row * sizeof(float)))
-                    .Add(w.AddressOf(feature)).Add(w.ScalesAddressOf(feature))
-                    .Add(up?.AddressOf(feature) ?? 0).Add(up?.ScalesAddressOf(feature) ?? 0)
-                    .Add(bias?.AddressOf(0, feature) ?? 0).Add(y.AddressOf(row, feature))
-                    .Add(rows).Add(features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
-                    .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
-                int rowTiles = Groups(rows, kernel.Rows), band = Math.Min(rowTiles, RowTilesPerBand);
-                var work = new Work(up is null ? nameof(Linear) : nameof(GatedLinear), rows, features, rows * operationsPerRow * features / w.OutputFeatures);
-                CommandBuffer commands = _stream.Next(work,
-                    reads: [memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default], writes: [y.RangeOf(row, rows)]);
-                _kernels.Dispatch(commands, kernel.Shader, kernel.Constants, push, band, Groups(features, kernel.Features), Groups(rowTiles, band), kernel.SubgroupSize);
-            }
+            PushConstants push = new PushConstants()
+                .Add(operand + ((ulong)part.Row * (ulong)x.Stride * 2)).Add(rowScales + ((ulong)part.Row * sizeof(float)))
+                .Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature))
+                .Add(up?.AddressOf(part.Feature) ?? 0).Add(up?.ScalesAddressOf(part.Feature) ?? 0)
+                .Add(bias?.AddressOf(0, part.Feature) ?? 0).Add(y.AddressOf(part.Row, part.Feature))
+                .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
+                .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
+            Dispatch(up is null ? nameof(Linear) : nameof(GatedLinear), kernel, part, push, y,
+                reads: [memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default]);
         }
     }
 

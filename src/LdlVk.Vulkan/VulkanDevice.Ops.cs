@@ -5,8 +5,9 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan;
 
 /// <summary>
-/// The op set: each method checks its operands and records a dispatch of the shader of its name. Linear and Attention come in several
-/// dispatches where one would run for seconds, at which drivers take a GPU for hung, or would need too many workgroups.
+/// The op set: each method checks its operands and records a dispatch of the shader of its name. Products (VulkanDevice.Linear.cs) and
+/// Attention come in several dispatches where one would run for seconds, at which drivers take a GPU for hung, or would need too many
+/// workgroups.
 /// </summary>
 internal sealed unsafe partial class VulkanDevice
 {
@@ -21,42 +22,6 @@ internal sealed unsafe partial class VulkanDevice
 
     /// <summary>Work of one dispatch, where an op can be split, if it is not to follow the device's speed; tests make it small.</summary>
     internal double? OperationsPerDispatch { get; set; }
-
-    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
-    {
-        OpChecks.Linear(output, input, weight, bias);
-        IVulkanTensor y = Output(output), x = Own(input);
-        IVulkanTensor? b = bias is null ? null : Own(bias);
-        VulkanWeight w = Own(weight);
-        Apart(nameof(Linear), y, x);
-        if (_linear.MatrixUnitsFor(w.Format) is { } units) LinearOnMatrixUnits(units, y, x, w, up: null, b, activation);
-        else LinearInFp32(y, x, w, b, activation);
-    }
-
-    /// <summary>Linear by the portable kernels.</summary>
-    private void LinearInFp32(IVulkanTensor y, IVulkanTensor x, VulkanWeight w, IVulkanTensor? b, Activation activation)
-    {
-        LinearKernel kernel = _linear.KernelFor(new LinearProduct(w.Format, Gated: false, w.OutputFeatures, w.InputFeatures, x.Rows));
-        double operationsPerRow = 2.0 * w.OutputFeatures * w.InputFeatures;
-        int rowsAtOnce = AtOnce(kernel.RowsPerGroup, operationsPerRow), featuresAtOnce = KernelLimits.MaxGroups * kernel.FeaturesPerGroup;
-        for (int feature = 0; feature < w.OutputFeatures; feature += featuresAtOnce)
-        {
-            int features = Math.Min(featuresAtOnce, w.OutputFeatures - feature);
-            for (int row = 0; row < x.Rows; row += rowsAtOnce)
-            {
-                int rows = Math.Min(rowsAtOnce, x.Rows - row);
-                PushConstants push = new PushConstants()
-                    .Add(x.AddressOf(row)).Add(w.AddressOf(feature)).Add(w.AddressOf(feature)).Add(w.ScalesAddressOf(feature))
-                    .Add(b is null ? 0 : b.AddressOf(0, feature)).Add(y.AddressOf(row, feature))
-                    .Add(rows).Add(features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
-                    .Add(w.Scale).Add(b is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
-                int across = Groups(features, kernel.FeaturesPerGroup), down = Groups(rows, kernel.RowsPerGroup);
-                var work = new Work(nameof(Linear), rows, features, rows * operationsPerRow * features / w.OutputFeatures);
-                Dispatch(kernel.Shader, kernel.Constants, push, kernel.RowsFirst ? down : across, kernel.RowsFirst ? across : down, work,
-                    reads: [x.RangeOf(row, rows), w.Memory, b?.Range ?? default], writes: [y.RangeOf(row, rows)]);
-            }
-        }
-    }
 
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon)
     {
