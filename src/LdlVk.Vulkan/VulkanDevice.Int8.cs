@@ -32,16 +32,16 @@ internal sealed unsafe partial class VulkanDevice
         VulkanWeight w = Own(weight);
         Apart(nameof(Int8Linear), y, x);
         if (x.Rows == 0) return;
-        (ulong bytes, ulong scales, MemoryRange memory) = BytesOf(x);
+        Operand operand = OperandOf(x, OperandKind.Int8);
         LinearKernel kernel = Int8KernelFor(w.Format, x.Rows);
-        int groups = x.Stride / WeightLayout.GroupSize;
         foreach (ProductPart part in PartsOf(kernel, x.Rows, w))
         {
+            Operand rows = operand.From(part.Row);
             PushConstants push = new PushConstants()
-                .Add(bytes + ((ulong)part.Row * (ulong)x.Stride)).Add(scales + ((ulong)part.Row * (ulong)groups * sizeof(float)))
+                .Add(rows.Elements).Add(rows.Scales)
                 .Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature)).Add(y.AddressOf(part.Row, part.Feature))
-                .Add(part.Rows).Add(part.Features).Add(groups).Add(y.Stride).Add(w.Scale);
-            Dispatch(nameof(Int8Linear), kernel, part, push, y, reads: [memory, w.Memory]);
+                .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride).Add(w.Scale);
+            Dispatch(nameof(Int8Linear), kernel, part, push, y, reads: [operand.Memory, w.Memory]);
         }
     }
 
@@ -50,25 +50,5 @@ internal sealed unsafe partial class VulkanDevice
         if (ByteUnits == ByteUnits.Matrix) return _linear.Int8KernelFor(_linear.ByteMatrixUnits!, format, rows);
         int perInvocation = rows <= 16 ? 1 : rows <= 32 ? 2 : 4;
         return new LinearKernel(ByteUnits == ByteUnits.Dot ? "linear_int8_dot" : "linear_int8", [(uint)format, (uint)perInvocation], 16 * perInvocation, 64);
-    }
-
-    /// <summary>The rows of a tensor as bytes with a scale a group, kept until the tensor is written again.</summary>
-    private (ulong Bytes, ulong Scales, MemoryRange Memory) BytesOf(IVulkanTensor x)
-    {
-        VulkanTensor tensor = x.Owner;
-        int groups = x.Stride / WeightLayout.GroupSize;
-        Allocation memory = OperandMemoryOf(tensor);
-        ulong scales = memory.Address + ((ulong)tensor.Rows * (ulong)x.Stride);
-        (ulong Bytes, ulong Scales, MemoryRange Memory) operand = (memory.Address + ((ulong)x.FirstRow * (ulong)x.Stride),
-            scales + ((ulong)x.FirstRow * (ulong)groups * sizeof(float)), new MemoryRange(memory.Address, memory.Size));
-        if (!tensor.HoldsOperand(x.FirstRow, x.Rows, VulkanTensor.BytesInGroups))
-        {
-            int all = x.Rows * groups;
-            PushConstants push = new PushConstants().Add(x.Address).Add(operand.Bytes).Add(operand.Scales).Add(all);
-            Dispatch("quantise_rows", [], push, Groups(all, 64), 1, Work.Elementwise("QuantiseRows", x.Rows, x.Columns), reads: [x.Range], writes: [operand.Memory]);
-            tensor.OperandRows = (x.FirstRow, x.Rows, VulkanTensor.BytesInGroups);
-        }
-
-        return operand;
     }
 }

@@ -30,19 +30,20 @@ internal sealed unsafe partial class VulkanDevice
     private void LinearOnMatrixUnits(MatrixUnits units, IVulkanTensor y, IVulkanTensor x, VulkanWeight w, VulkanWeight? up, IVulkanTensor? bias, Activation activation)
     {
         if (x.Rows == 0) return;
-        (ulong operand, ulong rowScales, MemoryRange memory) = OperandOf(x, x.Stride);
+        Operand operand = OperandOf(x, OperandKind.Halves(x.Stride));
         LinearKernel kernel = _linear.KernelFor(units, new LinearProduct(w.Format, up is not null, w.OutputFeatures, w.InputFeatures, x.Rows));
         foreach (ProductPart part in PartsOf(kernel, x.Rows, w, gated: up is not null))
         {
+            Operand rows = operand.From(part.Row);
             PushConstants push = new PushConstants()
-                .Add(operand + ((ulong)part.Row * (ulong)x.Stride * 2)).Add(rowScales + ((ulong)part.Row * sizeof(float)))
+                .Add(rows.Elements).Add(rows.Scales)
                 .Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature))
                 .Add(up?.AddressOf(part.Feature) ?? 0).Add(up?.ScalesAddressOf(part.Feature) ?? 0)
                 .Add(bias?.AddressOf(0, part.Feature) ?? 0).Add(y.AddressOf(part.Row, part.Feature))
                 .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
                 .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
             Dispatch(up is null ? nameof(Linear) : nameof(GatedLinear), kernel, part, push, y,
-                reads: [memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default]);
+                reads: [operand.Memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default]);
         }
     }
 
@@ -60,12 +61,12 @@ internal sealed unsafe partial class VulkanDevice
     {
         uint keys = KeysPerTile(shape), threads = 2 * keys / units.M * units.SubgroupSize;
         uint[] constants = [threads, units.SubgroupSize, units.M, units.N, units.K, (uint)shape.HeadDimension, keys];
-        (ulong Halves, ulong Scales, MemoryRange Memory) queries = OperandOf(q, shape.HeadDimension),
-            keyRows = OperandOf(k, shape.HeadDimension), values = OperandOf(v, shape.HeadDimension);
+        OperandKind heads = OperandKind.Halves(shape.HeadDimension);
+        Operand queries = OperandOf(q, heads), keyRows = OperandOf(k, heads), values = OperandOf(v, heads);
         foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(2 * (int)keys), q.Columns))
         {
             PushConstants push = new PushConstants()
-                .Add(queries.Halves).Add(keyRows.Halves).Add(values.Halves).Add(queries.Scales).Add(keyRows.Scales).Add(values.Scales)
+                .Add(queries.Elements).Add(keyRows.Elements).Add(values.Elements).Add(queries.Scales).Add(keyRows.Scales).Add(values.Scales)
                 .Add(y.Address).Add(s.SegmentsAddress).Add(address)
                 .Add(shape.Heads).Add(shape.KeyValueHeads).Add(y.Stride)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
@@ -74,30 +75,4 @@ internal sealed unsafe partial class VulkanDevice
             _kernels.Dispatch(commands, "attention_matrix", constants, push, blocks, shape.Heads, 1, units.SubgroupSize);
         }
     }
-
-    /// <summary>
-    /// The rows of a tensor as halves, with a scale for every <paramref name="length"/> elements of a row, kept until the tensor is
-    /// written again.
-    /// </summary>
-    private (ulong Halves, ulong Scales, MemoryRange Memory) OperandOf(IVulkanTensor x, int length)
-    {
-        VulkanTensor tensor = x.Owner;
-        ulong halfRow = (ulong)x.Stride * 2, scales = (ulong)tensor.Rows * halfRow, rowScales = (ulong)(x.Stride / length) * sizeof(float);
-        Allocation memory = OperandMemoryOf(tensor);
-        (ulong Halves, ulong Scales, MemoryRange Memory) operand = (memory.Address + ((ulong)x.FirstRow * halfRow),
-            memory.Address + scales + ((ulong)x.FirstRow * rowScales), new MemoryRange(memory.Address, memory.Size));
-        if (!tensor.HoldsOperand(x.FirstRow, x.Rows, length))
-        {
-            int rows = x.Rows * (x.Stride / length);
-            PushConstants push = new PushConstants().Add(x.Address).Add(operand.Halves).Add(operand.Scales).Add(rows).Add(length / 4);
-            Dispatch("halve_rows", [], push, rows, 1, Work.Elementwise("HalveRows", rows, length), reads: [x.Range], writes: [operand.Memory]);
-            tensor.OperandRows = (x.FirstRow, x.Rows, length);
-        }
-
-        return operand;
-    }
-
-    /// <summary>Memory for operands of either kind: halves, and scales for the shortest length there may be.</summary>
-    private Allocation OperandMemoryOf(VulkanTensor tensor) => tensor.OperandMemory(() => _memory.Allocate(
-        (((ulong)tensor.Rows * 3) + ((ulong)_linear.RowsReadBeyond * 2)) * (ulong)tensor.Stride, () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
 }

@@ -7,7 +7,7 @@ namespace LdlVk.Vulkan;
 /// <summary>
 /// The op set on one Vulkan device. Ops are recorded in call order into a <see cref="CommandStream"/>; memory comes from a
 /// <see cref="MemoryAllocator"/>, data enters and leaves through a <see cref="StagingRing"/>, and <see cref="Kernels"/> holds the
-/// pipelines. This file owns the handles and moves data; VulkanDevice.Ops.cs dispatches.
+/// pipelines. This file owns the handles and moves data; VulkanDevice.Ops.cs and the files beside it dispatch.
 /// </summary>
 internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
 {

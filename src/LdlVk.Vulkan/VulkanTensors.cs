@@ -71,14 +71,8 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     public int FirstRow => 0;
     public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
 
-    /// <summary>
-    /// The rows that <see cref="OperandMemory"/> holds as they are now, and how many elements share a scale; none after the tensor was
-    /// written. Operands of <see cref="IDevice.Int8Linear"/> have the length <see cref="BytesInGroups"/>.
-    /// </summary>
-    public (int First, int Count, int Length) OperandRows { get; set; }
-
-    /// <summary>Stands for bytes with a scale for every group of 32, where else halves are meant.</summary>
-    public const int BytesInGroups = -WeightLayout.GroupSize;
+    /// <summary>The rows that <see cref="OperandMemory"/> holds as they are now, and as what; none after the tensor was written.</summary>
+    public (int First, int Count, OperandKind Kind) OperandRows { get; set; }
 
     /// <summary>Memory for the tensor's rows as operands of products, made at the first call and freed with the tensor.</summary>
     /// <exception cref="ObjectDisposedException">The tensor is disposed.</exception>
@@ -88,8 +82,8 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
         return _operand ??= allocate();
     }
 
-    public bool HoldsOperand(int firstRow, int rowCount, int length) =>
-        OperandRows.Length == length && OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
+    public bool HoldsOperand(int firstRow, int rowCount, OperandKind kind) =>
+        OperandRows.Kind == kind && OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
 
     protected override void Free()
     {
