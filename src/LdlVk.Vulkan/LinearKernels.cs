@@ -37,14 +37,27 @@ internal enum LinearFamily
     MatrixNv,
 }
 
+/// <summary>Kernels that come with tiles to choose among.</summary>
+internal enum TiledKernel
+{
+    /// <summary>linear_tile.comp.</summary>
+    Tile,
+    /// <summary>linear_stream.comp.</summary>
+    Stream,
+    /// <summary>linear_matrix.comp.</summary>
+    Matrix,
+    /// <summary>linear_int8_matrix.comp.</summary>
+    Int8Matrix,
+}
+
 /// <summary>The products that get the same tiles.</summary>
-/// <param name="Family">Whose tiles.</param>
+/// <param name="Kernel">Whose tiles.</param>
 /// <param name="Format">Format of the weight.</param>
 /// <param name="Gated">Whether gate and up are computed side by side, which only matrix units do.</param>
 /// <param name="OutputFeatures">Rows of the weight.</param>
 /// <param name="InputFeatures">Columns of the weight.</param>
 /// <param name="Rows">The largest number of input rows: a power of two, for each choice is a pipeline to compile.</param>
-internal readonly record struct TilingKey(LinearFamily Family, WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows);
+internal readonly record struct TilingKey(TiledKernel Kernel, WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows);
 
 /// <summary>
 /// Chooses among the kernels of Linear. The family follows from the device's features and the weight's format alone; within a family
@@ -53,7 +66,6 @@ internal readonly record struct TilingKey(LinearFamily Family, WeightFormat Form
 internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts facts, TileChoices choices)
 {
     private readonly Dictionary<TilingKey, ITiling> _inUse = [];
-    private readonly Dictionary<int, MatrixTiles> _int8Tiles = [];
     private readonly Dictionary<TilingKey, IReadOnlyList<ITiling>> _candidates = [];
 
     /// <summary>
@@ -95,12 +107,10 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     public MatrixUnits? ByteMatrixUnits => HasMatrixUnits ? facts.ByteMatrixUnits : null;
 
     /// <summary>The kernel of Int8Linear on matrix units. All its tilings, and all other kernels of it, give the same bits.</summary>
-    public LinearKernel Int8KernelFor(MatrixUnits units, WeightFormat format, int rows)
+    public LinearKernel Int8KernelFor(MatrixUnits units, in LinearProduct product)
     {
-        int about = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)rows), 16, 4096);
-        if (!_int8Tiles.TryGetValue(about, out MatrixTiles? tiles))
-            _int8Tiles.Add(about, tiles = MatrixTiles.For(units, facts.SharedBytes, facts.MaxThreads, about, bytes: true)[0]);
-        return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
+        var tiles = (MatrixTiles)For(Int8KeyOf(product));
+        return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)product.Format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
     }
 
     /// <summary>Products down and across a workgroup of linear_matrix_nv.comp for any number of rows, for tests.</summary>
@@ -113,13 +123,18 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     public string? Forced { get; set; }
 
     /// <summary>The key of a product.</summary>
-    public TilingKey KeyOf(in LinearProduct product)
+    public TilingKey KeyOf(in LinearProduct product) => KeyOf(product, MatrixUnitsFor(product.Format) is not null ? TiledKernel.Matrix
+        : family == LinearFamily.Stream ? TiledKernel.Stream : TiledKernel.Tile);
+
+    /// <summary>The key of a product by Int8Linear on matrix units.</summary>
+    public static TilingKey Int8KeyOf(in LinearProduct product) => KeyOf(product, TiledKernel.Int8Matrix);
+
+    private static TilingKey KeyOf(in LinearProduct product, TiledKernel kernel)
     {
         // No tile of the matrix units has fewer than 16 rows, none of the others fewer than 4.
-        bool matrix = MatrixUnitsFor(product.Format) is not null;
-        int rows = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)product.Rows), matrix ? 16 : 4, 4096);
-        LinearFamily own = matrix ? LinearFamily.Matrix : family == LinearFamily.Stream ? LinearFamily.Stream : LinearFamily.Tile;
-        return new TilingKey(own, product.Format, product.Gated && matrix, product.OutputFeatures, product.InputFeatures, rows);
+        int least = kernel is TiledKernel.Matrix or TiledKernel.Int8Matrix ? 16 : 4;
+        int rows = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)product.Rows), least, 4096);
+        return new TilingKey(kernel, product.Format, product.Gated && kernel == TiledKernel.Matrix, product.OutputFeatures, product.InputFeatures, rows);
     }
 
     /// <summary>The portable kernel for any other product.</summary>
@@ -130,10 +145,11 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     {
         TilingKey shared = key with { Gated = false, OutputFeatures = 0, InputFeatures = 0 };
         if (!_candidates.TryGetValue(shared, out IReadOnlyList<ITiling>? candidates))
-            _candidates.Add(shared, candidates = shared.Family switch
+            _candidates.Add(shared, candidates = shared.Kernel switch
             {
-                LinearFamily.Matrix => MatrixTiles.For(facts.MatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows),
-                LinearFamily.Stream => Stream(shared.Format, shared.Rows),
+                TiledKernel.Matrix => MatrixTiles.For(facts.MatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows),
+                TiledKernel.Int8Matrix => MatrixTiles.For(facts.ByteMatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows, bytes: true),
+                TiledKernel.Stream => Stream(shared.Format, shared.Rows),
                 _ => Tile(shared.Format, shared.Rows),
             });
         return candidates;

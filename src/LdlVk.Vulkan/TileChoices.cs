@@ -73,7 +73,7 @@ internal sealed class TileChoices
         foreach ((TilingKey key, string name) in _chosen)
         {
             json.WriteStartObject();
-            json.WriteString("kernel", Name(key.Family));
+            json.WriteString("kernel", Name(key.Kernel));
             json.WriteString("format", Name(key.Format));
             json.WriteBoolean("gated", key.Gated);
             json.WriteNumber("outputs", key.OutputFeatures);
@@ -100,7 +100,7 @@ internal sealed class TileChoices
             Dictionary<TilingKey, string> choices = [];
             foreach (JsonElement choice in root.GetProperty("choices").EnumerateArray())
             {
-                TilingKey key = new(Parse<LinearFamily>(Text(choice, "kernel")), Parse<WeightFormat>(Text(choice, "format")), choice.GetProperty("gated").GetBoolean(),
+                TilingKey key = new(Parse<TiledKernel>(Text(choice, "kernel")), Parse<WeightFormat>(Text(choice, "format")), choice.GetProperty("gated").GetBoolean(),
                     choice.GetProperty("outputs").GetInt32(), choice.GetProperty("inputs").GetInt32(), choice.GetProperty("rows").GetInt32());
                 choices[key] = Text(choice, "tiles");
             }

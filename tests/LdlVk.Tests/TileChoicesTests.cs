@@ -8,7 +8,7 @@ namespace LdlVk.Tests;
 /// <summary>The file of chosen tiles is a shortcut: whatever happens to it is never an error.</summary>
 public sealed class TileChoicesTests : IDisposable
 {
-    private static readonly TilingKey A = new(LinearFamily.Matrix, WeightFormat.Fp16, true, 96, 64, 512), B = new(LinearFamily.Tile, WeightFormat.Int8, false, 64, 96, 16);
+    private static readonly TilingKey A = new(TiledKernel.Matrix, WeightFormat.Fp16, true, 96, 64, 512), B = new(TiledKernel.Tile, WeightFormat.Int8, false, 64, 96, 16);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-tiles").FullName;
 
@@ -24,7 +24,7 @@ public sealed class TileChoicesTests : IDisposable
         TileChoices read = Open();
         Assert.Equal(("a", "b\"\n\u00e9"), (read[A], read[B]));
         Assert.Null(read[A with { Rows = 256 }]);
-        Assert.Null(read[A with { Family = LinearFamily.Tile }]);
+        Assert.Null(read[A with { Kernel = TiledKernel.Tile }]);
         Assert.Null(read[A with { Gated = false }]);
         Keep((A, "a again"));
         Assert.Equal(("a again", "b\"\n\u00e9"), (Open()[A], Open()[B]));

@@ -37,6 +37,20 @@ public sealed class VulkanInt8Tests : VulkanTest
                     Assert.True(wanted.AsSpan().SequenceEqual(got), $"{units}, {format} [{rows}, {features}, {columns}]");
                 }
 
+                if (device.ByteUnits == ByteUnits.Matrix)
+                {
+                    // Each is a pipeline to compile: some of the hundreds that there are.
+                    IReadOnlyList<ITiling> tilings = device.LinearKernels.Candidates(LinearKernels.Int8KeyOf(new LinearProduct(format, false, features, columns, rows)));
+                    foreach (ITiling tiling in tilings.Where((_, i) => i % 97 == 50))
+                    {
+                        device.LinearKernels.Forced = tiling.Name;
+                        device.Int8Linear(output, input, weight);
+                        Assert.True(wanted.AsSpan().SequenceEqual(Read(device, output)), $"tiles {tiling.Name}, {format} [{rows}, {features}, {columns}]");
+                    }
+
+                    device.LinearKernels.Forced = null;
+                }
+
                 Assert.Contains(wanted!, v => v != 0);
             }
         }
