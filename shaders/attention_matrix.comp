@@ -3,6 +3,7 @@
 #extension GL_KHR_shader_subgroup_shuffle : require
 #include "buffers.glsl"
 #include "math.glsl"
+#include "halves.glsl"
 #include "matrix.glsl"
 
 // Causal attention on matrix units: as attention.comp, by online softmax over tiles of keys counted by position in the text, with fp16

@@ -1,9 +1,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
 #include "weights.glsl"
+#include "matrix.glsl"
 
 // Int8Linear on matrix units: bytes × bytes → int32 (VK_KHR_cooperative_matrix), tiles as in linear_matrix.comp. After each group of 32
 // its sums, which are exact, are scaled and added in fp32, element by element, as IDevice.Int8Linear says: the same bits as everywhere.
@@ -141,13 +140,13 @@ void main() {
     [[unroll]] for (uint i = 0u; i < DOWN; ++i) {
         [[unroll]] for (uint j = 0u; j < ACROSS; ++j) {
             coopMatStore(sums[i * ACROSS + j], stage, staged, N, gl_CooperativeMatrixLayoutRowMajor);
-            controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+            subgroup_sync();
             [[unroll]] for (uint e = 0u; e < EACH; ++e) {
                 uint place = lane + e * SUBGROUP;
                 uint row = first_row + sub_row + i * M + place / N, feature = first_feature + sub_feature + j * N + place % N;
                 if (row < rows && feature < features) y.v[row * y_stride + feature] = scale * stage[staged + place];
             }
-            controlBarrier(gl_ScopeSubgroup, gl_ScopeSubgroup, gl_StorageSemanticsShared, gl_SemanticsAcquireRelease);
+            subgroup_sync();
         }
     }
 }

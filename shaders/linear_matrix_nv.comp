@@ -4,6 +4,7 @@
 #extension GL_NV_cooperative_matrix2 : require
 #extension GL_EXT_shader_explicit_arithmetic_types_int8 : require
 #include "weights.glsl"
+#include "halves.glsl"
 #include "matrix.glsl"
 #include "math.glsl"
 

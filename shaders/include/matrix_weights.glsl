@@ -1,5 +1,6 @@
 // Weights of any 16-, 8- or 4-bit format, as operands of matrix units.
 #include "weights.glsl"
+#include "halves.glsl"
 #include "matrix.glsl"
 
 // A quarter of a group of weights, 8 elements as they are stored, on its way from memory into a tile.

@@ -11,7 +11,7 @@ namespace LdlVk.Vulkan;
 /// <param name="Buffers">2 to load a step of K into one buffer while the other is multiplied, 1 to do with half the shared memory.</param>
 internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, uint SubgroupFeatures, uint Buffers) : ITiling
 {
-    /// <summary>Halves of a step of K, padding included (shaders/include/matrix.glsl).</summary>
+    /// <summary>Halves of a step of K, padding included (shaders/include/halves.glsl).</summary>
     private const uint Pitch = 32 + 8;
 
     /// <summary>Bytes of a step of K, padding included (linear_int8_matrix.comp).</summary>
