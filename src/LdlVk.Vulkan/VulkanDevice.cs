@@ -36,43 +36,9 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         var queue = stackalloc DeviceQueueCreateInfo[2];
         for (int i = 0; i < queues.Families.Length; i++)
             queue[i] = new DeviceQueueCreateInfo(queueFamilyIndex: queues.Families[i], queueCount: i == 0 ? queues.ComputeFamilyQueues : 1, pQueuePriorities: priorities);
-        var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features)
-        {
-            BufferDeviceAddress = true,
-            TimelineSemaphore = true,
-        };
-        List<string> extensions = [];
-        // Whoever is not fully conformant (MoltenVK) says so by this extension, which must then be enabled.
-        if (PhysicalDeviceFacts.HasExtension(api, physicalDevice, "VK_KHR_portability_subset")) extensions.Add("VK_KHR_portability_subset");
-        var control = new PhysicalDeviceSubgroupSizeControlFeatures(subgroupSizeControl: true, computeFullSubgroups: true);
-        var matrix = new PhysicalDeviceCooperativeMatrixFeaturesKHR(pNext: &control, cooperativeMatrix: true);
-        if (_facts.MatrixUnits is not null)
-        {
-            extensions.AddRange(MatrixUnits.Extensions);
-            MatrixUnits.EnableIn(ref v12, _facts.ByteMatrixUnits is not null);
-            v12.PNext = &matrix;
-        }
-
-        var maintenance = new PhysicalDeviceMaintenance4Features(sType: StructureType.PhysicalDeviceMaintenance4Features, maintenance4: true);
-        PhysicalDeviceCooperativeMatrix2FeaturesNV flexible = _facts.FlexibleMatrices?.Features ?? default;
-        if (_facts.FlexibleMatrices is not null)
-        {
-            extensions.Add(FlexibleMatrices.Extension);
-            v12.ShaderInt8 = true;
-            // SPIR-V 1.6 states the size of a workgroup in a way that needs it; Vulkan 1.3 always has it.
-            flexible.PNext = &maintenance;
-            control.PNext = &flexible;
-        }
-
-        var dot = new PhysicalDeviceShaderIntegerDotProductFeatures(pNext: v12.PNext, shaderIntegerDotProduct: true);
-        if (_facts.HasIntegerDot)
-        {
-            extensions.Add(PhysicalDeviceFacts.IntegerDotExtension);
-            v12.PNext = &dot;
-        }
-
-        using var names = new NativeStrings([.. extensions]);
-        var create = new DeviceCreateInfo(pNext: &v12, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
+        using var features = new EnabledFeatures(api, physicalDevice, _facts);
+        using var names = new NativeStrings([.. features.Extensions]);
+        var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
             enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         api.CreateDevice(physicalDevice, in create, null, out _device).Check("vkCreateDevice");
         try
