@@ -119,6 +119,20 @@ public class ScoreTests
         static double[] Scores(Outcome run) => [.. run.Lines[0].GetProperty("scores").EnumerateArray().Select(s => (double)s.GetSingle())];
     }
 
+    /// <summary>fp16 is what auto does, by name: the same bits, with the same weights, and nothing to say about errors.</summary>
+    [Theory]
+    [InlineData("auto")]
+    [InlineData("fp32")]
+    public async Task Fp16_compute_is_what_auto_does(string weights)
+    {
+        const string Input = """{"prompt":"Define \"sea\".","responses":["Much water.","A large body of salt water."]}""";
+        string[] call = ["score", "--model", Cli.Mini, "--device", "cpu", "--input", "-", "--details", "--weights", weights];
+        Outcome named = await Cli.RunWithInputAsync(Input, [.. call, "--compute", "fp16"]), auto = await Cli.RunWithInputAsync(Input, [.. call, "--compute", "auto"]);
+        Assert.Equal((0, auto.Out), (named.Code, named.Out));
+        Assert.DoesNotContain("compute:", named.Error, StringComparison.Ordinal);
+        Assert.Contains(weights == "auto" ? "fp16 weights" : "fp32 weights", named.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Floats_read_back_to_the_same_bits()
     {

@@ -12,7 +12,7 @@ public class UsageTests
     [InlineData("There is no file /no/such for --input", "score", "--model", "MINI", "--input", "/no/such")]
     [InlineData("is a folder", "score", "--model", "MINI", "--input", "MINI")]
     [InlineData("--weights int3: there is only auto, fp32, fp16, int8, int4", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--weights", "int3")]
-    [InlineData("--compute fast: there is only auto, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--compute", "fast")]
+    [InlineData("--compute fast: there is only auto, fp16, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--compute", "fast")]
     [InlineData("--compute int8 multiplies int8 or int4 weights, not fp16", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--weights", "fp16", "--compute", "int8")]
     [InlineData("--heads int4: there is only fp32, fp16, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--heads", "int4")]
     [InlineData("--heads auto: there is only fp32, fp16, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--heads", "auto")]

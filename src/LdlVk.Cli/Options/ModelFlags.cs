@@ -10,6 +10,8 @@ namespace LdlVk.Cli.Options;
 /// <summary>The flags of every command that loads a model.</summary>
 internal sealed class ModelFlags
 {
+    private const string Computes = "auto|fp16|int8";
+
     /// <summary>--model.</summary>
     public Option<string> Model { get; } = CreateModel();
 
@@ -46,8 +48,8 @@ internal sealed class ModelFlags
         "Where to run. auto: the best GPU on which the model fits, else the CPU; never a software driver. vulkan: the best Vulkan device. See ldlvk devices.");
 
     /// <summary>--compute.</summary>
-    public static Option<string> CreateCompute() => Choice("--compute", "auto|int8",
-        "How the layers' products are computed. auto: as exactly as the weights deserve. int8: products of bytes (W8A8) with int8 or int4 weights, for GPUs that are faster at them; says how far the first scores are off.");
+    public static Option<string> CreateCompute() => Choice("--compute", Computes,
+        "How the layers' products are computed. auto, also called fp16: operands in halves and sums in fp32 on matrix units, where the device has them and the weights are not fp32, else all in fp32. int8: products of bytes (W8A8) with int8 or int4 weights, for GPUs that are faster at them; says how far the first scores are off.");
 
     /// <summary>--heads.</summary>
     public static Option<string> CreateHeads() => Choice("--heads", "fp32|fp16|int8", "Format of the two heads' weights. They are small and published in fp32.");
@@ -96,8 +98,8 @@ internal sealed class ModelFlags
         };
     }
 
-    /// <summary>Value of --compute.</summary>
-    public static ComputeMode ReadCompute(ParseResult call, Option<string> compute) => OneOf(call, compute, "auto|int8") == "int8" ? ComputeMode.Int8 : ComputeMode.Auto;
+    /// <summary>Value of --compute; fp16 names what auto does.</summary>
+    public static ComputeMode ReadCompute(ParseResult call, Option<string> compute) => OneOf(call, compute, Computes) == "int8" ? ComputeMode.Int8 : ComputeMode.Auto;
 
     /// <summary>The mode's name on the command line.</summary>
     public static string Name(ComputeMode compute) => compute == ComputeMode.Int8 ? "int8" : "auto";
