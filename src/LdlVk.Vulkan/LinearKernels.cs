@@ -81,7 +81,11 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         HasMatrixUnits && format != WeightFormat.Fp32 ? facts.MatrixUnits : null;
 
     /// <summary>Whether there are matrix units to use at all.</summary>
-    public bool HasMatrixUnits => family is LinearFamily.Matrix or LinearFamily.MatrixNv && facts.MatrixUnits is not null;
+    public bool HasMatrixUnits => UsesMatrixUnits(family, facts);
+
+    /// <summary>The same of a family on a device.</summary>
+    public static bool UsesMatrixUnits(LinearFamily family, PhysicalDeviceFacts facts) =>
+        family is LinearFamily.Matrix or LinearFamily.MatrixNv && facts.MatrixUnits is not null;
 
     /// <summary>The matrices of linear_matrix_nv.comp, if that is the family and the device has them.</summary>
     public FlexibleMatrices? Flexible => family == LinearFamily.MatrixNv ? facts.FlexibleMatrices : null;

@@ -71,7 +71,8 @@ internal sealed unsafe class PhysicalDeviceFacts
         }
     }
 
-    public DeviceInfo ToInfo(int index)
+    /// <summary>What the device is to others, if it runs Linear with this family.</summary>
+    public DeviceInfo ToInfo(int index, LinearFamily family)
     {
         var version = (Version32)Properties.ApiVersion;
         List<string> features = [$"vulkan {version.Major}.{version.Minor}", $"subgroup {SubgroupSize}"];
@@ -80,7 +81,11 @@ internal sealed unsafe class PhysicalDeviceFacts
         if (HasIntegerDot) features.Add("int8 dot");
         if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
         if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
-        return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features);
+        return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features)
+        {
+            MatrixOperandBytes = LinearKernels.UsesMatrixUnits(family, this) ? OperandKind.MostBytes : 0,
+            Int8OperandBytes = OperandKind.MostBytes,
+        };
     }
 
     public static PhysicalDeviceFacts Of(VulkanInstance instance, PhysicalDevice device)

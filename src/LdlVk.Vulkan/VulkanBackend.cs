@@ -20,7 +20,7 @@ public static class VulkanBackend
         if (instance is null) return [];
         IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out string? whyNot);
         whyNone = devices.Count == 0 ? whyNot : null;
-        return [.. devices.Select((d, i) => PhysicalDeviceFacts.Of(instance, d).ToInfo(i))];
+        return [.. devices.Select(d => PhysicalDeviceFacts.Of(instance, d)).Select((facts, i) => facts.ToInfo(i, LinearKernels.FamilyFor(facts)))];
     }
 
     /// <summary>Opens the device <c>vulkan:<paramref name="index"/></c>.</summary>

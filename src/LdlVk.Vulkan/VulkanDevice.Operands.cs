@@ -10,6 +10,9 @@ internal readonly record struct OperandKind(int Bytes, int Length)
     /// <summary>Halves (halve_rows.comp).</summary>
     public static OperandKind Halves(int length) => new(sizeof(ushort), length);
 
+    /// <summary>Bytes of an element and its share of a scale, at most: a half, and a scale of four, the shortest length there is.</summary>
+    public const int MostBytes = sizeof(ushort) + (sizeof(float) / 4);
+
     /// <summary>Bytes with a scale a group (quantise_rows.comp).</summary>
     public static readonly OperandKind Int8 = new(sizeof(sbyte), WeightLayout.GroupSize);
 }
@@ -53,6 +56,6 @@ internal sealed unsafe partial class VulkanDevice
         return operand;
     }
 
-    /// <summary>Memory for operands of either kind: halves, and scales for the shortest length there may be, which is 4.</summary>
-    private ulong OperandBytes(VulkanTensor tensor) => (((ulong)tensor.Rows * 3) + ((ulong)_linear.RowsReadBeyond * 2)) * (ulong)tensor.Stride;
+    /// <summary>Memory for operands of either kind.</summary>
+    private ulong OperandBytes(VulkanTensor tensor) => (((ulong)tensor.Rows * OperandKind.MostBytes) + ((ulong)_linear.RowsReadBeyond * 2)) * (ulong)tensor.Stride;
 }

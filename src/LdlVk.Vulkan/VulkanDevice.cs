@@ -30,7 +30,8 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         Vk api = instance.Api;
         _instance = instance;
         _facts = PhysicalDeviceFacts.Of(instance, physicalDevice);
-        Info = _facts.ToInfo(index);
+        LinearFamily family = linear ?? LinearKernels.FamilyFor(_facts);
+        Info = _facts.ToInfo(index, family);
         QueueChoice queues = QueueChoice.For(_facts, upload);
         float* priorities = stackalloc float[] { 1, 1 };
         var queue = stackalloc DeviceQueueCreateInfo[2];
@@ -51,7 +52,6 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
             _downloads = new Downloads(api, _device, _facts, _stream);
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
             _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
-            LinearFamily family = linear ?? LinearKernels.FamilyFor(_facts);
             _linear = new LinearKernels(family, _facts, new TileChoices(cacheFolder, _facts));
             _attention = new AttentionKernels(family, _facts.SubgroupSize);
         }

@@ -26,7 +26,7 @@ internal static class Placement
             {
                 int batchTokens = options.BatchTokens;
                 return (device, options.Weights is { } format
-                    ? ModelMemory.Require(checkpoint, device, format, options.Heads, batchTokens)
+                    ? ModelMemory.Require(checkpoint, device, format, options.Heads, batchTokens, options.Compute)
                     : ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens, options.Compute));
             }
             catch (DeviceException e)

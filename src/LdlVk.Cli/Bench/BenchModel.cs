@@ -28,12 +28,12 @@ internal sealed class BenchModel : IDisposable
     {
         if (checkpoint is not null)
         {
-            ModelMemory.Require(checkpoint, device.Info, weights, WeightFormat.Fp32, rows);
+            ModelMemory.Require(checkpoint, device.Info, weights, WeightFormat.Fp32, rows, compute);
             ScoringEngine engine = ScoringEngine.Load(device, checkpoint, new LoadSettings(weights, Compute: compute), null, cancellation);
             return new BenchModel(engine, batch => engine.Score(batch).Select(r => r.Score));
         }
 
-        long bytes = ModelMemory.OfBackbone(shape.Config, weights).Total(rows);
+        long bytes = ModelMemory.OfBackbone(shape.Config, weights).On(device.Info, shape.Config, weights, compute).Total(rows);
         if (!ModelMemory.Fits(bytes, device.Info))
             throw new DeviceException($"{shape.Config.Layers} layers of {shape.Name} with {Output.Text.Format(weights)} weights and {rows} rows need {Output.Text.Bytes(bytes)}, and {Output.Text.Device(device.Info)} has {Output.Text.Bytes(device.Info.FreeMemoryBytes)} free. Use fewer --layers, smaller --weights or fewer tokens.");
         SyntheticModel synthetic = new(device, shape.Config, weights, cancellation) { Compute = compute };

@@ -65,7 +65,7 @@ internal sealed class ModelFacts
         int batchTokens = options.BatchTokens;
         FormatFit[] formats = [.. Enum.GetValues<WeightFormat>().Select(format =>
         {
-            long bytes = ModelMemory.Of(checkpoint.Config, checkpoint.Head, format, options.Heads).Total(batchTokens);
+            long bytes = ModelMemory.Of(checkpoint.Config, checkpoint.Head, format, options.Heads).On(device, checkpoint.Config, format, options.Compute).Total(batchTokens);
             return new FormatFit(format, bytes, ModelMemory.Fits(bytes, device));
         })];
         try

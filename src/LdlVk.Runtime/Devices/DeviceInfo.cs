@@ -30,4 +30,14 @@ public sealed record DeviceInfo(
     string Driver,
     long MemoryBytes,
     long FreeMemoryBytes,
-    IReadOnlyList<string> Features);
+    IReadOnlyList<string> Features)
+{
+    /// <summary>
+    /// Bytes that an element of an activation takes once more as an operand of matrix units, beside weights other than fp32; 0 where
+    /// products read activations as they are.
+    /// </summary>
+    public int MatrixOperandBytes { get; init; }
+
+    /// <summary>The same of <see cref="IDevice.Int8Linear"/>.</summary>
+    public int Int8OperandBytes { get; init; }
+}

@@ -210,7 +210,6 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     {
         _timer?.Begin();
         T made = create();
-        PeakAllocatedBytes = Math.Max(PeakAllocatedBytes, inner.AllocatedBytes);
         Note(call, shape, bytes);
         return made;
     }
@@ -218,6 +217,8 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     private void Note(string op, string shape, double bytes, double operations = 0, string operand = "")
     {
         _timer?.End();
+        // Ops too may take memory, for operands.
+        PeakAllocatedBytes = Math.Max(PeakAllocatedBytes, inner.AllocatedBytes);
         _calls?.Add(new OpTiming(op, operand, shape, operations, bytes, 0));
     }
 

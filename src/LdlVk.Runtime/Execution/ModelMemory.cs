@@ -34,6 +34,25 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
         long Bytes(int outputs, int inputs) => WeightLayout.MatrixBytes(weights, outputs, inputs);
     }
 
+    /// <summary>
+    /// With what rows take once more on a device whose products read them as operands of their own: the inputs of the layers' products,
+    /// and attention's queries, keys and values.
+    /// </summary>
+    /// <param name="device">The device.</param>
+    /// <param name="config">The model.</param>
+    /// <param name="weights">Format of the layers' matrices.</param>
+    /// <param name="compute">How products are computed.</param>
+    public ModelMemory On(DeviceInfo device, Gemma2Config config, WeightFormat weights, ComputeMode compute)
+    {
+        long hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
+        int matrix = weights == WeightFormat.Fp32 ? 0 : device.MatrixOperandBytes, linear = compute == ComputeMode.Int8 ? device.Int8OperandBytes : matrix;
+        return this with
+        {
+            RowBytes = RowBytes + (linear * (hidden + queries)) + (matrix * (queries + (2 * keys))),
+            FeedForwardRowBytes = FeedForwardRowBytes + ((long)linear * config.IntermediateSize),
+        };
+    }
+
     /// <summary>Bytes with micro-batches of so many tokens.</summary>
     public long Total(int batchTokens) =>
         WeightBytes + (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, Gemma2Model.FeedForwardRows));
@@ -48,15 +67,15 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
         WeightFormat first = compute == ComputeMode.Int8 ? WeightFormat.Int8
             : checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
         for (WeightFormat format = first; format < WeightFormat.Int4; format++)
-            if (Fits(Of(checkpoint.Config, checkpoint.Head, format, headWeights).Total(batchTokens), device)) return format;
-        return Require(checkpoint, device, WeightFormat.Int4, headWeights, batchTokens);
+            if (Fits(Of(checkpoint.Config, checkpoint.Head, format, headWeights).On(device, checkpoint.Config, format, compute).Total(batchTokens), device)) return format;
+        return Require(checkpoint, device, WeightFormat.Int4, headWeights, batchTokens, compute);
     }
 
     /// <summary>The format, if it fits.</summary>
     /// <exception cref="DeviceException">It does not; the message says what is needed and what there is.</exception>
-    public static WeightFormat Require(Checkpoint checkpoint, DeviceInfo device, WeightFormat format, WeightFormat headWeights, int batchTokens)
+    public static WeightFormat Require(Checkpoint checkpoint, DeviceInfo device, WeightFormat format, WeightFormat headWeights, int batchTokens, ComputeMode compute = ComputeMode.Auto)
     {
-        long bytes = Of(checkpoint.Config, checkpoint.Head, format, headWeights).Total(batchTokens);
+        long bytes = Of(checkpoint.Config, checkpoint.Head, format, headWeights).On(device, checkpoint.Config, format, compute).Total(batchTokens);
         return Fits(bytes, device)
             ? format
             : throw new DeviceException($"{checkpoint.Folder} needs {Gigabytes(bytes)} with {format.ToString().ToLowerInvariant()} weights, and {device.Id} ({device.Name}) has {Gigabytes(device.FreeMemoryBytes)} free. Use smaller weights, a smaller --batch-tokens, a device with more memory, or --device cpu.");
