@@ -19,6 +19,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
     {
         GoldenCase golden = Goldens.Read(name);
         using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32);
+        double worst = 0;
         foreach (GoldenInput input in golden.Inputs)
         {
             // The whole input as one batch, prefixes shared: the way it is scored in use.
@@ -29,6 +30,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
                 GoldenOutput want = input.Rows[batch.Texts[i]].Reference;
                 string where = $"{device} {name} {input.Name}[{batch.Texts[i]}]";
                 Near(want.Score, rewards[i].Score, Fp32Tolerance, $"{where} score");
+                worst = Math.Max(worst, Math.Abs(want.Score - rewards[i].Score));
                 AllNear(want.Weights!, rewards[i].Weights, Fp32Tolerance, $"{where} weights");
                 AllNear(want.Distribution!, rewards[i].Distribution, Fp32Tolerance, $"{where} distribution");
                 // The sub-distributions are in the files for the modes without rounding alone.
@@ -45,6 +47,8 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
                 Assert.True(Math.Sqrt(error / norm) <= Fp32Tolerance, $"{where} hidden state is off by {Math.Sqrt(error / norm):E2} of its norm");
             }
         }
+
+        output.WriteLine($"{device} {name}: largest score error {worst:E1}");
     }
 
     [Theory]
