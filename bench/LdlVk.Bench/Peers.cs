@@ -219,7 +219,7 @@ internal sealed class Peers(PeerSettings settings)
             return Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
 
-        public float[] Hidden(int tokens) => _engine.ScoreWithHidden(Batch(1, tokens), _device).Hidden;
+        public float[] Hidden(int tokens) => _engine.ScoreWithHidden(Batch(1, tokens)).Hidden;
 
         public void Dispose()
         {

@@ -1,8 +1,16 @@
 using BenchmarkDotNet.Running;
 using LdlVk.Bench;
+using LdlVk.Runtime.Devices;
 
 // dotnet run -c Release --project bench/LdlVk.Bench -- --filter '*'    the benchmarks
 // bench/peers/run                                                      LdlVk and other runtimes side by side
+// dotnet run -c Release --project bench/LdlVk.Bench -- load FOLDER DEVICE [WEIGHTS]    loading beside copying
+if (args is ["load", var folder, var device, .. var rest])
+{
+    LoadSpeed.Run(folder, device, rest is [var weights] ? Enum.Parse<WeightFormat>(weights, ignoreCase: true) : null);
+    return;
+}
+
 if (args is not ["peers", .. var flags])
 {
     BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);

@@ -2,7 +2,7 @@ using LdlVk;
 using LdlVk.Runtime.Model;
 
 using RewardModel model = await RewardModel.LoadAsync("models/ldl-mini");
-Console.WriteLine($"{model.Device.Name}, {model.Weights} weights");
+Console.WriteLine($"{model.Devices[0].Name}, {model.Weights} weights");
 
 // One conversation.
 Reward reward = model.Score(new Conversation("Define \"sea\".", "A large body of salt water."));

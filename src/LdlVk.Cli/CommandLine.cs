@@ -48,6 +48,7 @@ internal static class CommandLine
         ScoreCommand.Create(terminal),
         CompareCommand.Create(terminal),
         RankCommand.Create(terminal),
+        ConvertCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),
         BenchCommand.Create(terminal),

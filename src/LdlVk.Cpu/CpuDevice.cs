@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cpu;
@@ -13,19 +12,20 @@ namespace LdlVk.Cpu;
 /// </summary>
 public sealed unsafe class CpuDevice : IDevice, ITimedDevice
 {
-    // One chunk of a weight's upload: large enough to read from disk at full speed, small enough to cancel quickly.
-    private const int UploadBytes = 4 << 20;
-
     // Wider rows could not be padded within an int.
     private const int MaxColumns = int.MaxValue - WeightLayout.GroupSize;
 
-    private readonly HostMemory memory = new();
+    private readonly HostMemory memory;
+
+    // Pinned weights outlive the device.
+    private readonly HostMemory pinned = new(null);
     private readonly Workers workers;
     private bool disposed;
 
-    internal CpuDevice(DeviceInfo info, int threads)
+    internal CpuDevice(DeviceInfo info, int threads, long? memoryLimit = null)
     {
         Info = info;
+        memory = new HostMemory(memoryLimit);
         workers = new Workers(memory, threads);
     }
 
@@ -34,6 +34,12 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
 
     /// <inheritdoc/>
     public long AllocatedBytes => memory.AllocatedBytes;
+
+    /// <summary>All native memory counts: tensors, weights, and the scratch memory of ops.</summary>
+    public long PeakBytes => memory.PeakBytes;
+
+    /// <inheritdoc/>
+    public long PinnedBytes => pinned.AllocatedBytes;
 
     /// <inheritdoc/>
     public string? WhyNotTimed => null;
@@ -53,28 +59,28 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public IWeight CreateWeight(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
-    {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        int n = source.OutputFeatures, k = source.InputFeatures;
-        if (n <= 0 || k is <= 0 or > MaxColumns) throw new ArgumentException($"{source.Name}: [{n}, {k}] is no weight matrix");
+    public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight") =>
+        Allocate(memory, format, outputFeatures, inputFeatures, name);
 
-        string name = $"weight {source.Name} [{n}, {k}] in {source.Format}";
-        int scalesPerRow = WeightLayout.ScalesPerRow(source.Format, k);
-        long rowBytes = WeightLayout.RowBytes(source.Format, k);
-        NativeBuffer? values = null, scales = null;
+    /// <inheritdoc/>
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        OpChecks.Fill(weight, source);
+        Own(weight).Fill(source, workers.Count, progress, cancellation);
+    }
+
+    /// <inheritdoc/>
+    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        CpuWeight weight = Allocate(pinned, source.Format, source.OutputFeatures, source.InputFeatures, source.Name);
         try
         {
-            values = memory.Allocate(n * rowBytes, name);
-            if (scalesPerRow > 0) scales = memory.Allocate((long)n * scalesPerRow * sizeof(Half), $"the scales of {name}");
-            CpuWeight weight = new(this, source, values, scales);
-            Upload(source, weight, rowBytes, scalesPerRow, progress, cancellation);
-            return weight;
+            weight.Fill(source, workers.Count, progress, cancellation);
+            return new CpuHostWeight(weight, source.Name);
         }
         catch
         {
-            values?.Dispose();
-            scales?.Dispose();
+            weight.Dispose();
             throw;
         }
     }
@@ -212,22 +218,24 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
         memory.Dispose();
     }
 
-    private void Upload(
-        IWeightSource source, CpuWeight weight, long rowBytes, int scalesPerRow, IProgress<long>? progress, CancellationToken cancellation)
+    private CpuWeight Allocate(HostMemory from, WeightFormat format, int outputFeatures, int inputFeatures, string name)
     {
-        int rowsAtOnce = (int)Math.Clamp(UploadBytes / rowBytes, 1, weight.OutputFeatures);
-        int chunks = (weight.OutputFeatures + rowsAtOnce - 1) / rowsAtOnce;
-        Lock reporting = new();
-        ParallelOptions options = new() { CancellationToken = cancellation, MaxDegreeOfParallelism = workers.Count };
-        Workers.Unwrapped(() => Parallel.For(0, chunks, options, chunk =>
+        ObjectDisposedException.ThrowIf(disposed, this);
+        if (outputFeatures <= 0 || inputFeatures is <= 0 or > MaxColumns) throw new ArgumentException($"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix");
+
+        string owner = $"weight {name} [{outputFeatures}, {inputFeatures}] in {format}";
+        int rowScales = WeightLayout.ScalesPerRow(format, inputFeatures);
+        NativeBuffer values = from.Allocate(outputFeatures * WeightLayout.RowBytes(format, inputFeatures), owner);
+        try
         {
-            int first = chunk * rowsAtOnce, rows = Math.Min(rowsAtOnce, weight.OutputFeatures - first);
-            Span<byte> values = new(weight.Values + (first * rowBytes), checked((int)(rows * rowBytes)));
-            Span<Half> scales = scalesPerRow > 0 ? new(weight.Scales + ((long)first * scalesPerRow), rows * scalesPerRow) : [];
-            source.ReadRows(first, rows, values, scales);
-            if (progress is null) return;
-            lock (reporting) progress.Report(values.Length + MemoryMarshal.AsBytes(scales).Length);
-        }));
+            NativeBuffer? scales = rowScales > 0 ? from.Allocate((long)outputFeatures * rowScales * sizeof(Half), $"the scales of {owner}") : null;
+            return new CpuWeight(this, format, outputFeatures, inputFeatures, values, scales);
+        }
+        catch
+        {
+            values.Dispose();
+            throw;
+        }
     }
 
     private CpuTensor Own(ITensor tensor) => tensor is CpuTensor own && Mine(own.Device) ? own : throw Foreign("tensor");

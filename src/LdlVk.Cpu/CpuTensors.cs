@@ -67,18 +67,19 @@ internal sealed unsafe class CpuTensor : ITensor
 }
 
 /// <summary>A weight matrix in host memory: rows as <see cref="WeightLayout"/> describes them, scales apart.</summary>
-internal sealed unsafe class CpuWeight(CpuDevice device, IWeightSource source, NativeBuffer values, NativeBuffer? scales) : IWeight
+internal sealed unsafe class CpuWeight(
+    CpuDevice device, WeightFormat format, int outputFeatures, int inputFeatures, NativeBuffer values, NativeBuffer? scales) : IWeight
 {
     public CpuDevice Device => device;
 
-    public int OutputFeatures { get; } = source.OutputFeatures;
+    public int OutputFeatures => outputFeatures;
 
-    public int InputFeatures { get; } = source.InputFeatures;
+    public int InputFeatures => inputFeatures;
 
-    public WeightFormat Format { get; } = source.Format;
+    public WeightFormat Format => format;
 
-    /// <summary>The power of two that every element is multiplied by.</summary>
-    public float Scale { get; } = source.Scale;
+    /// <summary>The power of two that every element is multiplied by; the last source's.</summary>
+    public float Scale { get; private set; } = 1;
 
     /// <summary>Elements of a stored row.</summary>
     public int Stride => WeightLayout.PaddedRow(InputFeatures);
@@ -88,11 +89,40 @@ internal sealed unsafe class CpuWeight(CpuDevice device, IWeightSource source, N
     /// <summary>The scales of all rows; null if the format has none.</summary>
     public Half* Scales => scales is null ? null : (Half*)scales.Pointer;
 
+    /// <summary>Takes a source's rows and scale.</summary>
+    public void Fill(IWeightSource source, int threads, IProgress<long>? progress, CancellationToken cancellation)
+    {
+        WeightRows.ReadAll(source, Values, Scales, threads, progress, cancellation);
+        Scale = source.Scale;
+    }
+
     public void Dispose()
     {
         values.Dispose();
         scales?.Dispose();
     }
+}
+
+/// <summary>A weight in memory that belongs to no device.</summary>
+internal sealed unsafe class CpuHostWeight(CpuWeight weight, string name) : IHostWeight
+{
+    public string Name => name;
+
+    public int OutputFeatures => weight.OutputFeatures;
+
+    public int InputFeatures => weight.InputFeatures;
+
+    public WeightFormat Format => weight.Format;
+
+    public float Scale => weight.Scale;
+
+    public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
+    {
+        new ReadOnlySpan<byte>(weight.Values + (firstRow * WeightLayout.RowBytes(Format, InputFeatures)), values.Length).CopyTo(values);
+        new ReadOnlySpan<Half>(weight.Scales + ((long)firstRow * WeightLayout.ScalesPerRow(Format, InputFeatures)), scales.Length).CopyTo(scales);
+    }
+
+    public void Dispose() => weight.Dispose();
 }
 
 /// <summary>A list of integers. It is small and only read, so that an array of the runtime serves.</summary>

@@ -8,7 +8,8 @@ namespace LdlVk.Cpu;
 /// The native memory of one <see cref="CpuDevice"/>: it counts what its tensors and weights hold, refuses what cannot fit with an error
 /// that says so, and frees what is left when the device is closed.
 /// </summary>
-internal sealed unsafe class HostMemory : IDisposable
+/// <param name="limit">Bytes that tensors and weights may hold; null for what the machine has. The ops' scratch, some MB a thread, comes on top.</param>
+internal sealed unsafe class HostMemory(long? limit) : IDisposable
 {
     /// <summary>Alignment of every allocation: a cache line, and a multiple of any vector.</summary>
     public const int Alignment = 64;
@@ -24,12 +25,30 @@ internal sealed unsafe class HostMemory : IDisposable
 
     public long AllocatedBytes { get; private set; }
 
+    /// <summary>The most that <see cref="AllocatedBytes"/> ever was.</summary>
+    public long PeakBytes { get; private set; }
+
     /// <summary>
     /// Allocates memory, zeroed if <paramref name="zeroed"/>; <paramref name="owner"/> names it in errors. What is not
     /// <paramref name="counted"/> (the ops' own scratch) does not show in <see cref="AllocatedBytes"/>.
     /// </summary>
     /// <exception cref="DeviceException">There is not enough memory.</exception>
     public NativeBuffer Allocate(long bytes, string owner, bool zeroed = false, bool counted = true)
+    {
+        if (!counted) return AllocateTaken(bytes, owner, zeroed, counted);
+        Take(bytes, owner);
+        try
+        {
+            return AllocateTaken(bytes, owner, zeroed, counted);
+        }
+        catch
+        {
+            lock (gate) AllocatedBytes -= bytes;
+            throw;
+        }
+    }
+
+    private NativeBuffer AllocateTaken(long bytes, string owner, bool zeroed, bool counted)
     {
         if (bytes >= AskFrom && bytes > FreeBytes()) throw OutOfMemory(bytes, owner, null);
         void* pointer;
@@ -49,7 +68,6 @@ internal sealed unsafe class HostMemory : IDisposable
             if (!closed)
             {
                 live.Add(buffer);
-                if (counted) AllocatedBytes += bytes;
                 return buffer;
             }
         }
@@ -99,6 +117,20 @@ internal sealed unsafe class HostMemory : IDisposable
             return long.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out long kib) ? kib << 10 : null;
         }
         return null;
+    }
+
+    /// <summary>Counts bytes that are about to be allocated.</summary>
+    private void Take(long bytes, string owner)
+    {
+        lock (gate)
+        {
+            if (bytes > limit - AllocatedBytes)
+                throw new DeviceException(string.Create(CultureInfo.InvariantCulture,
+                    $"The CPU device is at its memory limit of {limit / MiB:F1} MiB: {owner} needs {bytes / MiB:F1} MiB, and {AllocatedBytes / MiB:F1} MiB are in use. ") +
+                    "Give it more (--memory), or choose a smaller weight format (--weights int8 or int4) or smaller batches (--batch-tokens).", failure: DeviceFailure.OutOfMemory);
+            AllocatedBytes += bytes;
+            PeakBytes = Math.Max(PeakBytes, AllocatedBytes);
+        }
     }
 
     private static DeviceException OutOfMemory(long bytes, string owner, Exception? inner) => new(

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Encodings.Web;
 
 namespace LdlVk.Runtime;
@@ -18,6 +19,9 @@ internal static class Shown
         });
         return length < text.Length ? clean + "…" : clean;
     }
+
+    /// <summary>A number as everybody writes it.</summary>
+    public static string Number(float value) => value.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>The text in quotation marks and escaped as JSON would be, cut; for what may be empty or have white space that matters.</summary>
     public static string Quoted(string text) => Short($"\"{JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text)}\"");

@@ -38,7 +38,9 @@ internal sealed unsafe class CommandStream : IDisposable
     private int _commands;
     private double _operations;
     private Work _largest;
-    private CommandStream? _awaited;
+    private CommandStream? _other;
+    private ulong _awaited;
+    private bool _awaits;
     private ulong _reached;
     private DeviceException? _failure;
 
@@ -80,6 +82,9 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>The timeline value that the commands being recorded now will signal.</summary>
     public ulong Pending { get; private set; } = 1;
 
+    /// <summary>The timeline value with which all that was recorded so far is done.</summary>
+    public ulong Recorded => _recording is null ? Pending - 1 : Pending;
+
     /// <summary>What times each command; null, as nearly always, for nothing. While it is there, commands do not overlap.</summary>
     public CommandTimer? Timer { get; set; }
 
@@ -96,6 +101,8 @@ internal sealed unsafe class CommandStream : IDisposable
     public CommandBuffer Next(in Work work, ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
     {
         ThrowIfFailed();
+        AwaitUses(reads);
+        AwaitUses(writes);
         if (_commands >= CommandsPerSubmission || (_commands > 0 && _operations + work.Operations > Budget)) Submit();
         CommandBuffer buffer = _recording ??= Begin();
         Timer?.EndCommand(buffer);
@@ -107,14 +114,24 @@ internal sealed unsafe class CommandStream : IDisposable
         }
 
         Timer?.BeginCommand(buffer);
+        foreach (MemoryRange range in reads) range.Shared?.Note(this, Pending);
+        foreach (MemoryRange range in writes) range.Shared?.Note(this, Pending);
         _commands++;
         _operations += work.Operations;
         if (_largest.Op is null || work.Operations > _largest.Operations) _largest = work;
         return buffer;
     }
 
-    /// <summary>Lets what is recorded now wait on the device for all that another stream has recorded by the time this is submitted.</summary>
-    public void Await(CommandStream other) => _awaited = other;
+    /// <summary>
+    /// Lets what is recorded now wait on the device until another stream, always the same one, has passed a value of its timeline. The
+    /// other hands over what that takes when this does, so it must not wait for what is being recorded here: of two streams that wait for
+    /// each other, one submits first (<see cref="VulkanDevice.Fill"/>).
+    /// </summary>
+    public void Await(CommandStream other, ulong value)
+    {
+        // What has been waited for holds for all that comes later on a queue.
+        if (value > _awaited) (_other, _awaited, _awaits) = (other, value, true);
+    }
 
     /// <summary>Hands over what has been recorded; returns the timeline value that its end signals.</summary>
     public ulong Submit()
@@ -168,6 +185,20 @@ internal sealed unsafe class CommandStream : IDisposable
         _api.DestroyCommandPool(_device, _pool, null);
     }
 
+    /// <summary>Lets the next command wait for what the other stream did to the memory it uses.</summary>
+    private void AwaitUses(ReadOnlySpan<MemoryRange> ranges)
+    {
+        foreach (MemoryRange range in ranges)
+        {
+            if (range.Shared is not { } shared) continue;
+            (CommandStream? other, ulong value) = shared.Before(this);
+            if (value <= _awaited) continue;
+            // What was recorded before does not need to wait.
+            if (_commands > 0 && !other!.Reached(value)) Submit();
+            Await(other!, value);
+        }
+    }
+
     private CommandBuffer Begin()
     {
         if (_inFlight.Count >= MostInFlight) Wait(_inFlight.Peek().Value);
@@ -186,13 +217,14 @@ internal sealed unsafe class CommandStream : IDisposable
     private void Submit(CommandBuffer buffer)
     {
         Timer?.EndCommand(buffer);
-        // What the host reads back after waiting must be visible to it.
-        var barrier = new MemoryBarrier(srcAccessMask: AccessFlags.TransferWriteBit, dstAccessMask: AccessFlags.HostReadBit);
-        _api.CmdPipelineBarrier(buffer, PipelineStageFlags.TransferBit, PipelineStageFlags.HostBit, 0, 1, &barrier, 0, null, 0, null);
+        // What the host reads back after waiting must be visible to it, and what it overwrites must not be written out after that.
+        var barrier = new MemoryBarrier(srcAccessMask: _writes, dstAccessMask: AccessFlags.HostReadBit | AccessFlags.HostWriteBit);
+        _api.CmdPipelineBarrier(buffer, _stages, PipelineStageFlags.HostBit, 0, 1, &barrier, 0, null, 0, null);
         _api.EndCommandBuffer(buffer).Check("vkEndCommandBuffer");
-        ulong signal = Pending, awaited = _awaited?.Submit() ?? 0;
-        uint waits = _awaited is null ? 0u : 1u;
-        Semaphore semaphore = _timeline, other = _awaited?._timeline ?? default;
+        if (_awaits && _awaited >= _other!.Pending) _other.Submit();
+        ulong signal = Pending, awaited = _awaited;
+        uint waits = _awaits ? 1u : 0u;
+        Semaphore semaphore = _timeline, other = _other?._timeline ?? default;
         PipelineStageFlags stages = _stages;
         var timeline = new TimelineSemaphoreSubmitInfo(
             waitSemaphoreValueCount: waits, pWaitSemaphoreValues: &awaited, signalSemaphoreValueCount: 1, pSignalSemaphoreValues: &signal);
@@ -200,7 +232,7 @@ internal sealed unsafe class CommandStream : IDisposable
             commandBufferCount: 1, pCommandBuffers: &buffer, signalSemaphoreCount: 1, pSignalSemaphores: &semaphore);
         Check(_api.QueueSubmit(_queue, 1, in submit, default), "vkQueueSubmit");
         _inFlight.Enqueue(new Submission(signal, buffer, _operations, _largest, Stopwatch.GetTimestamp()));
-        (_recording, _awaited, _commands) = (null, null, 0);
+        (_recording, _awaits, _commands) = (null, false, 0);
         Pending++;
     }
 

@@ -24,7 +24,7 @@ internal sealed unsafe class Downloads(Vk api, Device device, PhysicalDeviceFact
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, StagingRing.ChunkBytes);
         if (!_idle.TryPop(out HostBuffer? chunk))
         {
-            chunk = HostBuffer.Create(api, device, facts, StagingRing.ChunkBytes, HostBuffer.Mappable | MemoryPropertyFlags.HostCachedBit, HostBuffer.Mappable);
+            chunk = HostBuffer.Create(api, device, facts, StagingRing.ChunkBytes, "downloads", [], HostBuffer.Mappable | MemoryPropertyFlags.HostCachedBit, HostBuffer.Mappable);
             _all.Add(chunk);
         }
 

@@ -12,9 +12,9 @@ internal sealed unsafe class HostBuffer : IDisposable
     private readonly Device _device;
     private readonly DeviceMemory _memory;
     private readonly void* _mapped;
-    private readonly int _length;
+    private readonly ulong _length;
 
-    private HostBuffer(Vk api, Device device, DeviceMemory memory, Buffer buffer, void* mapped, int length)
+    private HostBuffer(Vk api, Device device, DeviceMemory memory, Buffer buffer, void* mapped, ulong length)
     {
         (_api, _device, _memory, Buffer, _length) = (api, device, memory, buffer, length);
         _mapped = mapped;
@@ -22,13 +22,17 @@ internal sealed unsafe class HostBuffer : IDisposable
 
     public Buffer Buffer { get; }
 
-    public Span<byte> Bytes => new(_mapped, _length);
+    /// <summary>The first byte.</summary>
+    public byte* Mapped => (byte*)_mapped;
 
-    /// <summary>Makes one of the first of the wanted property sets that a memory type offers.</summary>
-    public static HostBuffer Create(Vk api, Device device, PhysicalDeviceFacts facts, int bytes, params ReadOnlySpan<MemoryPropertyFlags> wanted)
+    /// <summary>All of it, where it is a chunk.</summary>
+    public Span<byte> Bytes => new(_mapped, checked((int)_length));
+
+    /// <summary>Makes one, for the queues of several families if given, of the first of the wanted property sets that a memory type offers.</summary>
+    public static HostBuffer Create(Vk api, Device device, PhysicalDeviceFacts facts, ulong bytes, string use, ReadOnlySpan<uint> families, params ReadOnlySpan<MemoryPropertyFlags> wanted)
     {
-        (DeviceMemory memory, Buffer buffer) = MemoryAllocator.CreateBuffer(api, device, facts, (ulong)bytes,
-            BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, wanted, () => $" ({bytes >> 20} MiB of staging memory)");
+        (DeviceMemory memory, Buffer buffer, _, _) = MemoryAllocator.CreateBuffer(api, device, facts, bytes,
+            BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, wanted, () => $" ({bytes >> 20} MiB of host memory for {use})", families);
         void* mapped;
         Result result = api.MapMemory(device, memory, 0, Vk.WholeSize, 0, &mapped);
         var made = new HostBuffer(api, device, memory, buffer, mapped, bytes);

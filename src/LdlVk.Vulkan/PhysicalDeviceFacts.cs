@@ -71,6 +71,14 @@ internal sealed unsafe class PhysicalDeviceFacts
         }
     }
 
+    /// <summary>
+    /// Whether the host writes weights where the device reads them, if a memory type allows it: the two share their memory, so a copy by way
+    /// of a chunk would only read and write it once more. A graphics card's memory is written by its copy engines instead: what of it the
+    /// host can map may be a window of 256 MB, and what the host writes there crosses the bus in small pieces, on cores that could convert
+    /// the next rows.
+    /// </summary>
+    public bool SharesHostMemory => Kind is DeviceKind.Software or DeviceKind.IntegratedGpu;
+
     /// <summary>What the device is to others, if it runs Linear with this family.</summary>
     public DeviceInfo ToInfo(int index, LinearFamily family)
     {
@@ -102,9 +110,9 @@ internal sealed unsafe class PhysicalDeviceFacts
         var free = new PhysicalDeviceMemoryBudgetPropertiesEXT(sType: StructureType.PhysicalDeviceMemoryBudgetPropertiesExt);
         var memory = new PhysicalDeviceMemoryProperties2(pNext: budget ? &free : null);
         api.GetPhysicalDeviceMemoryProperties2(device, &memory);
-        int heap = DeviceHeap(memory.MemoryProperties);
-        ulong total = memory.MemoryProperties.MemoryHeaps[heap].Size;
-        ulong available = budget ? Math.Min(total, free.HeapBudget[heap] - Math.Min(free.HeapUsage[heap], free.HeapBudget[heap])) : total;
+        uint heap = DeviceHeap(memory.MemoryProperties);
+        ulong total = memory.MemoryProperties.MemoryHeaps[(int)heap].Size;
+        ulong available = budget ? Math.Min(total, free.HeapBudget[(int)heap] - Math.Min(free.HeapUsage[(int)heap], free.HeapBudget[(int)heap])) : total;
 
         var dot = new PhysicalDeviceShaderIntegerDotProductFeatures(sType: StructureType.PhysicalDeviceShaderIntegerDotProductFeatures);
         bool knowsDot = HasExtension(api, device, IntegerDotExtension);
@@ -151,10 +159,10 @@ internal sealed unsafe class PhysicalDeviceFacts
     /// The heap of the first device-local memory type, which is the one that buffers get: further ones, such as the window of it that the
     /// host can map, are the same memory or cannot be counted on.
     /// </summary>
-    private static int DeviceHeap(PhysicalDeviceMemoryProperties memory)
+    public static uint DeviceHeap(PhysicalDeviceMemoryProperties memory)
     {
         for (int i = 0; i < memory.MemoryTypeCount; i++)
-            if (memory.MemoryTypes[i].PropertyFlags.HasFlag(MemoryPropertyFlags.DeviceLocalBit)) return (int)memory.MemoryTypes[i].HeapIndex;
+            if (memory.MemoryTypes[i].PropertyFlags.HasFlag(MemoryPropertyFlags.DeviceLocalBit)) return memory.MemoryTypes[i].HeapIndex;
         return 0;
     }
 }

@@ -9,14 +9,25 @@ namespace LdlVk.Vulkan;
 /// batch cost little; a full chunk is handed to the device at once, which copies from it while the host fills the next. A chunk is used
 /// again once the device has passed the timeline value of its last copy.
 /// <para>
-/// Where the device has a queue for copies alone, each chunk has a twin in device memory: the copy queue brings the bytes over the bus
-/// while the device computes, and the compute queue moves them from the twin to their place, in order with everything else, at the speed
-/// of device memory. So the target may be memory that earlier commands still use, and one semaphore in one direction is all there is to
-/// synchronise: a chunk that the host may fill again is one whose twin has been read. The twins are shared between the queue families
-/// (CONCURRENT), which for buffers costs nothing on any driver known, and saves two barriers an upload.
+/// Where the device has a queue for copies alone, weights have a ring of their own on it. What batches bring (token rows, indices) is
+/// copied in order with everything else: its target is memory that earlier commands still use. Unless device memory is limited, each
+/// chunk of that ring has a twin there: the copy queue brings the bytes over the bus while the device computes, and the compute queue
+/// moves them from the twin to their place at the speed of device memory. A chunk that the host may fill again is one whose twin has been
+/// read. Behind weights no twin is used: the copy queue would bring those first, which may wait for much of what is computed.
+/// </para>
+/// <para>
+/// Buffers that both queues use are shared between the families (CONCURRENT), which for buffers costs nothing on any driver known, and
+/// saves barriers on both queues for each upload.
 /// </para>
 /// </summary>
-internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families)
+/// <param name="api">The loader.</param>
+/// <param name="device">The device.</param>
+/// <param name="facts">What it is.</param>
+/// <param name="stream">The stream in whose order the copies are.</param>
+/// <param name="copies">The stream that fills twins; null for none.</param>
+/// <param name="families">The families of the queues.</param>
+/// <param name="budget">Where twins are counted.</param>
+internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families, MemoryBudget budget)
     : IDisposable
 {
     /// <summary>Large enough that a copy runs at full bus speed, small enough that a ring costs no one 100 MB.</summary>
@@ -37,6 +48,9 @@ internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFa
     private readonly List<Chunk> _chunks = [];
     private int _current;
 
+    /// <summary>The value of the copies' timeline until which weights are under way.</summary>
+    public ulong WeightsUntil { get; set; }
+
     private sealed record Chunk(HostBuffer Host, DeviceMemory TwinMemory, Buffer Twin)
     {
         public int Used { get; set; }
@@ -47,23 +61,24 @@ internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFa
 
     /// <summary>Lets <paramref name="fill"/> write up to <see cref="ChunkBytes"/> bytes and records their copy to the device.</summary>
     /// <param name="target">Where to.</param>
+    /// <param name="shared">Who else uses the target, if it is not this stream alone.</param>
     /// <param name="offset">Where in it.</param>
     /// <param name="bytes">How many.</param>
     /// <param name="mayWait">Whether to wait for a free chunk where there are enough for a steady flow, or rather to take another.</param>
     /// <param name="state">What <paramref name="fill"/> needs.</param>
     /// <param name="fill">Writes the bytes.</param>
-    public void Upload<TState>(Allocation target, ulong offset, int bytes, bool mayWait, TState state, Fill<TState> fill) where TState : allows ref struct
+    public void Upload<TState>(Allocation target, SharedUse? shared, ulong offset, int bytes, bool mayWait, TState state, Fill<TState> fill) where TState : allows ref struct
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, ChunkBytes);
         Chunk chunk = ChunkWithRoomFor(bytes, mayWait);
         fill(chunk.Host.Bytes.Slice(chunk.Used, bytes), state);
-        CommandBuffer commands = stream.Next(Work.Elementwise("Upload", 1, bytes / sizeof(float)), [], [new MemoryRange(target.Address + offset, (ulong)bytes)]);
+        CommandBuffer commands = stream.Next(Work.Elementwise("Upload", 1, bytes / sizeof(float)), [], [new MemoryRange(target.Address + offset, (ulong)bytes, shared)]);
         Buffer source = chunk.Host.Buffer;
-        if (copies is not null)
+        if (chunk.Twin.Handle != 0 && copies!.Reached(WeightsUntil))
         {
             var across = new BufferCopy((ulong)chunk.Used, (ulong)chunk.Used, (ulong)bytes);
             api.CmdCopyBuffer(copies.Next(new Work("Upload", 1, bytes, 0), [], []), chunk.Host.Buffer, chunk.Twin, 1, in across);
-            stream.Await(copies);
+            stream.Await(copies, copies.Pending);
             source = chunk.Twin;
         }
 
@@ -103,10 +118,10 @@ internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFa
         HostBuffer? host = null;
         try
         {
-            host = HostBuffer.Create(api, device, facts, ChunkBytes, HostBuffer.Mappable);
-            (DeviceMemory memory, Buffer twin) = copies is null ? default : MemoryAllocator.CreateBuffer(api, device, facts, ChunkBytes,
+            host = HostBuffer.Create(api, device, facts, ChunkBytes, "uploads", families, HostBuffer.Mappable);
+            (DeviceMemory memory, Buffer twin, _, _) = copies is null || budget.Limit is not null ? default : MemoryAllocator.CreateBuffer(api, device, facts, ChunkBytes,
                 BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit],
-                () => $" ({ChunkBytes >> 20} MiB for uploads)", families);
+                () => $" ({ChunkBytes >> 20} MiB for uploads)", families, budget);
             return new Chunk(host, memory, twin);
         }
         catch (DeviceException e)

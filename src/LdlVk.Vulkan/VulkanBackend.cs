@@ -26,15 +26,18 @@ public static class VulkanBackend
     /// <summary>Opens the device <c>vulkan:<paramref name="index"/></c>.</summary>
     /// <param name="index">Its number.</param>
     /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are compiled.</param>
+    /// <param name="memoryLimit">Bytes of device memory it may take from the driver for weights and activations; null for all there are.</param>
     /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
-    public static IDevice Open(int index, bool useKeptKernels = true) => Open(Vk.GetApi, index, null, useKeptKernels ? CacheFile.DefaultFolder : null);
+    public static IDevice Open(int index, bool useKeptKernels = true, long? memoryLimit = null) =>
+        Open(Vk.GetApi, index, null, useKeptKernels ? CacheFile.DefaultFolder : null, memoryLimit: memoryLimit);
 
-    /// <summary>As <see cref="Open(int, bool)"/>, with a kernel family of the caller's choice, so that each can be tested on any device.</summary>
-    internal static IDevice Open(int index, LinearFamily? linear) => Open(Vk.GetApi, index, linear, CacheFile.DefaultFolder);
+    /// <summary>As <see cref="Open(int, bool, long?)"/>, with a kernel family and a way of uploading of the caller's choice, so that each can be tested on any device.</summary>
+    internal static IDevice Open(int index, LinearFamily? linear, UploadQueue upload = UploadQueue.Auto, long? memoryLimit = null) =>
+        Open(Vk.GetApi, index, linear, CacheFile.DefaultFolder, upload, memoryLimit);
 
-    /// <summary>As <see cref="Open(int, bool)"/>, with a loader, a folder for compiled kernels and a way of uploading of the caller's.</summary>
-    internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload = UploadQueue.Auto)
+    /// <summary>As <see cref="Open(int, bool, long?)"/>, with a loader, a folder for compiled kernels and a way of uploading of the caller's.</summary>
+    internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload = UploadQueue.Auto, long? memoryLimit = null)
     {
         VulkanInstance instance = VulkanInstance.TryCreate(loader, out string? whyNot)
             ?? throw new UsageException($"Device vulkan:{index} cannot be opened: {whyNot}.");
@@ -43,7 +46,7 @@ public static class VulkanBackend
             IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out whyNot);
             if (index < 0 || index >= devices.Count)
                 throw new UsageException($"There is no device vulkan:{index}; {devices.Count} usable Vulkan devices were found (see `ldlvk devices`){(whyNot is null ? "" : $": {whyNot}")}.");
-            return new VulkanDevice(instance, devices[index], index, linear, cacheFolder, upload);
+            return new VulkanDevice(instance, devices[index], index, linear, cacheFolder, upload, memoryLimit);
         }
         catch
         {

@@ -8,8 +8,9 @@ internal sealed unsafe partial class VulkanDevice
     /// <summary>Words of a dispatch, for the kernel's indexes to stay far below 2³¹.</summary>
     private const int RandomWordsPerDispatch = 1 << 28;
 
-    private void FillRandom(RandomWeightSource source, Allocation target)
+    private void FillRandom(RandomWeightSource source, VulkanWeight weight)
     {
+        Allocation target = weight.Allocation;
         uint format = (uint)source.Format;
         int wordsPerRow = (int)WeightLayout.RowBytes(source.Format, source.InputFeatures) / sizeof(uint);
         int rowsAtOnce = Math.Max(1, RandomWordsPerDispatch / wordsPerRow);
@@ -29,7 +30,7 @@ internal sealed unsafe partial class VulkanDevice
             PushConstants push = new PushConstants()
                 .Add(address).Add(firstRow).Add(rows).Add(words).Add(source.InputFeatures).Add(source.Seed);
             Dispatch("fill_random", constants, push, Groups(words, 64), rows, Work.Elementwise("FillRandom", rows, words),
-                reads: [], writes: [new MemoryRange(address, (ulong)rows * (ulong)words * sizeof(uint))]);
+                reads: [], writes: [new MemoryRange(address, (ulong)rows * (ulong)words * sizeof(uint), weight.Shared)]);
         }
     }
 }

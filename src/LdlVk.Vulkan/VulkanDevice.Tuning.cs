@@ -30,5 +30,9 @@ internal sealed unsafe partial class VulkanDevice : ITunableDevice
     }
 
     /// <summary>Waits until everything is done.</summary>
-    internal void Finish() => _stream.Finish();
+    internal void Finish()
+    {
+        _stream.Finish();
+        _copies?.Finish();
+    }
 }

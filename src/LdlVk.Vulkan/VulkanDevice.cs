@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
 using Silk.NET.Vulkan;
+using Buffer = Silk.NET.Vulkan.Buffer;
 
 namespace LdlVk.Vulkan;
 
@@ -17,18 +18,22 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
     private readonly CommandStream _stream;
     private readonly MemoryAllocator _memory;
     private readonly CommandStream? _copies;
-    private readonly StagingRing _staging;
+    private readonly StagingRing _staging, _weights;
     private readonly Downloads _downloads;
     private readonly Kernels _kernels;
     private readonly LinearKernels _linear;
     private readonly AttentionKernels _attention;
+    private readonly MemoryBudget _budget;
+    private readonly DeviceHandles _handles;
+    private readonly PinnedWeights _pinned;
     private bool _disposed;
 
     /// <summary>Opens a device and takes the instance over, to be disposed with it.</summary>
-    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload)
+    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload, long? memoryLimit)
     {
         Vk api = instance.Api;
         _instance = instance;
+        _budget = new MemoryBudget(memoryLimit);
         _facts = PhysicalDeviceFacts.Of(instance, physicalDevice);
         LinearFamily family = linear ?? LinearKernels.FamilyFor(_facts);
         Info = _facts.ToInfo(index, family);
@@ -42,13 +47,16 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
             enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         api.CreateDevice(physicalDevice, in create, null, out _device).Check("vkCreateDevice");
+        _handles = new DeviceHandles(instance, _device);
         try
         {
             bool watched = _facts.Kind != DeviceKind.Software;
             _stream = new CommandStream(api, _device, _facts.ComputeQueueFamily, 0, computes: true, watched);
             if (queues.Copy is { } copy) _copies = new CommandStream(api, _device, copy.Family, copy.Index, computes: false, watched);
-            _memory = new MemoryAllocator(api, _device, _facts, _stream);
-            _staging = new StagingRing(api, _device, _facts, _stream, _copies, queues.Families);
+            _memory = new MemoryAllocator(api, _device, _facts, _stream, _copies, queues.Families, _budget, mapped: upload == UploadQueue.Auto && _facts.SharesHostMemory);
+            _staging = new StagingRing(api, _device, _facts, _stream, _copies, queues.Families, _budget);
+            _weights = _copies is null ? _staging : new StagingRing(api, _device, _facts, _copies, null, [], _budget);
+            _pinned = new PinnedWeights(api, _device, _handles, _facts, _copies ?? _stream);
             _downloads = new Downloads(api, _device, _facts, _stream);
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
             _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
@@ -58,6 +66,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         catch
         {
             DestroyHandles();
+            api.DestroyDevice(_device, null);
             throw;
         }
     }
@@ -68,6 +77,14 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
     internal LinearKernels LinearKernels => _linear;
 
     public long AllocatedBytes => _memory.UsedBytes;
+
+    /// <summary>
+    /// What counts is what vkAllocateMemory was asked for in device memory: the blocks of tensors and weights, and, where no limit is set, the
+    /// twins of staging chunks. What the host can see (staging chunks, pinned weights) is host memory, as it is on a graphics card.
+    /// </summary>
+    public long PeakBytes => _budget.Peak;
+
+    public long PinnedBytes => _pinned.Bytes;
 
     public string? WhyNotTimed => _facts.TimestampBits == 0 ? $"the driver of {Info.Id} has no timestamps" : null;
 
@@ -98,15 +115,45 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         });
     }
 
-    public IWeight CreateWeight(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight")
     {
+        ulong bytes = KernelLimits.WeightBytes(name, format, outputFeatures, inputFeatures);
+        return Filled(bytes, () => $"{name} [{outputFeatures}, {inputFeatures}] in {format}",
+            allocation => new VulkanWeight(this, allocation, _copies is null && !allocation.IsMapped ? null : new SharedUse(_stream, _copies, allocation.Block.FreedAt), format, outputFeatures, inputFeatures));
+    }
+
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        OpChecks.Fill(weight, source);
+        VulkanWeight w = Own(weight);
+        cancellation.ThrowIfCancellationRequested();
+        // The device computes while the host reads rows; and what copies wait for is on its way.
+        _stream.Submit();
+        if (source is RandomWeightSource random) FillRandom(random, w);
+        else if (source is VulkanHostWeight pinned && pinned.Device == this) CopyPinned(pinned, w, progress);
+        else if (w.Allocation.IsMapped) FillMapped(source, w, progress, cancellation);
+        else new WeightUpload(_weights, source, w).Run(progress, cancellation);
+        w.Scale = source.Scale;
+        _staging.WeightsUntil = w.Shared?.Copied ?? 0;
+        (_copies ?? _stream).Submit();
+    }
+
+    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
         ulong bytes = KernelLimits.WeightBytes(source.Name, source.Format, source.OutputFeatures, source.InputFeatures);
-        return Filled(bytes, () => $"{source.Name} [{source.OutputFeatures}, {source.InputFeatures}] in {source.Format}", allocation =>
+        HostBuffer memory = _pinned.Allocate(bytes, source.Name);
+        try
         {
-            if (source is RandomWeightSource random) FillRandom(random, allocation);
-            else new WeightUpload(_staging, source, allocation).Run(progress, cancellation);
-            return new VulkanWeight(this, allocation, source);
-        });
+            var scales = (Half*)(memory.Mapped + VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures));
+            WeightRows.ReadAll(source, memory.Mapped, scales, Environment.ProcessorCount, progress, cancellation);
+            return new VulkanHostWeight(this, memory, source);
+        }
+        catch
+        {
+            _pinned.Free(memory, bytes, 0);
+            throw;
+        }
     }
 
     public IIndexList CreateIndices(ReadOnlySpan<int> values)
@@ -162,7 +209,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         {
             int count = Math.Min(rowsPerChunk, rows - done);
             ulong offset = (ulong)(tensor.FirstRow + firstRow + done) * (ulong)stride * sizeof(float);
-            _staging.Upload(memory, offset, count * stride * sizeof(float), mayWait: false, values.Slice(done * columns, count * columns), (bytes, chunk) =>
+            _staging.Upload(memory, null, offset, count * stride * sizeof(float), mayWait: false, values.Slice(done * columns, count * columns), (bytes, chunk) =>
             {
                 Span<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
                 for (int row = 0; row < count; row++)
@@ -218,9 +265,14 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
 
     internal void End(HostBuffer chunk) => _downloads.End(chunk);
 
-    internal void Free(Allocation allocation)
+    internal void Unpin(VulkanHostWeight weight, HostBuffer memory) => _pinned.Free(memory, (ulong)weight.Bytes, weight.BusyUntil);
+
+    internal void Free(Allocation allocation, SharedUse? shared)
     {
-        if (!_disposed) _memory.Free(allocation);
+        if (_disposed) return;
+        // Whoever gets the memory next comes after the copies to it, used or not.
+        if (shared is { Copied: > 0 and var copied }) _stream.Await(_copies!, copied);
+        _memory.Free(allocation, shared?.Copied ?? 0);
     }
 
     public void Dispose()
@@ -229,7 +281,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         _disposed = true;
         _stream.Drain();
         DestroyHandles();
-        _instance.Dispose();
+        _handles.LetGo();
     }
 
     /// <summary>Destroys what has been made so far, in the reverse order.</summary>
@@ -237,11 +289,12 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
     {
         _kernels?.Dispose();
         _downloads?.Dispose();
+        if (_weights != _staging) _weights?.Dispose();
         _staging?.Dispose();
         _memory?.Dispose();
         _copies?.Dispose();
         _stream?.Dispose();
-        _instance.Api.DestroyDevice(_device, null);
+        _pinned?.Close();
     }
 
     /// <summary>Makes an object with memory of its own; the memory is freed again if that fails.</summary>
@@ -255,9 +308,33 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         }
         catch
         {
-            Free(allocation);
+            Free(allocation, null);
             throw;
         }
+    }
+
+    /// <summary>
+    /// Writes rows where the device reads them. What used the memory before must be done with it, while what comes after need not be told:
+    /// a submission sees what the host wrote to coherent memory before it (Vulkan specification, Host Write Ordering Guarantees).
+    /// </summary>
+    private void FillMapped(IWeightSource source, VulkanWeight target, IProgress<long>? progress, CancellationToken cancellation)
+    {
+        _stream.Wait(target.Shared!.Computed);
+        byte* values = target.Allocation.Mapped;
+        var scales = (Half*)(values + VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures));
+        WeightRows.ReadAll(source, values, scales, Environment.ProcessorCount, progress, cancellation);
+    }
+
+    private void CopyPinned(VulkanHostWeight source, VulkanWeight target, IProgress<long>? progress)
+    {
+        CommandStream stream = _copies ?? _stream;
+        Allocation memory = target.Allocation;
+        Buffer from = source.Memory.Buffer;
+        var region = new BufferCopy(0, memory.Offset, (ulong)source.Bytes);
+        CommandBuffer commands = stream.Next(Work.Elementwise("Fill", 1, source.Bytes / sizeof(float)), [], [target.Memory]);
+        _instance.Api.CmdCopyBuffer(commands, from, memory.Block.Buffer, 1, in region);
+        source.BusyUntil = stream.Pending;
+        progress?.Report(source.Bytes);
     }
 
     private void UploadInts(Allocation allocation, ReadOnlySpan<int> values)
@@ -266,7 +343,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         for (int done = 0; done < values.Length; done += Chunk)
         {
             ReadOnlySpan<int> part = values.Slice(done, Math.Min(Chunk, values.Length - done));
-            _staging.Upload(allocation, (ulong)done * sizeof(int), part.Length * sizeof(int), mayWait: false, part,
+            _staging.Upload(allocation, null, (ulong)done * sizeof(int), part.Length * sizeof(int), mayWait: false, part,
                 static (bytes, ints) => MemoryMarshal.AsBytes(ints).CopyTo(bytes));
         }
     }

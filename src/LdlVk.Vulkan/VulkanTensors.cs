@@ -3,11 +3,16 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Vulkan;
 
 /// <summary>Device memory with one owner.</summary>
-internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation) : IDisposable
+/// <param name="device">Whose memory it is.</param>
+/// <param name="allocation">The memory.</param>
+/// <param name="shared">How the stream that fills it and the one that computes with it keep apart; null if one does both.</param>
+internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation, SharedUse? shared = null) : IDisposable
 {
     private bool _disposed;
 
     public VulkanDevice Device => device;
+
+    public SharedUse? Shared => shared;
 
     /// <summary>The memory, while it is owned.</summary>
     public Allocation Allocation
@@ -20,7 +25,7 @@ internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation)
     }
 
     /// <summary>All of its bytes.</summary>
-    public MemoryRange Memory => new(Allocation.Address, Allocation.Size);
+    public MemoryRange Memory => new(Allocation.Address, Allocation.Size, shared);
 
     public void Dispose()
     {
@@ -29,7 +34,7 @@ internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation)
         Free();
     }
 
-    protected virtual void Free() => device.Free(allocation);
+    protected virtual void Free() => device.Free(allocation, shared);
 }
 
 /// <summary>What kernels see of a tensor: an address, and rows of a padded length.</summary>
@@ -88,7 +93,7 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     protected override void Free()
     {
         base.Free();
-        if (_operand is { } operand) Device.Free(operand);
+        if (_operand is { } operand) Device.Free(operand, null);
     }
 }
 
@@ -117,13 +122,15 @@ internal sealed class VulkanView : IVulkanTensor
 }
 
 /// <summary>Values in rows of <see cref="WeightLayout.PaddedRow"/> elements, then, on the next 16-byte boundary, the scales.</summary>
-internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, IWeightSource source)
-    : VulkanMemory(device, allocation), IWeight
+internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, SharedUse? shared, WeightFormat format, int outputFeatures, int inputFeatures)
+    : VulkanMemory(device, allocation, shared), IWeight
 {
-    public int OutputFeatures { get; } = source.OutputFeatures;
-    public int InputFeatures { get; } = source.InputFeatures;
-    public WeightFormat Format { get; } = source.Format;
-    public float Scale { get; } = source.Scale;
+    public int OutputFeatures => outputFeatures;
+    public int InputFeatures => inputFeatures;
+    public WeightFormat Format => format;
+
+    /// <summary>That of the source it was last filled from; ops take it with them when they are recorded.</summary>
+    public float Scale { get; set; } = 1;
 
     public ulong AddressOf(int feature) => Allocation.Address + ScalesOffset(Format, feature, InputFeatures);
 

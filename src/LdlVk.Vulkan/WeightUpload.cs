@@ -1,4 +1,3 @@
-using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
 
@@ -8,7 +7,7 @@ namespace LdlVk.Vulkan;
 /// Moves a weight matrix into device memory a few rows at a time: the source converts rows straight into a staging chunk, on all
 /// cores, while the device copies the chunk before it.
 /// </summary>
-internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Allocation target)
+internal sealed class WeightUpload(StagingRing staging, IWeightSource source, VulkanWeight target)
 {
     private readonly int _rowBytes = (int)WeightLayout.RowBytes(source.Format, source.InputFeatures);
     private readonly int _rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
@@ -23,9 +22,9 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Al
         {
             cancellation.ThrowIfCancellationRequested();
             int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
-            staging.Upload(target, (ulong)row * (ulong)_rowBytes, rows * _rowBytes, mayWait: true, (row, rows, scales), ReadRows);
+            staging.Upload(target.Allocation, target.Shared, (ulong)row * (ulong)_rowBytes, rows * _rowBytes, mayWait: true, (row, rows, scales), ReadRows);
             if (_rowScales > 0)
-                staging.Upload(target, scalesOffset + ((ulong)row * (ulong)_rowScales * 2), rows * _rowScales * 2, mayWait: true, scales,
+                staging.Upload(target.Allocation, target.Shared, scalesOffset + ((ulong)row * (ulong)_rowScales * 2), rows * _rowScales * 2, mayWait: true, scales,
                     static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
             progress?.Report((long)rows * (_rowBytes + (_rowScales * 2)));
         }
@@ -33,25 +32,8 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Al
 
     private unsafe void ReadRows(Span<byte> bytes, (int First, int Count, Half[] Scales) chunk)
     {
-        fixed (byte* pinned = bytes)
-        {
-            nint values = (nint)pinned;
-            int parts = Math.Min(chunk.Count, Environment.ProcessorCount);
-            try
-            {
-                Parallel.For(0, parts, part =>
-                {
-                    int from = (int)((long)chunk.Count * part / parts), to = (int)((long)chunk.Count * (part + 1) / parts);
-                    source.ReadRows(chunk.First + from, to - from,
-                        new Span<byte>((byte*)values + ((long)from * _rowBytes), (to - from) * _rowBytes),
-                        chunk.Scales.AsSpan(from * _rowScales, (to - from) * _rowScales));
-                });
-            }
-            catch (AggregateException e)
-            {
-                // The source's own error says what is wrong with the checkpoint.
-                ExceptionDispatchInfo.Throw(e.Flatten().InnerExceptions[0]);
-            }
-        }
+        fixed (byte* values = bytes)
+        fixed (Half* scales = chunk.Scales)
+            WeightRows.ReadSome(source, chunk.First, chunk.Count, values, scales);
     }
 }

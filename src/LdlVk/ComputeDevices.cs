@@ -30,22 +30,26 @@ public static class ComputeDevices
             _ => [.. all.Where(d => d.Id == name)],
         };
         if (found.Length > 0) return [.. found.OrderBy(d => d.Kind).ThenByDescending(d => d.MemoryBytes)];
-        if (name.Contains(',')) throw new UsageException($"--device {name}: this version runs a model on one device at a time. Name one of {Names(all)}.");
         string why = name.StartsWith("vulkan", StringComparison.Ordinal) && WhyNoVulkan() is { } reason ? $" ({reason})" : "";
         throw new UsageException($"There is no device '{name}'{why}. Here are: {Names(all)}, and auto picks one.");
     }
 
+    /// <summary>The devices that names with commas between them stand for, one each, in that order; a name may be there twice.</summary>
+    /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
+    public static IReadOnlyList<DeviceInfo> Named(string names) => [.. names.Split(',').Select(name => Candidates(name.Trim())[0])];
+
     /// <summary>Opens a device by its <see cref="DeviceInfo.Id"/>.</summary>
     /// <param name="device">Which.</param>
+    /// <param name="memoryLimit">Bytes of its memory that may be used; null for all.</param>
     /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are compiled.</param>
     /// <exception cref="UsageException">No backend has a device of that id.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
-    public static IDevice Open(DeviceInfo device, bool useKeptKernels = true)
+    public static IDevice Open(DeviceInfo device, long? memoryLimit = null, bool useKeptKernels = true)
     {
-        if (device.Id == CpuBackend.DeviceId) return CpuBackend.Open(device.Id);
+        if (device.Id == CpuBackend.DeviceId) return CpuBackend.Open(device.Id, memoryLimit);
         const string Vulkan = "vulkan:";
         return device.Id.StartsWith(Vulkan, StringComparison.Ordinal) && int.TryParse(device.Id.AsSpan(Vulkan.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index)
-            ? VulkanBackend.Open(index, useKeptKernels)
+            ? VulkanBackend.Open(index, useKeptKernels, memoryLimit)
             : throw new UsageException($"There is no device '{device.Id}'.");
     }
 

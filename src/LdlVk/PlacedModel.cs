@@ -8,107 +8,126 @@ using LdlVk.Runtime.Model;
 namespace LdlVk;
 
 /// <summary>
-/// A checkpoint's weights on a device, and the way to put them there again when the device is lost. Owns the device, not the checkpoint.
-/// Not thread-safe.
+/// A checkpoint's weights on the devices of a plan, and the way to put them there again when one is lost. Owns the devices, not the
+/// checkpoint. Not thread-safe.
 /// </summary>
 internal sealed class PlacedModel : IDisposable
 {
-    private readonly Func<IDevice> _open;
+    private readonly Func<StagePlan, IDevice> _open;
     private readonly Checkpoint _checkpoint;
     private readonly LoadSettings _settings;
-    private IDevice? _device;
-    private ScoringEngine _engine;
+    private readonly ITimeline? _timeline;
+    private List<IDevice> _devices = [];
+    private ScoringEngine? _engine;
 
-    private PlacedModel(Func<IDevice> open, Checkpoint checkpoint, LoadSettings settings, IDevice device, ScoringEngine engine)
-    {
-        (_open, _checkpoint, _settings, _device, _engine) = (open, checkpoint, settings, device, engine);
-        Info = device.Info;
-    }
+    private PlacedModel(Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings, ITimeline? timeline) =>
+        (_open, _checkpoint, Plan, _settings, _timeline) = (open, checkpoint, plan, settings, timeline);
 
-    /// <summary>What the device is.</summary>
-    public DeviceInfo Info { get; }
+    /// <summary>Which layers are on which device.</summary>
+    public ExecutionPlan Plan { get; }
 
-    /// <summary>How often the weights were loaded again; work handed to the device before is gone.</summary>
+    /// <summary>The devices, for messages.</summary>
+    public string Name => string.Join(" with ", Plan.Stages.Select(NameOf));
+
+    /// <summary>How often the weights were loaded again; work handed to the devices before is gone.</summary>
     public int Generation { get; private set; }
 
     /// <summary>Whether <see cref="Measure"/> has yet to do its work.</summary>
-    public bool MeasuresNextBatch { get; set; }
+    public bool MeasuresNextWave { get; set; }
 
     /// <summary>What <see cref="Measure"/> found; null before.</summary>
     public ComputeError? ComputeError { get; private set; }
 
-    /// <summary>Longest text in tokens.</summary>
-    public int MaxTokens => _engine.MaxTokens;
-
-    /// <summary>Opens a device and uploads a checkpoint to it.</summary>
+    /// <summary>Opens the devices and uploads a checkpoint to them.</summary>
     public static PlacedModel Load(
-        Func<IDevice> open, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress, CancellationToken cancellation)
+        Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings, IProgress<LoadProgress>? progress, ITimeline? timeline, CancellationToken cancellation)
     {
-        (IDevice device, ScoringEngine engine) = Place(open, checkpoint, settings, progress, cancellation);
-        return new PlacedModel(open, checkpoint, settings, device, engine);
+        var model = new PlacedModel(open, checkpoint, plan, settings, timeline);
+        model.Place(progress, cancellation);
+        return model;
     }
 
-    /// <inheritdoc cref="ScoringEngine.Check"/>
-    public void Check(ReadOnlySpan<int> ids) => _engine.Check(ids);
-
-    /// <summary>The model, ready to score; loaded again if it is not on the device since an attempt at that failed.</summary>
+    /// <summary>The model, ready to score; loaded again if it is not on the devices since an attempt at that failed.</summary>
     public ScoringEngine Engine(CancellationToken cancellation)
     {
-        if (_device is null) Reload(cancellation);
-        return _engine;
+        if (_engine is null) Reload(cancellation);
+        return _engine!;
     }
 
-    /// <summary>Opens the device afresh and loads the weights again.</summary>
-    /// <exception cref="DeviceException">It does not come back; the next use tries again.</exception>
+    /// <summary>Opens the devices afresh and loads the weights again.</summary>
+    /// <exception cref="DeviceException">One does not come back; the next use tries again.</exception>
     public void Reload(CancellationToken cancellation)
     {
         Dispose();
         Generation++;
         try
         {
-            (_device, _engine) = Place(_open, _checkpoint, _settings, null, cancellation);
+            Place(null, cancellation);
         }
         catch (LdlVkException e)
         {
-            throw new DeviceException($"{Info.Id} ({Info.Name}) was lost, and the model cannot be put there again: {e.Message}", e, DeviceFailure.Lost);
+            string others = Plan.Stages.Count == 1 ? "Run it again when it is there, or with another --device." : "Run it again with --device naming the devices that still work.";
+            throw new DeviceException($"{Name} was lost, and the model cannot be put there again: {e.Message} {others}", e, DeviceFailure.Lost);
         }
     }
 
-    /// <summary>Scores a batch once more, exactly, and keeps how far its rewards are off, if <see cref="MeasuresNextBatch"/> asks.</summary>
-    public void Measure(MicroBatch batch, Reward[] rewards)
+    /// <summary>Scores a wave once more, exactly, and keeps how far its rewards are off, if <see cref="MeasuresNextWave"/> asks.</summary>
+    public void Measure(Wave wave, Reward[] rewards)
     {
-        if (!MeasuresNextBatch || _device is null) return;
-        MeasuresNextBatch = false;
+        if (!MeasuresNextWave || _engine is null) return;
+        MeasuresNextWave = false;
         try
         {
-            ComputeError = ComputeError.Between(rewards, _engine.ScoreExactly(batch));
+            ComputeError = ComputeError.Between(rewards, _engine.ScoreExactly(wave));
         }
         catch (DeviceException)
         {
-            // The rewards stand. What befell the device shows at the next batch, where it can be mended.
+            // The rewards stand. What befell the device shows at the next wave, where it can be mended.
         }
     }
 
     public void Dispose()
     {
-        if (_device is null) return;
-        _engine.Dispose();
-        _device.Dispose();
-        _device = null;
+        _engine?.Dispose();
+        _engine = null;
+        foreach (IDevice device in _devices) device.Dispose();
+        _devices = [];
     }
 
-    private static (IDevice Device, ScoringEngine Engine) Place(
-        Func<IDevice> open, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress, CancellationToken cancellation)
+    private void Place(IProgress<LoadProgress>? progress, CancellationToken cancellation)
     {
-        IDevice device = open();
         try
         {
-            return (device, ScoringEngine.Load(device, checkpoint, settings, progress, cancellation));
+            List<PlacedStage> stages = [];
+            foreach (StagePlan stage in Plan.Stages)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                _devices.Add(Open(stage));
+                stages.Add(new PlacedStage(_devices[^1], stage.Layers));
+            }
+
+            _engine = ScoringEngine.Load(stages, _checkpoint, _settings, progress, _timeline, cancellation);
         }
         catch
         {
-            device.Dispose();
+            Dispose();
             throw;
         }
     }
+
+    private IDevice Open(StagePlan stage)
+    {
+        try
+        {
+            return _open(stage);
+        }
+        catch (DeviceException e) when (Plan.Stages.Count > 1)
+        {
+            throw new DeviceException($"{NameOf(stage)} cannot be opened: {e.Message}", e, e.Failure);
+        }
+    }
+
+    private string NameOf(StagePlan stage) => Plan.Stages.Count == 1
+        ? $"{stage.Device.Id} ({stage.Device.Name})"
+        : $"{stage.Device.Id} ({stage.Device.Name}; layers {stage.Layers.First} to {stage.Layers.End - 1})";
 }

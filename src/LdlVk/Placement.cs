@@ -1,3 +1,4 @@
+using LdlVk.Cpu;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
@@ -5,29 +6,47 @@ using LdlVk.Runtime.Execution;
 
 namespace LdlVk;
 
-/// <summary>Which device a model goes to, and in which format.</summary>
+/// <summary>Which devices a model goes to, and in which format.</summary>
 internal static class Placement
 {
+    /// <summary>Share of the free host memory in which streamed layers may be kept.</summary>
+    private const double HostShare = 0.8;
+
     /// <summary>
-    /// The first candidate of <see cref="RewardModelOptions.Device"/> that the model fits on. A device and a format that are both named are
-    /// taken at their word: the count of what fits is an estimate.
+    /// The plan for a checkpoint. Named devices are used as named. Otherwise: the best device on which all layers fit; else all graphics
+    /// cards together; else the best one, which streams.
     /// </summary>
-    /// <exception cref="UsageException">The weights cannot be computed with as the options say.</exception>
-    /// <exception cref="DeviceException">It fits on none; the message is about the best candidate.</exception>
-    public static (DeviceInfo Device, WeightFormat Weights) Choose(Checkpoint checkpoint, RewardModelOptions options)
+    /// <exception cref="UsageException">The options contradict each other or the model.</exception>
+    /// <exception cref="DeviceException">No device is large enough for a layer and a text; the message is about the best candidate.</exception>
+    public static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options)
     {
-        if (options.Weights is { } wanted) ModelMemory.CheckCompute(options.Compute, wanted);
-        IReadOnlyList<DeviceInfo> candidates = ComputeDevices.Candidates(options.Device);
-        if (options.Weights is { } named && candidates.Count == 1) return (candidates[0], named);
-        DeviceException? first = null;
-        foreach (DeviceInfo device in candidates)
+        if (options.Weights is { } wanted)
         {
+            checkpoint.CheckWeights(wanted);
+            ModelMemory.CheckCompute(options.Compute, wanted);
+        }
+
+        int names = options.Device.Split(',').Length;
+        if (options.Memory.Count > 1 && options.Memory.Count != names)
+            throw new UsageException($"--memory has {options.Memory.Count} figures, and --device {options.Device} names {names} device{(names == 1 ? "" : "s")}. Give one figure for all, or one for each, such as --device vulkan:0,vulkan:1 --memory 8GiB,16GiB.");
+        if (names > 1) return Plan(checkpoint, options, ComputeDevices.Named(options.Device));
+        IReadOnlyList<DeviceInfo> candidates = ComputeDevices.Candidates(options.Device);
+        if (candidates.Count == 1 || options.Split is not null) return Plan(checkpoint, options, [candidates[0]]);
+        DeviceException? first = null;
+        ExecutionPlan? streaming = null;
+        DeviceInfo[] gpus = [.. candidates.Where(d => d.Kind < DeviceKind.Cpu)];
+        // The processor comes last: a graphics card is faster even where it has to stream.
+        foreach (DeviceInfo[] devices in candidates.Where(d => d.Kind != DeviceKind.Cpu).Select(d => (DeviceInfo[])[d])
+            .Append([.. gpus.TakeWhile(d => d.Kind == gpus[0].Kind)]).Where(list => list.Length > 0)
+            .Concat(candidates.Where(d => d.Kind == DeviceKind.Cpu).Select(d => (DeviceInfo[])[d])))
+        {
+            if (streaming is not null && devices[0].Kind == DeviceKind.Cpu) break;
             try
             {
-                int batchTokens = options.BatchTokens;
-                return (device, options.Weights is { } format
-                    ? ModelMemory.Require(checkpoint, device, format, options.Heads, batchTokens, options.Compute)
-                    : ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens, options.Compute));
+                ExecutionPlan plan = Plan(checkpoint, options, devices);
+                if (!plan.Streams) return plan;
+                // Among those that stream, more cards do better.
+                if (streaming is null || devices.Length > 1) streaming = plan;
             }
             catch (DeviceException e)
             {
@@ -35,6 +54,73 @@ internal static class Placement
             }
         }
 
-        throw first!;
+        return streaming ?? throw first!;
+    }
+
+    /// <summary>The plan for certain devices.</summary>
+    private static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
+    {
+        WeightFormat weights = options.Weights ?? checkpoint.Converted?.Weights ?? Format(checkpoint, options, devices);
+        ModelMemory.CheckCompute(options.Compute, weights);
+        return Planner.Make(new PlanRequest(checkpoint.Config, Memory(checkpoint, options, weights), weights, devices)
+        {
+            BatchTokens = options.BatchTokens,
+            Compute = options.Compute,
+            Split = options.Split,
+            MemoryLimits = options.Memory,
+            Speed = device => DeviceSpeeds.Default.Of(device, weights),
+            // A converted folder's files hold the rows as devices take them, and stay in the page cache while there is room.
+            HostBytes = checkpoint.Converted is null ? HostBytes(options, devices) : 0,
+        });
+    }
+
+    /// <summary>
+    /// The format of an original: what it holds (fp16 for bf16 and fp16, fp32 for fp32) if that fits on one of the devices, else int8: it depends on the
+    /// largest device, never on how many there are. Smaller formats are for the user to choose: int4 costs accuracy, streaming does not.
+    /// </summary>
+    private static WeightFormat Format(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
+    {
+        if (options.Compute == ComputeMode.Int8) return WeightFormat.Int8;
+        WeightFormat best = checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
+        for (WeightFormat format = best; format < WeightFormat.Int8; format++)
+        {
+            int largest = Enumerable.Range(0, devices.Count).MaxBy(Usable);
+            var request = new PlanRequest(checkpoint.Config, Memory(checkpoint, options, format), format, [devices[largest]])
+            {
+                BatchTokens = options.BatchTokens,
+                MemoryLimits = options.Memory.Count == 0 ? [] : [Limit(options, largest)],
+            };
+            if (Fits(request)) return format;
+        }
+
+        return WeightFormat.Int8;
+
+        long Usable(int d) => options.Memory.Count == 0 ? devices[d].FreeMemoryBytes : Math.Min(ModelMemory.UsableBytes(devices[d]), Limit(options, d));
+    }
+
+    private static long Limit(RewardModelOptions options, int device) => options.Memory[Math.Min(device, options.Memory.Count - 1)];
+
+    private static bool Fits(PlanRequest request)
+    {
+        try
+        {
+            return !Planner.Make(request).Streams;
+        }
+        catch (DeviceException)
+        {
+            return false;
+        }
+    }
+
+    private static ModelMemory Memory(Checkpoint checkpoint, RewardModelOptions options, WeightFormat weights) =>
+        ModelMemory.Of(checkpoint.Config, checkpoint.Head, weights, options.Heads);
+
+    /// <summary>Host memory that streamed layers may be kept in: what is free, less what devices that have no memory of their own will use.</summary>
+    private static long HostBytes(RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
+    {
+        long free = CpuBackend.Enumerate()[0].FreeMemoryBytes;
+        long shared = devices.Select((d, i) => d.Kind == DeviceKind.DiscreteGpu ? 0
+            : options.Memory.Count == 0 ? ModelMemory.UsableBytes(d) : Limit(options, i)).Sum();
+        return Math.Max(0, (long)(free * HostShare) - shared);
     }
 }

@@ -12,7 +12,7 @@ namespace LdlVk;
 
 /// <summary>
 /// A reward model, loaded and ready: texts in, rewards out. A text's score has the same bits alone or in any company. Thread-safe;
-/// the device computes one micro-batch at a time, so concurrent calls alternate. Dispose it to free the device.
+/// the devices compute one micro-batch at a time each, so concurrent calls alternate. Dispose it to free the devices.
 /// </summary>
 public sealed class RewardModel : IDisposable
 {
@@ -27,16 +27,15 @@ public sealed class RewardModel : IDisposable
     private readonly ScoringTurns _turns;
     private readonly TextEncoder _text;
     private readonly RewardModelOptions _options;
-    private readonly int _batchTokens;
+    private readonly long _windowTokens;
     private bool _disposed;
 
-    private RewardModel(Checkpoint checkpoint, PlacedModel model, TextEncoder text, WeightFormat weights, RewardModelOptions options)
+    private RewardModel(Checkpoint checkpoint, PlacedModel model, TextEncoder text, RewardModelOptions options)
     {
         (_checkpoint, _model, _text, _options) = (checkpoint, model, text, options);
         _turns = new ScoringTurns(model, message => Warning?.Invoke(message));
-        Weights = weights;
         AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head.Attributes);
-        _batchTokens = options.BatchTokens;
+        _windowTokens = Math.Max((long)WindowBatches * Plan.BatchTokens, Plan.WaveTokens);
     }
 
     /// <summary>
@@ -45,17 +44,20 @@ public sealed class RewardModel : IDisposable
     /// </summary>
     public event Action<string>? Warning;
 
-    /// <summary>The device it runs on.</summary>
-    public DeviceInfo Device => _model.Info;
+    /// <summary>The devices it runs on, which layers each has, and how texts go through them.</summary>
+    public ExecutionPlan Plan => _model.Plan;
+
+    /// <summary>The devices, in the order of their layers.</summary>
+    public IReadOnlyList<DeviceInfo> Devices => [.. Plan.Stages.Select(s => s.Device)];
 
     /// <summary>Format of the backbone's weights.</summary>
-    public WeightFormat Weights { get; }
+    public WeightFormat Weights => Plan.Weights;
 
     /// <summary>How far the scores of the first micro-batch were off; null before it, and unless <see cref="RewardModelOptions.MeasureComputeError"/> asks.</summary>
     public ComputeError? ComputeError => _model.ComputeError;
 
     /// <summary>Longest text in tokens.</summary>
-    public int MaxTokens => _model.MaxTokens;
+    public int MaxTokens => _checkpoint.Config.MaxPositions;
 
     /// <summary>Names of the attributes, from the checkpoint's labels.json; their numbers where it has none.</summary>
     public IReadOnlyList<string> AttributeNames { get; }
@@ -66,7 +68,27 @@ public sealed class RewardModel : IDisposable
     /// <summary>That loading took the time to look for fast tiles on a device new to this model; null if it did not.</summary>
     public string? TuningNote { get; private init; }
 
-    /// <summary>Opens a checkpoint folder and uploads it to a device.</summary>
+    /// <summary>What <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/> would do: nothing is loaded.</summary>
+    /// <param name="folder">The checkpoint.</param>
+    /// <param name="options">How to run; null for the defaults.</param>
+    /// <exception cref="CheckpointException">The checkpoint is damaged or not supported.</exception>
+    /// <exception cref="UsageException">An option is wrong.</exception>
+    /// <exception cref="DeviceException">No device is large enough.</exception>
+    public static ExecutionPlan MakePlan(string folder, RewardModelOptions? options = null)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        return MakePlan(checkpoint, options);
+    }
+
+    /// <summary>As <see cref="MakePlan(string, RewardModelOptions?)"/>, for an open checkpoint.</summary>
+    public static ExecutionPlan MakePlan(Checkpoint checkpoint, RewardModelOptions? options = null)
+    {
+        options ??= new RewardModelOptions();
+        options.Check();
+        return Placement.Plan(checkpoint, options);
+    }
+
+    /// <summary>Opens a checkpoint folder and uploads it to a device, or divides it over several.</summary>
     /// <param name="folder">A Hugging Face folder with safetensors, config.json, the heads' .pt files and tokenizer.json.</param>
     /// <param name="options">How to run; null for the defaults.</param>
     /// <param name="progress">Told how much has been uploaded.</param>
@@ -81,11 +103,11 @@ public sealed class RewardModel : IDisposable
     /// <summary>As <see cref="LoadAsync"/>, on the calling thread.</summary>
     public static RewardModel Load(
         string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default) =>
-        Load(folder, device => ComputeDevices.Open(device), options, progress, cancellation);
+        Load(folder, stage => ComputeDevices.Open(stage.Device, options?.Memory.Count > 0 ? stage.Budget : null), options, progress, cancellation);
 
-    /// <summary>As <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>, with a way of the caller's to open the device.</summary>
+    /// <summary>As <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>, with a way of the caller's to open the devices.</summary>
     internal static RewardModel Load(
-        string folder, Func<DeviceInfo, IDevice> open, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
+        string folder, Func<StagePlan, IDevice> open, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
     {
         options ??= new RewardModelOptions();
         options.Check();
@@ -95,18 +117,19 @@ public sealed class RewardModel : IDisposable
             var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate);
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;
-            (DeviceInfo chosen, WeightFormat weights) = Placement.Choose(checkpoint, options);
-            var settings = new LoadSettings(weights, options.Heads, options.EmbeddingScale, options.Compute);
+            ExecutionPlan plan = Placement.Plan(checkpoint, options);
+            var settings = new LoadSettings(plan.Weights, options.Heads, options.EmbeddingScale, options.Compute);
             string? tuned = null;
-            PlacedModel model = PlacedModel.Load(Open, checkpoint, settings, progress, cancellation);
-            model.MeasuresNextBatch = options is { MeasureComputeError: true, Compute: not ComputeMode.Auto };
-            return new RewardModel(checkpoint, model, text, weights, options) { TuningNote = tuned };
+            PlacedModel model = PlacedModel.Load(Open, checkpoint, plan, settings, progress, options.Timeline, cancellation);
+            model.MeasuresNextWave = options is { MeasureComputeError: true, Compute: not ComputeMode.Auto };
+            return new RewardModel(checkpoint, model, text, options) { TuningNote = tuned };
 
-            IDevice Open()
+            IDevice Open(StagePlan stage)
             {
                 // What is tuned is Linear, which computing in int8 does without.
-                if (!options.Tune || options.Compute == ComputeMode.Int8) return open(chosen);
-                (IDevice device, tuned) = FirstUse.Open(() => open(chosen), checkpoint.Config, weights, options.BatchTokens, cancellation);
+                if (!options.Tune || options.Compute == ComputeMode.Int8) return open(stage);
+                (IDevice device, string? note) = FirstUse.Open(() => open(stage), checkpoint.Config, plan.Weights, plan.BatchTokens, cancellation);
+                tuned ??= note;
                 return device;
             }
         }
@@ -149,9 +172,9 @@ public sealed class RewardModel : IDisposable
         if (trace is not null && !window.IsDone)
         {
             // A trace takes everything once, so there is no second try.
-            MicroBatch batch = Packer.Pack(window.Valid, _batchTokens).Single();
+            Wave wave = Plan.Pack(window.Valid, sharePrefixes: false).Single();
             using ScoringTurns.Turn turn = _turns.Take(cancellation);
-            window.Add(batch, turn.Model.Engine(cancellation).Score(batch, trace));
+            window.Add(wave, turn.Model.Engine(cancellation).Score(wave, trace));
             return window.Results[0].Value;
         }
 
@@ -208,48 +231,69 @@ public sealed class RewardModel : IDisposable
         return [.. ScoreWindows([window], null, CancellationToken.None).Single().Select(r => r.Value)];
     }
 
-    /// <summary>Cuts the texts into windows of about <see cref="WindowBatches"/> micro-batches.</summary>
+    /// <summary>Cuts the texts into windows of about <see cref="WindowBatches"/> micro-batches, or of a wave if that is more.</summary>
     private IEnumerable<ScoringWindow> Windows(IEnumerable<TokenizedText> texts)
     {
         List<TokenizedText> window = [];
         long tokens = 0, first = 0;
-        foreach (TokenizedText text in texts)
+        using IEnumerator<TokenizedText> source = texts.GetEnumerator();
+        ExceptionDispatchInfo? broken = null;
+        while (MoveNext(source, ref broken))
         {
+            TokenizedText text = source.Current;
             window.Add(text);
             // A text that failed has no tokens, but is kept until its window is done: it counts as much as a short one.
             tokens += Math.Max(text.Ids?.Length ?? 0, MinimumWindowTokens);
-            if (tokens < (long)WindowBatches * _batchTokens) continue;
+            if (tokens < _windowTokens) continue;
             yield return Window(window, first);
             first += window.Count;
             (window, tokens) = ([], 0);
         }
 
         if (window.Count > 0) yield return Window(window, first);
+        broken?.Throw();
     }
 
     private ScoringWindow Window(IReadOnlyList<TokenizedText> texts, long first) => new(texts, first, ids =>
     {
         ids = _options.Truncate ? DropMiddle(ids, MaxTokens) : ids;
-        _model.Check(ids);
+        ScoringEngine.Check(_checkpoint.Config, ids);
         return ids;
     });
 
     /// <summary>
-    /// The results of windows, in order. The device always has work: the next window is read, packed and handed over while it computes. A
-    /// source that fails ends the run after the results of what it gave before.
+    /// The results of windows, in order. A source that fails ends the run after the results of what it gave before; a device that fails,
+    /// after what was scored up to the first text that was not.
     /// </summary>
     private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, Meter? meter, CancellationToken cancellation)
     {
-        using var pipeline = new ScoringPipeline(_turns, _options.SharePrefixes, batch => meter?.Add(batch), cancellation);
-        using IEnumerator<ScoringWindow> source = windows.GetEnumerator();
         Queue<ScoringWindow> open = new();
+        using IEnumerator<ScoreResult[]> done = ScoreWindows(windows, open, meter, cancellation).GetEnumerator();
+        ExceptionDispatchInfo? failure = null;
+        while (MoveNext(done, ref failure)) yield return done.Current;
+        if (failure is null) yield break;
+        if (open.TryPeek(out ScoringWindow? first)) yield return first.LeadingResults;
+        failure.Throw();
+    }
+
+    /// <summary>
+    /// As the other, with the windows that are not done. The device always has work: the next window is read, packed and handed over while
+    /// it computes.
+    /// </summary>
+    private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, Queue<ScoringWindow> open, Meter? meter, CancellationToken cancellation)
+    {
+        // Each device has a wave that it computes and one behind it, and one more is being prepared.
+        int depth = (2 * Plan.Stages.Count) + 1;
+        using var pipeline = new ScoringPipeline(_turns, depth, _options.SharePrefixes, batch => meter?.Add(batch), cancellation);
+        using IEnumerator<ScoringWindow> source = windows.GetEnumerator();
         ExceptionDispatchInfo? broken = null;
-        while (Next(source, ref broken) is { } window)
+        while (MoveNext(source, ref broken))
         {
+            ScoringWindow window = source.Current;
             open.Enqueue(window);
-            foreach (MicroBatch batch in Packer.Pack(window.Valid, _batchTokens, _options.SharePrefixes))
+            foreach (Wave wave in Plan.Pack(window.Valid, _options.SharePrefixes))
             {
-                pipeline.Add(window, batch);
+                pipeline.Add(window, wave);
                 while (open.Peek().IsDone) yield return open.Dequeue().Results;
             }
 
@@ -262,16 +306,17 @@ public sealed class RewardModel : IDisposable
         broken?.Throw();
     }
 
-    private static ScoringWindow? Next(IEnumerator<ScoringWindow> source, ref ExceptionDispatchInfo? broken)
+    /// <summary>Moves on; false at the end, or where that fails.</summary>
+    private static bool MoveNext<T>(IEnumerator<T> source, ref ExceptionDispatchInfo? failure)
     {
         try
         {
-            return source.MoveNext() ? source.Current : null;
+            return source.MoveNext();
         }
         catch (Exception e)
         {
-            broken = ExceptionDispatchInfo.Capture(e);
-            return null;
+            failure = ExceptionDispatchInfo.Capture(e);
+            return false;
         }
     }
 

@@ -8,8 +8,23 @@ namespace LdlVk;
 /// <summary>How a <see cref="RewardModel"/> runs. The defaults suit most.</summary>
 public sealed record RewardModelOptions
 {
-    /// <summary><c>auto</c>, <c>cpu</c>, <c>vulkan</c> or <c>vulkan:N</c>.</summary>
+    /// <summary>
+    /// <c>auto</c>, <c>cpu</c>, <c>vulkan</c>, <c>vulkan:N</c>, or several with commas between them, over which the layers are divided in
+    /// that order; one that is named twice is opened twice.
+    /// </summary>
     public string Device { get; init; } = "auto";
+
+    /// <summary>Layers of each device; null to divide them by the devices' speed and memory.</summary>
+    public IReadOnlyList<int>? Split { get; init; }
+
+    /// <summary>
+    /// Bytes of memory to use at most, on each device or one figure for all; empty for what is free. Layers for which there is no room are
+    /// brought to the device when their turn comes.
+    /// </summary>
+    public IReadOnlyList<long> Memory { get; init; } = [];
+
+    /// <summary>Told what the devices do when; null for nobody.</summary>
+    public ITimeline? Timeline { get; init; }
 
     /// <summary>Format of the backbone's weights; null for the best that fits into the device's memory.</summary>
     public WeightFormat? Weights { get; init; }
@@ -55,6 +70,7 @@ public sealed record RewardModelOptions
     internal void Check()
     {
         if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
+        if (Memory.Any(bytes => bytes < 1)) throw new UsageException("A memory limit is at least 1 byte.");
         if (ChatTemplate is not ("auto" or "gemma2" or "none")) throw new UsageException($"There is no chat template '{ChatTemplate}'; use auto, gemma2 or none.");
     }
 }

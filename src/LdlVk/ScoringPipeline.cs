@@ -1,89 +1,109 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk;
 
 /// <summary>
-/// The micro-batches of one call that are under way: while the device computes one, the next is prepared and handed over. Callers take
-/// turns, a batch at a time.
+/// The waves of one call that are under way: while the devices compute some, the next is prepared and handed over. Callers take turns, a
+/// wave at a time.
 /// <para>
-/// A batch during which the device is lost is scored once more on the device opened afresh; one for which memory does not suffice is
-/// scored once more in smaller pieces, which by the invariance of scores gives the same bits. Batches finish in order, each once.
+/// A wave during which a device is lost is scored once more on devices opened afresh; one for which memory does not suffice is scored once
+/// more in smaller pieces, which by the invariance of scores gives the same bits. Waves finish in order, each once.
 /// </para>
 /// </summary>
-internal sealed class ScoringPipeline(ScoringTurns turns, bool sharePrefixes, Action<MicroBatch> done, CancellationToken cancellation) : IDisposable
+/// <param name="turns">The model.</param>
+/// <param name="depth">Waves under way: enough that no device waits for the next.</param>
+/// <param name="sharePrefixes">Whether pieces of a wave share prefixes.</param>
+/// <param name="done">Told of each micro-batch that is done.</param>
+/// <param name="cancellation">Ends it.</param>
+internal sealed class ScoringPipeline(ScoringTurns turns, int depth, bool sharePrefixes, Action<MicroBatch> done, CancellationToken cancellation) : IDisposable
 {
-    /// <summary>The one being computed, and the one behind it.</summary>
-    private const int Depth = 2;
-
     private readonly Queue<Flight> _flights = new();
 
-    /// <summary>A batch that the device was given, or why it could not be.</summary>
-    private sealed record Flight(ScoringWindow Window, MicroBatch Batch, int Generation, PendingRewards? Pending, DeviceException? Failure);
+    /// <summary>A wave that the devices were given, or why it could not be.</summary>
+    private sealed record Flight(ScoringWindow Window, Wave Wave, int Generation, PendingRewards? Pending, DeviceException? Failure);
 
-    /// <summary>Hands a batch of a window's texts to the device; the oldest of those under way is finished first if there are enough.</summary>
-    public void Add(ScoringWindow window, MicroBatch batch)
+    /// <summary>Hands a wave of a window's texts to the devices; the oldest of those under way is finished first if there are enough.</summary>
+    public void Add(ScoringWindow window, Wave wave)
     {
-        if (_flights.Count == Depth) FinishOldest();
+        if (_flights.Count == depth) FinishOldest();
         using ScoringTurns.Turn turn = turns.Take(cancellation);
         try
         {
-            PendingRewards pending = turn.Model.Engine(cancellation).Begin(batch);
-            _flights.Enqueue(new Flight(window, batch, turn.Model.Generation, pending, null));
+            PendingRewards pending = turn.Model.Engine(cancellation).Begin(wave);
+            _flights.Enqueue(new Flight(window, wave, turn.Model.Generation, pending, null));
         }
         catch (DeviceException e)
         {
             // What can be done about it is done when those before it are through.
-            _flights.Enqueue(new Flight(window, batch, turn.Model.Generation, null, e));
+            _flights.Enqueue(new Flight(window, wave, turn.Model.Generation, null, e));
         }
     }
 
-    /// <summary>Waits for the oldest batch and hands its rewards to its window; false if there is none.</summary>
+    /// <summary>Waits for the oldest wave and hands its rewards to its window; false if there is none.</summary>
     public bool FinishOldest()
     {
         if (!_flights.TryPeek(out Flight? flight)) return false;
+        // Not during the caller's turn: meanwhile others hand over theirs, so that callers of single texts too keep the devices busy.
+        Reward[]? rewards = Wait(flight, out DeviceException? failure);
         using (ScoringTurns.Turn turn = turns.Take(cancellation))
         {
-            Reward[] rewards = Finish(flight, turn.Model);
-            turn.Model.Measure(flight.Batch, rewards);
-            flight.Window.Add(flight.Batch, rewards);
+            rewards ??= ScoreAgain(flight, failure, turn.Model);
+            turn.Model.Measure(flight.Wave, rewards);
+            flight.Window.Add(flight.Wave, rewards);
         }
 
         _flights.Dequeue();
-        done(flight.Batch);
+        foreach (MicroBatch batch in flight.Wave.Batches) done(batch);
         return true;
     }
 
     /// <summary>Gives up what is under way.</summary>
     public void Dispose()
     {
-        if (_flights.Count == 0) return;
-        using (turns.TakeToCleanUp())
-            foreach (Flight flight in _flights) flight.Pending?.Dispose();
+        foreach (Flight flight in _flights) flight.Pending?.Dispose();
         _flights.Clear();
     }
 
-    private Reward[] Finish(Flight flight, PlacedModel model)
+    /// <summary>Waits for a wave's rewards; null if there are none, and why if it was the wave's own failure.</summary>
+    private static Reward[]? Wait(Flight flight, out DeviceException? failure)
     {
-        DeviceException? failure = flight.Failure;
-        bool gone = flight.Generation != model.Generation;
+        failure = flight.Failure;
         try
         {
-            // A batch that was lost together with another, on which the device was given up, has not had its own chance.
-            if (gone) return Score(flight.Batch, model);
-            if (failure is null) return flight.Pending!.Finish();
+            return flight.Pending?.Finish();
         }
         catch (DeviceException e)
         {
             failure = e;
+        }
+        catch (OperationCanceledException)
+        {
+            // It was given up, together with another for which the devices were opened again.
         }
         finally
         {
             flight.Pending?.Dispose();
         }
 
-        IReadOnlyList<int[]> texts = [.. flight.Batch.Texts.Select(t => flight.Window.Valid[t])];
+        return null;
+    }
+
+    private Reward[] ScoreAgain(Flight flight, DeviceException? failure, PlacedModel model)
+    {
+        try
+        {
+            // A wave that was lost together with another, on which the device was given up, has not had its own chance.
+            if (flight.Generation != model.Generation) return Score(flight.Wave, model);
+        }
+        catch (DeviceException e)
+        {
+            failure = e;
+        }
+
+        IReadOnlyList<int[]> texts = [.. flight.Wave.Texts.Select(t => flight.Window.Valid[t])];
         try
         {
             switch (failure!.Failure)
@@ -91,10 +111,10 @@ internal sealed class ScoringPipeline(ScoringTurns turns, bool sharePrefixes, Ac
                 case DeviceFailure.Lost:
                     turns.Warn($"{Name(model)} was lost: {failure.Message} It is opened again, the weights are loaded again, and the batch is scored once more.");
                     model.Reload(cancellation);
-                    return Score(flight.Batch, model);
+                    return Score(flight.Wave, model);
                 case DeviceFailure.OutOfMemory:
-                    turns.Warn($"{Name(model)} has not enough memory for {Sizes(flight.Batch)}: {failure.Message} The batch is scored once more, in smaller pieces.");
-                    return ScorePieces(texts, flight.Batch.Rows / 2, model);
+                    turns.Warn($"{Name(model)} has not enough memory for {Sizes(flight.Wave)}: {failure.Message} The batch is scored once more, in smaller pieces.");
+                    return ScorePieces(texts, flight.Wave.Batches.Max(b => b.Rows) / 2, model);
                 default:
                     throw failure;
             }
@@ -102,14 +122,14 @@ internal sealed class ScoringPipeline(ScoringTurns turns, bool sharePrefixes, Ac
         catch (DeviceException e)
         {
             string again = e == failure ? "" : ", also when it was tried once more";
-            throw new DeviceException($"{Name(model)} failed at {Sizes(flight.Batch)}{again}: {e.Message}", e, e.Failure);
+            throw new DeviceException($"{Name(model)} failed at {Sizes(flight.Wave)}{again}: {e.Message}", e, e.Failure);
         }
     }
 
-    private Reward[] Score(MicroBatch batch, PlacedModel model)
+    private Reward[] Score(Wave wave, PlacedModel model)
     {
         cancellation.ThrowIfCancellationRequested();
-        return model.Engine(cancellation).Score(batch);
+        return model.Engine(cancellation).Score(wave);
     }
 
     /// <summary>Packs texts into batches of fewer tokens, and those that are still too large again, down to single texts.</summary>
@@ -121,7 +141,7 @@ internal sealed class ScoringPipeline(ScoringTurns turns, bool sharePrefixes, Ac
             Reward[] some;
             try
             {
-                some = Score(piece, model);
+                some = Score(new Wave([piece]), model);
             }
             catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory && piece.Texts.Length > 1)
             {
@@ -134,8 +154,12 @@ internal sealed class ScoringPipeline(ScoringTurns turns, bool sharePrefixes, Ac
         return rewards;
     }
 
-    private static string Name(PlacedModel model) => $"{model.Info.Id} ({model.Info.Name})";
+    private static string Name(PlacedModel model) => model.Name;
 
-    private static string Sizes(MicroBatch batch) =>
-        $"a batch of {batch.Rows} tokens ({batch.Texts.Length} {(batch.Texts.Length == 1 ? "text" : "texts")}, the longest of {batch.TokenCounts.Max()} tokens)";
+    private static string Sizes(Wave wave)
+    {
+        int texts = wave.Texts.Count();
+        string batches = wave.Batches.Count == 1 ? "a batch" : $"{wave.Batches.Count} batches";
+        return $"{batches} of {wave.Rows} tokens ({texts} {(texts == 1 ? "text" : "texts")}, the longest of {wave.TokenCounts.Max()} tokens)";
+    }
 }

@@ -23,17 +23,11 @@ internal sealed class ScoringTurns(PlacedModel model, Action<string> warn) : IDi
         throw new ObjectDisposedException(nameof(RewardModel));
     }
 
-    /// <summary>As <see cref="Take"/>, whatever has been disposed or cancelled.</summary>
-    public Turn TakeToCleanUp()
-    {
-        _turn.Wait();
-        return new Turn(this);
-    }
-
     /// <summary>Frees the model once it is nobody's turn.</summary>
     public void Dispose()
     {
-        using Turn turn = TakeToCleanUp();
+        _turn.Wait();
+        using var turn = new Turn(this);
         _disposed = true;
         model.Dispose();
     }

@@ -42,18 +42,22 @@ internal sealed class ScoringWindow
     /// <summary>The results, in the order of the texts.</summary>
     public ScoreResult[] Results { get; }
 
+    /// <summary>The results before the first text that has none.</summary>
+    public ScoreResult[] LeadingResults => [.. Results.TakeWhile(r => r is not null)];
+
     /// <summary>Whether every text has its result.</summary>
     public bool IsDone => _left == 0;
 
-    /// <summary>The ids of the texts that can be scored; <see cref="MicroBatch.Texts"/> counts among them.</summary>
+    /// <summary>The ids of the texts that can be scored; <see cref="Wave.Texts"/> counts among them.</summary>
     public IReadOnlyList<int[]> Valid => _valid;
 
-    /// <summary>Takes the rewards of a micro-batch.</summary>
-    public void Add(MicroBatch batch, Reward[] rewards)
+    /// <summary>Takes the rewards of a wave.</summary>
+    public void Add(Wave wave, Reward[] rewards)
     {
+        int[] texts = [.. wave.Texts];
         for (int i = 0; i < rewards.Length; i++)
         {
-            int number = _numbers[batch.Texts[i]];
+            int number = _numbers[texts[i]];
             Results[number] = float.IsFinite(rewards[i].Score)
                 ? new ScoreResult(_first + number, rewards[i], null)
                 : new ScoreResult(_first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left the range of fp32. Check the checkpoint's weights.");

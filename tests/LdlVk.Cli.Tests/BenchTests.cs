@@ -30,12 +30,25 @@ public class BenchTests
     [InlineData("There is no folder /no/such", "--model", "/no/such")]
     [InlineData("leave out --shape and --layers", "--model", "MINI", "--layers", "2")]
     [InlineData("--batch-tokens 0: give a whole number", "--batch-tokens", "0")]
+    [InlineData("--memory lots: \"lots\" is no size", "--memory", "lots")]
+    [InlineData("--memory has several figures", "--shape", Tiny, "--device", "cpu", "--memory", "1GiB,1GiB")]
     public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
         (await Cli.RunAsync(["bench", .. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);
 
     [Fact]
     public async Task A_model_too_large_says_what_it_needs() =>
-        (await Cli.RunAsync("bench", "--shape", "hidden=65536,layers=1000,ffn=1000000", "--device", "cpu")).Fails(1, "1000 layers", "fp16 weights", "Use fewer --layers");
+        (await Cli.RunAsync("bench", "--shape", "gemma2-27b", "--layers", "1000", "--device", "cpu")).Fails(1, "1000 layers", "fp16 weights", "Use fewer --layers");
+
+    /// <summary>Layers that are streamed for want of memory are measured like others, within the limit.</summary>
+    [Fact]
+    public async Task Memory_is_a_limit()
+    {
+        const string Layers = "hidden=256,layers=12,heads=2,kv-heads=1,head-dim=128,ffn=1024,vocab=100";
+        Outcome outcome = await Cli.RunAsync("bench", "--shape", Layers, "--device", "cpu", "--runs", "2", "--json", "--tokens", "8", "--weights", "int8", "--memory", "9MB");
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        Assert.InRange(Assert.Single(outcome.Lines).GetProperty("peak_device_bytes").GetInt64(), 1, 9_000_000);
+        (await Cli.RunAsync("bench", "--shape", Layers, "--device", "cpu", "--tokens", "8", "--memory", "1MB")).Fails(1, "may use 1.0 MB (--memory)");
+    }
 
     [Fact]
     public async Task Json_has_a_line_for_each_measurement()

@@ -100,20 +100,23 @@ public class CommandTests
         Assert.Equal(("bf16", 22, 10, 4), (json.GetProperty("source_type").GetString(), json.GetProperty("attributes").GetInt32(), json.GetProperty("bins").GetInt32(), json.GetProperty("layers").GetInt32()));
         Assert.Equal(bytes, json.GetProperty("files").GetProperty("model.safetensors").GetInt64());
         JsonElement cpu = json.GetProperty("devices").EnumerateArray().Single(d => d.GetProperty("id").GetString() == "cpu");
-        Assert.Equal("fp16", cpu.GetProperty("auto_weights").GetString());
+        Assert.Equal("fp16", json.GetProperty("plan").GetProperty("weights").GetString());
         long[] sizes = [.. new[] { "fp32", "fp16", "int8", "int4" }.Select(format => cpu.GetProperty("weights").GetProperty(format).GetProperty("bytes").GetInt64())];
         Assert.Equal(sizes.OrderDescending(), sizes);
         Outcome text = await Cli.RunAsync("inspect", Cli.Mini);
         Assert.Contains("gemma2, from tokenizer_config.json", text.Out, StringComparison.Ordinal);
-        Assert.Contains("<- --weights auto", text.Out, StringComparison.Ordinal);
+        Assert.Contains("fp16 weights, micro-batches of 4,096 tokens", text.Out, StringComparison.Ordinal);
     }
 
     [Fact]
     public async Task Inspect_says_what_does_not_fit()
     {
-        JsonElement json = Cli.Json((await Cli.RunAsync("inspect", Cli.Mini, "--json", "--batch-tokens", "2000000000")).Out);
-        Assert.Equal(JsonValueKind.Null, json.GetProperty("auto_device").ValueKind);
-        Assert.Contains("It fits on no device", (await Cli.RunAsync("inspect", Cli.Mini, "--batch-tokens", "2000000000")).Out, StringComparison.Ordinal);
+        // So many tokens at a time fit nowhere; the plan makes them fewer.
+        JsonElement json = Cli.Json((await Cli.RunAsync("inspect", Cli.Mini, "--device", "cpu", "--json", "--batch-tokens", "2000000000")).Out);
+        Assert.All(json.GetProperty("devices").EnumerateArray(), d => Assert.False(d.GetProperty("weights").GetProperty("int4").GetProperty("fits").GetBoolean()));
+        Assert.InRange(json.GetProperty("plan").GetProperty("batch_tokens").GetInt32(), 1024, 1_000_000_000);
+        Assert.Contains("for want of memory", json.GetProperty("plan").GetProperty("notes")[0].GetString(), StringComparison.Ordinal);
+        Assert.Contains("does not fit", (await Cli.RunAsync("inspect", Cli.Mini, "--device", "cpu", "--batch-tokens", "2000000000")).Out, StringComparison.Ordinal);
     }
 
     [Fact]

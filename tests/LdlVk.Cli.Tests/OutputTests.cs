@@ -17,7 +17,7 @@ public class OutputTests
     }
 
     [Fact]
-    public async Task A_failure_in_the_middle_leaves_the_old_file()
+    public async Task A_failure_in_the_middle_leaves_the_old_file_and_keeps_what_was_scored()
     {
         using TempFolder temp = new();
         string path = temp.Write("out.jsonl", "old");
@@ -25,9 +25,28 @@ public class OutputTests
         using StringWriter error = new();
         Output.Terminal terminal = new() { In = broken, Out = Stream.Null, Error = error };
         int code = await CommandLine.RunAsync([.. Score, path], terminal, CancellationToken.None);
-        Assert.Equal((1, "ldlvk: the drive has gone\n"), (code, error.ToString()));
+        Assert.Equal((1, $"ldlvk: the first 2 results are kept in {path}.partial.\nldlvk: the drive has gone\n"), (code, error.ToString()));
         Assert.Equal("old", await File.ReadAllTextAsync(path));
-        Assert.Equal(["out.jsonl"], temp.Names);
+        Assert.Equal(["out.jsonl", "out.jsonl.partial"], temp.Names);
+        Assert.Equal((await Cli.RunWithInputAsync("{\"input_ids\":[2]}\n{\"input_ids\":[2]}\n", [.. Score, "-"])).Out, await File.ReadAllTextAsync(path + ".partial"));
+    }
+
+    /// <summary>Where nothing was scored nothing is kept, and of a line that was cut short, as by a full disk, nothing either.</summary>
+    [Theory]
+    [InlineData("", null)]
+    [InlineData("half", null)]
+    [InlineData("one\ntwo\nhal", "one\ntwo\n")]
+    [InlineData("one\n", "one\n")]
+    public void Only_complete_lines_are_kept(string written, string? kept)
+    {
+        using TempFolder temp = new();
+        using StringWriter error = new();
+        temp.Write("out.jsonl.partial", "of an earlier run");
+        using (Output.OutputFile file = Output.OutputFile.Open(temp["out.jsonl"], "--output", new Output.Terminal { In = Stream.Null, Out = Stream.Null, Error = error }, isLines: true))
+            file.Stream.Write(System.Text.Encoding.UTF8.GetBytes(written));
+        Assert.Equal(["out.jsonl.partial"], temp.Names);
+        Assert.Equal(kept ?? "of an earlier run", File.ReadAllText(temp["out.jsonl.partial"]));
+        Assert.Equal(kept is not null, error.ToString().Contains(".partial", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -59,7 +78,7 @@ public class OutputTests
         Assert.Equal("", error.ToString());
     }
 
-    /// <summary>Gives one good line and then fails.</summary>
+    /// <summary>Gives two good lines and then fails.</summary>
     private sealed class BrokenStream : MemoryStream
     {
         private bool _given;
@@ -68,8 +87,8 @@ public class OutputTests
         {
             if (_given) throw new IOException("the drive has gone");
             _given = true;
-            "{\"input_ids\":[2]}\n"u8.CopyTo(buffer.AsSpan(offset));
-            return 18;
+            "{\"input_ids\":[2]}\n{\"input_ids\":[2]}\n"u8.CopyTo(buffer.AsSpan(offset));
+            return 36;
         }
     }
 }

@@ -82,7 +82,7 @@ public abstract class ConformanceTest : IDisposable
     public void Dispose()
     {
         foreach (IDisposable disposable in Enumerable.Reverse(owned)) disposable.Dispose();
-        foreach (IDevice device in used) Assert.Equal(0, device.AllocatedBytes);
+        foreach (IDevice device in used) Assert.Equal((0L, 0L), (device.AllocatedBytes, device.PinnedBytes));
         GC.SuppressFinalize(this);
     }
 }

@@ -30,6 +30,53 @@ public sealed class CpuDeviceTests : ConformanceTest
             Assert.Equal(WeightLayout.MatrixBytes(WeightFormat.Int8, 5, 70), device.AllocatedBytes);
     }
 
+    /// <summary>Random tensors and weights against an account on the side: refused is what would pass the limit, to the byte, and nothing else.</summary>
+    [Fact]
+    public void TheMemoryLimitIsKeptToTheByte()
+    {
+        for (int seed = 0; seed < 20; seed++)
+        {
+            Random random = new(seed);
+            long limit = random.NextInt64(1 << 16, 1 << 20), held = 0, peak = 0;
+            using IDevice device = CpuBackend.Open(Cpu, limit);
+            List<(IDisposable Made, long Bytes)> made = [];
+            int refused = 0;
+            for (int step = 0; step < 300; step++)
+            {
+                int rows = random.Next(1, 200), columns = random.Next(1, 300);
+                bool tensor = random.Next(2) == 0;
+                if (random.Next(3) == 0 && made.Count > 0)
+                {
+                    int i = random.Next(made.Count);
+                    made[i].Made.Dispose();
+                    held -= made[i].Bytes;
+                    made.RemoveAt(i);
+                    continue;
+                }
+
+                long bytes = WeightLayout.MatrixBytes(tensor ? WeightFormat.Fp32 : WeightFormat.Int8, rows, columns);
+                long first = tensor ? bytes : rows * WeightLayout.RowBytes(WeightFormat.Int8, columns);
+                if (held + bytes <= limit)
+                {
+                    made.Add((tensor ? device.CreateTensor(rows, columns) : device.CreateWeight(WeightFormat.Int8, rows, columns), bytes));
+                    held += bytes;
+                    peak = Math.Max(peak, held);
+                }
+                else
+                {
+                    Assert.Throws<DeviceException>(() => tensor ? (IDisposable)device.CreateTensor(rows, columns) : device.CreateWeight(WeightFormat.Int8, rows, columns));
+                    // The values of a weight are allocated before its scales.
+                    if (held + first <= limit) peak = Math.Max(peak, held + first);
+                    refused++;
+                }
+
+                Assert.Equal((held, peak), (device.AllocatedBytes, device.PeakBytes));
+            }
+
+            Assert.InRange(refused, 1, 299);
+        }
+    }
+
     [Fact]
     public void TooLargeATensorSaysHowMuchWasWanted()
     {

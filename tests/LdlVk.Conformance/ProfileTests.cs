@@ -22,7 +22,7 @@ public sealed class ProfileTests : ConformanceTest
     {
         ProfiledDevice device = new(Open(id));
         Assert.Null(device.WhyNotTimed);
-        using SyntheticModel model = new(device, Config, WeightFormat.Fp16);
+        using SyntheticModel model = new(device, Config, new LoadSettings(WeightFormat.Fp16));
         MicroBatch batch = Batch(20);
         float[] plain = model.LastHidden(batch), profiled = [];
         long start = Stopwatch.GetTimestamp();
@@ -49,7 +49,7 @@ public sealed class ProfileTests : ConformanceTest
     public void OperationsAreThoseAskedFor()
     {
         ProfiledDevice device = new(Open("cpu"));
-        using SyntheticModel model = new(device, Config, WeightFormat.Fp32);
+        using SyntheticModel model = new(device, Config, new LoadSettings(WeightFormat.Fp32));
         IReadOnlyList<OpTiming> calls = device.Profile(() => model.LastHidden(Batch(20)));
         const int Hidden = 96, Queries = 128, Keys = 64, Ffn = 160;
         double layer = 2.0 * ((2 * Hidden * Queries) + (3 * Hidden * Ffn)), keys = 2.0 * 2 * Hidden * Keys;

@@ -8,10 +8,13 @@ namespace LdlVk.Testing;
 
 /// <summary>A device that tests run on.</summary>
 /// <param name="Id">Its name, as <c>cpu</c> or <c>vulkan:0</c>.</param>
-/// <param name="Open">Opens it.</param>
+/// <param name="OpenWithin">Opens it with a limit on its memory, or with none.</param>
 /// <param name="HalvesOperands">Whether its Linear rounds operands to fp16, as matrix units do, unless the weights are fp32.</param>
-public sealed record TestDevice(string Id, Func<IDevice> Open, bool HalvesOperands = false)
+public sealed record TestDevice(string Id, Func<long?, IDevice> OpenWithin, bool HalvesOperands = false)
 {
+    /// <summary>Opens it.</summary>
+    public IDevice Open() => OpenWithin(null);
+
     /// <summary>Relative error of rounding an operand of Linear, for weights of a format; 0 where the contract's fp32 is kept.</summary>
     public double OperandRounding(WeightFormat format) => HalvesOperands && format != WeightFormat.Fp32 ? 1.0 / (1 << 11) : 0;
 }
@@ -27,31 +30,42 @@ public static class TestDevices
     /// <summary>Every device present, the processor first.</summary>
     public static IReadOnlyList<TestDevice> All { get; } = Present().ToList();
 
+    /// <summary>
+    /// Vulkan devices to which weights are copied as to graphics cards, though the host may see their memory: by the queue that computes, and by
+    /// a stream of its own though the driver may offer no queue for copies.
+    /// </summary>
+    public static IReadOnlyList<TestDevice> Copying { get; } =
+        [.. VulkanBackend.Enumerate().SelectMany((device, index) => new[]
+        {
+            new TestDevice($"{device.Id} chunks", limit => VulkanBackend.Open(index, null, UploadQueue.Computing, limit)),
+            new TestDevice($"{device.Id} copies", limit => VulkanBackend.Open(index, null, UploadQueue.Separate, limit)),
+        })];
+
     /// <summary>The ids, for a theory's data.</summary>
     public static IEnumerable<string> Ids => All.Select(device => device.Id);
 
     /// <summary>The device of that name.</summary>
     public static TestDevice Get(string id) =>
-        All.FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
+        All.Concat(Copying).FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
 
     /// <summary>The device of that name, opened at the first call and shared by all tests of the process.</summary>
     public static IDevice Shared(string id) => Opened.GetOrAdd(id, _ => new Lazy<IDevice>(Get(id).Open)).Value;
 
     private static IEnumerable<TestDevice> Present()
     {
-        foreach (DeviceInfo device in CpuBackend.Enumerate()) yield return new TestDevice(device.Id, () => CpuBackend.Open(device.Id));
+        foreach (DeviceInfo device in CpuBackend.Enumerate()) yield return new TestDevice(device.Id, limit => CpuBackend.Open(device.Id, limit));
 
         foreach (DeviceInfo device in VulkanBackend.Enumerate())
         {
             int index = int.Parse(device.Id.AsSpan("vulkan:".Length), CultureInfo.InvariantCulture);
             bool software = device.Kind == DeviceKind.Software, matrix = device.Features.Any(feature => feature.StartsWith("matrix ", StringComparison.Ordinal));
-            yield return new TestDevice(device.Id, () => VulkanBackend.Open(index), HalvesOperands: matrix && !software);
+            yield return new TestDevice(device.Id, limit => VulkanBackend.Open(index, memoryLimit: limit), HalvesOperands: matrix && !software);
 
             // Kernels that the device would not choose itself must not go untested where there is no other.
-            if (matrix || software) yield return new TestDevice($"{device.Id} tile", () => VulkanBackend.Open(index, LinearFamily.Tile));
-            if (matrix && software) yield return new TestDevice($"{device.Id} matrix", () => VulkanBackend.Open(index, LinearFamily.Matrix), HalvesOperands: true);
+            if (matrix || software) yield return new TestDevice($"{device.Id} tile", limit => VulkanBackend.Open(index, LinearFamily.Tile, memoryLimit: limit));
+            if (matrix && software) yield return new TestDevice($"{device.Id} matrix", limit => VulkanBackend.Open(index, LinearFamily.Matrix, memoryLimit: limit), HalvesOperands: true);
             if (device.Features.Any(feature => feature.StartsWith("flexible matrix ", StringComparison.Ordinal)))
-                yield return new TestDevice($"{device.Id} matrix-nv", () => VulkanBackend.Open(index, LinearFamily.MatrixNv), HalvesOperands: true);
+                yield return new TestDevice($"{device.Id} matrix-nv", limit => VulkanBackend.Open(index, LinearFamily.MatrixNv, memoryLimit: limit), HalvesOperands: true);
         }
     }
 }

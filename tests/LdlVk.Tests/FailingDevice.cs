@@ -20,7 +20,7 @@ internal class FailingDevice(IDevice inner) : IDevice
     /// <summary>Whether each read finds the device lost.</summary>
     public bool IsLostAtReads { get; set; }
 
-    /// <summary>Reads begun and not finished.</summary>
+    /// <summary>Reads begun and neither finished nor given up.</summary>
     public int Unread { get; private set; }
 
     /// <summary>The most there were.</summary>
@@ -30,6 +30,8 @@ internal class FailingDevice(IDevice inner) : IDevice
 
     public virtual DeviceInfo Info => inner.Info;
     public long AllocatedBytes => inner.AllocatedBytes;
+    public long PeakBytes => inner.PeakBytes;
+    public long PinnedBytes => inner.PinnedBytes;
 
     /// <summary>Lets <paramref name="calls"/> calls pass; the one after them fails.</summary>
     public void Arm(int calls, DeviceFailure failure = DeviceFailure.OutOfMemory) => (_left, _failure, HasFailed) = (calls, failure, false);
@@ -38,7 +40,9 @@ internal class FailingDevice(IDevice inner) : IDevice
         ? Next().CreateTensor(rows, columns)
         : throw new DeviceException($"no room for [{rows}, {columns}]; lower --batch-tokens", failure: DeviceFailure.OutOfMemory);
 
-    public IWeight CreateWeight(IWeightSource source, IProgress<long>? progress, CancellationToken cancellation) => Next().CreateWeight(source, progress, cancellation);
+    public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name) => Next().CreateWeight(format, outputFeatures, inputFeatures, name);
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress, CancellationToken cancellation) => Next().Fill(weight, source, progress, cancellation);
+    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress, CancellationToken cancellation) => Next().Pin(source, progress, cancellation);
     public IIndexList CreateIndices(ReadOnlySpan<int> values) => Next().CreateIndices(values);
     public ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments) => Next().CreateSegments(segments);
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values) => Next().Write(destination, firstRow, values);
@@ -82,14 +86,26 @@ internal class FailingDevice(IDevice inner) : IDevice
 
     private sealed class Readback(FailingDevice device, IReadback values) : IReadback
     {
+        private bool _ended;
+
         public void Finish(Span<float> destination)
         {
-            device.Unread--;
+            End();
             if (device.IsLostAtReads) throw new DeviceException("lost (on purpose)", failure: DeviceFailure.Lost);
             device.Next();
             values.Finish(destination);
         }
 
-        public void Dispose() => values.Dispose();
+        public void Dispose()
+        {
+            End();
+            values.Dispose();
+        }
+
+        private void End()
+        {
+            if (!_ended) device.Unread--;
+            _ended = true;
+        }
     }
 }

@@ -31,6 +31,7 @@ internal sealed unsafe class FaultyVulkan
     ];
 
     private readonly Dictionary<nint, ulong> _sizes = [];
+    private readonly HashSet<nint> _blocks = [];
 
     /// <summary>A submission that was made, with the timeline values it waits for and signals; 0 where there is none.</summary>
     public readonly record struct Submission(ulong AwaitedSemaphore, ulong AwaitedValue, ulong SignalledSemaphore, ulong SignalledValue);
@@ -55,6 +56,12 @@ internal sealed unsafe class FaultyVulkan
 
     public ulong UsedBytes => _sizes.Values.Aggregate(0UL, (a, b) => a + b);
 
+    /// <summary>Bytes of the blocks that kernels reach, which is memory of the device's own.</summary>
+    public ulong BlockBytes => _sizes.Where(s => _blocks.Contains(s.Key)).Aggregate(0UL, (sum, s) => sum + s.Value);
+
+    /// <summary>The most that <see cref="BlockBytes"/> has been.</summary>
+    public ulong PeakBlockBytes { get; private set; }
+
     public Vk Load() => new(new Context(this, Vk.GetApi().Context));
 
     private int Answer(string name, Call real, nint a, nint b, nint c, nint d, nint e, nint f)
@@ -65,10 +72,21 @@ internal sealed unsafe class FaultyVulkan
         int result = real(a, b, c, d, e, f);
         if (result == 0 && name == "vkQueueSubmit") Submissions.Add(Read((SubmitInfo*)c));
         if (result == 0 && Makers.Contains(name)) Living++;
-        if (result == 0 && size > 0) _sizes.Add(*(nint*)d, size);
+        if (result == 0 && size > 0)
+        {
+            _sizes.Add(*(nint*)d, size);
+            if (((MemoryAllocateFlagsInfo*)((MemoryAllocateInfo*)b)->PNext)->Flags.HasFlag(MemoryAllocateFlags.DeviceAddressBit)) _blocks.Add(*(nint*)d);
+            PeakBlockBytes = Math.Max(PeakBlockBytes, BlockBytes);
+        }
+
         bool destroysParent = name is "vkDestroyInstance" or "vkDestroyDevice";
         if (Destroyers.Contains(name) && (destroysParent ? a : b) != 0) Living--;
-        if (name == "vkFreeMemory") _sizes.Remove(b);
+        if (name == "vkFreeMemory")
+        {
+            _sizes.Remove(b);
+            _blocks.Remove(b);
+        }
+
         return result;
     }
 

@@ -24,7 +24,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
         {
             // The whole input as one batch, prefixes shared: the way it is scored in use.
             MicroBatch batch = Packer.Pack([.. input.Rows.Select(r => r.Ids)], 4096).Single();
-            (Reward[] rewards, float[] hidden) = model.Engine.ScoreWithHidden(batch, model.Device);
+            (Reward[] rewards, float[] hidden) = model.Engine.ScoreWithHidden(batch);
             for (int i = 0; i < rewards.Length; i++)
             {
                 GoldenOutput want = input.Rows[batch.Texts[i]].Reference;

@@ -1,3 +1,4 @@
+using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
@@ -57,38 +58,70 @@ public sealed class LargeModelTests(ITestOutputHelper output) : DeviceTest, IDis
         SyntheticCheckpoint.Write(_folder, shape);
         const long LargestTensor = 2L * 1024 * 4096;
         IDevice device = TestDevices.Shared(id);
-        GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
-        long before = Anonymous() - device.AllocatedBytes, peak = 0;
-        using var sampling = new CancellationTokenSource();
-        var sampler = new Thread(() =>
-        {
-            while (!sampling.IsCancellationRequested)
-            {
-                // Read the account first: memory that appears between the two readings counts as staging.
-                long allocated = device.AllocatedBytes;
-                peak = Math.Max(peak, Anonymous() - allocated - before);
-                Thread.Sleep(2);
-            }
-        });
-        sampler.Start();
+        var staging = new StagedMemory(() => device.AllocatedBytes);
         using (var model = new Loaded(id, _folder, WeightFormat.Fp16))
-        {
-            sampling.Cancel();
-            sampler.Join();
-            output.WriteLine($"{id}: {peak / 1e6:F0} MB staged for {model.Device.AllocatedBytes / 1e6:F0} MB of weights");
-        }
+            output.WriteLine($"{id}: {staging.Stop() / 1e6:F0} MB staged for {model.Device.AllocatedBytes / 1e6:F0} MB of weights");
+        Assert.InRange(staging.Stop(), long.MinValue, (3 * LargestTensor) + 200_000_000);
+    }
 
-        Assert.InRange(peak, long.MinValue, (3 * LargestTensor) + 200_000_000);
+    /// <summary>Converting holds 64 MiB of chunks and the scales of a matrix, not a layer and not a file.</summary>
+    [Fact]
+    public void ConvertingTakesLittleMemory()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "anonymous memory is read from /proc, which only Linux has");
+        // 12 layers of 30 MB in bf16.
+        SyntheticCheckpoint.Write(Path.Combine(_folder, "source"), new SyntheticShape(1024, 12, 8, 4, 128, 4096, 4096, 128));
+        foreach (WeightFormat format in new[] { WeightFormat.Fp16, WeightFormat.Int4 })
+        {
+            var staging = new StagedMemory(() => 0);
+            ConversionResult result = Converter.Run(Path.Combine(_folder, "source"), Path.Combine(_folder, format.ToString()), format);
+            long peak = staging.Stop();
+            output.WriteLine($"{format}: {peak / 1e6:F0} MB for {result.Bytes / 1e6:F0} MB written");
+            Assert.InRange(peak, long.MinValue, (64L << 20) + 60_000_000);
+        }
     }
 
     private static bool Fits(IDevice device, WeightFormat format) =>
         2L * 565_000_000 * (format == WeightFormat.Fp16 ? 2 : 1) < device.Info.FreeMemoryBytes + (device.Info.Id == "cpu" ? 1L << 40 : 0);
 
-    private static long Anonymous()
+    /// <summary>Watches how far this process's anonymous memory, less what an account knows of, grows.</summary>
+    private sealed class StagedMemory
     {
-        foreach (string line in File.ReadLines("/proc/self/status"))
-            if (line.StartsWith("RssAnon:", StringComparison.Ordinal))
-                return 1024 * long.Parse(line.AsSpan(8).Trim().ToString().Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
-        return 0;
+        private readonly Thread _sampler;
+        private volatile bool _stop;
+        private long _peak;
+
+        public StagedMemory(Func<long> account)
+        {
+            GC.Collect(GC.MaxGeneration, GCCollectionMode.Aggressive, blocking: true, compacting: true);
+            long before = Anonymous() - account();
+            _sampler = new Thread(() =>
+            {
+                while (!_stop)
+                {
+                    // Read the account first: memory that appears between the two readings counts as staging.
+                    long known = account();
+                    _peak = Math.Max(_peak, Anonymous() - known - before);
+                    Thread.Sleep(2);
+                }
+            });
+            _sampler.Start();
+        }
+
+        /// <summary>Ends it; gives the most bytes seen.</summary>
+        public long Stop()
+        {
+            _stop = true;
+            _sampler.Join();
+            return _peak;
+        }
+
+        private static long Anonymous()
+        {
+            foreach (string line in File.ReadLines("/proc/self/status"))
+                if (line.StartsWith("RssAnon:", StringComparison.Ordinal))
+                    return 1024 * long.Parse(line.AsSpan(8).Trim().ToString().Split(' ')[0], System.Globalization.CultureInfo.InvariantCulture);
+            return 0;
+        }
     }
 }

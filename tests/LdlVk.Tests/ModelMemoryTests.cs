@@ -40,13 +40,13 @@ public sealed class ModelMemoryTests : DeviceTest
             HiddenSize = 256, Layers = 2, Heads = 4, KeyValueHeads = 2, HeadDimension = 64, IntermediateSize = 1024, VocabularySize = 512, MaxPositions = Rows,
             QueryPreAttentionScalar = 64, AttentionSoftcap = 50, SlidingWindow = 4096, RopeTheta = 10000, RmsNormEpsilon = 1e-6f,
         };
-        using (var model = new SyntheticModel(device, config, weights, TestContext.Current.CancellationToken) { Compute = compute })
+        using (var model = new SyntheticModel(device, config, new LoadSettings(weights, Compute: compute), TestContext.Current.CancellationToken))
         {
             model.LastHidden(Packer.Pack([SyntheticModel.TokenIds(0, Rows, config.VocabularySize)], Rows).Single());
         }
 
         long count = ModelMemory.OfBackbone(config, weights).On(device.Info, config, weights, compute).Total(Rows);
-        // Norms, rotary angles and lists of rows are not counted: 1 to 2 % of so small a model.
-        Assert.InRange(device.PeakAllocatedBytes - before, count, count * 1.03);
+        // Lists of rows, and paddings, are not counted.
+        Assert.InRange(device.PeakAllocatedBytes - before, count * 0.99, count * 1.03);
     }
 }

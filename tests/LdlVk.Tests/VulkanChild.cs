@@ -83,7 +83,7 @@ internal static class VulkanChild
         var create = new DeviceCreateInfo(queueCreateInfoCount: 1, pQueueCreateInfos: &queue);
         instance.Api.CreateDevice(physical, in create, null, out Device device).Check("vkCreateDevice");
         PhysicalDeviceFacts facts = PhysicalDeviceFacts.Of(instance, physical);
-        (_, Silk.NET.Vulkan.Buffer buffer) = MemoryAllocator.CreateBuffer(
+        (_, Silk.NET.Vulkan.Buffer buffer, _, _) = MemoryAllocator.CreateBuffer(
             instance.Api, device, facts, 256, BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit], () => "");
         var pool = new CommandPoolCreateInfo(queueFamilyIndex: 0);
         instance.Api.CreateCommandPool(device, in pool, null, out CommandPool commands).Check("vkCreateCommandPool");

@@ -7,7 +7,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>The free ranges of a memory block against a naive model, and what is too large.</summary>
-public sealed class VulkanMemoryTests : VulkanTest
+public sealed unsafe class VulkanMemoryTests : VulkanTest
 {
     private const int Units = 64;
 
@@ -16,7 +16,7 @@ public sealed class VulkanMemoryTests : VulkanTest
     public void FreeRangesFollowTheModel() =>
         Gen.Select(Gen.Bool, Gen.Int[1, 20], Gen.Int[0, 1000]).Array[0, 200].Sample(steps =>
         {
-            var block = new MemoryBlock(default, default, 0, Units);
+            var block = new MemoryBlock(default, default, 0, Units, Units, null);
             bool[] taken = new bool[Units];
             List<(ulong Offset, ulong Size)> held = [];
             foreach ((bool take, int size, int pick) in steps)
@@ -53,7 +53,7 @@ public sealed class VulkanMemoryTests : VulkanTest
     [Fact]
     public void TheSmallestRangeThatFitsIsTaken()
     {
-        var block = new MemoryBlock(default, default, 0, 30);
+        var block = new MemoryBlock(default, default, 0, 30, 30, null);
         foreach (ulong size in new ulong[] { 10, 1, 4, 1, 6, 8 }) block.Take(size);
         block.Give(0, 10);
         block.Give(11, 4);

@@ -11,8 +11,8 @@ public abstract class VulkanTest
     /// <summary>The index of each Vulkan device of this machine.</summary>
     public static TheoryData<int> Drivers => [.. Enumerable.Range(0, VulkanBackend.Enumerate().Count)];
 
-    internal static VulkanDevice Open(int index, Func<Vk>? loader = null, string? cacheFolder = null, LinearFamily? linear = null) =>
-        VulkanBackend.Open(loader ?? Vk.GetApi, index, linear, cacheFolder);
+    internal static VulkanDevice Open(int index, Func<Vk>? loader = null, string? cacheFolder = null, LinearFamily? linear = null, UploadQueue upload = UploadQueue.Auto, long? memoryLimit = null) =>
+        VulkanBackend.Open(loader ?? Vk.GetApi, index, linear, cacheFolder, upload, memoryLimit);
 
     internal static float[] Read(IDevice device, ITensor tensor)
     {
@@ -34,7 +34,7 @@ public abstract class VulkanTest
 }
 
 /// <summary>A weight with one element in each row that is not zero, with a way to fail.</summary>
-internal sealed class RowWeight(int outputFeatures, int inputFeatures, WeightFormat format = WeightFormat.Fp32, int failsAt = int.MaxValue) : IWeightSource
+internal sealed class RowWeight(int outputFeatures, int inputFeatures, WeightFormat format = WeightFormat.Fp32, int failsAt = int.MaxValue, int step = 7919) : IWeightSource
 {
     public string Name => "row weight";
     public int OutputFeatures => outputFeatures;
@@ -43,7 +43,7 @@ internal sealed class RowWeight(int outputFeatures, int inputFeatures, WeightFor
     public float Scale => 1;
 
     /// <summary>The one element of a row that is not zero.</summary>
-    public int ColumnOf(int row) => (int)((row * 7919L) % inputFeatures);
+    public int ColumnOf(int row) => (int)((row * (long)step) % inputFeatures);
 
     /// <summary>That element; in int8 it is the scale of a group of one, in int4 −128 times the scale.</summary>
     public static float ValueOf(int row) => 1 + (row % 7);

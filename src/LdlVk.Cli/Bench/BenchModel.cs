@@ -10,42 +10,56 @@ namespace LdlVk.Cli.Bench;
 internal sealed class BenchModel : IDisposable
 {
     private readonly IDisposable _model;
-    private readonly Func<MicroBatch, IEnumerable<float>> _compute;
+    private readonly Func<Wave, IEnumerable<float>> _compute;
+    private readonly ExecutionPlan _plan;
 
-    private BenchModel(IDisposable model, Func<MicroBatch, IEnumerable<float>> compute) => (_model, _compute) = (model, compute);
+    private BenchModel(IDisposable model, Func<Wave, IEnumerable<float>> compute, ExecutionPlan plan) => (_model, _compute, _plan) = (model, compute, plan);
+
+    /// <summary>Where the layers go.</summary>
+    /// <param name="info">The device.</param>
+    /// <param name="shape">The backbone.</param>
+    /// <param name="checkpoint">The checkpoint of that shape; null for made-up weights.</param>
+    /// <param name="weights">Format of the matrices.</param>
+    /// <param name="compute">How products are computed.</param>
+    /// <param name="rows">Rows of the largest micro-batch.</param>
+    /// <param name="memory">Bytes of the device's memory to use at most; empty for what is free.</param>
+    /// <exception cref="DeviceException">It does not fit, and no limit was asked for, so that streaming is not what is to be measured.</exception>
+    public static ExecutionPlan Plan(DeviceInfo info, BenchShape shape, Checkpoint? checkpoint, WeightFormat weights, ComputeMode compute, int rows, IReadOnlyList<long> memory)
+    {
+        ModelMemory needed = checkpoint is null ? ModelMemory.OfBackbone(shape.Config, weights) : ModelMemory.Of(shape.Config, checkpoint.Head, weights, WeightFormat.Fp32);
+        ExecutionPlan plan = Planner.Make(new PlanRequest(shape.Config, needed, weights, [info]) { BatchTokens = rows, Compute = compute, MemoryLimits = memory, HostBytes = long.MaxValue });
+        return !plan.Streams || memory.Count > 0
+            ? plan
+            : throw new DeviceException($"{shape.Config.Layers} layers of {shape.Name} with {Output.Text.Format(weights)} weights and {rows} rows need {Output.Text.Bytes(needed.On(info, shape.Config, weights, compute).Total(rows))}, and {Output.Text.Device(info)} has {Output.Text.Bytes(info.FreeMemoryBytes)} free. Use fewer --layers, smaller --weights or fewer tokens, or give --memory to measure with layers that are streamed.");
+    }
 
     /// <summary>Puts a model on a device.</summary>
     /// <param name="device">Where to.</param>
     /// <param name="shape">The backbone.</param>
     /// <param name="checkpoint">The checkpoint of that shape; null for made-up weights.</param>
-    /// <param name="weights">Format of the matrices.</param>
+    /// <param name="plan">Where the layers go.</param>
     /// <param name="compute">How products are computed.</param>
-    /// <param name="rows">Rows of the largest micro-batch, for the memory's count.</param>
     /// <param name="cancellation">Ends the loading.</param>
-    /// <exception cref="DeviceException">It does not fit.</exception>
-    public static BenchModel Create(
-        IDevice device, BenchShape shape, Checkpoint? checkpoint, WeightFormat weights, ComputeMode compute, int rows, CancellationToken cancellation)
+    public static BenchModel Create(IDevice device, BenchShape shape, Checkpoint? checkpoint, ExecutionPlan plan, ComputeMode compute, CancellationToken cancellation)
     {
+        var settings = new LoadSettings(plan.Weights, Compute: compute);
+        PlacedStage[] stages = [new PlacedStage(device, plan.Stages[0].Layers)];
         if (checkpoint is not null)
         {
-            ModelMemory.Require(checkpoint, device.Info, weights, WeightFormat.Fp32, rows, compute);
-            ScoringEngine engine = ScoringEngine.Load(device, checkpoint, new LoadSettings(weights, Compute: compute), null, cancellation);
-            return new BenchModel(engine, batch => engine.Score(batch).Select(r => r.Score));
+            ScoringEngine engine = ScoringEngine.Load(stages, checkpoint, settings, null, null, cancellation);
+            return new BenchModel(engine, wave => engine.Score(wave).Select(r => r.Score), plan);
         }
 
-        long bytes = ModelMemory.OfBackbone(shape.Config, weights).On(device.Info, shape.Config, weights, compute).Total(rows);
-        if (!ModelMemory.Fits(bytes, device.Info))
-            throw new DeviceException($"{shape.Config.Layers} layers of {shape.Name} with {Output.Text.Format(weights)} weights and {rows} rows need {Output.Text.Bytes(bytes)}, and {Output.Text.Device(device.Info)} has {Output.Text.Bytes(device.Info.FreeMemoryBytes)} free. Use fewer --layers, smaller --weights or fewer tokens.");
-        SyntheticModel synthetic = new(device, shape.Config, weights, cancellation) { Compute = compute };
-        return new BenchModel(synthetic, synthetic.LastHidden);
+        SyntheticModel synthetic = new(stages, shape.Config, settings, cancellation);
+        return new BenchModel(synthetic, synthetic.LastHidden, plan);
     }
 
     /// <summary>Computes a scenario, and looks at the results.</summary>
     /// <exception cref="DeviceException">A result is not finite.</exception>
     public void Run(Scenario scenario)
     {
-        foreach (MicroBatch batch in scenario.Batches)
-            if (!_compute(batch).All(float.IsFinite)) throw new DeviceException($"{scenario.Label}: a result is not finite; its speed means nothing. Please report it with the output of ldlvk devices.");
+        foreach (Wave wave in _plan.Streams ? [new Wave(scenario.Batches)] : scenario.Batches.Select(b => new Wave([b])))
+            if (!_compute(wave).All(float.IsFinite)) throw new DeviceException($"{scenario.Label}: a result is not finite; its speed means nothing. Please report it with the output of ldlvk devices.");
     }
 
     /// <inheritdoc/>

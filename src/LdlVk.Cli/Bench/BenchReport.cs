@@ -13,13 +13,14 @@ internal sealed class BenchReport(Screen screen)
     private const double SmallShare = 0.005;
 
     /// <summary>What is measured, and against what.</summary>
-    public void Begin(BenchContext c)
+    public void Begin(BenchContext c, ExecutionPlan plan)
     {
         Gemma2Config s = c.Shape.Config;
         screen.Line($"[bold]{Screen.Safe(Text.Device(c.Device))}[/], {Screen.Safe(c.Device.Driver)}");
         screen.Line($"{Screen.Safe(c.Shape.Name)}: hidden {s.HiddenSize}, {Text.Plural(s.Layers, "layer")}, {s.Heads} heads, {s.KeyValueHeads} KV heads of {s.HeadDimension}, FFN {s.IntermediateSize}; {Text.Format(c.Weights)} weights{(c.Compute == ComputeMode.Int8 ? ", int8 compute" : "")}");
         screen.Line($"Yardsticks: {Rate(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with {Text.Format(c.Weights)} weights; {ByteRate(c.Yardsticks.CopyRate)} in a copy on the device");
         screen.Line(Number($"Cold start: {c.ColdStart.Total:F2} s = {c.ColdStart.Open:F2} opening the device + {c.ColdStart.Weights:F2} weights + {c.ColdStart.First:F2} first result, kernels {(c.KeptKernels ? "kept from earlier runs" : "compiled anew")}"));
+        if (plan.Streams) screen.Line($"{plan.Stages[0].Layers.Streamed} of {s.Layers} layers are streamed: {Text.Bytes(plan.Stages[0].StreamedBytes)} for each run");
         if (c.WhyNotTimed is { } why) screen.Line($"No times of ops: {Screen.Safe(why)}.");
     }
 

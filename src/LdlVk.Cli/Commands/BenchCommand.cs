@@ -34,6 +34,7 @@ internal sealed class BenchCommand
     private readonly Option<string> _compute = ModelFlags.CreateCompute();
     private readonly Option<string> _device = ModelFlags.CreateDevice();
     private readonly Option<string?> _batchTokens = ModelFlags.CreateBatchTokens();
+    private readonly Option<string?> _memory = ModelFlags.CreateMemory();
     private readonly Option<string?> _runs = new("--runs") { Description = "Timed runs of each measurement [default: 5].", HelpName = "N" };
     private readonly Option<bool> _cold = new("--cold") { Description = "Compile all kernels, as at the very first start. Drivers may keep a cache of their own (Mesa: MESA_SHADER_CACHE_DISABLE=true)." };
     private readonly Option<bool> _ops = new("--ops") { Description = "Measure every op by itself, at the shape's sizes and 1 to 2048 rows." };
@@ -47,7 +48,7 @@ internal sealed class BenchCommand
         BenchCommand bench = new(terminal);
         NotedCommand command = new("bench", "Measure how fast a device computes a model, and where the time goes.", Notes);
         Option[] options = [bench._shape, bench._layers, bench._model, bench._tokens, bench._batch, bench._bestOf, bench._weights, bench._compute, bench._device,
-            bench._batchTokens, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet];
+            bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellation) => Task.FromResult(bench.Run(call, cancellation)));
         return command;
@@ -86,10 +87,15 @@ internal sealed class BenchCommand
         Scenario first = plan.All.First();
         status.Show(() => $"{info.Id}: weights");
         long start = Stopwatch.GetTimestamp();
-        using IDevice opened = ComputeDevices.Open(info, useKeptKernels: !cold);
+        IReadOnlyList<long> limits = ModelFlags.ReadMemory(call, _memory);
+        if (limits.Count > 1) throw new UsageException("--memory has several figures, and bench uses one device at a time. Give one.");
+        ExecutionPlan layers = BenchModel.Plan(info, shape, checkpoint, format, compute, plan.All.Max(s => s.Batches.Max(b => b.Rows)), limits);
+        using IDevice opened = ComputeDevices.Open(info, limits.Count > 0 ? layers.Stages[0].Budget : null, useKeptKernels: !cold);
+        // The limit is the model's, which may come close to it: yardsticks have memory of their own.
+        using IDevice? unlimited = limits.Count > 0 ? ComputeDevices.Open(info, useKeptKernels: !cold) : null;
         ProfiledDevice device = new(opened);
         double open = Lap(), weights, firstRun;
-        using (BenchModel model = BenchModel.Create(device, shape, checkpoint, format, compute, plan.All.Max(s => s.Batches.Max(b => b.Rows)), cancellation))
+        using (BenchModel model = BenchModel.Create(device, shape, checkpoint, layers, compute, cancellation))
         {
             weights = Lap();
             status.Show(() => $"{info.Id}: first result");
@@ -98,10 +104,10 @@ internal sealed class BenchCommand
             // All else once, to warm up, and to see the memory before that of the yardsticks comes in.
             foreach (Scenario scenario in plan.All.Skip(1)) model.Run(scenario);
             PeakMemory memory = new(device.PeakAllocatedBytes, Process.GetCurrentProcess().PeakWorkingSet64);
-            BenchContext context = new(info, shape, format, compute, Yardsticks.Measure(opened, format), new ColdStart(open, weights, firstRun), !cold, device.WhyNotTimed);
+            BenchContext context = new(info, shape, format, compute, Yardsticks.Measure(unlimited ?? opened, format), new ColdStart(open, weights, firstRun), !cold, device.WhyNotTimed);
             BenchReport report = new(screen);
             ResultLine lines = new(_terminal.Out);
-            if (!json) report.Begin(context);
+            if (!json) report.Begin(context, layers);
             foreach (Scenario single in plan.Singles) Take(single);
             foreach ((Scenario full, Scenario shared) in plan.Shared)
             {

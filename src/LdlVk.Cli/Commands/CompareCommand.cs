@@ -21,6 +21,7 @@ internal static class CompareCommand
         model.AddTo(command);
         command.SetAction(async (call, cancellation) =>
         {
+            if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             using LineSource source = texts.Open(call, terminal, cancellation);
             InputLine line = source.Lines().Single();
             if (line.Texts != 2) throw new UsageException($"compare takes two responses, and {Text.Plural(line.Texts, "--response")} was given. To order any number, use ldlvk rank.");

@@ -5,6 +5,7 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
@@ -16,14 +17,15 @@ internal static class InspectCommand
     {
         Argument<string> folder = new("MODEL") { Description = "Folder of the model." };
         Option<bool> json = new("--json") { Description = "Write the findings as JSON." };
-        Option<string> heads = ModelFlags.CreateHeads();
-        Option<string?> batchTokens = ModelFlags.CreateBatchTokens();
-        Command command = new("inspect", "Show what is in a model's folder, and what it needs on this machine's devices. No weights are loaded.") { folder, heads, batchTokens, json };
+        ModelFlags flags = new();
+        Command command = new("inspect", "Show what is in a model's folder, what it needs on this machine's devices, and where its layers would go. No weights are loaded.") { folder };
+        flags.AddPlanTo(command);
+        command.Options.Add(json);
         command.SetAction(call =>
         {
             if (call.GetValue(folder) is not { Length: > 0 } path) throw new UsageException("MODEL is empty. Give the folder of the model.");
             using Checkpoint checkpoint = Checkpoint.Open(path);
-            ModelFacts facts = new(checkpoint, ModelFlags.ReadHeads(call, heads), ModelFlags.ReadBatchTokens(call, batchTokens));
+            ModelFacts facts = new(checkpoint, flags.Read(call));
             if (call.GetValue(json)) WriteJson(facts, terminal);
             else Show(facts, terminal);
             return ExitCode.Success;
@@ -40,6 +42,7 @@ internal static class InspectCommand
         Row("architecture", "Gemma-2 with LDL heads (LDL-Reward-Gemma-2)");
         Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the heads");
         Row("source type", Name(facts.Checkpoint.SourceType));
+        if (facts.Checkpoint.Converted is { } converted) Row("converted", $"by ldlvk convert to {Describe(converted.Weights)}; no other --weights");
         Row("layers", $"{c.Layers} of hidden {c.HiddenSize}, FFN {c.IntermediateSize}");
         Row("attention", $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}; window {c.SlidingWindow} on even layers");
         Row("", string.Create(CultureInfo.InvariantCulture, $"softcap {c.AttentionSoftcap}, scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}"));
@@ -58,13 +61,14 @@ internal static class InspectCommand
             foreach (FormatFit format in fit.Formats)
             {
                 string verdict = format.Fits ? "[green]fits[/]" : "[red]does not fit[/]";
-                screen.Line($"            {Text.Format(format.Format),-5} {Text.Bytes(format.Bytes),9}  {verdict}{(format.Format == fit.Automatic ? "  <- --weights auto" : "")}");
+                screen.Line($"            {Text.Format(format.Format),-5} {Text.Bytes(format.Bytes),9}  {verdict}");
             }
         }
 
-        screen.Line(facts.Automatic is { Automatic: { } weights } chosen
-            ? $"--device auto would use [bold]{chosen.Device.Id}[/] with [bold]{Text.Format(weights)}[/] weights."
-            : "[red]It fits on no device of this machine.[/]");
+        screen.Line();
+        screen.Line("[bold]Where its layers would go[/]");
+        if (facts.Plan is { } plan) PlanReport.Show(plan, screen);
+        else screen.Line($"  [red]nowhere[/]: {Screen.Safe(facts.WhyNoPlan!)}");
 
         void Row(string name, string value) => screen.Line($"  {name,-13} {Screen.Safe(value)}");
     }
@@ -80,6 +84,7 @@ internal static class InspectCommand
         json.WriteNumber("backbone_parameters", facts.BackboneParameters);
         json.WriteNumber("head_parameters", facts.HeadParameters);
         json.WriteString("source_type", Name(facts.Checkpoint.SourceType));
+        json.WriteString("converted_to", facts.Checkpoint.Converted is { } converted ? Text.Format(converted.Weights) : null);
         json.WriteNumber("hidden_size", c.HiddenSize);
         json.WriteNumber("layers", c.Layers);
         json.WriteNumber("heads", c.Heads);
@@ -100,8 +105,16 @@ internal static class InspectCommand
         json.WriteStartArray("devices");
         foreach (DeviceFit fit in facts.Devices) WriteFit(json, fit);
         json.WriteEndArray();
-        json.WriteString("auto_device", facts.Automatic?.Device.Id);
-        json.WriteString("auto_weights", facts.Automatic?.Automatic is { } weights ? Text.Format(weights) : null);
+        if (facts.Plan is { } plan)
+        {
+            json.WriteStartObject("plan");
+            PlanReport.Write(plan, json);
+            json.WriteEndObject();
+        }
+        else
+        {
+            json.WriteString("why_no_plan", facts.WhyNoPlan);
+        }
     }
 
     private static void WriteFit(Utf8JsonWriter json, DeviceFit fit)
@@ -121,9 +134,11 @@ internal static class InspectCommand
         }
 
         json.WriteEndObject();
-        json.WriteString("auto_weights", fit.Automatic is { } weights ? Text.Format(weights) : null);
         json.WriteEndObject();
     }
+
+    private static string Describe(WeightFormat weights) => WeightLayout.HasScales(weights)
+        ? $"{Text.Format(weights)} weights in groups of {WeightLayout.GroupSize} with fp16 scales" : $"{Text.Format(weights)} weights";
 
     private static string Gates(LdlHeads heads) => heads.GateTemperature == 0
         ? "raw" : string.Create(CultureInfo.InvariantCulture, $"softmax, temperature {heads.GateTemperature}");

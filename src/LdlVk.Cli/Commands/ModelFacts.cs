@@ -10,22 +10,21 @@ namespace LdlVk.Cli.Commands;
 /// <summary>One weight format of a model on one device.</summary>
 /// <param name="Format">The format.</param>
 /// <param name="Bytes">Device memory it needs.</param>
-/// <param name="Fits">Whether that is free.</param>
+/// <param name="Fits">Whether that is free; else layers are streamed, or divided over several devices.</param>
 internal readonly record struct FormatFit(WeightFormat Format, long Bytes, bool Fits);
 
 /// <summary>A model on one device.</summary>
 /// <param name="Device">The device.</param>
 /// <param name="BatchTokens">Tokens of a micro-batch there.</param>
 /// <param name="Formats">Every weight format.</param>
-/// <param name="Automatic">What --weights auto chooses; null if nothing fits.</param>
-internal sealed record DeviceFit(DeviceInfo Device, int BatchTokens, FormatFit[] Formats, WeightFormat? Automatic);
+internal sealed record DeviceFit(DeviceInfo Device, int BatchTokens, FormatFit[] Formats);
 
 /// <summary>What <c>ldlvk inspect</c> tells about a checkpoint, read without loading its weights.</summary>
 internal sealed class ModelFacts
 {
     private static readonly string[] Kinds = [".safetensors", ".pt", ".json"];
 
-    public ModelFacts(Checkpoint checkpoint, WeightFormat heads, int batchTokens)
+    public ModelFacts(Checkpoint checkpoint, RewardModelOptions options)
     {
         Checkpoint = checkpoint;
         Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
@@ -33,8 +32,15 @@ internal sealed class ModelFacts
         HeadParameters = checkpoint.Head.Regression.Concat(checkpoint.Head.Gating).Sum(l => l.Weight.Count + l.Bias.Count);
         Tokenizer = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
         Template = DescribeTemplate(checkpoint.Folder);
-        Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, new RewardModelOptions { Heads = heads, BatchTokens = batchTokens }))];
-        Automatic = ComputeDevices.Candidates("auto").Select(d => Devices.Single(f => f.Device.Id == d.Id)).FirstOrDefault(f => f.Automatic is not null);
+        Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
+        try
+        {
+            Plan = RewardModel.MakePlan(checkpoint, options);
+        }
+        catch (DeviceException e)
+        {
+            WhyNoPlan = e.Message;
+        }
     }
 
     public Checkpoint Checkpoint { get; }
@@ -57,25 +63,21 @@ internal sealed class ModelFacts
     /// <summary>The model on every device.</summary>
     public IReadOnlyList<DeviceFit> Devices { get; }
 
-    /// <summary>Where --device auto would run it; null if it fits nowhere.</summary>
-    public DeviceFit? Automatic { get; }
+    /// <summary>Where its layers would go; null if there is no room for one.</summary>
+    public ExecutionPlan? Plan { get; }
+
+    /// <summary>Why there is no plan.</summary>
+    public string? WhyNoPlan { get; }
 
     private static DeviceFit Fit(DeviceInfo device, Checkpoint checkpoint, RewardModelOptions options)
     {
         int batchTokens = options.BatchTokens;
-        FormatFit[] formats = [.. Enum.GetValues<WeightFormat>().Select(format =>
+        FormatFit[] formats = [.. Enum.GetValues<WeightFormat>().Where(format => checkpoint.Converted is not { } converted || converted.Weights == format).Select(format =>
         {
             long bytes = ModelMemory.Of(checkpoint.Config, checkpoint.Head, format, options.Heads).On(device, checkpoint.Config, format, options.Compute).Total(batchTokens);
             return new FormatFit(format, bytes, ModelMemory.Fits(bytes, device));
         })];
-        try
-        {
-            return new DeviceFit(device, batchTokens, formats, ModelMemory.Choose(checkpoint, device, options.Heads, batchTokens));
-        }
-        catch (DeviceException)
-        {
-            return new DeviceFit(device, batchTokens, formats, null);
-        }
+        return new DeviceFit(device, batchTokens, formats);
     }
 
     private static long Backbone(Gemma2Config c)

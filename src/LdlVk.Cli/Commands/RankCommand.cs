@@ -27,8 +27,9 @@ internal static class RankCommand
         model.AddTo(command);
         command.SetAction(async (call, cancellation) =>
         {
+            if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             using LineSource source = texts.Open(call, terminal, cancellation);
-            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal);
+            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal, isLines: true);
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)
             using (Screen screen = new(terminal, file.Stream))

@@ -42,12 +42,13 @@ internal static class ScoreCommand
         command.Options.Add(trace);
         command.SetAction(async (call, cancellation) =>
         {
+            if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             // What is cheap to check comes first: a typing error should not cost the loading of a model.
             using LineSource source = texts.Open(call, terminal, cancellation);
             IEnumerable<InputLine> lines = source.Lines();
             string? tracePath = call.GetValue(trace);
             if (tracePath is not null) lines = [OnlyText(lines)];
-            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal);
+            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal, isLines: true);
             using OutputFile? traceFile = tracePath is null ? null : OutputFile.Open(tracePath, trace.Name, terminal);
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)

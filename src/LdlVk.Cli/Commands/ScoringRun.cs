@@ -4,21 +4,24 @@ using System.Globalization;
 using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Cli.Traces;
 using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Commands;
 
 /// <summary>What every scoring command does: load the model, score lines one after another, say how it went.</summary>
-internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<LoadProgress>, IProgress<ScoreProgress>
+internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timelinePath = null) : IProgress<LoadProgress>, IProgress<ScoreProgress>
 {
     private readonly StatusLine _status = new(terminal, quiet);
     private readonly Stopwatch _loading = new();
+    private readonly TimelineFile? _timeline = timelinePath is null ? null : new TimelineFile();
 
     /// <summary>Loads the model that the flags name, and shows how far it is.</summary>
     public static async Task<(ScoringRun Run, RewardModel Model)> LoadAsync(ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellation)
     {
-        ScoringRun run = new(terminal, call.GetValue(flags.Quiet));
-        return (run, await run.LoadAsync(call.GetValue(flags.Model)!, flags.Read(call), cancellation).ConfigureAwait(false));
+        ScoringRun run = new(terminal, call.GetValue(flags.Quiet), call.GetValue(flags.TraceEvents));
+        RewardModelOptions options = flags.Read(call) with { Timeline = run._timeline };
+        return (run, await run.LoadAsync(call.GetValue(flags.Model)!, options, cancellation).ConfigureAwait(false));
     }
 
     /// <summary>Loads a model, and shows how far it is.</summary>
@@ -57,9 +60,23 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
         }
 
         if (!quiet) terminal.Error.WriteLine(Summary(model, scorer.Progress));
+        WriteTimeline();
         if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error));
         if (failed > 0 && !quiet) terminal.Say($"{Text.Plural(failed, "line")} could not be scored; the reasons are in the results.");
         return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
+    }
+
+    private void WriteTimeline()
+    {
+        if (_timeline is null) return;
+        using (OutputFile file = OutputFile.Open(timelinePath, "--trace-events", terminal))
+        {
+            _timeline.Write(file.Stream);
+            file.Complete();
+        }
+
+        if (quiet) return;
+        foreach (string line in _timeline.Idle()) terminal.Error.WriteLine(line);
     }
 
     void IProgress<LoadProgress>.Report(LoadProgress value) => _status.Show(() => string.Create(CultureInfo.InvariantCulture,
@@ -70,7 +87,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
 
     private static string Summary(RewardModel model, ScoreProgress done) => string.Create(CultureInfo.InvariantCulture,
         $"{Text.Plural(done.Texts, "text")}, {Text.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: "
-        + $"{Rate(done)}{Saved(done)}; {Text.Device(model.Device)}, {Text.Format(model.Weights)} weights");
+        + $"{Rate(done)}{Saved(done)}; {Text.Devices(model.Devices)}, {Text.Format(model.Weights)} weights");
 
     private static string Describe(ComputeError error)
     {
@@ -80,8 +97,11 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet) : IProgress<Load
         return $"int8 compute: {off}, against exact products with the same weights";
     }
 
-    private static string Rate(ScoreProgress done) =>
-        $"{Text.Count((long)(done.ComputedTokens / Math.Max(done.Elapsed.TotalSeconds, 1e-3)))} tokens/s computed";
+    private static string Rate(ScoreProgress done)
+    {
+        double rate = done.ComputedTokens / Math.Max(done.Elapsed.TotalSeconds, 1e-3);
+        return $"{(rate < 10 ? rate.ToString("G2", CultureInfo.InvariantCulture) : Text.Count((long)rate))} tokens/s computed";
+    }
 
     private static string Saved(ScoreProgress done) => done.Tokens == done.ComputedTokens ? "" : string.Create(CultureInfo.InvariantCulture,
         $", {100.0 * (done.Tokens - done.ComputedTokens) / done.Tokens:F0} % saved by sharing");

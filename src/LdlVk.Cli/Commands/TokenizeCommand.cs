@@ -30,7 +30,7 @@ internal static class TokenizeCommand
             string folder = call.GetValue(model)!;
             TextEncoder encoder = new(folder, ModelFlags.ReadChatTemplate(call, template));
             if (!encoder.HasTokenizer) throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");
-            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal);
+            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal, isLines: true);
             ResultLine result = new(file.Stream);
             int code = ExitCode.Success;
             foreach (RawLine line in source.RawLines())

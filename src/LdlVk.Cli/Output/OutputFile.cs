@@ -4,13 +4,17 @@ namespace LdlVk.Cli.Output;
 
 /// <summary>
 /// What a command writes: standard output, or a file that appears under its name only when it is complete. Until then it is a temporary
-/// file in the same folder, which is removed when the run fails.
+/// file in the same folder. When the run fails that is removed, or, of results line by line, kept under the name with <c>.partial</c>
+/// behind it, up to the last complete line.
 /// </summary>
 internal sealed class OutputFile : IDisposable
 {
     private readonly string? _temporary, _final;
+    private readonly Terminal? _keepsLines;
+    private bool _complete;
 
-    private OutputFile(Stream stream, string? temporary, string? final) => (Stream, _temporary, _final) = (stream, temporary, final);
+    private OutputFile(Stream stream, string? temporary, string? final, Terminal? keepsLines) =>
+        (Stream, _temporary, _final, _keepsLines) = (stream, temporary, final, keepsLines);
 
     /// <summary>Where to write.</summary>
     public Stream Stream { get; }
@@ -19,10 +23,11 @@ internal sealed class OutputFile : IDisposable
     /// <param name="path">Value of the flag.</param>
     /// <param name="flag">Name of the flag, for messages.</param>
     /// <param name="terminal">The standard streams.</param>
+    /// <param name="isLines">Whether each line is of use without those behind it.</param>
     /// <exception cref="UsageException">The file cannot be made there.</exception>
-    public static OutputFile Open(string? path, string flag, Terminal terminal)
+    public static OutputFile Open(string? path, string flag, Terminal terminal, bool isLines = false)
     {
-        if (path is null or "-") return new OutputFile(terminal.Out, null, null);
+        if (path is null or "-") return new OutputFile(terminal.Out, null, null, null);
         if (path.Length == 0 || Directory.Exists(path)) throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
         {
@@ -30,10 +35,10 @@ internal sealed class OutputFile : IDisposable
             string full = Path.GetFullPath(path);
             string final = new FileInfo(full).LinkTarget is null ? full : File.ResolveLinkTarget(full, returnFinalTarget: true)!.FullName;
             if (!OperatingSystem.IsWindows() && (IsDevice(final) || IsDevice(full)))
-                return new OutputFile(new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null);
+                return new OutputFile(new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null, null);
             if (!Directory.Exists(Path.GetDirectoryName(final))) throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Make it first.");
             string temporary = Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}.{Guid.NewGuid():N}.tmp");
-            return new OutputFile(new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final);
+            return new OutputFile(new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final, isLines ? terminal : null);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -49,12 +54,13 @@ internal sealed class OutputFile : IDisposable
         ((FileStream)Stream).Flush(flushToDisk: true);
         Stream.Dispose();
         File.Move(_temporary, _final!, overwrite: true);
+        _complete = true;
     }
 
-    /// <summary>Removes what is not complete.</summary>
+    /// <summary>Keeps the lines of what is not complete, or removes it.</summary>
     public void Dispose()
     {
-        if (_temporary is null) return;
+        if (_temporary is null || _complete) return;
         try
         {
             Stream.Dispose();
@@ -64,7 +70,37 @@ internal sealed class OutputFile : IDisposable
             // The last bytes did not fit on the disk: the error that is on its way already says so.
         }
 
+        if (_keepsLines is not null) KeepLines(_keepsLines);
         File.Delete(_temporary);
+    }
+
+    private void KeepLines(Terminal terminal)
+    {
+        try
+        {
+            long lines = 0, end = 0, at = 0;
+            using (FileStream file = new(_temporary!, FileMode.Open, FileAccess.ReadWrite))
+            {
+                byte[] buffer = new byte[1 << 16];
+                for (int read; (read = file.Read(buffer)) > 0; at += read)
+                {
+                    lines += buffer.AsSpan(0, read).Count((byte)'\n');
+                    int last = buffer.AsSpan(0, read).LastIndexOf((byte)'\n');
+                    if (last >= 0) end = at + last + 1;
+                }
+
+                if (lines == 0) return;
+                file.SetLength(end);
+            }
+
+            string partial = _final + ".partial";
+            File.Move(_temporary!, partial, overwrite: true);
+            terminal.Say($"the first {Text.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {partial}.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The error that is on its way is the one to be told.
+        }
     }
 
     private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);

@@ -27,6 +27,9 @@ internal static class Text
     /// <summary>A device with its product name.</summary>
     public static string Device(DeviceInfo device) => $"{device.Id} ({OneLine(device.Name)})";
 
+    /// <summary>Devices with their product names.</summary>
+    public static string Devices(IEnumerable<DeviceInfo> devices) => string.Join(" with ", devices.Select(Device));
+
     /// <summary>The format's name on the command line.</summary>
     public static string Format(WeightFormat format) => format.ToString().ToLowerInvariant();
 

@@ -8,6 +8,15 @@ namespace LdlVk.Runtime.Batching;
 /// </summary>
 public sealed record MicroBatch
 {
+    /// <summary>
+    /// Rows of keys and values that are there before this batch's own: those of a prefix that the batches before it in its
+    /// <see cref="Wave"/> have computed. Row r of the batch has its keys and values at row KeptRows + r.
+    /// </summary>
+    public int KeptRows { get; init; }
+
+    /// <summary>Rows of keys and values, those kept and its own.</summary>
+    public int KeyRows => KeptRows + Rows;
+
     /// <summary>Token id of each row.</summary>
     public required int[] TokenIds { get; init; }
 

@@ -5,11 +5,41 @@ namespace LdlVk.Runtime.Batching;
 /// <summary>Packs texts into micro-batches.</summary>
 public static class Packer
 {
-    /// <summary>Packs every text into one of the returned micro-batches.</summary>
+    /// <summary>Packs every text into one of the returned micro-batches, each of which can be computed by itself.</summary>
     /// <param name="texts">Token ids of each text, none empty.</param>
     /// <param name="maxTokens">Rows of a micro-batch, and texts of it (the last layer has a row a text); a longer text gets one of its own.</param>
     /// <param name="sharePrefixes">Whether equal beginnings are computed once. The scores are the same, to the bit.</param>
-    public static IEnumerable<MicroBatch> Pack(IReadOnlyList<int[]> texts, int maxTokens, bool sharePrefixes = true)
+    public static IEnumerable<MicroBatch> Pack(IReadOnlyList<int[]> texts, int maxTokens, bool sharePrefixes = true) =>
+        PackWaves(texts, maxTokens, maxTokens, sharePrefixes).SelectMany(wave => wave.Batches);
+
+    /// <summary>
+    /// As <see cref="Pack"/>, into waves. In a wave, texts with a long common prefix that are more than a micro-batch share it over several.
+    /// </summary>
+    /// <param name="texts">Token ids of each text, none empty.</param>
+    /// <param name="maxTokens">Rows and texts of a micro-batch.</param>
+    /// <param name="waveTokens">Rows of a wave; a micro-batch of more is a wave of its own.</param>
+    /// <param name="sharePrefixes">Whether equal beginnings are computed once.</param>
+    public static IEnumerable<Wave> PackWaves(IReadOnlyList<int[]> texts, int maxTokens, int waveTokens, bool sharePrefixes = true)
+    {
+        List<MicroBatch> wave = [];
+        long rows = 0;
+        foreach (IReadOnlyList<MicroBatch> run in Wave.Runs(PackBatches(texts, maxTokens, waveTokens, sharePrefixes)))
+        {
+            long more = run.Sum(batch => (long)batch.Rows);
+            if (wave.Count > 0 && rows + more > waveTokens)
+            {
+                yield return new Wave(wave);
+                (wave, rows) = ([], 0);
+            }
+
+            wave.AddRange(run);
+            rows += more;
+        }
+
+        if (wave.Count > 0) yield return new Wave(wave);
+    }
+
+    private static IEnumerable<MicroBatch> PackBatches(IReadOnlyList<int[]> texts, int maxTokens, int waveTokens, bool sharePrefixes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxTokens);
         IEnumerable<PrefixGroup> groups = sharePrefixes
@@ -18,14 +48,16 @@ public static class Packer
         var batch = new Builder();
         foreach (PrefixGroup group in groups)
         {
-            if (batch.Rows > 0 && IsBetterAlone(group, texts, maxTokens - batch.Rows, maxTokens))
+            if (batch.Rows > 0 && IsLong(group, maxTokens) && IsBetterAlone(group, texts, maxTokens - batch.Rows, Math.Max(maxTokens, waveTokens)))
             {
                 yield return batch.Build();
                 batch = new Builder();
             }
 
             int prefixRow = -1;
-            foreach (int text in group.Texts)
+            long runRows = 0; // of the batches that have this group's prefix in common
+            // Texts that are nothing but the prefix have their last row in the batch that computes it.
+            foreach (int text in group.Texts.OrderBy(t => texts[t].Length > group.PrefixLength))
             {
                 int[] ids = texts[text];
                 if (ids.Length == 0) throw new ArgumentException($"Text {text} has no tokens.");
@@ -34,9 +66,11 @@ public static class Packer
                 // A text that is no more than a prefix already there needs no rows, however full the batch is.
                 if (batch.Rows > 0 && ((needed > 0 && batch.Rows + needed > maxTokens) || batch.Texts == maxTokens))
                 {
+                    runRows += batch.Rows;
+                    bool goesOn = prefixRow == 0 && own > 0 && IsLong(group, maxTokens) && runRows + Math.Max(maxTokens, own) <= waveTokens;
                     yield return batch.Build();
-                    batch = new Builder();
-                    prefixRow = -1;
+                    batch = new Builder(goesOn ? group.PrefixLength : 0);
+                    if (!goesOn) (prefixRow, runRows) = (-1, 0);
                 }
 
                 if (prefixRow < 0 && group.PrefixLength > 0) prefixRow = batch.AddRun(ids, 0, group.PrefixLength, 0, 0);
@@ -47,19 +81,20 @@ public static class Packer
         if (batch.Rows > 0) yield return batch.Build();
     }
 
+    /// <summary>Whether a prefix is worth the trouble: one of less than a 32nd of a batch costs less than a batch that stays unfilled.</summary>
+    private static bool IsLong(PrefixGroup group, int maxTokens) => group.PrefixLength > maxTokens / 32;
+
     /// <summary>
-    /// Whether a group is to begin a micro-batch: it fits into one, not into what is left of this one, and a batch's end inside it would
-    /// have a long prefix computed twice. Best of 16 with prompts of 1,000 tokens and answers of 100 would lose a quarter by that. A prefix
-    /// of less than a 32nd of a batch costs less than the batch that stays unfilled.
+    /// Whether a group is to begin a micro-batch: it does not fit into what is left of this one, and beginning one, its prefix need not be
+    /// computed twice. Best of 16 with prompts of 1,000 tokens and answers of 100 would lose a quarter by that.
     /// </summary>
-    private static bool IsBetterAlone(PrefixGroup group, IReadOnlyList<int[]> texts, int left, int maxTokens)
+    private static bool IsBetterAlone(PrefixGroup group, IReadOnlyList<int[]> texts, int left, int together)
     {
-        if (group.PrefixLength <= maxTokens / 32) return false;
         long rows = group.PrefixLength + group.Texts.Sum(text => (long)texts[text].Length - group.PrefixLength);
-        return rows > left && rows <= maxTokens;
+        return rows > left && rows <= together;
     }
 
-    private sealed class Builder
+    private sealed class Builder(int keptRows = 0)
     {
         private readonly List<int> _tokenIds = [], _positions = [], _texts = [], _lastRows = [], _lastPositions = [];
         private readonly List<AttentionSegment> _segments = [], _lastSegments = [];
@@ -68,31 +103,32 @@ public static class Packer
 
         public int Texts => _texts.Count;
 
-        /// <summary>Adds the tokens [from, to) of a text as rows with a segment; returns the first row.</summary>
+        /// <summary>Adds the tokens [from, to) of a text as rows with a segment; returns the row of the first one's key.</summary>
         public int AddRun(int[] ids, int from, int to, int prefixRow, int prefixLength)
         {
-            int row = Rows;
+            int row = Rows, keyRow = keptRows + row;
             _tokenIds.AddRange(ids.AsSpan(from, to - from));
             _positions.AddRange(Enumerable.Range(from, to - from));
-            _segments.Add(new AttentionSegment(row, to - from, from, prefixRow, prefixLength, row));
-            return row;
+            _segments.Add(new AttentionSegment(row, to - from, from, prefixRow, prefixLength, keyRow));
+            return keyRow;
         }
 
         public void AddText(int text, int[] ids, int prefixRow, int prefixLength)
         {
             // A text that is nothing but the prefix has its last row there.
-            int ownRow = Rows;
+            int ownRow = keptRows + Rows;
             bool hasOwn = ids.Length > prefixLength;
             if (hasOwn) AddRun(ids, prefixLength, ids.Length, prefixRow, prefixLength);
             int last = ids.Length - 1;
             _lastSegments.Add(new AttentionSegment(_texts.Count, 1, last, prefixRow, prefixLength, ownRow));
             _texts.Add(text);
-            _lastRows.Add(hasOwn ? ownRow + last - prefixLength : prefixRow + last);
+            _lastRows.Add((hasOwn ? ownRow + last - prefixLength : prefixRow + last) - keptRows);
             _lastPositions.Add(last);
         }
 
         public MicroBatch Build() => new()
         {
+            KeptRows = keptRows,
             TokenIds = [.. _tokenIds],
             Positions = [.. _positions],
             Segments = [.. _segments],

@@ -1,19 +1,24 @@
+using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
 /// A reward model on disk: a folder with config.json, the backbone's safetensors, and the two heads <c>regression_layer.pt</c> and
-/// <c>gating_layer.pt</c>. Opening verifies every name, shape and byte range of the model and reads no weights; the files are mapped into
+/// <c>gating_layer.pt</c>; or one that <c>ldlvk convert</c> made of it, with the heads in the safetensors too. Opening verifies every name, shape and byte range of the model and reads no weights; the files are mapped into
 /// memory, so reading a tensor costs page cache and no heap. Reading is thread-safe. Dispose it when all weights are uploaded and no more
 /// embedding rows are needed: its tensors die with it.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
-    private const string ConfigName = "config.json", RegressionName = "regression_layer.pt", GatingName = "gating_layer.pt";
+    internal const string ConfigName = "config.json", RegressionName = "regression_layer.pt", GatingName = "gating_layer.pt";
+
+    /// <summary>What the names of the heads' tensors begin with in a converted folder.</summary>
+    internal const string RegressionPrefix = "regression_layer.", GatingPrefix = "gating_layer.";
 
     private readonly List<IDisposable> _owned = [];
     private readonly ShardedTensors _tensors;
+    private readonly Dictionary<string, StoredWeight> _stored = new(StringComparer.Ordinal);
 
     private Checkpoint(string folder)
     {
@@ -23,10 +28,13 @@ public sealed class Checkpoint : IDisposable
         try
         {
             (Config, LdlSettings settings) = ConfigFile.Read(Require(ConfigName, "It says what the model looks like; download it too."));
-            foreach ((string name, int[] shape) in Gemma2Tensors.Of(Config)) BackboneBytes += Tensor(name, shape).Bytes;
+            Converted = ConvertedFormat.Read(_tensors.Files);
+            foreach ((string name, int[] shape) in Gemma2Tensors.Of(Config)) BackboneBytes += OpenTensor(name, shape);
             CheckNoFurtherLayers();
             SourceType = Tensor(Gemma2Tensors.Embedding).ElementType;
-            Head = OpenHeads(settings);
+            if (Converted is { } converted && converted.SourceType != SourceType)
+                throw new CheckpointException($"{Folder} says that it was converted from {ConvertedFormat.Name(converted.SourceType)}, but its embedding table is {ConvertedFormat.Name(SourceType)}. Convert the original again.");
+            Head = Converted is null ? OpenHeads(settings) : OpenConvertedHeads(settings);
         }
         catch
         {
@@ -37,6 +45,9 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The folder, as a full path.</summary>
     public string Folder { get; }
+
+    /// <summary>What <c>ldlvk convert</c> made of it; null for an original.</summary>
+    public ConvertedFormat? Converted { get; }
 
     /// <summary>The numbers of the backbone.</summary>
     public Gemma2Config Config { get; }
@@ -49,6 +60,10 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>Bytes of the backbone's tensors in their files, embedding table included, heads not.</summary>
     public long BackboneBytes { get; }
+
+    /// <summary>Paths of the files that hold the weights, heads included.</summary>
+    internal IEnumerable<string> WeightFiles => _tensors.Files.Select(file => file.Path)
+        .Concat(((string[])[RegressionName, GatingName]).Select(name => Path.Combine(Folder, name)).Where(path => Converted is null && File.Exists(path)));
 
     /// <summary>Opens and verifies the model in <paramref name="folder"/>.</summary>
     /// <exception cref="CheckpointException">
@@ -72,8 +87,33 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>The backbone's tensor of this name (without <c>model.</c>).</summary>
-    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
-    public CheckpointTensor Tensor(string name) => _tensors.Tensor(name);
+    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read; a converted folder's matrices are not.</exception>
+    public CheckpointTensor Tensor(string name) => !_stored.TryGetValue(name, out StoredWeight? stored)
+        ? _tensors.Tensor(name)
+        : throw new CheckpointException($"Tensor {name} of {Folder} is there as {ConvertedFormat.Name(stored.Format)} weights alone, which cannot serve here. Use the original folder.");
+
+    /// <summary>
+    /// A matrix of a layer in a format: an original's is looked through and then converted as it is read, a converted folder's is copied as
+    /// it is.
+    /// </summary>
+    /// <param name="name">Its name, without <c>model.</c></param>
+    /// <param name="format">The wanted format; a converted folder has its own alone.</param>
+    /// <exception cref="CheckpointException">There is none, or an element is infinite or not a number.</exception>
+    /// <exception cref="UsageException">The folder was converted to another format.</exception>
+    public IWeightSource Weight(string name, WeightFormat format)
+    {
+        CheckWeights(format);
+        return _stored.TryGetValue(name, out StoredWeight? stored) ? stored : WeightSource.Create(Tensor(name), format);
+    }
+
+    /// <summary>Throws unless <see cref="Weight"/> can give weights of this format.</summary>
+    /// <exception cref="UsageException">The folder was converted to another format.</exception>
+    public void CheckWeights(WeightFormat format)
+    {
+        if (Converted is not { } converted || converted.Weights == format) return;
+        string has = ConvertedFormat.Name(converted.Weights), wanted = ConvertedFormat.Name(format);
+        throw new UsageException($"{Folder} was converted to {has} weights, and no others can be made of those. Use --weights {has} or auto, or the original folder with --weights {wanted}.");
+    }
 
     /// <summary>The backbone's tensor of this name, which must have this shape.</summary>
     /// <exception cref="CheckpointException">There is none, or it has another shape or a type that is not read.</exception>
@@ -95,6 +135,16 @@ public sealed class Checkpoint : IDisposable
         foreach (IDisposable owned in _owned) owned.Dispose();
     }
 
+    /// <summary>Verifies a tensor of the backbone.</summary>
+    /// <returns>Its bytes in the files.</returns>
+    private long OpenTensor(string name, int[] shape)
+    {
+        if (Converted is null || !Gemma2Tensors.IsWeight(name, shape)) return Tensor(name, shape).Bytes;
+        StoredWeight weight = StoredWeight.Open(_tensors, name, shape[0], shape[1], Converted.Weights);
+        _stored.Add(name, weight);
+        return weight.Bytes;
+    }
+
     /// <summary>A config with too few layers would give wrong scores without any other sign.</summary>
     private void CheckNoFurtherLayers()
     {
@@ -112,15 +162,22 @@ public sealed class Checkpoint : IDisposable
                 ? "It holds score.weight and so looks like a Gemma-2 reward model with one linear head (as Skywork-Reward-Gemma-2), which is not supported yet."
                 : "It looks like a plain Gemma-2 model without a reward head, which cannot score. Give the folder of an LDL-Reward-Gemma-2 model."));
         }
-        TorchFile regression = OpenHead(RegressionName), gating = OpenHead(GatingName);
-        return LdlHeads.Create(regression, gating, Config.HiddenSize, settings);
+        return LdlHeads.Create(OpenHead(RegressionName), OpenHead(GatingName), Config.HiddenSize, settings);
     }
 
-    private TorchFile OpenHead(string name)
+    private LdlHeads OpenConvertedHeads(LdlSettings settings)
+    {
+        return LdlHeads.Create(Head(RegressionPrefix), Head(GatingPrefix), Config.HiddenSize, settings);
+
+        HeadTensors Head(string prefix) => new($"{prefix}* in {Folder}", _tensors.Names
+            .Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..], _tensors.Tensor));
+    }
+
+    private HeadTensors OpenHead(string name)
     {
         TorchFile file = TorchFile.Open(Require(name, "The model's two heads are separate files beside the safetensors; download it too."));
         _owned.Add(file);
-        return file;
+        return new HeadTensors(file.Path, file.Tensors);
     }
 
     private string Require(string name, string advice)

@@ -88,6 +88,16 @@ public sealed class CheckpointTensor : IFloatMatrix
         else ReadStrided(lease, firstElement, destination, _strides);
     }
 
+    /// <summary>Copies bytes as the file has them, counted from the first element's. Thread-safe; not for strided tensors.</summary>
+    internal void CopyBytes(long firstByte, Span<byte> destination)
+    {
+        if (_strides is not null) throw new InvalidOperationException($"{Name} is strided.");
+        ArgumentOutOfRangeException.ThrowIfNegative(firstByte);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(firstByte, Bytes - destination.Length);
+        using MappedFile.Lease lease = _file.Acquire();
+        lease.Slice(_firstByte + firstByte, destination.Length).CopyTo(destination);
+    }
+
     private void ReadRun(MappedFile.Lease lease, long index, Span<float> destination)
     {
         int size = ElementType.Bytes();

@@ -8,6 +8,15 @@ internal static class Gemma2Tensors
     /// <summary>The embedding table [vocabulary, hidden].</summary>
     public const string Embedding = "embed_tokens.weight";
 
+    /// <summary>The norm behind the last layer [hidden].</summary>
+    public const string FinalNorm = "norm.weight";
+
+    /// <summary>What the name of every tensor of a layer begins with.</summary>
+    public static string Layer(int layer) => $"layers.{layer}.";
+
+    /// <summary>Whether a tensor of <see cref="Of"/> is a matrix of a layer, which devices take in a weight format.</summary>
+    public static bool IsWeight(string name, int[] shape) => shape.Length == 2 && name != Embedding;
+
     /// <summary>Every tensor with its shape; matrices are [out, in].</summary>
     public static IEnumerable<(string Name, int[] Shape)> Of(Gemma2Config config)
     {
@@ -16,7 +25,7 @@ internal static class Gemma2Tensors
         yield return (Embedding, [config.VocabularySize, hidden]);
         for (int layer = 0; layer < config.Layers; layer++)
         {
-            string at = $"layers.{layer}.";
+            string at = Layer(layer);
             yield return (at + "input_layernorm.weight", [hidden]);
             yield return (at + "self_attn.q_proj.weight", [queries, hidden]);
             yield return (at + "self_attn.k_proj.weight", [keys, hidden]);
@@ -29,6 +38,6 @@ internal static class Gemma2Tensors
             yield return (at + "mlp.down_proj.weight", [hidden, ffn]);
             yield return (at + "post_feedforward_layernorm.weight", [hidden]);
         }
-        yield return ("norm.weight", [hidden]);
+        yield return (FinalNorm, [hidden]);
     }
 }

@@ -81,12 +81,8 @@ internal static class Int4Groups
     }
 
     /// <summary>Eight codes as a word: the neighbours 2j and 2j + 1 go to bits 4j and 16 + 4j.</summary>
-    private static uint Pack(Vector256<int> codes)
-    {
-        uint word = 0;
-        for (int i = 0; i < 8; i++) word |= (uint)(codes[i] + 8) << ShiftOf(i);
-        return word;
-    }
+    private static uint Pack(Vector256<int> codes) =>
+        (uint)Vector256.Sum((codes + Vector256.Create(8)) * Vector256.Create(1, 1 << 16, 1 << 4, 1 << 20, 1 << 8, 1 << 24, 1 << 12, 1 << 28));
 
     /// <summary>v(q) of element <paramref name="k"/> of a packed row.</summary>
     public static int Value(ReadOnlySpan<byte> packedRow, int k)
@@ -104,27 +100,42 @@ internal static class Int4Groups
     /// </summary>
     private static Vector256<float> Codes(Vector256<float> w)
     {
-        Vector256<float> magnitude = Vector256.Round(Vector256.Sqrt(Vector256.Abs(w) + Vector256.Create(15.75f)) - Vector256.Create(4f));
-        Vector256<float> negative = Vector256.LessThan(w, Vector256<float>.Zero);
-        return Vector256.ConditionalSelect(negative,
-            -Vector256.Min(magnitude, Vector256.Create(8f)), Vector256.Min(magnitude, Vector256.Create(7f)));
+        Vector256<float> magnitude = Magnitudes(Vector256.Abs(w), Limits(w));
+        return Vector256.ConditionalSelect(Vector256.LessThan(w, Vector256<float>.Zero), -magnitude, magnitude);
     }
+
+    /// <summary>The same without signs.</summary>
+    private static Vector256<float> Magnitudes(Vector256<float> w, Vector256<float> limit) =>
+        Vector256.Min(Vector256.Round(Vector256.Sqrt(w + Vector256.Create(15.75f)) - Vector256.Create(4f)), limit);
+
+    /// <summary>The largest magnitude of the codes on each number's side.</summary>
+    private static Vector256<float> Limits(Vector256<float> w) =>
+        Vector256.ConditionalSelect(Vector256.LessThan(w, Vector256<float>.Zero), Vector256.Create(8f), Vector256.Create(7f));
 
     /// <summary>The group's squared error with each of eight scales, one a lane.</summary>
     private static Vector256<float> SquaredErrors(ReadOnlySpan<float> group, float sign, Vector256<float> scales)
     {
+        // An error and its negative have the same square, so magnitudes do; how far the codes reach depends on the sign.
+        Span<float> magnitudes = stackalloc float[Group], limits = stackalloc float[Group];
+        for (int i = 0; i < Group; i += 8)
+        {
+            Vector256<float> w = Vector256.Create(group[i..]) * sign;
+            Vector256.Abs(w).CopyTo(magnitudes[i..]);
+            Limits(w).CopyTo(limits[i..]);
+        }
+
         Vector256<float> inverses = Vector256<float>.One / scales, even = default, odd = default;
         for (int k = 0; k < Group; k += 2)
         {
-            even += SquaredError(Vector256.Create(sign * group[k]), scales, inverses);
-            odd += SquaredError(Vector256.Create(sign * group[k + 1]), scales, inverses);
+            even += SquaredError(Vector256.Create(magnitudes[k]), Vector256.Create(limits[k]), scales, inverses);
+            odd += SquaredError(Vector256.Create(magnitudes[k + 1]), Vector256.Create(limits[k + 1]), scales, inverses);
         }
         return even + odd;
     }
 
-    private static Vector256<float> SquaredError(Vector256<float> w, Vector256<float> scales, Vector256<float> inverses)
+    private static Vector256<float> SquaredError(Vector256<float> magnitude, Vector256<float> limit, Vector256<float> scales, Vector256<float> inverses)
     {
-        Vector256<float> error = w - (Values(Codes(w * inverses)) * scales);
+        Vector256<float> code = Magnitudes(magnitude * inverses, limit), error = magnitude - (code * (Vector256.Create(8f) + code) * scales);
         return error * error;
     }
 

@@ -3,9 +3,10 @@ using System.Globalization;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>One linear layer of a head: y = W·x + b.</summary>
+/// <param name="Name">Its name in its head, such as <c>network.0</c>.</param>
 /// <param name="Weight">W [out, in].</param>
 /// <param name="Bias">b [out].</param>
-public sealed record HeadLayer(CheckpointTensor Weight, CheckpointTensor Bias)
+public sealed record HeadLayer(string Name, CheckpointTensor Weight, CheckpointTensor Bias)
 {
     /// <summary>Rows of W.</summary>
     public int Outputs => Weight.Shape[0];
@@ -13,6 +14,11 @@ public sealed record HeadLayer(CheckpointTensor Weight, CheckpointTensor Bias)
     /// <summary>Columns of W.</summary>
     public int Inputs => Weight.Shape[1];
 }
+
+/// <summary>The state dict of a head.</summary>
+/// <param name="Path">Where it is, for messages.</param>
+/// <param name="Tensors">Its tensors by their keys.</param>
+internal sealed record HeadTensors(string Path, IReadOnlyDictionary<string, CheckpointTensor> Tensors);
 
 /// <summary>
 /// The two heads of an LDL reward model: multilayer perceptrons with LeakyReLU between their layers. The regression head gives a
@@ -29,7 +35,7 @@ public sealed record LdlHeads(
 {
     /// <summary>Puts the heads together from their state dicts and checks every size against its neighbours.</summary>
     /// <exception cref="CheckpointException">Sizes do not fit together, or with the hidden size or the config.</exception>
-    internal static LdlHeads Create(TorchFile regression, TorchFile gating, int hiddenSize, LdlSettings settings)
+    internal static LdlHeads Create(HeadTensors regression, HeadTensors gating, int hiddenSize, LdlSettings settings)
     {
         IReadOnlyList<HeadLayer> regressionLayers = LinearLayers(regression, hiddenSize), gatingLayers = LinearLayers(gating, hiddenSize);
         int objectives = regressionLayers[^1].Outputs, attributes = gatingLayers[^1].Outputs;
@@ -44,7 +50,7 @@ public sealed record LdlHeads(
     /// The linear layers of a sequential module, in the order of their index: keys PREFIX.INDEX.weight and PREFIX.INDEX.bias. Indices
     /// between them belong to layers without parameters (LeakyReLU, Dropout).
     /// </summary>
-    private static List<HeadLayer> LinearLayers(TorchFile file, int inputs)
+    private static List<HeadLayer> LinearLayers(HeadTensors file, int inputs)
     {
         SortedDictionary<int, string> stems = [];
         foreach (string key in file.Tensors.Keys)
@@ -66,13 +72,13 @@ public sealed record LdlHeads(
                 throw new CheckpointException($"{weight.Name} in {file.Path} has shape [{string.Join(", ", weight.Shape)}], but [any, {inputs}] is needed: {(layers.Count == 0 ? "hidden_size of config.json" : "the outputs of the layer before")}. These files are not from the same model.");
             if (bias.Shape.Count != 1 || bias.Shape[0] != weight.Shape[0])
                 throw new CheckpointException($"{bias.Name} in {file.Path} has shape [{string.Join(", ", bias.Shape)}], but its weight has {weight.Shape[0]} rows.");
-            layers.Add(new HeadLayer(weight, bias));
+            layers.Add(new HeadLayer(stem, weight, bias));
             inputs = weight.Shape[0];
         }
         return layers;
     }
 
-    private static CheckpointTensor Require(TorchFile file, string key) => file.Tensors.TryGetValue(key, out CheckpointTensor? tensor)
+    private static CheckpointTensor Require(HeadTensors file, string key) => file.Tensors.TryGetValue(key, out CheckpointTensor? tensor)
         ? tensor
         : throw new CheckpointException($"{file.Path} has no tensor {Shown.Short(key)}. Linear layers need a weight and a bias.");
 }

@@ -67,6 +67,21 @@ public sealed class SafetensorsFile : IDisposable
         return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
     }
 
+    /// <summary>The bytes of a tensor that must have this element type, read or not, and this shape.</summary>
+    /// <param name="name">Its name in the file.</param>
+    /// <param name="type">F32, F16, BF16, F64, I8 or U8.</param>
+    /// <param name="shape">Dimensions, outermost first.</param>
+    /// <exception cref="CheckpointException">There is none, or it is another.</exception>
+    internal FileRange Range(string name, string type, int[] shape)
+    {
+        if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
+        long bytes = ParseType(type)?.Bytes() ?? 1;
+        foreach (int dimension in shape) bytes *= dimension;
+        if (entry.Type != type || !entry.Shape.AsSpan().SequenceEqual(shape) || entry.End - entry.Begin != bytes)
+            throw new CheckpointException($"Tensor {name} of {Path} is {entry.Type} [{string.Join(", ", entry.Shape)}] of {entry.End - entry.Begin:N0} bytes, but {type} [{string.Join(", ", shape)}] of {bytes:N0} bytes is needed. The folder is damaged, or mixed from two models: convert the original again.");
+        return new FileRange(_file, _dataStart + entry.Begin, bytes);
+    }
+
     /// <summary>Lets go of the pages read so far; they are read again when needed.</summary>
     /// <exception cref="CheckpointException">The system refused to map the file again.</exception>
     public void ForgetPages() => _file.ForgetPages();

@@ -9,7 +9,10 @@ namespace LdlVk.Runtime.Checkpoints;
 /// </summary>
 internal sealed class ShardedTensors : IDisposable
 {
-    private const string SingleName = "model.safetensors", IndexName = "model.safetensors.index.json", Prefix = "model.";
+    /// <summary>The file that says which tensor is in which shard.</summary>
+    public const string IndexName = "model.safetensors.index.json";
+
+    private const string SingleName = "model.safetensors", Prefix = "model.";
 
     private readonly Dictionary<string, SafetensorsFile> _files = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (SafetensorsFile File, string Key)> _tensors = new(StringComparer.Ordinal);
@@ -40,6 +43,9 @@ internal sealed class ShardedTensors : IDisposable
         }
     }
 
+    /// <summary>The open files.</summary>
+    public IReadOnlyCollection<SafetensorsFile> Files => _files.Values;
+
     /// <summary>Whether there is a tensor of this name.</summary>
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
@@ -47,7 +53,21 @@ internal sealed class ShardedTensors : IDisposable
     /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
     public CheckpointTensor Tensor(string name)
     {
-        if (_tensors.TryGetValue(name, out (SafetensorsFile File, string Key) found)) return found.File.Tensor(found.Key, name);
+        (SafetensorsFile file, string key) = Find(name);
+        return file.Tensor(key, name);
+    }
+
+    /// <summary>The bytes of the tensor of this name, which must have this type and shape.</summary>
+    /// <exception cref="CheckpointException">There is none, or it is another.</exception>
+    public FileRange Range(string name, string type, params int[] shape)
+    {
+        (SafetensorsFile file, string key) = Find(name);
+        return file.Range(key, type, shape);
+    }
+
+    private (SafetensorsFile File, string Key) Find(string name)
+    {
+        if (_tensors.TryGetValue(name, out (SafetensorsFile, string) found)) return found;
         string example = _tensors.Count == 0 ? "none" : Shown.Short(_tensors.Keys.Order(StringComparer.Ordinal).First());
         throw new CheckpointException($"The checkpoint {_folder} has no tensor {name} (nor {Prefix}{name}). It holds {_tensors.Count} tensors, the first of which is {example}. Check that the download is complete and that it is the full model, not an adapter.");
     }
@@ -103,7 +123,7 @@ internal sealed class ShardedTensors : IDisposable
             throw new CheckpointException($"{index} names the shard {Shown.Short(shard)}. A shard must be a plain file name ending in .safetensors, in the same folder.");
         string path = Path.Combine(_folder, shard);
         if (!File.Exists(path)) throw new CheckpointException($"The shard {path} is missing; {IndexName} lists it. Download it.");
-        if (RealPath(path) is var real && !IsBelow(real, _folder) && !IsInDownloadCache(real))
+        if (RealPath.Of(path) is var real && !IsBelow(real, _folder) && !IsInDownloadCache(real))
             throw new CheckpointException($"The shard {path} is a link to {real}, which is outside its folder. Put the file itself into the folder.");
         return path;
     }
@@ -114,27 +134,14 @@ internal sealed class ShardedTensors : IDisposable
     /// </summary>
     private bool IsInDownloadCache(string real)
     {
-        DirectoryInfo? snapshots = new DirectoryInfo(RealPath(_folder)).Parent;
+        DirectoryInfo? snapshots = new DirectoryInfo(RealPath.Of(_folder)).Parent;
         return snapshots is { Name: "snapshots", Parent: { } model } && IsBelow(real, Path.Combine(model.FullName, "blobs"));
     }
 
     private static bool IsBelow(string real, string folder)
     {
-        string above = RealPath(folder);
+        string above = RealPath.Of(folder);
         return real.StartsWith(Path.EndsInDirectorySeparator(above) ? above : above + Path.DirectorySeparatorChar, StringComparison.Ordinal);
-    }
-
-    /// <summary>The path with every link in it followed, up to the root. The path must exist, so that its links end somewhere.</summary>
-    private static string RealPath(string path)
-    {
-        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        while (Path.GetDirectoryName(full) is { } parent)
-        {
-            FileSystemInfo info = Directory.Exists(full) ? new DirectoryInfo(full) : new FileInfo(full);
-            if (info.LinkTarget is not { } target) return Path.Combine(RealPath(parent), Path.GetFileName(full));
-            full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(target, parent));
-        }
-        return full;
     }
 
     private static CheckpointException NoWeights(string folder)
@@ -142,6 +149,7 @@ internal sealed class ShardedTensors : IDisposable
         string[] files = [.. Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
         string advice = files switch
         {
+            _ when files.Contains(ConvertedFormat.ManifestName) => "It is an unfinished conversion: run the same ldlvk convert again, which goes on where it ended.",
             _ when files.Any(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) => "A .gguf file is not read: use the original Hugging Face model.",
             _ when files.Any(file => file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) => $"There are shards without {IndexName}: download that too.",
             _ when files.Any(file => file.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)) => "Weights in .bin files are not read: convert them with save_pretrained(…, safe_serialization=True).",

@@ -31,14 +31,41 @@ public interface IDevice : IDisposable
     /// <summary>Bytes of device memory that this object holds now, for its tensors and weights; 0 when all are disposed.</summary>
     long AllocatedBytes { get; }
 
+    /// <summary>
+    /// The most bytes of device memory that this object has ever held: what it takes is not given back byte by byte, so this is above what
+    /// <see cref="AllocatedBytes"/> ever was. Never above the limit that the device was opened with. Each backend says what counts.
+    /// </summary>
+    long PeakBytes { get; }
+
+    /// <summary>Bytes of host memory that <see cref="Pin"/> holds now; part of none of the other figures.</summary>
+    long PinnedBytes { get; }
+
     /// <summary>Makes a tensor of zeros.</summary>
     ITensor CreateTensor(int rows, int columns);
 
-    /// <summary>Uploads a weight matrix, a few rows at a time.</summary>
+    /// <summary>Makes a weight matrix whose values are undefined until <see cref="Fill"/> brings some.</summary>
+    /// <param name="format">How its elements are stored.</param>
+    /// <param name="outputFeatures">Rows.</param>
+    /// <param name="inputFeatures">Columns.</param>
+    /// <param name="name">What it is called, for error messages.</param>
+    IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight");
+
+    /// <summary>
+    /// Replaces all values of a weight, and its scale, by those of a source: ops called before see the old values, ops called after the new
+    /// ones. The rows are read before this returns; the device may bring them in while it still computes with other weights. Where this
+    /// throws, the weight's values are undefined until the next Fill.
+    /// </summary>
+    /// <param name="weight">What to fill.</param>
+    /// <param name="source">Where the rows come from: the same format and shape. Fastest is one that <see cref="Pin"/> of this device made.</param>
+    /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
+    /// <param name="cancellation">Ends it between chunks.</param>
+    void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default);
+
+    /// <summary>Copies a source's rows, as they are, into host memory from which this device fills weights fastest.</summary>
     /// <param name="source">Where the rows come from.</param>
-    /// <param name="progress">Told the source bytes (values and scales) uploaded since the last report.</param>
-    /// <param name="cancellation">Ends the upload between chunks; what was allocated is freed.</param>
-    IWeight CreateWeight(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default);
+    /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
+    /// <param name="cancellation">Ends it between chunks; what was allocated is freed.</param>
+    IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default);
 
     /// <summary>Uploads a list of integers.</summary>
     IIndexList CreateIndices(ReadOnlySpan<int> values);

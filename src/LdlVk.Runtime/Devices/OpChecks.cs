@@ -84,6 +84,11 @@ public static class OpChecks
         return (attributes, bins);
     }
 
+    /// <summary>Checks <see cref="IDevice.Fill"/>.</summary>
+    public static void Fill(IWeight weight, IWeightSource source) => Require(
+        (weight.Format, weight.OutputFeatures, weight.InputFeatures) == (source.Format, source.OutputFeatures, source.InputFeatures),
+        $"Fill: {source.Name} is [{source.OutputFeatures}, {source.InputFeatures}] in {source.Format}, the weight [{weight.OutputFeatures}, {weight.InputFeatures}] in {weight.Format}");
+
     /// <summary>Checks <see cref="IDevice.Write"/>.</summary>
     public static int WriteRows(ITensor destination, int firstRow, int length)
     {

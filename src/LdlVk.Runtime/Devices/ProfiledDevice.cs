@@ -19,6 +19,12 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     /// <inheritdoc/>
     public long AllocatedBytes => inner.AllocatedBytes;
 
+    /// <inheritdoc/>
+    public long PeakBytes => inner.PeakBytes;
+
+    /// <inheritdoc/>
+    public long PinnedBytes => inner.PinnedBytes;
+
     /// <summary>The most that <see cref="AllocatedBytes"/> has been.</summary>
     public long PeakAllocatedBytes { get; private set; }
 
@@ -49,13 +55,24 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
         Created(() => inner.CreateTensor(rows, columns), nameof(CreateTensor), $"{rows} × {columns}", Floats(rows, columns));
 
     /// <inheritdoc/>
-    public IWeight CreateWeight(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight")
     {
-        double bytes = WeightLayout.MatrixBytes(source.Format, source.OutputFeatures, source.InputFeatures);
-        IWeight weight = Created(() => inner.CreateWeight(source, progress, cancellation), nameof(CreateWeight), $"{source.OutputFeatures} × {source.InputFeatures}", bytes);
-        _names.Add(weight, LayerOrEnding().Replace(source.Name, ""));
+        IWeight weight = Created(() => inner.CreateWeight(format, outputFeatures, inputFeatures, name), nameof(CreateWeight), $"{outputFeatures} × {inputFeatures}", 0);
+        _names.Add(weight, LayerOrEnding().Replace(name, ""));
         return weight;
     }
+
+    /// <inheritdoc/>
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        _timer?.Begin();
+        inner.Fill(weight, source, progress, cancellation);
+        Note(nameof(Fill), $"{weight.OutputFeatures} × {weight.InputFeatures}", Bytes(weight), 0, LayerOrEnding().Replace(source.Name, ""));
+    }
+
+    /// <inheritdoc/>
+    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default) =>
+        inner.Pin(source, progress, cancellation);
 
     /// <inheritdoc/>
     public IIndexList CreateIndices(ReadOnlySpan<int> values)

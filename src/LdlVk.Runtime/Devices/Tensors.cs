@@ -20,7 +20,10 @@ public interface ITensor : IDisposable
     ITensor View(int firstRow, int rowCount);
 }
 
-/// <summary>An immutable weight matrix W [OutputFeatures, InputFeatures] in a device's memory, in one <see cref="WeightFormat"/>.</summary>
+/// <summary>
+/// A weight matrix W [OutputFeatures, InputFeatures] in a device's memory, in one <see cref="WeightFormat"/>. No op writes it;
+/// <see cref="IDevice.Fill"/> replaces it as a whole.
+/// </summary>
 public interface IWeight : IDisposable
 {
     /// <summary>Rows of W.</summary>
@@ -32,6 +35,12 @@ public interface IWeight : IDisposable
     /// <summary>How the elements are stored.</summary>
     WeightFormat Format { get; }
 }
+
+/// <summary>
+/// A weight matrix in host memory, held for a device that it is brought into again and again. As a source it serves any other device too,
+/// also after the one that made it was lost or closed. It may be disposed right after the last <see cref="IDevice.Fill"/> that names it.
+/// </summary>
+public interface IHostWeight : IWeightSource, IDisposable;
 
 /// <summary>An immutable list of non-negative 32-bit integers in a device's memory: positions, row numbers.</summary>
 public interface IIndexList : IDisposable

@@ -4,32 +4,41 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
 
-/// <summary>The device memory a model needs, counted from its shapes.</summary>
-/// <param name="WeightBytes">Matrices of all layers and of the heads, with scales.</param>
-/// <param name="RowBytes">Activations of one row of a micro-batch, gate and up not counted.</param>
-/// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="Gemma2Model.FeedForwardRows"/> rows have them at a time.</param>
-public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwardRowBytes)
+/// <summary>The device memory that the parts of a model need, counted from its shapes.</summary>
+/// <param name="LayerBytes">Matrices of a layer, with scales.</param>
+/// <param name="Layers">How many layers there are.</param>
+/// <param name="HeadBytes">Matrices of the heads.</param>
+/// <param name="TableBytes">Norms and biases of the whole model, and the rotary angles, which every stage has.</param>
+/// <param name="RowBytes">Scratch of one row of a micro-batch, gate and up not counted.</param>
+/// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="Gemma2Layers.FeedForwardRows"/> rows have them at a time.</param>
+/// <param name="KeyRowBytes">Key and value of one row, which a prefix keeps from micro-batch to micro-batch of a wave.</param>
+/// <param name="WaveRowBytes">Hidden state of one row of a wave.</param>
+/// <param name="MaxPositions">Longest text, and prefix.</param>
+public sealed record ModelMemory(
+    long LayerBytes, int Layers, long HeadBytes, long TableBytes, long RowBytes, long FeedForwardRowBytes, long KeyRowBytes, long WaveRowBytes, int MaxPositions)
 {
     /// <summary>Share of a device's free memory that a model may take; the rest is for the driver, the desktop and fragmentation.</summary>
     private const double UsableShare = 0.92;
 
+    /// <summary>Matrices of all layers and of the heads.</summary>
+    public long WeightBytes => (LayerBytes * Layers) + HeadBytes;
+
     /// <summary>Counts a model in the given formats.</summary>
-    public static ModelMemory Of(Gemma2Config config, LdlHeads heads, WeightFormat weights, WeightFormat headWeights)
-    {
-        long head = heads.Regression.Concat(heads.Gating).Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs));
-        ModelMemory backbone = OfBackbone(config, weights);
-        return backbone with { WeightBytes = backbone.WeightBytes + head };
-    }
+    public static ModelMemory Of(Gemma2Config config, LdlHeads heads, WeightFormat weights, WeightFormat headWeights) =>
+        OfBackbone(config, weights) with { HeadBytes = heads.Regression.Concat(heads.Gating).Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs)) };
 
     /// <summary>Counts a backbone alone.</summary>
     public static ModelMemory OfBackbone(Gemma2Config config, WeightFormat weights)
     {
+        ArgumentNullException.ThrowIfNull(config);
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         int ffn = config.IntermediateSize;
         long layer = Bytes(queries, hidden) + (2 * Bytes(keys, hidden)) + Bytes(hidden, queries) + (2 * Bytes(ffn, hidden)) + Bytes(hidden, ffn);
-        // Residual stream and normed input; queries and what attention makes of them; keys and values.
-        long row = sizeof(float) * ((2L * hidden) + (2 * queries) + (2 * keys));
-        return new ModelMemory(layer * config.Layers, row, sizeof(float) * 2L * ffn);
+        long tables = sizeof(float) * ((4L * hidden * config.Layers) + hidden + ((long)config.MaxPositions * config.HeadDimension));
+        // Normed input; queries and what attention makes of them; keys and values.
+        long row = sizeof(float) * (hidden + (2L * queries) + (2 * keys));
+        return new ModelMemory(
+            layer, config.Layers, 0, tables, row, sizeof(float) * 2L * ffn, sizeof(float) * 2L * keys, sizeof(float) * (long)hidden, config.MaxPositions);
 
         long Bytes(int outputs, int inputs) => WeightLayout.MatrixBytes(weights, outputs, inputs);
     }
@@ -53,33 +62,15 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
         };
     }
 
-    /// <summary>Bytes with micro-batches of so many tokens.</summary>
-    public long Total(int batchTokens) =>
-        WeightBytes + (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, Gemma2Model.FeedForwardRows));
+    /// <summary>Bytes of the whole model on one device, with micro-batches of so many tokens.</summary>
+    public long Total(int batchTokens) => WeightBytes + TableBytes + ActivationBytes(batchTokens, batchTokens);
 
-    /// <summary>
-    /// The best format that fits: what the checkpoint holds (fp16 for bf16 and fp16, fp32 for fp32), else the next smaller one. It depends
-    /// on the checkpoint, the mode of computing and the memory alone; computing in int8 needs int8 or smaller.
-    /// </summary>
-    /// <exception cref="DeviceException">Not even int4 fits; the message says what is needed and what there is.</exception>
-    public static WeightFormat Choose(Checkpoint checkpoint, DeviceInfo device, WeightFormat headWeights, int batchTokens, ComputeMode compute = ComputeMode.Auto)
-    {
-        WeightFormat first = compute == ComputeMode.Int8 ? WeightFormat.Int8
-            : checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
-        for (WeightFormat format = first; format < WeightFormat.Int4; format++)
-            if (Fits(Of(checkpoint.Config, checkpoint.Head, format, headWeights).On(device, checkpoint.Config, format, compute).Total(batchTokens), device)) return format;
-        return Require(checkpoint, device, WeightFormat.Int4, headWeights, batchTokens, compute);
-    }
-
-    /// <summary>The format, if it fits.</summary>
-    /// <exception cref="DeviceException">It does not; the message says what is needed and what there is.</exception>
-    public static WeightFormat Require(Checkpoint checkpoint, DeviceInfo device, WeightFormat format, WeightFormat headWeights, int batchTokens, ComputeMode compute = ComputeMode.Auto)
-    {
-        long bytes = Of(checkpoint.Config, checkpoint.Head, format, headWeights).On(device, checkpoint.Config, format, compute).Total(batchTokens);
-        return Fits(bytes, device)
-            ? format
-            : throw new DeviceException($"{checkpoint.Folder} needs {Gigabytes(bytes)} with {format.ToString().ToLowerInvariant()} weights, and {device.Id} ({device.Name}) has {Gigabytes(device.FreeMemoryBytes)} free. Use smaller weights, a smaller --batch-tokens, a device with more memory, or --device cpu.");
-    }
+    /// <summary>Bytes of activations.</summary>
+    /// <param name="batchTokens">Rows of a micro-batch.</param>
+    /// <param name="waveTokens">Rows of a wave, whose hidden states are there at a time.</param>
+    public long ActivationBytes(int batchTokens, int waveTokens) =>
+        (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, Gemma2Layers.FeedForwardRows))
+        + (WaveRowBytes * Math.Max(batchTokens, waveTokens)) + (KeyRowBytes * Math.Clamp(waveTokens - batchTokens, 0, MaxPositions));
 
     /// <summary>Throws unless products with such weights can be computed so.</summary>
     /// <exception cref="UsageException">They cannot.</exception>
@@ -90,7 +81,8 @@ public sealed record ModelMemory(long WeightBytes, long RowBytes, long FeedForwa
     }
 
     /// <summary>Whether so many bytes fit into a device's free memory, with room to spare for what is not counted.</summary>
-    public static bool Fits(long bytes, DeviceInfo device) => bytes <= device.FreeMemoryBytes * UsableShare;
+    public static bool Fits(long bytes, DeviceInfo device) => bytes <= UsableBytes(device);
 
-    private static string Gigabytes(long bytes) => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB");
+    /// <summary>What of a device's free memory a model may take.</summary>
+    public static long UsableBytes(DeviceInfo device) => (long)(device.FreeMemoryBytes * UsableShare);
 }

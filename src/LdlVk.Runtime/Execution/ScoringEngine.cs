@@ -5,88 +5,120 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
 
-/// <summary>A loaded reward model on a device: micro-batches in, rewards out. Not thread-safe. Owns the weights, not the device.</summary>
+/// <summary>
+/// A loaded reward model on one or several devices: waves of micro-batches in, rewards out. Each device has a stage of consecutive layers
+/// and a thread of its own; waves flow through the stages one behind the other, so that all devices are busy. Thread-safe. Owns the
+/// weights, not the devices, which nobody else may use while a wave is under way.
+/// </summary>
 public sealed class ScoringEngine : IDisposable
 {
-    private readonly Gemma2Model _model;
-    private readonly LdlHead _head;
-    private readonly Gemma2Config _config;
+    private readonly Stage[] _stages;
+    private readonly StageWorker[] _workers;
+    private readonly ComputeMode _compute;
 
-    internal ScoringEngine(Gemma2Config config, Gemma2Model model, LdlHead head) => (_config, _model, _head) = (config, model, head);
-
-    /// <summary>Longest text in tokens.</summary>
-    public int MaxTokens => _config.MaxPositions;
-
-    /// <summary>Throws unless the ids can be scored: 1 to <see cref="MaxTokens"/> of them, each in the vocabulary.</summary>
-    /// <exception cref="InputException">They cannot; the message says why.</exception>
-    public void Check(ReadOnlySpan<int> ids)
+    internal ScoringEngine(Stage[] stages, ComputeMode compute, ITimeline? timeline = null)
     {
+        (_stages, _compute) = (stages, compute);
+        _workers = [.. stages.Select((stage, i) => new StageWorker(stage, i, timeline))];
+    }
+
+    /// <summary>Throws unless the ids can be scored: 1 to <see cref="Gemma2Config.MaxPositions"/> of them, each in the vocabulary.</summary>
+    /// <exception cref="InputException">They cannot; the message says why.</exception>
+    public static void Check(Gemma2Config config, ReadOnlySpan<int> ids)
+    {
+        ArgumentNullException.ThrowIfNull(config);
         if (ids.IsEmpty) throw new InputException("the text has no tokens.");
-        if (ids.Length > MaxTokens) throw new InputException($"the text has {ids.Length} tokens, and the model takes at most {MaxTokens}. Shorten it, or pass --truncate to drop tokens from its middle.");
+        if (ids.Length > config.MaxPositions) throw new InputException($"the text has {ids.Length} tokens, and the model takes at most {config.MaxPositions}. Shorten it, or pass --truncate to drop tokens from its middle.");
         foreach (int id in ids)
-            if ((uint)id >= (uint)_config.VocabularySize) throw new InputException($"token id {id} is outside the vocabulary of {_config.VocabularySize}. The ids are from another tokenizer.");
+            if ((uint)id >= (uint)config.VocabularySize) throw new InputException($"token id {id} is outside the vocabulary of {config.VocabularySize}. The ids are from another tokenizer.");
     }
 
     /// <summary>
-    /// Hands a micro-batch of checked texts to the device, which may still be computing when this returns: the next batch can be prepared
-    /// and handed over before the rewards of this one are waited for. Reward i belongs to <see cref="MicroBatch.Texts"/>[i].
+    /// Hands a wave of checked texts over, which may still be computed when this returns: more can be handed over before the rewards of
+    /// this one are waited for. Waves are done in order. Reward i belongs to text i of <see cref="Wave.Texts"/>.
     /// </summary>
-    public PendingRewards Begin(MicroBatch batch, ITrace? trace = null)
-    {
-        using ITensor hidden = _model.Forward(batch, trace);
-        return _head.Begin(hidden, [.. batch.TokenCounts]);
-    }
+    public PendingRewards Begin(Wave wave, ITrace? trace = null) => Begin(wave, _compute, trace, false);
 
-    /// <summary>As <see cref="Begin"/>, and waits for the rewards.</summary>
-    public Reward[] Score(MicroBatch batch, ITrace? trace = null)
-    {
-        using PendingRewards pending = Begin(batch, trace);
-        return pending.Finish();
-    }
+    /// <summary>As <see cref="Begin(Wave, ITrace?)"/>, and waits for the rewards.</summary>
+    public Reward[] Score(Wave wave, ITrace? trace = null) => Run(wave, _compute, trace, false).Rewards;
 
-    /// <summary>As <see cref="Score"/>, computed as <see cref="ComputeMode.Auto"/> says, with the same weights: what other modes are measured against.</summary>
-    public Reward[] ScoreExactly(MicroBatch batch)
-    {
-        ComputeMode mode = _model.Compute;
-        _model.Compute = ComputeMode.Auto;
-        try
-        {
-            return Score(batch);
-        }
-        finally
-        {
-            _model.Compute = mode;
-        }
-    }
+    /// <summary>Scores a micro-batch that needs no other.</summary>
+    public Reward[] Score(MicroBatch batch, ITrace? trace = null) => Score(new Wave([batch]), trace);
 
-    /// <summary>As <see cref="Score"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).</summary>
-    public (Reward[] Rewards, float[] Hidden) ScoreWithHidden(MicroBatch batch, IDevice device)
-    {
-        using ITensor hidden = _model.Forward(batch);
-        float[] values = new float[hidden.Rows * hidden.Columns];
-        device.Read(hidden, values);
-        using PendingRewards pending = _head.Begin(hidden, [.. batch.TokenCounts]);
-        return (pending.Finish(), values);
-    }
+    /// <summary>As <see cref="Score(Wave, ITrace?)"/>, computed as <see cref="ComputeMode.Auto"/> says, with the same weights: what other modes are measured against.</summary>
+    public Reward[] ScoreExactly(Wave wave) => Run(wave, ComputeMode.Auto, null, false).Rewards;
 
-    /// <inheritdoc/>
+    /// <summary>As <see cref="Score(MicroBatch, ITrace?)"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).</summary>
+    public (Reward[] Rewards, float[] Hidden) ScoreWithHidden(MicroBatch batch) => ScoreWithHidden(new Wave([batch]));
+
+    internal (Reward[] Rewards, float[] Hidden) ScoreWithHidden(Wave wave) => Run(wave, _compute, null, true);
+
+    /// <summary>Frees the weights, after the micro-batches that the devices have been given; waves that are not done are given up.</summary>
     public void Dispose()
     {
-        _model.Dispose();
-        _head.Dispose();
+        foreach (StageWorker worker in _workers) worker.Dispose();
+        foreach (Stage stage in _stages) stage.Dispose();
     }
 
-    /// <summary>Uploads a checkpoint to a device.</summary>
-    /// <param name="device">Where to; must outlive the engine.</param>
-    /// <param name="checkpoint">What; its embedding table is read while scoring, so it too must outlive the engine.</param>
+    /// <summary>Uploads a checkpoint to the devices of a plan.</summary>
+    /// <param name="stages">Which layers go to which device, in order; the devices must outlive the engine.</param>
+    /// <param name="checkpoint">What; its embedding table, and layers that are streamed, are read while scoring, so it too must outlive the engine.</param>
     /// <param name="settings">Formats and numerics.</param>
     /// <param name="progress">Told what has been uploaded so far.</param>
+    /// <param name="timeline">Told what the devices do when.</param>
     /// <param name="cancellation">Ends the loading; everything is freed.</param>
     /// <exception cref="UsageException">The settings contradict each other.</exception>
     public static ScoringEngine Load(
-        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default)
+        IReadOnlyList<PlacedStage> stages, Checkpoint checkpoint, LoadSettings settings,
+        IProgress<LoadProgress>? progress = null, ITimeline? timeline = null, CancellationToken cancellation = default)
     {
         ModelMemory.CheckCompute(settings.Compute, settings.Weights);
-        return new ModelLoader(device, checkpoint, settings, progress, cancellation).Load();
+        var meter = new Meter(progress, ModelMemory.Of(checkpoint.Config, checkpoint.Head, settings.Weights, settings.Heads).WeightBytes);
+        return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline, cancellation);
+    }
+
+    /// <summary>As <see cref="Load(IReadOnlyList{PlacedStage}, Checkpoint, LoadSettings, IProgress{LoadProgress}?, ITimeline?, CancellationToken)"/>, with all layers on one device.</summary>
+    public static ScoringEngine Load(
+        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default) =>
+        Load([new PlacedStage(device, new StageLayers(0, checkpoint.Config.Layers))], checkpoint, settings, progress, null, cancellation);
+
+    /// <summary>Loads the stages, one after another: their devices share the files, and often the bus.</summary>
+    internal static ScoringEngine Load(
+        IReadOnlyList<PlacedStage> stages, IModelWeights weights, ComputeMode compute, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellation)
+    {
+        List<Stage> loaded = [];
+        try
+        {
+            foreach (PlacedStage stage in stages) loaded.Add(new StageLoader(stage.Device, weights, stage.Layers, progress, timeline, cancellation).Load());
+            return new ScoringEngine([.. loaded], compute, timeline);
+        }
+        catch
+        {
+            foreach (Stage stage in loaded) stage.Dispose();
+            throw;
+        }
+    }
+
+    private (Reward[] Rewards, float[] Hidden) Run(Wave wave, ComputeMode compute, ITrace? trace, bool wantsHidden)
+    {
+        using PendingRewards pending = Begin(wave, compute, trace, wantsHidden);
+        return pending.FinishWithHidden();
+    }
+
+    private PendingRewards Begin(Wave wave, ComputeMode compute, ITrace? trace, bool wantsHidden)
+    {
+        ArgumentNullException.ThrowIfNull(wave);
+        var job = new WaveJob(wave, compute, trace, wantsHidden, _stages.Length);
+        // All stages see the waves in the same order.
+        lock (_workers)
+            foreach (StageWorker worker in _workers) worker.Add(job);
+        return new PendingRewards(job);
+    }
+
+    private sealed class Meter(IProgress<LoadProgress>? progress, long total) : IProgress<long>
+    {
+        private long _done;
+
+        public void Report(long value) => progress?.Report(new LoadProgress(_done += value, total));
     }
 }

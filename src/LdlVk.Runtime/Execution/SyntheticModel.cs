@@ -11,65 +11,28 @@ namespace LdlVk.Runtime.Execution;
 /// </summary>
 public sealed class SyntheticModel : IDisposable
 {
-    private readonly WeightsOnDevice _weights;
-    private readonly IDevice _device;
-    private readonly Gemma2Model _model;
-
-    /// <summary>How products are computed; <see cref="ComputeMode.Int8"/> needs int8 or int4 weights.</summary>
-    public ComputeMode Compute { get => _model.Compute; set => _model.Compute = value; }
+    private readonly ScoringEngine _engine;
 
     /// <summary>Makes the weights.</summary>
-    /// <param name="device">Where to; must outlive the model.</param>
+    /// <param name="stages">Which layers go to which device; the devices must outlive the model.</param>
     /// <param name="config">The shape.</param>
-    /// <param name="weights">Format of the matrices.</param>
+    /// <param name="settings">Format of the matrices, and how products are computed.</param>
     /// <param name="cancellation">Ends the making; everything is freed.</param>
     /// <exception cref="DeviceException">It does not fit.</exception>
-    public SyntheticModel(IDevice device, Gemma2Config config, WeightFormat weights, CancellationToken cancellation = default)
+    public SyntheticModel(IReadOnlyList<PlacedStage> stages, Gemma2Config config, LoadSettings settings, CancellationToken cancellation = default) =>
+        _engine = ScoringEngine.Load(stages, new RandomWeights(config, settings.Weights), settings.Compute, null, null, cancellation);
+
+    /// <summary>As the other constructor, with all layers on one device.</summary>
+    public SyntheticModel(IDevice device, Gemma2Config config, LoadSettings settings, CancellationToken cancellation = default)
+        : this([new PlacedStage(device, new StageLayers(0, config.Layers))], config, settings, cancellation)
     {
-        ArgumentNullException.ThrowIfNull(device);
-        ArgumentNullException.ThrowIfNull(config);
-        _device = device;
-        _weights = new WeightsOnDevice(device, cancellation);
-        uint seed = 0;
-        Dictionary<string, int[]> shapes = Gemma2Tensors.Of(config).ToDictionary(t => t.Name, t => t.Shape);
-        try
-        {
-            // About unit variance after the factor √hidden, as the embeddings of a trained model have.
-            var embedding = new EmbeddingTable(new RandomMatrix(config.VocabularySize, config.HiddenSize), MathF.Sqrt(3));
-            var layers = new Gemma2Layer[config.Layers];
-            for (int i = 0; i < layers.Length; i++) layers[i] = Gemma2Layer.Create($"layers.{i}.", Matrix, Norm);
-            ITensor finalNorm = Norm("norm.weight");
-            _model = new Gemma2Model(device, config, embedding, layers, finalNorm, _weights.Rope(config));
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
-
-        IWeight Matrix(string name)
-        {
-            int[] shape = shapes[name];
-            return _weights.Matrix(new RandomWeightSource(name, shape[0], shape[1], weights, seed++));
-        }
-
-        ITensor Norm(string name)
-        {
-            float[] values = new float[shapes[name][0]];
-            new RandomMatrix(1, values.Length).Read(0, values);
-            for (int i = 0; i < values.Length; i++) values[i] *= 0.1f; // times 1 ± 0.1
-            return _weights.Vector(values);
-        }
     }
 
     /// <summary>The hidden states of the texts' last tokens after the final norm, [texts · hidden].</summary>
-    public float[] LastHidden(MicroBatch batch)
-    {
-        using ITensor hidden = _model.Forward(batch);
-        float[] values = new float[hidden.Rows * hidden.Columns];
-        _device.Read(hidden, values);
-        return values;
-    }
+    public float[] LastHidden(MicroBatch batch) => LastHidden(new Wave([batch]));
+
+    /// <summary>As <see cref="LastHidden(MicroBatch)"/>, of all texts of a wave.</summary>
+    public float[] LastHidden(Wave wave) => _engine.ScoreWithHidden(wave).Hidden;
 
     /// <summary>Token ids that look like nothing in particular; bench/peers/peerbench.c and torch_gemma2.py make the same.</summary>
     /// <param name="text">Which text; each begins differently.</param>
@@ -89,7 +52,38 @@ public sealed class SyntheticModel : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _weights.Dispose();
+    public void Dispose() => _engine.Dispose();
+
+    private sealed class RandomWeights(Gemma2Config config, WeightFormat format) : IModelWeights
+    {
+        private readonly Dictionary<string, (int[] Shape, uint Seed)> _tensors =
+            Gemma2Tensors.Of(config).Select((t, i) => (t.Name, t.Shape, Seed: (uint)i)).ToDictionary(t => t.Name, t => (t.Shape, t.Seed));
+
+        public Gemma2Config Config => config;
+
+        public WeightFormat Format => format;
+
+        public HeadWeights? Head => null;
+
+        /// <summary>About unit variance after the factor √hidden, as the embeddings of a trained model have.</summary>
+        public EmbeddingTable Embedding() => new(new RandomMatrix(config.VocabularySize, config.HiddenSize), MathF.Sqrt(3));
+
+        public IWeightSource Matrix(string name) =>
+            _tensors[name] is ([int outputs, int inputs], uint seed) ? new RandomWeightSource(name, outputs, inputs, format, seed) : throw new InvalidOperationException($"{name} is no matrix.");
+
+        public float[] Vector(string name)
+        {
+            float[] values = new float[_tensors[name].Shape[0]];
+            new RandomMatrix(1, values.Length).Read(0, values);
+            for (int i = 0; i < values.Length; i++) values[i] *= 0.1f; // times 1 ± 0.1
+            return values;
+        }
+
+        public void Forget()
+        {
+            // Nothing is read.
+        }
+    }
 
     /// <summary>Elements uniform in [−1, 1), each a hash of its place.</summary>
     private sealed class RandomMatrix(int rows, int columns) : IFloatMatrix

@@ -3,42 +3,41 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>The weights of one decoder layer on its device.</summary>
-internal sealed record Gemma2Layer : IDisposable
+internal sealed record Gemma2Layer(LayerMatrices Matrices, LayerNorms Norms);
+
+/// <summary>The matrices of a layer: nearly all of its bytes.</summary>
+/// <param name="Query">[heads · head dimension, hidden].</param>
+/// <param name="Key">[KV heads · head dimension, hidden].</param>
+/// <param name="Value">As the keys'.</param>
+/// <param name="Output">[hidden, heads · head dimension].</param>
+/// <param name="Gate">[FFN, hidden].</param>
+/// <param name="Up">[FFN, hidden].</param>
+/// <param name="Down">[hidden, FFN].</param>
+internal sealed record LayerMatrices(IWeight Query, IWeight Key, IWeight Value, IWeight Output, IWeight Gate, IWeight Up, IWeight Down)
 {
-    public required ITensor InputNorm { get; init; }
-    public required IWeight Query { get; init; }
-    public required IWeight Key { get; init; }
-    public required IWeight Value { get; init; }
-    public required IWeight Output { get; init; }
-    public required ITensor PostAttentionNorm { get; init; }
-    public required ITensor PreFeedForwardNorm { get; init; }
-    public required IWeight Gate { get; init; }
-    public required IWeight Up { get; init; }
-    public required IWeight Down { get; init; }
-    public required ITensor PostFeedForwardNorm { get; init; }
+    /// <summary>Their names in a checkpoint, of the layer with such a number, in the order of <see cref="All"/>.</summary>
+    public static string[] Names(int layer) =>
+    [
+        .. new[] { "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" }
+            .Select(name => $"layers.{layer}.{name}.weight"),
+    ];
 
-    /// <summary>Makes the tensors of one layer by their names in a checkpoint.</summary>
-    /// <param name="at">What all names begin with: <c>layers.N.</c></param>
-    /// <param name="matrix">Makes the matrix of a name.</param>
-    /// <param name="vector">Makes the norm weights of a name.</param>
-    public static Gemma2Layer Create(string at, Func<string, IWeight> matrix, Func<string, ITensor> vector) => new()
-    {
-        InputNorm = vector(at + "input_layernorm.weight"),
-        Query = matrix(at + "self_attn.q_proj.weight"),
-        Key = matrix(at + "self_attn.k_proj.weight"),
-        Value = matrix(at + "self_attn.v_proj.weight"),
-        Output = matrix(at + "self_attn.o_proj.weight"),
-        PostAttentionNorm = vector(at + "post_attention_layernorm.weight"),
-        PreFeedForwardNorm = vector(at + "pre_feedforward_layernorm.weight"),
-        Gate = matrix(at + "mlp.gate_proj.weight"),
-        Up = matrix(at + "mlp.up_proj.weight"),
-        Down = matrix(at + "mlp.down_proj.weight"),
-        PostFeedForwardNorm = vector(at + "post_feedforward_layernorm.weight"),
-    };
+    /// <summary>Makes each by its name.</summary>
+    public static LayerMatrices Create(int layer, Func<string, IWeight> make) =>
+        Names(layer).Select(make).ToArray() is [var q, var k, var v, var o, var gate, var up, var down]
+            ? new LayerMatrices(q, k, v, o, gate, up, down) : throw new InvalidOperationException("A layer has 7 matrices.");
 
-    public void Dispose()
-    {
-        IDisposable[] parts = [InputNorm, Query, Key, Value, Output, PostAttentionNorm, PreFeedForwardNorm, Gate, Up, Down, PostFeedForwardNorm];
-        foreach (IDisposable part in parts) part.Dispose();
-    }
+    /// <summary>All of them.</summary>
+    public IReadOnlyList<IWeight> All => [Query, Key, Value, Output, Gate, Up, Down];
+}
+
+/// <summary>The norms of a layer, [1, hidden] each.</summary>
+internal sealed record LayerNorms(ITensor Input, ITensor PostAttention, ITensor PreFeedForward, ITensor PostFeedForward)
+{
+    /// <summary>Makes each by its name in a checkpoint.</summary>
+    public static LayerNorms Create(int layer, Func<string, ITensor> make) => new(
+        make($"layers.{layer}.input_layernorm.weight"),
+        make($"layers.{layer}.post_attention_layernorm.weight"),
+        make($"layers.{layer}.pre_feedforward_layernorm.weight"),
+        make($"layers.{layer}.post_feedforward_layernorm.weight"));
 }

@@ -3,21 +3,14 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>One linear layer of a head on its device.</summary>
-internal sealed record LinearLayer(IWeight Weight, ITensor Bias) : IDisposable
-{
-    public void Dispose()
-    {
-        Weight.Dispose();
-        Bias.Dispose();
-    }
-}
+internal sealed record LinearLayer(IWeight Weight, ITensor Bias);
 
 /// <summary>
 /// The LDL heads: regression gives each attribute a distribution over bins, gating each attribute's weight; the readout joins them to a
 /// score. (Label distribution learning head of LDL-Reward-Gemma-2.)
 /// </summary>
 internal sealed class LdlHead(
-    IDevice device, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating, float gateTemperature) : IDisposable
+    IDevice device, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating, float gateTemperature)
 {
     /// <summary>Distinct attributes.</summary>
     public int Attributes { get; } = gating[^1].Weight.OutputFeatures;
@@ -26,17 +19,12 @@ internal sealed class LdlHead(
     public int Bins { get; } = regression[^1].Weight.OutputFeatures / gating[^1].Weight.OutputFeatures;
 
     /// <summary>Begins to compute the rewards of last-token hidden states [texts, hidden].</summary>
-    public PendingRewards Begin(ITensor hidden, int[] tokenCounts)
+    public PendingReadout Begin(ITensor hidden, int[] tokenCounts)
     {
         using ITensor regressed = Run(regression, hidden), gates = Run(gating, hidden);
         using ITensor readout = device.CreateTensor(hidden.Rows, 1 + Bins + Attributes + (Attributes * Bins));
         device.LdlReadout(readout, regressed, gates, gateTemperature);
-        return new PendingRewards(device.BeginRead(readout), tokenCounts, Bins, Attributes);
-    }
-
-    public void Dispose()
-    {
-        foreach (LinearLayer layer in regression.Concat(gating)) layer.Dispose();
+        return new PendingReadout(device.BeginRead(readout), tokenCounts, Bins, Attributes);
     }
 
     /// <summary>Linear layers with LeakyReLU between them.</summary>

@@ -40,7 +40,7 @@ internal sealed record TestMatrix(int Rows, int Columns, float[] Values) : IFloa
     }
 
     /// <summary>All stored rows, with garbage behind what is not written.</summary>
-    public static (byte[] Values, Half[] Scales) ReadAll(WeightSource source)
+    public static (byte[] Values, Half[] Scales) ReadAll(IWeightSource source)
     {
         byte[] values = new byte[source.OutputFeatures * WeightLayout.RowBytes(source.Format, source.InputFeatures)];
         Half[] scales = new Half[source.OutputFeatures * WeightLayout.ScalesPerRow(source.Format, source.InputFeatures)];

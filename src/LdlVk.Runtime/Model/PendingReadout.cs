@@ -3,15 +3,15 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The rewards of a micro-batch that the device may still be computing. Disposing it before <see cref="Finish"/> gives them up.
+/// The heads' output for a micro-batch that the device may still be computing. Disposing it before <see cref="Finish"/> gives it up.
 /// </summary>
-public sealed class PendingRewards : IDisposable
+internal sealed class PendingReadout : IDisposable
 {
     private readonly IReadback _readout;
     private readonly int[] _tokenCounts;
     private readonly int _bins, _attributes;
 
-    internal PendingRewards(IReadback readout, int[] tokenCounts, int bins, int attributes) =>
+    public PendingReadout(IReadback readout, int[] tokenCounts, int bins, int attributes) =>
         (_readout, _tokenCounts, _bins, _attributes) = (readout, tokenCounts, bins, attributes);
 
     /// <summary>Waits for the rewards; result i belongs to text i of the micro-batch.</summary>

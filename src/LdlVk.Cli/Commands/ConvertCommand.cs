@@ -1,0 +1,105 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using LdlVk.Cli.Bench;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Conversion;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk convert</c>: writes a model's folder anew with smaller weights.</summary>
+internal static class ConvertCommand
+{
+    private const string Notes = """
+        The new folder loads without any arithmetic, takes less room, and scores to the bit as the original does with the same --weights. It
+        holds safetensors that other programs can open; their metadata say how the weights are stored. Nothing in SRC is changed.
+        Interrupted, by whatever, the folder is refused until the same command is run again: it checks what is complete and writes the rest.
+        On a finished folder the same command compares all files with their checksums.
+        """;
+
+    public static Command Create(Terminal terminal)
+    {
+        Argument<string> source = new("SRC") { Description = "Folder of the original model." };
+        Argument<string> destination = new("DST") { Description = "Folder to write: new, empty, or begun by this command." };
+        Option<string> weights = new("--weights") { Description = "Format of the layers' weights.", HelpName = "fp16|int8|int4", Required = true };
+        Option<bool> measure = new("--measure-disk") { Description = "Afterwards write as many bytes plainly, remove them, and say how convert compares. Needs the room twice." };
+        Option<bool> json = new("--json") { Description = "Write what was done as JSON." };
+        Option<bool> quiet = ModelFlags.CreateQuiet();
+        NotedCommand command = new("convert", "Write a model's folder anew with fp16, int8 or int4 weights.", Notes) { source, destination, weights, measure, json, quiet };
+        command.SetAction((call, cancellation) =>
+        {
+            string from = Given(call.GetValue(source), "SRC"), to = Given(call.GetValue(destination), "DST");
+            WeightFormat format = ReadWeights(call.GetValue(weights)!);
+            ConversionResult result = Run(from, to, format, terminal, call.GetValue(quiet), cancellation);
+            double? disk = call.GetValue(measure) && result.BytesWritten > 0 ? DiskYardstick.Measure(result.Folder, result.BytesWritten, cancellation) : null;
+            if (call.GetValue(json)) WriteJson(result, format, disk, terminal);
+            else Show(result, format, disk, terminal);
+            return Task.FromResult(ExitCode.Success);
+        });
+        return command;
+    }
+
+    private static ConversionResult Run(string from, string to, WeightFormat format, Terminal terminal, bool quiet, CancellationToken cancellation)
+    {
+        using StatusLine status = new(terminal, quiet);
+        try
+        {
+            return Converter.Run(from, to, format, new Progress(status), cancellation);
+        }
+        catch (OperationCanceledException) when (!quiet)
+        {
+            status.Dispose();
+            terminal.Say("the same command goes on from here.");
+            throw;
+        }
+    }
+
+    private static void Show(ConversionResult result, WeightFormat format, double? disk, Terminal terminal)
+    {
+        using Screen screen = new(terminal);
+        screen.Line($"{Screen.Safe(result.Folder)}: {Text.Format(format)} weights, {Text.Bytes(result.Bytes)}");
+        if (result.BytesWritten == 0)
+        {
+            screen.Line("It was complete already, and all files have their checksums.");
+            return;
+        }
+
+        double rate = result.BytesWritten / result.Writing.TotalSeconds;
+        string kept = result.BytesWritten == result.Bytes ? "" : $"; {Text.Bytes(result.Bytes - result.BytesWritten)} were there already";
+        screen.Line(string.Create(CultureInfo.InvariantCulture, $"{Text.Bytes(result.BytesWritten)} written in {result.Writing.TotalSeconds:F1} s, {rate / 1e9:F2} GB/s{kept}"));
+        if (disk is { } plain) screen.Line(string.Create(CultureInfo.InvariantCulture, $"As many bytes written plainly: {plain / 1e9:F2} GB/s; convert has {rate / plain:P0} of that."));
+    }
+
+    private static void WriteJson(ConversionResult result, WeightFormat format, double? disk, Terminal terminal)
+    {
+        using JsonDocumentWriter document = new(terminal);
+        Utf8JsonWriter json = document.Json;
+        json.WriteString("folder", result.Folder);
+        json.WriteString("weights", Text.Format(format));
+        json.WriteNumber("bytes", result.Bytes);
+        json.WriteNumber("bytes_written", result.BytesWritten);
+        json.WriteNumber("seconds", result.Writing.TotalSeconds);
+        json.WriteNumber("bytes_per_second", result.BytesWritten / result.Writing.TotalSeconds);
+        if (disk is { } plain) json.WriteNumber("disk_bytes_per_second", plain);
+    }
+
+    private static WeightFormat ReadWeights(string name) => name switch
+    {
+        "fp16" => WeightFormat.Fp16,
+        "int8" => WeightFormat.Int8,
+        "int4" => WeightFormat.Int4,
+        _ => throw new UsageException($"--weights {name}: there is only fp16, int8, int4."),
+    };
+
+    private static string Given(string? path, string name) => path is { Length: > 0 } ? path : throw new UsageException($"{name} is empty. Give a folder.");
+
+    /// <summary>Shows how far it is; reports come from the thread that writes.</summary>
+    private sealed class Progress(StatusLine status) : IProgress<ConversionProgress>
+    {
+        public void Report(ConversionProgress value) => status.Show(() =>
+            $"{(value.Stage == ConversionStage.Checking ? "checking" : "writing")} {Text.Bytes(value.BytesDone)} of {Text.Bytes(value.BytesTotal)}, {value.File}");
+    }
+}

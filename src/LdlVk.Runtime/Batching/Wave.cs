@@ -1,0 +1,40 @@
+namespace LdlVk.Runtime.Batching;
+
+/// <summary>
+/// Micro-batches that go through the layers together: a layer is done with all of them before the next begins, so that the layer's
+/// weights need to be on the device for that time alone, and keys and values of a shared prefix can be used by all of them.
+/// </summary>
+/// <param name="Batches">The micro-batches, in order.</param>
+public sealed record Wave(IReadOnlyList<MicroBatch> Batches)
+{
+    /// <summary>Numbers of the texts in the caller's list, in the order of the results.</summary>
+    public IEnumerable<int> Texts => Batches.SelectMany(b => b.Texts);
+
+    /// <summary>Tokens of each text, shared ones counted for each.</summary>
+    public IEnumerable<int> TokenCounts => Batches.SelectMany(b => b.TokenCounts);
+
+    /// <summary>Rows that are computed.</summary>
+    public int Rows => Batches.Sum(b => b.Rows);
+
+    /// <summary>
+    /// The batches in runs that need nothing of each other: a batch that uses a prefix kept by the one before it is in that one's run.
+    /// </summary>
+    public IEnumerable<IReadOnlyList<MicroBatch>> Runs() => Runs(Batches);
+
+    internal static IEnumerable<IReadOnlyList<MicroBatch>> Runs(IEnumerable<MicroBatch> batches)
+    {
+        List<MicroBatch> run = [];
+        foreach (MicroBatch batch in batches)
+        {
+            if (run.Count > 0 && batch.KeptRows == 0)
+            {
+                yield return run;
+                run = [];
+            }
+
+            run.Add(batch);
+        }
+
+        if (run.Count > 0) yield return run;
+    }
+}

@@ -1,0 +1,104 @@
+using System.Globalization;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>
+/// What a folder written by <c>ldlvk convert</c> says about itself, in the <c>__metadata__</c> of each of its safetensors files. A matrix
+/// NAME [n, k] of the layers is stored as the rows that devices hold (<see cref="WeightLayout"/>), so that loading copies whole rows:
+/// <code>
+/// NAME          [n, K] F16, or I8, or [n, K/2] U8 (int4);  K: k rounded up to a multiple of 32, the columns behind k are zeros
+/// NAME.scales   [n, K/32] F16, of int8 and int4
+/// NAME.factor   [1] F32, a power of two;  NAME = factor · stored (fp16), factor · scales · q (int8), factor · scales · v(q) (int4)
+/// </code>
+/// All else is what it was: the embedding table in its own type, norms and heads in F32.
+/// </summary>
+/// <param name="Weights">Format of the layers' matrices.</param>
+/// <param name="SourceType">Element type of the checkpoint that was converted, which the embedding table still has.</param>
+/// <param name="Conversion">Names the conversion: files of different ones do not mix.</param>
+public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceType, string Conversion)
+{
+    /// <summary>Version of the layout; a reader refuses any other.</summary>
+    internal const string Version = "1";
+
+    /// <summary>Keeps account of a conversion; a folder that has it and no index is not finished.</summary>
+    internal const string ManifestName = "ldlvk-convert.json";
+
+    /// <summary>What is behind a matrix's name in the names of its scales and its factor.</summary>
+    internal const string ScalesSuffix = ".scales", FactorSuffix = ".factor";
+
+    private const string Prefix = "ldlvk.";
+    private const string VersionKey = Prefix + "version", WeightsKey = Prefix + "weights", GroupKey = Prefix + "group_size";
+    private const string SourceKey = Prefix + "source_type", ConversionKey = Prefix + "conversion", LayoutKey = Prefix + "layout";
+
+    /// <summary>The pairs for a file's metadata. <c>format</c> is what other readers of safetensors look for.</summary>
+    internal IEnumerable<(string Key, string Text)> Metadata() =>
+    [
+        ("format", "pt"), (VersionKey, Version), (WeightsKey, Name(Weights)), (GroupKey, WeightLayout.GroupSize.ToString(CultureInfo.InvariantCulture)),
+        (SourceKey, Name(SourceType)), (ConversionKey, Conversion),
+        (LayoutKey, Weights switch
+        {
+            WeightFormat.Fp16 => "W = factor * stored, rows padded with zeros to a multiple of 32",
+            WeightFormat.Int8 => "W[n, k] = factor * scales[n, k / 32] * stored[n, k], rows padded with zeros to a multiple of 32",
+            _ => "W[n, k] = factor * scales[n, k / 32] * q * (8 + |q|), rows padded with zeros to a multiple of 32; the elements 8 i .. 8 i + 7 of a row are the " +
+                "little-endian 32-bit word i: element 2 j of the eight has its q + 8 in bits 4 j .. 4 j + 3, element 2 j + 1 in bits 16 + 4 j .. 19 + 4 j",
+        }),
+    ];
+
+    /// <summary>Reads what a checkpoint's files say; null for one that was not converted.</summary>
+    /// <exception cref="CheckpointException">They contradict each other, or what they say is not known.</exception>
+    internal static ConvertedFormat? Read(IReadOnlyCollection<SafetensorsFile> files)
+    {
+        if (!files.Any(file => file.Metadata.Keys.Any(key => key.StartsWith(Prefix, StringComparison.Ordinal)))) return null;
+        SafetensorsFile? first = null;
+        ConvertedFormat? format = null;
+        foreach (SafetensorsFile file in files)
+        {
+            ConvertedFormat read = Read(file);
+            if (format is not null && read != format)
+                throw new CheckpointException($"{first!.Path} and {file.Path} are of different conversions ({format.Describe()} and {read.Describe()}). Convert the original again, into an empty folder.");
+            (first, format) = (file, read);
+        }
+        return format;
+    }
+
+    /// <summary>Element type and shape of a matrix's values in a file.</summary>
+    internal static (string Type, int[] Shape) Values(WeightFormat format, int rows, int columns) => format switch
+    {
+        WeightFormat.Fp16 => ("F16", [rows, WeightLayout.PaddedRow(columns)]),
+        WeightFormat.Int8 => ("I8", [rows, WeightLayout.PaddedRow(columns)]),
+        WeightFormat.Int4 => ("U8", [rows, WeightLayout.PaddedRow(columns) / 2]),
+        _ => throw new ArgumentOutOfRangeException(nameof(format)),
+    };
+
+    /// <summary>A format or an element type as files and the command line name it.</summary>
+    internal static string Name<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
+
+    private static ConvertedFormat Read(SafetensorsFile file)
+    {
+        string version = Text(VersionKey);
+        if (version != Version)
+            throw new CheckpointException($"{file.Path} was converted to version {Shown.Quoted(version)} of the layout; this LdlVk reads version {Version}. Use the LdlVk that wrote it, or convert the original again.");
+        WeightFormat weights = Choice(WeightsKey, WeightFormat.Fp16, WeightFormat.Int8, WeightFormat.Int4);
+        ElementType source = Choice(SourceKey, Enum.GetValues<ElementType>());
+        string group = Text(GroupKey);
+        if (group != WeightLayout.GroupSize.ToString(CultureInfo.InvariantCulture)) throw Damaged(GroupKey, group, $"only groups of {WeightLayout.GroupSize} are read");
+        return new ConvertedFormat(weights, source, Text(ConversionKey));
+
+        string Text(string key) => file.Metadata.TryGetValue(key, out string? text)
+            ? text : throw new CheckpointException($"The metadata of {file.Path} lack {key}, which every file of a converted folder has. Convert the original again.");
+
+        T Choice<T>(string key, params T[] known) where T : struct, Enum
+        {
+            string text = Text(key);
+            foreach (T value in known)
+                if (Name(value) == text) return value;
+            throw Damaged(key, text, $"known are {string.Join(", ", known.Select(Name))}");
+        }
+
+        CheckpointException Damaged(string key, string text, string why) =>
+            new($"The metadata of {file.Path} say {key} {Shown.Quoted(text)}; {why}. Convert the original again.");
+    }
+
+    private string Describe() => $"{Name(Weights)} {Shown.Short(Conversion)}";
+}

@@ -1,0 +1,136 @@
+using System.Buffers.Binary;
+using System.Numerics;
+using System.Text.Json;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Conversion;
+
+/// <summary>A safetensors file that a conversion will write.</summary>
+/// <param name="Name">Its name.</param>
+/// <param name="Header">Length and header, as the file begins.</param>
+/// <param name="Tensors">In the order of their bytes.</param>
+internal sealed record PlannedShard(string Name, byte[] Header, IReadOnlyList<PlannedTensor> Tensors)
+{
+    /// <summary>Bytes of the whole file.</summary>
+    public long Bytes => Header.Length + TensorBytes;
+
+    /// <summary>Bytes of the tensors.</summary>
+    public long TensorBytes => Tensors.Sum(tensor => tensor.Bytes);
+}
+
+/// <summary>The files of a conversion: the embedding table, the layers in order, the final norm and the heads, cut between layers.</summary>
+/// <param name="Shards">The files.</param>
+/// <param name="ChunkBytes">Bytes that are written at a time: a row or more.</param>
+internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int ChunkBytes)
+{
+    /// <summary>Bytes of a shard that is no longer than it must be: few enough that little is lost with an interrupted one.</summary>
+    public const long ShardBytes = 4L << 30;
+
+    /// <summary>Where the tensors begin in a file, and what they are aligned to where their sizes allow it.</summary>
+    private const int HeaderAlignment = 4096, TensorAlignment = 64;
+
+    private const int LeastChunk = 8 << 20;
+    private const string Prefix = "model.";
+
+    /// <summary>Bytes of all files.</summary>
+    public long Bytes => Shards.Sum(shard => shard.Bytes);
+
+    /// <summary>Plans the conversion of a checkpoint.</summary>
+    public static ConversionPlan Of(Checkpoint checkpoint, ConvertedFormat format, long shardBytes)
+    {
+        List<List<PlannedTensor>> shards = [];
+        long bytes = 0;
+        foreach (IEnumerable<PlannedTensor> part in Parts(checkpoint, format.Weights))
+        {
+            List<PlannedTensor> tensors = [.. part];
+            long partBytes = tensors.Sum(tensor => tensor.Bytes);
+            if (shards.Count == 0 || bytes + partBytes > shardBytes)
+            {
+                shards.Add([]);
+                bytes = 0;
+            }
+            shards[^1].AddRange(tensors);
+            bytes += partBytes;
+        }
+        long row = Gemma2Tensors.Of(checkpoint.Config).Where(t => Gemma2Tensors.IsWeight(t.Name, t.Shape)).Max(t => WeightLayout.RowBytes(format.Weights, t.Shape[1]));
+        return new ConversionPlan(
+            [.. shards.Select((tensors, i) => Shard($"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors", tensors, format))], checked((int)Math.Max(LeastChunk, row)));
+    }
+
+    /// <summary>The index that Hugging Face folders have, which says which tensor is in which file.</summary>
+    public byte[] Index()
+    {
+        using MemoryStream buffer = new();
+        using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Indented = true }))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("metadata");
+            json.WriteNumber("total_size", Shards.Sum(shard => shard.TensorBytes));
+            json.WriteEndObject();
+            json.WriteStartObject("weight_map");
+            foreach (PlannedShard shard in Shards)
+                foreach (PlannedTensor tensor in shard.Tensors) json.WriteString(tensor.Name, shard.Name);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        return buffer.ToArray();
+    }
+
+    /// <summary>What stays together in a file.</summary>
+    private static IEnumerable<IEnumerable<PlannedTensor>> Parts(Checkpoint checkpoint, WeightFormat weights)
+    {
+        yield return [PlannedTensor.Copy(Prefix + Gemma2Tensors.Embedding, checkpoint.Tensor(Gemma2Tensors.Embedding))];
+        for (int layer = 0; layer < checkpoint.Config.Layers; layer++)
+        {
+            string at = Gemma2Tensors.Layer(layer);
+            yield return Gemma2Tensors.Of(checkpoint.Config).Where(t => t.Name.StartsWith(at, StringComparison.Ordinal)).SelectMany(t => Gemma2Tensors.IsWeight(t.Name, t.Shape)
+                ? new PlannedWeight(Prefix + t.Name, t.Shape[0], t.Shape[1], weights, () => checkpoint.Weight(t.Name, weights)).Tensors()
+                : [PlannedTensor.Floats(Prefix + t.Name, checkpoint.Tensor(t.Name))]);
+        }
+        yield return [
+            PlannedTensor.Floats(Prefix + Gemma2Tensors.FinalNorm, checkpoint.Tensor(Gemma2Tensors.FinalNorm)),
+            .. Head(Checkpoint.RegressionPrefix, checkpoint.Head.Regression), .. Head(Checkpoint.GatingPrefix, checkpoint.Head.Gating)];
+    }
+
+    private static IEnumerable<PlannedTensor> Head(string prefix, IReadOnlyList<HeadLayer> layers) => layers.SelectMany(layer => (PlannedTensor[])
+        [PlannedTensor.Floats($"{prefix}{layer.Name}.weight", layer.Weight), PlannedTensor.Floats($"{prefix}{layer.Name}.bias", layer.Bias)]);
+
+    /// <summary>
+    /// Tensors follow one another without holes, as safetensors wants it; so those of odd sizes, which would misalign what is behind them,
+    /// come last: each is then aligned to the power of two in its own size, up to <see cref="TensorAlignment"/>.
+    /// </summary>
+    private static PlannedShard Shard(string name, List<PlannedTensor> tensors, ConvertedFormat format)
+    {
+        PlannedTensor[] ordered = [.. tensors.OrderByDescending(tensor => Math.Min(BitOperations.TrailingZeroCount(tensor.Bytes), BitOperations.TrailingZeroCount(TensorAlignment)))];
+        using MemoryStream buffer = new();
+        using (Utf8JsonWriter json = new(buffer))
+        {
+            json.WriteStartObject();
+            json.WriteStartObject("__metadata__");
+            foreach ((string key, string text) in format.Metadata()) json.WriteString(key, text);
+            json.WriteEndObject();
+            long offset = 0;
+            foreach (PlannedTensor tensor in ordered)
+            {
+                json.WriteStartObject(tensor.Name);
+                json.WriteString("dtype", tensor.Type);
+                json.WriteStartArray("shape");
+                foreach (int dimension in tensor.Shape) json.WriteNumberValue(dimension);
+                json.WriteEndArray();
+                json.WriteStartArray("data_offsets");
+                json.WriteNumberValue(offset);
+                json.WriteNumberValue(offset += tensor.Bytes);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+            json.WriteEndObject();
+        }
+
+        byte[] header = new byte[(sizeof(long) + (int)buffer.Length + HeaderAlignment - 1) / HeaderAlignment * HeaderAlignment];
+        BinaryPrimitives.WriteInt64LittleEndian(header, header.Length - sizeof(long));
+        header.AsSpan(sizeof(long)).Fill((byte)' ');
+        buffer.ToArray().CopyTo(header, sizeof(long));
+        return new PlannedShard(name, header, ordered);
+    }
+}

@@ -1,0 +1,254 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Globalization;
+using System.Security.Cryptography;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Conversion;
+
+/// <summary>How far a conversion is.</summary>
+/// <param name="Stage">What is being done.</param>
+/// <param name="File">The file it is done with.</param>
+/// <param name="BytesDone">Bytes of the result that are checked or written.</param>
+/// <param name="BytesTotal">Bytes that the result will have.</param>
+public readonly record struct ConversionProgress(ConversionStage Stage, string File, long BytesDone, long BytesTotal);
+
+/// <summary>What a conversion does.</summary>
+public enum ConversionStage
+{
+    /// <summary>Files of an earlier attempt are compared with their checksums.</summary>
+    Checking,
+    /// <summary>Files are written.</summary>
+    Writing,
+}
+
+/// <summary>What a conversion did.</summary>
+/// <param name="Folder">The converted folder, as a full path.</param>
+/// <param name="Bytes">Bytes of its files.</param>
+/// <param name="BytesWritten">Those that were written now; the rest was there, and its checksums are right.</param>
+/// <param name="Writing">How long writing took, with all that it waits for.</param>
+public sealed record ConversionResult(string Folder, long Bytes, long BytesWritten, TimeSpan Writing);
+
+/// <summary>
+/// <c>ldlvk convert</c>: writes a checkpoint's folder anew with its layers in a device's format, as <see cref="ConvertedFormat"/> describes
+/// it. Files appear one by one, each complete and on the disk before it has its name, and the index comes last: whatever ends a conversion,
+/// the folder is refused until the same call, which keeps what is complete, has finished it. Memory stays within a few chunks and the
+/// scales of a matrix, whatever the model's size.
+/// </summary>
+public sealed class Converter
+{
+    private const string IndexName = ShardedTensors.IndexName;
+
+    /// <summary>What a folder holds beside its weights and belongs to the model, as far as it is there.</summary>
+    private static readonly string[] Copied =
+    [
+        Checkpoint.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
+        "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt",
+    ];
+
+    private readonly OutputFolder _folder;
+    private readonly ConversionPlan _plan;
+    private readonly ConversionManifest _manifest;
+    private readonly Output[] _outputs;
+    private readonly IProgress<ConversionProgress>? _progress;
+    private readonly CancellationToken _cancellation;
+
+    private Converter(Checkpoint checkpoint, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress, CancellationToken cancellation)
+    {
+        (_folder, _progress, _cancellation) = (folder, progress, cancellation);
+        string[] copied = [.. Copied.Select(name => Path.Combine(checkpoint.Folder, name)).Where(File.Exists)];
+        SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Select(SourceFile.Of)];
+        ConvertedFormat format = new(weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
+        _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
+        _manifest = new ConversionManifest(format, source, new SortedDictionary<string, CompleteFile>(StringComparer.Ordinal));
+        _outputs = [.. copied.Select(Copy), .. _plan.Shards.Select(shard => Convert(shard, checkpoint))];
+    }
+
+    private long Total => _outputs.Sum(output => output.Bytes);
+
+    /// <summary>Converts a checkpoint, or finishes what an earlier call began.</summary>
+    /// <param name="source">Its folder.</param>
+    /// <param name="destination">A folder that is new, empty, or an unfinished conversion of the same source to the same weights.</param>
+    /// <param name="weights">Format of the layers' matrices: all but fp32.</param>
+    /// <param name="progress">Told how far it is, about every 8 MB.</param>
+    /// <param name="cancellation">Ends it; what is complete stays for the next call.</param>
+    /// <exception cref="CheckpointException">The source is damaged or not supported.</exception>
+    /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
+    /// <exception cref="IOException">There is not enough space, or the disk failed; the message says what is kept.</exception>
+    public static ConversionResult Run(
+        string source, string destination, WeightFormat weights, IProgress<ConversionProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(destination);
+        return Run(source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellation);
+    }
+
+    /// <summary>The same, with a disk and a size of files of the caller's.</summary>
+    internal static ConversionResult Run(
+        string source, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        if (weights == WeightFormat.Fp32) throw new UsageException("There is nothing to convert to fp32: a device that takes fp32 weights reads any original folder. Use fp16, int8 or int4.");
+        if (File.Exists(folder.Path)) throw new UsageException($"{folder.Path} is a file. Give the name of a new folder.");
+        using Checkpoint checkpoint = Checkpoint.Open(source);
+        if (RealPath.Of(checkpoint.Folder) == RealPath.Of(folder.Path)) throw new UsageException($"{source} cannot be converted into itself. Give another folder to write to.");
+        if (checkpoint.Converted is { } converted && converted.Weights != weights)
+        {
+            string has = ConvertedFormat.Name(converted.Weights), wanted = ConvertedFormat.Name(weights);
+            throw new UsageException($"{source} was converted to {has} weights, and {wanted} ones made of those would err twice. Convert the original folder to {wanted}.");
+        }
+
+        Converter converter = new(checkpoint, folder, weights, shardBytes, progress, cancellation);
+        using IDisposable locked = folder.Lock();
+        converter.TakeStock();
+        return converter.Write();
+    }
+
+    /// <summary>Finds out what is there already: fills the manifest with the files that are complete, and refuses what is not ours.</summary>
+    private void TakeStock()
+    {
+        const string manifest = ConvertedFormat.ManifestName;
+        IReadOnlyList<string> names = _folder.Names;
+        if (!names.Contains(manifest))
+        {
+            // The manifest is the first file: an attempt that ended before it was complete left a part of it and nothing else.
+            RefuseOthers([manifest + OutputFolder.PartialSuffix], "is not empty");
+            return;
+        }
+
+        (string conversion, string weights, SortedDictionary<string, CompleteFile> complete) = ReadManifest();
+        string wanted = ConvertedFormat.Name(_manifest.Format.Weights);
+        if (weights != wanted) throw Refused($"holds a conversion to {Shown.Short(weights)} weights, not {wanted}");
+        if (conversion != _manifest.Format.Conversion) throw Refused("holds the conversion of another model, or of this one before its files were changed");
+        string[] own = [.. _outputs.Select(output => output.Name), manifest, IndexName];
+        RefuseOthers([.. own, .. own.Select(name => name + OutputFolder.PartialSuffix)], "holds more than a conversion");
+        foreach (Output output in _outputs)
+            if (complete.TryGetValue(output.Name, out CompleteFile file) && IsIntact(output, file)) _manifest.Complete.Add(output.Name, file);
+
+        void RefuseOthers(string[] known, string why)
+        {
+            string[] foreign = [.. names.Where(name => !known.Contains(name))];
+            if (foreign.Length > 0) throw Refused($"{why}: there is {string.Join(", ", foreign.Take(4).Select(Shown.Short))}{(foreign.Length > 4 ? ", …" : "")}");
+        }
+    }
+
+    private (string Conversion, string Weights, SortedDictionary<string, CompleteFile> Complete) ReadManifest()
+    {
+        try
+        {
+            return ConversionManifest.Read(_folder[ConvertedFormat.ManifestName]);
+        }
+        catch (CheckpointException e)
+        {
+            throw new UsageException($"{_folder.Path} holds a conversion whose {ConvertedFormat.ManifestName} is damaged. Give a new folder, or empty this one.", e);
+        }
+    }
+
+    private UsageException Refused(string why) => new($"{_folder.Path} {why}. Give a new folder, or empty this one.");
+
+    /// <summary>Whether a file of an earlier attempt is there as it was written.</summary>
+    private bool IsIntact(Output output, CompleteFile file)
+    {
+        FileInfo info = new(_folder[output.Name]);
+        if (file.Bytes != output.Bytes || !info.Exists || info.Length != file.Bytes) return false;
+        using FileStream stream = info.OpenRead();
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] chunk = new byte[1 << 20];
+        for (long done = CompleteBytes; stream.Read(chunk) is var count and > 0; done += count)
+        {
+            _cancellation.ThrowIfCancellationRequested();
+            hash.AppendData(chunk, 0, count);
+            _progress?.Report(new ConversionProgress(ConversionStage.Checking, output.Name, done + count, Total));
+        }
+        return System.Convert.ToHexStringLower(hash.GetHashAndReset()) == file.Sha256;
+    }
+
+    private long CompleteBytes => _manifest.Complete.Values.Sum(file => file.Bytes);
+
+    private ConversionResult Write()
+    {
+        Stopwatch watch = Stopwatch.StartNew();
+        Output[] missing = [.. _outputs.Where(output => !_manifest.Complete.ContainsKey(output.Name))];
+        long bytes = missing.Sum(output => output.Bytes);
+        byte[] index = _plan.Index();
+        bool indexed = File.Exists(_folder[IndexName]) && File.ReadAllBytes(_folder[IndexName]).AsSpan().SequenceEqual(index);
+        if (missing.Length == 0 && indexed) return new ConversionResult(_folder.Path, Total, 0, watch.Elapsed);
+        try
+        {
+            CheckSpace(missing, bytes + index.Length);
+            // From here to its last file the folder is refused.
+            _folder.Delete(IndexName);
+            WriteManifest();
+            using BlockingCollection<byte[]> chunks = WriteQueue.Chunks(_plan.ChunkBytes);
+            foreach (Output output in missing)
+            {
+                WriteFile(output, chunks);
+                WriteManifest();
+            }
+            foreach (string left in _folder.Names.Where(name => name.EndsWith(OutputFolder.PartialSuffix, StringComparison.Ordinal))) _folder.Delete(left);
+            WriteSmall(IndexName, index);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            string kept = _manifest.Complete.Count == 0 ? "" : $" {_manifest.Complete.Count} of {_outputs.Length} files are complete and kept: the same command goes on from there.";
+            throw new IOException($"{_folder.Path} cannot be written: {e.Message}{kept}", e);
+        }
+        return new ConversionResult(_folder.Path, Total, bytes, watch.Elapsed);
+    }
+
+    private void CheckSpace(Output[] missing, long bytes)
+    {
+        long reused = missing.SelectMany(output => (string[])[output.Name, output.Name + OutputFolder.PartialSuffix])
+            .Select(name => new FileInfo(_folder[name])).Where(file => file.Exists).Sum(file => file.Length);
+        if (_folder.FreeBytes is { } free && free + reused < bytes)
+            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F2} GB are needed there, and {free / 1e9:F2} GB are free. Free space, or give a folder on another disk."));
+    }
+
+    private void WriteFile(Output output, BlockingCollection<byte[]> chunks)
+    {
+        using OutputFile file = _folder.Create(output.Name);
+        string hash;
+        using (WriteQueue queue = new(file, chunks, Report, _cancellation))
+        {
+            output.Write(queue);
+            hash = queue.Finish();
+            if (queue.Written != output.Bytes) throw new CheckpointException($"{output.Name} changed while it was read: {queue.Written:N0} bytes instead of {output.Bytes:N0}. Run the same command again.");
+        }
+        file.Complete();
+        _manifest.Complete.Add(output.Name, new CompleteFile(output.Bytes, hash));
+
+        void Report(long written) => _progress?.Report(new ConversionProgress(ConversionStage.Writing, output.Name, CompleteBytes + written, Total));
+    }
+
+    private void WriteManifest() => WriteSmall(ConvertedFormat.ManifestName, _manifest.ToJson());
+
+    private void WriteSmall(string name, byte[] bytes)
+    {
+        using OutputFile file = _folder.Create(name);
+        file.Write(bytes);
+        file.Complete();
+    }
+
+    private static Output Copy(string path) => new(Path.GetFileName(path), new FileInfo(path).Length, queue =>
+    {
+        using FileStream stream = File.OpenRead(path);
+        byte[] chunk = new byte[1 << 20];
+        while (stream.Read(chunk) is var count and > 0) queue.Write(chunk.AsSpan(0, count));
+    });
+
+    private Output Convert(PlannedShard shard, Checkpoint checkpoint) => new(shard.Name, shard.Bytes, queue =>
+    {
+        queue.Write(shard.Header);
+        foreach (PlannedTensor tensor in shard.Tensors)
+        {
+            tensor.Write(queue);
+            // What was read counts as this process's memory until then.
+            if (tensor.Bytes > _plan.ChunkBytes) checkpoint.ForgetPages();
+        }
+    });
+
+    /// <summary>A file of the result.</summary>
+    /// <param name="Name">Its name.</param>
+    /// <param name="Bytes">Its size.</param>
+    /// <param name="Write">Writes it.</param>
+    private sealed record Output(string Name, long Bytes, Action<WriteQueue> Write);
+}

@@ -1,0 +1,27 @@
+namespace LdlVk.Runtime.Devices;
+
+/// <summary>What every device can do in the same way.</summary>
+public static class DeviceExtensions
+{
+    /// <summary>Makes a weight matrix with the values of a source.</summary>
+    /// <param name="device">Where.</param>
+    /// <param name="source">Where the rows come from.</param>
+    /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
+    /// <param name="cancellation">Ends the upload between chunks; what was allocated is freed.</param>
+    public static IWeight CreateWeight(this IDevice device, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        ArgumentNullException.ThrowIfNull(source);
+        IWeight weight = device.CreateWeight(source.Format, source.OutputFeatures, source.InputFeatures, source.Name);
+        try
+        {
+            device.Fill(weight, source, progress, cancellation);
+            return weight;
+        }
+        catch
+        {
+            weight.Dispose();
+            throw;
+        }
+    }
+}

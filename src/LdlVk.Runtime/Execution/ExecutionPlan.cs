@@ -1,0 +1,60 @@
+using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>How fast a device is, as measured.</summary>
+/// <param name="OperationsPerSecond">Rate of the layers' products; a multiplication with its addition counts as two operations.</param>
+/// <param name="UploadBytesPerSecond">Rate at which weights are brought to it from host memory.</param>
+public readonly record struct DeviceSpeed(double OperationsPerSecond, double UploadBytesPerSecond);
+
+/// <summary>What a device does in a plan, and what that takes.</summary>
+/// <param name="Device">The device.</param>
+/// <param name="Layers">Its layers.</param>
+/// <param name="Budget">Bytes of its memory that the plan may use.</param>
+/// <param name="WeightBytes">Bytes of the weights that stay there: layers, tables, heads.</param>
+/// <param name="SlotBytes">Bytes of the memory that streamed layers take turns in.</param>
+/// <param name="ActivationBytes">Bytes of activations.</param>
+/// <param name="StreamedBytes">Bytes brought to the device for each wave.</param>
+/// <param name="Seconds">Expected time for a wave, and for the uploads it must hide; null where the device's speed is not known.</param>
+public sealed record StagePlan(
+    DeviceInfo Device, StageLayers Layers, long Budget, long WeightBytes, long SlotBytes, long ActivationBytes, long StreamedBytes, StageTime? Seconds)
+{
+    /// <summary>Bytes of device memory it is expected to take.</summary>
+    public long Bytes => WeightBytes + SlotBytes + ActivationBytes;
+}
+
+/// <summary>Expected seconds of a stage.</summary>
+/// <param name="Computing">For the products of a wave.</param>
+/// <param name="Uploading">For the layers that are brought in meanwhile.</param>
+public readonly record struct StageTime(double Computing, double Uploading)
+{
+    /// <summary>The longer of the two.</summary>
+    public double Longer => Math.Max(Computing, Uploading);
+}
+
+/// <summary>Which layers live where, and how texts go through them.</summary>
+/// <param name="Weights">Format of the layers' matrices.</param>
+/// <param name="BatchTokens">Tokens of a micro-batch.</param>
+/// <param name="WaveTokens">
+/// Tokens of a wave: of the micro-batches that meet a streamed layer while it is on its device; where none is streamed, of those that share
+/// a prefix.
+/// </param>
+/// <param name="Stages">The devices, in the order of their layers.</param>
+/// <param name="Notes">What would make it better, and what the user should know.</param>
+public sealed record ExecutionPlan(WeightFormat Weights, int BatchTokens, int WaveTokens, IReadOnlyList<StagePlan> Stages, IReadOnlyList<string> Notes)
+{
+    /// <summary>Whether some layers are brought to their device when their turn comes.</summary>
+    public bool Streams => Stages.Any(s => s.Layers.Streamed > 0);
+
+    /// <summary>Packs texts as the plan wants them.</summary>
+    public IEnumerable<Wave> Pack(IReadOnlyList<int[]> texts, bool sharePrefixes)
+    {
+        IEnumerable<Wave> waves = Packer.PackWaves(texts, BatchTokens, WaveTokens, sharePrefixes);
+        // Layers that stay need no wave; without one the first results come sooner.
+        return Streams ? waves : waves.SelectMany(wave => wave.Runs()).Select(run => new Wave(run));
+    }
+
+    /// <summary>Expected tokens per second over many waves; null where a device's speed is not known.</summary>
+    public double? TokensPerSecond => Stages.All(s => s.Seconds is not null) ? WaveTokens / Stages.Max(s => s.Seconds!.Value.Longer) : null;
+}

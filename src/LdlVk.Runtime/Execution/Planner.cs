@@ -1,0 +1,302 @@
+using System.Globalization;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>
+/// Decides which layers live where. Layers are divided so that the slowest stage is as fast as it can be, within the devices' memory. A
+/// device that has not room for all of its layers streams some of them (<see cref="StreamedLayers"/>).
+/// </summary>
+public static class Planner
+{
+    /// <summary>Micro-batches are made smaller, down to this, where that avoids streaming; below it products lose speed on any device.</summary>
+    private const int FewestUsualTokens = 1024;
+
+    /// <summary>The least a micro-batch may shrink to where memory is short.</summary>
+    private const int FewestTokens = 64;
+
+    /// <summary>Layers' worth of memory that streamed layers take turns in: one computes, one is brought in.</summary>
+    private const int UsualSlots = 2;
+
+    /// <summary>Waves larger than this many micro-batches gain nothing that could be measured, and delay results.</summary>
+    private const int MostBatchesOfAWave = 16;
+
+    /// <summary>Micro-batches that may share a prefix where all layers stay on their devices.</summary>
+    private const int BatchesOfARun = 4;
+
+    /// <summary>By how much computing should take longer than the uploads that hide behind it.</summary>
+    private const double Margin = 1.25;
+
+    /// <summary>Of plans that are expected to be about as fast, the one whose micro-batches are larger and that streams less is taken.</summary>
+    private const double AboutAsFast = 0.9;
+
+    /// <summary>Makes a plan.</summary>
+    /// <exception cref="UsageException">The split does not add up.</exception>
+    /// <exception cref="DeviceException">A device is too small for one layer and a text; the message says what would do.</exception>
+    public static ExecutionPlan Make(PlanRequest request)
+    {
+        ArgumentNullException.ThrowIfNull(request);
+        if (request.Split is not null) CheckSplit(request);
+        var machine = new Machine(request);
+        // Where all layers stay on one device there is nothing to choose, and its speed need not be measured.
+        if (request.Devices.Count > 1) machine.Measure();
+        List<ExecutionPlan> plans = [.. Resident(machine)];
+        bool fits = plans.Count > 0;
+        if (!fits) machine.Measure();
+        // Where all layers could stay, streaming some to a faster device may still be better; reading files for that is not.
+        if (machine.IsMeasured) plans.AddRange(Streaming(machine, request.BatchTokens, UsualTokens(request)).Where(p => !fits || p.Stages.All(s => s.Layers.Streamed == 0 || s.Layers.InHostMemory)));
+        // Few tokens at a time cost speed: only where nothing else does.
+        if (plans.Count == 0) plans.AddRange(Streaming(machine, UsualTokens(request), Math.Min(request.BatchTokens, FewestTokens)).Take(1));
+        if (plans.Count == 0) throw TooSmall(machine);
+        double fastest = plans.Max(p => p.TokensPerSecond ?? 0);
+        ExecutionPlan plan = plans.First(p => (p.TokensPerSecond ?? 0) >= AboutAsFast * fastest);
+        return plan.Stages.Count == request.Devices.Count ? WithAdvice(request, plan) : WithoutIdle(request, plan);
+    }
+
+    /// <summary>Plans in which all layers stay on their devices, those of larger micro-batches and waves first.</summary>
+    private static IEnumerable<ExecutionPlan> Resident(Machine machine)
+    {
+        PlanRequest request = machine.Request;
+        foreach (int batch in Halves(request.BatchTokens, UsualTokens(request)))
+        {
+            // Room for a prefix that several micro-batches share, if there is any.
+            foreach (int wave in (int[])[(int)Math.Min((long)BatchesOfARun * batch, int.MaxValue), batch])
+            {
+                int[] room = machine.Room(batch, wave);
+                if (request.Split?.Zip(room).All(x => x.First <= x.Second) ?? room.Sum(r => (long)r) >= request.Memory.Layers)
+                    yield return Plan(machine, Divide(machine, room, streams: false, wave), batch, wave);
+            }
+        }
+    }
+
+    /// <summary>Plans in which devices stream, those of larger micro-batches and waves first.</summary>
+    private static IEnumerable<ExecutionPlan> Streaming(Machine machine, int most, int fewest)
+    {
+        PlanRequest request = machine.Request;
+        foreach (int batch in Halves(most, fewest))
+        {
+            // A device with room for two layers can work on all: one is brought in while the other computes. Below 256 tokens memory is so
+            // short that one has to do.
+            int slots = batch > 256 ? UsualSlots : 1;
+            foreach (int wave in Halves(WaveFor(machine, batch), batch))
+            {
+                int[] room = [.. machine.Room(batch, wave).Select(layers => layers < slots ? 0 : layers)];
+                if (request.Split is not null ? !room.Contains(0) : room.Any(r => r > 0))
+                    yield return Plan(machine, Divide(machine, room, streams: true, wave), batch, wave);
+            }
+        }
+    }
+
+    /// <summary>How many layers each device takes: one after another goes where the slowest stage stays fastest.</summary>
+    /// <param name="machine">The devices.</param>
+    /// <param name="room">Layers that each has room for at a time.</param>
+    /// <param name="streams">Whether devices may take more than that.</param>
+    /// <param name="wave">Tokens that meet a layer while it is there.</param>
+    private static int[] Divide(Machine machine, int[] room, bool streams, int wave)
+    {
+        PlanRequest request = machine.Request;
+        if (request.Split is not null) return [.. request.Split];
+        int[] layers = new int[room.Length];
+        for (int i = 0; i < request.Memory.Layers; i++)
+        {
+            int best = -1;
+            for (int d = 0; d < room.Length; d++)
+                if ((layers[d] < room[d] || (streams && room[d] > 0)) && (best < 0 || Time(d) < Time(best))) best = d;
+            layers[best]++;
+        }
+
+        return layers;
+
+        double Time(int d)
+        {
+            // As if uploads just hid, where nothing is known.
+            StageTime layer = machine.LayerTime(d, wave) ?? new StageTime(1, 0.8);
+            int count = layers[d] + 1;
+            return Math.Max(count * layer.Computing, (count - Stay(count, room[d]).Resident) * layer.Uploading);
+        }
+    }
+
+    /// <summary>How many of a device's layers stay there, and how many slots the others take turns in.</summary>
+    private static (int Resident, int Slots) Stay(int count, int room)
+    {
+        if (count <= room) return (count, 0);
+        // One more, where that costs few of those that stay, lets uploads be two layers ahead.
+        int slots = Math.Min(room, room >= 12 ? UsualSlots + 1 : UsualSlots);
+        return (room - slots, slots);
+    }
+
+    /// <summary>The plan for a division; devices without layers have no stage in it.</summary>
+    private static ExecutionPlan Plan(Machine machine, int[] layers, int batch, int wave)
+    {
+        PlanRequest request = machine.Request;
+        ModelMemory memory = request.Memory;
+        int[] room = machine.Room(batch, wave);
+        List<StagePlan> stages = [];
+        long host = request.HostBytes;
+        int first = 0;
+        for (int d = 0; d < layers.Length; d++)
+        {
+            int count = layers[d];
+            if (count == 0) continue;
+            (int resident, int slots) = Stay(count, room[d]);
+            int streamed = count - resident;
+            long streamedBytes = streamed * memory.LayerBytes;
+            bool inHostMemory = streamed > 0 && streamedBytes <= host;
+            if (inHostMemory) host -= streamedBytes;
+            StageTime? time = machine.LayerTime(d, wave) is { } layer ? new StageTime(count * layer.Computing, streamed * layer.Uploading) : null;
+            stages.Add(new StagePlan(
+                request.Devices[d], new StageLayers(first, count, streamed, slots, inHostMemory), machine.Budgets[d],
+                (resident * memory.LayerBytes) + memory.TableBytes + (machine.IsLast(d) ? memory.HeadBytes : 0),
+                slots * memory.LayerBytes, request.MemoryOn(d).ActivationBytes(batch, wave), streamedBytes, time));
+            first += count;
+        }
+
+        return new ExecutionPlan(request.Weights, batch, wave, stages, []);
+    }
+
+    /// <summary>
+    /// Plans anew without the devices that got no layers: what they share with others is the others' then, and the heads go to the last
+    /// one that has layers.
+    /// </summary>
+    private static ExecutionPlan WithoutIdle(PlanRequest request, ExecutionPlan plan)
+    {
+        bool[] used = new bool[request.Devices.Count];
+        // Stages have the devices' order; a device may be there twice.
+        int next = 0;
+        foreach (StagePlan stage in plan.Stages)
+        {
+            while (!ReferenceEquals(request.Devices[next], stage.Device)) next++;
+            used[next++] = true;
+        }
+
+        int[] kept = [.. Enumerable.Range(0, used.Length).Where(d => used[d])];
+        ExecutionPlan without = Make(request with
+        {
+            Devices = [.. kept.Select(d => request.Devices[d])],
+            MemoryLimits = request.MemoryLimits.Count == 0 ? [] : [.. kept.Select(d => request.MemoryLimits[Math.Min(d, request.MemoryLimits.Count - 1)])],
+        });
+        IEnumerable<string> notes = Enumerable.Range(0, used.Length).Where(d => !used[d]).Select(d => request.Devices[d])
+            .Select(device => $"{device.Id} ({device.Name}) is left out: with it the others would not be faster, or it has no room for a layer.");
+        return without with { Notes = [.. notes, .. without.Notes] };
+    }
+
+    /// <summary>A number and its halves, down to a lowest one.</summary>
+    private static IEnumerable<int> Halves(int number, int lowest)
+    {
+        for (; ; number = Math.Max(lowest, number / 2))
+        {
+            yield return number;
+            if (number <= lowest) yield break;
+        }
+    }
+
+    private static int UsualTokens(PlanRequest request) => Math.Min(request.BatchTokens, FewestUsualTokens);
+
+    /// <summary>
+    /// Tokens of a wave that take as long to compute as the layers take to upload: bytes·rate of operations/(rate of bytes·2·parameters),
+    /// with a margin.
+    /// </summary>
+    private static int WaveFor(Machine machine, int batch)
+    {
+        double tokens = batch;
+        for (int d = 0; d < machine.Budgets.Length; d++)
+            if (machine.LayerTime(d, 1) is { } time) tokens = Math.Max(tokens, Margin * time.Uploading / time.Computing);
+        return (int)Math.Min(Math.Ceiling(tokens / batch) * batch, (long)MostBatchesOfAWave * batch);
+    }
+
+    private static void CheckSplit(PlanRequest request)
+    {
+        int[] split = [.. request.Split!];
+        string text = string.Join(',', split), devices = string.Join(", ", request.Devices.Select(d => d.Id));
+        if (split.Length != request.Devices.Count)
+            throw new UsageException($"--split {text} is for {split.Length} devices, and there {(request.Devices.Count == 1 ? "is" : "are")} {request.Devices.Count}: {devices}. Give one number of layers for each, such as --device vulkan:0,vulkan:1 --split 20,26.");
+        if (split.Any(n => n < 1) || split.Sum(n => (long)n) != request.Memory.Layers)
+            throw new UsageException($"--split {text} gives out {split.Sum(n => (long)n)} layers, and the model has {request.Memory.Layers}. Give each of {devices} at least one, {request.Memory.Layers} in all.");
+    }
+
+    private static ExecutionPlan WithAdvice(PlanRequest request, ExecutionPlan plan)
+    {
+        List<string> notes = [];
+        if (plan.BatchTokens < request.BatchTokens)
+            notes.Add($"Micro-batches have {plan.BatchTokens} tokens instead of {request.BatchTokens}, for want of memory.");
+        foreach (StagePlan stage in plan.Stages.Where(s => s.Layers.Streamed > 0))
+        {
+            long more = stage.StreamedBytes - stage.SlotBytes;
+            notes.Add($"{stage.Device.Id} would hold all of its layers with {Gigabytes(more)} more{(request.Weights < WeightFormat.Int4 ? $", or with --weights {(request.Weights < WeightFormat.Int8 ? "int8" : "int4")}, which is smaller" : "")}.");
+            if (stage.Seconds is { } time && time.Uploading > time.Computing)
+                notes.Add(string.Create(CultureInfo.InvariantCulture, $"Uploads to {stage.Device.Id} take {time.Uploading / time.Computing:F1} times as long as computing: more memory, smaller weights or larger --batch-tokens would be faster."));
+            if (!stage.Layers.InHostMemory && request.HostBytes > 0)
+                notes.Add($"{Gigabytes(stage.StreamedBytes)} for {stage.Device.Id} are read from the model's files for each wave: host memory has room for {Gigabytes(request.HostBytes)}. A folder that ldlvk convert made is read faster.");
+        }
+
+        if (plan.Stages.Select(s => (s.Device.Name, s.Device.Driver)).Distinct().Count() > 1)
+            notes.Add($"Scores of a model over devices of different kinds depend on where it is divided; --device {string.Join(',', plan.Stages.Select(s => s.Device.Id))} --split {string.Join(',', plan.Stages.Select(s => s.Layers.Count))} keeps it as it is now.");
+        return plan with { Notes = notes };
+    }
+
+    private static DeviceException TooSmall(Machine machine)
+    {
+        PlanRequest request = machine.Request;
+        ModelMemory memory = request.Memory;
+        int tokens = Math.Min(request.BatchTokens, FewestTokens), device = Array.IndexOf(machine.Budgets, machine.Budgets.Max());
+        // With a split each device has to do its part; without one the largest would have to do all of it.
+        if (request.Split is not null) device = Array.FindIndex(machine.Room(tokens, tokens), room => room == 0);
+        bool isLast = request.Split is null || machine.IsLast(device);
+        long needed = memory.LayerBytes + memory.TableBytes + (isLast ? memory.HeadBytes : 0) + request.MemoryOn(device).ActivationBytes(tokens, tokens);
+        string heads = isLast && memory.HeadBytes > memory.LayerBytes / 4 ? $" ({Gigabytes(memory.HeadBytes)} of it for the heads: --heads fp16 or int8 is smaller)" : "";
+        return new DeviceException($"A layer with {request.Weights.ToString().ToLowerInvariant()} weights and a text of {tokens} tokens need {Gigabytes(needed)}{heads}, and {request.Devices[device].Id} ({request.Devices[device].Name}) may use {Gigabytes(machine.Budgets[device])}{(request.MemoryLimits.Count > 0 ? " (--memory)" : "")}. Use smaller --weights, a larger --memory, or {(request.Devices[device].Kind == DeviceKind.Cpu ? "a machine with more memory" : "a device with more memory, or --device cpu")}.", failure: DeviceFailure.OutOfMemory);
+    }
+
+    private static string Gigabytes(long bytes) => bytes >= 1_000_000_000
+        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB") : string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB");
+
+    /// <summary>The devices of a request: what they hold and, once measured, how fast they are.</summary>
+    private sealed class Machine(PlanRequest request)
+    {
+        /// <summary>Parameters of a layer that a token is multiplied with.</summary>
+        private readonly double _parameters = request.Config.HiddenSize
+            * ((2.0 * request.Config.Heads * request.Config.HeadDimension) + (2.0 * request.Config.KeyValueHeads * request.Config.HeadDimension) + (3.0 * request.Config.IntermediateSize));
+
+        private DeviceSpeed?[]? _speeds;
+
+        public PlanRequest Request => request;
+
+        public bool IsMeasured => _speeds is not null;
+
+        /// <summary>What is used of each device's memory. Devices that are there twice, or have the host's memory, share it; a limit is each one's own.</summary>
+        public long[] Budgets { get; } = [.. request.Devices.Select((device, i) =>
+        {
+            long usable = ModelMemory.UsableBytes(device) / request.Devices.Count(d => d.Id == device.Id || (HasHostMemory(d) && HasHostMemory(device)));
+            return request.MemoryLimits.Count == 0 ? usable : Math.Min(usable, request.MemoryLimits[Math.Min(i, request.MemoryLimits.Count - 1)]);
+        })];
+
+        /// <summary>Whether the heads are there.</summary>
+        public bool IsLast(int device) => device == request.Devices.Count - 1;
+
+        public void Measure() => _speeds ??= [.. request.Devices.Select(request.Speed)];
+
+        /// <summary>Layers that fit on each device at a time.</summary>
+        public int[] Room(int batch, int wave) =>
+            [.. Budgets.Select((budget, d) => (int)Math.Clamp((budget - FixedBytes(d, batch, wave)) / request.Memory.LayerBytes, 0, int.MaxValue))];
+
+        /// <summary>
+        /// Seconds in which a device takes so many tokens through a layer, and a layer is brought to it; null if not known. A device that is
+        /// there twice, or several that are the processor, have a part of it each.
+        /// </summary>
+        public StageTime? LayerTime(int device, int tokens)
+        {
+            if (_speeds?[device] is not { } speed) return null;
+            DeviceInfo info = request.Devices[device];
+            int sharers = request.Devices.Count(d => d.Id == info.Id || (IsProcessor(d) && IsProcessor(info)));
+            return new StageTime(sharers * tokens * 2 * _parameters / speed.OperationsPerSecond, sharers * request.Memory.LayerBytes / speed.UploadBytesPerSecond);
+        }
+
+        private static bool IsProcessor(DeviceInfo device) => device.Kind is DeviceKind.Cpu or DeviceKind.Software;
+
+        private static bool HasHostMemory(DeviceInfo device) => device.Kind == DeviceKind.IntegratedGpu || IsProcessor(device);
+
+        /// <summary>What a stage needs beside its layers.</summary>
+        private long FixedBytes(int device, int batch, int wave) =>
+            request.Memory.TableBytes + (IsLast(device) ? request.Memory.HeadBytes : 0) + request.MemoryOn(device).ActivationBytes(batch, wave);
+    }
+}

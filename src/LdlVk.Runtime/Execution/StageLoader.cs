@@ -1,0 +1,81 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Runtime.Execution;
+
+/// <summary>Puts a stage of a model on its device, matrix by matrix; frees everything if one fails.</summary>
+internal sealed class StageLoader(
+    IDevice device, IModelWeights model, StageLayers layers, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellation)
+{
+    private readonly WeightsOnDevice _weights = new(device, cancellation);
+
+    public Stage Load()
+    {
+        try
+        {
+            Gemma2Config config = model.Config;
+            EmbeddingTable? embedding = layers.First == 0 ? model.Embedding() : null;
+            ILayerWeights weights = layers.Streamed == 0 ? Resident() : Streamed();
+            StageTop? top = layers.End == config.Layers ? new StageTop(Vector("norm.weight"), Head()) : null;
+            return new Stage(device, config, _weights, embedding, weights, top);
+        }
+        catch
+        {
+            _weights.Dispose();
+            throw;
+        }
+    }
+
+    private ResidentLayers Resident() => new(layers.First, [.. Numbers().Select(layer => new Gemma2Layer(Matrices(layer), LayerNorms.Create(layer, Vector)))]);
+
+    private StreamedLayers Streamed()
+    {
+        var norms = new LayerNorms[layers.Count];
+        var resident = new LayerMatrices?[layers.Count];
+        var sources = new IReadOnlyList<IWeightSource>?[layers.Count];
+        // The slots come first: what is not left of the device's memory afterwards is no surprise while scoring.
+        LayerMatrices[] slots = [.. Enumerable.Range(0, layers.Slots).Select(_ => LayerMatrices.Create(layers.First, Empty))];
+        for (int i = 0; i < layers.Count; i++)
+        {
+            int layer = layers.First + i;
+            norms[i] = LayerNorms.Create(layer, Vector);
+            if (StreamedLayers.IsStreamed(i, layers.Count, layers.Streamed)) sources[i] = [.. LayerMatrices.Names(layer).Select(Streamed)];
+            else resident[i] = Matrices(layer);
+            model.Forget();
+        }
+
+        return new StreamedLayers(device, layers.First, norms, resident, sources, slots, timeline);
+    }
+
+    private IEnumerable<int> Numbers() => Enumerable.Range(layers.First, layers.Count);
+
+    private LayerMatrices Matrices(int layer)
+    {
+        LayerMatrices matrices = LayerMatrices.Create(layer, name => _weights.Matrix(model.Matrix(name), progress));
+        // What is on the device is not read again: without this a load counts the whole checkpoint as memory of the process.
+        model.Forget();
+        return matrices;
+    }
+
+    /// <summary>A matrix of a layer that does not stay: in host memory as the device reads it fastest, or read from the file each time.</summary>
+    private IWeightSource Streamed(string name)
+    {
+        cancellation.ThrowIfCancellationRequested();
+        IWeightSource source = model.Matrix(name);
+        return layers.InHostMemory ? _weights.Pin(source, progress) : source;
+    }
+
+    private IWeight Empty(string name)
+    {
+        int[] shape = Gemma2Tensors.Of(model.Config).Single(t => t.Name == name).Shape;
+        return _weights.Empty(model.Format, shape[0], shape[1], name);
+    }
+
+    private LdlHead? Head() => model.Head is { } head ? new LdlHead(device, Mlp(head.Regression), Mlp(head.Gating), head.GateTemperature) : null;
+
+    private LinearLayer[] Mlp(MlpWeights mlp) =>
+        [.. mlp.Layers.Select(layer => new LinearLayer(_weights.Matrix(layer.Weight, progress), _weights.Vector(layer.Bias)))];
+
+    private ITensor Vector(string name) => _weights.Vector(model.Vector(name));
+}

@@ -1,0 +1,113 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>One Gemma-2 decoder layer, and what it needs to compute a micro-batch.</summary>
+internal sealed class LayerPass(
+    IDevice device, Gemma2Config config, Gemma2Layer layer, int index, ComputeMode compute, ITensor rope, Workspace workspace, ITrace? trace)
+{
+    private readonly LayerMatrices _weights = layer.Matrices;
+    private readonly LayerNorms _norms = layer.Norms;
+    private readonly AttentionShape _attention = new(
+        config.Heads, config.KeyValueHeads, config.HeadDimension,
+        Scale: (float)(1.0 / Math.Sqrt(config.QueryPreAttentionScalar)),
+        Softcap: config.AttentionSoftcap,
+        Window: index % 2 == 0 ? config.SlidingWindow : 0,
+        HalvesOperands: layer.Matrices.Query.Format != WeightFormat.Fp32);
+
+    /// <summary>Takes a batch through the layer. After the model's last one, unless traced, the texts' last rows are left.</summary>
+    public void Run(Pass pass)
+    {
+        ITensor normed = workspace.Normed.View(0, pass.Residual.Rows);
+        device.RmsNorm(normed, pass.Residual, _norms.Input, config.RmsNormEpsilon);
+        Record("input_layernorm", normed);
+        if (index < config.Layers - 1 || trace is not null)
+        {
+            Run(pass.All, pass.All, pass.Batch.KeptRows, normed, normed, pass.Residual);
+        }
+        else
+        {
+            using ITensor lastNormed = pass.Narrow(normed);
+            Run(pass.All, pass.Queries, pass.Batch.KeptRows, normed, lastNormed, pass.Residual);
+        }
+
+        trace?.Record($"residual.layer.{index}", device, pass.Residual);
+    }
+
+    /// <summary>Adds to the residual stream, which has the query rows.</summary>
+    /// <param name="keys">The rows that keys and values are computed for.</param>
+    /// <param name="queries">The rows that go on to the next layer.</param>
+    /// <param name="kept">Rows of keys and values that are there from the batch before.</param>
+    /// <param name="normedKeys">Input norm of the key rows.</param>
+    /// <param name="normedQueries">Input norm of the query rows.</param>
+    /// <param name="residual">Residual stream of the query rows.</param>
+    private void Run(Rows keys, Rows queries, int kept, ITensor normedKeys, ITensor normedQueries, ITensor residual)
+    {
+        Workspace w = workspace;
+        ITensor query = w.Query.View(0, queries.Count), heads = w.Heads.View(0, queries.Count), normed = w.Normed.View(0, queries.Count);
+        ITensor key = w.Key.View(kept, keys.Count), value = w.Value.View(kept, keys.Count);
+
+        // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual)
+        // The three products need nothing of each other, so a device may run them side by side.
+        Linear(query, normedQueries, _weights.Query);
+        Record("self_attn.q_proj", query);
+        Linear(key, normedKeys, _weights.Key);
+        Record("self_attn.k_proj", key);
+        Linear(value, normedKeys, _weights.Value);
+        Record("self_attn.v_proj", value);
+        device.Rope(query, config.Heads, queries.Positions, rope);
+        device.Rope(key, config.KeyValueHeads, keys.Positions, rope);
+        device.Attention(heads, query, w.Key.View(0, kept + keys.Count), w.Value.View(0, kept + keys.Count), queries.Segments, _attention);
+        Record("attention_heads", heads);
+        Linear(normed, heads, _weights.Output);
+        Record("self_attn.o_proj", normed);
+        RecordNorm("post_attention_layernorm", normed, _norms.PostAttention);
+        device.NormAdd(residual, normed, _norms.PostAttention, config.RmsNormEpsilon);
+
+        // residual += PostFeedForwardNorm(Down · (gelu(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual)
+        device.RmsNorm(normed, residual, _norms.PreFeedForward, config.RmsNormEpsilon);
+        Record("pre_feedforward_layernorm", normed);
+        for (int first = 0; first < residual.Rows; first += w.Gate.Rows)
+        {
+            int count = Math.Min(w.Gate.Rows, residual.Rows - first);
+            ITensor x = normed.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
+            if (trace is null && compute == ComputeMode.Auto)
+            {
+                device.GatedLinear(gate, up, x, _weights.Gate, _weights.Up);
+            }
+            else
+            {
+                Linear(gate, x, _weights.Gate);
+                Record("mlp.gate_proj", gate);
+                Linear(up, x, _weights.Up);
+                Record("mlp.up_proj", up);
+                device.GeluMultiply(gate, gate, up);
+            }
+
+            // A chunk's input is not needed any more: its output takes its place.
+            Linear(x, gate, _weights.Down);
+        }
+
+        Record("mlp.down_proj", normed);
+        RecordNorm("post_feedforward_layernorm", normed, _norms.PostFeedForward);
+        device.NormAdd(residual, normed, _norms.PostFeedForward, config.RmsNormEpsilon);
+    }
+
+    private void Linear(ITensor output, ITensor input, IWeight weight)
+    {
+        if (compute == ComputeMode.Int8) device.Int8Linear(output, input, weight);
+        else device.Linear(output, input, weight);
+    }
+
+    private void Record(string name, ITensor tensor) => trace?.Record($"layer.{index}.{name}", device, tensor);
+
+    /// <summary>Records RmsNorm(y), which NormAdd computes without storing.</summary>
+    private void RecordNorm(string name, ITensor y, ITensor weight)
+    {
+        if (trace is null) return;
+        using ITensor normed = device.CreateTensor(y.Rows, y.Columns);
+        device.RmsNorm(normed, y, weight, config.RmsNormEpsilon);
+        Record(name, normed);
+    }
+}

@@ -1,0 +1,116 @@
+using System.Runtime.CompilerServices;
+using LdlVk.Cpu;
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>The file of measured speeds is a shortcut: whatever happens to it is never an error.</summary>
+public sealed class DeviceSpeedsTests : IDisposable
+{
+    private static readonly DeviceInfo Cpu = CpuBackend.Enumerate()[0];
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-speeds").FullName;
+    private int _measured;
+
+    private string FilePath => Path.Combine(_folder, "sub", "speeds.tsv");
+
+    /// <summary>No test of this assembly measures this machine, or writes into its user's cache, on the way to something else.</summary>
+    [ModuleInitializer]
+    internal static void UseGivenSpeeds() => DeviceSpeeds.Default = new DeviceSpeeds(null, (_, _) => new DeviceSpeed(1e11, 1e9));
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    [Fact]
+    public void EachDriverAndFormatIsMeasuredOnce()
+    {
+        DeviceSpeed first = Of(Cpu);
+        Assert.Equal(first, Of(Cpu));
+        Assert.Equal(1, _measured);
+        Of(Cpu, WeightFormat.Int8);
+        Of(Cpu with { Driver = "another\t\n1e9" });
+        Of(Cpu with { Driver = "another\t\n1e9" });
+        Assert.Equal(3, _measured);
+        Assert.Equal(first, Of(Cpu));
+        Assert.Equal(3, _measured);
+        Assert.Equal([FilePath], Directory.GetFiles(Path.GetDirectoryName(FilePath)!));
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("no tabs at all\n\n\t\t\t\t\n")]
+    [InlineData("{key}\tNaN\t1e9\n")]
+    [InlineData("{key}\t1e12\tInfinity\n")]
+    [InlineData("{key}\t-1e12\t1e9\n")]
+    [InlineData("{key}\t0\t0\n")]
+    [InlineData("{key}\t1e12\n")]
+    [InlineData("{key}\t1e12\t1e9\t1\n")]
+    [InlineData("{key}\t1e400\t1e9\n")]
+    [InlineData("\0\ud83d\ude00{key}\u202e\t1e12\t1e9\n")]
+    public void WhatIsNoSpeedIsMeasuredAgainAndReplaced(string content)
+    {
+        Of(Cpu);
+        string key = File.ReadAllText(FilePath).Split('\t')[0];
+        File.WriteAllText(FilePath, content.Replace("{key}", key, StringComparison.Ordinal));
+        Of(Cpu);
+        Of(Cpu);
+        Assert.Equal(2, _measured);
+    }
+
+    [Fact]
+    public void AFileThatIsTooLongIsNotReadAndReplaced()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(FilePath)!);
+        using (FileStream file = File.Create(FilePath)) file.SetLength(1L << 33); // sparse
+        Of(Cpu);
+        Of(Cpu);
+        Assert.Equal(1, _measured);
+        Assert.InRange(new FileInfo(FilePath).Length, 1, 1000);
+    }
+
+    [Fact]
+    public void ManyDriversDoNotMakeItGrowForEver()
+    {
+        Of(Cpu);
+        string line = File.ReadAllText(FilePath), key = line.Split('\t')[0];
+        File.WriteAllText(FilePath, string.Concat(Enumerable.Range(0, 3000).Select(i => line.Replace(key, $"{key}{i}", StringComparison.Ordinal))));
+        Of(Cpu);
+        Of(Cpu);
+        Assert.Equal(2, _measured);
+        Assert.Equal(1000, File.ReadAllLines(FilePath).Length);
+    }
+
+    [Fact]
+    public void WhereNothingCanBeWrittenItIsMeasuredEachTime()
+    {
+        string file = Path.Combine(_folder, "a file");
+        File.WriteAllText(file, "");
+        foreach (string? path in (string?[])[null, Path.Combine(file, "speeds.tsv"), _folder, "/proc/speeds.tsv", "a\0b/speeds.tsv"])
+        {
+            _measured = 0;
+            Of(Cpu, path: path);
+            Of(Cpu, path: path);
+            Assert.Equal(2, _measured);
+        }
+
+        Assert.Empty(Directory.GetFiles(Path.GetDirectoryName(_folder)!, Path.GetFileName(_folder) + ".*"));
+    }
+
+    [Fact]
+    public void ADeviceThatCannotBeMeasuredHasNoSpeed()
+    {
+        Assert.Null(new DeviceSpeeds(FilePath, (_, _) => null).Of(Cpu, WeightFormat.Fp16));
+        Assert.False(File.Exists(FilePath));
+    }
+
+    private DeviceSpeed Of(DeviceInfo device, WeightFormat weights = WeightFormat.Fp16) => Of(device, weights, FilePath);
+
+    private DeviceSpeed Of(DeviceInfo device, string? path) => Of(device, WeightFormat.Fp16, path);
+
+    private DeviceSpeed Of(DeviceInfo device, WeightFormat weights, string? path) => new DeviceSpeeds(path, (_, _) =>
+    {
+        _measured++;
+        return new DeviceSpeed(1.23456789e12, 1.23456789e9);
+    }).Of(device, weights)!.Value;
+}

@@ -1,0 +1,82 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+using LdlVk.Testing;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>A model scored within a memory limit: the devices never take more, the plan foresaw what they take, and the scores are the same.</summary>
+public sealed class MemoryLimitTests
+{
+    private static readonly SyntheticShape Shape = new(Hidden: 128, Layers: 12, Heads: 2, KeyValueHeads: 1, HeadDimension: 64, FeedForward: 512, Vocabulary: 512, HeadHidden: 64);
+
+    public static TheoryData<string, int> Limits
+    {
+        get
+        {
+            TheoryData<string, int> data = [];
+            foreach (string device in TestDevices.Ids.Where(id => !id.Contains(' ')))
+            {
+                data.Add(device, 3);
+                data.Add($"{device},{device}", 2);
+            }
+
+            return data;
+        }
+    }
+
+    /// <summary>Room for some layers of twelve on each device.</summary>
+    [Theory]
+    [MemberData(nameof(Limits))]
+    public async Task TheLimitHoldsAndThePlanIsRight(string device, int layers)
+    {
+        string folder = Directory.CreateTempSubdirectory("ldlvk-limit-").FullName;
+        try
+        {
+            SyntheticCheckpoint.Write(folder, Shape);
+            var options = new RewardModelOptions { Device = device, Weights = WeightFormat.Int8, BatchTokens = 256 };
+            TokenizedText[] texts = [.. Enumerable.Range(0, 24).Select(i => new TokenizedText([.. Enumerable.Range(0, 5 + (i * 7 % 40)).Select(k => 2 + ((k * (i + 3)) % 500))]))];
+            float[] want = await Score(folder, options, []);
+
+            ModelMemory memory = Memory(folder);
+            long limit = (layers * memory.LayerBytes) + memory.TableBytes + memory.HeadBytes + memory.ActivationBytes(256, 1024);
+            List<IDevice> devices = [];
+            float[] got = await Score(folder, options with { Memory = [limit] }, devices, plan =>
+            {
+                Assert.True(plan.Streams);
+                Assert.All(plan.Stages, stage => Assert.InRange(stage.Bytes, 1, limit));
+            });
+            Assert.Equal(want, got);
+            Assert.NotEmpty(devices);
+            Assert.All(devices, d => Assert.InRange(d.PeakBytes, limit / 4, limit));
+
+            async Task<float[]> Score(string folder, RewardModelOptions options, List<IDevice> opened, Action<ExecutionPlan>? look = null)
+            {
+                List<string> warnings = [];
+                using RewardModel model = RewardModel.Load(folder, stage =>
+                {
+                    IDevice device = ComputeDevices.Open(stage.Device, options.Memory.Count > 0 ? stage.Budget : null);
+                    opened.Add(device);
+                    return device;
+                }, options);
+                model.Warning += warnings.Add;
+                look?.Invoke(model.Plan);
+                List<float> scores = [];
+                await foreach (ScoreResult result in model.ScoreManyAsync(texts)) scores.Add(result.Value.Score);
+                // Nothing had to be scored in smaller pieces.
+                Assert.Empty(warnings);
+                return [.. scores];
+            }
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    private static ModelMemory Memory(string folder)
+    {
+        using Runtime.Checkpoints.Checkpoint checkpoint = Runtime.Checkpoints.Checkpoint.Open(folder);
+        return ModelMemory.Of(checkpoint.Config, checkpoint.Head, WeightFormat.Int8, WeightFormat.Fp32);
+    }
+}

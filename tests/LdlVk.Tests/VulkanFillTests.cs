@@ -1,0 +1,368 @@
+using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+using Silk.NET.Vulkan;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>Weights that are filled again and again: what waits for what, what is held, and what comes of faults.</summary>
+public sealed unsafe class VulkanFillTests : VulkanTest
+{
+    private const int Columns = 64;
+
+    /// <summary>Copies wait for the last use of their own weight, and only what reads it waits for them.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void CopiesAndOpsWaitForTheirOwnWeightAlone(int driver)
+    {
+        var vulkan = new FaultyVulkan();
+        using VulkanDevice device = Open(driver, vulkan.Load, upload: UploadQueue.Separate);
+        using ITensor x = device.CreateTensor(2, Columns), y = device.CreateTensor(2, 8);
+        using IWeight a = device.CreateWeight(new RowWeight(8, Columns)), b = device.CreateWeight(new RowWeight(8, Columns));
+        using IHostWeight pinned = device.Pin(new RowWeight(8, Columns));
+        List<FaultyVulkan.Submission> Submitted(Action act)
+        {
+            int before = vulkan.Submissions.Count;
+            act();
+            return vulkan.Submissions[before..];
+        }
+
+        void Use(IWeight weight)
+        {
+            device.Linear(y, x, weight);
+            device.BeginRead(y).Dispose();
+        }
+
+        // From here on, each use is a submission.
+        Use(b);
+        Use(a);
+        FaultyVulkan.Submission usedA = vulkan.Submissions[^1];
+        Use(b);
+        foreach (IWeightSource source in new IWeightSource[] { pinned, new RowWeight(8, Columns) })
+        {
+            FaultyVulkan.Submission copied = Assert.Single(Submitted(() => device.Fill(a, source)));
+            Assert.NotEqual(usedA.SignalledSemaphore, copied.SignalledSemaphore);
+            // The second fill comes after the first on its own queue: what that waited for need not be waited for again.
+            if (source == pinned) Assert.Equal((usedA.SignalledSemaphore, usedA.SignalledValue), (copied.AwaitedSemaphore, copied.AwaitedValue));
+            else Assert.Equal(0UL, copied.AwaitedSemaphore);
+            Assert.Equal(0UL, Assert.Single(Submitted(() => Use(b))).AwaitedSemaphore);
+            if (source == pinned) continue;
+            FaultyVulkan.Submission reads = Assert.Single(Submitted(() => Use(a)));
+            Assert.Equal((copied.SignalledSemaphore, copied.SignalledValue), (reads.AwaitedSemaphore, reads.AwaitedValue));
+            Assert.Equal(0UL, Assert.Single(Submitted(() => Use(a))).AwaitedSemaphore);
+        }
+
+        // A use that is recorded but not handed over is, before its weight is filled.
+        device.Linear(y, x, a);
+        List<FaultyVulkan.Submission> both = Submitted(() => device.Fill(a, pinned));
+        Assert.Equal(2, both.Count);
+        Assert.Equal((both[0].SignalledSemaphore, both[0].SignalledValue), (both[1].AwaitedSemaphore, both[1].AwaitedValue));
+
+        // What was recorded before a use of a does not wait for a.
+        device.Linear(y, x, b);
+        Assert.Equal(0UL, Submitted(() => Use(a)).SkipLast(1).Select(s => s.AwaitedSemaphore).DefaultIfEmpty().Max());
+    }
+
+    /// <summary>Filling from pinned weights waits for nothing on the host, however much is before it.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void TheHostDoesNotWaitForFillsFromPinnedWeights(int driver)
+    {
+        foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
+        {
+            var vulkan = new FaultyVulkan();
+            int waits = 0;
+            using VulkanDevice device = Open(driver, vulkan.Load, upload: upload);
+            var source = new RowWeight(700, 16384);
+            using IHostWeight pinned = device.Pin(source);
+            using ITensor x = device.CreateTensor(1, 16384), y = device.CreateTensor(1, 700);
+            using IWeight weight = device.CreateWeight(source.Format, 700, 16384);
+            float[] values = [.. Enumerable.Range(0, 16384).Select(i => (float)i)];
+            device.Write(x, 0, values);
+            vulkan.Fault = (name, _) =>
+            {
+                if (name is "vkWaitSemaphores" or "vkDeviceWaitIdle") waits++;
+                return Result.Success;
+            };
+            for (int i = 0; i < 20; i++)
+            {
+                device.Fill(weight, pinned);
+                device.Linear(y, x, weight);
+            }
+
+            Assert.Equal(0, waits);
+            Assert.Equal([.. Enumerable.Range(0, 700).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], Read(device, y));
+        }
+    }
+
+    /// <summary>Where the host writes weights itself, filling takes neither chunks nor commands.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void WeightsInMemoryThatTheHostSharesAreWrittenThere(int driver)
+    {
+        var vulkan = new FaultyVulkan();
+        using VulkanDevice device = Open(driver, vulkan.Load);
+        Assert.SkipUnless(device.Info.Kind is DeviceKind.Software or DeviceKind.IntegratedGpu, "the device has memory of its own");
+        using IWeight weight = device.CreateWeight(WeightFormat.Fp32, 700, Columns);
+        (ulong bytes, int submissions) = (vulkan.UsedBytes, vulkan.Submissions.Count);
+        for (int i = 0; i < 3; i++) device.Fill(weight, new RowWeight(700, Columns));
+        Assert.Equal((bytes, submissions), (vulkan.UsedBytes, vulkan.Submissions.Count));
+        AssertHolds(device, weight, new RowWeight(700, Columns));
+    }
+
+    /// <summary>
+    /// A busy device, and memory that has work to come on it: an op that reads it as a weight, then a tensor's zeros. It is handed on and
+    /// filled at once, and each has its own values.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void MemoryThatIsStillUsedIsNotFilledYet(int driver)
+    {
+        const int Size = 1024, Rows = 64;
+        foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
+            for (int round = 0; round < 3; round++)
+            {
+                using VulkanDevice device = Open(driver, upload: upload);
+                using ITensor x = device.CreateTensor(Rows, Size), busy = device.CreateTensor(Rows, Size), y = device.CreateTensor(Rows, Size);
+                float[] values = [.. Enumerable.Range(0, Rows * Size).Select(i => (float)(i % 13))];
+                device.Write(x, 0, values);
+                var first = new RowWeight(Size, Size);
+                var second = new RowWeight(Size, Size, step: 7907);
+                IWeight weight = device.CreateWeight(first);
+                ulong address = ((VulkanWeight)weight).Memory.Address;
+                for (int i = 0; i < 3; i++) device.Linear(busy, x, weight);
+                device.Linear(y, x, weight);
+                if (round > 0)
+                {
+                    weight.Dispose();
+                    if (round == 2) device.CreateTensor(Size, Size).Dispose();
+                    weight = device.CreateWeight(WeightFormat.Fp32, Size, Size);
+                    Assert.Equal(address, ((VulkanWeight)weight).Memory.Address);
+                }
+
+                device.Fill(weight, second);
+                using ITensor z = device.CreateTensor(Rows, Size);
+                device.Linear(z, x, weight);
+                foreach ((ITensor output, RowWeight source) in new[] { (y, first), (z, second) })
+                    Assert.Equal([.. Enumerable.Range(0, Rows * Size).Select(i => RowWeight.ValueOf(i % Size) * values[(i / Size * Size) + source.ColumnOf(i % Size)])], Read(device, output));
+                weight.Dispose();
+            }
+    }
+
+    /// <summary>A driver that does not let the host see the memory of weights: they come through chunks.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void WhereMappingFailsWeightsComeThroughChunks(int driver)
+    {
+        var vulkan = new FaultyVulkan();
+        int maps = 0;
+        VulkanDevice device = Open(driver, vulkan.Load);
+        Assert.SkipUnless(device.Info.Kind is DeviceKind.Software or DeviceKind.IntegratedGpu, "the device has memory of its own");
+        // The first that is mapped is the block.
+        vulkan.Fault = (name, _) => name == "vkMapMemory" && maps++ == 0 ? Result.ErrorMemoryMapFailed : Result.Success;
+        IWeight weight = device.CreateWeight(new RowWeight(700, Columns));
+        Assert.Equal(2, maps);
+        AssertHolds(device, weight, new RowWeight(700, Columns));
+        weight.Dispose();
+        device.Dispose();
+        Assert.Equal(0, vulkan.Living);
+    }
+
+    /// <summary>Random tensors and weights within a limit: by the driver's own account it is never passed, and used to the last block.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void TheMemoryLimitIsNeverPassed(int driver)
+    {
+        foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
+            for (int seed = 0; seed < 3; seed++)
+            {
+                var random = new Random(seed);
+                var vulkan = new FaultyVulkan();
+                long limit = random.NextInt64(70 << 20, 200 << 20);
+                VulkanDevice device = Open(driver, vulkan.Load, upload: upload, memoryLimit: limit);
+                List<IDisposable> held = [];
+                int refused = 0;
+                for (int step = 0; step < 150; step++)
+                {
+                    int rows = random.Next(1, random.Next(8) == 0 ? 12000 : 1000);
+                    try
+                    {
+                        if (random.Next(3) == 0 && held.Count > 0) Drop(random.Next(held.Count));
+                        else if (random.Next(3) == 0) held.Add(device.CreateWeight(new RowWeight(rows, 1024)));
+                        else held.Add(device.CreateTensor(rows, 1024));
+                    }
+                    catch (DeviceException e)
+                    {
+                        Assert.Equal(DeviceFailure.OutOfMemory, e.Failure);
+                        Assert.Contains("memory limit", e.Message);
+                        refused++;
+                        Drop(0);
+                    }
+
+                    Assert.InRange(vulkan.BlockBytes, (ulong)device.AllocatedBytes, (ulong)limit);
+                }
+
+                Assert.InRange(refused, 1, 149);
+                Assert.Equal((long)vulkan.PeakBlockBytes, device.PeakBytes);
+                Assert.InRange(device.PeakBytes, limit / 2, limit);
+                foreach (IDisposable one in held) one.Dispose();
+                Assert.Equal(0, device.AllocatedBytes);
+                AssertWorks(device);
+                device.Dispose();
+                Assert.Equal(0, vulkan.Living);
+
+                void Drop(int i)
+                {
+                    if (held.Count == 0) return;
+                    held[i].Dispose();
+                    held.RemoveAt(i);
+                }
+            }
+    }
+
+    /// <summary>All of what is below the limit can be had, to the last page; and once it is free again, in one piece.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void AllBelowTheLimitCanBeUsed(int driver)
+    {
+        const long Limit = (100 << 20) + 12345, MiB = 1 << 20;
+        using VulkanDevice device = Open(driver, memoryLimit: Limit);
+        List<ITensor> tensors = [];
+        DeviceException e = Assert.Throws<DeviceException>(() =>
+        {
+            while (tensors.Count < 1000) tensors.Add(device.CreateTensor(256, 1024));
+        });
+        Assert.Equal(100, tensors.Count);
+        Assert.InRange(device.PeakBytes, 100 * MiB, Limit);
+        foreach (string part in new[] { "memory limit of 100.0 MiB", "a tensor [256, 1024]", "1 MiB more", "100.0 MiB are taken", "--memory" }) Assert.Contains(part, e.Message);
+        foreach (ITensor tensor in tensors) tensor.Dispose();
+        // Nothing is recorded now that could be waited for.
+        AssertWorks(device);
+        device.Finish();
+        using (device.CreateTensor(99 * 256, 1024)) Assert.InRange(device.PeakBytes, 100 * MiB, Limit);
+        Assert.Contains("[8, 16384]", Assert.Throws<DeviceException>(() => Open(driver, memoryLimit: 1000).CreateWeight(new RowWeight(8, 16384))).Message);
+    }
+
+    /// <summary>
+    /// What the driver hands out is what the account says: by VK_EXT_memory_budget, or, where the driver's figure is that of the whole
+    /// machine, by what the process holds.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void TheDriversAccountAgrees(int driver)
+    {
+        using VulkanInstance instance = VulkanInstance.TryCreate(Vk.GetApi, out _)!;
+        PhysicalDevice physical = instance.PhysicalDevices(out _)[driver];
+        PhysicalDeviceFacts facts = PhysicalDeviceFacts.Of(instance, physical);
+        bool software = facts.Kind == DeviceKind.Software;
+        Assert.SkipUnless(software ? OperatingSystem.IsLinux() : facts.HasMemoryBudget, "the driver has no VK_EXT_memory_budget");
+        const long Limit = 1L << 30;
+        using VulkanDevice device = Open(driver, memoryLimit: Limit);
+        AssertWorks(device);
+        long before = Usage();
+        Assert.Throws<DeviceException>(() =>
+        {
+            for (int i = 0; i < 1000; i++) device.CreateTensor(64 * 256, 1024);
+        });
+        device.Finish();
+        long rose = Usage() - before;
+        Assert.Equal(Limit, device.PeakBytes);
+        TestContext.Current.TestOutputHelper?.WriteLine($"{Limit} bytes held, usage rose by {rose}");
+        Assert.InRange(rose, Limit * 0.85, Limit * 1.15);
+
+        long Usage()
+        {
+            // Tensors are zeroed by the device, so that their pages are there.
+            if (software) return Environment.WorkingSet;
+            var free = new PhysicalDeviceMemoryBudgetPropertiesEXT(sType: StructureType.PhysicalDeviceMemoryBudgetPropertiesExt);
+            var memory = new PhysicalDeviceMemoryProperties2(pNext: &free);
+            instance.Api.GetPhysicalDeviceMemoryProperties2(physical, &memory);
+            int type = Enumerable.Range(0, (int)facts.Memory.MemoryTypeCount).First(i => facts.Memory.MemoryTypes[i].PropertyFlags.HasFlag(MemoryPropertyFlags.DeviceLocalBit));
+            return (long)free.HeapUsage[(int)facts.Memory.MemoryTypes[type].HeapIndex];
+        }
+    }
+
+    /// <summary>
+    /// A fill that breaks off while its copies are under way, and its weight's memory handed to others at once: they have their own values.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void MemoryOfAFillThatBrokeOffServesOthers(int driver)
+    {
+        foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
+        {
+            using VulkanDevice device = Open(driver, upload: upload);
+            float[] ones = [.. Enumerable.Repeat(1f, 1600 * 8192)];
+            for (int round = 0; round < 3; round++)
+            {
+                IWeight weight = device.CreateWeight(WeightFormat.Fp32, 1600, 8192);
+                Assert.Throws<IOException>(() => device.Fill(weight, new RowWeight(1600, 8192, failsAt: 1400)));
+                long bytes = device.AllocatedBytes;
+                weight.Dispose();
+                using ITensor tensor = device.CreateTensor(1600, 8192);
+                Assert.Equal(bytes, device.AllocatedBytes);
+                if (round == 2) device.Write(tensor, 0, ones);
+                Assert.Equal(-1, Read(device, tensor).AsSpan().IndexOfAnyExcept(round == 2 ? 1f : 0f));
+            }
+        }
+    }
+
+    /// <summary>A device that is lost while weights are on their way: errors that say so, a quiet end, and pinned weights that are still there.</summary>
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void PinnedWeightsSurviveALostDevice(int driver)
+    {
+        foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
+        {
+            var vulkan = new FaultyVulkan();
+            var source = new RowWeight(8, Columns);
+            VulkanDevice device = Open(driver, vulkan.Load, upload: upload);
+            IHostWeight pinned = device.Pin(source), given = device.Pin(source);
+            IWeight weight = device.CreateWeight(source);
+            device.Fill(weight, given);
+            ITensor x = device.CreateTensor(1, Columns), y = device.CreateTensor(1, 8);
+            // Nothing is under way any more that the driver would have to be waited for.
+            device.Linear(y, x, weight);
+            Read(device, y);
+            vulkan.Fault = (name, _) => name is "vkQueueSubmit" or "vkWaitSemaphores" or "vkDeviceWaitIdle" or "vkGetSemaphoreCounterValue" ? Result.ErrorDeviceLost : Result.Success;
+            for (int use = 0; use < 3; use++)
+            {
+                DeviceException e = Assert.Throws<DeviceException>(() =>
+                {
+                    device.Fill(weight, pinned);
+                    device.Linear(y, x, weight);
+                    device.Read(y, new float[8]);
+                });
+                Assert.Equal(DeviceFailure.Lost, e.Failure);
+            }
+
+            given.Dispose();
+            using (pinned)
+            {
+                device.Dispose();
+                // The instance, the device, a buffer and its memory.
+                Assert.Equal(4, vulkan.Living);
+                using VulkanDevice other = Open(driver);
+                using ITensor input = other.CreateTensor(1, Columns), output = other.CreateTensor(1, 8);
+                float[] values = [.. Enumerable.Range(0, Columns).Select(i => (float)i)];
+                other.Write(input, 0, values);
+                using IWeight filled = other.CreateWeight(pinned);
+                other.Linear(output, input, filled);
+                Assert.Equal([.. Enumerable.Range(0, 8).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], Read(other, output));
+            }
+
+            foreach (IDisposable one in new IDisposable[] { weight, x, y }) one.Dispose();
+            Assert.Equal(0, vulkan.Living);
+        }
+    }
+
+    private static void AssertHolds(VulkanDevice device, IWeight weight, RowWeight source)
+    {
+        using ITensor x = device.CreateTensor(1, source.InputFeatures), y = device.CreateTensor(1, source.OutputFeatures);
+        float[] values = [.. Enumerable.Range(1, source.InputFeatures).Select(i => (float)i)];
+        device.Write(x, 0, values);
+        device.Linear(y, x, weight);
+        Assert.Equal([.. Enumerable.Range(0, source.OutputFeatures).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], Read(device, y));
+    }
+}
