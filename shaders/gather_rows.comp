@@ -9,7 +9,7 @@ layout(push_constant, std430) uniform Push { Vec4s x; Ints indices; Vec4s y; uin
 
 void main() {
     for (uint row = gl_WorkGroupID.y; row < rows; row += gl_NumWorkGroups.y) {
-        uint from = uint(indices.v[row]) * vectors;
+        uint from = uint(indices.v[min(row, rows - 1u)]) * vectors;
         for (uint i = gl_GlobalInvocationID.x; i < vectors; i += gl_NumWorkGroups.x * gl_WorkGroupSize.x)
             y.v[row * vectors + i] = x.v[from + i];
     }

@@ -12,7 +12,7 @@ void main() {
     uint half_dim = head_dim / 2u;
     uint pairs = heads * half_dim;
     for (uint row = gl_WorkGroupID.y; row < rows; row += gl_NumWorkGroups.y) {
-        uint angle = uint(positions.v[row]) * table_stride;
+        uint angle = uint(positions.v[min(row, rows - 1u)]) * table_stride;
         for (uint pair = gl_GlobalInvocationID.x; pair < pairs; pair += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {
             uint i = pair % half_dim;
             uint at = row * stride + (pair / half_dim) * head_dim + i;
