@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.Intrinsics;
 
 namespace LdlVk.Runtime.Checkpoints;
@@ -19,26 +20,26 @@ internal static class GroupScales
     /// <summary>The first lane of those with the least value.</summary>
     public static int LeastLane(Vector256<float> values)
     {
-        int least = 0;
-        for (int i = 1; i < Vector256<float>.Count; i++)
-            if (values[i] < values[least]) least = i;
-        return least;
+        Vector256<float> least = Vector256.MinNative(values, Vector256.Shuffle(values, Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3)));
+        least = Vector256.MinNative(least, Vector256.Shuffle(least, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5)));
+        least = Vector256.MinNative(least, Vector256.Shuffle(least, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6)));
+        return BitOperations.TrailingZeroCount(Vector256.Equals(values, least).ExtractMostSignificantBits());
     }
 
-    /// <summary>The smallest half not below x.</summary>
+    /// <summary>The smallest half not below x, which is positive.</summary>
     public static Half RoundUp(float x)
     {
         Half half = (Half)x;
-        return (float)half < x ? Half.BitIncrement(half) : half;
+        return Above(half, (float)half < x ? 1 : 0);
     }
 
     /// <summary>The largest magnitude of 32 numbers.</summary>
     public static float LargestMagnitude(ReadOnlySpan<float> group)
     {
-        Vector256<float> largest = Vector256.Max(
-            Vector256.Max(Vector256.Abs(Vector256.Create(group)), Vector256.Abs(Vector256.Create(group[8..]))),
-            Vector256.Max(Vector256.Abs(Vector256.Create(group[16..])), Vector256.Abs(Vector256.Create(group[24..]))));
-        Vector128<float> four = Vector128.Max(largest.GetLower(), largest.GetUpper());
+        Vector256<float> largest = Vector256.MaxNative(
+            Vector256.MaxNative(Vector256.Abs(Vector256.Create(group)), Vector256.Abs(Vector256.Create(group[8..]))),
+            Vector256.MaxNative(Vector256.Abs(Vector256.Create(group[16..])), Vector256.Abs(Vector256.Create(group[24..]))));
+        Vector128<float> four = Vector128.MaxNative(largest.GetLower(), largest.GetUpper());
         return MathF.Max(MathF.Max(four[0], four[1]), MathF.Max(four[2], four[3]));
     }
 }

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Runtime.Devices;
 
@@ -55,7 +56,7 @@ internal static class Int4Groups
         }
 
         // The code −8 reaches further than 7: the scale's sign gives it to the side where the group's extreme lies.
-        float sign = group[..Group].Contains(-largest) ? 1 : -1;
+        float sign = Has(group, -largest) ? 1 : -1;
         Half first = GroupScales.RoundUp(largest / FirstExtreme);
         Half scale = GroupScales.Above(first, GroupScales.LeastLane(SquaredErrors(group, sign, GroupScales.Eight(first, Step))) * Step);
         scale = Refitted(group, sign, scale);
@@ -63,6 +64,13 @@ internal static class Int4Groups
         for (int i = 0; i < Group; i += 8)
             BinaryPrimitives.WriteUInt32LittleEndian(packed[(i / 2)..], Pack(Vector256.ConvertToInt32Native(Codes(Vector256.Create(group[i..]) * inverse))));
         return sign < 0 ? -scale : scale;
+    }
+
+    private static bool Has(ReadOnlySpan<float> group, float value)
+    {
+        Vector256<float> wanted = Vector256.Create(value);
+        return Vector256.EqualsAny(Vector256.Create(group), wanted) || Vector256.EqualsAny(Vector256.Create(group[8..]), wanted)
+            || Vector256.EqualsAny(Vector256.Create(group[16..]), wanted) || Vector256.EqualsAny(Vector256.Create(group[24..]), wanted);
     }
 
     /// <summary>The scale of least squares for the codes that another scale gives: Σ w·v / Σ v².</summary>
@@ -98,6 +106,7 @@ internal static class Int4Groups
     /// The nearest codes of numbers in units of the scale. v(q) = (|q| + 4)² − 16, so the middle between v(q) and v(q + 1) is
     /// (|q| + 4.5)² − 15.75: a square root and rounding find the nearest code exactly.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Codes(Vector256<float> w)
     {
         Vector256<float> magnitude = Magnitudes(Vector256.Abs(w), Limits(w));
@@ -105,10 +114,12 @@ internal static class Int4Groups
     }
 
     /// <summary>The same without signs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Magnitudes(Vector256<float> w, Vector256<float> limit) =>
-        Vector256.Min(Vector256.Round(Vector256.Sqrt(w + Vector256.Create(15.75f)) - Vector256.Create(4f)), limit);
+        Vector256.MinNative(Vector256.Round(Vector256.Sqrt(w + Vector256.Create(15.75f)) - Vector256.Create(4f)), limit);
 
     /// <summary>The largest magnitude of the codes on each number's side.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Limits(Vector256<float> w) =>
         Vector256.ConditionalSelect(Vector256.LessThan(w, Vector256<float>.Zero), Vector256.Create(8f), Vector256.Create(7f));
 
@@ -133,11 +144,13 @@ internal static class Int4Groups
         return even + odd;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> SquaredError(Vector256<float> magnitude, Vector256<float> limit, Vector256<float> scales, Vector256<float> inverses)
     {
         Vector256<float> code = Magnitudes(magnitude * inverses, limit), error = magnitude - (code * (Vector256.Create(8f) + code) * scales);
         return error * error;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Values(Vector256<float> codes) => codes * (Vector256.Create(8f) + Vector256.Abs(codes));
 }
