@@ -27,8 +27,10 @@ public sealed class Checkpoint : IDisposable
         _owned.Add(_tensors);
         try
         {
-            (Config, LdlSettings settings) = ConfigFile.Read(Require(ConfigName, "It says what the model looks like; download it too."));
+            (Config, LdlSettings settings, bool isConverted) = ConfigFile.Read(Require(ConfigName, "It says what the model looks like; download it too."));
             Converted = ConvertedFormat.Read(_tensors.Files);
+            if (isConverted && Converted is null)
+                throw new CheckpointException($"{ConfigName} of {Folder} is that of a converted folder, but the safetensors files lack what ldlvk convert writes into their metadata. Take {ConfigName} from the original, or convert the original again.");
             foreach ((string name, int[] shape) in Gemma2Tensors.Of(Config)) BackboneBytes += OpenTensor(name, shape);
             CheckNoFurtherLayers();
             SourceType = Tensor(Gemma2Tensors.Embedding).ElementType;

@@ -23,12 +23,13 @@ internal sealed class ConfigFile
     private ConfigFile(JsonField root) => _root = root;
 
     /// <summary>Reads the file.</summary>
+    /// <returns>The numbers, and whether <c>ldlvk convert</c> wrote the file.</returns>
     /// <exception cref="CheckpointException">A field is missing, malformed, out of bounds or asks for something that is not supported.</exception>
-    public static (Gemma2Config Backbone, LdlSettings Heads) Read(string path) => JsonFile.Read(path, root =>
+    public static (Gemma2Config Backbone, LdlSettings Heads, bool IsConverted) Read(string path) => JsonFile.Read(path, root =>
     {
         ConfigFile file = new(root);
         file.CheckSupported();
-        return (file.ReadBackbone(), file.ReadHeads());
+        return (file.ReadBackbone(), file.ReadHeads(), file._root.TryGet(ConvertedFormat.ConfigField, out _));
     });
 
     private void CheckSupported()
@@ -40,8 +41,9 @@ internal sealed class ConfigFile
             throw Unsupported(activation, Gelu);
         foreach (string flag in (string[])["attention_bias", "use_bidirectional_attention"])
             if (_root.TryGet(flag, out JsonField set) && set.Boolean()) throw Unsupported(set, "false");
-        foreach (string absent in (string[])["rope_scaling", "quantization_config"])
-            if (_root.TryGet(absent, out JsonField set)) throw Unsupported(set, "null");
+        if (_root.TryGet("rope_scaling", out JsonField scaling)) throw Unsupported(scaling, "null");
+        if (_root.TryGet(ConvertedFormat.ConfigField, out JsonField quantised) && quantised.Get(ConvertedFormat.MethodField) is var method && method.String() != ConvertedFormat.Method)
+            throw method.Error($"is {method.Kind}; supported are weights that are not quantised, and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\").");
     }
 
     private Gemma2Config ReadBackbone()

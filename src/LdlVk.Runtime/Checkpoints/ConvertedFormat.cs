@@ -1,5 +1,8 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Checkpoints;
 
@@ -11,7 +14,8 @@ namespace LdlVk.Runtime.Checkpoints;
 /// NAME.scales   [n, K/32] F16, of int8 and int4
 /// NAME.factor   [1] F32, a power of two;  NAME = factor · stored (fp16), factor · scales · q (int8), factor · scales · v(q) (int4)
 /// </code>
-/// All else is what it was: the embedding table in its own type, norms and heads in F32.
+/// All else is what it was: the embedding table in its own type, norms and heads in F32. So that no other program takes the stored values for
+/// the weights, config.json names a quantisation method that only LdlVk knows.
 /// </summary>
 /// <param name="Weights">Format of the layers' matrices.</param>
 /// <param name="SourceType">Element type of the checkpoint that was converted, which the embedding table still has.</param>
@@ -26,6 +30,9 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
 
     /// <summary>What is behind a matrix's name in the names of its scales and its factor.</summary>
     internal const string ScalesSuffix = ".scales", FactorSuffix = ".factor";
+
+    /// <summary>Where config.json names the method, and the method.</summary>
+    internal const string ConfigField = "quantization_config", MethodField = "quant_method", Method = "ldlvk";
 
     private const string Prefix = "ldlvk.";
     private const string VersionKey = Prefix + "version", WeightsKey = Prefix + "weights", GroupKey = Prefix + "group_size";
@@ -44,6 +51,25 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
                 "little-endian 32-bit word i: element 2 j of the eight has its q + 8 in bits 4 j .. 4 j + 3, element 2 j + 1 in bits 16 + 4 j .. 19 + 4 j",
         }),
     ];
+
+    /// <summary>A checkpoint's config.json, with the method added.</summary>
+    internal byte[] Config(string path) => JsonFile.Read(path, root =>
+    {
+        using var stream = new MemoryStream();
+        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        {
+            json.WriteStartObject();
+            foreach (JsonProperty property in root.Members())
+                if (property.Name != ConfigField) property.WriteTo(json);
+            json.WriteStartObject(ConfigField);
+            json.WriteString(MethodField, Method);
+            json.WriteString("weights", Name(Weights));
+            json.WriteNumber("group_size", WeightLayout.GroupSize);
+            json.WriteEndObject();
+            json.WriteEndObject();
+        }
+        return stream.ToArray();
+    });
 
     /// <summary>Reads what a checkpoint's files say; null for one that was not converted.</summary>
     /// <exception cref="CheckpointException">They contradict each other, or what they say is not known.</exception>

@@ -40,7 +40,7 @@ public sealed class Converter
 {
     private const string IndexName = ShardedTensors.IndexName;
 
-    /// <summary>What a folder holds beside its weights and belongs to the model, as far as it is there.</summary>
+    /// <summary>What a folder holds beside its weights and belongs to the model, as far as it is there: config.json says more afterwards.</summary>
     private static readonly string[] Copied =
     [
         Checkpoint.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
@@ -62,7 +62,7 @@ public sealed class Converter
         ConvertedFormat format = new(weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
         _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
         _manifest = new ConversionManifest(format, source, new SortedDictionary<string, CompleteFile>(StringComparer.Ordinal));
-        _outputs = [.. copied.Select(Copy), .. _plan.Shards.Select(shard => Convert(shard, checkpoint))];
+        _outputs = [.. copied.Select(path => Path.GetFileName(path) == Checkpoint.ConfigName ? Config(path, format) : Copy(path)), .. _plan.Shards.Select(shard => Convert(shard, checkpoint))];
     }
 
     private long Total => _outputs.Sum(output => output.Bytes);
@@ -234,6 +234,12 @@ public sealed class Converter
         byte[] chunk = new byte[1 << 20];
         while (stream.Read(chunk) is var count and > 0) queue.Write(chunk.AsSpan(0, count));
     });
+
+    private static Output Config(string path, ConvertedFormat format)
+    {
+        byte[] config = format.Config(path);
+        return new Output(Path.GetFileName(path), config.Length, queue => queue.Write(config));
+    }
 
     private Output Convert(PlannedShard shard, Checkpoint checkpoint) => new(shard.Name, shard.Bytes, queue =>
     {

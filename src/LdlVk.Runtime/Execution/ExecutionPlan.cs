@@ -44,13 +44,26 @@ public readonly record struct StageTime(double Computing, double Uploading)
 /// <param name="Notes">What would make it better, and what the user should know.</param>
 public sealed record ExecutionPlan(WeightFormat Weights, int BatchTokens, int WaveTokens, IReadOnlyList<StagePlan> Stages, IReadOnlyList<string> Notes)
 {
+    /// <summary>Micro-batches are not made smaller than this for the sake of several devices: the products would lose more speed.</summary>
+    private const int FewestTokens = 512;
+
     /// <summary>Whether some layers are brought to their device when their turn comes.</summary>
     public bool Streams => Stages.Any(s => s.Layers.Streamed > 0);
 
-    /// <summary>Packs texts as the plan wants them.</summary>
+    /// <summary>
+    /// Packs texts as the plan wants them. For several devices a few texts make smaller micro-batches, so that each device has work while
+    /// the others do: four a device, of which two keep 0.89 of their time busy.
+    /// </summary>
     public IEnumerable<Wave> Pack(IReadOnlyList<int[]> texts, bool sharePrefixes)
     {
-        IEnumerable<Wave> waves = Packer.PackWaves(texts, BatchTokens, WaveTokens, sharePrefixes);
+        int batchTokens = BatchTokens;
+        if (Stages.Count > 1 && !Streams)
+        {
+            long tokens = texts.Sum(ids => (long)ids.Length);
+            batchTokens = (int)Math.Clamp(tokens / (4 * Stages.Count), Math.Min(FewestTokens, BatchTokens), BatchTokens);
+        }
+
+        IEnumerable<Wave> waves = Packer.PackWaves(texts, batchTokens, WaveTokens, sharePrefixes);
         // Layers that stay need no wave; without one the first results come sooner.
         return Streams ? waves : waves.SelectMany(wave => wave.Runs()).Select(run => new Wave(run));
     }

@@ -61,6 +61,7 @@ public sealed class ConfigFileTests : IDisposable
 
     [Theory]
     [InlineData("quantization_config", "{\"bits\":4}")]
+    [InlineData("quantization_config", "{\"quant_method\":\"gptq\",\"bits\":4}")]
     [InlineData("layer_types", "[\"full_attention\",\"sliding_attention\",\"full_attention\",\"sliding_attention\"]")]
     [InlineData("rope_parameters", "{\"rope_type\":\"yarn\",\"rope_theta\":10000}")]
     [InlineData("use_bidirectional_attention", "true")]

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
@@ -55,8 +56,16 @@ public sealed class ConverterTests : IDisposable
 
         // The pickles stay behind, and what belongs to the model comes along as it is.
         Assert.DoesNotContain(Directory.GetFiles(folder), path => path.EndsWith(".pt", StringComparison.Ordinal));
-        foreach (string copied in new[] { "config.json", "tokenizer.json", "tokenizer_config.json", "labels.json" }.Where(file => File.Exists(Path.Combine(FolderOf(name), file))))
+        foreach (string copied in new[] { "tokenizer.json", "tokenizer_config.json", "labels.json" }.Where(file => File.Exists(Path.Combine(FolderOf(name), file))))
             Assert.Equal(File.ReadAllBytes(Path.Combine(FolderOf(name), copied)), File.ReadAllBytes(Path.Combine(folder, copied)));
+
+        // So that other programs refuse it rather than take stored values for weights, config.json says what they are, and all that it said.
+        JsonObject config = Config(folder), before = Config(FolderOf(name));
+        Assert.Equal(("ldlvk", format.ToString().ToLowerInvariant()), ((string?)config["quantization_config"]!["quant_method"], (string?)config["quantization_config"]!["weights"]));
+        config.Remove("quantization_config");
+        Assert.True(JsonNode.DeepEquals(before, config));
+
+        static JsonObject Config(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "config.json")))!.AsObject();
     }
 
     /// <summary>As another program reads it that knows safetensors and the formula in the metadata, and nothing of LdlVk.</summary>

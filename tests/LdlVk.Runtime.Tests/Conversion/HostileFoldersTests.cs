@@ -47,7 +47,7 @@ public sealed class HostileFoldersTests : IDisposable
 
     [Fact]
     public void Without_its_metadata_it_is_no_checkpoint() =>
-        Says(header => header["__metadata__"] = new JsonObject(), "elements of type I8");
+        Says(header => header["__metadata__"] = new JsonObject(), "is that of a converted folder");
 
     [Fact]
     public void Tensors_that_are_others()
@@ -85,6 +85,15 @@ public sealed class HostileFoldersTests : IDisposable
         BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan((int)(raw.DataStart + raw.Offset(Up + ".factor"))), factor);
         File.WriteAllBytes(Shard, bytes);
         Says("up_proj.weight.factor", "not a power of two", Shard);
+    }
+
+    [Fact]
+    public void A_config_that_is_not_the_files()
+    {
+        string folder = Directory.CreateDirectory(_folder["original"]).FullName, source = Repository.Path("tests", "data", "goldens", "b_bf16_sharded");
+        foreach (string file in Directory.GetFiles(source)) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+        File.Copy(_folder["m/config.json"], Path.Combine(folder, "config.json"), overwrite: true);
+        Assert.Contains("is that of a converted folder, but the safetensors files lack", Assert.Throws<CheckpointException>(() => Checkpoint.Open(folder)).Message);
     }
 
     [Fact]

@@ -225,6 +225,20 @@ public sealed class PlannerTests
     }
 
     /// <summary>Any machine gets a sound plan, always the same one, or the error that a device is too small.</summary>
+    [Theory]
+    [InlineData(1, 20, 3)]
+    [InlineData(2, 20, 10)]
+    [InlineData(2, 40, 8)]
+    [InlineData(2, 2, 2)] // not below 512 tokens
+    [InlineData(4, 800, 100)]
+    public void Several_devices_all_have_work_of_a_few_texts(int stages, int texts, int batches)
+    {
+        StagePlan stage = Planner.Make(Request(WeightFormat.Int8, Gpu(0, 64 * GiB))).Stages[0];
+        var plan = new ExecutionPlan(WeightFormat.Int8, 4096, 4096, [.. Enumerable.Repeat(stage, stages)], []);
+        int[][] ids = [.. Enumerable.Range(0, texts).Select(i => Enumerable.Repeat(i, 512).ToArray())];
+        Assert.Equal(batches, plan.Pack(ids, sharePrefixes: true).Sum(wave => wave.Batches.Count));
+    }
+
     [Fact]
     public void Plans_are_sound_for_any_machine() => Machines(0).Sample(
         request =>
