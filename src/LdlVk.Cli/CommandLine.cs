@@ -46,6 +46,7 @@ internal static class CommandLine
         DevicesCommand.Create(terminal),
         InspectCommand.Create(terminal),
         ScoreCommand.Create(terminal),
+        MergeCommand.Create(terminal),
         CompareCommand.Create(terminal),
         RankCommand.Create(terminal),
         ConvertCommand.Create(terminal),

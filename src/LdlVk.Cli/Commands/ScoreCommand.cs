@@ -34,15 +34,26 @@ internal static class ScoreCommand
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> details = new("--details") { Description = "Add to each result the attributes' weights, the distribution of the score and the attributes' distributions (rewards)." };
         Option<string?> trace = new("--trace") { Description = "Write the named intermediates of scoring one text to a file, for ldlvk trace.", HelpName = "FILE" };
+        Option<bool> resume = new("--resume") { Description = "Go on where a run with the same flags ended, whatever ended it. Needs --output FILE; what there is lies in FILE.partial meanwhile." };
+        Option<string?> shard = new("--shard") { Description = "Score one part of the input, for as many machines to do all of it: 0/8 is the first of 8. Needs --output FILE; ldlvk merge joins the parts.", HelpName = "I/N" };
         Command command = new NotedCommand("score", "Score texts: JSON lines in, JSON lines out.", Notes);
         texts.AddTo(command);
         command.Options.Add(output);
+        command.Options.Add(resume);
+        command.Options.Add(shard);
         command.Options.Add(details);
         model.AddTo(command);
         command.Options.Add(trace);
         command.SetAction(async (call, cancellation) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
+            if (call.GetValue(resume) || call.GetValue(shard) is not null)
+            {
+                if (call.GetValue(trace) is not null) throw new UsageException("--trace is for one text, --resume and --shard are for many.");
+                DatasetRun dataset = new(call, model, texts, call.GetValue(output), Parse(call.GetValue(shard)), call.GetValue(resume), call.GetValue(details), terminal);
+                return await dataset.RunAsync(cancellation).ConfigureAwait(false);
+            }
+
             // What is cheap to check comes first: a typing error should not cost the loading of a model.
             using LineSource source = texts.Open(call, terminal, cancellation);
             IEnumerable<InputLine> lines = source.Lines();
@@ -64,6 +75,8 @@ internal static class ScoreCommand
         });
         return command;
     }
+
+    private static Shard Parse(string? shard) => shard is null ? Shard.Whole : Shard.Parse(shard);
 
     private static InputLine OnlyText(IEnumerable<InputLine> lines)
     {

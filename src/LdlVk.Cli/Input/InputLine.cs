@@ -46,11 +46,14 @@ internal sealed class InputLine
     /// <summary>Length of the line in its file.</summary>
     public int Bytes { get; private set; }
 
+    /// <summary>The input's digest up to this line, where that is kept account of.</summary>
+    public string Digest { get; set; } = "";
+
     /// <summary>Number of texts to score.</summary>
     public int Texts => Ids is null ? Conversations.Count : 1;
 
     /// <summary>This line as one that cannot be used.</summary>
-    public InputLine Failed(string error) => new(Id) { Error = error, Bytes = Bytes };
+    public InputLine Failed(string error) => new(Id) { Error = error, Bytes = Bytes, Digest = Digest };
 
     /// <summary>A prompt and one or more responses from the command line.</summary>
     public static InputLine Of(string prompt, IReadOnlyList<string> responses) => new("0")

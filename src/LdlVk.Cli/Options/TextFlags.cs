@@ -26,7 +26,7 @@ internal sealed class TextFlags
     /// <summary>--output.</summary>
     public static Option<string?> CreateOutput() => new("--output")
     {
-        Description = "File for the results [default: - (standard output)]. It appears when all is done; after a failure or Ctrl-C there is none.",
+        Description = "File for the results [default: - (standard output)]. It appears when all is done; after a failure or Ctrl-C what there is is in FILE.partial.",
         HelpName = "FILE|-",
     };
 

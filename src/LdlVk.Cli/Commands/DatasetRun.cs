@@ -1,0 +1,47 @@
+using System.CommandLine;
+using LdlVk.Cli.Input;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk score</c> with --resume or --shard: results that outlive the run, of all lines or of one part of them.</summary>
+internal sealed class DatasetRun(
+    ParseResult call, ModelFlags model, TextFlags texts, string? output, Shard shard, bool resume, bool details, Terminal terminal)
+{
+    /// <summary>Scores what has no result yet.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> RunAsync(CancellationToken cancellation)
+    {
+        if (output is null or "-") throw new UsageException("--resume and --shard need a file to keep results in: add --output FILE.");
+        using LineSource source = texts.Open(call, terminal, cancellation);
+        if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
+        string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
+        if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(source, finished);
+        using ResumableFile file = ResumableFile.Open(output, settings, shard, resume, terminal);
+        (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+        using (loaded)
+        {
+            long before = file.Failed;
+            if (file.Lines > 0 && !call.GetValue(model.Quiet)) terminal.Say($"{Text.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} there already.");
+            ResultLine result = new(file.Stream);
+            int code = await run.ScoreAsync(loaded, source.Lines(shard, file.Lines, file.InputDigest), line =>
+            {
+                result.Write(line, details);
+                file.Wrote(line);
+            }, cancellation).ConfigureAwait(false);
+            file.Complete(source.Digest, shard);
+            return before > 0 ? ExitCode.SomeFailed : code;
+        }
+    }
+
+    private int AlreadyDone(LineSource source, RunRecord record)
+    {
+        foreach (RawLine line in source.RawLines()) source.Digest.Add(line);
+        if (source.Digest.Lines != record.InputLines || source.Digest.Value != record.InputSha256)
+            throw new UsageException($"{output} has the results of other lines than --input has now. Give another --output, or delete it.");
+        if (!call.GetValue(model.Quiet)) terminal.Say($"{output} is complete: {Text.Plural(record.Lines, "result")}.");
+        return record.Failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
+    }
+}

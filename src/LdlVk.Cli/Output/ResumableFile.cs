@@ -1,0 +1,269 @@
+using System.Diagnostics;
+using System.Security.Cryptography;
+using System.Text.Json;
+using LdlVk.Cli.Input;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Output;
+
+/// <summary>
+/// A file of results that outlives the run that writes it. Results are appended to FILE.partial. About every second they are on the disk,
+/// and FILE.journal then gets a line that says how many there are, with their checksum and that of the input behind them. The next run
+/// believes the journal as far as the checksums are right, cuts off what is behind, and goes on there; as scores are the same to the bit
+/// every time, so is the file. In the end it has its name, and FILE.run.json beside it.
+/// </summary>
+internal sealed class ResumableFile : IDisposable
+{
+    private const string PartialSuffix = ".partial", JournalSuffix = ".journal";
+
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+
+    private readonly string _path;
+    private readonly Terminal _terminal;
+    private readonly JournalHead _head;
+    private readonly FileStream _journal, _results;
+    private readonly IncrementalHash _all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256), _piece = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly Stopwatch _sinceEntry = Stopwatch.StartNew();
+    private JournalEntry _entry = new(0, 0, 0, "", "");
+    private long _lines, _linesBefore, _failed, _bytes;
+    private string _input = "";
+    private bool _complete;
+
+    private ResumableFile(string path, JournalHead head, FileStream journal, FileStream results, Terminal terminal)
+    {
+        (_path, _head, _journal, _results, _terminal) = (path, head, journal, results, terminal);
+        Stream = new Appended(this);
+    }
+
+    /// <summary>Where results go, whole lines at a time.</summary>
+    public Stream Stream { get; }
+
+    /// <summary>Results that are there.</summary>
+    public long Lines => _lines;
+
+    /// <summary>Those of them that are errors.</summary>
+    public long Failed => _failed;
+
+    /// <summary>Digest of the input up to the last line that has a result; empty if there is none.</summary>
+    public string InputDigest => _input;
+
+    /// <summary>The record of a run that is finished, if it was this one; null if there is something to do.</summary>
+    /// <exception cref="UsageException">It is damaged.</exception>
+    public static RunRecord? Finished(string path, string settings, Shard shard)
+    {
+        if (RunRecord.Read(path) is not { } record || !File.Exists(path) || new FileInfo(path).Length != record.Bytes || File.Exists(path + PartialSuffix)) return null;
+        return record.Settings == settings && record.Shard == shard.Index && record.Shards == shard.Count ? record : null;
+    }
+
+    /// <summary>Opens a file of results to go on with, or a new one.</summary>
+    /// <param name="path">Value of --output.</param>
+    /// <param name="settings">What the results depend on.</param>
+    /// <param name="shard">Part of the input.</param>
+    /// <param name="resume">Whether an unfinished one may be there.</param>
+    /// <param name="terminal">The standard streams.</param>
+    /// <exception cref="UsageException">It belongs to another run, or cannot be written.</exception>
+    public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Terminal terminal)
+    {
+        string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
+        if (!resume && File.Exists(journalPath))
+            throw new UsageException($"{partial} holds results of a run that did not finish. Add --resume to go on with it, or delete {partial} and {journalPath}.");
+        JournalHead head = new(settings, shard.ToString());
+        FileStream? journal = null, results = null;
+        try
+        {
+            // Whoever has the journal open keeps others out.
+            journal = new FileStream(journalPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            results = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+            ResumableFile file = new(path, head, journal, results, terminal);
+            file.TakeUp();
+            return file;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            results?.Dispose();
+            journal?.Dispose();
+            throw new UsageException($"--output {path} cannot be written: {e.Message}", e);
+        }
+        catch
+        {
+            results?.Dispose();
+            journal?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>A line's result is written.</summary>
+    public void Wrote(ScoredLine line)
+    {
+        _lines++;
+        if (line.Error is not null) _failed++;
+        _input = line.Line.Digest;
+        if (_sinceEntry.Elapsed >= Interval) Keep();
+    }
+
+    /// <summary>All lines have their results: gives the file its name.</summary>
+    public void Complete(LineDigest input, Shard shard)
+    {
+        Keep();
+        _journal.Dispose();
+        _results.Dispose();
+        RunRecord record = new(_head.Settings, shard.Index, shard.Count, input.Lines, input.Value, _lines, _failed, _bytes, Convert.ToHexStringLower(_all.GetHashAndReset()));
+        // A run that ends before the file has its name goes on, finds nothing to do, and does these steps again; one that ends after that is done.
+        WriteRecord(record);
+        File.Move(_path + PartialSuffix, _path, overwrite: true);
+        File.Delete(_path + JournalSuffix);
+        _complete = true;
+    }
+
+    /// <summary>Keeps what is there for the next run.</summary>
+    public void Dispose()
+    {
+        if (!_complete) KeepForNextRun();
+        _results.Dispose();
+        _journal.Dispose();
+        _all.Dispose();
+        _piece.Dispose();
+    }
+
+    private void KeepForNextRun()
+    {
+        try
+        {
+            Keep();
+            if (_lines > _linesBefore) _terminal.Say($"the first {Text.Plural(_lines, "result")} {(_lines == 1 ? "is" : "are")} kept in {_path + PartialSuffix}: the same command with --resume goes on from there.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            // The error that is on its way is the one to be told. The journal says what is right.
+        }
+    }
+
+    /// <summary>Puts results on the disk, and then the entry that says so.</summary>
+    internal void Keep()
+    {
+        _sinceEntry.Restart();
+        if (_lines == _entry.Lines) return;
+        _results.Flush(flushToDisk: true);
+        _entry = new JournalEntry(_lines, _failed, _bytes, _input, Convert.ToHexStringLower(_piece.GetHashAndReset()));
+        WriteLine(JsonSerializer.SerializeToUtf8Bytes(_entry, RunJson.Default.JournalEntry));
+    }
+
+    private void WriteLine(byte[] json)
+    {
+        _journal.Write([.. json, (byte)'\n']);
+        _journal.Flush(flushToDisk: true);
+    }
+
+    /// <summary>Finds the last entry whose results are as they were written, and cuts off what is behind it.</summary>
+    private void TakeUp()
+    {
+        long journalEnd = 0;
+        bool first = true;
+        foreach (RawLine line in new LineReader(_journal, CancellationToken.None).Lines())
+        {
+            // A last line without its end was not complete.
+            long end = journalEnd + line.Bytes.Length + 1;
+            if (end > _journal.Length || !(first ? IsHead(line) : IsRight(line))) break;
+            (journalEnd, first) = (end, false);
+        }
+
+        (_lines, _linesBefore, _failed, _bytes, _input) = (_entry.Lines, _entry.Lines, _entry.Failed, _entry.Bytes, _entry.Input);
+        _results.SetLength(_bytes);
+        _results.Position = _bytes;
+        _journal.SetLength(journalEnd);
+        _journal.Position = journalEnd;
+        if (journalEnd == 0) WriteLine(JsonSerializer.SerializeToUtf8Bytes(_head, RunJson.Default.JournalHead));
+    }
+
+    private bool IsHead(RawLine line)
+    {
+        if (Parse(line, RunJson.Default.JournalHead) is not { } head) return false;
+        if (head.Shard != _head.Shard) throw new UsageException($"{_path + PartialSuffix} is of --shard {head.Shard}, not {_head.Shard}. Give each part a file of its own.");
+        if (head.Settings != _head.Settings)
+            throw new UsageException($"{_path + PartialSuffix} was begun with other settings ({head.Settings}; now {_head.Settings}). Use the same, or another --output.");
+        return true;
+    }
+
+    private bool IsRight(RawLine line)
+    {
+        if (Parse(line, RunJson.Default.JournalEntry) is not { Input: not null } entry || entry.Bytes < _entry.Bytes || entry.Bytes > _results.Length) return false;
+        byte[] buffer = new byte[1 << 16];
+        _results.Position = _entry.Bytes;
+        for (long left = entry.Bytes - _entry.Bytes; left > 0;)
+        {
+            int read = _results.Read(buffer, 0, (int)Math.Min(buffer.Length, left));
+            if (read == 0) return false;
+            _piece.AppendData(buffer, 0, read);
+            left -= read;
+        }
+
+        if (Convert.ToHexStringLower(_piece.GetHashAndReset()) != entry.Sha256) return false;
+        // Once more for the whole, now that it is known to belong to it.
+        _results.Position = _entry.Bytes;
+        for (long left = entry.Bytes - _entry.Bytes; left > 0;)
+        {
+            int read = _results.Read(buffer, 0, (int)Math.Min(buffer.Length, left));
+            _all.AppendData(buffer, 0, read);
+            left -= read;
+        }
+
+        _entry = entry;
+        return true;
+    }
+
+    private static T? Parse<T>(RawLine line, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) where T : class
+    {
+        try
+        {
+            return line.TooLong ? null : JsonSerializer.Deserialize(line.Bytes.Span, type);
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    private void WriteRecord(RunRecord record)
+    {
+        string path = _path + RunRecord.Suffix;
+        using (FileStream file = new(path + ".tmp", FileMode.Create, FileAccess.Write))
+        {
+            file.Write(record.ToJson());
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(path + ".tmp", path, overwrite: true);
+    }
+
+    /// <summary>What is written goes to the end of the results and into the checksums.</summary>
+    private sealed class Appended(ResumableFile file) : Stream
+    {
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            file._results.Write(buffer);
+            file._all.AppendData(buffer);
+            file._piece.AppendData(buffer);
+            file._bytes += buffer.Length;
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Flush() => file._results.Flush();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
+}

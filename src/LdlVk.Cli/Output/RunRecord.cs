@@ -1,0 +1,63 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using LdlVk.Cli.Input;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Output;
+
+/// <summary>What a finished file of results says about itself, in the file of the same name with <see cref="Suffix"/> behind it.</summary>
+/// <param name="Settings">What the results depend on.</param>
+/// <param name="Shard">Number of the part, from 0.</param>
+/// <param name="Shards">Number of parts.</param>
+/// <param name="InputLines">Lines of the input, all parts together.</param>
+/// <param name="InputSha256">The input's <see cref="LineDigest"/>.</param>
+/// <param name="Lines">Results.</param>
+/// <param name="Failed">Those of them that are errors.</param>
+/// <param name="Bytes">Size of the results.</param>
+/// <param name="Sha256">Their SHA-256.</param>
+internal sealed record RunRecord(
+    string Settings, int Shard, int Shards, long InputLines, string InputSha256, long Lines, long Failed, long Bytes, string Sha256)
+{
+    /// <summary>What is behind the results' name.</summary>
+    public const string Suffix = ".run.json";
+
+    /// <summary>The record of a file of results; null if there is none.</summary>
+    /// <exception cref="UsageException">It is damaged.</exception>
+    public static RunRecord? Read(string results)
+    {
+        string path = results + Suffix;
+        if (!File.Exists(path)) return null;
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllBytes(path), RunJson.Default.RunRecord)
+                is { Settings: not null, InputSha256: not null, Sha256: not null, Lines: >= 0, InputLines: >= 0, Shards: > 0 } record
+                ? record : throw new JsonException("fields are missing.");
+        }
+        catch (JsonException e)
+        {
+            throw new UsageException($"{path} is damaged: {e.Message.Split(" Path:")[0]} Score {results} again.", e);
+        }
+    }
+
+    /// <summary>The record as JSON.</summary>
+    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, RunJson.Default.RunRecord);
+}
+
+/// <summary>How far a file of results is known to be right: a line of its journal.</summary>
+/// <param name="Lines">Results.</param>
+/// <param name="Failed">Those of them that are errors.</param>
+/// <param name="Bytes">Their bytes.</param>
+/// <param name="Input">Digest of the input up to the last of them.</param>
+/// <param name="Sha256">SHA-256 of the bytes since the entry before.</param>
+internal sealed record JournalEntry(long Lines, long Failed, long Bytes, string Input, string Sha256);
+
+/// <summary>The first line of a journal.</summary>
+/// <param name="Settings">What the results depend on.</param>
+/// <param name="Shard">The part, as on the command line.</param>
+internal sealed record JournalHead(string Settings, string Shard);
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSerializable(typeof(RunRecord))]
+[JsonSerializable(typeof(JournalHead))]
+[JsonSerializable(typeof(JournalEntry))]
+internal sealed partial class RunJson : JsonSerializerContext;
