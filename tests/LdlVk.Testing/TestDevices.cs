@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using LdlVk.Cpu;
+using LdlVk.DirectML;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
 
@@ -66,6 +67,13 @@ public static class TestDevices
             if (matrix && software) yield return new TestDevice($"{device.Id} matrix", limit => VulkanBackend.Open(index, LinearFamily.Matrix, memoryLimit: limit), HalvesOperands: true);
             if (device.Features.Any(feature => feature.StartsWith("flexible matrix ", StringComparison.Ordinal)))
                 yield return new TestDevice($"{device.Id} matrix-nv", limit => VulkanBackend.Open(index, LinearFamily.MatrixNv, memoryLimit: limit), HalvesOperands: true);
+        }
+
+        int adapters = DirectMLBackend.Enumerate().Count;
+        for (int i = 0; i < adapters; i++)
+        {
+            int index = i;
+            yield return new TestDevice($"directml:{index}", limit => DirectMLBackend.Open(index, limit));
         }
     }
 }
