@@ -28,8 +28,8 @@ public static class TestDevices
 {
     private static readonly ConcurrentDictionary<string, Lazy<IDevice>> Opened = new();
 
-    /// <summary>Every device present, the processor first.</summary>
-    public static IReadOnlyList<TestDevice> All { get; } = Present().ToList();
+    /// <summary>Every device present, the processor first; of those, where the variable LDLVK_TEST_DEVICES is set, the ones whose names begin as it says.</summary>
+    public static IReadOnlyList<TestDevice> All { get; } = [.. Present().Where(device => Wanted(device.Id))];
 
     /// <summary>
     /// Vulkan devices to which weights are copied as to graphics cards, though the host may see their memory: by the queue that computes, and by
@@ -40,7 +40,7 @@ public static class TestDevices
         {
             new TestDevice($"{device.Id} chunks", limit => VulkanBackend.Open(index, null, UploadQueue.Computing, limit)),
             new TestDevice($"{device.Id} copies", limit => VulkanBackend.Open(index, null, UploadQueue.Separate, limit)),
-        })];
+        }).Where(device => Wanted(device.Id))];
 
     /// <summary>The ids, for a theory's data.</summary>
     public static IEnumerable<string> Ids => All.Select(device => device.Id);
@@ -51,6 +51,8 @@ public static class TestDevices
 
     /// <summary>The device of that name, opened at the first call and shared by all tests of the process.</summary>
     public static IDevice Shared(string id) => Opened.GetOrAdd(id, _ => new Lazy<IDevice>(Get(id).Open)).Value;
+
+    private static bool Wanted(string id) => id.StartsWith(Environment.GetEnvironmentVariable("LDLVK_TEST_DEVICES") ?? "", StringComparison.Ordinal);
 
     private static IEnumerable<TestDevice> Present()
     {
