@@ -28,8 +28,10 @@ public static class TestDevices
 {
     private static readonly ConcurrentDictionary<string, Lazy<IDevice>> Opened = new();
 
+    private static readonly IReadOnlyList<TestDevice> Everything = [.. Present()];
+
     /// <summary>Every device present, the processor first; of those, where the variable LDLVK_TEST_DEVICES is set, the ones whose names begin as it says.</summary>
-    public static IReadOnlyList<TestDevice> All { get; } = [.. Present().Where(device => Wanted(device.Id))];
+    public static IReadOnlyList<TestDevice> All => [.. Everything.Where(device => Wanted(device.Id))];
 
     /// <summary>
     /// Vulkan devices to which weights are copied as to graphics cards, though the host may see their memory: by the queue that computes, and by
@@ -47,7 +49,7 @@ public static class TestDevices
 
     /// <summary>The device of that name.</summary>
     public static TestDevice Get(string id) =>
-        All.Concat(Copying).FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
+        Everything.Concat(Copying).FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
 
     /// <summary>The device of that name, opened at the first call and shared by all tests of the process.</summary>
     public static IDevice Shared(string id) => Opened.GetOrAdd(id, _ => new Lazy<IDevice>(Get(id).Open)).Value;

@@ -19,7 +19,7 @@ internal sealed unsafe class DmlDevice(void* pointer, D3D12Device device) : ComO
                 ulong* query = stackalloc ulong[2];
                 (query[0], query[1]) = ((ulong)Levels.Length, (ulong)levels);
                 int level;
-                device.Check(((delegate* unmanaged[MemberFunction]<void*, int, uint, void*, uint, void*, int>)Method(7))(Pointer, 1, 16, query, sizeof(int), &level), "IDMLDevice::CheckFeatureSupport");
+                device.Check(((delegate* unmanaged[MemberFunction]<void*, int, uint, void*, uint, void*, int>)Method(Slots.IDMLDevice.CheckFeatureSupport))(Pointer, 1, 16, query, sizeof(int), &level), "IDMLDevice::CheckFeatureSupport");
                 return level;
             }
         }
@@ -30,7 +30,7 @@ internal sealed unsafe class DmlDevice(void* pointer, D3D12Device device) : ComO
         TypedDesc typed = new() { Type = (int)type, Desc = desc };
         Guid iid = DmlOperator.Iid;
         void* created;
-        device.Check(((delegate* unmanaged[MemberFunction]<void*, TypedDesc*, Guid*, void**, int>)Method(8))(Pointer, &typed, &iid, &created), $"IDMLDevice::CreateOperator({type})");
+        device.Check(((delegate* unmanaged[MemberFunction]<void*, TypedDesc*, Guid*, void**, int>)Method(Slots.IDMLDevice.CreateOperator))(Pointer, &typed, &iid, &created), $"IDMLDevice::CreateOperator({type})");
         return new DmlOperator(created);
     }
 
@@ -39,7 +39,7 @@ internal sealed unsafe class DmlDevice(void* pointer, D3D12Device device) : ComO
     {
         Guid iid = DmlDispatchable.CompiledOperatorIid;
         void* compiled;
-        device.Check(((delegate* unmanaged[MemberFunction]<void*, GraphDesc*, int, Guid*, void**, int>)Method(17))(Pointer, graph, 0, &iid, &compiled), $"IDMLDevice1::CompileGraph({name})");
+        device.Check(((delegate* unmanaged[MemberFunction]<void*, GraphDesc*, int, Guid*, void**, int>)Method(Slots.IDMLDevice1.CompileGraph))(Pointer, graph, 0, &iid, &compiled), $"IDMLDevice1::CompileGraph({name})");
         return new DmlDispatchable(compiled);
     }
 
@@ -48,7 +48,7 @@ internal sealed unsafe class DmlDevice(void* pointer, D3D12Device device) : ComO
         Guid iid = DmlDispatchable.InitializerIid;
         void* one = compiled.Pointer;
         void* created;
-        device.Check(((delegate* unmanaged[MemberFunction]<void*, uint, void**, Guid*, void**, int>)Method(10))(Pointer, 1, &one, &iid, &created), "IDMLDevice::CreateOperatorInitializer");
+        device.Check(((delegate* unmanaged[MemberFunction]<void*, uint, void**, Guid*, void**, int>)Method(Slots.IDMLDevice.CreateOperatorInitializer))(Pointer, 1, &one, &iid, &created), "IDMLDevice::CreateOperatorInitializer");
         return new DmlDispatchable(created);
     }
 
@@ -56,7 +56,7 @@ internal sealed unsafe class DmlDevice(void* pointer, D3D12Device device) : ComO
     {
         Guid iid = DmlCommandRecorder.Iid;
         void* created;
-        device.Check(((delegate* unmanaged[MemberFunction]<void*, Guid*, void**, int>)Method(11))(Pointer, &iid, &created), "IDMLDevice::CreateCommandRecorder");
+        device.Check(((delegate* unmanaged[MemberFunction]<void*, Guid*, void**, int>)Method(Slots.IDMLDevice.CreateCommandRecorder))(Pointer, &iid, &created), "IDMLDevice::CreateCommandRecorder");
         return new DmlCommandRecorder(created);
     }
 
@@ -65,12 +65,12 @@ internal sealed unsafe class DmlDevice(void* pointer, D3D12Device device) : ComO
         Guid iid = DmlBindingTable.Iid;
         void* created;
         fixed (BindingTableDesc* d = &desc)
-            device.Check(((delegate* unmanaged[MemberFunction]<void*, BindingTableDesc*, Guid*, void**, int>)Method(12))(Pointer, d, &iid, &created), "IDMLDevice::CreateBindingTable");
+            device.Check(((delegate* unmanaged[MemberFunction]<void*, BindingTableDesc*, Guid*, void**, int>)Method(Slots.IDMLDevice.CreateBindingTable))(Pointer, d, &iid, &created), "IDMLDevice::CreateBindingTable");
         return new DmlBindingTable(created);
     }
 
     /// <summary>Why DirectML gave the device up; 0 while it works.</summary>
-    public int RemovedReason => ((delegate* unmanaged[MemberFunction]<void*, int>)Method(15))(Pointer);
+    public int RemovedReason => ((delegate* unmanaged[MemberFunction]<void*, int>)Method(Slots.IDMLDevice.GetDeviceRemovedReason))(Pointer);
 }
 
 /// <summary>IDMLOperator.</summary>
@@ -86,7 +86,7 @@ internal sealed unsafe class DmlDispatchable(void* pointer) : ComObject(pointer)
 
     public static readonly Guid InitializerIid = new("427c1113-435c-469c-8676-4d5dd072f813");
 
-    public BindingProperties Properties => ((delegate* unmanaged[MemberFunction]<void*, BindingProperties>)Method(8))(Pointer);
+    public BindingProperties Properties => ((delegate* unmanaged[MemberFunction]<void*, BindingProperties>)Method(Slots.IDMLDispatchable.GetBindingProperties))(Pointer);
 }
 
 /// <summary>IDMLBindingTable.</summary>
@@ -95,21 +95,21 @@ internal sealed unsafe class DmlBindingTable(void* pointer) : ComObject(pointer)
     public static readonly Guid Iid = new("29c687dc-de74-4e3b-ab00-1168f2fc3cfc");
 
     public void BindInputs(uint count, TypedDesc* bindings) =>
-        ((delegate* unmanaged[MemberFunction]<void*, uint, TypedDesc*, void>)Method(8))(Pointer, count, bindings);
+        ((delegate* unmanaged[MemberFunction]<void*, uint, TypedDesc*, void>)Method(Slots.IDMLBindingTable.BindInputs))(Pointer, count, bindings);
 
     public void BindOutputs(uint count, TypedDesc* bindings) =>
-        ((delegate* unmanaged[MemberFunction]<void*, uint, TypedDesc*, void>)Method(9))(Pointer, count, bindings);
+        ((delegate* unmanaged[MemberFunction]<void*, uint, TypedDesc*, void>)Method(Slots.IDMLBindingTable.BindOutputs))(Pointer, count, bindings);
 
     public void BindTemporary(TypedDesc* binding) =>
-        ((delegate* unmanaged[MemberFunction]<void*, TypedDesc*, void>)Method(10))(Pointer, binding);
+        ((delegate* unmanaged[MemberFunction]<void*, TypedDesc*, void>)Method(Slots.IDMLBindingTable.BindTemporaryResource))(Pointer, binding);
 
     public void BindPersistent(TypedDesc* binding) =>
-        ((delegate* unmanaged[MemberFunction]<void*, TypedDesc*, void>)Method(11))(Pointer, binding);
+        ((delegate* unmanaged[MemberFunction]<void*, TypedDesc*, void>)Method(Slots.IDMLBindingTable.BindPersistentResource))(Pointer, binding);
 
     public int Reset(in BindingTableDesc desc)
     {
         fixed (BindingTableDesc* d = &desc)
-            return ((delegate* unmanaged[MemberFunction]<void*, BindingTableDesc*, int>)Method(12))(Pointer, d);
+            return ((delegate* unmanaged[MemberFunction]<void*, BindingTableDesc*, int>)Method(Slots.IDMLBindingTable.Reset))(Pointer, d);
     }
 }
 
@@ -119,5 +119,5 @@ internal sealed unsafe class DmlCommandRecorder(void* pointer) : ComObject(point
     public static readonly Guid Iid = new("e6857a76-2e3e-4fdd-bff4-5d2ba10fb453");
 
     public void RecordDispatch(D3D12CommandList list, DmlDispatchable dispatchable, DmlBindingTable bindings) =>
-        ((delegate* unmanaged[MemberFunction]<void*, void*, void*, void*, void>)Method(8))(Pointer, list.Pointer, dispatchable.Pointer, bindings.Pointer);
+        ((delegate* unmanaged[MemberFunction]<void*, void*, void*, void*, void>)Method(Slots.IDMLCommandRecorder.RecordDispatch))(Pointer, list.Pointer, dispatchable.Pointer, bindings.Pointer);
 }
