@@ -53,16 +53,19 @@ internal sealed partial class DirectMLDevice
             g.Output(g.Gemm(a, b, result, transposeB: true, scale, c, activation == Activation.LeakyRelu ? 0.01f : null));
         });
 
-    /// <summary>Some rows of a weight in fp32, padding included.</summary>
-    private Region Dequantised(DirectMLWeight w, int firstRow, int rows)
+    /// <summary>Some rows of a weight in fp32, padding included; unless <paramref name="scaled"/>, the integers that its codes stand for.</summary>
+    private Region Dequantised(DirectMLWeight w, int firstRow, int rows, bool scaled = true)
     {
         uint n = (uint)rows, k = (uint)WeightLayout.PaddedRow(w.InputFeatures), groups = k / WeightLayout.GroupSize;
-        CompiledGraph graph = Graph(Key("Dequantise", w.Format, rows, k), g =>
+        CompiledGraph graph = Graph(Key("Dequantise", w.Format, rows, k, scaled), g =>
         {
             switch (w.Format)
             {
                 case WeightFormat.Fp16:
                     g.Output(g.Cast(g.Input(new TensorLayout(DataType.Float16, 1, 1, n, k)), DataType.Float32));
+                    break;
+                case WeightFormat.Int8 when !scaled:
+                    g.Output(g.Cast(g.Input(new TensorLayout(DataType.Int8, 1, 1, n, k)), DataType.Float32));
                     break;
                 case WeightFormat.Int8:
                     uint[] inGroups = [1, n, groups, WeightLayout.GroupSize];
@@ -71,7 +74,7 @@ internal sealed partial class DirectMLDevice
                     g.Output(g.Dequantize(integers, scale.As(inGroups, [0, groups, 1, 0]), new TensorLayout(DataType.Float32, inGroups)));
                     break;
                 default:
-                    DequantiseInt4(g, n * groups);
+                    DequantiseInt4(g, n * groups, scaled);
                     break;
             }
         });
@@ -79,6 +82,7 @@ internal sealed partial class DirectMLDevice
         switch (w.Format)
         {
             case WeightFormat.Fp16:
+            case WeightFormat.Int8 when !scaled:
                 _stream.Dispatch(graph, [w.ValuesFrom(firstRow)], [panel]);
                 break;
             case WeightFormat.Int8:
@@ -86,7 +90,7 @@ internal sealed partial class DirectMLDevice
                 break;
             default:
                 Region shifts = Constant("shifts", () => new uint[] { 0, 4, 8, 12, 16, 20, 24, 28 }), nibble = Constant("nibble", () => new uint[] { 15 });
-                _stream.Dispatch(graph, [w.ValuesFrom(firstRow), w.ScalesFrom(firstRow), shifts, nibble], [panel]);
+                _stream.Dispatch(graph, scaled ? [w.ValuesFrom(firstRow), shifts, nibble, w.ScalesFrom(firstRow)] : [w.ValuesFrom(firstRow), shifts, nibble], [panel]);
                 break;
         }
         return panel;
@@ -96,17 +100,19 @@ internal sealed partial class DirectMLDevice
     /// scale·q·(8 + |q|) with q = code − 8. Nibble 4h + j of a word is its element 2j + h (<see cref="WeightLayout"/>), so that the elements'
     /// order is the strides of the output.
     /// </summary>
-    private static void DequantiseInt4(GraphBuilder g, uint groups)
+    private static void DequantiseInt4(GraphBuilder g, uint groups, bool scaled)
     {
         uint words = groups * 4;
         uint[] nibbles = [1, 1, words, 8], ordered = [groups, 4, 2, 4];
         GraphValue word = g.Input(new TensorLayout(DataType.UInt32, 1, 1, words, 1)).As(nibbles, [0, 0, 1, 0]);
-        GraphValue scale = g.Cast(g.Input(new TensorLayout(DataType.Float16, 1, 1, 1, groups)), DataType.Float32);
         GraphValue shift = g.Input(new TensorLayout(DataType.UInt32, 1, 1, 1, 8)).As(nibbles, [0, 0, 0, 1]);
         GraphValue mask = g.Input(new TensorLayout(DataType.UInt32, 1, 1, 1, 1)).As(nibbles, [0, 0, 0, 0]);
         GraphValue code = g.Binary(OperatorType.BitAnd, g.Binary(OperatorType.BitShiftRight, word, shift), mask);
         GraphValue q = g.Linear(g.Cast(code, DataType.Float32), 1, -8);
         GraphValue value = g.Multiply(q, g.Linear(g.Unary(OperatorType.Abs, q), 1, 8));
-        g.Output(g.Multiply(value.As(ordered, [32, 8, 4, 1]), scale.As(ordered, [1, 0, 0, 0]), new TensorLayout(DataType.Float32, ordered, [32, 8, 1, 2])));
+        TensorLayout output = new(DataType.Float32, ordered, [32, 8, 1, 2]);
+        GraphValue inOrder = value.As(ordered, [32, 8, 4, 1]);
+        if (scaled) g.Output(g.Multiply(inOrder, g.Cast(g.Input(new TensorLayout(DataType.Float16, 1, 1, 1, groups)), DataType.Float32).As(ordered, [1, 0, 0, 0]), output));
+        else g.Output(g.Linear(inOrder, 1, 0, output));
     }
 }

@@ -49,6 +49,14 @@ internal sealed partial class DirectMLDevice : IDevice
         Queries,
         Keys,
         Values,
+        Largest,
+        Powers,
+        Quotients,
+        Integers,
+        Scales,
+        Products,
+        Total,
+        NextTotal,
     }
 
     /// <inheritdoc/>

@@ -19,9 +19,11 @@ internal enum OperatorType
     Abs = 2,
     Clip = 8,
     Divide = 10,
+    LessThan = 17,
     Multiply = 24,
     Recip = 27,
     Sqrt = 29,
+    Subtract = 30,
     DequantizeLinear = 34,
     LeakyRelu = 39,
     Gemm = 54,
@@ -107,7 +109,7 @@ internal unsafe struct UnaryNumberDesc
     public float Number;
 }
 
-/// <summary>Operators with two inputs: MULTIPLY, DIVIDE, BIT_*; ADD1, which alone has FusedActivation.</summary>
+/// <summary>Operators with two inputs: MULTIPLY, DIVIDE, SUBTRACT, LOGICAL_LESS_THAN, BIT_*; ADD1, which alone has FusedActivation.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct BinaryDesc
 {
