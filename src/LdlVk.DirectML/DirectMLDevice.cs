@@ -280,7 +280,8 @@ internal sealed partial class DirectMLDevice : IDevice
     /// <summary>Zeroes bytes.</summary>
     private void Clear(Region region)
     {
-        const int ZeroBytes = 1 << 20;
+        // What a small memory limit can spare.
+        const int ZeroBytes = 64 << 10;
         Region zeros = Constant("zeros", () => new byte[ZeroBytes]);
         for (ulong done = 0; done < region.Bytes; done += ZeroBytes)
         {
