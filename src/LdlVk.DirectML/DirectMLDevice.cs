@@ -13,7 +13,7 @@ namespace LdlVk.DirectML;
 /// below <see cref="BlockRows"/> rows a call.
 /// </para>
 /// </summary>
-internal sealed partial class DirectMLDevice : IDevice
+internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
 {
     /// <summary>Rows of a block.</summary>
     internal const int BlockRows = 64;
@@ -70,6 +70,16 @@ internal sealed partial class DirectMLDevice : IDevice
 
     /// <inheritdoc/>
     public long PinnedBytes { get; private set; }
+
+    /// <inheritdoc/>
+    public string? WhyNotTimed => null;
+
+    /// <inheritdoc/>
+    public IOpTimer StartTimer()
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return new DirectMLTimer(_stream.WaitAndCollect);
+    }
 
     /// <inheritdoc/>
     public ITensor CreateTensor(int rows, int columns)
