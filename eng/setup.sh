@@ -77,3 +77,14 @@ need_software_drivers() {
     [ -f "$swiftshader" ] && drivers="$drivers:$swiftshader"
     export VK_DRIVER_FILES="${drivers#:}"
 }
+
+# Microsoft's headers and a C++ compiler, with which tests check the DirectML interop. Debian 12's own headers are too old.
+need_directx_headers() {
+    grep -qs DML_FEATURE_LEVEL_6_4 /usr/include/directx/DirectML.h && command -v g++ >/dev/null 2>&1 && return 0
+    local suite=
+    if grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release; then
+        enable_bookworm_backports
+        suite=/bookworm-backports
+    fi
+    apt_install 'the headers of DirectML, for the tests' "directx-headers-dev$suite" g++ || say 'without directx-headers-dev and g++ the DirectML interop is not compared with its headers.'
+}

@@ -1,5 +1,6 @@
 using System.Globalization;
 using LdlVk.Cpu;
+using LdlVk.DirectML;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
@@ -9,15 +10,21 @@ namespace LdlVk;
 /// <summary>The devices of this machine, over all backends. The only place that knows which backends there are.</summary>
 public static class ComputeDevices
 {
+    private const string Vulkan = "vulkan:", DirectML = "directml:";
+
     /// <summary>All devices, GPUs first.</summary>
-    public static IReadOnlyList<DeviceInfo> Enumerate() => [.. VulkanBackend.Enumerate(), .. CpuBackend.Enumerate()];
+    public static IReadOnlyList<DeviceInfo> Enumerate() => [.. VulkanBackend.Enumerate(), .. DirectMLBackend.Enumerate(), .. CpuBackend.Enumerate()];
 
     /// <summary>Why no Vulkan device is listed; null if one is.</summary>
     public static string? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 ? why : null;
 
+    /// <summary>Why no DirectML device is listed; null if one is.</summary>
+    public static string? WhyNoDirectML() => DirectMLBackend.Enumerate(out string? why).Count == 0 ? why : null;
+
     /// <summary>
-    /// The devices a name stands for, best first. <c>auto</c>: every real GPU, then the CPU, and never a software driver; <c>vulkan</c>:
-    /// every Vulkan device, software drivers last; <c>cpu</c> and <c>vulkan:N</c>: that one.
+    /// The devices a name stands for, best first. <c>auto</c>: every real GPU that has Vulkan, then the CPU, and never a software driver;
+    /// <c>vulkan</c> and <c>directml</c>: every device of that backend, software drivers last; <c>cpu</c>, <c>vulkan:N</c> and
+    /// <c>directml:N</c>: that one.
     /// </summary>
     /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
     public static IReadOnlyList<DeviceInfo> Candidates(string name)
@@ -25,12 +32,14 @@ public static class ComputeDevices
         IReadOnlyList<DeviceInfo> all = Enumerate();
         DeviceInfo[] found = name switch
         {
-            "auto" => [.. all.Where(d => d.Kind != DeviceKind.Software)],
-            "vulkan" => [.. all.Where(d => d.Id.StartsWith("vulkan:", StringComparison.Ordinal))],
+            "auto" => [.. all.Where(d => d.Kind != DeviceKind.Software && !Is(d, DirectML))],
+            "vulkan" => [.. all.Where(d => Is(d, Vulkan))],
+            "directml" => [.. all.Where(d => Is(d, DirectML))],
             _ => [.. all.Where(d => d.Id == name)],
         };
         if (found.Length > 0) return [.. found.OrderBy(d => d.Kind).ThenByDescending(d => d.MemoryBytes)];
-        string why = name.StartsWith("vulkan", StringComparison.Ordinal) && WhyNoVulkan() is { } reason ? $" ({reason})" : "";
+        string? reason = name.StartsWith("vulkan", StringComparison.Ordinal) ? WhyNoVulkan() : name.StartsWith("directml", StringComparison.Ordinal) ? WhyNoDirectML() : null;
+        string why = reason is null ? "" : $" ({reason})";
         throw new UsageException($"There is no device '{name}'{why}. Here are: {Names(all)}, and auto picks one.");
     }
 
@@ -47,11 +56,15 @@ public static class ComputeDevices
     public static IDevice Open(DeviceInfo device, long? memoryLimit = null, bool useKeptKernels = true)
     {
         if (device.Id == CpuBackend.DeviceId) return CpuBackend.Open(device.Id, memoryLimit);
-        const string Vulkan = "vulkan:";
-        return device.Id.StartsWith(Vulkan, StringComparison.Ordinal) && int.TryParse(device.Id.AsSpan(Vulkan.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index)
-            ? VulkanBackend.Open(index, useKeptKernels, memoryLimit)
-            : throw new UsageException($"There is no device '{device.Id}'.");
+        if (Number(device, Vulkan) is { } vulkan) return VulkanBackend.Open(vulkan, useKeptKernels, memoryLimit);
+        if (Number(device, DirectML) is { } directML) return DirectMLBackend.Open(directML, memoryLimit);
+        throw new UsageException($"There is no device '{device.Id}'.");
     }
+
+    private static bool Is(DeviceInfo device, string backend) => device.Id.StartsWith(backend, StringComparison.Ordinal);
+
+    private static int? Number(DeviceInfo device, string backend) =>
+        Is(device, backend) && int.TryParse(device.Id.AsSpan(backend.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index) ? index : null;
 
     private static string Names(IEnumerable<DeviceInfo> devices) => string.Join(", ", devices.Select(d => $"{d.Id} ({d.Name})"));
 }

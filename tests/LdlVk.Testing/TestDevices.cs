@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using LdlVk.Cpu;
+using LdlVk.DirectML;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
 
@@ -27,8 +28,10 @@ public static class TestDevices
 {
     private static readonly ConcurrentDictionary<string, Lazy<IDevice>> Opened = new();
 
-    /// <summary>Every device present, the processor first.</summary>
-    public static IReadOnlyList<TestDevice> All { get; } = Present().ToList();
+    private static readonly IReadOnlyList<TestDevice> Everything = [.. Present()];
+
+    /// <summary>Every device present, the processor first; of those, where the variable LDLVK_TEST_DEVICES is set, the ones whose names begin as it says.</summary>
+    public static IReadOnlyList<TestDevice> All => [.. Everything.Where(device => Wanted(device.Id))];
 
     /// <summary>
     /// Vulkan devices to which weights are copied as to graphics cards, though the host may see their memory: by the queue that computes, and by
@@ -39,17 +42,19 @@ public static class TestDevices
         {
             new TestDevice($"{device.Id} chunks", limit => VulkanBackend.Open(index, null, UploadQueue.Computing, limit)),
             new TestDevice($"{device.Id} copies", limit => VulkanBackend.Open(index, null, UploadQueue.Separate, limit)),
-        })];
+        }).Where(device => Wanted(device.Id))];
 
     /// <summary>The ids, for a theory's data.</summary>
     public static IEnumerable<string> Ids => All.Select(device => device.Id);
 
     /// <summary>The device of that name.</summary>
     public static TestDevice Get(string id) =>
-        All.Concat(Copying).FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
+        Everything.Concat(Copying).FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
 
     /// <summary>The device of that name, opened at the first call and shared by all tests of the process.</summary>
     public static IDevice Shared(string id) => Opened.GetOrAdd(id, _ => new Lazy<IDevice>(Get(id).Open)).Value;
+
+    private static bool Wanted(string id) => id.StartsWith(Environment.GetEnvironmentVariable("LDLVK_TEST_DEVICES") ?? "", StringComparison.Ordinal);
 
     private static IEnumerable<TestDevice> Present()
     {
@@ -66,6 +71,13 @@ public static class TestDevices
             if (matrix && software) yield return new TestDevice($"{device.Id} matrix", limit => VulkanBackend.Open(index, LinearFamily.Matrix, memoryLimit: limit), HalvesOperands: true);
             if (device.Features.Any(feature => feature.StartsWith("flexible matrix ", StringComparison.Ordinal)))
                 yield return new TestDevice($"{device.Id} matrix-nv", limit => VulkanBackend.Open(index, LinearFamily.MatrixNv, memoryLimit: limit), HalvesOperands: true);
+        }
+
+        int adapters = DirectMLBackend.Enumerate().Count;
+        for (int i = 0; i < adapters; i++)
+        {
+            int index = i;
+            yield return new TestDevice($"directml:{index}", limit => DirectMLBackend.Open(index, limit));
         }
     }
 }

@@ -39,12 +39,14 @@ internal static class DevicesCommand
         using Screen screen = new(terminal);
         foreach (DeviceInfo device in devices)
         {
-            screen.Line($"[bold]{device.Id,-9}[/] {Screen.Safe(device.Name)}");
-            screen.Line($"          {Kind(device.Kind)}; {Text.Bytes(device.FreeMemoryBytes)} of {Text.Bytes(device.MemoryBytes)} free");
-            screen.Line($"          {Screen.Safe(device.Driver)}; {Screen.Safe(string.Join(", ", device.Features))}");
+            screen.Line($"[bold]{device.Id,-10}[/] {Screen.Safe(device.Name)}");
+            screen.Line($"           {Kind(device.Kind)}; {Text.Bytes(device.FreeMemoryBytes)} of {Text.Bytes(device.MemoryBytes)} free");
+            screen.Line($"           {Screen.Safe(device.Driver)}; {Screen.Safe(string.Join(", ", device.Features))}");
         }
 
         if (whyNoVulkan is not null) screen.Line($"No Vulkan device: {Screen.Safe(whyNoVulkan)}.");
+        // Elsewhere nobody expects one.
+        if (OperatingSystem.IsWindows() && ComputeDevices.WhyNoDirectML() is { } whyNoDirectML) screen.Line($"No DirectML device: {Screen.Safe(whyNoDirectML)}.");
         screen.Line($"--device auto begins with [bold]{preferred}[/].");
     }
 

@@ -1,0 +1,23 @@
+using LdlVk.DirectML.Interop;
+
+namespace LdlVk.DirectML;
+
+/// <summary>A compiled and initialised graph.</summary>
+/// <param name="dispatchable">The compiled operator, owned.</param>
+/// <param name="inputBytes">Bytes that each input takes.</param>
+/// <param name="outputBytes">Bytes that each output takes.</param>
+internal sealed class CompiledGraph(DmlDispatchable dispatchable, ulong[] inputBytes, ulong[] outputBytes) : IDisposable
+{
+    public DmlDispatchable Dispatchable => dispatchable;
+
+    public BindingProperties Properties { get; } = dispatchable.Properties;
+
+    public ulong[] InputBytes => inputBytes;
+
+    public ulong[] OutputBytes => outputBytes;
+
+    /// <summary>What DirectML keeps from the initialisation; null if nothing.</summary>
+    public GpuBuffer? Persistent { get; set; }
+
+    public void Dispose() => dispatchable.Dispose();
+}

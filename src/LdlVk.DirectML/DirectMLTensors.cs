@@ -1,0 +1,224 @@
+using System.Runtime.InteropServices;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.DirectML;
+
+/// <summary>Device memory with one owner.</summary>
+internal abstract class DirectMLMemory(DirectMLDevice device, GpuBuffer buffer) : IDisposable
+{
+    private bool _disposed;
+
+    public DirectMLDevice Device => device;
+
+    /// <summary>The memory, while it is owned.</summary>
+    public GpuBuffer Buffer
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return buffer;
+        }
+    }
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        device.Free(buffer);
+    }
+}
+
+/// <summary>
+/// What ops see of a tensor: rows <see cref="Stride"/> floats apart, a multiple of 32, so that every row and every view starts where
+/// DirectML lets a tensor start (at a multiple of 16 bytes). The padding is never written, and zero.
+/// </summary>
+internal interface IDirectMLTensor : ITensor
+{
+    DirectMLTensor Owner { get; }
+
+    int FirstRow { get; }
+
+    /// <summary>Floats from one row to the next.</summary>
+    int Stride => Owner.Stride;
+
+    /// <summary>The bytes of some rows, padding included.</summary>
+    Region RegionOf(int firstRow, int rowCount) =>
+        new(Owner.Buffer, (ulong)(FirstRow + firstRow) * (ulong)Stride * sizeof(float), (ulong)rowCount * (ulong)Stride * sizeof(float));
+
+    /// <summary>Whether the two share a byte. Views have all columns of their tensor, so rows decide.</summary>
+    bool Overlaps(IDirectMLTensor other) =>
+        Owner == other.Owner && FirstRow < other.FirstRow + other.Rows && other.FirstRow < FirstRow + Rows;
+}
+
+internal sealed class DirectMLTensor(DirectMLDevice device, GpuBuffer buffer, int rows, int columns) : DirectMLMemory(device, buffer), IDirectMLTensor
+{
+    public int Rows => rows;
+
+    public int Columns => columns;
+
+    public int Stride { get; } = WeightLayout.PaddedRow(columns);
+
+    public DirectMLTensor Owner => this;
+
+    public int FirstRow => 0;
+
+    public ITensor View(int firstRow, int rowCount) => new DirectMLView(this, firstRow, rowCount);
+}
+
+internal sealed class DirectMLView : IDirectMLTensor
+{
+    public DirectMLView(IDirectMLTensor tensor, int firstRow, int rowCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
+        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, tensor.Rows, nameof(rowCount));
+        (Owner, FirstRow, Rows) = (tensor.Owner, tensor.FirstRow + firstRow, rowCount);
+    }
+
+    public int Rows { get; }
+
+    public int Columns => Owner.Columns;
+
+    public DirectMLTensor Owner { get; }
+
+    public int FirstRow { get; }
+
+    public ITensor View(int firstRow, int rowCount) => new DirectMLView(this, firstRow, rowCount);
+
+    public void Dispose()
+    {
+        // The tensor owns the memory.
+    }
+}
+
+/// <summary>Values in rows of <see cref="WeightLayout.RowBytes"/>, then, on the next 256-byte boundary, the scales.</summary>
+internal sealed class DirectMLWeight(DirectMLDevice device, GpuBuffer buffer, WeightFormat format, int outputFeatures, int inputFeatures)
+    : DirectMLMemory(device, buffer), IWeight
+{
+    public int OutputFeatures => outputFeatures;
+
+    public int InputFeatures => inputFeatures;
+
+    public WeightFormat Format => format;
+
+    /// <summary>That of the source it was last filled from; ops take it with them when they are recorded.</summary>
+    public float Scale { get; set; } = 1;
+
+    /// <summary>The values from a row on.</summary>
+    public Region ValuesFrom(int row) => Buffer.All.From((ulong)row * (ulong)WeightLayout.RowBytes(format, inputFeatures));
+
+    /// <summary>The scales from a row on.</summary>
+    public Region ScalesFrom(int row) =>
+        Buffer.All.From(ScalesOffset(format, outputFeatures, inputFeatures) + ((ulong)row * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2));
+
+    public static ulong ScalesOffset(WeightFormat format, int outputFeatures, int inputFeatures) =>
+        (((ulong)outputFeatures * (ulong)WeightLayout.RowBytes(format, inputFeatures)) + 255) & ~255ul;
+}
+
+/// <summary>Integers, followed by zeros up to a whole number of row blocks.</summary>
+internal sealed class DirectMLIndices(DirectMLDevice device, GpuBuffer buffer, int[] values) : DirectMLMemory(device, buffer), IIndexList
+{
+    public int Count => values.Length;
+
+    public ReadOnlySpan<int> Values => values;
+
+    /// <summary>−1 if the list is empty.</summary>
+    public int Largest { get; } = values.Length == 0 ? -1 : values.Max();
+}
+
+/// <summary>Segments: they are read by the host only.</summary>
+internal sealed class DirectMLSegments(DirectMLDevice device, IReadOnlyList<AttentionSegment> segments) : ISegmentList
+{
+    private bool _disposed;
+
+    public DirectMLDevice Device => device;
+
+    public IReadOnlyList<AttentionSegment> Segments
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return segments;
+        }
+    }
+
+    public void Dispose() => _disposed = true;
+}
+
+/// <summary>A weight in host memory, rows and then scales as its source gave them.</summary>
+internal sealed unsafe class DirectMLHostWeight : IHostWeight
+{
+    private readonly DirectMLDevice _device;
+    private readonly long _scalesOffset;
+    private byte* _memory;
+
+    public DirectMLHostWeight(DirectMLDevice device, IWeightSource source, IProgress<long>? progress, CancellationToken cancellation)
+    {
+        (_device, Name, OutputFeatures, InputFeatures, Format, Scale) = (device, source.Name, source.OutputFeatures, source.InputFeatures, source.Format, source.Scale);
+        Bytes = WeightLayout.MatrixBytes(Format, OutputFeatures, InputFeatures);
+        _scalesOffset = OutputFeatures * WeightLayout.RowBytes(Format, InputFeatures);
+        _memory = (byte*)NativeMemory.Alloc((nuint)Bytes);
+        try
+        {
+            WeightRows.ReadAll(source, _memory, (Half*)(_memory + _scalesOffset), Environment.ProcessorCount, progress, cancellation);
+        }
+        catch
+        {
+            NativeMemory.Free(_memory);
+            throw;
+        }
+    }
+
+    public string Name { get; }
+
+    public int OutputFeatures { get; }
+
+    public int InputFeatures { get; }
+
+    public WeightFormat Format { get; }
+
+    public float Scale { get; }
+
+    public long Bytes { get; }
+
+    public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
+    {
+        ObjectDisposedException.ThrowIf(_memory == null, this);
+        new ReadOnlySpan<byte>(_memory + (firstRow * WeightLayout.RowBytes(Format, InputFeatures)), values.Length).CopyTo(values);
+        new ReadOnlySpan<Half>((Half*)(_memory + _scalesOffset) + ((long)firstRow * WeightLayout.ScalesPerRow(Format, InputFeatures)), scales.Length).CopyTo(scales);
+    }
+
+    public void Dispose()
+    {
+        if (_memory == null) return;
+        NativeMemory.Free(_memory);
+        _memory = null;
+        _device.Unpinned(Bytes);
+    }
+}
+
+/// <summary>A tensor's values on their way: buffers of whole rows, padding included.</summary>
+internal sealed class DirectMLReadback(DirectMLDevice device, ITensor source, int stride) : IReadback
+{
+    private readonly Queue<(HostBuffer Buffer, int Rows)> _parts = new();
+    private readonly int _rows = source.Rows, _columns = source.Columns;
+
+    public void Add(HostBuffer buffer, int rows) => _parts.Enqueue((buffer, rows));
+
+    public void Finish(Span<float> destination)
+    {
+        if (destination.Length != (long)_rows * _columns) throw new ArgumentException($"Read: destination of {destination.Length} for [{_rows}, {_columns}]");
+        int done = 0;
+        foreach ((HostBuffer buffer, int rows) in _parts)
+        {
+            device.WaitFor(buffer.BusyUntil);
+            ReadOnlySpan<float> padded = MemoryMarshal.Cast<byte, float>(buffer.Bytes);
+            for (int row = 0; row < rows; row++, done += _columns) padded.Slice(row * stride, _columns).CopyTo(destination[done..]);
+        }
+    }
+
+    public void Dispose()
+    {
+        while (_parts.TryDequeue(out (HostBuffer Buffer, int Rows) part)) device.End(part.Buffer);
+    }
+}

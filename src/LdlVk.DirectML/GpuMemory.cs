@@ -1,0 +1,73 @@
+using LdlVk.DirectML.Interop;
+using LdlVk.Runtime;
+
+namespace LdlVk.DirectML;
+
+/// <summary>Makes buffers, counts their bytes, keeps to the limit, and frees them when the device has passed their last use.</summary>
+/// <param name="device">The device.</param>
+/// <param name="limit">Bytes that may be taken; null for what the adapter has.</param>
+internal sealed class GpuMemory(D3D12Device device, long? limit) : IDisposable
+{
+    private const double MiB = 1 << 20;
+
+    private readonly List<GpuBuffer> _retired = [];
+    private readonly HashSet<GpuBuffer> _live = [];
+
+    /// <summary>Bytes taken from the driver, buffers that wait to be freed and the device's own scratch included.</summary>
+    public long Held { get; private set; }
+
+    /// <summary>The most that <see cref="Held"/> ever was.</summary>
+    public long Peak { get; private set; }
+
+    /// <summary>Makes a buffer. Its bytes are whatever they are.</summary>
+    /// <param name="bytes">Its size.</param>
+    /// <param name="owner">Whom it is for, for the error.</param>
+    /// <param name="waitAndCollect">Waits for the device and frees what waits to be freed; called before giving up.</param>
+    public GpuBuffer Allocate(ulong bytes, string owner, Action waitAndCollect)
+    {
+        // 256 bytes are the alignment of copies and more than DirectML's 16.
+        bytes = Math.Max(256, (bytes + 255) & ~255ul);
+        if (Held + (long)bytes > limit) waitAndCollect();
+        if (Held + (long)bytes > limit)
+            throw new DeviceException($"{owner} needs {bytes / MiB:F1} MiB, but {Held / MiB:F1} MiB of the memory limit of {limit.Value / MiB:F1} MiB are taken. Raise --memory, use smaller weights (--weights int8 or int4) or a smaller --batch-tokens.", failure: DeviceFailure.OutOfMemory);
+        int result = device.TryCreateBuffer(HeapType.Default, bytes, out D3D12Resource? resource);
+        if (result == HResult.OutOfMemory)
+        {
+            waitAndCollect();
+            result = device.TryCreateBuffer(HeapType.Default, bytes, out resource);
+        }
+        if (result < 0) device.Check(result, $"CreateCommittedResource of {bytes / MiB:F1} MiB for {owner}");
+        GpuBuffer buffer = new(resource!, bytes);
+        _live.Add(buffer);
+        Held += (long)bytes;
+        Peak = Math.Max(Peak, Held);
+        return buffer;
+    }
+
+    /// <summary>Frees a buffer when the device has passed its last use.</summary>
+    public void Free(GpuBuffer buffer)
+    {
+        if (_live.Remove(buffer)) _retired.Add(buffer);
+    }
+
+    /// <summary>Frees what the device has passed.</summary>
+    public void Collect(ulong completed)
+    {
+        for (int i = _retired.Count - 1; i >= 0; i--)
+        {
+            if (_retired[i].BusyUntil > completed) continue;
+            Held -= (long)_retired[i].Bytes;
+            _retired[i].Dispose();
+            _retired.RemoveAt(i);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (GpuBuffer buffer in _retired) buffer.Dispose();
+        foreach (GpuBuffer buffer in _live) buffer.Dispose();
+        _retired.Clear();
+        _live.Clear();
+        Held = 0;
+    }
+}

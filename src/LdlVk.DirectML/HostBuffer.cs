@@ -1,0 +1,81 @@
+using LdlVk.DirectML.Interop;
+
+namespace LdlVk.DirectML;
+
+/// <summary>A mapped buffer in host memory, for data on its way to or from the device.</summary>
+internal sealed unsafe class HostBuffer : IDisposable
+{
+    private readonly byte* _mapped;
+
+    public HostBuffer(D3D12Device device, HeapType heap, int bytes)
+    {
+        device.Check(device.TryCreateBuffer(heap, (ulong)bytes, out D3D12Resource? resource), "CreateCommittedResource in host memory");
+        (Resource, Size) = (resource!, bytes);
+        _mapped = Resource.Map();
+    }
+
+    public D3D12Resource Resource { get; }
+
+    public int Size { get; }
+
+    public Span<byte> Bytes => new(_mapped, Size);
+
+    /// <summary>The fence's value with which the device has passed its last use.</summary>
+    public ulong BusyUntil { get; set; }
+
+    public void Dispose() => Resource.Dispose();
+}
+
+/// <summary>Host buffers of one kind, used again when the device has passed them.</summary>
+internal sealed class HostBuffers(D3D12Device device, HeapType heap) : IDisposable
+{
+    /// <summary>Size of a chunk; larger ones are made for one use.</summary>
+    public const int ChunkBytes = 4 << 20;
+
+    /// <summary>Chunks in flight before the host waits for the device.</summary>
+    private const int MostChunks = 8;
+
+    private readonly List<HostBuffer> _all = [];
+    private readonly Queue<HostBuffer> _idle = new();
+
+    /// <summary>A buffer of at least that size that nobody uses.</summary>
+    /// <param name="bytes">Its least size.</param>
+    /// <param name="waitFor">Waits for the device to pass a value.</param>
+    /// <param name="completed">What it has passed.</param>
+    public HostBuffer Take(int bytes, Action<ulong> waitFor, ulong completed)
+    {
+        if (bytes > ChunkBytes) return Make(bytes);
+        if (_idle.TryPeek(out HostBuffer? first) && (first.BusyUntil <= completed || _all.Count >= MostChunks))
+        {
+            waitFor(first.BusyUntil);
+            return _idle.Dequeue();
+        }
+        return Make(ChunkBytes);
+    }
+
+    /// <summary>Gives a buffer back, to be used again when the device has passed it.</summary>
+    public void Give(HostBuffer buffer, Action<ulong> waitFor)
+    {
+        if (buffer.Size == ChunkBytes)
+        {
+            _idle.Enqueue(buffer);
+            return;
+        }
+        waitFor(buffer.BusyUntil);
+        _all.Remove(buffer);
+        buffer.Dispose();
+    }
+
+    public void Dispose()
+    {
+        foreach (HostBuffer buffer in _all) buffer.Dispose();
+        _all.Clear();
+    }
+
+    private HostBuffer Make(int bytes)
+    {
+        HostBuffer made = new(device, heap, bytes);
+        _all.Add(made);
+        return made;
+    }
+}
