@@ -67,7 +67,7 @@ need_lavapipe() {
         fi
         [ -n "$(lavapipe)" ] || apt_install 'llvmpipe, a Vulkan driver on the processor, for the tests' mesa-vulkan-drivers libvulkan1
     fi
-    ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || apt_install 'the Vulkan loader, for the tests' libvulkan1
+    [[ $(ldconfig -p 2>/dev/null) == *libvulkan.so.1* ]] || apt_install 'the Vulkan loader, for the tests' libvulkan1
     [ -n "$(lavapipe)" ]
 }
 
