@@ -57,11 +57,9 @@ enable_bookworm_backports() {
     apt_updated=
 }
 
-# The software drivers that stand in for GPUs in tests; sets VK_DRIVER_FILES to those there are. The lab (eng/lab) has its own.
-need_software_drivers() {
-    [ -z "${LDLVK_LAB:-}" ] || return 0
-    local lavapipe
-    lavapipe() { ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1; }
+# llvmpipe, a Vulkan driver on the processor, and the loader. True if the driver is installed afterwards; lavapipe prints its ICD file.
+lavapipe() { ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1; }
+need_lavapipe() {
     if [ -z "$(lavapipe)" ]; then
         enable_bookworm_backports
         if apt-cache policy mesa-vulkan-drivers 2>/dev/null | grep -q bpo || { [ -z "${apt_updated:-}" ] && grep -qs bookworm-backports /etc/apt/sources.list.d/ldlvk-backports.sources; }; then
@@ -69,7 +67,14 @@ need_software_drivers() {
         fi
         [ -n "$(lavapipe)" ] || apt_install 'llvmpipe, a Vulkan driver on the processor, for the tests' mesa-vulkan-drivers libvulkan1
     fi
-    ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || apt_install 'the Vulkan loader, for the tests' libvulkan1
+    [[ $(ldconfig -p 2>/dev/null) == *libvulkan.so.1* ]] || apt_install 'the Vulkan loader, for the tests' libvulkan1
+    [ -n "$(lavapipe)" ]
+}
+
+# The software drivers that stand in for GPUs in tests; sets VK_DRIVER_FILES to those there are. The lab (eng/lab) has its own.
+need_software_drivers() {
+    [ -z "${LDLVK_LAB:-}" ] || return 0
+    need_lavapipe || true
     [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] || apt_install 'the Vulkan validation layer, for the tests' vulkan-validationlayers
     local swiftshader drivers
     swiftshader=$("$root/eng/fetch-swiftshader") || say "without SwiftShader: $swiftshader"

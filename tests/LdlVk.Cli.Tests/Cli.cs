@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
@@ -9,6 +10,9 @@ namespace LdlVk.Cli.Tests;
 /// <summary>What a run of the command line left behind.</summary>
 internal sealed record Outcome(int Code, string Out, string Error)
 {
+    /// <summary>What a process or a stream gave, with the line endings of Unix: on Windows, what is for people has Windows' own.</summary>
+    public static string Text(string text) => text.Replace("\r\n", "\n", StringComparison.Ordinal);
+
     /// <summary>Standard output as JSON lines.</summary>
     public JsonElement[] Lines => [.. Out.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(Cli.Json)];
 
@@ -45,7 +49,7 @@ internal static class Cli
         using StringWriter error = new();
         Terminal terminal = new() { In = new MemoryStream(input), Out = output, Error = error };
         int code = await CommandLine.RunAsync(args, terminal, CancellationToken.None);
-        return new Outcome(code, Encoding.UTF8.GetString(output.ToArray()), error.ToString());
+        return new Outcome(code, Outcome.Text(Encoding.UTF8.GetString(output.ToArray())), Outcome.Text(error.ToString()));
     }
 
     /// <summary>Scores lines from standard input with the small model on the CPU.</summary>
@@ -55,11 +59,23 @@ internal static class Cli
     /// <summary>Starts the command line as a process of its own.</summary>
     public static Process Start(IReadOnlyDictionary<string, string>? environment, params string[] args)
     {
-        ProcessStartInfo start = new("dotnet") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        ProcessStartInfo start = new("dotnet")
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8, StandardErrorEncoding = Encoding.UTF8,
+        };
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll"));
         foreach (string arg in args) start.ArgumentList.Add(arg);
         foreach ((string name, string value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
-        return Process.Start(start)!;
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception) when (OperatingSystem.IsWindows())
+        {
+            Assert.Skip("The program dotnet, which starts the command line, is not here: a build with its own runtime is tested.");
+            throw;
+        }
     }
 
     /// <summary>Runs the command line as a process of its own.</summary>
@@ -69,7 +85,7 @@ internal static class Cli
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
-        return new Outcome(process.ExitCode, await output, await error);
+        return new Outcome(process.ExitCode, Outcome.Text(await output), Outcome.Text(await error));
     }
 
     /// <summary>Parses JSON.</summary>

@@ -82,7 +82,7 @@ public class ConvertTests
     [Fact]
     public async Task A_folder_that_cannot_be_written_is_the_machine_s_failure()
     {
-        if (!Directory.Exists("/proc/self")) Assert.Skip("Needs a folder where nobody may write, as /proc.");
+        if (OperatingSystem.IsWindows() || !Directory.Exists("/proc/self")) Assert.Skip("Needs a folder where nobody may write, as /proc.");
         (await Cli.RunAsync("convert", Cli.Mini, "/proc/ldlvk", "--weights", "int8")).Fails(1, "/proc/ldlvk");
     }
 
@@ -124,6 +124,6 @@ public class ConvertTests
         using StringWriter error = new();
         Output.Terminal terminal = new() { In = Stream.Null, Out = Stream.Null, Error = error };
         Assert.Equal(130, await CommandLine.RunAsync(["convert", Cli.Mini, temp["m"], "--weights", "int8"], terminal, stop.Token));
-        Assert.Equal("ldlvk: the same command goes on from here.\nldlvk: stopped.\n", error.ToString());
+        Assert.Equal("ldlvk: the same command goes on from here.\nldlvk: stopped.\n", Outcome.Text(error.ToString()));
     }
 }

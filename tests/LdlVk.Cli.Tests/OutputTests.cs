@@ -25,7 +25,7 @@ public class OutputTests
         using StringWriter error = new();
         Output.Terminal terminal = new() { In = broken, Out = Stream.Null, Error = error };
         int code = await CommandLine.RunAsync([.. Score, path], terminal, CancellationToken.None);
-        Assert.Equal((1, $"ldlvk: the first 2 results are kept in {path}.partial.\nldlvk: the drive has gone\n"), (code, error.ToString()));
+        Assert.Equal((1, $"ldlvk: the first 2 results are kept in {path}.partial.\nldlvk: the drive has gone\n"), (code, Outcome.Text(error.ToString())));
         Assert.Equal("old", await File.ReadAllTextAsync(path));
         Assert.Equal(["out.jsonl", "out.jsonl.partial"], temp.Names);
         Assert.Equal((await Cli.RunWithInputAsync("{\"input_ids\":[2]}\n{\"input_ids\":[2]}\n", [.. Score, "-"])).Out, await File.ReadAllTextAsync(path + ".partial"));
@@ -71,8 +71,8 @@ public class OutputTests
         Output.Terminal terminal = new() { In = Stream.Null, Out = output, Error = error, ErrorIsScreen = true };
         string[] args = ["score", "--model", Cli.Mini, "--device", "cpu", "--prompt", "a", "--response", "b"];
         Assert.Equal(0, await CommandLine.RunAsync(args, terminal, CancellationToken.None));
-        Assert.Matches("^\r\u001b\\[KOpening ", error.ToString());
-        Assert.Matches("\r\u001b\\[K1 text, 14 tokens in .*\n$", error.ToString());
+        Assert.Matches("^\r\u001b\\[KOpening ", Outcome.Text(error.ToString()));
+        Assert.Matches("\r\u001b\\[K1 text, 14 tokens in .*\n$", Outcome.Text(error.ToString()));
         error.GetStringBuilder().Clear();
         Assert.Equal(0, await CommandLine.RunAsync([.. args, "--quiet"], terminal, CancellationToken.None));
         Assert.Equal("", error.ToString());

@@ -26,7 +26,12 @@ internal sealed class Terminal
     public static Terminal OfProcess()
     {
         bool outIsScreen = !Console.IsOutputRedirected, errorIsScreen = !Console.IsErrorRedirected;
-        if (OperatingSystem.IsWindows() && (outIsScreen || errorIsScreen)) Console.OutputEncoding = Utf8;
+        if (OperatingSystem.IsWindows() && (outIsScreen || errorIsScreen))
+        {
+            Console.OutputEncoding = Utf8;
+            outIsScreen = outIsScreen && WindowsConsole.UnderstandsEscapes(WindowsConsole.StandardOutput);
+            errorIsScreen = errorIsScreen && WindowsConsole.UnderstandsEscapes(WindowsConsole.StandardError);
+        }
         return new Terminal
         {
             In = Console.OpenStandardInput(),
