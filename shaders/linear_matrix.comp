@@ -13,7 +13,7 @@
 // any of the tile sizes, which may be tuned.
 //
 // GATED: the tile holds gate's and up's features by turns, N of one beside the N of the same features of the other, so that a subgroup
-// has both sums of a feature and stores gelu(gate)·up.
+// has both sums of a feature and stores activation(gate)·up.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 128u;
 layout(constant_id = 1) const uint SUBGROUP = 32u;
@@ -44,7 +44,8 @@ layout(push_constant, std430) uniform Push {
     float scale;
     float up_scale;
     uint has_bias;
-    uint leaky_relu;
+    float negative_slope;
+    uint silu;         // the gate's activation
 };
 
 const uint PITCH = (GROUP + PADDING) / 4u;  // of a tile's row, in vectors
@@ -154,7 +155,7 @@ void main() {
                     uint place = lane + e * SUBGROUP;
                     uint row = min(first_row + sub_row + i * M + place / N, rows - 1u);
                     float total = row_scales.v[row] * stage[staged + place];
-                    values[e] = turn == 0u ? scale * total : gelu(values[e]) * (up_scale * total);
+                    values[e] = turn == 0u ? scale * total : activate(silu, values[e]) * (up_scale * total);
                 }
                 subgroup_sync();
             }
@@ -164,7 +165,7 @@ void main() {
                 if (row >= rows || feature >= features) continue;
                 float value = values[e];
                 if (has_bias != 0u) value += bias.v[feature];
-                if (leaky_relu != 0u && value < 0.0) value *= 0.01;
+                if (value < 0.0) value *= negative_slope;
                 y.v[row * y_stride + feature] = value;
             }
         }

@@ -17,7 +17,7 @@
 // Order of sums: along K in steps of a group, inside of which it is the driver's. So the bits depend on SCOPE and M×N, which are fixed
 // for a device, and not on DOWN and ACROSS, which may be tuned.
 //
-// GATED: sums of gate and up side by side, and gelu(gate)·up is stored.
+// GATED: sums of gate and up side by side, and activation(gate)·up is stored.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 32u;
 layout(constant_id = 1) const int SCOPE = gl_ScopeSubgroup;
@@ -44,7 +44,8 @@ layout(push_constant, std430) uniform Push {
     float scale;
     float up_scale;
     uint has_bias;
-    uint leaky_relu;
+    float negative_slope;
+    uint silu;         // the gate's activation
 };
 
 const uint TURNS = GATED ? 2u : 1u;
@@ -62,9 +63,9 @@ float finish(const in uint i, const in uint j, const in float sum, const in floa
     if (row >= begin.x && feature >= begin.y && row < rows && feature < features) {
         float row_scale = row_scales.v[row];
         float value = scale * (row_scale * sum);
-        if (GATED) value = gelu(value) * (up_scale * (row_scale * up_sum));
+        if (GATED) value = activate(silu, value) * (up_scale * (row_scale * up_sum));
         if (has_bias != 0u) value += bias.v[feature];
-        if (leaky_relu != 0u && value < 0.0) value *= 0.01;
+        if (value < 0.0) value *= negative_slope;
         y.v[row * y_stride + feature] = value;
     }
     return sum;

@@ -2,7 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "buffers.glsl"
 
-// RmsNorm and NormAdd: y = x·rsqrt(mean(x²) + ε)·(1 + w), stored or added to what is there. One workgroup a row; each invocation
+// RmsNorm and NormAdd: y = x·rsqrt(mean(x²) + ε)·w, stored or added to what is there. One workgroup a row; each invocation
 // sums every THREADS-th vector, then the partial sums are added pairwise, so the order depends on the row's length alone.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const bool ADD = false;
@@ -30,7 +30,7 @@ void main() {
         for (uint i = t; i < vectors; i += THREADS) {
             uint at = row * vectors + i;
             // The padding of w is zero and that of x too, so the padding of y stays zero.
-            vec4 normed = x.v[at] * factor * (1.0 + w.v[i]);
+            vec4 normed = x.v[at] * factor * w.v[i];
             y.v[at] = ADD ? y.v[at] + normed : normed;
         }
         barrier();

@@ -67,7 +67,7 @@ internal static class GgufFile
         }
     }
 
-    private static (string Name, object Value)[] Fields(Gemma2Config c, GgmlType type) =>
+    private static (string Name, object Value)[] Fields(BackboneConfig c, GgmlType type) =>
     [
         ("general.architecture", "gemma2"), ("general.name", "made-up gemma2"), ("general.file_type", type == GgmlType.Q8_0 ? 7u : (uint)type),
         ("gemma2.context_length", (uint)c.MaxPositions), ("gemma2.embedding_length", (uint)c.HiddenSize), ("gemma2.block_count", (uint)c.Layers),

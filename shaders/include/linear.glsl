@@ -16,13 +16,13 @@ layout(push_constant, std430) uniform Push {
     uint y_stride;
     float scale;
     uint has_bias;
-    uint leaky_relu;
+    float negative_slope;
 };
 
 void store(uint row, uint feature, float total) {
     if (row >= rows || feature >= features) return;
     float value = scale * total;
     if (has_bias != 0u) value += bias.v[feature];
-    if (leaky_relu != 0u && value < 0.0) value *= 0.01;
+    if (value < 0.0) value *= negative_slope;
     y.v[row * y_stride + feature] = value;
 }

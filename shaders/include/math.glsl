@@ -29,10 +29,11 @@ float exact_tanh(float x) {
     return x < 0.0 ? -t : t;
 }
 
-// x/2·(1 + tanh u) = x / (1 + e^(−2u)): one exp, and no cancellation where tanh u nears −1. The exponent is capped where the result
-// is zero for every finite x, to keep the division within the range in which Vulkan promises its accuracy.
-float gelu(float x) {
+// The activation of a gate: silu(x) = x / (1 + e^(−x)), or gelu's tanh form x/2·(1 + tanh u) = x / (1 + e^(−2u)): one exp, and no
+// cancellation where tanh u nears −1. The exponent is capped where the result is zero for every finite x, to keep the division within the
+// range in which Vulkan promises its accuracy.
+float activate(uint silu, float x) {
     const float SQRT_2_OVER_PI = 0.797884560802865356;
     float u = SQRT_2_OVER_PI * fma(0.044715 * x * x, x, x);
-    return x / (1.0 + exact_exp(min(-2.0 * u, 80.0)));
+    return x / (1.0 + exact_exp(min(silu != 0u ? -x : -2.0 * u, 80.0)));
 }

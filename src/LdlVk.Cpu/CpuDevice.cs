@@ -158,6 +158,13 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
+    public void Add(ITensor residual, ITensor y)
+    {
+        OpChecks.Add(residual, y);
+        Norms.Add(workers, Own(residual), Own(y));
+    }
+
+    /// <inheritdoc/>
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
         OpChecks.Rope(x, heads, positions, table);
@@ -177,19 +184,19 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
     {
         OpChecks.GatedLinear(output, scratch, input, gate, up);
         Linear(output, input, gate);
         Linear(scratch, input, up);
-        GeluMultiply(output, output, scratch);
+        GateMultiply(output, output, scratch, activation);
     }
 
     /// <inheritdoc/>
-    public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
+    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation)
     {
-        OpChecks.GeluMultiply(output, gate, up);
-        Gelu.Run(workers, Own(output), Own(gate), Own(up));
+        OpChecks.GateMultiply(output, gate, up);
+        Gate.Run(workers, Own(output), Own(gate), Own(up), activation);
     }
 
     /// <inheritdoc/>

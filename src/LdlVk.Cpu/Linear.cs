@@ -62,13 +62,14 @@ internal static unsafe class Linear
     private static void Epilogue(float* c, int stride, int rows, int columns, float scale, float* bias, Activation activation)
     {
         if (scale == 1 && bias == null && activation == Activation.None) return;
+        float slope = activation.NegativeSlope();
         for (int i = 0; i < rows; i++, c += stride)
         {
             for (int j = 0; j < columns; j++)
             {
                 float v = c[j] * scale;
                 if (bias != null) v += bias[j];
-                if (activation == Activation.LeakyRelu && v < 0) v *= 0.01f;
+                if (v < 0) v *= slope;
                 c[j] = v;
             }
         }

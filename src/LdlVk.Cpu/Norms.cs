@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 namespace LdlVk.Cpu;
 
 /// <summary>
-/// output = x·rsqrt(mean(x²) + ε)·(1 + w), or added to the output. The squares are summed in double: they are exact there, cannot
+/// output = x·rsqrt(mean(x²) + ε)·w, or added to the output. The squares are summed in double: they are exact there, cannot
 /// overflow, and the sum costs nothing next to reading the row.
 /// </summary>
 internal static unsafe class Norms
@@ -21,10 +21,23 @@ internal static unsafe class Norms
             Vector256<float> factor = Vector256.Create((float)(1 / Math.Sqrt(mean + epsilon)));
             for (int i = 0; i < stride; i += 8)
             {
-                Vector256<float> normed = Vector256.Load(x + i) * factor * (Vector256.Create(1f) + Vector256.Load(w + i));
+                Vector256<float> normed = Vector256.Load(x + i) * factor * Vector256.Load(w + i);
                 (add ? Vector256.Load(y + i) + normed : normed).Store(y + i);
             }
             output.ClearPadding(y);
+        });
+    }
+
+    /// <summary>output += input.</summary>
+    public static void Add(Workers workers, CpuTensor output, CpuTensor input)
+    {
+        if (output.Overlaps(input)) throw new ArgumentException("Add: output and input overlap.");
+        float* source = input.Data, destination = output.Data;
+        int stride = input.Stride;
+        workers.Run(input.Rows, (long)input.Rows * stride, (row, _) =>
+        {
+            float* x = source + ((long)row * stride), y = destination + ((long)row * stride);
+            for (int i = 0; i < stride; i += 8) (Vector256.Load(y + i) + Vector256.Load(x + i)).Store(y + i);
         });
     }
 

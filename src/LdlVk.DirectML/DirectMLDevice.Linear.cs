@@ -50,7 +50,7 @@ internal sealed partial class DirectMLDevice
             GraphValue b = g.Input(TensorLayout.Matrix(rows, input.Columns, input.Stride));
             GraphValue? c = bias ? g.Input(TensorLayout.Matrix(1, rows, rows)).As(sizes, [0, 0, 0, 1]) : null;
             TensorLayout result = TensorLayout.Matrix(BlockRows, rows, output.Stride);
-            g.Output(g.Gemm(a, b, result, transposeB: true, scale, c, activation == Activation.LeakyRelu ? 0.01f : null));
+            g.Output(g.Gemm(a, b, result, transposeB: true, scale, c, activation == Activation.None ? null : activation.NegativeSlope()));
         });
 
     /// <summary>Some rows of a weight in fp32, padding included; unless <paramref name="scaled"/>, the integers that its codes stand for.</summary>

@@ -22,6 +22,20 @@ internal sealed partial class DirectMLDevice
     }
 
     /// <inheritdoc/>
+    public void Add(ITensor residual, ITensor y)
+    {
+        OpChecks.Add(residual, y);
+        Apart("Add", residual, y);
+        IDirectMLTensor target = Own(residual);
+        CompiledGraph graph = Graph(Key("Add", target.Columns), g =>
+        {
+            TensorLayout rows = TensorLayout.Matrix(BlockRows, target.Columns, target.Stride);
+            g.Output(g.Add(g.Input(rows), g.Input(rows), rows));
+        });
+        RunRows(graph, target, [target, Own(y)]);
+    }
+
+    /// <inheritdoc/>
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
         OpChecks.Rope(x, heads, positions, table);
@@ -46,28 +60,30 @@ internal sealed partial class DirectMLDevice
     }
 
     /// <inheritdoc/>
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
     {
         OpChecks.GatedLinear(output, scratch, input, gate, up);
         Linear(output, input, gate);
         Linear(scratch, input, up);
-        GeluMultiply(output, output, scratch);
+        GateMultiply(output, output, scratch, activation);
     }
 
     /// <inheritdoc/>
-    public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
+    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation)
     {
-        OpChecks.GeluMultiply(output, gate, up);
+        OpChecks.GateMultiply(output, gate, up);
         IDirectMLTensor target = Own(output);
-        CompiledGraph graph = Graph(Key("GeluMultiply", target.Columns), g =>
+        CompiledGraph graph = Graph(Key("GateMultiply", target.Columns, activation), g =>
         {
             TensorLayout rows = TensorLayout.Matrix(BlockRows, target.Columns, target.Stride);
             GraphValue x = g.Input(rows), factor = g.Input(rows);
-            // tanh is ±1 to the last bit from 9 on; beyond, powers of x must not overflow.
+            // silu(x) = x/2·(1 + tanh(x/2)). tanh is ±1 to the last bit from 9 on; beyond, powers of x must not overflow.
             GraphValue near = g.Unary(OperatorType.Clip, x, min: -20, max: 20);
             const double Slope = 0.79788456080286535588;
-            GraphValue slope = g.Linear(g.Multiply(near, near), (float)(Slope * 0.044715), (float)Slope);
-            GraphValue tanh = g.Unary(OperatorType.Tanh, g.Multiply(near, slope));
+            GraphValue u = activation == GateActivation.Silu
+                ? g.Linear(near, 0.5f, 0)
+                : g.Multiply(near, g.Linear(g.Multiply(near, near), (float)(Slope * 0.044715), (float)Slope));
+            GraphValue tanh = g.Unary(OperatorType.Tanh, u);
             g.Output(g.Multiply(g.Multiply(x, g.Linear(tanh, 0.5f, 0.5f)), factor, rows));
         });
         RunRows(graph, target, [Own(gate), Own(up)]);
@@ -125,7 +141,7 @@ internal sealed partial class DirectMLDevice
             GraphValue w = g.Input(TensorLayout.Matrix(1, y.Columns, y.Stride));
             GraphValue root = g.Unary(OperatorType.Sqrt, g.Reduce(ReduceFunction.SumSquare, x), 1f / columns, epsilon);
             GraphValue normed = g.Multiply(x, g.Unary(OperatorType.Recip, root).As(sizes, [0, 0, 1, 0]));
-            GraphValue factors = g.Linear(w, 1, 1).As(sizes, [0, 0, 0, 1]);
+            GraphValue factors = w.As(sizes, [0, 0, 0, 1]);
             g.Output(residual is { } r ? g.Add(g.Multiply(normed, factors), r, rows) : g.Multiply(normed, factors, rows));
         });
         RunRows(graph, output, add ? [y, output] : [y], null, weight.RegionOf(0, 1));

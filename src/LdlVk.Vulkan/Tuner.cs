@@ -152,7 +152,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
                 {
                     ITensor scratch = Keep(device.CreateTensor(product.Rows, product.OutputFeatures));
                     IWeight up = Keep(device.CreateWeight(new RandomWeightSource("up", product.OutputFeatures, product.InputFeatures, product.Format, 2)));
-                    _call = () => device.GatedLinear(output, scratch, input, weight, up);
+                    _call = () => device.GatedLinear(output, scratch, input, weight, up, GateActivation.Gelu);
                 }
                 else
                 {

@@ -38,7 +38,7 @@ internal sealed unsafe partial class VulkanDevice
                 .Add(x.AddressOf(part.Row)).Add(w.AddressOf(part.Feature)).Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature))
                 .Add(b is null ? 0 : b.AddressOf(0, part.Feature)).Add(y.AddressOf(part.Row, part.Feature))
                 .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
-                .Add(w.Scale).Add(b is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
+                .Add(w.Scale).Add(b is null ? 0 : 1).Add(activation.NegativeSlope());
             Dispatch(nameof(Linear), kernel, part, push, y, reads: [x.RangeOf(part.Row, part.Rows), w.Memory, b?.Range ?? default]);
         }
     }

@@ -9,7 +9,7 @@ internal sealed unsafe partial class VulkanDevice
     /// <summary>Query rows of a workgroup of attention_matrix.comp, with tiles of 16 and of 32 keys.</summary>
     private static readonly int[] MatrixQueryBlocks = [32, 64];
 
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
     {
         OpChecks.GatedLinear(output, scratch, input, gate, up);
         VulkanWeight g = Own(gate), u = Own(up);
@@ -17,17 +17,18 @@ internal sealed unsafe partial class VulkanDevice
         {
             IVulkanTensor y = Output(output), x = Own(input);
             Apart(nameof(GatedLinear), y, x);
-            LinearOnMatrixUnits(units, y, x, g, u, bias: null, Activation.None);
+            LinearOnMatrixUnits(units, y, x, g, u, bias: null, Activation.None, activation);
         }
         else
         {
             Linear(output, input, gate);
             Linear(scratch, input, up);
-            GeluMultiply(output, output, scratch);
+            GateMultiply(output, output, scratch, activation);
         }
     }
 
-    private void LinearOnMatrixUnits(MatrixUnits units, IVulkanTensor y, IVulkanTensor x, VulkanWeight w, VulkanWeight? up, IVulkanTensor? bias, Activation activation)
+    private void LinearOnMatrixUnits(
+        MatrixUnits units, IVulkanTensor y, IVulkanTensor x, VulkanWeight w, VulkanWeight? up, IVulkanTensor? bias, Activation activation, GateActivation gate = default)
     {
         if (x.Rows == 0) return;
         Operand operand = OperandOf(x, OperandKind.Halves(x.Stride));
@@ -41,7 +42,7 @@ internal sealed unsafe partial class VulkanDevice
                 .Add(up?.AddressOf(part.Feature) ?? 0).Add(up?.ScalesAddressOf(part.Feature) ?? 0)
                 .Add(bias?.AddressOf(0, part.Feature) ?? 0).Add(y.AddressOf(part.Row, part.Feature))
                 .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
-                .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation == Activation.LeakyRelu ? 1 : 0);
+                .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation.NegativeSlope()).Add(gate == GateActivation.Silu ? 1 : 0);
             Dispatch(up is null ? nameof(Linear) : nameof(GatedLinear), kernel, part, push, y,
                 reads: [operand.Memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default]);
         }

@@ -35,6 +35,16 @@ internal sealed unsafe partial class VulkanDevice
         Norm(nameof(NormAdd), residual, y, weight, epsilon, add: true);
     }
 
+    public void Add(ITensor residual, ITensor y)
+    {
+        OpChecks.Add(residual, y);
+        IVulkanTensor sum = Output(residual), x = Own(y);
+        Apart(nameof(Add), sum, x);
+        int vectors = (int)((long)sum.Rows * sum.Stride / 4);
+        PushConstants push = new PushConstants().Add(x.Address).Add(sum.Address).Add(vectors);
+        Dispatch("add", [], push, Groups(vectors, 64), 1, Work.Elementwise(nameof(Add), sum.Rows, sum.Columns), reads: [x.Range], writes: [sum.Range]);
+    }
+
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
         OpChecks.Rope(x, heads, positions, table);
@@ -91,15 +101,15 @@ internal sealed unsafe partial class VulkanDevice
         }
     }
 
-    public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
+    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation)
     {
-        OpChecks.GeluMultiply(output, gate, up);
+        OpChecks.GateMultiply(output, gate, up);
         IVulkanTensor y = Output(output), g = Own(gate), u = Own(up);
-        SameOrApart(nameof(GeluMultiply), y, g);
-        SameOrApart(nameof(GeluMultiply), y, u);
+        SameOrApart(nameof(GateMultiply), y, g);
+        SameOrApart(nameof(GateMultiply), y, u);
         int vectors = (int)((long)y.Rows * y.Stride / 4);
-        PushConstants push = new PushConstants().Add(g.Address).Add(u.Address).Add(y.Address).Add(vectors);
-        Dispatch("gelu_multiply", [], push, Groups(vectors, 64), 1, Work.Elementwise(nameof(GeluMultiply), y.Rows, y.Columns),
+        PushConstants push = new PushConstants().Add(g.Address).Add(u.Address).Add(y.Address).Add(vectors).Add(activation == GateActivation.Silu ? 1 : 0);
+        Dispatch("gate_multiply", [], push, Groups(vectors, 64), 1, Work.Elementwise(nameof(GateMultiply), y.Rows, y.Columns),
             reads: [g.Range, u.Range], writes: [y.Range]);
     }
 

@@ -23,7 +23,7 @@ internal static class FirstUse
     /// <param name="batchTokens">Tokens of a micro-batch.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>The device, and what to tell the user; null where nothing was done.</returns>
-    public static (IDevice Device, string? Note) Open(Func<IDevice> open, Gemma2Config config, WeightFormat weights, int batchTokens, CancellationToken cancellation)
+    public static (IDevice Device, string? Note) Open(Func<IDevice> open, BackboneConfig config, WeightFormat weights, int batchTokens, CancellationToken cancellation)
     {
         IDevice device = open();
         try

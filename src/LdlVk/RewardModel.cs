@@ -34,7 +34,7 @@ public sealed class RewardModel : IDisposable
     {
         (_checkpoint, _model, _text, _options) = (checkpoint, model, text, options);
         _turns = new ScoringTurns(model, message => Warning?.Invoke(message));
-        AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head.Attributes);
+        AttributeNames = checkpoint.Head is LdlHeads heads ? Labels.Read(checkpoint.Folder, heads.Attributes) : [];
         _windowTokens = Math.Max((long)WindowBatches * Plan.BatchTokens, Plan.WaveTokens);
     }
 
@@ -59,7 +59,7 @@ public sealed class RewardModel : IDisposable
     /// <summary>Longest text in tokens.</summary>
     public int MaxTokens => _checkpoint.Config.MaxPositions;
 
-    /// <summary>Names of the attributes, from the checkpoint's labels.json; their numbers where it has none.</summary>
+    /// <summary>Names of the attributes, from the checkpoint's labels.json; their numbers where it has none. Empty for a model that gives the score alone.</summary>
     public IReadOnlyList<string> AttributeNames { get; }
 
     /// <summary>What the user should know about how the checkpoint was understood; null if nothing.</summary>

@@ -123,7 +123,7 @@ public sealed class CpuDeviceTests : ConformanceTest
         using IDevice other = CpuBackend.Open(Cpu);
         using ITensor foreign = other.CreateTensor(2, 8);
         IDevice device = Open(Cpu);
-        Assert.Throws<ArgumentException>(() => device.GeluMultiply(Empty(device, 2, 8), foreign, Empty(device, 2, 8)));
+        Assert.Throws<ArgumentException>(() => device.GateMultiply(Empty(device, 2, 8), foreign, Empty(device, 2, 8), GateActivation.Gelu));
         Assert.Throws<ArgumentException>(() => device.Read(foreign, new float[16]));
     }
 
@@ -136,7 +136,7 @@ public sealed class CpuDeviceTests : ConformanceTest
         Assert.Throws<ArgumentException>(() => device.Linear(x.View(0, 4), x.View(2, 4), weight));
         Assert.Throws<ArgumentException>(() => device.GatherRows(x.View(0, 2), x, Indices(device, 0, 1)));
         Assert.Throws<ArgumentException>(() => device.RmsNorm(x.View(0, 4), x.View(1, 4), w, 0));
-        Assert.Throws<ArgumentException>(() => device.GeluMultiply(x.View(0, 4), x.View(1, 4), x.View(0, 4)));
+        Assert.Throws<ArgumentException>(() => device.GateMultiply(x.View(0, 4), x.View(1, 4), x.View(0, 4), GateActivation.Gelu));
         device.Linear(x.View(0, 3), x.View(3, 3), weight);
     }
 
@@ -170,7 +170,7 @@ public sealed class CpuDeviceTests : ConformanceTest
         ITensor tensor = Upload(device, notNumbers), w = Empty(device, 1, 33), output = Empty(device, 2, 3);
         device.RmsNorm(tensor, tensor, w, 0);
         device.NormAdd(tensor, Upload(device, notNumbers), w, 0);
-        device.GeluMultiply(tensor, tensor, Upload(device, notNumbers));
+        device.GateMultiply(tensor, tensor, Upload(device, notNumbers), GateActivation.Gelu);
         device.Write(tensor, 0, x.Data);
         device.Linear(output, tensor, Own(device.CreateWeight(weight)));
         (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, null, Activation.None, 0);
@@ -223,7 +223,7 @@ public sealed class CpuDeviceTests : ConformanceTest
         for (float x = -5; x < 5; x += 0.00317f)
         {
             double u = Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)), wanted = x / (1 + Math.Exp(-2 * u));
-            Assert.Equal(wanted, Gelu.Value(Vector256.Create(x))[0], 3e-6 * Math.Abs(wanted));
+            Assert.Equal(wanted, Gate.Gelu(Vector256.Create(x))[0], 3e-6 * Math.Abs(wanted));
         }
     }
 
@@ -242,7 +242,7 @@ public sealed class CpuDeviceTests : ConformanceTest
         device.Linear(products, input, weight);
         device.Attention(attended, input, input, input, segments, new AttentionShape(5, 5, 32, 0.2f, 50, 40));
         device.RmsNorm(normed, input, w, 1e-6f);
-        device.GeluMultiply(normed, normed, input);
+        device.GateMultiply(normed, normed, input, GateActivation.Gelu);
         return [Read(device, products), Read(device, attended), Read(device, normed)];
     }
 }

@@ -21,15 +21,18 @@ public sealed class GatedLinearTests : ConformanceTest
             Matrix x = Matrix.Random(random, m, k);
             IWeight g = Own(device.CreateWeight(gate)), u = Own(device.CreateWeight(up));
             ITensor input = UploadAmongNaN(device, x), output = Empty(device, m, n), scratch = Empty(device, m, n);
-            device.GatedLinear(output, scratch, input, g, u);
-            Matrix got = Read(device, output);
-            (double[] wanted, double[] bounds) = Reference64.GatedLinear(x, gate, up, TestDevices.Get(id).OperandRounding(format));
-            Check.Close($"GatedLinear on {id}, M={m} N={n} K={k} {format}", got, wanted, bounds);
+            foreach (GateActivation activation in Enum.GetValues<GateActivation>())
+            {
+                device.GatedLinear(output, scratch, input, g, u, activation);
+                Matrix got = Read(device, output);
+                (double[] wanted, double[] bounds) = Reference64.GatedLinear(x, gate, up, activation, TestDevices.Get(id).OperandRounding(format));
+                Check.Close($"GatedLinear on {id}, M={m} N={n} K={k} {format} {activation}", got, wanted, bounds);
 
-            device.Linear(output, input, g);
-            device.Linear(scratch, input, u);
-            device.GeluMultiply(output, output, scratch);
-            Check.SameBits($"GatedLinear on {id}, M={m} N={n} K={k} {format}, by its parts", Read(device, output), got);
+                device.Linear(output, input, g);
+                device.Linear(scratch, input, u);
+                device.GateMultiply(output, output, scratch, activation);
+                Check.SameBits($"GatedLinear on {id}, M={m} N={n} K={k} {format} {activation}, by its parts", Read(device, output), got);
+            }
         }
     }
 

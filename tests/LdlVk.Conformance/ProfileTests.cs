@@ -10,8 +10,9 @@ namespace LdlVk.Conformance;
 /// <summary>Profiles of a small model: every op named, counted and timed.</summary>
 public sealed class ProfileTests : ConformanceTest
 {
-    private static readonly Gemma2Config Config = new()
+    private static readonly BackboneConfig Config = new()
     {
+        Architecture = LdlVk.Runtime.Model.Architecture.Gemma2,
         HiddenSize = 96, Layers = 3, Heads = 4, KeyValueHeads = 2, HeadDimension = 32, IntermediateSize = 160, VocabularySize = 50,
         MaxPositions = 64, RmsNormEpsilon = 1e-6f, RopeTheta = 10000, QueryPreAttentionScalar = 32, AttentionSoftcap = 50, SlidingWindow = 7,
     };
@@ -85,7 +86,7 @@ public sealed class ProfileTests : ConformanceTest
         ITensor x = Empty(device, 2, 64), y = Empty(device, 2, 64);
         IReadOnlyList<OpTiming> calls = device.Profile(() =>
         {
-            for (int i = 0; i < 2500; i++) device.GeluMultiply(y, x, x);
+            for (int i = 0; i < 2500; i++) device.GateMultiply(y, x, x, GateActivation.Gelu);
         });
         Assert.Equal(2500, calls.Count);
         // A clock may be coarse, but not so coarse that most calls take no time.
@@ -99,8 +100,8 @@ public sealed class ProfileTests : ConformanceTest
     {
         ProfiledDevice device = new(Open(id));
         ITensor x = Empty(device, 2, 64), narrow = Empty(device, 2, 32);
-        Assert.Throws<ArgumentException>(() => device.Profile(() => device.GeluMultiply(x, x, narrow)));
-        Assert.Single(device.Profile(() => device.GeluMultiply(x, x, x)));
+        Assert.Throws<ArgumentException>(() => device.Profile(() => device.GateMultiply(x, x, narrow, GateActivation.Gelu)));
+        Assert.Single(device.Profile(() => device.GateMultiply(x, x, x, GateActivation.Gelu)));
     }
 
     private static MicroBatch Batch(int tokens) => Packer.Pack([[.. Enumerable.Range(0, tokens).Select(i => (i * 7) % Config.VocabularySize)]], 64).Single();

@@ -39,7 +39,7 @@ public static class Reference64
                 double b = bias is null ? 0 : bias[0, n];
                 sum += b;
                 int i = (m * outputs) + n;
-                values[i] = activation == Activation.LeakyRelu && sum < 0 ? 0.01f * sum : sum;
+                values[i] = sum >= 0 ? sum : activation switch { Activation.LeakyRelu => 0.01f * sum, Activation.Relu => 0, _ => sum };
                 // Roundings of the 2K operands are as good as independent: as Check.Sum, with λ = 6.
                 double rounding = operandRounding * Math.Min(2 * magnitude, 6 * Math.Sqrt(2 * squares));
                 bounds[i] = (Check.Sum(x.Columns) * magnitude) + rounding + (4 * Check.U * (magnitude + Math.Abs(b))) + Tiny;
@@ -59,7 +59,7 @@ public static class Reference64
             for (int n = 0; n < x.Columns; n++)
             {
                 int i = (m * x.Columns) + n;
-                values[i] = x[m, n] * factor * (1 + (double)w[0, n]);
+                values[i] = x[m, n] * factor * w[0, n];
                 bounds[i] = (Check.Sum(x.Columns) + (8 * Check.U)) * Math.Abs(values[i]) + Tiny;
             }
         }
@@ -100,12 +100,22 @@ public static class Reference64
         return (values, bounds);
     }
 
-    public static (double[] Values, double[] Bounds) GeluMultiply(Matrix gate, Matrix up)
+    public static (double[] Values, double[] Bounds) Add(Matrix residual, Matrix y)
+    {
+        double[] values = [.. residual.Data.Zip(y.Data, (a, b) => (double)a + b)];
+        return (values, [.. values.Select(v => (2 * Check.U * Math.Abs(v)) + Tiny)]);
+    }
+
+    /// <summary>The argument of tanh in x/2·(1 + tanh u), as which both activations can be written.</summary>
+    private static double Argument(double x, GateActivation activation) =>
+        activation == GateActivation.Silu ? x / 2 : Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x));
+
+    public static (double[] Values, double[] Bounds) GateMultiply(Matrix gate, Matrix up, GateActivation activation)
     {
         double[] values = new double[gate.Data.Length], bounds = new double[gate.Data.Length];
         for (int i = 0; i < values.Length; i++)
         {
-            double x = gate.Data[i], u = Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x));
+            double x = gate.Data[i], u = Argument(x, activation);
             values[i] = x / 2 * (1 + Math.Tanh(u)) * up.Data[i];
             // tanh has an absolute error; its argument's relative error of some roundings is damped by tanh' = 1 − tanh².
             double slope = 1 - (Math.Tanh(u) * Math.Tanh(u));
@@ -114,18 +124,18 @@ public static class Reference64
         return (values, bounds);
     }
 
-    /// <summary>GatedLinear: the errors of both products go through gelu, whose slope is at most 1.13, and the multiplication.</summary>
-    public static (double[] Values, double[] Bounds) GatedLinear(Matrix x, TestWeight gate, TestWeight up, double operandRounding)
+    /// <summary>GatedLinear: the errors of both products go through the activation, whose slope is at most 1.13 (silu: 1.1), and the multiplication.</summary>
+    public static (double[] Values, double[] Bounds) GatedLinear(Matrix x, TestWeight gate, TestWeight up, GateActivation activation, double operandRounding)
     {
         (double[] g, double[] gateBounds) = Linear(x, gate, null, Activation.None, operandRounding);
         (double[] u, double[] upBounds) = Linear(x, up, null, Activation.None, operandRounding);
         double[] values = new double[g.Length], bounds = new double[g.Length];
         for (int i = 0; i < values.Length; i++)
         {
-            double gelu = g[i] / 2 * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (g[i] + (0.044715 * g[i] * g[i] * g[i]))));
-            values[i] = gelu * u[i];
-            double geluBound = (1.13 * gateBounds[i]) + (Math.Abs(g[i]) * (TanhError + (16 * Check.U)));
-            bounds[i] = (geluBound * (Math.Abs(u[i]) + upBounds[i])) + (Math.Abs(gelu) * upBounds[i]) + (4 * Check.U * Math.Abs(values[i])) + Tiny;
+            double active = g[i] / 2 * (1 + Math.Tanh(Argument(g[i], activation)));
+            values[i] = active * u[i];
+            double activeBound = (1.13 * gateBounds[i]) + (Math.Abs(g[i]) * (TanhError + (16 * Check.U)));
+            bounds[i] = (activeBound * (Math.Abs(u[i]) + upBounds[i])) + (Math.Abs(active) * upBounds[i]) + (4 * Check.U * Math.Abs(values[i])) + Tiny;
         }
         return (values, bounds);
     }

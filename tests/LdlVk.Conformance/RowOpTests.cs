@@ -3,12 +3,16 @@ using Xunit;
 
 namespace LdlVk.Conformance;
 
-/// <summary>Values and invariance of the ops that take each row by itself: norms, rope, GELU, gather, readout.</summary>
+/// <summary>Values and invariance of the ops that take each row by itself: norms, sums, rope, gates, gather, readout.</summary>
 public sealed class RowOpTests : ConformanceTest
 {
     private const float Epsilon = 1e-6f;
 
     private static readonly (int Rows, int Columns)[] Shapes = [(1, 1), (1, 33), (3, 7), (5, 64), (2, 31), (17, 96), (9, 1000), (4, 4608), (130, 40)];
+
+    /// <summary>Each device with each activation of a gate.</summary>
+    public static TheoryData<string, GateActivation> DevicesAndActivations =>
+        [.. Devices.SelectMany(row => Enum.GetValues<GateActivation>().Select(activation => new TheoryDataRow<string, GateActivation>(row.Data, activation)))];
 
     [Theory]
     [MemberData(nameof(Devices))]
@@ -83,30 +87,46 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void GeluMultiplyMatchesTheReference(string id)
+    public void AddMatchesTheReference(string id)
+    {
+        IDevice device = Open(id);
+        foreach ((int rows, int columns) in Shapes)
+        {
+            Random random = new(columns + 3);
+            Matrix residual = Matrix.Random(random, rows, columns, 2e5), y = Matrix.Random(random, rows, columns, 9e4);
+            (double[] wanted, double[] bounds) = Reference64.Add(residual, y);
+            ITensor target = UploadAmongNaN(device, residual);
+            device.Add(target, UploadAmongNaN(device, y, 1));
+            Check.Close($"Add on {id}, [{rows}, {columns}]", Read(device, target), wanted, bounds);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(DevicesAndActivations))]
+    public void GateMultiplyMatchesTheReference(string id, GateActivation activation)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns) in Shapes)
         {
             Random random = new(columns + 2);
             Matrix gate = Matrix.Random(random, rows, columns, 3), up = Matrix.Random(random, rows, columns, 4);
-            (double[] wanted, double[] bounds) = Reference64.GeluMultiply(gate, up);
+            (double[] wanted, double[] bounds) = Reference64.GateMultiply(gate, up, activation);
             ITensor g = UploadAmongNaN(device, gate), u = Upload(device, up), output = Empty(device, rows, columns);
-            device.GeluMultiply(output, g, u);
+            device.GateMultiply(output, g, u, activation);
             Matrix got = Read(device, output);
-            Check.Close($"GeluMultiply on {id}, [{rows}, {columns}]", got, wanted, bounds);
+            Check.Close($"GateMultiply on {id}, [{rows}, {columns}] {activation}", got, wanted, bounds);
             ITensor u2 = Upload(device, up);
-            device.GeluMultiply(u2, g, u2);
-            Check.SameBits($"GeluMultiply into up on {id}, [{rows}, {columns}]", Read(device, u2), got);
-            device.GeluMultiply(g, g, u);
-            Check.SameBits($"GeluMultiply into gate on {id}, [{rows}, {columns}]", Read(device, g), got);
+            device.GateMultiply(u2, g, u2, activation);
+            Check.SameBits($"GateMultiply into up on {id}, [{rows}, {columns}] {activation}", Read(device, u2), got);
+            device.GateMultiply(g, g, u, activation);
+            Check.SameBits($"GateMultiply into gate on {id}, [{rows}, {columns}] {activation}", Read(device, g), got);
         }
     }
 
     /// <summary>Where tanh would overflow through exp, and where the product passes fp16's 65504 by far.</summary>
     [Theory]
-    [MemberData(nameof(Devices))]
-    public void GeluMultiplyOfExtremes(string id)
+    [MemberData(nameof(DevicesAndActivations))]
+    public void GateMultiplyOfExtremes(string id, GateActivation activation)
     {
         IDevice device = Open(id);
         float[] values = [50, -50, 300, -300, 88, -88, 1e5f, -1e5f, 3e5f, -3e5f, 9.3f, -9.3f, 5.5f, -5.5f, 0, -0f, 1e-6f, -1e-6f, 1e-20f, 2, -2, 1e12f, -1e12f];
@@ -116,10 +136,10 @@ public sealed class RowOpTests : ConformanceTest
             gate.Row(i).Fill(values[i]);
             new float[] { 1, -1, 3e5f, -7e4f, 1e-3f }.CopyTo(up.Row(i));
         }
-        (double[] wanted, double[] bounds) = Reference64.GeluMultiply(gate, up);
+        (double[] wanted, double[] bounds) = Reference64.GateMultiply(gate, up, activation);
         ITensor output = Empty(device, gate.Rows, gate.Columns);
-        device.GeluMultiply(output, Upload(device, gate), Upload(device, up));
-        Check.Close($"GeluMultiply on {id}, extreme values", Read(device, output), wanted, bounds);
+        device.GateMultiply(output, Upload(device, gate), Upload(device, up), activation);
+        Check.Close($"GateMultiply on {id}, extreme values, {activation}", Read(device, output), wanted, bounds);
     }
 
     [Theory]
@@ -177,7 +197,8 @@ public sealed class RowOpTests : ConformanceTest
                 ["RmsNorm"] = (a, _, _) => Run(a, (output, input) => device.RmsNorm(output, input, weight, Epsilon)),
                 ["NormAdd"] = (a, b, _) => InPlace(a, target => device.NormAdd(target, UploadAmongNaN(device, b), weight, Epsilon)),
                 ["Rope"] = (a, _, rows) => InPlace(a, target => device.Rope(target, 2, Indices(device, [.. rows.Select(r => positions[r])]), table)),
-                ["GeluMultiply"] = (a, b, _) => Run(a, (output, input) => device.GeluMultiply(output, input, UploadAmongNaN(device, b))),
+                ["GateMultiply"] = (a, b, _) => Run(a, (output, input) => device.GateMultiply(output, input, UploadAmongNaN(device, b), GateActivation.Silu)),
+                ["Add"] = (a, b, _) => InPlace(a, target => device.Add(target, UploadAmongNaN(device, b))),
             };
             if (columns == 440)
             {

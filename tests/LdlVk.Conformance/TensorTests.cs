@@ -135,12 +135,12 @@ public sealed class TensorTests : ConformanceTest
     public void OpsTakeEffectInOrder(string id)
     {
         IDevice device = Open(id);
-        ITensor x = Upload(device, Matrix.Filled(4, 40, 1)), one = Upload(device, Matrix.Filled(4, 40, 1)), zero = Empty(device, 1, 40);
-        // RmsNorm(1) = 1 with ε = 0 and w = 0: each NormAdd adds exactly one.
-        for (int i = 0; i < 50; i++) device.NormAdd(x, one, zero, 0);
+        ITensor x = Upload(device, Matrix.Filled(4, 40, 1)), one = Upload(device, Matrix.Filled(4, 40, 1)), unit = Upload(device, Matrix.Filled(1, 40, 1));
+        // RmsNorm(1) = 1 with ε = 0 and w = 1: each NormAdd adds exactly one.
+        for (int i = 0; i < 50; i++) device.NormAdd(x, one, unit, 0);
         Assert.All(Read(device, x).Data, v => Assert.Equal(51, v));
         device.Write(x, 1, Matrix.Filled(1, 40, 3).Data);
-        device.NormAdd(x, one, zero, 0);
+        device.NormAdd(x, one, unit, 0);
         Matrix got = Read(device, x);
         Assert.Equal((52, 4, 52), ((int)got[0, 0], (int)got[1, 0], (int)got[2, 39]));
     }

@@ -20,7 +20,7 @@ public abstract class DeviceTest
         {
             TheoryData<string, string> data = [];
             foreach (string device in TestDevices.Ids)
-                foreach (string name in Goldens.CasesOf("ldl")) data.Add(device, name);
+                foreach (string name in Goldens.Cases) data.Add(device, name);
             return data;
         }
     }

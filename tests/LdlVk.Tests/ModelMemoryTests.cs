@@ -35,8 +35,9 @@ public sealed class ModelMemoryTests : DeviceTest
     {
         var device = new ProfiledDevice(TestDevices.Shared(id));
         long before = device.AllocatedBytes;
-        var config = new Gemma2Config
+        var config = new BackboneConfig
         {
+            Architecture = LdlVk.Runtime.Model.Architecture.Gemma2,
             HiddenSize = 256, Layers = 2, Heads = 4, KeyValueHeads = 2, HeadDimension = 64, IntermediateSize = 1024, VocabularySize = 512, MaxPositions = Rows,
             QueryPreAttentionScalar = 64, AttentionSoftcap = 50, SlidingWindow = 4096, RopeTheta = 10000, RmsNormEpsilon = 1e-6f,
         };

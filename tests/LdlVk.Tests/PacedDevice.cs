@@ -54,7 +54,7 @@ internal sealed class PacedDevice(IDevice inner, TimeSpan layer, TimeSpan fill) 
         use.Done = _computed = Math.Max(_computed, use.There);
     }
 
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
     {
         Linear(output, input, gate, null, Activation.None);
         Linear(output, input, up, null, Activation.None);
@@ -73,11 +73,15 @@ internal sealed class PacedDevice(IDevice inner, TimeSpan layer, TimeSpan fill) 
     {
     }
 
+    public void Add(ITensor residual, ITensor y)
+    {
+    }
+
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
     }
 
-    public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
+    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation)
     {
     }
 

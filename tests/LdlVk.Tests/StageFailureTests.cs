@@ -338,7 +338,7 @@ public sealed class StageFailureTests
         /// <summary>Reads until one fails; negative for never.</summary>
         public int Left { get; set; } = -1;
 
-        public Gemma2Config Config => inner.Config;
+        public BackboneConfig Config => inner.Config;
         public WeightFormat Format => inner.Format;
         public HeadWeights? Head => inner.Head;
         public EmbeddingTable Embedding() => inner.Embedding();

@@ -70,7 +70,7 @@ public sealed class VulkanHazardTests : VulkanTest
                 () => device.CreateIndices([0, 1, 2, 3]) is var i ? (() => device.Rope(output, 1, i, table), i) : default),
             new("Attention", () => device.Attention(output, x, y, z, segments, shape), [x, y, z], output,
                 () => device.CreateSegments(segment) is var s ? (() => device.Attention(output, x, y, z, s, shape), s) : default),
-            new("GeluMultiply", () => device.GeluMultiply(output, x, y), [x, y], output),
+            new("GateMultiply", () => device.GateMultiply(output, x, y, GateActivation.Gelu), [x, y], output),
             new("GatherRows", () => device.GatherRows(output, x, rows), [x], output,
                 () => device.CreateIndices([0, 1, 2, 3]) is var i ? (() => device.GatherRows(output, x, i), i) : default),
             new("LdlReadout", () => device.LdlReadout(readout, x, gates, 0), [x, gates], readout),
@@ -135,9 +135,9 @@ public sealed class VulkanHazardTests : VulkanTest
         device.Linear(up.View(0, 20), x.View(0, 20), wide);
         device.Linear(up.View(20, 20), x.View(20, 20), wide);
         Assert.Equal(before, device.Barriers);
-        device.GeluMultiply(gate, gate, up);
+        device.GateMultiply(gate, gate, up, GateActivation.Gelu);
         Assert.Equal(before + 1, device.Barriers);
-        device.GeluMultiply(gate, gate, up);
+        device.GateMultiply(gate, gate, up, GateActivation.Gelu);
         Assert.Equal(before + 2, device.Barriers);
     }
 }

@@ -66,7 +66,7 @@ public sealed class VulkanMatrixTests : VulkanTest
             force(way);
             device.Linear(output, input, int8);
             float[] linear = Read(device, output);
-            device.GatedLinear(output, scratch, input, half, half);
+            device.GatedLinear(output, scratch, input, half, half, GateActivation.Gelu);
             float[] got = [.. linear, .. Read(device, output)];
             wanted ??= got;
             Assert.True(wanted.AsSpan().SequenceEqual(got), $"{way} gives other bits than the first");

@@ -29,7 +29,7 @@ public sealed class VulkanOperandTests : VulkanTest
         [
             () => device.Read(x, new float[16]), () => device.Read(view, new float[8]), () => device.Write(x, 0, new float[8]),
             () => device.Linear(y, x, weight), () => device.RmsNorm(y, x, one, 0), () => device.NormAdd(x, y, one, 0),
-            () => device.GeluMultiply(y, x, y),
+            () => device.GateMultiply(y, x, y, GateActivation.Gelu),
         ];
         foreach (Action use in uses) Assert.Throws<ObjectDisposedException>(use);
         using (IWeight int8 = device.CreateWeight(new RowWeight(8, 8, WeightFormat.Int8)))
@@ -87,7 +87,7 @@ public sealed class VulkanOperandTests : VulkanTest
             [
                 () => device.Read(t, new float[16]), () => device.Read(t.View(0, 1), new float[8]), () => device.Write(t, 0, new float[8]),
                 () => device.Linear(y, x, weight), () => device.RmsNorm(y, x, one, 0), () => device.NormAdd(t, y, one, 0),
-                () => device.GeluMultiply(y, x, t), () => device.GatherRows(y, x, rows), () => device.Rope(y, 1, rows, x),
+                () => device.GateMultiply(y, x, t, GateActivation.Gelu), () => device.GatherRows(y, x, rows), () => device.Rope(y, 1, rows, x),
                 () => device.Attention(y, x, x, x, segments, OneHead),
             ];
             foreach (Action use in uses) Assert.Contains("another device", Assert.Throws<ArgumentException>(use).Message);
@@ -125,14 +125,14 @@ public sealed class VulkanOperandTests : VulkanTest
         Action[] uses =
         [
             () => device.Linear(a, b, weight), () => device.Linear(a, a, weight), () => device.RmsNorm(a, b, one, 0), () => device.NormAdd(b, a, one, 0),
-            () => device.RmsNorm(a, other, t.View(2, 1), 0), () => device.GeluMultiply(a, b, c), () => device.GeluMultiply(a, c, b),
+            () => device.RmsNorm(a, other, t.View(2, 1), 0), () => device.GateMultiply(a, b, c, GateActivation.Gelu), () => device.GateMultiply(a, c, b, GateActivation.Gelu),
             () => device.GatherRows(a, b, rows), () => device.Rope(a, 1, rows, b), () => device.Attention(a, b, other, other, segments, OneHead),
             () => device.Attention(a, other, b, other, segments, OneHead), () => device.Attention(a, other, other, b, segments, OneHead),
         ];
         foreach (Action use in uses) Assert.Contains("overlap", Assert.Throws<ArgumentException>(use).Message.Replace("share memory", "overlap", StringComparison.Ordinal));
         device.Linear(a, c, weight);
         device.RmsNorm(a, a, one, 0);
-        device.GeluMultiply(a, a, c);
+        device.GateMultiply(a, a, c, GateActivation.Gelu);
         device.GatherRows(a, c, rows);
         device.Attention(a, c, c, c, segments, OneHead);
     }
@@ -150,7 +150,7 @@ public sealed class VulkanOperandTests : VulkanTest
         device.Read(none, []);
         device.Linear(none, x.View(2, 0), weight);
         device.RmsNorm(none, none, one, 0);
-        device.GeluMultiply(none, none, none);
+        device.GateMultiply(none, none, none, GateActivation.Gelu);
         device.Rope(none, 1, noRows, x);
         device.GatherRows(none, x, noRows);
         device.Attention(y, x, x, x, noSegments, OneHead);

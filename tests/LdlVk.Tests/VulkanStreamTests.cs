@@ -76,10 +76,11 @@ public sealed class VulkanStreamTests : VulkanTest
     {
         const int Count = 256 * 10;
         using VulkanDevice device = Open(driver);
-        using ITensor x = device.CreateTensor(1, 32), one = device.CreateTensor(1, 32), zero = device.CreateTensor(1, 32);
+        using ITensor x = device.CreateTensor(1, 32), one = device.CreateTensor(1, 32), unit = device.CreateTensor(1, 32);
         float[] ones = [.. Enumerable.Repeat(1f, 32)];
         device.Write(one, 0, ones);
-        for (int i = 0; i < Count; i++) device.NormAdd(x, one, zero, 0);
+        device.Write(unit, 0, ones);
+        for (int i = 0; i < Count; i++) device.NormAdd(x, one, unit, 0);
         Assert.All(Read(device, x), v => Assert.Equal(Count, v));
     }
 

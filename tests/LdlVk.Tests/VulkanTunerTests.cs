@@ -180,7 +180,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         using IWeight w = device.CreateWeight(new RandomWeightSource("w", Features, Columns, format, 1)), up = device.CreateWeight(new RandomWeightSource("up", Features, Columns, format, 2));
         device.Linear(y, x, w, bias, Activation.LeakyRelu);
         float[] linear = Read(device, y);
-        device.GatedLinear(y, scratch, x, w, up);
+        device.GatedLinear(y, scratch, x, w, up, GateActivation.Gelu);
         float[] all = [.. linear, .. Read(device, y)];
         Assert.Contains(all, v => v != 0);
         Assert.All(all, v => Assert.True(float.IsFinite(v)));

@@ -15,7 +15,7 @@ internal sealed class BenchReport(Screen screen)
     /// <summary>What is measured, and against what.</summary>
     public void Begin(BenchContext c, ExecutionPlan plan)
     {
-        Gemma2Config s = c.Shape.Config;
+        BackboneConfig s = c.Shape.Config;
         screen.Line($"[bold]{Screen.Safe(Text.Device(c.Device))}[/], {Screen.Safe(c.Device.Driver)}");
         screen.Line($"{Screen.Safe(c.Shape.Name)}: hidden {s.HiddenSize}, {Text.Plural(s.Layers, "layer")}, {s.Heads} heads, {s.KeyValueHeads} KV heads of {s.HeadDimension}, FFN {s.IntermediateSize}; {Text.Format(c.Weights)} weights{(c.Compute == ComputeMode.Int8 ? ", int8 compute" : "")}");
         screen.Line($"Yardsticks: {Rate(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with {Text.Format(c.Weights)} weights; {ByteRate(c.Yardsticks.CopyRate)} in a copy on the device");

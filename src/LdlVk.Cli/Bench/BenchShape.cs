@@ -4,23 +4,32 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Bench;
 
-/// <summary>A Gemma-2 backbone to measure: its name and its numbers.</summary>
-internal sealed record BenchShape(string Name, Gemma2Config Config)
+/// <summary>A backbone to measure: its name and its numbers.</summary>
+internal sealed record BenchShape(string Name, BackboneConfig Config)
 {
     /// <summary>What --shape takes.</summary>
-    public const string Names = "peer8|gemma2-27b|hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
+    public const string Names = "peer8|gemma2-27b|llama3-70b|hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
 
     /// <summary>Small enough for a software driver; bench/peers measures other runtimes at it.</summary>
-    private static readonly Gemma2Config Peer8 = new()
+    private static readonly BackboneConfig Peer8 = new()
     {
+        Architecture = Architecture.Gemma2,
         HiddenSize = 1152, Layers = 8, Heads = 8, KeyValueHeads = 4, HeadDimension = 128, IntermediateSize = 4608, VocabularySize = 8192,
         MaxPositions = 8192, RmsNormEpsilon = 1e-6f, RopeTheta = 10000, QueryPreAttentionScalar = 128, AttentionSoftcap = 50, SlidingWindow = 4096,
     };
 
     /// <summary>LDL-Reward-Gemma-2-27B.</summary>
-    private static readonly Gemma2Config Gemma2 = Peer8 with
+    private static readonly BackboneConfig Gemma2 = Peer8 with
     {
         HiddenSize = 4608, Layers = 46, Heads = 32, KeyValueHeads = 16, IntermediateSize = 36864, VocabularySize = 256000, QueryPreAttentionScalar = 144,
+    };
+
+    /// <summary>INF-ORM-Llama3.1-70B.</summary>
+    private static readonly BackboneConfig Llama3 = new()
+    {
+        Architecture = Architecture.Llama,
+        HiddenSize = 8192, Layers = 80, Heads = 64, KeyValueHeads = 8, HeadDimension = 128, IntermediateSize = 28672, VocabularySize = 128256,
+        MaxPositions = 8192, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new RopeScaling(8, 1, 4, 8192), QueryPreAttentionScalar = 128,
     };
 
     /// <summary>Reads a value of --shape.</summary>
@@ -29,6 +38,7 @@ internal sealed record BenchShape(string Name, Gemma2Config Config)
     {
         "peer8" => new BenchShape(text, Peer8),
         "gemma2-27b" => new BenchShape(text, Gemma2),
+        "llama3-70b" => new BenchShape(text, Llama3),
         _ => new BenchShape(text, Custom(text)),
     };
 
@@ -36,9 +46,9 @@ internal sealed record BenchShape(string Name, Gemma2Config Config)
     public BenchShape WithLayers(int layers) => this with { Config = Config with { Layers = layers } };
 
     /// <summary>What is not named is as in peer8.</summary>
-    private static Gemma2Config Custom(string text)
+    private static BackboneConfig Custom(string text)
     {
-        Gemma2Config config = Peer8;
+        BackboneConfig config = Peer8;
         foreach (string part in text.Split(','))
         {
             string[] pair = part.Split('=');

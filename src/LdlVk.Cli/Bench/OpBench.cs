@@ -4,7 +4,7 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Cli.Bench;
 
 /// <summary>Every op by itself, at the shapes of a model and several numbers of rows.</summary>
-internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow> write, Action<string, string, string> skip)
+internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow> write, Action<string, string, string> skip)
 {
     /// <summary>A call that would take longer is left out.</summary>
     private const double LongestCall = 5;
@@ -56,7 +56,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
         Each("GatedLinear", "gate_proj+up_proj", rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
         {
             ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs), scratch = device.CreateTensor(rows, outputs);
-            return new Case(() => device.GatedLinear(y, scratch, x, gate, up), 4.0 * rows * outputs * inputs, matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
+            return new Case(() => device.GatedLinear(y, scratch, x, gate, up, config.Architecture.GateActivation), 4.0 * rows * outputs * inputs, matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
         });
     }
 
@@ -83,7 +83,7 @@ internal sealed class OpBench(IDevice device, Gemma2Config config, Action<OpRow>
             return new Case(() => device.Rope(x, config.Heads, positions, angles), 0, Floats(rows, 2 * Queries), [x, positions]);
         });
         int ffn = config.IntermediateSize;
-        Each("GeluMultiply", "", rows => $"{rows} × {ffn}", cancellation, rows => Wide(rows, ffn, 3, (x, y) => device.GeluMultiply(y, x, y)));
+        Each("GateMultiply", "", rows => $"{rows} × {ffn}", cancellation, rows => Wide(rows, ffn, 3, (x, y) => device.GateMultiply(y, x, y, config.Architecture.GateActivation)));
         Each("GatherRows", "", rows => $"{rows} × {hidden}", cancellation, rows =>
         {
             IIndexList all = device.CreateIndices([.. Enumerable.Range(0, rows)]);

@@ -36,18 +36,22 @@ internal static class InspectCommand
     private static void Show(ModelFacts facts, Terminal terminal)
     {
         using Screen screen = new(terminal);
-        Gemma2Config c = facts.Checkpoint.Config;
-        LdlHeads heads = facts.Checkpoint.Head;
+        BackboneConfig c = facts.Checkpoint.Config;
         screen.Line($"[bold]{Screen.Safe(facts.Checkpoint.Folder)}[/]");
-        Row("architecture", "Gemma-2 with LDL heads (LDL-Reward-Gemma-2)");
-        Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the heads");
+        Row("architecture", $"{c.Architecture} with {Family(facts.Checkpoint)}");
+        Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the head");
         Row("source type", Name(facts.Checkpoint.SourceType));
         if (facts.Checkpoint.Converted is { } converted) Row("converted", $"by ldlvk convert to {Describe(converted.Weights)}; no other --weights");
         Row("layers", $"{c.Layers} of hidden {c.HiddenSize}, FFN {c.IntermediateSize}");
-        Row("attention", $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}; window {c.SlidingWindow} on even layers");
-        Row("", string.Create(CultureInfo.InvariantCulture, $"softcap {c.AttentionSoftcap}, scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}"));
+        Row("attention", $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}{(c.SlidingWindow == 0 ? "" : $"; window {c.SlidingWindow} on even layers")}");
+        Row("", string.Create(CultureInfo.InvariantCulture, $"{(c.AttentionSoftcap == 0 ? "no softcap" : $"softcap {c.AttentionSoftcap}")}, scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}{(c.RopeScaling is { } s ? $", stretched {s.Factor} times from {s.OriginalPositions} positions" : "")}"));
         Row("texts", $"up to {Text.Count(c.MaxPositions)} tokens, vocabulary {Text.Count(c.VocabularySize)}");
-        Row("heads", $"{heads.Attributes} attributes of {heads.Bins} bins; gates {Gates(heads)}");
+        Row("head", facts.Checkpoint.Head switch
+        {
+            LdlHeads ldl => $"{ldl.Attributes} attributes of {ldl.Bins} bins; gates {Gates(ldl)}",
+            ScoreHead score => $"the score alone, by {Text.Plural(score.Network.Count, "linear layer")}",
+            _ => "",
+        });
         Row("tokenizer", facts.Tokenizer);
         Row("template", facts.Template);
         Row("files", $"{Text.Plural(facts.Files.Count, "file")}, {Text.Bytes(facts.Files.Sum(f => f.Bytes))}");
@@ -77,10 +81,9 @@ internal static class InspectCommand
     {
         using JsonDocumentWriter document = new(terminal);
         Utf8JsonWriter json = document.Json;
-        Gemma2Config c = facts.Checkpoint.Config;
-        LdlHeads heads = facts.Checkpoint.Head;
+        BackboneConfig c = facts.Checkpoint.Config;
         json.WriteString("folder", facts.Checkpoint.Folder);
-        json.WriteString("architecture", "gemma2-ldl");
+        json.WriteString("architecture", $"{c.Architecture.ModelType}-{(facts.Checkpoint.Head is LdlHeads ? "ldl" : "score")}");
         json.WriteNumber("backbone_parameters", facts.BackboneParameters);
         json.WriteNumber("head_parameters", facts.HeadParameters);
         json.WriteString("source_type", Name(facts.Checkpoint.SourceType));
@@ -94,9 +97,12 @@ internal static class InspectCommand
         json.WriteNumber("vocabulary_size", c.VocabularySize);
         json.WriteNumber("max_tokens", c.MaxPositions);
         json.WriteNumber("sliding_window", c.SlidingWindow);
-        json.WriteNumber("attributes", heads.Attributes);
-        json.WriteNumber("bins", heads.Bins);
-        json.WriteNumber("gate_temperature", heads.GateTemperature);
+        if (facts.Checkpoint.Head is LdlHeads ldl)
+        {
+            json.WriteNumber("attributes", ldl.Attributes);
+            json.WriteNumber("bins", ldl.Bins);
+            json.WriteNumber("gate_temperature", ldl.GateTemperature);
+        }
         json.WriteString("tokenizer", facts.Tokenizer);
         json.WriteString("chat_template", facts.Template);
         json.WriteStartObject("files");
@@ -139,6 +145,16 @@ internal static class InspectCommand
 
     private static string Describe(WeightFormat weights) => WeightLayout.HasScales(weights)
         ? $"{Text.Format(weights)} weights in groups of {WeightLayout.GroupSize} with fp16 scales" : $"{Text.Format(weights)} weights";
+
+    /// <summary>The published models that look so.</summary>
+    private static string Family(Checkpoint checkpoint) => (checkpoint.Head, checkpoint.Config.Architecture.ModelType) switch
+    {
+        (LdlHeads, "gemma2") => "LDL heads (LDL-Reward-Gemma-2)",
+        (LdlHeads, _) => "LDL heads",
+        (ScoreHead { Network.Count: 1 }, "gemma2") => "a linear head (Skywork-Reward-Gemma-2)",
+        (ScoreHead { Network.Count: 2 }, "llama") => "a head of two layers (INF-ORM-Llama3.1)",
+        _ => "a head that gives the score alone",
+    };
 
     private static string Gates(LdlHeads heads) => heads.GateTemperature == 0
         ? "raw" : string.Create(CultureInfo.InvariantCulture, $"softmax, temperature {heads.GateTemperature}");

@@ -29,7 +29,7 @@ internal sealed class ModelFacts
         Checkpoint = checkpoint;
         Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
             .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal)).OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => (f.Name, Size(f)))];
-        HeadParameters = checkpoint.Head.Regression.Concat(checkpoint.Head.Gating).Sum(l => l.Weight.Count + l.Bias.Count);
+        HeadParameters = checkpoint.Head.Layers.Sum(layer => layer.Parameters);
         Tokenizer = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
         Template = DescribeTemplate(checkpoint.Folder);
         Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
@@ -51,7 +51,7 @@ internal sealed class ModelFacts
     /// <summary>Parameters of the backbone, embedding table included.</summary>
     public long BackboneParameters => Backbone(Checkpoint.Config);
 
-    /// <summary>Parameters of the two heads.</summary>
+    /// <summary>Parameters of the head.</summary>
     public long HeadParameters { get; }
 
     /// <summary>What was found out about tokenizer.json.</summary>
@@ -80,14 +80,14 @@ internal sealed class ModelFacts
         return new DeviceFit(device, batchTokens, formats);
     }
 
-    private static long Backbone(Gemma2Config c)
+    private static long Backbone(BackboneConfig c)
     {
         long queries = (long)c.Heads * c.HeadDimension, keys = (long)c.KeyValueHeads * c.HeadDimension, hidden = c.HiddenSize;
-        long layer = (2 * queries * hidden) + (2 * keys * hidden) + (3 * hidden * c.IntermediateSize) + (4 * hidden);
+        long layer = (2 * queries * hidden) + (2 * keys * hidden) + (3 * hidden * c.IntermediateSize) + (c.Architecture.NormsPerLayer * hidden);
         return (layer * c.Layers) + (c.VocabularySize * hidden) + hidden;
     }
 
-    private static string DescribeTokenizer(string folder, Gemma2Config config)
+    private static string DescribeTokenizer(string folder, BackboneConfig config)
     {
         string path = Path.Combine(folder, "tokenizer.json");
         if (!File.Exists(path)) return "no tokenizer.json: only token ids can be scored";

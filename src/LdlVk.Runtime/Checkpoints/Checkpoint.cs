@@ -4,8 +4,9 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// A reward model on disk: a folder with config.json, the backbone's safetensors, and the two heads <c>regression_layer.pt</c> and
-/// <c>gating_layer.pt</c>; or one that <c>ldlvk convert</c> made of it, with the heads in the safetensors too. Opening verifies every name, shape and byte range of the model and reads no weights; the files are mapped into
+/// A reward model on disk: a folder with config.json, the backbone's safetensors, and a head: that of an LDL model in two files
+/// <c>regression_layer.pt</c> and <c>gating_layer.pt</c>, others in the safetensors; or a folder that <c>ldlvk convert</c> made, where all are
+/// in the safetensors. Opening verifies every name, shape and byte range of the model and reads no weights; the files are mapped into
 /// memory, so reading a tensor costs page cache and no heap. Reading is thread-safe. Dispose it when all weights are uploaded and no more
 /// embedding rows are needed: its tensors die with it.
 /// </summary>
@@ -27,16 +28,17 @@ public sealed class Checkpoint : IDisposable
         _owned.Add(_tensors);
         try
         {
-            (Config, LdlSettings settings, bool isConverted) = ConfigFile.Read(Require(ConfigName, "It says what the model looks like; download it too."));
+            ConfigFile config = ConfigFile.Read(Require(ConfigName, "It says what the model looks like; download it too."));
+            Config = config.Backbone;
             Converted = ConvertedFormat.Read(_tensors.Files);
-            if (isConverted && Converted is null)
+            if (config.IsConverted && Converted is null)
                 throw new CheckpointException($"{ConfigName} of {Folder} is that of a converted folder, but the safetensors files lack what ldlvk convert writes into their metadata. Take {ConfigName} from the original, or convert the original again.");
-            foreach ((string name, int[] shape) in Gemma2Tensors.Of(Config)) BackboneBytes += OpenTensor(name, shape);
-            CheckNoFurtherLayers();
-            SourceType = Tensor(Gemma2Tensors.Embedding).ElementType;
+            CheckNames();
+            foreach ((string name, int[] shape) in BackboneTensors.Of(Config)) BackboneBytes += OpenTensor(name, shape);
+            SourceType = Tensor(BackboneTensors.Embedding).ElementType;
             if (Converted is { } converted && converted.SourceType != SourceType)
                 throw new CheckpointException($"{Folder} says that it was converted from {ConvertedFormat.Name(converted.SourceType)}, but its embedding table is {ConvertedFormat.Name(SourceType)}. Convert the original again.");
-            Head = Converted is null ? OpenHeads(settings) : OpenConvertedHeads(settings);
+            Head = OpenHead(config.Heads);
         }
         catch
         {
@@ -52,10 +54,10 @@ public sealed class Checkpoint : IDisposable
     public ConvertedFormat? Converted { get; }
 
     /// <summary>The numbers of the backbone.</summary>
-    public Gemma2Config Config { get; }
+    public BackboneConfig Config { get; }
 
-    /// <summary>The two heads.</summary>
-    public LdlHeads Head { get; }
+    /// <summary>What turns the last hidden state into a score.</summary>
+    public ModelHead Head { get; }
 
     /// <summary>Element type of the embedding table, which stands for the type the model was published in.</summary>
     public ElementType SourceType { get; }
@@ -75,7 +77,7 @@ public sealed class Checkpoint : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (File.Exists(folder))
-            throw new CheckpointException($"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName}, safetensors files, {RegressionName} and {GatingName}.");
+            throw new CheckpointException($"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName} and safetensors files.");
         if (!Directory.Exists(folder))
             throw new CheckpointException($"There is no folder {folder}. Give the folder of a downloaded Hugging Face model; models are not downloaded for you.");
         try
@@ -141,37 +143,48 @@ public sealed class Checkpoint : IDisposable
     /// <returns>Its bytes in the files.</returns>
     private long OpenTensor(string name, int[] shape)
     {
-        if (Converted is null || !Gemma2Tensors.IsWeight(name, shape)) return Tensor(name, shape).Bytes;
+        if (Converted is null || !BackboneTensors.IsWeight(name, shape)) return Tensor(name, shape).Bytes;
         StoredWeight weight = StoredWeight.Open(_tensors, name, shape[0], shape[1], Converted.Weights);
         _stored.Add(name, weight);
         return weight.Bytes;
     }
 
-    /// <summary>A config with too few layers would give wrong scores without any other sign.</summary>
-    private void CheckNoFurtherLayers()
+    /// <summary>
+    /// A config with too few layers, or of another architecture, would give wrong scores without any other sign: every tensor of the
+    /// backbone has to be one that the model has.
+    /// </summary>
+    private void CheckNames()
     {
-        string next = $"layers.{Config.Layers}.";
-        if (_tensors.Names.Any(name => name.StartsWith(next, StringComparison.Ordinal)))
+        if (Converted is not null) return;
+        HashSet<string> expected = [.. BackboneTensors.Of(Config).Select(t => t.Name)];
+        string? missing = expected.FirstOrDefault(name => !_tensors.Contains(name));
+        string? further = _tensors.Names.Order(StringComparer.Ordinal).FirstOrDefault(name => name.StartsWith("layers.", StringComparison.Ordinal) && !expected.Contains(name) && !IsBuffer(name));
+        if (further?.StartsWith($"layers.{Config.Layers}.", StringComparison.Ordinal) == true)
             throw new CheckpointException($"{Folder} has tensors of layer {Config.Layers} (counted from 0), but {ConfigName} says num_hidden_layers {Config.Layers}. The two are not from the same model.");
+        Architecture[] others = [.. Architecture.All.Where(a => a != Config.Architecture && LooksLike(a))];
+        if (others.Length > 0 && (missing ?? further) is not null)
+            throw new CheckpointException($"{Folder} {(missing is null ? $"has a tensor {Shown.Short(further!)}, which a {Config.Architecture} model has not" : $"has no tensor {missing}")}: {ConfigName} says model_type \"{Config.Architecture.ModelType}\", but its layers look like {string.Join(" or ", others.Select(o => o.Name))}. The files are not from the same model.");
+        if (missing is null && further is not null)
+            throw new CheckpointException($"{Folder} has a tensor {Shown.Short(further)}, which a {Config.Architecture} model of {Config.Layers} layers has not. Supported architectures: {string.Join(", ", Architecture.All.Select(a => a.Name))}.");
     }
 
-    private LdlHeads OpenHeads(LdlSettings settings)
+    /// <summary>Whether the first layer has the norms of an architecture and no others.</summary>
+    private bool LooksLike(Architecture architecture) =>
+        _tensors.Names.Where(name => name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal) && name.EndsWith("norm.weight", StringComparison.Ordinal))
+            .Order(StringComparer.Ordinal).SequenceEqual(architecture.Norms.All.Select(norm => $"{BackboneTensors.Layer(0)}{norm}.weight").Order(StringComparer.Ordinal));
+
+    /// <summary>Tables that old versions of the reference implementation saved, and that are computed.</summary>
+    private static bool IsBuffer(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
+
+    private ModelHead OpenHead(LdlSettings settings)
     {
-        string[] missing = [.. ((string[])[RegressionName, GatingName]).Where(name => !File.Exists(Path.Combine(Folder, name)))];
-        if (missing.Length == 2)
-        {
-            throw new CheckpointException($"{Folder} lacks {RegressionName} and {GatingName}. " + (_tensors.Contains("score.weight")
-                ? "It holds score.weight and so looks like a Gemma-2 reward model with one linear head (as Skywork-Reward-Gemma-2), which is not supported yet."
-                : "It looks like a plain Gemma-2 model without a reward head, which cannot score. Give the folder of an LDL-Reward-Gemma-2 model."));
-        }
+        if (Stored(ScoreHead.Prefix) is { Tensors.Count: > 0 } score) return ScoreHead.Create(score, Config.HiddenSize);
+        if (Converted is not null) return LdlHeads.Create(Stored(RegressionPrefix), Stored(GatingPrefix), Config.HiddenSize, settings);
+        if (!((string[])[RegressionName, GatingName]).Any(name => File.Exists(Path.Combine(Folder, name))))
+            throw new CheckpointException($"{Folder} has no reward head: neither {RegressionName} and {GatingName} (LDL-Reward-Gemma-2), nor tensors score.* (Skywork-Reward-Gemma-2, INF-ORM-Llama3.1). It looks like a plain {Config.Architecture} model, which cannot score. Give the folder of a reward model.");
         return LdlHeads.Create(OpenHead(RegressionName), OpenHead(GatingName), Config.HiddenSize, settings);
-    }
 
-    private LdlHeads OpenConvertedHeads(LdlSettings settings)
-    {
-        return LdlHeads.Create(Head(RegressionPrefix), Head(GatingPrefix), Config.HiddenSize, settings);
-
-        HeadTensors Head(string prefix) => new($"{prefix}* in {Folder}", _tensors.Names
+        HeadTensors Stored(string prefix) => new($"{prefix}* in {Folder}", _tensors.Names
             .Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..], _tensors.Tensor));
     }
 

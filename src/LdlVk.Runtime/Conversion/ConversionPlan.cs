@@ -53,7 +53,7 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
             shards[^1].AddRange(tensors);
             bytes += partBytes;
         }
-        long row = Gemma2Tensors.Of(checkpoint.Config).Where(t => Gemma2Tensors.IsWeight(t.Name, t.Shape)).Max(t => WeightLayout.RowBytes(format.Weights, t.Shape[1]));
+        long row = BackboneTensors.Of(checkpoint.Config).Where(t => BackboneTensors.IsWeight(t.Name, t.Shape)).Max(t => WeightLayout.RowBytes(format.Weights, t.Shape[1]));
         return new ConversionPlan(
             [.. shards.Select((tensors, i) => Shard($"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors", tensors, format))], checked((int)Math.Max(LeastChunk, row)));
     }
@@ -80,21 +80,35 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     /// <summary>What stays together in a file.</summary>
     private static IEnumerable<IEnumerable<PlannedTensor>> Parts(Checkpoint checkpoint, WeightFormat weights)
     {
-        yield return [PlannedTensor.Copy(Prefix + Gemma2Tensors.Embedding, checkpoint.Tensor(Gemma2Tensors.Embedding))];
+        yield return [PlannedTensor.Copy(Prefix + BackboneTensors.Embedding, checkpoint.Tensor(BackboneTensors.Embedding))];
         for (int layer = 0; layer < checkpoint.Config.Layers; layer++)
         {
-            string at = Gemma2Tensors.Layer(layer);
-            yield return Gemma2Tensors.Of(checkpoint.Config).Where(t => t.Name.StartsWith(at, StringComparison.Ordinal)).SelectMany(t => Gemma2Tensors.IsWeight(t.Name, t.Shape)
+            string at = BackboneTensors.Layer(layer);
+            yield return BackboneTensors.Of(checkpoint.Config).Where(t => t.Name.StartsWith(at, StringComparison.Ordinal)).SelectMany(t => BackboneTensors.IsWeight(t.Name, t.Shape)
                 ? new PlannedWeight(Prefix + t.Name, t.Shape[0], t.Shape[1], weights, () => checkpoint.Weight(t.Name, weights)).Tensors()
                 : [PlannedTensor.Floats(Prefix + t.Name, checkpoint.Tensor(t.Name))]);
         }
         yield return [
-            PlannedTensor.Floats(Prefix + Gemma2Tensors.FinalNorm, checkpoint.Tensor(Gemma2Tensors.FinalNorm)),
-            .. Head(Checkpoint.RegressionPrefix, checkpoint.Head.Regression), .. Head(Checkpoint.GatingPrefix, checkpoint.Head.Gating)];
+            PlannedTensor.Floats(Prefix + BackboneTensors.FinalNorm, checkpoint.Tensor(BackboneTensors.FinalNorm)),
+            .. Head(checkpoint.Head)];
     }
 
-    private static IEnumerable<PlannedTensor> Head(string prefix, IReadOnlyList<HeadLayer> layers) => layers.SelectMany(layer => (PlannedTensor[])
-        [PlannedTensor.Floats($"{prefix}{layer.Name}.weight", layer.Weight), PlannedTensor.Floats($"{prefix}{layer.Name}.bias", layer.Bias)]);
+    private static IEnumerable<PlannedTensor> Head(ModelHead head) => head switch
+    {
+        LdlHeads ldl => Layers(Checkpoint.RegressionPrefix, ldl.Regression).Concat(Layers(Checkpoint.GatingPrefix, ldl.Gating)),
+        ScoreHead score => Layers(ScoreHead.Prefix, score.Network),
+        _ => throw new InvalidOperationException($"{head.GetType()} is no head that is known."),
+    };
+
+    private static IEnumerable<PlannedTensor> Layers(string prefix, IReadOnlyList<HeadLayer> layers)
+    {
+        foreach (HeadLayer layer in layers)
+        {
+            string stem = prefix + (layer.Name.Length == 0 ? "" : layer.Name + ".");
+            yield return PlannedTensor.Floats(stem + "weight", layer.Weight);
+            if (layer.Bias is { } bias) yield return PlannedTensor.Floats(stem + "bias", bias);
+        }
+    }
 
     /// <summary>
     /// Tensors follow one another without holes, as safetensors wants it; so those of odd sizes, which would misalign what is behind them,

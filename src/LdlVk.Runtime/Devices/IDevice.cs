@@ -7,6 +7,17 @@ public enum Activation
     None,
     /// <summary>x if x ≥ 0, else 0.01·x: the activation inside the LDL heads.</summary>
     LeakyRelu,
+    /// <summary>x if x ≥ 0, else 0: the activation inside INF-ORM's head.</summary>
+    Relu,
+}
+
+/// <summary>The activation of a gated feed-forward network.</summary>
+public enum GateActivation
+{
+    /// <summary>gelu(x) = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))): gelu_pytorch_tanh, Gemma-2's.</summary>
+    Gelu,
+    /// <summary>silu(x) = x/(1 + e^(−x)): Llama's.</summary>
+    Silu,
 }
 
 /// <summary>
@@ -91,15 +102,16 @@ public interface IDevice : IDisposable
     void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None);
 
     /// <summary>
-    /// output = gelu(input·Wgᵀ) ⊙ (input·Wuᵀ), with gelu as in <see cref="GeluMultiply"/>. Input [M,K], gate and up [N,K], output [M,N].
-    /// The same bits as Linear, Linear and GeluMultiply.
+    /// output = activation(input·Wgᵀ) ⊙ (input·Wuᵀ). Input [M,K], gate and up [N,K], output [M,N]. The same bits as Linear, Linear and
+    /// <see cref="GateMultiply"/>.
     /// </summary>
     /// <param name="output">[M,N].</param>
     /// <param name="scratch">[M,N]; what it holds afterwards is undefined. A device that multiplies both at once does not touch it.</param>
     /// <param name="input">[M,K].</param>
     /// <param name="gate">Wg.</param>
     /// <param name="up">Wu.</param>
-    void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up);
+    /// <param name="activation">Of the gate.</param>
+    void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation);
 
     /// <summary>
     /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>, output [M,N].
@@ -118,12 +130,16 @@ public interface IDevice : IDisposable
     void Int8Linear(ITensor output, ITensor input, IWeight weight);
 
     /// <summary>
-    /// output = x·rsqrt(mean(x²) + ε)·(1 + w) for each row x. Input and output [M,N] (may be the same), w [1,N]. (Gemma-2 RMSNorm.)
+    /// output = x·rsqrt(mean(x²) + ε)·w for each row x. Input and output [M,N] (may be the same), w [1,N]. (Zhang and Sennrich 2019,
+    /// "Root Mean Square Layer Normalization". Gemma-2 stores w − 1.)
     /// </summary>
     void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon);
 
     /// <summary>residual += RmsNorm(y, w, ε). Residual and y [M,N], w [1,N].</summary>
     void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon);
+
+    /// <summary>residual += y. Both [M,N].</summary>
+    void Add(ITensor residual, ITensor y);
 
     /// <summary>
     /// Rotates each head of each row in place, half-split: with h = head_dim/2 and the row's position p,
@@ -142,10 +158,8 @@ public interface IDevice : IDisposable
     /// </summary>
     void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape);
 
-    /// <summary>
-    /// output = gelu(gate)·up, gelu(x) = x/2·(1 + tanh(√(2/π)·(x + 0.044715·x³))) (gelu_pytorch_tanh). All [M,N]; output may be gate or up.
-    /// </summary>
-    void GeluMultiply(ITensor output, ITensor gate, ITensor up);
+    /// <summary>output = activation(gate)·up. All [M,N]; output may be gate or up.</summary>
+    void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation);
 
     /// <summary>output[i] = input[rows[i]]. Output [rows.Count, N], input [R,N].</summary>
     void GatherRows(ITensor output, ITensor input, IIndexList rows);

@@ -34,6 +34,9 @@ public static class OpChecks
         Require(weight.Rows == 1 && weight.Columns == input.Columns, $"{op}: weight is not [1, {input.Columns}]");
     }
 
+    /// <summary>Checks <see cref="IDevice.Add"/>.</summary>
+    public static void Add(ITensor residual, ITensor y) => Same("Add", residual, y);
+
     /// <summary>Checks <see cref="IDevice.Rope"/>.</summary>
     public static void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
@@ -61,11 +64,11 @@ public static class OpChecks
         }
     }
 
-    /// <summary>Checks <see cref="IDevice.GeluMultiply"/>.</summary>
-    public static void GeluMultiply(ITensor output, ITensor gate, ITensor up)
+    /// <summary>Checks <see cref="IDevice.GateMultiply"/>.</summary>
+    public static void GateMultiply(ITensor output, ITensor gate, ITensor up)
     {
-        Same("GeluMultiply", output, gate);
-        Same("GeluMultiply", output, up);
+        Same("GateMultiply", output, gate);
+        Same("GateMultiply", output, up);
     }
 
     /// <summary>Checks <see cref="IDevice.GatherRows"/>; that the row numbers are in range is the caller's promise.</summary>

@@ -124,10 +124,10 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up)
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
     {
         _timer?.Begin();
-        inner.GatedLinear(output, scratch, input, gate, up);
+        inner.GatedLinear(output, scratch, input, gate, up, activation);
         if (_calls is null) return;
         double bytes = Bytes(gate) + Bytes(up) + Floats(input) + Floats(output);
         string name = _names.TryGetValue(gate, out string? first) && _names.TryGetValue(up, out string? second) ? $"{first}+{second}" : "";
@@ -167,6 +167,14 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
+    public void Add(ITensor residual, ITensor y)
+    {
+        _timer?.Begin();
+        inner.Add(residual, y);
+        Note(nameof(Add), Shape(y), 3 * Floats(y));
+    }
+
+    /// <inheritdoc/>
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
         _timer?.Begin();
@@ -186,11 +194,11 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
-    public void GeluMultiply(ITensor output, ITensor gate, ITensor up)
+    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation)
     {
         _timer?.Begin();
-        inner.GeluMultiply(output, gate, up);
-        Note(nameof(GeluMultiply), Shape(gate), 3 * Floats(gate));
+        inner.GateMultiply(output, gate, up, activation);
+        Note(nameof(GateMultiply), Shape(gate), 3 * Floats(gate));
     }
 
     /// <inheritdoc/>

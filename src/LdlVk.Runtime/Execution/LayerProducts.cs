@@ -7,7 +7,7 @@ namespace LdlVk.Runtime.Execution;
 public static class LayerProducts
 {
     /// <summary>The different products of a layer, for each number of rows.</summary>
-    public static IEnumerable<LinearProduct> Of(Gemma2Config config, WeightFormat format, IEnumerable<int> rows)
+    public static IEnumerable<LinearProduct> Of(BackboneConfig config, WeightFormat format, IEnumerable<int> rows)
     {
         ArgumentNullException.ThrowIfNull(config);
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;

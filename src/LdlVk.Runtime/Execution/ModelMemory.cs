@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="HeadBytes">Matrices of the heads.</param>
 /// <param name="TableBytes">Norms and biases of the whole model, and the rotary angles, which every stage has.</param>
 /// <param name="RowBytes">Scratch of one row of a micro-batch, gate and up not counted.</param>
-/// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="Gemma2Layers.FeedForwardRows"/> rows have them at a time.</param>
+/// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="DecoderLayers.FeedForwardRows"/> rows have them at a time.</param>
 /// <param name="KeyRowBytes">Key and value of one row, which a prefix keeps from micro-batch to micro-batch of a wave.</param>
 /// <param name="WaveRowBytes">Hidden state of one row of a wave.</param>
 /// <param name="MaxPositions">Longest text, and prefix.</param>
@@ -24,17 +24,17 @@ public sealed record ModelMemory(
     public long WeightBytes => (LayerBytes * Layers) + HeadBytes;
 
     /// <summary>Counts a model in the given formats.</summary>
-    public static ModelMemory Of(Gemma2Config config, LdlHeads heads, WeightFormat weights, WeightFormat headWeights) =>
-        OfBackbone(config, weights) with { HeadBytes = heads.Regression.Concat(heads.Gating).Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs)) };
+    public static ModelMemory Of(BackboneConfig config, ModelHead head, WeightFormat weights, WeightFormat headWeights) =>
+        OfBackbone(config, weights) with { HeadBytes = head.Layers.Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs)) };
 
     /// <summary>Counts a backbone alone.</summary>
-    public static ModelMemory OfBackbone(Gemma2Config config, WeightFormat weights)
+    public static ModelMemory OfBackbone(BackboneConfig config, WeightFormat weights)
     {
         ArgumentNullException.ThrowIfNull(config);
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         int ffn = config.IntermediateSize;
         long layer = Bytes(queries, hidden) + (2 * Bytes(keys, hidden)) + Bytes(hidden, queries) + (2 * Bytes(ffn, hidden)) + Bytes(hidden, ffn);
-        long tables = sizeof(float) * ((4L * hidden * config.Layers) + hidden + ((long)config.MaxPositions * config.HeadDimension));
+        long tables = sizeof(float) * (((long)config.Architecture.NormsPerLayer * hidden * config.Layers) + hidden + ((long)config.MaxPositions * config.HeadDimension));
         // Normed input; queries and what attention makes of them; keys and values.
         long row = sizeof(float) * (hidden + (2L * queries) + (2 * keys));
         return new ModelMemory(
@@ -51,7 +51,7 @@ public sealed record ModelMemory(
     /// <param name="config">The model.</param>
     /// <param name="weights">Format of the layers' matrices.</param>
     /// <param name="compute">How products are computed.</param>
-    public ModelMemory On(DeviceInfo device, Gemma2Config config, WeightFormat weights, ComputeMode compute)
+    public ModelMemory On(DeviceInfo device, BackboneConfig config, WeightFormat weights, ComputeMode compute)
     {
         long hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         int matrix = weights == WeightFormat.Fp32 ? 0 : device.MatrixOperandBytes, linear = compute == ComputeMode.Int8 ? device.Int8OperandBytes : matrix;
@@ -69,7 +69,7 @@ public sealed record ModelMemory(
     /// <param name="batchTokens">Rows of a micro-batch.</param>
     /// <param name="waveTokens">Rows of a wave, whose hidden states are there at a time.</param>
     public long ActivationBytes(int batchTokens, int waveTokens) =>
-        (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, Gemma2Layers.FeedForwardRows))
+        (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, DecoderLayers.FeedForwardRows))
         + (WaveRowBytes * Math.Max(batchTokens, waveTokens)) + (KeyRowBytes * Math.Clamp(waveTokens - batchTokens, 0, MaxPositions));
 
     /// <summary>Throws unless products with such weights can be computed so.</summary>

@@ -8,7 +8,7 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="Memory">What it needs, in the chosen formats.</param>
 /// <param name="Weights">Format of the layers' matrices.</param>
 /// <param name="Devices">The devices, in the order of their layers; one may be there twice.</param>
-public sealed record PlanRequest(Gemma2Config Config, ModelMemory Memory, WeightFormat Weights, IReadOnlyList<DeviceInfo> Devices)
+public sealed record PlanRequest(BackboneConfig Config, ModelMemory Memory, WeightFormat Weights, IReadOnlyList<DeviceInfo> Devices)
 {
     /// <summary>Tokens of a micro-batch, unless memory makes it fewer.</summary>
     public required int BatchTokens { get; init; }

@@ -22,9 +22,9 @@ public sealed class ScoringEngine : IDisposable
         _workers = [.. stages.Select((stage, i) => new StageWorker(stage, i, timeline))];
     }
 
-    /// <summary>Throws unless the ids can be scored: 1 to <see cref="Gemma2Config.MaxPositions"/> of them, each in the vocabulary.</summary>
+    /// <summary>Throws unless the ids can be scored: 1 to <see cref="BackboneConfig.MaxPositions"/> of them, each in the vocabulary.</summary>
     /// <exception cref="InputException">They cannot; the message says why.</exception>
-    public static void Check(Gemma2Config config, ReadOnlySpan<int> ids)
+    public static void Check(BackboneConfig config, ReadOnlySpan<int> ids)
     {
         ArgumentNullException.ThrowIfNull(config);
         if (ids.IsEmpty) throw new InputException("the text has no tokens.");

@@ -5,7 +5,7 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>What comes after the last layer: the final norm and the heads.</summary>
-internal sealed record StageTop(ITensor FinalNorm, LdlHead? Head);
+internal sealed record StageTop(ITensor FinalNorm, RewardHead? Head);
 
 /// <summary>
 /// A part of the model on one device: some consecutive layers, before the first the embeddings, after the last the final norm and the
@@ -13,12 +13,12 @@ internal sealed record StageTop(ITensor FinalNorm, LdlHead? Head);
 /// </summary>
 internal sealed class Stage : IDisposable
 {
-    private readonly Gemma2Config _config;
+    private readonly BackboneConfig _config;
     private readonly EmbeddingTable? _embedding;
     private readonly WeightsOnDevice _owned;
     private readonly ILayerWeights _weights;
     private readonly StageTop? _top;
-    private readonly Gemma2Layers _layers;
+    private readonly DecoderLayers _layers;
 
     /// <summary>Takes the weights over.</summary>
     /// <param name="device">The device.</param>
@@ -27,10 +27,10 @@ internal sealed class Stage : IDisposable
     /// <param name="embedding">The embeddings, for the first stage.</param>
     /// <param name="weights">The layers.</param>
     /// <param name="top">What comes after the last layer, for the last stage.</param>
-    public Stage(IDevice device, Gemma2Config config, WeightsOnDevice owned, EmbeddingTable? embedding, ILayerWeights weights, StageTop? top)
+    public Stage(IDevice device, BackboneConfig config, WeightsOnDevice owned, EmbeddingTable? embedding, ILayerWeights weights, StageTop? top)
     {
         (Device, _config, _owned, _embedding, _weights, _top) = (device, config, owned, embedding, weights, top);
-        _layers = new Gemma2Layers(device, config, weights, owned.Rope(config));
+        _layers = new DecoderLayers(device, config, weights, owned.Rope(config));
     }
 
     public IDevice Device { get; }
@@ -42,7 +42,7 @@ internal sealed class Stage : IDisposable
     public bool IsLast => _top is not null;
 
     /// <summary>The heads; null before the last stage, and of a backbone alone.</summary>
-    public LdlHead? Head => _top?.Head;
+    public RewardHead? Head => _top?.Head;
 
     /// <summary>Whether its layers go through a wave one by one because they are not all on the device at a time.</summary>
     public bool Streams => _weights is not ResidentLayers;

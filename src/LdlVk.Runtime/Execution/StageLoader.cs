@@ -14,7 +14,7 @@ internal sealed class StageLoader(
     {
         try
         {
-            Gemma2Config config = model.Config;
+            BackboneConfig config = model.Config;
             EmbeddingTable? embedding = layers.First == 0 ? model.Embedding() : null;
             ILayerWeights weights = layers.Streamed == 0 ? Resident() : Streamed();
             StageTop? top = layers.End == config.Layers ? new StageTop(Vector("norm.weight"), Head()) : null;
@@ -27,7 +27,7 @@ internal sealed class StageLoader(
         }
     }
 
-    private ResidentLayers Resident() => new(layers.First, [.. Numbers().Select(layer => new Gemma2Layer(Matrices(layer), LayerNorms.Create(layer, Vector)))]);
+    private ResidentLayers Resident() => new(layers.First, [.. Numbers().Select(layer => new DecoderLayer(Matrices(layer), LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector)))]);
 
     private StreamedLayers Streamed()
     {
@@ -39,7 +39,7 @@ internal sealed class StageLoader(
         for (int i = 0; i < layers.Count; i++)
         {
             int layer = layers.First + i;
-            norms[i] = LayerNorms.Create(layer, Vector);
+            norms[i] = LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector);
             if (StreamedLayers.IsStreamed(i, layers.Count, layers.Streamed)) sources[i] = [.. LayerMatrices.Names(layer).Select(Streamed)];
             else resident[i] = Matrices(layer);
             model.Forget();
@@ -68,14 +68,19 @@ internal sealed class StageLoader(
 
     private IWeight Empty(string name)
     {
-        int[] shape = Gemma2Tensors.Of(model.Config).Single(t => t.Name == name).Shape;
+        int[] shape = BackboneTensors.Of(model.Config).Single(t => t.Name == name).Shape;
         return _weights.Empty(model.Format, shape[0], shape[1], name);
     }
 
-    private LdlHead? Head() => model.Head is { } head ? new LdlHead(device, Mlp(head.Regression), Mlp(head.Gating), head.GateTemperature) : null;
+    private RewardHead? Head() => model.Head switch
+    {
+        LdlHeadWeights ldl => new LdlHead(device, Mlp(ldl.Regression), Mlp(ldl.Gating), ldl.GateTemperature),
+        ScoreHeadWeights score => new LinearScoreHead(device, Mlp(score.Network)),
+        _ => null,
+    };
 
     private LinearLayer[] Mlp(MlpWeights mlp) =>
-        [.. mlp.Layers.Select(layer => new LinearLayer(_weights.Matrix(layer.Weight, progress), _weights.Vector(layer.Bias)))];
+        [.. mlp.Layers.Select(layer => new LinearLayer(_weights.Matrix(layer.Weight, progress), layer.Bias is null ? null : _weights.Vector(layer.Bias)))];
 
     private ITensor Vector(string name) => _weights.Vector(model.Vector(name));
 }

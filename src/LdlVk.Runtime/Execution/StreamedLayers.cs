@@ -32,10 +32,10 @@ internal sealed class StreamedLayers(
     /// <summary>Whether layer <paramref name="index"/> of <paramref name="layers"/> is one of <paramref name="streamed"/> that do not stay.</summary>
     public static bool IsStreamed(int index, int layers, int streamed) => (long)(index + 1) * streamed / layers > (long)index * streamed / layers;
 
-    public Gemma2Layer Begin(int layer)
+    public DecoderLayer Begin(int layer)
     {
         int index = layer - first;
-        if (resident[index] is { } stays) return new Gemma2Layer(stays, norms[index]);
+        if (resident[index] is { } stays) return new DecoderLayer(stays, norms[index]);
         int slot = Array.IndexOf(_held, index);
         if (slot < 0)
         {
@@ -44,7 +44,7 @@ internal sealed class StreamedLayers(
             Fill(slot = 0, index);
         }
 
-        return new Gemma2Layer(slots[slot], norms[index]);
+        return new DecoderLayer(slots[slot], norms[index]);
     }
 
     public void Finish(int layer)

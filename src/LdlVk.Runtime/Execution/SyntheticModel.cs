@@ -6,7 +6,7 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// A Gemma-2 backbone of any shape with made-up weights, for measurements: nothing is downloaded, and a device that can makes the weights
+/// A backbone of any shape with made-up weights, for measurements: nothing is downloaded, and a device that can makes the weights
 /// itself (<see cref="RandomWeightSource"/>). Its activations are of ordinary size. Owns the weights, not the device.
 /// </summary>
 public sealed class SyntheticModel : IDisposable
@@ -19,11 +19,11 @@ public sealed class SyntheticModel : IDisposable
     /// <param name="settings">Format of the matrices, and how products are computed.</param>
     /// <param name="cancellation">Ends the making; everything is freed.</param>
     /// <exception cref="DeviceException">It does not fit.</exception>
-    public SyntheticModel(IReadOnlyList<PlacedStage> stages, Gemma2Config config, LoadSettings settings, CancellationToken cancellation = default) =>
+    public SyntheticModel(IReadOnlyList<PlacedStage> stages, BackboneConfig config, LoadSettings settings, CancellationToken cancellation = default) =>
         _engine = ScoringEngine.Load(stages, new RandomWeights(config, settings.Weights), settings.Compute, null, null, cancellation);
 
     /// <summary>As the other constructor, with all layers on one device.</summary>
-    public SyntheticModel(IDevice device, Gemma2Config config, LoadSettings settings, CancellationToken cancellation = default)
+    public SyntheticModel(IDevice device, BackboneConfig config, LoadSettings settings, CancellationToken cancellation = default)
         : this([new PlacedStage(device, new StageLayers(0, config.Layers))], config, settings, cancellation)
     {
     }
@@ -54,18 +54,18 @@ public sealed class SyntheticModel : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _engine.Dispose();
 
-    private sealed class RandomWeights(Gemma2Config config, WeightFormat format) : IModelWeights
+    private sealed class RandomWeights(BackboneConfig config, WeightFormat format) : IModelWeights
     {
         private readonly Dictionary<string, (int[] Shape, uint Seed)> _tensors =
-            Gemma2Tensors.Of(config).Select((t, i) => (t.Name, t.Shape, Seed: (uint)i)).ToDictionary(t => t.Name, t => (t.Shape, t.Seed));
+            BackboneTensors.Of(config).Select((t, i) => (t.Name, t.Shape, Seed: (uint)i)).ToDictionary(t => t.Name, t => (t.Shape, t.Seed));
 
-        public Gemma2Config Config => config;
+        public BackboneConfig Config => config;
 
         public WeightFormat Format => format;
 
         public HeadWeights? Head => null;
 
-        /// <summary>About unit variance after the factor √hidden, as the embeddings of a trained model have.</summary>
+        /// <summary>About unit variance after their factor, as the embeddings of a trained model have.</summary>
         public EmbeddingTable Embedding() => new(new RandomMatrix(config.VocabularySize, config.HiddenSize), MathF.Sqrt(3));
 
         public IWeightSource Matrix(string name) =>
@@ -75,7 +75,7 @@ public sealed class SyntheticModel : IDisposable
         {
             float[] values = new float[_tensors[name].Shape[0]];
             new RandomMatrix(1, values.Length).Read(0, values);
-            for (int i = 0; i < values.Length; i++) values[i] *= 0.1f; // times 1 ± 0.1
+            for (int i = 0; i < values.Length; i++) values[i] = 1 + (values[i] * 0.1f);
             return values;
         }
 

@@ -24,8 +24,8 @@ internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancella
     public ITensor Vector(float[] values) => Tensor(values, 1);
 
     /// <summary>The rotary angles of all positions, [positions, head dimension].</summary>
-    public ITensor Rope(Gemma2Config config) =>
-        Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta), config.MaxPositions);
+    public ITensor Rope(BackboneConfig config) =>
+        Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta, config.RopeScaling), config.MaxPositions);
 
     /// <summary>Frees all that was made.</summary>
     public void Dispose()

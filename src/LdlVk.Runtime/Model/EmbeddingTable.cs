@@ -23,8 +23,9 @@ internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
     private const int Chunk = 256;
 
     /// <summary>The table of a checkpoint.</summary>
-    public static EmbeddingTable Of(CheckpointTensor table, EmbeddingScale scale)
+    public static EmbeddingTable Of(CheckpointTensor table, Architecture architecture, EmbeddingScale scale)
     {
+        if (!architecture.ScalesEmbeddings) return new EmbeddingTable(table, 1);
         float exact = MathF.Sqrt(table.Columns);
         bool round = scale == EmbeddingScale.Bf16 || (scale == EmbeddingScale.Auto && table.ElementType == ElementType.Bf16);
         return new EmbeddingTable(table, round ? RoundToBf16(exact) : exact);

@@ -10,20 +10,20 @@ internal interface ILayerWeights
     int End { get; }
 
     /// <summary>The weights of a layer, good for ops until <see cref="Finish"/>.</summary>
-    Gemma2Layer Begin(int layer);
+    DecoderLayer Begin(int layer);
 
     /// <summary>Says that all ops of a layer have been called: its memory may take other weights in.</summary>
     void Finish(int layer);
 }
 
 /// <summary>Layers that are all on the device.</summary>
-internal sealed class ResidentLayers(int first, Gemma2Layer[] layers) : ILayerWeights
+internal sealed class ResidentLayers(int first, DecoderLayer[] layers) : ILayerWeights
 {
     public int First => first;
 
     public int End => first + layers.Length;
 
-    public Gemma2Layer Begin(int layer) => layers[layer - first];
+    public DecoderLayer Begin(int layer) => layers[layer - first];
 
     public void Finish(int layer)
     {

@@ -3,17 +3,18 @@ using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Runtime.Model;
 
-/// <summary>One Gemma-2 decoder layer, and what it needs to compute a micro-batch.</summary>
+/// <summary>One decoder layer, and what it needs to compute a micro-batch.</summary>
 internal sealed class LayerPass(
-    IDevice device, Gemma2Config config, Gemma2Layer layer, int index, ComputeMode compute, ITensor rope, Workspace workspace, ITrace? trace)
+    IDevice device, BackboneConfig config, DecoderLayer layer, int index, ComputeMode compute, ITensor rope, Workspace workspace, ITrace? trace)
 {
     private readonly LayerMatrices _weights = layer.Matrices;
     private readonly LayerNorms _norms = layer.Norms;
+    private readonly LayerNormNames _names = config.Architecture.Norms;
     private readonly AttentionShape _attention = new(
         config.Heads, config.KeyValueHeads, config.HeadDimension,
         Scale: (float)(1.0 / Math.Sqrt(config.QueryPreAttentionScalar)),
         Softcap: config.AttentionSoftcap,
-        Window: index % 2 == 0 ? config.SlidingWindow : 0,
+        Window: config.Architecture.Window(config, index),
         HalvesOperands: layer.Matrices.Query.Format != WeightFormat.Fp32);
 
     /// <summary>Takes a batch through the layer. After the model's last one, unless traced, the texts' last rows are left.</summary>
@@ -21,7 +22,7 @@ internal sealed class LayerPass(
     {
         ITensor normed = workspace.Normed.View(0, pass.Residual.Rows);
         device.RmsNorm(normed, pass.Residual, _norms.Input, config.RmsNormEpsilon);
-        Record("input_layernorm", normed);
+        Record(_names.Input, normed);
         if (index < config.Layers - 1 || trace is not null)
         {
             Run(pass.All, pass.All, pass.Batch.KeptRows, normed, normed, pass.Residual);
@@ -48,7 +49,7 @@ internal sealed class LayerPass(
         ITensor query = w.Query.View(0, queries.Count), heads = w.Heads.View(0, queries.Count), normed = w.Normed.View(0, queries.Count);
         ITensor key = w.Key.View(kept, keys.Count), value = w.Value.View(kept, keys.Count);
 
-        // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual)
+        // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual); without that norm in Llama
         // The three products need nothing of each other, so a device may run them side by side.
         Linear(query, normedQueries, _weights.Query);
         Record("self_attn.q_proj", query);
@@ -62,19 +63,18 @@ internal sealed class LayerPass(
         Record("attention_heads", heads);
         Linear(normed, heads, _weights.Output);
         Record("self_attn.o_proj", normed);
-        RecordNorm("post_attention_layernorm", normed, _norms.PostAttention);
-        device.NormAdd(residual, normed, _norms.PostAttention, config.RmsNormEpsilon);
+        AddTo(residual, normed, _names.PostAttention, _norms.PostAttention);
 
-        // residual += PostFeedForwardNorm(Down · (gelu(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual)
+        // residual += PostFeedForwardNorm(Down · (activation(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual); without that norm in Llama
         device.RmsNorm(normed, residual, _norms.PreFeedForward, config.RmsNormEpsilon);
-        Record("pre_feedforward_layernorm", normed);
+        Record(_names.PreFeedForward, normed);
         for (int first = 0; first < residual.Rows; first += w.Gate.Rows)
         {
             int count = Math.Min(w.Gate.Rows, residual.Rows - first);
             ITensor x = normed.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
             if (trace is null && compute == ComputeMode.Auto)
             {
-                device.GatedLinear(gate, up, x, _weights.Gate, _weights.Up);
+                device.GatedLinear(gate, up, x, _weights.Gate, _weights.Up, config.Architecture.GateActivation);
             }
             else
             {
@@ -82,7 +82,7 @@ internal sealed class LayerPass(
                 Record("mlp.gate_proj", gate);
                 Linear(up, x, _weights.Up);
                 Record("mlp.up_proj", up);
-                device.GeluMultiply(gate, gate, up);
+                device.GateMultiply(gate, gate, up, config.Architecture.GateActivation);
             }
 
             // A chunk's input is not needed any more: its output takes its place.
@@ -90,8 +90,7 @@ internal sealed class LayerPass(
         }
 
         Record("mlp.down_proj", normed);
-        RecordNorm("post_feedforward_layernorm", normed, _norms.PostFeedForward);
-        device.NormAdd(residual, normed, _norms.PostFeedForward, config.RmsNormEpsilon);
+        AddTo(residual, normed, _names.PostFeedForward, _norms.PostFeedForward);
     }
 
     private void Linear(ITensor output, ITensor input, IWeight weight)
@@ -102,12 +101,21 @@ internal sealed class LayerPass(
 
     private void Record(string name, ITensor tensor) => trace?.Record($"layer.{index}.{name}", device, tensor);
 
-    /// <summary>Records RmsNorm(y), which NormAdd computes without storing.</summary>
-    private void RecordNorm(string name, ITensor y, ITensor weight)
+    /// <summary>residual += RmsNorm(y), or y where the architecture has no norm there.</summary>
+    private void AddTo(ITensor residual, ITensor y, string? name, ITensor? weight)
     {
-        if (trace is null) return;
-        using ITensor normed = device.CreateTensor(y.Rows, y.Columns);
-        device.RmsNorm(normed, y, weight, config.RmsNormEpsilon);
-        Record(name, normed);
+        if (weight is null)
+        {
+            device.Add(residual, y);
+            return;
+        }
+        if (trace is not null)
+        {
+            // NormAdd computes it without storing.
+            using ITensor normed = device.CreateTensor(y.Rows, y.Columns);
+            device.RmsNorm(normed, y, weight, config.RmsNormEpsilon);
+            Record(name!, normed);
+        }
+        device.NormAdd(residual, y, weight, config.RmsNormEpsilon);
     }
 }

@@ -86,7 +86,7 @@ internal sealed class Rows : Bundle
 /// <summary>The scratch tensors of a layer, used again by every layer and micro-batch, which take as many of their rows as they have.</summary>
 internal sealed class Workspace : Bundle
 {
-    public Workspace(IDevice device, Gemma2Config config, int queryRows, int keyRows, int feedForwardRows)
+    public Workspace(IDevice device, BackboneConfig config, int queryRows, int keyRows, int feedForwardRows)
     {
         Normed = Own(() => device.CreateTensor(queryRows, config.HiddenSize));
         Query = Own(() => device.CreateTensor(queryRows, config.Heads * config.HeadDimension));

@@ -1,13 +1,16 @@
 namespace LdlVk.Runtime.Model;
 
 /// <summary>What the model says of one text.</summary>
-/// <param name="Score">Σ Distribution·linspace(0, 1): higher is better. Weights may be negative, so it is not bounded by 0 and 1.</param>
+/// <param name="Score">Higher is better. Of an LDL model Σ Distribution·linspace(0, 1); weights may be negative, so it is not bounded by 0 and 1.</param>
 /// <param name="Tokens">Tokens of the text.</param>
-/// <param name="Distribution">[bins] Σ over attributes of weight·rewards.</param>
+/// <param name="Distribution">[bins] Σ over attributes of weight·rewards. Empty, as the next two, for a model that gives the score alone.</param>
 /// <param name="Weights">[attributes] How much each attribute counts.</param>
 /// <param name="Rewards">[attributes · bins], bins fastest: each attribute's distribution over its bins, summing to 1.</param>
 public sealed record Reward(float Score, int Tokens, float[] Distribution, float[] Weights, float[] Rewards)
 {
+    /// <summary>Whether there is more than the score: a distribution, and attributes.</summary>
+    public bool HasDistribution => Distribution.Length > 0;
+
     /// <summary>Number of attributes.</summary>
     public int Attributes => Weights.Length;
 

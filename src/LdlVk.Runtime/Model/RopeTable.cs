@@ -6,10 +6,10 @@ namespace LdlVk.Runtime.Model;
 internal static class RopeTable
 {
     /// <summary>The table [positions, head dimension] that <see cref="IDevice.Rope"/> takes.</summary>
-    public static float[] Compute(int positions, int headDimension, double theta)
+    public static float[] Compute(int positions, int headDimension, double theta, RopeScaling? scaling = null)
     {
         int half = headDimension / 2;
-        double[] frequencies = [.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / headDimension))];
+        double[] frequencies = [.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / headDimension)).Select(f => scaling?.Apply(f) ?? f)];
         float[] table = new float[positions * headDimension];
         for (int p = 0; p < positions; p++)
         {

@@ -156,7 +156,7 @@ public sealed class CheckpointFolderTests : IDisposable
         _folder.CopyGolden("a_f32_sliding");
         EditConfig(config => config[field] = json is null ? null : JsonNode.Parse(json), remove: json is null ? field : null);
         using Checkpoint checkpoint = Checkpoint.Open(_folder.Path);
-        Assert.Equal(expected, field == "softmax" ? checkpoint.Head.GateTemperature : checkpoint.Head.Objectives);
+        Assert.Equal(expected, field == "softmax" ? Ldl(checkpoint).GateTemperature : Ldl(checkpoint).Objectives);
     }
 
     [Fact]
@@ -179,7 +179,7 @@ public sealed class CheckpointFolderTests : IDisposable
         Write(p => p.Text("net.10.weight").Tensor("FloatStorage", "0", 4096, 0, [22, 3], [3, 1]).Text("net.10.bias").Tensor("FloatStorage", "0", 4096, 0, [22], [1])
             .Text("net.2.weight").Tensor("FloatStorage", "0", 4096, 0, [3, 64], [64, 1]).Text("net.2.bias").Tensor("FloatStorage", "0", 4096, 0, [3], [1]));
         using Checkpoint checkpoint = Checkpoint.Open(_folder.Path);
-        Assert.Equal([(3, 64), (22, 3)], checkpoint.Head.Gating.Select(layer => (layer.Outputs, layer.Inputs)));
+        Assert.Equal([(3, 64), (22, 3)], Ldl(checkpoint).Gating.Select(layer => (layer.Outputs, layer.Inputs)));
 
         void Write(Action<Pickle> items) => _folder.Write("gating_layer.pt", Pickle.Zip(Pickle.StateDict(items), ("data/0", new byte[4 * 4096])));
         void Head(Action<Pickle> items, params string[] says)
@@ -219,4 +219,6 @@ public sealed class CheckpointFolderTests : IDisposable
         string message = Assert.Throws<CheckpointException>(() => Checkpoint.Open(folder).Dispose()).Message;
         foreach (string part in says) Assert.Contains(part, message);
     }
+
+    private static LdlHeads Ldl(Checkpoint checkpoint) => Assert.IsType<LdlHeads>(checkpoint.Head);
 }

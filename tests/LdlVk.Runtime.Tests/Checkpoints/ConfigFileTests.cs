@@ -93,7 +93,7 @@ public sealed class ConfigFileTests : IDisposable
     {
         foreach (string field in (string[])["rms_norm_eps", "rope_theta", "attn_logit_softcapping", "sliding_window", "query_pre_attn_scalar", "max_position_embeddings", "hidden_activation", "attention_bias"])
             Remove(field);
-        Gemma2Config config = Config();
+        BackboneConfig config = Config();
         Assert.Equal(
             (1e-6f, 10000.0, 50f, 4096, 256.0, 8192),
             (config.RmsNormEpsilon, config.RopeTheta, config.AttentionSoftcap, config.SlidingWindow, config.QueryPreAttentionScalar, config.MaxPositions));
@@ -156,7 +156,7 @@ public sealed class ConfigFileTests : IDisposable
         Says(_folder["config.json"], "UTF-8");
     }
 
-    private Gemma2Config Config()
+    private BackboneConfig Config()
     {
         using Checkpoint checkpoint = Checkpoint.Open(_folder.Path);
         return checkpoint.Config;

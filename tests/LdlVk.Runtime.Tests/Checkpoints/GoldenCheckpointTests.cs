@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 
@@ -24,14 +25,15 @@ public sealed class GoldenCheckpointTests
         using Checkpoint checkpoint = Open(name);
         Assert.Equal(type, checkpoint.SourceType);
         Assert.Equal(
-            new Model.Gemma2Config
+            new BackboneConfig
             {
+                Architecture = Architecture.Gemma2,
                 HiddenSize = hidden, Layers = layers, Heads = heads, KeyValueHeads = kv, HeadDimension = dim, IntermediateSize = ffn, VocabularySize = vocab,
                 MaxPositions = 512, RmsNormEpsilon = epsilon, RopeTheta = theta, QueryPreAttentionScalar = scalar, AttentionSoftcap = cap, SlidingWindow = window,
             },
             checkpoint.Config);
-        Assert.Equal((220, 22, 10), (checkpoint.Head.Objectives, checkpoint.Head.Attributes, checkpoint.Head.Bins));
-        Assert.Equal(name == "d_f16_gate_softmax" ? 2 : 0, checkpoint.Head.GateTemperature);
+        Assert.Equal((220, 22, 10), (Ldl(checkpoint).Objectives, Ldl(checkpoint).Attributes, Ldl(checkpoint).Bins));
+        Assert.Equal(name == "d_f16_gate_softmax" ? 2 : 0, Ldl(checkpoint).GateTemperature);
     }
 
     /// <summary>All data in the safetensors files is backbone, so file sizes less headers must be what is counted.</summary>
@@ -84,7 +86,7 @@ public sealed class GoldenCheckpointTests
     {
         using Checkpoint checkpoint = Open(name);
         using JsonDocument goldens = Json(name, "goldens.json");
-        LdlHeads heads = checkpoint.Head;
+        LdlHeads heads = Ldl(checkpoint);
         int rows = 0;
         foreach (JsonElement input in goldens.RootElement.GetProperty("inputs").EnumerateArray())
         {
@@ -122,15 +124,46 @@ public sealed class GoldenCheckpointTests
     {
         using Checkpoint checkpoint = Checkpoint.Open(Repository.Path("models", "ldl-mini"));
         Assert.Equal((256, 4, 4096, 64), (checkpoint.Config.HiddenSize, checkpoint.Config.Layers, checkpoint.Config.VocabularySize, checkpoint.Config.SlidingWindow));
-        Assert.Equal((220, 22, 10, 0f), (checkpoint.Head.Objectives, checkpoint.Head.Attributes, checkpoint.Head.Bins, checkpoint.Head.GateTemperature));
-        Assert.Equal([(128, 256), (128, 128), (22, 128)], checkpoint.Head.Gating.Select(layer => (layer.Outputs, layer.Inputs)));
+        Assert.Equal((220, 22, 10, 0f), (Ldl(checkpoint).Objectives, Ldl(checkpoint).Attributes, Ldl(checkpoint).Bins, Ldl(checkpoint).GateTemperature));
+        Assert.Equal([(128, 256), (128, 128), (22, 128)], Ldl(checkpoint).Gating.Select(layer => (layer.Outputs, layer.Inputs)));
     }
 
+    /// <summary>Skywork-Reward-Gemma-2: the backbone of LDL's, and one linear layer without bias.</summary>
     [Fact]
-    public void Other_reward_models_are_refused_by_name()
+    public void A_linear_head_on_Gemma_2()
     {
-        AssertSays(() => Open("s_skywork_bf16"), "s_skywork_bf16", "regression_layer.pt", "gating_layer.pt", "score.weight", "Skywork", "not supported yet");
-        AssertSays(() => Open("i_inform_bf16"), "i_inform_bf16", "llama", "gemma2");
+        using Checkpoint checkpoint = Open("s_skywork_bf16");
+        Assert.Equal((Architecture.Gemma2, 96, 4), (checkpoint.Config.Architecture, checkpoint.Config.HiddenSize, checkpoint.Config.Layers));
+        HeadLayer layer = Assert.Single(Assert.IsType<ScoreHead>(checkpoint.Head).Network);
+        Assert.Equal((1, 96), (layer.Outputs, layer.Inputs));
+        Assert.Null(layer.Bias);
+    }
+
+    /// <summary>INF-ORM-Llama3.1.</summary>
+    [Fact]
+    public void A_head_of_two_layers_on_Llama()
+    {
+        using Checkpoint checkpoint = Open("i_inform_bf16");
+        Assert.Equal(
+            new BackboneConfig
+            {
+                Architecture = Architecture.Llama, HiddenSize = 64, Layers = 4, Heads = 4, KeyValueHeads = 2, HeadDimension = 16, IntermediateSize = 160, VocabularySize = 512,
+                MaxPositions = 512, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new RopeScaling(8, 1, 4, 32), QueryPreAttentionScalar = 16,
+            },
+            checkpoint.Config);
+        Assert.Equal([(64, 64, 64), (1, 64, 1)], Assert.IsType<ScoreHead>(checkpoint.Head).Network.Select(layer => (layer.Outputs, layer.Inputs, (int)layer.Bias!.Count)));
+    }
+
+    /// <summary>A config of one family with the tensors of another.</summary>
+    [Fact]
+    public void Tensors_of_another_family_are_refused_with_both_names()
+    {
+        using TempFolder swapped = new TempFolder().CopyGolden("i_inform_bf16");
+        swapped.Write("config.json", File.ReadAllText(Path.Combine(Folder("s_skywork_bf16"), "config.json")));
+        AssertSays(() => Checkpoint.Open(swapped.Path), "layers.0.pre_feedforward_layernorm.weight", "gemma2", "look like Llama");
+        using TempFolder turned = new TempFolder().CopyGolden("s_skywork_bf16");
+        turned.Write("config.json", File.ReadAllText(Path.Combine(Folder("i_inform_bf16"), "config.json")));
+        AssertSays(() => Checkpoint.Open(turned.Path), "layers.0.post_feedforward_layernorm.weight", "llama", "look like Gemma-2");
     }
 
     private static string Folder(string name) => Repository.Path("tests", "data", "goldens", name);
@@ -154,7 +187,7 @@ public sealed class GoldenCheckpointTests
         {
             float[] weight = new float[layer.Outputs * layer.Inputs], bias = new float[layer.Outputs];
             layer.Weight.Read(0, weight);
-            layer.Bias.Read(0, bias);
+            layer.Bias!.Read(0, bias);
             double[] y = new double[layer.Outputs];
             for (int n = 0; n < y.Length; n++)
             {
@@ -178,4 +211,6 @@ public sealed class GoldenCheckpointTests
         Assert.Equal(expected.Length, actual.Length);
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-11);
     }
+
+    private static LdlHeads Ldl(Checkpoint checkpoint) => Assert.IsType<LdlHeads>(checkpoint.Head);
 }

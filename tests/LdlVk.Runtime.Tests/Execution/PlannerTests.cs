@@ -11,8 +11,9 @@ public sealed class PlannerTests
 {
     private const long GiB = 1L << 30;
 
-    private static readonly Gemma2Config Config = new()
+    private static readonly BackboneConfig Config = new()
     {
+        Architecture = LdlVk.Runtime.Model.Architecture.Gemma2,
         HiddenSize = 4608,
         Layers = 46,
         Heads = 32,

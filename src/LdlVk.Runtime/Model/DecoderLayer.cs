@@ -3,7 +3,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>The weights of one decoder layer on its device.</summary>
-internal sealed record Gemma2Layer(LayerMatrices Matrices, LayerNorms Norms);
+internal sealed record DecoderLayer(LayerMatrices Matrices, LayerNorms Norms);
 
 /// <summary>The matrices of a layer: nearly all of its bytes.</summary>
 /// <param name="Query">[heads · head dimension, hidden].</param>
@@ -31,13 +31,15 @@ internal sealed record LayerMatrices(IWeight Query, IWeight Key, IWeight Value, 
     public IReadOnlyList<IWeight> All => [Query, Key, Value, Output, Gate, Up, Down];
 }
 
-/// <summary>The norms of a layer, [1, hidden] each.</summary>
-internal sealed record LayerNorms(ITensor Input, ITensor PostAttention, ITensor PreFeedForward, ITensor PostFeedForward)
+/// <summary>The norms of a layer, [1, hidden] each; see <see cref="LayerNormNames"/>.</summary>
+internal sealed record LayerNorms(ITensor Input, ITensor? PostAttention, ITensor PreFeedForward, ITensor? PostFeedForward)
 {
     /// <summary>Makes each by its name in a checkpoint.</summary>
-    public static LayerNorms Create(int layer, Func<string, ITensor> make) => new(
-        make($"layers.{layer}.input_layernorm.weight"),
-        make($"layers.{layer}.post_attention_layernorm.weight"),
-        make($"layers.{layer}.pre_feedforward_layernorm.weight"),
-        make($"layers.{layer}.post_feedforward_layernorm.weight"));
+    public static LayerNorms Create(LayerNormNames names, int layer, Func<string, ITensor> make)
+    {
+        return new LayerNorms(Make(names.Input), Optional(names.PostAttention), Make(names.PreFeedForward), Optional(names.PostFeedForward));
+
+        ITensor Make(string name) => make($"layers.{layer}.{name}.weight");
+        ITensor? Optional(string? name) => name is null ? null : Make(name);
+    }
 }

@@ -5,11 +5,10 @@ using LdlVk.Runtime.Execution;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// Consecutive decoder layers of the Gemma-2 backbone (Gemma Team 2024, "Gemma 2"; modeling_gemma2.py) on one device. Prefill only: the K
-/// and V of a layer live for that layer, and the model's last layer computes queries, attention output and MLP for the last token of
+/// Consecutive decoder layers of a backbone on one device. Prefill only: the K and V of a layer live for that layer, and the model's last layer computes queries, attention output and MLP for the last token of
 /// each text alone.
 /// </summary>
-internal sealed class Gemma2Layers(IDevice device, Gemma2Config config, ILayerWeights weights, ITensor rope)
+internal sealed class DecoderLayers(IDevice device, BackboneConfig config, ILayerWeights weights, ITensor rope)
 {
     /// <summary>Rows of gate and up at a time: at 36864 features they are the largest activations by far.</summary>
     public const int FeedForwardRows = 1024;
@@ -38,7 +37,7 @@ internal sealed class Gemma2Layers(IDevice device, Gemma2Config config, ILayerWe
         {
             for (int layer = weights.First; layer < weights.End; layer++)
             {
-                Gemma2Layer current = weights.Begin(layer);
+                DecoderLayer current = weights.Begin(layer);
                 for (int i = 0; i < passes.Length; i++)
                 {
                     Pass pass = passes[i] ??= new Pass(device, batches[i], enter(i));

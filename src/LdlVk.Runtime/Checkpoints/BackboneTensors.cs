@@ -2,8 +2,8 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>The tensors of a Gemma-2 backbone as Hugging Face names them (modeling_gemma2.py), without <c>model.</c>.</summary>
-internal static class Gemma2Tensors
+/// <summary>The tensors of a backbone as Hugging Face names them (modeling_gemma2.py, modeling_llama.py), without <c>model.</c>.</summary>
+internal static class BackboneTensors
 {
     /// <summary>The embedding table [vocabulary, hidden].</summary>
     public const string Embedding = "embed_tokens.weight";
@@ -18,7 +18,7 @@ internal static class Gemma2Tensors
     public static bool IsWeight(string name, int[] shape) => shape.Length == 2 && name != Embedding;
 
     /// <summary>Every tensor with its shape; matrices are [out, in].</summary>
-    public static IEnumerable<(string Name, int[] Shape)> Of(Gemma2Config config)
+    public static IEnumerable<(string Name, int[] Shape)> Of(BackboneConfig config)
     {
         int hidden = config.HiddenSize, ffn = config.IntermediateSize;
         int queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
@@ -26,17 +26,14 @@ internal static class Gemma2Tensors
         for (int layer = 0; layer < config.Layers; layer++)
         {
             string at = Layer(layer);
-            yield return (at + "input_layernorm.weight", [hidden]);
+            foreach (string norm in config.Architecture.Norms.All) yield return ($"{at}{norm}.weight", [hidden]);
             yield return (at + "self_attn.q_proj.weight", [queries, hidden]);
             yield return (at + "self_attn.k_proj.weight", [keys, hidden]);
             yield return (at + "self_attn.v_proj.weight", [keys, hidden]);
             yield return (at + "self_attn.o_proj.weight", [hidden, queries]);
-            yield return (at + "post_attention_layernorm.weight", [hidden]);
-            yield return (at + "pre_feedforward_layernorm.weight", [hidden]);
             yield return (at + "mlp.gate_proj.weight", [ffn, hidden]);
             yield return (at + "mlp.up_proj.weight", [ffn, hidden]);
             yield return (at + "mlp.down_proj.weight", [hidden, ffn]);
-            yield return (at + "post_feedforward_layernorm.weight", [hidden]);
         }
         yield return (FinalNorm, [hidden]);
     }

@@ -1,0 +1,45 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>
+/// Gemma 2 (Gemma Team 2024, "Gemma 2: Improving Open Language Models at a Practical Size"; modeling_gemma2.py): norms before and behind
+/// both halves of a layer, with weights stored as w − 1; embeddings times √hidden; attention scores capped softly, and every other layer
+/// with a window.
+/// </summary>
+internal sealed class Gemma2Architecture : Architecture
+{
+    private const string Gelu = "gelu_pytorch_tanh";
+
+    public override string Name => "Gemma-2";
+
+    public override string ModelType => "gemma2";
+
+    public override GateActivation GateActivation => GateActivation.Gelu;
+
+    internal override LayerNormNames Norms { get; } =
+        new("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm");
+
+    internal override float NormOffset => 1;
+
+    internal override bool ScalesEmbeddings => true;
+
+    internal override int Window(BackboneConfig config, int layer) => layer % 2 == 0 ? config.SlidingWindow : 0;
+
+    /// <summary>What is absent takes the default of Hugging Face's Gemma2Config.</summary>
+    internal override BackboneConfig Read(ConfigFields fields)
+    {
+        fields.RequireActivation(Gelu, "hidden_activation", "hidden_act");
+        fields.RequireFalse("attention_bias", "use_bidirectional_attention");
+        fields.RequireNoRopeScaling();
+        fields.RequireLayerTypes(layer => layer % 2 == 0 ? "sliding_attention" : "full_attention");
+        return fields.Backbone(this, headDimension: 256, maxPositions: 8192) with
+        {
+            RopeTheta = fields.RopeTheta(),
+            QueryPreAttentionScalar = fields.Number("query_pre_attn_scalar", 1e-6, 1e9, 256),
+            AttentionSoftcap = fields.IsNull("attn_logit_softcapping") ? 0 : (float)fields.Number("attn_logit_softcapping", 1e-3, 1e9, 50),
+            SlidingWindow = fields.IsNull("sliding_window") ? 0 : fields.Integer("sliding_window", 1, int.MaxValue, 4096),
+        };
+    }
+}

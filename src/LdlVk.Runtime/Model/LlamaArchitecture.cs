@@ -1,0 +1,35 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>
+/// Llama (Llama Team 2024, "The Llama 3 Herd of Models"; modeling_llama.py): a norm before each half of a layer, SiLU, and from 3.1 on
+/// rotary frequencies stretched for long texts.
+/// </summary>
+internal sealed class LlamaArchitecture : Architecture
+{
+    public override string Name => "Llama";
+
+    public override string ModelType => "llama";
+
+    public override GateActivation GateActivation => GateActivation.Silu;
+
+    /// <summary>The norm before the feed-forward network is named after what it follows.</summary>
+    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
+
+    internal override float NormOffset => 0;
+
+    internal override bool ScalesEmbeddings => false;
+
+    internal override int Window(BackboneConfig config, int layer) => 0;
+
+    /// <summary>What is absent takes the default of Hugging Face's LlamaConfig.</summary>
+    internal override BackboneConfig Read(ConfigFields fields)
+    {
+        fields.RequireActivation("silu", "hidden_act");
+        fields.RequireFalse("attention_bias", "mlp_bias");
+        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 2048);
+        return config with { RopeTheta = fields.RopeTheta(), RopeScaling = fields.RopeScaling(), QueryPreAttentionScalar = config.HeadDimension };
+    }
+}
