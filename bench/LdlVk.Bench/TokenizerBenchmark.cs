@@ -19,7 +19,7 @@ public class TokenizerBenchmark
     [GlobalSetup]
     public void Setup()
     {
-        path = Gemma2Tokenizer.File.Path ?? throw new FileNotFoundException(Gemma2Tokenizer.File.WhyNot);
+        path = FetchedTokenizer.Gemma2.File.Path ?? throw new FileNotFoundException(FetchedTokenizer.Gemma2.File.WhyNot);
         prose = Prose.Megabyte();
         warm = Tokenizer.Load(path);
         warm.Encode(prose);

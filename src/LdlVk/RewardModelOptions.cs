@@ -71,6 +71,7 @@ public sealed record RewardModelOptions
     {
         if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
         if (Memory.Any(bytes => bytes < 1)) throw new UsageException("A memory limit is at least 1 byte.");
-        if (ChatTemplate is not ("auto" or "gemma2" or "none")) throw new UsageException($"There is no chat template '{ChatTemplate}'; use auto, gemma2 or none.");
+        if (!TextEncoder.ChatTemplates.Contains(ChatTemplate))
+            throw new UsageException($"There is no chat template '{ChatTemplate}'; there are {string.Join(", ", TextEncoder.ChatTemplates)}.");
     }
 }

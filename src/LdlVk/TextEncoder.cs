@@ -6,6 +6,9 @@ namespace LdlVk;
 /// <summary>Turns texts and conversations into token ids as a checkpoint wants them. Needs the tokenizer's files alone. Thread-safe.</summary>
 public sealed class TextEncoder
 {
+    /// <summary>What there is for a chat template.</summary>
+    public static IReadOnlyList<string> ChatTemplates { get; } = ["auto", .. ChatTemplate.All.Select(t => t.Name), "none"];
+
     private readonly Tokenizer? _tokenizer;
     private readonly Lazy<DetectedChatTemplate?> _template;
     private readonly string _folder;
@@ -13,7 +16,8 @@ public sealed class TextEncoder
     /// <summary>Reads tokenizer.json, if there is one.</summary>
     /// <param name="folder">Folder of the checkpoint.</param>
     /// <param name="chatTemplate">
-    /// <c>auto</c>: the checkpoint's own, looked for when it is first needed; <c>gemma2</c>: that one; <c>none</c>: contents joined as they are.
+    /// <c>auto</c>: the checkpoint's own, looked for when it is first needed; a name of <see cref="ChatTemplate.All"/>: that one;
+    /// <c>none</c>: contents joined as they are, behind <c>&lt;bos&gt;</c>.
     /// </param>
     /// <exception cref="CheckpointException">tokenizer.json is damaged or of another kind.</exception>
     public TextEncoder(string folder, string chatTemplate = "auto")
@@ -24,8 +28,8 @@ public sealed class TextEncoder
         _template = new(() => chatTemplate switch
         {
             "none" => null,
-            "gemma2" => new DetectedChatTemplate(ChatTemplate.Gemma2, Source: null, Note: null),
-            _ => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json")),
+            "auto" => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), _tokenizer?.UsualTemplate),
+            _ => new DetectedChatTemplate(ChatTemplate.All.Single(t => t.Name == chatTemplate), Source: null, Note: null),
         });
     }
 
@@ -39,7 +43,7 @@ public sealed class TextEncoder
     /// <summary>Ids of a text as it is: no <c>&lt;bos&gt;</c>, no template.</summary>
     public int[] Encode(string text) => Required.Encode(text);
 
-    /// <summary>Ids of a whole conversation, <c>&lt;bos&gt;</c> and template included.</summary>
+    /// <summary>Ids of a whole conversation, template included.</summary>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">There is no tokenizer, or the template is not a known one.</exception>
     public int[] Encode(Conversation conversation) => _template.Value is { } template

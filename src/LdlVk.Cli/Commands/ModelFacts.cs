@@ -30,8 +30,8 @@ internal sealed class ModelFacts
         Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
             .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal)).OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => (f.Name, Size(f)))];
         HeadParameters = checkpoint.Head.Layers.Sum(layer => layer.Parameters);
-        Tokenizer = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
-        Template = DescribeTemplate(checkpoint.Folder);
+        (Tokenizer, ChatTemplate? usual) = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
+        Template = DescribeTemplate(checkpoint.Folder, usual);
         Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
         try
         {
@@ -87,27 +87,28 @@ internal sealed class ModelFacts
         return (layer * c.Layers) + (c.VocabularySize * hidden) + hidden;
     }
 
-    private static string DescribeTokenizer(string folder, BackboneConfig config)
+    private static (string Description, ChatTemplate? UsualTemplate) DescribeTokenizer(string folder, BackboneConfig config)
     {
         string path = Path.Combine(folder, "tokenizer.json");
-        if (!File.Exists(path)) return "no tokenizer.json: only token ids can be scored";
+        if (!File.Exists(path)) return ("no tokenizer.json: only token ids can be scored", null);
         try
         {
-            int size = Runtime.Text.Tokenizer.Load(path, cacheWords: false).VocabularySize;
+            Tokenizer tokenizer = Runtime.Text.Tokenizer.Load(path, cacheWords: false);
+            int size = tokenizer.VocabularySize;
             string misfit = size > config.VocabularySize ? $", more than the embedding table's {config.VocabularySize} rows: it is another model's" : "";
-            return $"tokenizer.json with {Output.Text.Count(size)} tokens{misfit}";
+            return ($"tokenizer.json with {Output.Text.Count(size)} tokens{misfit}", tokenizer.UsualTemplate);
         }
         catch (CheckpointException e)
         {
-            return e.Message;
+            return (e.Message, null);
         }
     }
 
-    private static string DescribeTemplate(string folder)
+    private static string DescribeTemplate(string folder, ChatTemplate? usual)
     {
         try
         {
-            DetectedChatTemplate found = ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"));
+            DetectedChatTemplate found = ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), usual);
             return found.Note ?? $"{found.Template.Name}, from {Path.GetFileName(found.Source)}";
         }
         catch (CheckpointException e)

@@ -78,9 +78,11 @@ internal sealed class ModelFlags
     /// <summary>--heads.</summary>
     public static Option<string> CreateHeads() => Choice("--heads", "fp32|fp16|int8", "Format of the two heads' weights. They are small and published in fp32.");
 
+    private static string ChatTemplates => string.Join('|', TextEncoder.ChatTemplates);
+
     /// <summary>--chat-template.</summary>
-    public static Option<string> CreateChatTemplate() => Choice("--chat-template", "auto|gemma2|none",
-        "How messages become text. auto: as the checkpoint says; gemma2: as Gemma-2-it; none: the contents one after another behind <bos>.");
+    public static Option<string> CreateChatTemplate() => Choice("--chat-template", ChatTemplates,
+        "How messages become text. auto: as the checkpoint says; none: the contents one after another behind the token with which texts begin; else as models of that name do.");
 
     /// <summary>--batch-tokens.</summary>
     public static Option<string?> CreateBatchTokens() => new("--batch-tokens")
@@ -175,7 +177,7 @@ internal sealed class ModelFlags
     public static WeightFormat ReadHeads(ParseResult call, Option<string> heads) => Format(OneOf(call, heads, "fp32|fp16|int8"));
 
     /// <summary>Value of --chat-template.</summary>
-    public static string ReadChatTemplate(ParseResult call, Option<string> template) => OneOf(call, template, "auto|gemma2|none");
+    public static string ReadChatTemplate(ParseResult call, Option<string> template) => OneOf(call, template, ChatTemplates);
 
     /// <summary>Value of --batch-tokens.</summary>
     public static int ReadBatchTokens(ParseResult call, Option<string?> batchTokens)

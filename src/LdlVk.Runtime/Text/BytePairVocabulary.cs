@@ -1,8 +1,8 @@
 namespace LdlVk.Runtime.Text;
 
 /// <summary>What byte-pair encoding needs to know: the pieces of one character or byte, and which pairs of pieces merge.</summary>
-/// <param name="Characters">Ids of the pieces that are one Unicode character, by code point.</param>
-/// <param name="Bytes">[256] ids of the byte pieces <c>&lt;0x00&gt;</c> … <c>&lt;0xFF&gt;</c>; unused where the byte is a character that is a piece.</param>
+/// <param name="Characters">Ids of the pieces that are one Unicode character, by code point; empty where all symbols are bytes.</param>
+/// <param name="Bytes">[256] ids of the pieces that are one byte; unused where the byte is a character that is a piece.</param>
 /// <param name="Merges">By <see cref="Pair"/>: the merge's rank and the id of the piece it makes.</param>
 internal sealed record BytePairVocabulary(
     Dictionary<int, int> Characters, int[] Bytes, Dictionary<ulong, (int Rank, int Id)> Merges)

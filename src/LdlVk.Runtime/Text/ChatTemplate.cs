@@ -2,85 +2,80 @@ using System.Text;
 
 namespace LdlVk.Runtime.Text;
 
-/// <summary>How a conversation becomes the text that the model reads.</summary>
-public sealed class ChatTemplate
+/// <summary>How a conversation becomes the text that the model reads. Each known template is rendered by hand; none is run.</summary>
+public abstract class ChatTemplate
 {
-    /// <summary>What the checkpoints of Gemma-2-it and their offspring carry as <c>chat_template</c>; <see cref="Render"/> does the same by hand.</summary>
-    internal const string Gemma2Jinja =
-        "{{ bos_token }}"
-        + "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
-        + "{% for message in messages %}"
-        + "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
-        + "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
-        + "{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}"
-        + "{{ '<start_of_turn>' + role + '\\n' + message['content'] | trim + '<end_of_turn>\\n' }}"
-        + "{% endfor %}"
-        + "{% if add_generation_prompt %}{{'<start_of_turn>model\\n'}}{% endif %}";
+    private protected ChatTemplate(string name, string title, string bosToken) => (Name, Title, BosToken) = (name, title, bosToken);
 
-    private ChatTemplate(string name) => Name = name;
+    /// <summary>The template of Gemma-2-it, and of LDL-Reward-Gemma-2 and Skywork-Reward-Gemma-2-27B-v0.2.</summary>
+    public static ChatTemplate Gemma2 { get; } = new Gemma2Template("gemma2", "Gemma-2's", bos: true);
 
-    /// <summary>The template of Gemma-2-it.</summary>
-    public static ChatTemplate Gemma2 { get; } = new("gemma2");
+    /// <summary>The same without <c>&lt;bos&gt;</c>: Skywork-Reward-Gemma-2-27B (v0.1).</summary>
+    public static ChatTemplate Gemma2WithoutBos { get; } = new Gemma2Template("gemma2-no-bos", "Gemma-2's without <bos>", bos: false);
 
-    /// <summary>Its name on the command line: <c>gemma2</c>.</summary>
+    /// <summary>The template of Llama 3.</summary>
+    public static ChatTemplate Llama3 { get; } = new Llama3Template("llama3", "Llama 3's", dated: false);
+
+    /// <summary>The template of Llama 3.1, which always has a system message, with two dates.</summary>
+    public static ChatTemplate Llama31 { get; } = new Llama3Template("llama3.1", "Llama 3.1's", dated: true);
+
+    /// <summary>All that there are.</summary>
+    public static IReadOnlyList<ChatTemplate> All { get; } = [Gemma2, Gemma2WithoutBos, Llama3, Llama31];
+
+    /// <summary>Its name on the command line.</summary>
     public string Name { get; }
+
+    /// <summary>What sentences call it, as "Gemma-2's".</summary>
+    internal string Title { get; }
+
+    /// <summary>The <c>bos_token</c> that it prints.</summary>
+    internal string BosToken { get; }
 
     /// <summary>Finds out which template a checkpoint wants.</summary>
     /// <param name="tokenizerConfigPath">Its tokenizer_config.json, which need not exist; null for a checkpoint without one.</param>
+    /// <param name="assumed">What to take if the checkpoint does not say; null for <see cref="Gemma2"/>.</param>
     /// <returns>The template, and a note for the user if the checkpoint did not say which.</returns>
     /// <exception cref="CheckpointException">The checkpoint has a template that is not known, or its files are damaged.</exception>
-    public static DetectedChatTemplate Detect(string? tokenizerConfigPath) => ChatTemplateDetection.Detect(tokenizerConfigPath);
+    public static DetectedChatTemplate Detect(string? tokenizerConfigPath, ChatTemplate? assumed = null) =>
+        ChatTemplateDetection.Detect(tokenizerConfigPath, assumed ?? Gemma2);
 
-    /// <summary>
-    /// Writes a conversation out: <c>&lt;bos&gt;</c>, then of each message <c>&lt;start_of_turn&gt;ROLE\nCONTENT&lt;end_of_turn&gt;\n</c>
-    /// with <c>model</c> for <c>assistant</c> and the content stripped of white space. Special tokens inside a content stay as they are.
-    /// </summary>
-    /// <param name="messages">One or more; <c>user</c> exactly at the even places. The last one may be anybody's.</param>
+    /// <summary>Writes a conversation out. Special tokens inside a content stay as they are.</summary>
+    /// <param name="messages">One or more.</param>
     /// <param name="addGenerationPrompt">Append the opening of a model's turn, as one does before generating. Scoring does not.</param>
-    /// <exception cref="InputException">No messages, a system message first, or roles that do not alternate.</exception>
+    /// <exception cref="InputException">No messages, or roles that the template does not take.</exception>
     public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt = false)
     {
         ArgumentNullException.ThrowIfNull(messages);
         if (messages.Count == 0) throw new InputException("The conversation has no messages. Give at least a user's prompt and an assistant's response.");
-        StringBuilder text = new("<bos>");
         for (int i = 0; i < messages.Count; i++)
         {
-            (string role, string content) = messages[i];
-            CheckTurn(i, role, content);
-            text.Append("<start_of_turn>").Append(role == "assistant" ? "model" : role).Append('\n')
-                .Append(Strip(content)).Append("<end_of_turn>\n");
+            if (messages[i].Role is null) throw new InputException($"Message {i} (counted from 0) has no role. Give \"user\" or \"assistant\".");
+            if (messages[i].Content is null) throw new InputException($"Message {i} (counted from 0) has no content. An empty one is \"\".");
         }
-        if (addGenerationPrompt) text.Append("<start_of_turn>model\n");
+        StringBuilder text = new();
+        Render(text, messages, addGenerationPrompt);
         return text.ToString();
     }
 
-    /// <summary>The token ids of a conversation; they begin with <c>&lt;bos&gt;</c>.</summary>
+    /// <summary>The token ids of a conversation.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <param name="messages">As for <see cref="Render"/>.</param>
-    /// <param name="addGenerationPrompt">As for <see cref="Render"/>.</param>
+    /// <param name="messages">As for <see cref="Render(IReadOnlyList{Message}, bool)"/>.</param>
+    /// <param name="addGenerationPrompt">As for <see cref="Render(IReadOnlyList{Message}, bool)"/>.</param>
     /// <returns>[tokens] ids.</returns>
-    /// <exception cref="InputException">As for <see cref="Render"/> and <see cref="Tokenizer.Encode"/>.</exception>
+    /// <exception cref="InputException">As for <see cref="Render(IReadOnlyList{Message}, bool)"/> and <see cref="Tokenizer.Encode"/>.</exception>
     public int[] Encode(Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         return tokenizer.Encode(Render(messages, addGenerationPrompt));
     }
 
-    private static void CheckTurn(int index, string? role, string? content)
-    {
-        if (role is null) throw new InputException($"Message {index} (counted from 0) has no role. Give \"user\" or \"assistant\".");
-        if (content is null) throw new InputException($"Message {index} (counted from 0) has no content. An empty one is \"\".");
-        if (index == 0 && role == "system")
-            throw new InputException("The template of Gemma-2 has no system role. Put the system message's text at the beginning of the first user message.");
-        bool user = role == "user", userExpected = index % 2 == 0;
-        if (user != userExpected)
-            throw new InputException($"Message {index} (counted from 0) has the role {Shown.Quoted(role)}, but roles must alternate "
-                + $"user/assistant/user/assistant/…: here it must {(userExpected ? "be" : "not be")} \"user\". "
-                + (user ? "Join neighbouring messages of one speaker into one." : "Only assistants' turns go between users'."));
-    }
+    /// <summary>Whether a checkpoint's template is this one, up to white space that prints nothing.</summary>
+    internal abstract bool Is(string jinja);
 
-    // Python's str.strip(), which also takes the separators \x1c … \x1f that C# does not count as white space.
-    private static ReadOnlySpan<char> Strip(string text)
+    private protected abstract void Render(StringBuilder text, IReadOnlyList<Message> messages, bool addGenerationPrompt);
+
+    /// <summary>Python's str.strip(), which also takes the separators \x1c … \x1f that C# does not count as white space.</summary>
+    private protected static ReadOnlySpan<char> Strip(string text)
     {
         int start = 0, end = text.Length;
         while (start < end && IsSpace(text[start])) start++;

@@ -12,38 +12,41 @@ public sealed record DetectedChatTemplate(ChatTemplate Template, string? Source,
 /// <summary>Recognises a checkpoint's chat template. Templates are programs; they are compared with the known ones, never run.</summary>
 internal static class ChatTemplateDetection
 {
-    private const string BosToken = "<bos>";
-    private const string Override = "--chat-template gemma2 uses Gemma-2's regardless.";
+    private static readonly string Override = $"--chat-template {string.Join('|', ChatTemplate.All.Select(t => t.Name))} uses one of those regardless.";
 
-    internal static DetectedChatTemplate Detect(string? configPath)
+    internal static DetectedChatTemplate Detect(string? configPath, ChatTemplate assumed)
     {
         if (configPath is null) return Assumed("The checkpoint has no tokenizer_config.json");
         // Newer checkpoints keep the template in a file of its own, which then counts.
         string jinjaPath = Path.Combine(Path.GetDirectoryName(configPath) ?? "", "chat_template.jinja");
         bool config = File.Exists(configPath), jinja = File.Exists(jinjaPath);
-        string? template = config ? JsonFile.Read(configPath, FromConfig, TokenizerFile.MaxBytes) : null;
+        (string? template, string? bos) = config ? JsonFile.Read(configPath, root => (FromConfig(root), BosToken(root)), TokenizerFile.MaxBytes) : default;
         if (jinja) template = JsonFile.ReadText(jinjaPath, TokenizerFile.MaxBytes);
+        // Templates print bos_token, so another one makes another template.
+        if (template is null && bos is not null && bos != assumed.BosToken) throw OtherBos(assumed);
         if (template is null) return Assumed(config ? $"{configPath} has no chat_template" : $"{configPath} does not exist");
 
         string source = jinja ? jinjaPath : configPath;
-        if (!JinjaText.Same(template, ChatTemplate.Gemma2Jinja))
-            throw new CheckpointException($"{source}: the chat template is not one that LdlVk knows (Gemma-2's), so conversations would be "
-                + $"written as the model has never seen them. {Override}");
-        return new DetectedChatTemplate(ChatTemplate.Gemma2, source, null);
+        ChatTemplate found = ChatTemplate.All.FirstOrDefault(t => t.Is(template)) ?? throw new CheckpointException(
+            $"{source}: the chat template is not one that LdlVk knows ({string.Join(", ", ChatTemplate.All.Select(t => t.Title))}), so conversations would be "
+            + $"written as the model has never seen them. {Override}");
+        if (bos is not null && bos != found.BosToken && found != ChatTemplate.Gemma2WithoutBos) throw OtherBos(found);
+        return new DetectedChatTemplate(found, source, null);
+
+        DetectedChatTemplate Assumed(string why) => new(assumed, null, $"{why}; conversations are written as {assumed.Title} template has it.");
+
+        CheckpointException OtherBos(ChatTemplate of) =>
+            new($"{configPath}: bos_token is {Shown.Quoted(bos)}, but conversations of {of.Title} template begin with {of.BosToken}. {Override}");
     }
 
-    private static DetectedChatTemplate Assumed(string why) =>
-        new(ChatTemplate.Gemma2, null, $"{why}; conversations are written as Gemma-2's template has it.");
+    private static string? BosToken(JsonField root)
+    {
+        if (!root.TryGet("bos_token", out JsonField bos)) return null;
+        return (bos.Value.ValueKind == JsonValueKind.Object ? bos.Get("content") : bos).String();
+    }
 
     private static string? FromConfig(JsonField root)
     {
-        // The template prints bos_token, so another one makes another template.
-        if (root.TryGet("bos_token", out JsonField bos))
-        {
-            if (bos.Value.ValueKind == JsonValueKind.Object) bos = bos.Get("content");
-            if (bos.String() != BosToken)
-                throw bos.Error($"is {Shown.Quoted(bos.String())}, but Gemma-2's conversations begin with {BosToken}. {Override}");
-        }
         if (!root.TryGet("chat_template", out JsonField template)) return null;
         if (template.Value.ValueKind != JsonValueKind.Array) return template.String();
 

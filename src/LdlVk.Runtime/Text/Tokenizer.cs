@@ -1,18 +1,25 @@
+using System.Text;
+
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Gemma-2's tokenizer, read from a tokenizer.json. Its algorithm, which Hugging Face tokenizers defines: split the raw text at
-/// the added tokens (leftmost, longest); in each piece between them replace " " by "▁" and run byte-pair encoding by merge rank;
-/// characters outside the vocabulary become the byte tokens of their UTF-8. Any number of threads may use one tokenizer.
+/// Gemma-2's or Llama 3's tokenizer, read from a tokenizer.json. Their algorithms, which Hugging Face tokenizers defines: split the raw
+/// text at the added tokens (leftmost, longest); in each piece between them run byte-pair encoding by merge rank. Gemma-2 first replaces
+/// " " by "▁", and characters outside the vocabulary become the byte tokens of their UTF-8. Llama 3 first splits into words
+/// (<see cref="Llama3Words"/>), of which those that are in the vocabulary are one token; in the others symbols are bytes. Any number of
+/// threads may use one tokenizer.
 /// </summary>
 public sealed class Tokenizer
 {
-    private const string BosToken = "<bos>";
+    /// <summary>With which conversations begin: Gemma-2's, Llama 3's.</summary>
+    private static readonly string[] BosTokens = ["<bos>", "<|begin_of_text|>"];
+
     private const int LongestText = 1 << 26; // characters; encoding one word takes up to 60 bytes a character
 
     private readonly Dictionary<string, int> ids;
     private readonly AddedTokens addedTokens;
-    private readonly WordBoundaries boundaries;
+    private readonly WordSplitter words;
+    private readonly bool isByteLevel;
     private readonly BytePairVocabulary pieces;
     private readonly WordCache? cache;
 
@@ -20,7 +27,8 @@ public sealed class Tokenizer
     {
         ids = file.Ids;
         addedTokens = new AddedTokens(file.Added);
-        boundaries = file.Boundaries;
+        words = file.Words;
+        isByteLevel = file.IsByteLevel;
         pieces = file.Pieces;
         cache = cacheWords ? new WordCache() : null;
         Bos = bos;
@@ -34,15 +42,19 @@ public sealed class Tokenizer
     public static Tokenizer Load(string tokenizerJsonPath, bool cacheWords = true)
     {
         TokenizerFile file = TokenizerFile.Read(tokenizerJsonPath);
-        return file.Ids.TryGetValue(BosToken, out int bos)
+        string bosToken = BosTokens[file.IsByteLevel ? 1 : 0];
+        return file.Ids.TryGetValue(bosToken, out int bos)
             ? new Tokenizer(file, bos, cacheWords)
-            : throw new CheckpointException($"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {BosToken}, with which every conversation begins.");
+            : throw new CheckpointException($"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {bosToken}, with which every conversation begins.");
     }
 
     /// <summary>The highest id plus one: the rows an embedding table must have at least.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>Id of <c>&lt;bos&gt;</c>, the token at the beginning of a conversation.</summary>
+    /// <summary>The template that most checkpoints with such a tokenizer have.</summary>
+    public ChatTemplate UsualTemplate => isByteLevel ? ChatTemplate.Llama31 : ChatTemplate.Gemma2;
+
+    /// <summary>Id of the token at the beginning of a conversation: <c>&lt;bos&gt;</c>, <c>&lt;|begin_of_text|&gt;</c>.</summary>
     public int Bos { get; }
 
     /// <summary>The id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.</summary>
@@ -60,7 +72,7 @@ public sealed class Tokenizer
         if (text.Length > LongestText)
             throw new InputException($"A text has {text.Length} characters; more than {LongestText} are not tokenised. Split it.");
         string raw = Utf16.Repair(text);
-        string normalized = raw.Replace(' ', '▁'); // one character for one: positions in raw hold here too
+        string normalized = words.Normalize(raw);
         List<int> output = new(text.Length / 4 + 8);
         BytePairEncoder encoder = new(pieces);
         for (int from = 0; from < raw.Length;)
@@ -76,12 +88,10 @@ public sealed class Tokenizer
     // The normalised text between two added tokens, word by word.
     private void EncodePiece(ReadOnlySpan<char> piece, BytePairEncoder encoder, List<int> output)
     {
-        int word = 0;
-        for (int i = 1; i <= piece.Length; i++)
+        for (int length; piece.Length > 0; piece = piece[length..])
         {
-            if (i < piece.Length && !boundaries.CanCut(piece[i - 1], piece[i])) continue;
-            EncodeWord(piece[word..i], encoder, output);
-            word = i;
+            length = words.Next(piece);
+            EncodeWord(piece[..length], encoder, output);
         }
     }
 
@@ -89,14 +99,26 @@ public sealed class Tokenizer
     {
         if (cache is null || word.Length > WordCache.LongestWord)
         {
-            output.AddRange(encoder.Encode(word));
+            output.AddRange(Merge(word, encoder));
             return;
         }
         if (cache.Find(word, out int slot) is not { } found)
         {
-            found = encoder.Encode(word).ToArray();
+            found = Merge(word, encoder).ToArray();
             cache.Store(slot, word.ToString(), found);
         }
         output.AddRange(found.AsSpan());
+    }
+
+    /// <summary>The ids of a word. Of byte-level vocabularies those that are a piece as they are need no merges, and some have none (<c>ignore_merges</c>).</summary>
+    private ReadOnlySpan<int> Merge(ReadOnlySpan<char> word, BytePairEncoder encoder)
+    {
+        const int LongestPiece = 256;
+        if (!isByteLevel || word.Length > LongestPiece) return encoder.Encode(word);
+        Span<byte> utf8 = stackalloc byte[3 * word.Length];
+        utf8 = utf8[..Encoding.UTF8.GetBytes(word, utf8)];
+        Span<char> written = stackalloc char[utf8.Length];
+        for (int i = 0; i < utf8.Length; i++) written[i] = ByteLevel.Characters[utf8[i]];
+        return ids.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(written, out int id) ? new int[] { id } : encoder.Encode(word);
     }
 }

@@ -5,11 +5,13 @@ using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Text;
 
-/// <summary>What a tokenizer.json says, checked to be the algorithm of Gemma-2 and sound in itself.</summary>
+/// <summary>What a tokenizer.json says, checked to be the algorithm of Gemma-2 or of Llama 3 and sound in itself.</summary>
 internal sealed class TokenizerFile
 {
     /// <summary>Longest file read: the largest real ones are a few tens of MB, and a parsed file takes several times its size.</summary>
     internal const long MaxBytes = 128L << 20;
+
+    private const string Advice = "Score token ids made elsewhere (\"input_ids\") instead, or use the tokenizer.json of the original checkpoint.";
 
     /// <summary>No embedding table has so many rows; a larger id is damage.</summary>
     private const int IdLimit = 1 << 24;
@@ -26,16 +28,33 @@ internal sealed class TokenizerFile
     /// <summary>The pieces and merges.</summary>
     internal BytePairVocabulary Pieces { get; } = new([], new int[256], []);
 
-    /// <summary>Where no merge reaches across.</summary>
-    internal WordBoundaries Boundaries { get; } = new();
+    /// <summary>How text falls into words.</summary>
+    internal WordSplitter Words { get; }
+
+    /// <summary>Whether symbols are bytes, and pieces written as <see cref="ByteLevel"/> has it: Llama 3's way.</summary>
+    internal bool IsByteLevel { get; }
 
     private TokenizerFile(JsonField root)
     {
-        CheckPipeline(root);
         JsonField model = root.Get("model");
-        CheckModel(model);
-        ReadVocabulary(model.Get("vocab"));
-        ReadMerges(model.Get("merges"));
+        IsByteLevel = !root.TryGet("normalizer", out _) && root.TryGet("pre_tokenizer", out JsonField pre) && pre.Get("type").String() == "Sequence";
+        if (IsByteLevel)
+        {
+            CheckByteLevelPipeline(root.Get("pre_tokenizer"));
+            CheckModel(model, byteFallback: false, ignoreMerges: true);
+            ReadVocabulary(model.Get("vocab"), ReadByteCharacters);
+            ReadMerges(model.Get("merges"), null);
+            Words = new Llama3Words();
+        }
+        else
+        {
+            CheckPipeline(root);
+            CheckModel(model, byteFallback: true, ignoreMerges: false);
+            ReadVocabulary(model.Get("vocab"), ReadCharactersAndBytes);
+            WordBoundaries boundaries = new();
+            ReadMerges(model.Get("merges"), boundaries);
+            Words = boundaries;
+        }
         if (root.TryGet("added_tokens", out JsonField added)) ReadAdded(added);
     }
 
@@ -55,18 +74,35 @@ internal sealed class TokenizerFile
         if (pre.TryGet("invert", out JsonField invert)) Require(invert, false);
     }
 
-    private static void CheckModel(JsonField model)
+    /// <summary>Words by Llama 3's regular expression, then bytes.</summary>
+    private static void CheckByteLevelPipeline(JsonField pre)
+    {
+        JsonField list = pre.Get("pretokenizers");
+        JsonField[] steps = [.. list.Items().Select((item, i) => list.Item(i, item))];
+        if (steps.Length != 2) throw list.Error($"has {steps.Length} steps; the tokenizer of Llama 3 has 2, a Split and a ByteLevel. {Advice}");
+        Require(steps[0].Get("type"), "Split");
+        Require(steps[0].Get("pattern").Get("Regex"), Llama3Words.Pattern);
+        Require(steps[0].Get("behavior"), "Isolated");
+        if (steps[0].TryGet("invert", out JsonField invert)) Require(invert, false);
+        Require(steps[1].Get("type"), "ByteLevel");
+        Require(steps[1].Get("add_prefix_space"), false);
+        Require(steps[1].Get("use_regex"), false);
+    }
+
+    private static void CheckModel(JsonField model, bool byteFallback, bool ignoreMerges)
     {
         Require(model.Get("type"), "BPE");
-        Require(model.Get("byte_fallback"), true);
-        if (model.TryGet("ignore_merges", out JsonField ignoreMerges)) Require(ignoreMerges, false);
+        if (byteFallback) Require(model.Get("byte_fallback"), true);
+        else if (model.TryGet("byte_fallback", out JsonField fallback)) Require(fallback, false);
+        if (model.TryGet("ignore_merges", out JsonField ignored)) Require(ignored, ignoreMerges);
+        else if (ignoreMerges) throw ignored.Error($"is missing, but the tokenizer of Llama 3 has true. {Advice}");
         if (model.TryGet("dropout", out JsonField dropout) && !(dropout.Value.ValueKind == JsonValueKind.Number && dropout.Value.GetDouble() == 0))
             throw dropout.Error("is set, so the same text would not always give the same ids. LdlVk needs it to be null.");
         foreach (string affix in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
             if (model.TryGet(affix, out JsonField field)) Require(field, "");
     }
 
-    private void ReadVocabulary(JsonField vocabulary)
+    private void ReadVocabulary(JsonField vocabulary, Action<JsonField> readSymbols)
     {
         var members = vocabulary.Members();
         Ids.EnsureCapacity(Math.Min(vocabulary.Value.GetPropertyCount(), Expected));
@@ -79,9 +115,16 @@ internal sealed class TokenizerFile
             string text = piece.Name;
             if (!used.Add(id)) throw vocabulary.Member(Shown.Quoted(text), value).Error($"has the id {id}, which another piece has too.");
             Ids.Add(text, id);
+        }
+        readSymbols(vocabulary);
+    }
+
+    /// <summary>Symbols are characters, and bytes where a character is no piece.</summary>
+    private void ReadCharactersAndBytes(JsonField vocabulary)
+    {
+        foreach ((string text, int id) in Ids)
             if (text.Length is 1 or 2 && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == System.Buffers.OperationStatus.Done && length == text.Length)
                 Pieces.Characters.Add(rune.Value, id);
-        }
         for (int b = 0; b < 256; b++)
         {
             string piece = string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>");
@@ -91,7 +134,16 @@ internal sealed class TokenizerFile
         }
     }
 
-    private void ReadMerges(JsonField merges)
+    /// <summary>Symbols are bytes.</summary>
+    private void ReadByteCharacters(JsonField vocabulary)
+    {
+        for (int b = 0; b < 256; b++)
+            if (!Ids.TryGetValue(ByteLevel.Characters[b].ToString(), out Pieces.Bytes[b]))
+                throw vocabulary.Error($"lacks the piece {Shown.Quoted(ByteLevel.Characters[b].ToString())}, which stands for the byte {b}.");
+    }
+
+    /// <summary>Reads the merges; <paramref name="boundaries"/>, where words are cut by that, learns what they reach across.</summary>
+    private void ReadMerges(JsonField merges, WordBoundaries? boundaries)
     {
         var ids = Ids.GetAlternateLookup<ReadOnlySpan<char>>();
         var items = merges.Items();
@@ -129,7 +181,7 @@ internal sealed class TokenizerFile
                 throw Error($"makes the piece {Shown.Quoted(new string(joined, 0, length))}, which model.vocab lacks.");
             if (!Pieces.Merges.TryAdd(BytePairVocabulary.Pair(leftId, rightId), (rank, id)))
                 throw Error($"repeats merges[{Pieces.Merges[BytePairVocabulary.Pair(leftId, rightId)].Rank}].");
-            Boundaries.Join(left[^1], right[0]);
+            boundaries?.Join(left[^1], right[0]);
             rank++;
         }
     }
@@ -159,15 +211,14 @@ internal sealed class TokenizerFile
     private static void Require(JsonField field, string expected)
     {
         string actual = field.String();
-        if (actual != expected) throw NotGemma(field, Shown.Quoted(actual), Shown.Quoted(expected));
+        if (actual != expected) throw NotKnown(field, Shown.Quoted(actual), Shown.Quoted(expected));
     }
 
     private static void Require(JsonField field, bool expected)
     {
-        if (field.Boolean() != expected) throw NotGemma(field, expected ? "false" : "true", expected ? "true" : "false");
+        if (field.Boolean() != expected) throw NotKnown(field, expected ? "false" : "true", expected ? "true" : "false");
     }
 
-    private static CheckpointException NotGemma(JsonField field, string actual, string expected) =>
-        field.Error($"is {actual}, but the tokenizer of Gemma-2, the only one LdlVk knows, has {expected}. "
-            + "Score token ids made elsewhere (\"input_ids\") instead, or use the tokenizer.json of the original checkpoint.");
+    private static CheckpointException NotKnown(JsonField field, string actual, string expected) =>
+        field.Error($"is {actual}, but {expected} is what the tokenizers have that LdlVk knows, Gemma-2's and Llama 3's. {Advice}");
 }

@@ -5,7 +5,7 @@ namespace LdlVk.Runtime.Text;
 /// piece that ends in x with a piece that begins with y, since then no token can reach across. Read off the merges
 /// themselves, so it is lossless for any vocabulary. In Gemma-2 it cuts before ▁, around \n and \t, and at much punctuation.
 /// </summary>
-internal sealed class WordBoundaries
+internal sealed class WordBoundaries : WordSplitter
 {
     private const int Ascii = 128;
     private const char Space = '▁';
@@ -13,6 +13,17 @@ internal sealed class WordBoundaries
     // Pairs that some merge joins. ASCII, with ▁ in the place of the space it stands for, has a table; the rest a set.
     private readonly bool[] asciiJoins = new bool[Ascii * Ascii];
     private readonly HashSet<uint> otherJoins = [];
+
+    /// <inheritdoc/>
+    public override string Normalize(string text) => text.Replace(' ', Space);
+
+    /// <inheritdoc/>
+    public override int Next(ReadOnlySpan<char> text)
+    {
+        int end = 1;
+        while (end < text.Length && !CanCut(text[end - 1], text[end])) end++;
+        return end;
+    }
 
     /// <summary>Notes that a merge joins a piece ending in <paramref name="last"/> with one beginning with <paramref name="first"/>.</summary>
     internal void Join(char last, char first)

@@ -62,7 +62,7 @@ public class TokenizerGoldenTests
     /// <summary>Gemma-2's tokenizer, or a skipped test where it cannot be fetched.</summary>
     internal static Tokenizer Gemma2()
     {
-        Assert.SkipWhen(Gemma2Tokenizer.File.Path is null, Gemma2Tokenizer.File.WhyNot ?? "");
-        return Gemma2Tokenizer.Instance;
+        Assert.SkipWhen(FetchedTokenizer.Gemma2.File.Path is null, FetchedTokenizer.Gemma2.File.WhyNot ?? "");
+        return FetchedTokenizer.Gemma2.Instance;
     }
 }

@@ -4,25 +4,37 @@ using LdlVk.Runtime.Text;
 
 namespace LdlVk.Testing;
 
-/// <summary>Gemma-2's own tokenizer.json, fetched once by eng/fetch-tokenizer; 17 MB, so not part of the repository.</summary>
-public static class Gemma2Tokenizer
+/// <summary>A model's own tokenizer.json, fetched once by eng/fetch-tokenizer; too large to be part of the repository.</summary>
+public sealed class FetchedTokenizer
 {
-    private static readonly Lazy<(string? Path, string? WhyNot)> Fetched = new(Fetch);
-    private static readonly Lazy<Tokenizer> Loaded = new(() => Tokenizer.Load(Fetched.Value.Path!));
+    private readonly Lazy<(string? Path, string? WhyNot)> _fetched;
+    private readonly Lazy<Tokenizer> _loaded;
+
+    private FetchedTokenizer(string model)
+    {
+        _fetched = new(() => Fetch(model));
+        _loaded = new(() => Tokenizer.Load(_fetched.Value.Path!));
+    }
+
+    /// <summary>Gemma-2's: 17 MB.</summary>
+    public static FetchedTokenizer Gemma2 { get; } = new("gemma2");
+
+    /// <summary>Llama 3.1's: 9 MB.</summary>
+    public static FetchedTokenizer Llama3 { get; } = new("llama3");
 
     /// <summary>The file; null where it cannot be had, and then why.</summary>
-    public static (string? Path, string? WhyNot) File => Fetched.Value;
+    public (string? Path, string? WhyNot) File => _fetched.Value;
 
     /// <summary>The tokenizer, loaded once; only where <see cref="File"/> has a path.</summary>
-    public static Tokenizer Instance => Loaded.Value;
+    public Tokenizer Instance => _loaded.Value;
 
-    private static (string?, string?) Fetch()
+    private static (string?, string?) Fetch(string model)
     {
-        string path = Repository.Path(".cache", "gemma2", "tokenizer.json");
+        string path = Repository.Path(".cache", model, "tokenizer.json");
         if (System.IO.File.Exists(path)) return (path, null);
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo("bash", ["eng/fetch-tokenizer"])
+            using Process process = Process.Start(new ProcessStartInfo("bash", ["eng/fetch-tokenizer", model])
             {
                 WorkingDirectory = Repository.Root,
                 RedirectStandardOutput = true,

@@ -1,0 +1,48 @@
+using System.Text;
+
+namespace LdlVk.Runtime.Text;
+
+/// <summary>
+/// Gemma-2's conversations: <c>&lt;bos&gt;</c>, then of each message <c>&lt;start_of_turn&gt;ROLE\nCONTENT&lt;end_of_turn&gt;\n</c> with
+/// <c>model</c> for <c>assistant</c> and the content stripped of white space. <c>user</c> is exactly at the even places.
+/// </summary>
+internal sealed class Gemma2Template(string name, string title, bool bos) : ChatTemplate(name, title, "<bos>")
+{
+    private const string PrintBos = "{{ bos_token }}";
+
+    /// <summary>What the checkpoints of Gemma-2-it and their offspring carry as <c>chat_template</c>, behind what prints <c>&lt;bos&gt;</c>.</summary>
+    private const string Jinja =
+        "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
+        + "{% for message in messages %}"
+        + "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+        + "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+        + "{% if (message['role'] == 'assistant') %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}{% endif %}"
+        + "{{ '<start_of_turn>' + role + '\\n' + message['content'] | trim + '<end_of_turn>\\n' }}"
+        + "{% endfor %}"
+        + "{% if add_generation_prompt %}{{'<start_of_turn>model\\n'}}{% endif %}";
+
+    internal override bool Is(string jinja) => JinjaText.Same(jinja, bos ? PrintBos + Jinja : Jinja);
+
+    private protected override void Render(StringBuilder text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
+    {
+        if (bos) text.Append(BosToken);
+        for (int i = 0; i < messages.Count; i++)
+        {
+            (string role, string content) = messages[i];
+            CheckTurn(i, role);
+            text.Append("<start_of_turn>").Append(role == "assistant" ? "model" : role).Append('\n').Append(Strip(content)).Append("<end_of_turn>\n");
+        }
+        if (addGenerationPrompt) text.Append("<start_of_turn>model\n");
+    }
+
+    private static void CheckTurn(int index, string role)
+    {
+        if (index == 0 && role == "system")
+            throw new InputException("The template of Gemma-2 has no system role. Put the system message's text at the beginning of the first user message.");
+        bool user = role == "user", userExpected = index % 2 == 0;
+        if (user != userExpected)
+            throw new InputException($"Message {index} (counted from 0) has the role {Shown.Quoted(role)}, but roles must alternate "
+                + $"user/assistant/user/assistant/…: here it must {(userExpected ? "be" : "not be")} \"user\". "
+                + (user ? "Join neighbouring messages of one speaker into one." : "Only assistants' turns go between users'."));
+    }
+}

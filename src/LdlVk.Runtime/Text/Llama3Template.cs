@@ -1,0 +1,47 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace LdlVk.Runtime.Text;
+
+/// <summary>
+/// Llama 3's conversations: <c>&lt;|begin_of_text|&gt;</c>, then of each message
+/// <c>&lt;|start_header_id|&gt;ROLE&lt;|end_header_id|&gt;\n\nCONTENT&lt;|eot_id|&gt;</c>, the content stripped of white space. Those of Llama 3.1
+/// begin with a system message of two fixed dates, behind which stands what the conversation's own says.
+/// </summary>
+internal sealed class Llama3Template(string name, string title, bool dated) : ChatTemplate(name, title, "<|begin_of_text|>")
+{
+    private const string Jinja =
+        "{% set loop_messages = messages %}{% for message in loop_messages %}"
+        + "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' %}"
+        + "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
+        + "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
+
+    /// <summary>SHA-256 of Llama 3.1's published template in canonical form: most of its text is about tools, which scoring has not.</summary>
+    private const string DatedHash = "643e24381013d332ebf30053151fda8d8a2f782564075f5f2eb82fb535c1a715";
+
+    internal override bool Is(string jinja) => dated
+        ? Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(JinjaText.Canonical(jinja)))) == DatedHash
+        : JinjaText.Same(jinja, Jinja);
+
+    private protected override void Render(StringBuilder text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
+    {
+        text.Append(BosToken);
+        int first = 0;
+        if (dated)
+        {
+            Header(text, "system").Append("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
+            if (messages[0].Role == "system") text.Append(Strip(messages[first++].Content));
+            text.Append("<|eot_id|>");
+        }
+        for (int i = first; i < messages.Count; i++)
+        {
+            (string role, string content) = messages[i];
+            if (dated && role is ("tool" or "ipython"))
+                throw new InputException($"Message {i} (counted from 0) has the role {Shown.Quoted(role)}; what tools answer is not supported. Put it into a user's message.");
+            Header(text, role).Append(Strip(content)).Append("<|eot_id|>");
+        }
+        if (addGenerationPrompt) Header(text, "assistant");
+    }
+
+    private static StringBuilder Header(StringBuilder text, string role) => text.Append("<|start_header_id|>").Append(role).Append("<|end_header_id|>\n\n");
+}

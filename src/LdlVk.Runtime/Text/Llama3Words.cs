@@ -1,0 +1,93 @@
+using System.Globalization;
+using System.Text;
+
+namespace LdlVk.Runtime.Text;
+
+/// <summary>
+/// The words of Llama 3's tokenizer: what its regular expression <see cref="Pattern"/> matches, alternative by alternative. By hand,
+/// since .NET's \p{L} sees UTF-16 units and so no letters beyond the first plane, and since this is linear for any text.
+/// </summary>
+internal sealed class Llama3Words : WordSplitter
+{
+    /// <summary>As tokenizer.json has it.</summary>
+    public const string Pattern =
+        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    private enum Kind
+    {
+        End,
+        Letter,
+        Number,
+        NewLine,
+        Space,
+        Other,
+    }
+
+    /// <inheritdoc/>
+    public override int Next(ReadOnlySpan<char> text)
+    {
+        if (Contraction(text) is var contraction and > 0) return contraction;
+        (Kind first, int length) = At(text, 0);
+        Kind second = At(text, length).Kind;
+        // [^\r\n\p{L}\p{N}]?\p{L}+
+        if (first == Kind.Letter || (first is Kind.Space or Kind.Other && second == Kind.Letter))
+            return Run(text, first == Kind.Letter ? 0 : length, Kind.Letter);
+        // \p{N}{1,3}
+        if (first == Kind.Number) return Run(text, 0, Kind.Number, most: 3);
+        // \x20?[^\s\p{L}\p{N}]+[\r\n]*
+        if (first == Kind.Other || (text[0] == ' ' && second == Kind.Other))
+            return Run(text, Run(text, first == Kind.Other ? 0 : length, Kind.Other), Kind.NewLine);
+        return WhiteSpace(text);
+    }
+
+    /// <summary>(?i:'s|'t|'re|'ve|'m|'ll|'d), or 0. Case-insensitive as Unicode folds, by which ſ is an s.</summary>
+    private static int Contraction(ReadOnlySpan<char> text)
+    {
+        if (text.Length < 2 || text[0] != '\'') return 0;
+        char first = Fold(text[1]), second = text.Length > 2 ? Fold(text[2]) : '\0';
+        if (first is 's' or 't' or 'm' or 'd') return 2;
+        return (first, second) is ('r', 'e') or ('v', 'e') or ('l', 'l') ? 3 : 0;
+
+        static char Fold(char c) => c == 'ſ' ? 's' : char.IsAscii(c) ? char.ToLowerInvariant(c) : c;
+    }
+
+    /// <summary>\s*[\r\n]+, or \s+(?!\S), or \s+: white space up to its last line end, or all but its last character, or all.</summary>
+    private static int WhiteSpace(ReadOnlySpan<char> text)
+    {
+        int end = 0, lastLine = 0;
+        Kind kind;
+        // All white space is one UTF-16 unit long.
+        for (; (kind = At(text, end).Kind) is Kind.Space or Kind.NewLine; end++)
+            if (kind == Kind.NewLine) lastLine = end + 1;
+        if (lastLine > 0) return lastLine;
+        return kind == Kind.End || end == 1 ? end : end - 1;
+    }
+
+    /// <summary>Where characters of a kind that begin at <paramref name="from"/> end.</summary>
+    private static int Run(ReadOnlySpan<char> text, int from, Kind kind, int most = int.MaxValue)
+    {
+        for (int count = 0; count < most; count++)
+        {
+            (Kind found, int length) = At(text, from);
+            if (found != kind) break;
+            from += length;
+        }
+        return from;
+    }
+
+    private static (Kind Kind, int Length) At(ReadOnlySpan<char> text, int index)
+    {
+        if (index >= text.Length) return (Kind.End, 0);
+        char c = text[index];
+        if (char.IsAscii(c))
+            return (char.IsAsciiLetter(c) ? Kind.Letter : char.IsAsciiDigit(c) ? Kind.Number : c is '\r' or '\n' ? Kind.NewLine : c is ' ' or >= '\t' and <= '\r' ? Kind.Space : Kind.Other, 1);
+        Rune.DecodeFromUtf16(text[index..], out Rune rune, out int length);
+        if (Rune.IsWhiteSpace(rune)) return (Kind.Space, length);
+        return (Rune.GetUnicodeCategory(rune) switch
+        {
+            UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter => Kind.Letter,
+            UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => Kind.Number,
+            _ => Kind.Other,
+        }, length);
+    }
+}
