@@ -84,8 +84,8 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
     /// <summary>
     /// On Gaussian weights int4 rounds 15.3 times as coarsely as int8 (7.49 % against 0.49 % of their root mean square), so that its score
     /// errors would be 15.3 times int8's if scores were linear in the weights: above 21 of bf16, where int8 measured worst (1.39), something is
-    /// wrong. Errors of this size saturate: measured 2.0 to 13.3, 6.9 in the geometric mean. Even steps measured 12.9, which the bar on the mean
-    /// keeps out.
+    /// wrong. Errors of this size saturate: measured 2.0 to 14.6, 8.5 in the geometric mean (6.9 of the LDL models, where even steps measured 12.9:
+    /// the bar on the mean keeps them out).
     /// </summary>
     [Theory]
     [MemberData(nameof(Devices))]
@@ -107,7 +107,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
 
     /// <summary>
     /// Rounding activations to 8 bits errs by 0.5 % of their root mean square (2.1/127/√12: half steps of the largest of 32 normal numbers),
-    /// weights by 0.49 %: together 1.43 times what int8 weights alone do, and the bars are 1.43 times theirs. Measured 1.2 to 3.4, 1.71 to 1.88
+    /// weights by 0.49 %: together 1.43 times what int8 weights alone do, and the bars are 1.43 times theirs. Measured 1.1 to 3.4, 1.6 to 1.7
     /// in the geometric mean, as the last bits of other ops decide roundings.
     /// </summary>
     [Theory]

@@ -31,7 +31,7 @@ internal sealed class ModelFacts
             .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal)).OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => (f.Name, Size(f)))];
         HeadParameters = checkpoint.Head.Layers.Sum(layer => layer.Parameters);
         (Tokenizer, ChatTemplate? usual) = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
-        Template = DescribeTemplate(checkpoint.Folder, usual);
+        Template = DescribeTemplate(checkpoint.Folder, usual ?? (checkpoint.Config.Architecture == Architecture.Llama ? ChatTemplate.Llama31 : ChatTemplate.Gemma2));
         Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
         try
         {

@@ -74,8 +74,10 @@ internal sealed class ResultLine(Stream output)
         json.WriteEndArray();
     }
 
+    /// <summary>Weights, distribution and rewards; nothing for a model that gives the score alone.</summary>
     private static void WriteDetails(Utf8JsonWriter json, ScoredLine scored, bool many)
     {
+        if (!scored.Rewards.Any(r => r.HasDistribution)) return;
         Each(json, "weights", many, scored, r => WriteNumbers(json, r.Weights));
         Each(json, "distribution", many, scored, r => WriteNumbers(json, r.Distribution));
         Each(json, "rewards", many, scored, r =>
