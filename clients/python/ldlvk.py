@@ -70,9 +70,9 @@ class Comparison(NamedTuple):
     scores: List[float]
     #: Index of the best one; of equals the first.
     best: int
-    #: Score of the first response less that of the second, and sigmoid of it: the probability that the first is better.
-    margin: Optional[float] = None
-    probability: Optional[float] = None
+    #: By how much the best score exceeds the next one, and sigmoid of that: the probability that the best is better than the next.
+    margin: float
+    probability: float
 
 
 class Client:
@@ -129,13 +129,11 @@ class Client:
 
     def compare(self, prompt: str, a: str, b: str) -> Comparison:
         """Compares two responses to a prompt."""
-        answer = self._call("/v1/compare", {"prompt": prompt, "a": a, "b": b})
-        return Comparison(answer["scores"], answer["best"], answer.get("margin"), answer.get("probability"))
+        return self._compare({"prompt": prompt, "a": a, "b": b})
 
     def rank(self, prompt: str, responses: Sequence[str]) -> Comparison:
         """Compares many responses to a prompt."""
-        answer = self._call("/v1/compare", {"prompt": prompt, "responses": list(responses)})
-        return Comparison(answer["scores"], answer["best"], answer.get("margin"), answer.get("probability"))
+        return self._compare({"prompt": prompt, "responses": list(responses)})
 
     def health(self) -> bool:
         """Whether the server is there and well. Does not try again."""
@@ -160,6 +158,15 @@ class Client:
 
         return reward
 
+    def _compare(self, body: Any) -> Comparison:
+        try:
+            answer = self._call("/v1/compare", body)
+            return Comparison(answer["scores"], answer["best"], answer["margin"], answer["probability"])
+        except _AllFailed as failure:
+            raise InputError(None, failure.reasons[0]) from None
+        except (KeyError, TypeError) as error:
+            raise ServerError(f"{self.url} did not answer as ldlvk serve does: {error!r}") from error
+
     def _batches(self, items: List[Item]) -> Iterable[Any]:
         """Ranges of items that make one request each; an item with many responses is never cut."""
         first, texts = 0, 0
@@ -174,41 +181,25 @@ class Client:
             yield first, len(items)
 
     def _batch(self, items: List[Item], first: int, details: bool) -> List[Any]:
+        """Results of items that make one request; first: index of the first of them."""
+        texts = [(i, j) for i, item in enumerate(items) for j in (range(len(item["responses"])) if _has_list(item) else [None])]
         try:
             answer = self._call("/v1/rewards", {"items": items, "details": details})
-            data = answer["data"]
         except _AllFailed as failure:
-            data = failure.entries(items)
-        expected = [(i, j) for i, item in enumerate(items) for j in (range(len(item["responses"])) if _has_list(item) else [None])]
-        whole = {}  # an item that fails as a whole may have one entry instead of one for each response
-        results: List[Any] = [[] if _has_list(item) else None for item in items]
-        at = 0
-        for entry in data:
-            if at >= len(expected):
-                raise ServerError("The server gave more results than there are texts.")
-            item, response = expected[at]
-            if entry.get("item", item) != item or entry.get("response", response) != response:
-                if "error" not in entry or entry.get("item") != item:
-                    raise ServerError(f"The server's result {at} is of another text: {json.dumps(entry)[:200]}")
-            if "error" in entry:
-                value: Any = InputError(first + item, entry["error"]["message"], entry.get("response"))
-                if response is not None and entry.get("response") is None:
-                    whole[item] = value
-            else:
-                value = Reward(float(entry["score"]), int(entry["tokens"]), entry.get("weights"), entry.get("distribution"), entry.get("rewards"))
-            if item in whole:
-                results[item] = value
-                while at < len(expected) and expected[at][0] == item:
-                    at += 1
-                continue
-            if response is None:
-                results[item] = value
-            else:
-                results[item].append(value)
-            at += 1
-        if at != len(expected):
-            raise ServerError(f"The server gave {at} results for {len(expected)} texts.")
-        return results
+            if len(failure.reasons) != len(texts):
+                if len(items) > 1:
+                    return [result for i, item in enumerate(items) for result in self._batch([item], first + i, details)]
+                return [InputError(first, failure.reasons[0])]
+            answer = {"data": [{"item": i, "response": j, "error": {"message": reason}} for (i, j), reason in zip(texts, failure.reasons)]}
+        except ServerError as error:
+            if error.status != 413 or len(items) == 1:
+                raise
+            half = len(items) // 2
+            return self._batch(items[:half], first, details) + self._batch(items[half:], first + half, details)
+        try:
+            return _results(answer["data"], items, first, texts)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise ServerError(f"{self.url} did not answer as ldlvk serve does: {error!r}") from error
 
     def _call(self, path: str, body: Any) -> Any:
         # Lone surrogates, which Python lets into strings, are no Unicode: they become '?', as they do in tokenizers.
@@ -251,20 +242,42 @@ class _NoRedirection(urllib.request.HTTPRedirectHandler):
 
 
 class _AllFailed(LdlVkError):
-    """All texts of a request failed."""
+    """No text of a request could be scored; reasons: why, in their order."""
 
-    def __init__(self, errors: List[Dict[str, Any]]):
-        super().__init__("No text could be scored.")
-        self.errors = errors
+    def __init__(self, reasons: List[str]):
+        self.reasons = reasons
+        super().__init__(reasons[0])
 
-    def entries(self, items: List[Item]) -> List[Dict[str, Any]]:
-        """As the server would give them among others: one for each text."""
-        texts = [item for i, item in enumerate(items) for item in ([i] * len(items[i]["responses"]) if _has_list(items[i]) else [i])]
-        reasons = {error.get("index", i): str(error.get("reason", "")) for i, error in enumerate(self.errors)}
-        last = next(iter(reasons.values()), "It cannot be scored.")
-        return [{"item": item, "error": {"message": reasons.get(index, last)}} if not _has_list(items[item])
-                else {"item": item, "response": index - texts.index(item), "error": {"message": reasons.get(index, last)}}
-                for index, item in enumerate(texts)]
+
+def _results(data: List[Dict[str, Any]], items: List[Item], first: int, texts: List[Any]) -> List[Any]:
+    """An answer's entries, one for each text in order, as results of the items; texts: item and response of each."""
+    results: List[Any] = [[] if _has_list(item) else None for item in items]
+    left = iter(texts)
+    for entry in data:
+        i, j = entry["item"], entry.get("response")
+        value = _value(entry, first + i)
+        if j is None and _has_list(items[i]):
+            # An item that cannot be read has one result, whatever it was meant to have.
+            results[i] = value
+            expected = [next(left, None) for _ in items[i]["responses"]][0]
+            j = 0
+        else:
+            expected = next(left, None)
+            if j is None:
+                results[i] = value
+            else:
+                results[i].append(value)
+        if expected != (i, j):
+            raise ServerError(f"The server gave a result of text {(i, j)} where that of {expected} belongs.")
+    if next(left, None) is not None:
+        raise ServerError("The server gave fewer results than there are texts.")
+    return results
+
+
+def _value(entry: Dict[str, Any], index: int) -> Any:
+    if "error" in entry:
+        return InputError(index, entry["error"]["message"], entry.get("response"))
+    return Reward(float(entry["score"]), int(entry["tokens"]), entry.get("weights"), entry.get("distribution"), entry.get("rewards"))
 
 
 def _has_list(item: Any) -> bool:
@@ -291,7 +304,7 @@ def _problem(error: urllib.error.HTTPError) -> Dict[str, Any]:
 def _refused(status: int, problem: Dict[str, Any]) -> LdlVkError:
     errors = problem.get("errors")
     if status == 422 and isinstance(errors, list) and errors and all(isinstance(error, dict) for error in errors):
-        return _AllFailed(errors)
+        return _AllFailed([str(error.get("reason", "")) for error in errors])
     text = problem.get("detail") or problem.get("title") or http.client.responses.get(status, "")
     if status in (401, 403):
         text = f"{text} Give the server's key as api_key."
