@@ -32,7 +32,7 @@ internal static class ConvertCommand
         command.SetAction((call, cancellation) =>
         {
             string from = Given(call.GetValue(source), "SRC"), to = Given(call.GetValue(destination), "DST");
-            WeightFormat format = ReadWeights(call.GetValue(weights)!);
+            WeightFormat format = Formats.ReadConvertible(call.GetValue(weights)!);
             ConversionResult result = Run(from, to, format, terminal, call.GetValue(quiet), cancellation);
             double? disk = call.GetValue(measure) && result.BytesWritten > 0 ? DiskYardstick.Measure(result.Folder, result.BytesWritten, cancellation) : null;
             if (call.GetValue(json)) WriteJson(result, format, disk, terminal);
@@ -85,14 +85,6 @@ internal static class ConvertCommand
         json.WriteNumber("bytes_per_second", result.BytesWritten / result.Writing.TotalSeconds);
         if (disk is { } plain) json.WriteNumber("disk_bytes_per_second", plain);
     }
-
-    private static WeightFormat ReadWeights(string name) => name switch
-    {
-        "fp16" => WeightFormat.Fp16,
-        "int8" => WeightFormat.Int8,
-        "int4" => WeightFormat.Int4,
-        _ => throw new UsageException($"--weights {name}: there is only fp16, int8, int4."),
-    };
 
     private static string Given(string? path, string name) => path is { Length: > 0 } ? path : throw new UsageException($"{name} is empty. Give a folder.");
 

@@ -17,7 +17,7 @@ internal static class RankCommand
     public static Command Create(Terminal terminal)
     {
         ModelFlags model = new();
-        TextFlags texts = new("A response; give this flag once for each.", "File of JSON lines, - for standard input.");
+        TextFlags texts = new("A response; give this flag once for each.", "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> json = new("--json") { Description = "Write JSON lines." };
         Command command = new NotedCommand("rank", "Order the responses to each prompt, best first.", Notes);

@@ -25,12 +25,13 @@ internal static class ScoreCommand
         and for responses a list of each.
         A missing id is the line's number, counted from 0. Other fields are ignored.
         A blank line is an error, but for the very last one.
+        Of a Parquet file each row is a line: columns are fields, groups objects, lists arrays.
         """;
 
     public static Command Create(Terminal terminal)
     {
         ModelFlags model = new();
-        TextFlags texts = new("The assistant's response; give several to choose among them.", "File of JSON lines, - for standard input.");
+        TextFlags texts = new("The assistant's response; give several to choose among them.", "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> details = new("--details") { Description = "Add to each result the attributes' weights, the distribution of the score and the attributes' distributions (rewards)." };
         Option<string?> trace = new("--trace") { Description = "Write the named intermediates of scoring one text to a file, for ldlvk trace.", HelpName = "FILE" };

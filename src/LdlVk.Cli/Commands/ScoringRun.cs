@@ -14,6 +14,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
 {
     private readonly StatusLine _status = new(terminal, quiet);
     private readonly Stopwatch _loading = new();
+    private readonly TimeLeft _left = new();
     private readonly TimelineFile? _timeline = timelinePath is null ? null : new TimelineFile();
 
     /// <summary>Loads the model that the flags name, and shows how far it is.</summary>
@@ -49,6 +50,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     public async Task<int> ScoreAsync(RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation)
     {
         LineScorer scorer = new(model, this);
+        _left.Begin();
         long failed = 0;
         using (_status)
         {
@@ -56,6 +58,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
             {
                 if (line.Error is not null) failed++;
                 write(line);
+                _left.Done(line.Line.Share);
             }
         }
 
@@ -83,7 +86,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         $"Loading {value.BytesDone / 1e9:F2} of {value.BytesTotal / 1e9:F2} GB, {value.BytesDone / 1e9 / _loading.Elapsed.TotalSeconds:F2} GB/s"));
 
     void IProgress<ScoreProgress>.Report(ScoreProgress value) =>
-        _status.Show(() => $"Scored {Text.Plural(value.Texts, "text")}, {Rate(value)}{Saved(value)}");
+        _status.Show(() => $"Scored {Text.Plural(value.Texts, "text")}, {Rate(value)}{_left}{Saved(value)}");
 
     private static string Summary(RewardModel model, ScoreProgress done) => string.Create(CultureInfo.InvariantCulture,
         $"{Text.Plural(done.Texts, "text")}, {Text.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: "

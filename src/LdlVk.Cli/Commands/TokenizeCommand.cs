@@ -21,7 +21,7 @@ internal static class TokenizeCommand
     {
         Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate();
         model.Description = "Folder with tokenizer.json; nothing else of the model is needed.";
-        Option<string?> input = TextFlags.CreateInput("File of JSON lines, - for standard input."), output = TextFlags.CreateOutput();
+        Option<string?> input = TextFlags.CreateInput("File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input."), output = TextFlags.CreateOutput();
         input.Required = true;
         Command command = new NotedCommand("tokenize", "Turn texts and conversations into token ids.", Notes) { model, input, output, template };
         command.SetAction((call, cancellation) =>

@@ -9,18 +9,13 @@ namespace LdlVk.Cli.Input;
 /// </summary>
 internal static class CompressedFile
 {
-    /// <summary>Opens a file, and says as what.</summary>
+    /// <summary>The lines of a file that begins with <paramref name="magic"/>.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
-    public static Stream Open(string path)
+    public static Stream Open(string path, FileStream file, ReadOnlySpan<byte> magic)
     {
-        FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-        if (!file.CanSeek) return file; // a pipe
         try
         {
-            Span<byte> magic = stackalloc byte[4];
-            int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
-            file.Position = 0;
-            return magic[..read] switch
+            return magic switch
             {
                 [0x1f, 0x8b, ..] => new Guarded(path, "gzip", new GZipInputStream(file)),
                 [0x28, 0xb5, 0x2f, 0xfd] => new Guarded(path, "Zstandard", new ZstdSharp.DecompressionStream(file, checkEndOfStream: true, leaveOpen: false)),

@@ -46,6 +46,9 @@ internal sealed class InputLine
     /// <summary>Length of the line in its file.</summary>
     public int Bytes { get; private set; }
 
+    /// <summary>Share of the input that has been read with this line, 0 to 1; null where its size is not known.</summary>
+    public double? Share { get; set; }
+
     /// <summary>The input's digest up to this line, where that is kept account of.</summary>
     public string Digest { get; set; } = "";
 
@@ -53,7 +56,7 @@ internal sealed class InputLine
     public int Texts => Ids is null ? Conversations.Count : 1;
 
     /// <summary>This line as one that cannot be used.</summary>
-    public InputLine Failed(string error) => new(Id) { Error = error, Bytes = Bytes, Digest = Digest };
+    public InputLine Failed(string error) => new(Id) { Error = error, Bytes = Bytes, Share = Share, Digest = Digest };
 
     /// <summary>A prompt and one or more responses from the command line.</summary>
     public static InputLine Of(string prompt, IReadOnlyList<string> responses) => new("0")

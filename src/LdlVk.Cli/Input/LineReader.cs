@@ -1,3 +1,5 @@
+using LdlVk.Runtime;
+
 namespace LdlVk.Cli.Input;
 
 /// <summary>One line of a file.</summary>
@@ -19,6 +21,9 @@ internal sealed class LineReader(Stream stream, CancellationToken cancellation)
     private byte[] _buffer = new byte[1 << 16];
     private int _start, _end;
 
+    /// <summary>Bytes that have been read and are not in a line yet.</summary>
+    public int Ahead => _end - _start;
+
     /// <summary>The lines. A line's bytes are overwritten by the next one's. An empty rest behind the last "\n" is no line.</summary>
     public IEnumerable<RawLine> Lines()
     {
@@ -26,6 +31,7 @@ internal sealed class LineReader(Stream stream, CancellationToken cancellation)
         bool skipping = false;
         int searched = 0;
         SkipByteOrderMark();
+        if (Parquet.ParquetFile.Is(_buffer.AsSpan(0, _end))) throw new UsageException("The input is Parquet, which is not read from a pipe: give the file to --input.");
         while (true)
         {
             int newline = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
@@ -61,7 +67,7 @@ internal sealed class LineReader(Stream stream, CancellationToken cancellation)
     /// <summary>Windows programs put it at the beginning of UTF-8 files.</summary>
     private void SkipByteOrderMark()
     {
-        while (_end < 3 && Fill())
+        while (_end < 4 && Fill())
         {
         }
 

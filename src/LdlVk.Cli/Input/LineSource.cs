@@ -1,3 +1,4 @@
+using LdlVk.Cli.Input.Parquet;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 
@@ -6,29 +7,45 @@ namespace LdlVk.Cli.Input;
 /// <summary>Where a command's lines come from; owns the file.</summary>
 internal sealed class LineSource : IDisposable
 {
-    private readonly Stream? _file;
+    private readonly IDisposable? _file;
     private readonly Func<IEnumerable<RawLine>>? _raw;
+    private readonly Func<double?> _share;
     private readonly InputLine? _only;
 
-    private LineSource(Stream? file, Func<IEnumerable<RawLine>>? raw, InputLine? only) => (_file, _raw, _only) = (file, raw, only);
+    private LineSource(IDisposable? file, Func<IEnumerable<RawLine>>? raw, Func<double?> share, InputLine? only) => (_file, _raw, _share, _only) = (file, raw, share, only);
 
     /// <summary>Whether the lines come from a file or from standard input.</summary>
     public bool IsFile => _only is null;
 
     /// <summary>One line that is there already.</summary>
-    public static LineSource Of(InputLine line) => new(null, null, line);
+    public static LineSource Of(InputLine line) => new(null, null, () => null, line);
 
     /// <summary>The lines of a file; <c>-</c> is standard input.</summary>
     /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
     public static LineSource Open(string path, Terminal terminal, CancellationToken cancellation)
     {
-        if (path == "-") return new LineSource(null, new LineReader(terminal.In, cancellation).Lines, null);
-        if (Directory.Exists(path)) throw new UsageException($"--input {path} is a folder. Give a file of JSON lines.");
+        if (path == "-") return new LineSource(null, new LineReader(terminal.In, cancellation).Lines, () => null, null);
+        if (Directory.Exists(path)) throw new UsageException($"--input {path} is a folder. Give a file of JSON lines, or of Parquet.");
         if (!File.Exists(path)) throw new UsageException($"There is no file {path} for --input.");
         try
         {
-            Stream file = CompressedFile.Open(path);
-            return new LineSource(file, new LineReader(file, cancellation).Lines, null);
+            FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+            if (!file.CanSeek) return new LineSource(file, new LineReader(file, cancellation).Lines, () => null, null); // a pipe
+            Span<byte> magic = stackalloc byte[4];
+            int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
+            file.Position = 0;
+            if (ParquetFile.Is(magic[..read]))
+            {
+                file.Dispose();
+                ParquetFile parquet = ParquetFile.Open(path, cancellation);
+                return new LineSource(parquet, parquet.Lines, () => parquet.Share, null);
+            }
+
+            // A gzip or Zstandard file is read in pieces that are small beside it.
+            long bytes = file.Length;
+            Stream plain = CompressedFile.Open(path, file, magic[..read]);
+            LineReader reader = new(plain, cancellation);
+            return new LineSource(plain, reader.Lines, () => bytes == 0 ? null : Math.Clamp((file.Position - (plain == file ? reader.Ahead : 0)) / (double)bytes, 0, 1), null);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -37,7 +54,7 @@ internal sealed class LineSource : IDisposable
     }
 
     /// <summary>The lines as texts to score, each parsed when it is asked for.</summary>
-    public IEnumerable<InputLine> Lines() => _only is not null ? [_only] : RawLines().Select(InputLine.Parse);
+    public IEnumerable<InputLine> Lines() => _only is not null ? [_only] : RawLines().Select(raw => Parse(raw));
 
     /// <summary>What has been read of the input, when all lines have been.</summary>
     public LineDigest Digest { get; } = new();
@@ -67,12 +84,19 @@ internal sealed class LineSource : IDisposable
                 continue;
             }
 
-            InputLine line = InputLine.Parse(raw);
+            InputLine line = Parse(raw);
             line.Digest = Digest.Value;
             yield return line;
         }
 
         if (left > 0) throw Changed(done);
+    }
+
+    private InputLine Parse(RawLine raw)
+    {
+        InputLine line = InputLine.Parse(raw);
+        line.Share = _share();
+        return line;
     }
 
     private static UsageException Changed(long done) =>

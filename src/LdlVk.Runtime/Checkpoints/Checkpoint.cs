@@ -129,6 +129,9 @@ public sealed class Checkpoint : IDisposable
         return tensor;
     }
 
+    /// <summary>Path of the safetensors file that holds a tensor, without <c>model.</c>; null if none does.</summary>
+    internal string? FileOf(string name) => _tensors.FileOf(name);
+
     /// <summary>Lets go of the pages of the backbone's files read so far, which count as this process's memory until then. Thread-safe.</summary>
     /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
     public void ForgetPages() => _tensors.ForgetPages();

@@ -49,6 +49,9 @@ internal sealed class ShardedTensors : IDisposable
     /// <summary>Whether there is a tensor of this name.</summary>
     public bool Contains(string name) => _tensors.ContainsKey(name);
 
+    /// <summary>Path of the file that holds the tensor of this name; null if there is none.</summary>
+    public string? FileOf(string name) => _tensors.TryGetValue(name, out (SafetensorsFile File, string Key) found) ? found.File.Path : null;
+
     /// <summary>The tensor of this name.</summary>
     /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
     public CheckpointTensor Tensor(string name)

@@ -17,6 +17,11 @@ internal sealed record PlannedShard(string Name, byte[] Header, IReadOnlyList<Pl
 
     /// <summary>Bytes of the tensors.</summary>
     public long TensorBytes => Tensors.Sum(tensor => tensor.Bytes);
+
+    /// <summary>The safetensors files of the source that it is made of.</summary>
+    public IReadOnlySet<string> Sources(Checkpoint checkpoint) => Tensors
+        .Select(tensor => checkpoint.FileOf(tensor.Name.StartsWith(ConversionPlan.Prefix, StringComparison.Ordinal) ? tensor.Name[ConversionPlan.Prefix.Length..] : tensor.Name))
+        .OfType<string>().ToHashSet(StringComparer.Ordinal);
 }
 
 /// <summary>The files of a conversion: the embedding table, the layers in order, the final norm and the heads, cut between layers.</summary>
@@ -31,7 +36,10 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     private const int HeaderAlignment = 4096, TensorAlignment = 64;
 
     private const int LeastChunk = 8 << 20;
-    private const string Prefix = "model.";
+
+    /// <summary>What the names of the backbone's tensors begin with.</summary>
+    internal const string Prefix = "model.";
+
 
     /// <summary>Bytes of all files.</summary>
     public long Bytes => Shards.Sum(shard => shard.Bytes);

@@ -51,18 +51,20 @@ public sealed class Converter
     private readonly ConversionPlan _plan;
     private readonly ConversionManifest _manifest;
     private readonly Output[] _outputs;
+    private readonly long _shardBytes;
+    private readonly IWeightSupply? _supply;
     private readonly IProgress<ConversionProgress>? _progress;
     private readonly CancellationToken _cancellation;
 
-    private Converter(Checkpoint checkpoint, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress, CancellationToken cancellation)
+    private Converter(Checkpoint checkpoint, OutputFolder folder, WeightFormat weights, long shardBytes, IWeightSupply? supply, IProgress<ConversionProgress>? progress, CancellationToken cancellation)
     {
-        (_folder, _progress, _cancellation) = (folder, progress, cancellation);
+        (_folder, _shardBytes, _supply, _progress, _cancellation) = (folder, shardBytes, supply, progress, cancellation);
         string[] copied = [.. Copied.Select(name => Path.Combine(checkpoint.Folder, name)).Where(File.Exists)];
         SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Select(SourceFile.Of)];
         ConvertedFormat format = new(weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
         _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
         _manifest = new ConversionManifest(format, source, new SortedDictionary<string, CompleteFile>(StringComparer.Ordinal));
-        _outputs = [.. copied.Select(path => Path.GetFileName(path) == Checkpoint.ConfigName ? Config(path, format) : Copy(path)), .. _plan.Shards.Select(shard => Convert(shard, checkpoint))];
+        _outputs = [.. copied.Select(path => Path.GetFileName(path) == Checkpoint.ConfigName ? Config(path, format) : Copy(path)), .. _plan.Shards.Select((shard, i) => supply is null ? Convert(shard, checkpoint) : ConvertWhatComes(shard, i, checkpoint))];
     }
 
     private long Total => _outputs.Sum(output => output.Bytes);
@@ -83,9 +85,30 @@ public sealed class Converter
         return Run(source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellation);
     }
 
+    /// <summary>The same for a checkpoint whose safetensors files come while it is converted, so that they are never all on the disk.</summary>
+    /// <param name="source">Its folder: all files but for the safetensors are there, and of those the headers (see <see cref="IWeightSupply"/>).</param>
+    /// <param name="destination">A folder that is new, empty, or an unfinished conversion of the same source to the same weights.</param>
+    /// <param name="weights">Format of the layers' matrices: all but fp32.</param>
+    /// <param name="supply">Brings the safetensors files.</param>
+    /// <param name="shardBytes">Bytes of a file of the result that is no longer than it must be.</param>
+    /// <param name="progress">Told how far it is, about every 8 MB.</param>
+    /// <param name="cancellation">Ends it; what is complete stays for the next call.</param>
+    /// <exception cref="CheckpointException">The source is damaged or not supported.</exception>
+    /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
+    /// <exception cref="IOException">There is not enough space, or the disk failed; the message says what is kept.</exception>
+    public static ConversionResult Run(
+        string source, string destination, WeightFormat weights, IWeightSupply supply, long shardBytes = ConversionPlan.ShardBytes,
+        IProgress<ConversionProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(destination);
+        ArgumentNullException.ThrowIfNull(supply);
+        return Run(source, new OutputFolder(destination), weights, shardBytes, progress, cancellation, supply);
+    }
+
     /// <summary>The same, with a disk and a size of files of the caller's.</summary>
     internal static ConversionResult Run(
-        string source, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress = null, CancellationToken cancellation = default)
+        string source, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress = null,
+        CancellationToken cancellation = default, IWeightSupply? supply = null)
     {
         if (weights == WeightFormat.Fp32) throw new UsageException("There is nothing to convert to fp32: a device that takes fp32 weights reads any original folder. Use fp16, int8 or int4.");
         if (File.Exists(folder.Path)) throw new UsageException($"{folder.Path} is a file. Give the name of a new folder.");
@@ -97,7 +120,9 @@ public sealed class Converter
             throw new UsageException($"{source} was converted to {has} weights, and {wanted} ones made of those would err twice. Convert the original folder to {wanted}.");
         }
 
-        Converter converter = new(checkpoint, folder, weights, shardBytes, progress, cancellation);
+        Converter converter = new(checkpoint, folder, weights, shardBytes, supply, progress, cancellation);
+        // What is mapped cannot be replaced on every system.
+        if (supply is not null) checkpoint.Dispose();
         using IDisposable locked = folder.Lock();
         converter.TakeStock();
         return converter.Write();
@@ -172,6 +197,7 @@ public sealed class Converter
         byte[] index = _plan.Index();
         bool indexed = File.Exists(_folder[IndexName]) && File.ReadAllBytes(_folder[IndexName]).AsSpan().SequenceEqual(index);
         if (missing.Length == 0 && indexed) return new ConversionResult(_folder.Path, Total, 0, watch.Elapsed);
+        bool isFetching = false;
         try
         {
             CheckSpace(missing, bytes + index.Length);
@@ -179,15 +205,19 @@ public sealed class Converter
             _folder.Delete(IndexName);
             WriteManifest();
             using BlockingCollection<byte[]> chunks = WriteQueue.Chunks(_plan.ChunkBytes);
-            foreach (Output output in missing)
+            for (int i = 0; i < missing.Length; i++)
             {
-                WriteFile(output, chunks);
+                isFetching = true;
+                _supply?.Fetch(missing[i].Sources);
+                isFetching = false;
+                WriteFile(missing[i], chunks);
                 WriteManifest();
+                _supply?.Release(missing[i].Sources.Except(missing[(i + 1)..].SelectMany(later => later.Sources)).ToHashSet(StringComparer.Ordinal));
             }
             foreach (string left in _folder.Names.Where(name => name.EndsWith(OutputFolder.PartialSuffix, StringComparison.Ordinal))) _folder.Delete(left);
             WriteSmall(IndexName, index);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (!isFetching && (e is IOException or UnauthorizedAccessException))
         {
             string kept = _manifest.Complete.Count == 0 ? "" : $" {_manifest.Complete.Count} of {_outputs.Length} files are complete and kept: the same command goes on from there.";
             throw new IOException($"{_folder.Path} cannot be written: {e.Message}{kept}", e);
@@ -241,7 +271,20 @@ public sealed class Converter
         return new Output(Path.GetFileName(path), config.Length, queue => queue.Write(config));
     }
 
-    private Output Convert(PlannedShard shard, Checkpoint checkpoint) => new(shard.Name, shard.Bytes, queue =>
+    private Output Convert(PlannedShard shard, Checkpoint checkpoint) => new(shard.Name, shard.Bytes, queue => Write(shard, checkpoint, queue));
+
+    /// <summary>The same where the safetensors files are there only then; their headers, and with them the plan, are what they were.</summary>
+    private Output ConvertWhatComes(PlannedShard shard, int index, Checkpoint checkpoint)
+    {
+        string source = checkpoint.Folder;
+        return new Output(shard.Name, shard.Bytes, queue =>
+        {
+            using Checkpoint whole = Checkpoint.Open(source);
+            Write(ConversionPlan.Of(whole, _manifest.Format, _shardBytes).Shards[index], whole, queue);
+        }) { Sources = shard.Sources(checkpoint) };
+    }
+
+    private void Write(PlannedShard shard, Checkpoint checkpoint, WriteQueue queue)
     {
         queue.Write(shard.Header);
         foreach (PlannedTensor tensor in shard.Tensors)
@@ -250,11 +293,15 @@ public sealed class Converter
             // What was read counts as this process's memory until then.
             if (tensor.Bytes > _plan.ChunkBytes) checkpoint.ForgetPages();
         }
-    });
+    }
 
     /// <summary>A file of the result.</summary>
     /// <param name="Name">Its name.</param>
     /// <param name="Bytes">Its size.</param>
     /// <param name="Write">Writes it.</param>
-    private sealed record Output(string Name, long Bytes, Action<WriteQueue> Write);
+    private sealed record Output(string Name, long Bytes, Action<WriteQueue> Write)
+    {
+        /// <summary>The safetensors files that have to be fetched for it.</summary>
+        public IReadOnlySet<string> Sources { get; init; } = new HashSet<string>();
+    }
 }

@@ -1,0 +1,207 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Sockets;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Hub;
+
+/// <summary>
+/// Asks a hub, as often as it takes: what may pass (a busy server, a cut connection) is tried again with growing pauses, or when the server
+/// says. Follows redirections itself, for the token is for the hub alone and not for where it sends us.
+/// </summary>
+internal sealed class HubClient : IDisposable
+{
+    private const int MostRedirections = 10, MostAttempts = 8;
+    private const int LongestAnswer = 32 << 20;
+
+    /// <summary>A longer wait is not worth it: the same command goes on later.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
+
+    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(30) })
+    {
+        Timeout = Timeout.InfiniteTimeSpan,
+    };
+
+    private readonly HubRepository _repository;
+    private readonly string? _token;
+
+    /// <param name="repository">What is asked for.</param>
+    /// <param name="token">Who asks; null for anybody.</param>
+    /// <exception cref="UsageException">The token could be read on the way.</exception>
+    public HubClient(HubRepository repository, string? token)
+    {
+        (_repository, _token) = (repository, token);
+        _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("ldlvk", typeof(HubClient).Assembly.GetName().Version?.ToString(3)));
+        if (token is not null && repository.Endpoint is { Scheme: "http", IsLoopback: false })
+            throw new UsageException($"The token would go to {repository.Endpoint.Host} in the clear. Use https, or no token.");
+    }
+
+    /// <summary>Told of each pause, and why.</summary>
+    public Action<string> Waiting { get; init; } = _ => { };
+
+    /// <summary>How it waits; tests do not.</summary>
+    public Func<TimeSpan, CancellationToken, Task> Delay { get; init; } = Task.Delay;
+
+    /// <summary>How long no byte may come.</summary>
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>The files of the repository.</summary>
+    /// <exception cref="UsageException">There is none, or it is not for us.</exception>
+    /// <exception cref="IOException">The hub does not answer.</exception>
+    public async Task<HubFiles> ListAsync(CancellationToken cancellation)
+    {
+        using MemoryStream answer = new();
+        await ReadAsync(_repository.Listing, 0, null, (_, bytes) =>
+        {
+            if (answer.Length + bytes.Length > LongestAnswer) throw new UsageException($"{_repository.Endpoint.Host} answers with more than {LongestAnswer >> 20} MiB. Is --endpoint right?");
+            answer.Write(bytes.Span);
+            return true;
+        }, () => answer.SetLength(0), cancellation).ConfigureAwait(false);
+        return HubFiles.Parse(_repository, answer.ToArray());
+    }
+
+    /// <summary>Reads a file from a byte on, until its end or until <paramref name="take"/> has enough.</summary>
+    /// <param name="address">Where it is.</param>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="size">Bytes of the whole; null if that is not known.</param>
+    /// <param name="take">Given where bytes are and the bytes, in order; false ends the reading.</param>
+    /// <param name="restart">Called when all comes anew from byte 0, since the server does not give parts.</param>
+    /// <param name="cancellation">Ends it.</param>
+    public async Task ReadAsync(Uri address, long offset, long? size, Func<long, ReadOnlyMemory<byte>, bool> take, Action restart, CancellationToken cancellation)
+    {
+        byte[] buffer = new byte[1 << 20];
+        for (int attempt = 1; ; attempt++)
+        {
+            (string why, TimeSpan? pause) = ("", null);
+            try
+            {
+                using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+                patience.CancelAfter(Patience);
+                // A list has no known size, and comes as a whole each time.
+                if (size is null) (offset, _) = (0, Restarted(restart));
+                using HttpResponseMessage response = await SendAsync(address, offset, patience.Token).ConfigureAwait(false);
+                if (MayPass(response.StatusCode))
+                {
+                    (why, pause) = ($"{response.RequestMessage!.RequestUri!.Host} answers {(int)response.StatusCode}", RetryAfter(response));
+                }
+                else
+                {
+                    await CheckAsync(response, address).ConfigureAwait(false);
+                    if (offset > 0 && response.StatusCode == HttpStatusCode.OK) (offset, _) = (0, Restarted(restart));
+                    CheckRange(response, offset, size);
+                    using Stream body = await response.Content.ReadAsStreamAsync(patience.Token).ConfigureAwait(false);
+                    while (size is null || offset < size)
+                    {
+                        patience.CancelAfter(Patience);
+                        int read;
+                        try
+                        {
+                            read = await body.ReadAsync(buffer, patience.Token).ConfigureAwait(false);
+                        }
+                        catch (IOException e)
+                        {
+                            why = e.Message;
+                            break;
+                        }
+
+                        if (read == 0) break;
+                        if (offset + read > size) throw new IOException($"{address.Host} sends more than the {size:N0} bytes of {address.AbsolutePath}.");
+                        offset += read;
+                        attempt = 1;
+                        if (!take(offset - read, buffer.AsMemory(0, read))) return;
+                    }
+
+                    if (why.Length == 0 && (size is null || offset == size)) return;
+                    if (why.Length == 0) why = "the connection was cut";
+                }
+            }
+            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+            {
+                why = $"nothing came for {Patience.TotalSeconds:F0} s";
+            }
+            catch (Exception e) when (e is HttpRequestException or SocketException)
+            {
+                why = e.Message;
+            }
+
+            if (attempt >= MostAttempts) throw new IOException($"{address.Host} could not be read after {MostAttempts} attempts: {why}. What is there is kept; the same command goes on.");
+            TimeSpan wait = pause ?? TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, attempt - 1)));
+            if (wait > LongestPause) throw new IOException($"{why} and wants to be asked again in {wait.TotalMinutes:F0} minutes. What is there is kept; run the same command then.");
+            Waiting(string.Create(CultureInfo.InvariantCulture, $"{why}; again in {wait.TotalSeconds:F0} s"));
+            await Delay(wait, cancellation).ConfigureAwait(false);
+        }
+
+        static bool Restarted(Action restart)
+        {
+            restart();
+            return true;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _http.Dispose();
+
+    private async Task<HttpResponseMessage> SendAsync(Uri address, long offset, CancellationToken cancellation)
+    {
+        Uri at = address;
+        for (int hop = 0; hop <= MostRedirections; hop++)
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, at);
+            if (_token is not null && IsHub(at)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+            if (offset > 0) request.Headers.Range = new RangeHeaderValue(offset, null);
+            HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation).ConfigureAwait(false);
+            if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308)) return response;
+            Uri? next = response.Headers.Location;
+            response.Dispose();
+            if (next is null) throw new IOException($"{at.Host} redirects to nowhere.");
+            next = new Uri(at, next);
+            if (next.Scheme is not ("http" or "https") || (at.Scheme == "https" && next.Scheme == "http"))
+                throw new IOException($"{at.Host} redirects to {next.Scheme}://{next.Host}, which is not safe to follow.");
+            at = next;
+        }
+
+        throw new IOException($"{address.Host} redirects more than {MostRedirections} times.");
+    }
+
+    /// <summary>Whether an address is the hub itself: the same scheme, host and port.</summary>
+    private bool IsHub(Uri address) => Uri.Compare(address, _repository.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
+
+    private static bool MayPass(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
+
+    private static TimeSpan? RetryAfter(HttpResponseMessage response)
+    {
+        TimeSpan? wait = response.Headers.RetryAfter is { } after ? after.Delta ?? after.Date - DateTimeOffset.UtcNow : null;
+        return wait is { } time && time < TimeSpan.FromSeconds(1) ? TimeSpan.FromSeconds(1) : wait;
+    }
+
+    private static void CheckRange(HttpResponseMessage response, long offset, long? size)
+    {
+        ContentRangeHeaderValue? range = response.Content.Headers.ContentRange;
+        bool isPart = response.StatusCode == HttpStatusCode.PartialContent;
+        if (isPart != offset > 0 || (isPart && (range is not { Unit: "bytes" } || range.From != offset || range.To != size - 1 || (range.HasLength && range.Length != size))))
+            throw new IOException($"{response.RequestMessage!.RequestUri!.Host} gives bytes {range?.ToString() ?? "of no range"} where those from {offset:N0} on were asked for, of {size:N0}.");
+        if (!isPart && size is not null && response.Content.Headers.ContentLength is { } length && length != size)
+            throw new IOException($"{response.RequestMessage!.RequestUri!.Host} has a file of {length:N0} bytes where the hub says {size:N0}. Try again later, or another mirror.");
+    }
+
+    private async Task CheckAsync(HttpResponseMessage response, Uri address)
+    {
+        if (response.IsSuccessStatusCode) return;
+        string code = Header("X-Error-Code");
+        bool isFile = address != _repository.Listing;
+        throw (int)response.StatusCode switch
+        {
+            401 or 403 when code == "GatedRepo" => new UsageException($"{_repository.Name} is for those who accepted its conditions: do that on {_repository.Page}, then {(_token is null ? "give your token with --token-file FILE or HF_TOKEN" : "use a token of that account that may read it")}."),
+            401 or 403 or 404 when code != "RevisionNotFound" && !isFile => new UsageException(
+                $"There is no model {_repository.Name} at {_repository.Endpoint.Host}, or {(_token is null ? "it is private or gated: give a token with --token-file FILE or HF_TOKEN" : "the token may not read it: accept the model's conditions on " + _repository.Page + " with its account, or use another token")}."),
+            401 or 403 => new UsageException($"{response.RequestMessage!.RequestUri!.Host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). {(_token is null ? "Give a token with --token-file FILE or HF_TOKEN" : "Accept the model's conditions on " + _repository.Page + ", or use another token")}."),
+            404 => new UsageException($"{_repository.Name} at {_repository.Endpoint.Host} has no {(isFile ? address.AbsolutePath : "revision " + _repository.Revision)}."),
+            416 => new IOException($"{address.Host} has fewer bytes of {address.AbsolutePath} than the hub says."),
+            int status => new IOException($"{response.RequestMessage!.RequestUri!.Host} answers {status} for {address.AbsolutePath}. {Text.OneLine(Header("X-Error-Message"), 200)}"),
+        };
+
+        string Header(string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : "";
+    }
+}

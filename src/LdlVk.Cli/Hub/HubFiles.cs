@@ -1,0 +1,106 @@
+using System.IO.Enumeration;
+using System.Text.Json;
+using LdlVk.Cli.Output;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Hub;
+
+/// <summary>A file of a repository.</summary>
+/// <param name="Name">Its path there, with '/'.</param>
+/// <param name="Bytes">Its size.</param>
+/// <param name="Sha256">Of a large file, in hexadecimal.</param>
+/// <param name="BlobSha1">Of any other, as git names it: SHA-1 of <c>blob SIZE\0</c> and the bytes.</param>
+internal sealed record HubFile(string Name, long Bytes, string? Sha256, string? BlobSha1)
+{
+    /// <summary>Its checksum, whichever it is.</summary>
+    public string Checksum => (Sha256 ?? BlobSha1)!;
+
+    /// <summary>Whether it holds tensors.</summary>
+    public bool IsWeights => Name.EndsWith(".safetensors", StringComparison.Ordinal);
+}
+
+/// <summary>What a hub says is in a revision of a repository.</summary>
+/// <param name="Commit">The commit that the revision is now.</param>
+/// <param name="Files">Its files.</param>
+internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
+{
+    private const long MostBytes = 1L << 50;
+
+    /// <summary>What LdlVk reads of a model, and its licence.</summary>
+    private static readonly string[] Needed =
+    [
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+        "chat_template.jinja", "chat_template.json", "labels.json", "model.safetensors.index.json", "model*.safetensors", "regression_layer.pt",
+        "gating_layer.pt", "ldlvk-convert.json", "LICENSE*", "NOTICE*",
+    ];
+
+    /// <summary>Reads a hub's answer.</summary>
+    /// <exception cref="UsageException">It is none, or names a file that would leave the folder.</exception>
+    public static HubFiles Parse(HubRepository repository, byte[] answer)
+    {
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(answer);
+            string commit = json.RootElement.GetProperty("sha").GetString() ?? "";
+            if (commit.Length is 0 or > 64 || !commit.All(char.IsAsciiLetterOrDigit)) throw new FormatException();
+            return new HubFiles(commit, [.. json.RootElement.GetProperty("siblings").EnumerateArray().Select(Read)]);
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            throw new UsageException($"{repository.Endpoint.Host} did not answer as a hub does, with the files of {repository.Name}. Is --endpoint right?", e);
+        }
+    }
+
+    /// <summary>Those that a model needs.</summary>
+    /// <param name="repository">For messages.</param>
+    /// <param name="include">Patterns of further ones.</param>
+    /// <param name="exclude">Patterns of those that are not wanted.</param>
+    /// <exception cref="UsageException">There is no model, or a file cannot be checked.</exception>
+    public IReadOnlyList<HubFile> Select(HubRepository repository, IReadOnlyList<string> include, IReadOnlyList<string> exclude)
+    {
+        HubFile[] wanted = [.. Files.Where(file => (Needed.Any(pattern => Fits(pattern, file.Name)) || include.Any(pattern => Fits(pattern, file.Name)))
+            && !exclude.Any(pattern => Fits(pattern, file.Name)))];
+        if (!wanted.Any(file => file.IsWeights) && !exclude.Any(pattern => Fits(pattern, "model.safetensors")))
+        {
+            string found = Files.Count == 0 ? "no files" : string.Join(", ", Files.Take(8).Select(file => Text.OneLine(file.Name, 60))) + (Files.Count > 8 ? ", …" : "");
+            throw new UsageException($"{repository.Name} has no model*.safetensors: it is no model that LdlVk reads. It holds {found}.");
+        }
+
+        foreach (HubFile file in wanted)
+        {
+            if (file.Name[0] == '.' || file.Name.EndsWith(OutputNames.Partial, StringComparison.Ordinal)) throw new UsageException($"{repository.Name} has a file {Text.OneLine(file.Name, 60)}, whose name is in use here. Leave it out with --exclude.");
+            if (file.Sha256 is null && file.BlobSha1 is null) throw new UsageException($"{repository.Endpoint.Host} gives no checksum of {Text.OneLine(file.Name, 60)}, so that it could not be checked. Use another mirror.");
+        }
+
+        if (wanted.CountBy(file => file.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(n => n.Value > 1) is { Value: > 1 } twice)
+            throw new UsageException($"{repository.Name} has {Text.OneLine(twice.Key, 60)} twice.");
+        return wanted;
+    }
+
+    private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false) && (pattern.Contains('/') || !name.Contains('/'));
+
+    private static HubFile Read(JsonElement sibling)
+    {
+        string name = sibling.GetProperty("rfilename").GetString() ?? throw new FormatException();
+        // Separators and drives of all systems; and names that are folders, or end where Windows would not.
+        if (name.Length is 0 or > 400 || name.AsSpan().IndexOfAny("\\:*?\"<>|") >= 0 || name.Any(char.IsControl)
+            || name.Split('/').Any(part => part.Trim().Length == 0 || part is "." or ".." || part.EndsWith('.') || part.EndsWith(' ')))
+            throw new UsageException($"The repository names a file {Text.OneLine(name, 60)}, which could lie outside the folder, or on no disk. It is not to be trusted.");
+        JsonElement lfs = Member(sibling, "lfs");
+        long bytes = Member(lfs, "size") is { ValueKind: JsonValueKind.Number } large ? large.GetInt64() : Member(sibling, "size") is { ValueKind: JsonValueKind.Number } size ? size.GetInt64() : -1;
+        if (bytes is < 0 or > MostBytes) throw new FormatException();
+        return new HubFile(name, bytes, Hash(Member(lfs, "sha256"), 64), lfs.ValueKind == JsonValueKind.Object ? null : Hash(Member(sibling, "blobId"), 40));
+    }
+
+    private static JsonElement Member(JsonElement json, string name) => json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out JsonElement value) ? value : default;
+
+    private static string? Hash(JsonElement json, int length) => json.ValueKind == JsonValueKind.String && json.GetString() is { } hash && hash.Length == length && hash.All(char.IsAsciiHexDigit)
+        ? hash.ToLowerInvariant() : null;
+}
+
+/// <summary>Names in a folder that is being filled.</summary>
+internal static class OutputNames
+{
+    /// <summary>What a file's name ends with until all of it is there and its checksum is right.</summary>
+    public const string Partial = ".partial";
+}

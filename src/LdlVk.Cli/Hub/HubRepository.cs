@@ -1,0 +1,66 @@
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Hub;
+
+/// <summary>A model's repository on a hub.</summary>
+/// <param name="Endpoint">Where the hub is, without a slash at the end.</param>
+/// <param name="Name">As <c>owner/name</c>.</param>
+/// <param name="Revision">A branch, a tag or a commit.</param>
+internal sealed record HubRepository(Uri Endpoint, string Name, string Revision)
+{
+    /// <summary>The hub that is meant where none is named.</summary>
+    public const string DefaultEndpoint = "https://huggingface.co";
+
+    private const string DefaultRevision = "main", Tree = "/tree/";
+
+    /// <summary>The page of the repository, for people.</summary>
+    public string Page => $"{Address(Endpoint)}/{Name}";
+
+    /// <summary>Where the list of its files is.</summary>
+    public Uri Listing => new($"{Address(Endpoint)}/api/models/{Name}/revision/{Uri.EscapeDataString(Revision)}?blobs=true");
+
+    /// <summary>Reads what is given on the command line: <c>owner/name</c>, or an address as a browser shows it.</summary>
+    /// <param name="given">The first argument.</param>
+    /// <param name="revision">--revision.</param>
+    /// <param name="endpoint">--endpoint, or what stands for it.</param>
+    /// <exception cref="UsageException">It is neither, or contradicts the flags.</exception>
+    public static HubRepository Parse(string given, string? revision, string? endpoint)
+    {
+        string name = given.Trim('/');
+        if (given.Contains("://", StringComparison.Ordinal))
+        {
+            Uri address = Web(given, given);
+            string path = address.AbsolutePath.Trim('/');
+            if (path.IndexOf(Tree, StringComparison.Ordinal) is > 0 and var tree)
+            {
+                string named = Uri.UnescapeDataString(path[(tree + Tree.Length)..]);
+                if (revision is not null && revision != named) throw new UsageException($"{given} names revision {named}, and --revision another. Give one.");
+                (revision, path) = (named, path[..tree]);
+            }
+
+            string[] parts = path.Split('/');
+            if (parts.Length < 2) throw new UsageException($"{given} names no repository. Give its page, as {DefaultEndpoint}/OWNER/NAME.");
+            name = string.Join('/', parts[^2..]);
+            endpoint = string.Join('/', [address.GetLeftPart(UriPartial.Authority), .. parts[..^2]]);
+        }
+
+        if (name.Split('/') is not { Length: 1 or 2 } words || words.Any(word => !IsWord(word)))
+            throw new UsageException($"{given} is no repository. Give OWNER/NAME, or its address, as {DefaultEndpoint}/OWNER/NAME.");
+        revision ??= DefaultRevision;
+        if (revision.Length is 0 or > 200 || revision.Any(c => char.IsControl(c) || c == '\\') || revision.Split('/').Contains(".."))
+            throw new UsageException("--revision is none. Give a branch, a tag or a commit.");
+        return new HubRepository(Web(endpoint ?? DefaultEndpoint, "--endpoint " + endpoint), name, revision);
+    }
+
+    /// <summary>Where a file is.</summary>
+    public Uri File(string commit, string name) =>
+        new($"{Address(Endpoint)}/{Name}/resolve/{Uri.EscapeDataString(commit)}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}");
+
+    private static string Address(Uri endpoint) => endpoint.AbsoluteUri.TrimEnd('/');
+
+    private static bool IsWord(string word) => word.Length is > 0 and <= 96 && word.Trim('.').Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+
+    private static Uri Web(string text, string shown) => Uri.TryCreate(text, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" && address!.UserInfo.Length == 0
+        ? new Uri(address.GetLeftPart(UriPartial.Path))
+        : throw new UsageException($"{shown} is no address of a hub. Give one as {DefaultEndpoint}; a token comes from --token-file or HF_TOKEN.");
+}

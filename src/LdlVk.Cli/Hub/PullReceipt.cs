@@ -1,0 +1,62 @@
+using System.Text.Json;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Hub;
+
+/// <summary><c>.ldlvk-pull.json</c>: of what a folder is the copy, and how far it is.</summary>
+/// <param name="Repository">Address of the repository's page.</param>
+/// <param name="Commit">The commit.</param>
+/// <param name="Weights">To what weights it is converted; empty for a copy.</param>
+/// <param name="IsComplete">Whether all is there.</param>
+/// <param name="Fetched">Weight files that are whole while they are being converted.</param>
+internal sealed record PullReceipt(string Repository, string Commit, string Weights, bool IsComplete, IReadOnlySet<string> Fetched)
+{
+    /// <summary>Its name in the folder.</summary>
+    public const string Name = ".ldlvk-pull.json";
+
+    private const int MostBytes = 1 << 20;
+
+    /// <summary>Reads that of a folder; null if there is none.</summary>
+    /// <exception cref="UsageException">It is damaged.</exception>
+    public static PullReceipt? Read(string folder)
+    {
+        string path = Path.Combine(folder, Name);
+        if (new FileInfo(path) is not { Exists: true, Length: <= MostBytes }) return null;
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
+            JsonElement root = json.RootElement;
+            return new PullReceipt(root.GetProperty("repository").GetString()!, root.GetProperty("commit").GetString()!, root.GetProperty("weights").GetString()!,
+                root.GetProperty("complete").GetBoolean(), root.GetProperty("fetched").EnumerateArray().Select(name => name.GetString()!).ToHashSet(StringComparer.Ordinal));
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException)
+        {
+            throw new UsageException($"{path} is damaged. Give a new folder, or empty this one.", e);
+        }
+    }
+
+    /// <summary>Writes it.</summary>
+    public void Write(string folder)
+    {
+        string path = Path.Combine(folder, Name);
+        using (FileStream file = File.Create(path + OutputNames.Partial))
+        {
+            using (Utf8JsonWriter json = new(file, new JsonWriterOptions { Indented = true }))
+            {
+                json.WriteStartObject();
+                json.WriteString("repository", Repository);
+                json.WriteString("commit", Commit);
+                json.WriteString("weights", Weights);
+                json.WriteBoolean("complete", IsComplete);
+                json.WriteStartArray("fetched");
+                foreach (string name in Fetched.Order(StringComparer.Ordinal)) json.WriteStringValue(name);
+                json.WriteEndArray();
+                json.WriteEndObject();
+            }
+
+            file.Flush(flushToDisk: true);
+        }
+
+        File.Move(path + OutputNames.Partial, path, overwrite: true);
+    }
+}

@@ -1,0 +1,75 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+
+namespace LdlVk.Cli.Input.Parquet;
+
+/// <summary>Writes one line of JSON, the same bytes for the same values in all versions: runs that go on compare them.</summary>
+internal sealed class JsonText
+{
+    private static readonly SearchValues<byte> Escaped = SearchValues.Create([.. Enumerable.Range(0, 32).Select(i => (byte)i), (byte)'"', (byte)'\\']);
+
+    private byte[] _bytes = new byte[1 << 12];
+    private int _length;
+
+    /// <summary>The line so far.</summary>
+    public ReadOnlyMemory<byte> Bytes => IsTooLong ? default : _bytes.AsMemory(0, _length);
+
+    /// <summary>Whether it is longer than a line may be; what comes then is left out.</summary>
+    public bool IsTooLong => _length > LineReader.LongestLine;
+
+    /// <summary>A name as JSON.</summary>
+    public static byte[] Quoted(string name)
+    {
+        JsonText text = new();
+        text.String(Encoding.UTF8.GetBytes(name));
+        return text.Bytes.ToArray();
+    }
+
+    /// <summary>Begins a new line.</summary>
+    public void Clear() => _length = 0;
+
+    /// <summary>Appends what is JSON already.</summary>
+    public void Raw(ReadOnlySpan<byte> bytes)
+    {
+        if (IsTooLong) return;
+        if (bytes.Length > LineReader.LongestLine)
+        {
+            _length = LineReader.LongestLine + 1;
+            return;
+        }
+
+        if (_bytes.Length - _length < bytes.Length) Array.Resize(ref _bytes, _length + Math.Max(bytes.Length, _length));
+        bytes.CopyTo(_bytes.AsSpan(_length));
+        _length += bytes.Length;
+    }
+
+    /// <summary>Appends a whole number.</summary>
+    public void Number(long value) => Raw(Encoding.ASCII.GetBytes(value.ToString(CultureInfo.InvariantCulture)));
+
+    /// <summary>Appends a number without a sign.</summary>
+    public void Number(ulong value) => Raw(Encoding.ASCII.GetBytes(value.ToString(CultureInfo.InvariantCulture)));
+
+    /// <summary>Appends a number, or null for what JSON has no form for.</summary>
+    public void Number(double value, bool isSingle)
+    {
+        string text = isSingle ? ((float)value).ToString("R", CultureInfo.InvariantCulture) : value.ToString("R", CultureInfo.InvariantCulture);
+        Raw(double.IsFinite(value) ? Encoding.ASCII.GetBytes(text) : "null"u8);
+    }
+
+    /// <summary>Appends a string. What is not UTF-8 stays so: whoever parses the line says that.</summary>
+    public void String(ReadOnlySpan<byte> utf8)
+    {
+        Raw("\""u8);
+        while (utf8.IndexOfAny(Escaped) is >= 0 and var at)
+        {
+            Raw(utf8[..at]);
+            if (utf8[at] is (byte)'"' or (byte)'\\') Raw([(byte)'\\', utf8[at]]);
+            else Raw(Encoding.ASCII.GetBytes($"\\u{utf8[at]:x4}"));
+            utf8 = utf8[(at + 1)..];
+        }
+
+        Raw(utf8);
+        Raw("\""u8);
+    }
+}
