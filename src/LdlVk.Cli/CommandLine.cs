@@ -50,6 +50,7 @@ internal static class CommandLine
         CompareCommand.Create(terminal),
         RankCommand.Create(terminal),
         EvalCommand.Create(terminal),
+        FidelityCommand.Create(terminal),
         ConvertCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),

@@ -1,13 +1,14 @@
 namespace LdlVk.Cli.Evaluation;
 
 /// <summary>The scores of one line of pairs: what is kept of it.</summary>
+/// <param name="Line">Its number in the input, from 0.</param>
 /// <param name="Id">Its id as JSON.</param>
 /// <param name="Subset">Its subset.</param>
 /// <param name="IsBestOf">Whether it is a line of RewardBench 2, one response to be found among several, and not a pair.</param>
 /// <param name="Ties">Which prompt of the Ties subset it is of; null for other subsets.</param>
 /// <param name="Chosen">Scores of the chosen responses, one or more.</param>
 /// <param name="Rejected">Scores of the rejected responses, one or more.</param>
-internal sealed record Example(string Id, string Subset, bool IsBestOf, TiesId? Ties, float[] Chosen, float[] Rejected)
+internal sealed record Example(long Line, string Id, string Subset, bool IsBestOf, TiesId? Ties, float[] Chosen, float[] Rejected)
 {
     /// <summary>Worst chosen score less best rejected one: positive if the line is right.</summary>
     public double Margin => (double)Chosen.Min() - Rejected.Max();

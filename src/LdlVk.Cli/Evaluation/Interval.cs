@@ -57,7 +57,7 @@ internal readonly record struct Interval(double Low, double High)
             double share = (Math.Sqrt(Math.Max(0, (linear * linear) - (8 * n * constant))) - linear) / (4 * n);
             double variance = n * ((2 * share) + (d * (1 - d)));
             double excess = b - c - (n * d);
-            return variance > 0 ? excess / Math.Sqrt(variance) : excess * double.PositiveInfinity;
+            return variance > 0 ? excess / Math.Sqrt(variance) : excess == 0 ? 0 : excess * double.PositiveInfinity;
         }
     }
 }

@@ -64,7 +64,7 @@ internal sealed class PairScorer(Terminal terminal)
             }
 
             float[] scores = [.. result.Rewards.Select(r => r.Score)];
-            Example example = new(line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..]);
+            Example example = new(number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..]);
             _examples.Add(example);
             scored?.Invoke(line, example, result.Rewards);
         }

@@ -25,6 +25,7 @@ internal static class AccuracyChart
         return Html.Of($"""
             <svg viewBox="0 0 920 {height}" role="img" aria-label="Accuracy">
             {Html.Join(((double[])[0, 0.25, 0.5, 0.75, 1]).Select(x => Html.Of($"<line class=\"line\" x1=\"{X(x)}\" x2=\"{X(x)}\" y1=\"{Top - 6}\" y2=\"{height}\"/><text class=\"soft mid\" x=\"{X(x)}\" y=\"12\">{x * 100:0} %</text>\n")))}
+            <text class="soft end" x="918" y="12">lines</text>
             {Html.Join(bars.Select(Bar))}
             {(chance is { } c ? Html.Of($"<line class=\"ideal\" x1=\"{X(c)}\" x2=\"{X(c)}\" y1=\"{Top - 6}\" y2=\"{height}\"><title>guessing</title></line>") : Html.Empty)}
             </svg>

@@ -19,7 +19,7 @@ internal static class HistogramChart
         IEnumerable<double> ticks = Enumerable.Range(0, 24).Select(i => (Math.Ceiling(from / tick) + i) * tick).TakeWhile(t => t <= to + (tick * 1e-6));
         return Html.Of($"""
             <svg viewBox="0 0 {Width} {Top + Plot + 46}" role="img" aria-label="{axis}">
-            {Html.Join(((double[])[0, 0.5, 1]).Select(share => Html.Of($"<line class=\"line\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(share)}\" y2=\"{Y(share)}\"/><text class=\"soft end\" x=\"{Left - 8}\" y=\"{Y(share) + 4}\">{share * highest:#,0.#}</text>\n")))}
+            {Html.Join(((double[])[0, 1]).Select(share => Html.Of($"<line class=\"line\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(share)}\" y2=\"{Y(share)}\"/><text class=\"soft end\" x=\"{Left - 8}\" y=\"{Y(share) + 4}\">{share * highest:#,0}</text>\n")))}
             {Html.Join(histogram.Counts.Index().Where(b => b.Item > 0).Select(Column))}
             <line class="axis" x1="{Left}" x2="{Width - Right}" y1="{Y(0)}" y2="{Y(0)}"/>
             {Html.Join(ticks.Select(t => Html.Of($"<text class=\"soft mid\" x=\"{X(t)}\" y=\"{Y(0) + 18}\">{(Math.Abs(t) < tick / 2 ? 0 : t):0.######}</text>")))}

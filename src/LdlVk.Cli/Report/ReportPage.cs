@@ -35,7 +35,7 @@ internal sealed class ReportPage(string title, string subtitle)
         .mean { stroke: var(--ink); stroke-width: 2; }
         .two { display: grid; grid-template-columns: 1fr 1fr; gap: 12px; } .two > * { min-width: 0; }
         .attributes { display: grid; grid-template-columns: repeat(auto-fill, minmax(280px, 1fr)); gap: 16px 26px; }
-        .attributes > div { break-inside: avoid; min-width: 0; } .attributes h3 { margin: 0; display: flex; justify-content: space-between; gap: 8px; }
+        .attributes > div { break-inside: avoid; min-width: 0; } .attributes h3 { margin: 0; display: flex; justify-content: space-between; gap: 8px; font-size: 13px; }
         .attributes h3 span { color: var(--soft); font-weight: 400; font-variant-numeric: tabular-nums; white-space: nowrap; }
         .key { font-size: 14px; color: var(--soft); display: flex; flex-wrap: wrap; gap: 4px 20px; margin: 0 0 14px; }
         .key i { display: inline-block; width: 11px; height: 11px; border-radius: 3px; margin-right: 7px; }
