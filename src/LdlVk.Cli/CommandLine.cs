@@ -50,6 +50,8 @@ internal static class CommandLine
         CompareCommand.Create(terminal),
         RankCommand.Create(terminal),
         PullCommand.Create(terminal),
+        EvalCommand.Create(terminal),
+        FidelityCommand.Create(terminal),
         ConvertCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),

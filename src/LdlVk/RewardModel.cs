@@ -140,6 +140,10 @@ public sealed class RewardModel : IDisposable
         }
     }
 
+    /// <summary>The text of a conversation, template included.</summary>
+    /// <exception cref="InputException">The conversation does not fit the template.</exception>
+    public string Render(Conversation conversation) => _text.Render(conversation);
+
     /// <summary>Token ids of a conversation, template included.</summary>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     public int[] Tokenize(Conversation conversation) => _text.Encode(conversation);

@@ -50,6 +50,13 @@ public sealed class TextEncoder
         ? template.Template.Encode(Required, conversation.Messages)
         : [Required.Bos, .. Required.Encode(string.Concat(conversation.Messages.Select(m => m.Content)))];
 
+    /// <summary>The text of a conversation with its template, as <see cref="Encode(Conversation)"/> tokenizes it.</summary>
+    /// <exception cref="InputException">The conversation does not fit the template.</exception>
+    /// <exception cref="CheckpointException">The template is not a known one.</exception>
+    public string Render(Conversation conversation) => _template.Value is { } template
+        ? template.Template.Render(conversation.Messages)
+        : string.Concat(conversation.Messages.Select(m => m.Content));
+
     private Tokenizer Required => _tokenizer
         ?? throw new CheckpointException($"{_folder} has no tokenizer.json, so only input_ids can be scored there. Download it from the model's page.");
 }

@@ -46,8 +46,14 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     }
 
     /// <summary>Scores lines and hands each to <paramref name="write"/>, in order.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="lines">The lines.</param>
+    /// <param name="write">Takes a line with its result.</param>
+    /// <param name="cancellation">Ends the run between micro-batches.</param>
+    /// <param name="reasonsAt">Where it says why lines could not be scored.</param>
     /// <returns>The exit code.</returns>
-    public async Task<int> ScoreAsync(RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation)
+    public async Task<int> ScoreAsync(
+        RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation, string reasonsAt = "the reasons are in the results")
     {
         LineScorer scorer = new(model, this);
         _left.Begin();
@@ -65,7 +71,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         if (!quiet) terminal.Error.WriteLine(Summary(model, scorer.Progress));
         WriteTimeline();
         if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error));
-        if (failed > 0 && !quiet) terminal.Say($"{Text.Plural(failed, "line")} could not be scored; the reasons are in the results.");
+        if (failed > 0 && !quiet) terminal.Say($"{Text.Plural(failed, "line")} could not be scored; {reasonsAt}.");
         return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
     }
 

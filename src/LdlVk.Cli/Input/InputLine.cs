@@ -9,7 +9,7 @@ internal sealed class InputLine
     private const string Forms = "Use messages; prompt and response; prompt and responses; or input_ids.";
 
     /// <summary>Most responses of one line: their results are held until the line is complete.</summary>
-    private const int MostResponses = 10_000;
+    public const int MostResponses = 10_000;
 
     private static readonly string[] Fields = ["messages", "prompt", "response", "responses", "input_ids"];
 
@@ -64,6 +64,14 @@ internal sealed class InputLine
         HasResponses = responses.Count > 1,
         Prompt = prompt,
         Conversations = [.. responses.Select(r => new Conversation(prompt, r))],
+    };
+
+    /// <summary>Conversations that were read by others than <see cref="Parse"/>.</summary>
+    public static InputLine Of(string id, IReadOnlyList<Conversation> conversations, int bytes) => new(id)
+    {
+        HasResponses = true,
+        Conversations = conversations,
+        Bytes = bytes,
     };
 
     /// <summary>Reads a line. Fields that it does not know are ignored: data sets have many.</summary>

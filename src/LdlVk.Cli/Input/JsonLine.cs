@@ -53,13 +53,13 @@ internal static class JsonLine
         value.ValueKind == JsonValueKind.String ? value.GetString()! : throw new InputException($"{name} is {Kind(value)}, not a string.");
 
     /// <summary>The messages of a conversation. Whether their roles make sense is the template's to say.</summary>
-    public static Message[] Messages(JsonElement value)
+    public static Message[] Messages(JsonElement value, string name = "messages")
     {
-        var messages = new Message[Length(value, "messages")];
+        var messages = new Message[Length(value, name)];
         int i = 0;
         foreach (JsonElement item in value.EnumerateArray())
         {
-            string at = string.Create(CultureInfo.InvariantCulture, $"messages[{i}]");
+            string at = string.Create(CultureInfo.InvariantCulture, $"{name}[{i}]");
             if (item.ValueKind != JsonValueKind.Object) throw new InputException($"{at} is {Kind(item)}, not an object with role and content.");
             messages[i++] = new Message(Field(item, at, "role"), Field(item, at, "content"));
         }

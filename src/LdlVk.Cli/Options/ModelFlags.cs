@@ -98,6 +98,13 @@ internal sealed class ModelFlags
         foreach (Option option in all) command.Options.Add(option);
     }
 
+    /// <summary>Adds the flags that a <see cref="ModelSetting"/> may set.</summary>
+    public void AddSettingsTo(Command command)
+    {
+        AddPlanTo(command);
+        command.Options.Add(_embeddingScale);
+    }
+
     /// <summary>Adds all of these flags to a command.</summary>
     public void AddTo(Command command)
     {

@@ -1,0 +1,105 @@
+using System.CommandLine;
+using LdlVk.Cli.Evaluation;
+using LdlVk.Cli.Input;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Cli.Report;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk eval</c>: how often the model prefers what people preferred.</summary>
+internal static class EvalCommand
+{
+    private const string Notes = """
+        Input, one of these on each line, with "subset" and "id" if there are any:
+          {"prompt", "chosen", "rejected"}               RewardBench v1 and other pairs; chosen and
+                                                         rejected are strings or lists of messages
+          {"prompt", "chosen": […], "rejected": […]}     RewardBench 2, its Ties subset included
+        Scores are what the leaderboards give: known subsets make sections. A line that cannot be
+        scored is left out and named; exit code 3 at the end.
+        """;
+
+    public static Command Create(Terminal terminal)
+    {
+        ModelFlags model = new();
+        Option<string> input = CreateInput();
+        Option<string?> output = new("--output") { Description = "Write results line by line, with the fields of the {model}_outputs.jsonl that RewardBench's tools write and read.", HelpName = "FILE" };
+        Option<string?> report = CreateReport();
+        Option<bool> json = new("--json") { Description = "Write the summary as JSON." };
+        Command command = new NotedCommand("eval", "Evaluate the model on preference data: accuracy as RewardBench computes it, calibration, a report.", Notes);
+        Option[] own = [input, output, report, json];
+        foreach (Option option in own) command.Options.Add(option);
+        model.AddTo(command);
+        command.SetAction(async (call, cancellation) =>
+        {
+            if (model.ShowPlan(call, terminal)) return ExitCode.Success;
+            NotStandardOutput(call.GetValue(output), output.Name);
+            NotStandardOutput(call.GetValue(report), report.Name);
+            using LineSource source = LineSource.Open(call.GetValue(input)!, terminal, cancellation);
+            using OutputFile? outputFile = call.GetValue(output) is { } path ? OutputFile.Open(path, output.Name, terminal, isLines: true) : null;
+            using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? OutputFile.Open(reportPath, report.Name, terminal) : null;
+            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+            using (loaded)
+            {
+                PairScorer scorer = new(terminal);
+                AttributeScores attributes = new();
+                WorstMisses misses = new();
+                OutputsFile? outputs = outputFile is null ? null : new OutputsFile(outputFile.Stream, loaded);
+                int code = await scorer.ScoreAsync(run, loaded, source, (line, example, rewards) =>
+                {
+                    outputs?.Write(line, example);
+                    attributes.Add(rewards, line.ChosenCount);
+                    misses.Add(example, line);
+                }, cancellation).ConfigureAwait(false);
+                outputFile?.Complete();
+                EvalFindings findings = new(
+                    call.GetValue(model.Model)!, call.GetValue(input)!, $"{Text.Devices(loaded.Devices)}, {Text.Format(loaded.Weights)} weights",
+                    loaded.AttributeNames, EvalResult.Of(scorer.Examples), attributes, misses.Misses, scorer.Failures, scorer.Failed);
+                if (reportFile is not null)
+                {
+                    EvalReport.Write(findings, reportFile.Stream);
+                    reportFile.Complete();
+                }
+
+                Print(findings, call.GetValue(json), terminal);
+                return code;
+            }
+        });
+        return command;
+    }
+
+    /// <summary>--input of pairs.</summary>
+    public static Option<string> CreateInput() => new("--input")
+    {
+        Description = "File of pairs as JSON lines; it may be compressed with gzip or Zstandard.",
+        HelpName = "FILE",
+        Required = true,
+    };
+
+    /// <summary>--report.</summary>
+    public static Option<string?> CreateReport() => new("--report")
+    {
+        Description = "Write a report as one HTML file that needs no network.",
+        HelpName = "FILE.html",
+    };
+
+    /// <summary>The summary goes to standard output, so that nothing else can.</summary>
+    public static void NotStandardOutput(string? path, string flag)
+    {
+        if (path == "-") throw new UsageException($"{flag} - is not possible: the summary goes to standard output. Give a file name.");
+    }
+
+    private static void Print(EvalFindings findings, bool asJson, Terminal terminal)
+    {
+        if (asJson)
+        {
+            using JsonDocumentWriter document = new(terminal);
+            EvalSummary.WriteJson(findings, document.Json);
+            return;
+        }
+
+        using Screen screen = new(terminal);
+        EvalSummary.Show(findings, screen);
+    }
+}

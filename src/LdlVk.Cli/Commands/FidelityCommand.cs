@@ -1,0 +1,109 @@
+using System.CommandLine;
+using LdlVk.Cli.Evaluation;
+using LdlVk.Cli.Input;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Cli.Report;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk fidelity</c>: what other weights or another device do to the scores.</summary>
+internal static class FidelityCommand
+{
+    private const string Notes = """
+        A SETTING is KEY=VALUE,… over what the other flags say, with the keys model (another folder,
+        such as a converted one), device, weights, compute, heads, embedding-scale, memory, split and
+        batch-tokens. The models are loaded one after another.
+          ldlvk fidelity --model DIR --input PAIRS.jsonl --baseline weights=fp32 --candidate weights=int8 --candidate weights=int4,device=vulkan:0
+        Input lines are those of ldlvk eval.
+        """;
+
+    public static Command Create(Terminal terminal)
+    {
+        ModelFlags model = new();
+        Option<string> input = EvalCommand.CreateInput();
+        Option<string> baseline = new("--baseline") { Description = "The setting to compare with, as weights=fp32.", HelpName = "SETTING", Required = true };
+        Option<string[]> candidates = new("--candidate") { Description = "A setting to compare, as weights=int8; give this flag once for each.", HelpName = "SETTING", Required = true, Arity = ArgumentArity.OneOrMore };
+        Option<string?> report = EvalCommand.CreateReport();
+        Option<bool> json = new("--json") { Description = "Write the comparison as JSON, with all lines that flip." };
+        Command command = new NotedCommand("fidelity", "Compare a model's scores under different settings: errors, ranks, pairs that flip, accuracy.", Notes);
+        Option[] own = [input, baseline, candidates, report, json];
+        foreach (Option option in own) command.Options.Add(option);
+        model.AddTo(command);
+        command.SetAction(async (call, cancellation) =>
+        {
+            ModelSetting[] settings = Settings(call, model, (baseline, candidates));
+            if (call.GetValue(model.DryRun)) return ShowPlans(settings, terminal);
+            if (call.GetValue(model.TraceEvents) is not null) throw new UsageException("--trace-events is for one run of a model, and fidelity makes several. Use it with ldlvk eval.");
+            string path = call.GetValue(input)!;
+            if (path == "-") throw new UsageException("--input - can be read only once, and fidelity reads it for each setting. Give a file.");
+            EvalCommand.NotStandardOutput(call.GetValue(report), report.Name);
+            LineSource.Open(path, terminal, cancellation).Dispose();
+            using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? OutputFile.Open(reportPath, report.Name, terminal) : null;
+            List<SettingRun> runs = [];
+            int code = ExitCode.Success;
+            foreach (ModelSetting setting in settings)
+            {
+                bool quiet = call.GetValue(model.Quiet);
+                if (!quiet) terminal.Error.WriteLine(Text.OneLine(setting.Name));
+                ScoringRun run = new(terminal, quiet);
+                using LineSource source = LineSource.Open(path, terminal, cancellation);
+                using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellation).ConfigureAwait(false);
+                PairScorer scorer = new(terminal);
+                int result = await scorer.ScoreAsync(run, loaded, source, scored: null, cancellation).ConfigureAwait(false);
+                if (result != ExitCode.Success) code = result;
+                runs.Add(new SettingRun(setting.Name, $"{Text.Devices(loaded.Devices)}, {Text.Format(loaded.Weights)} weights", scorer.Examples, scorer.Failures));
+            }
+
+            Print(SettingRuns.Of(runs), path, call.GetValue(json), reportFile, terminal);
+            return code;
+        });
+        return command;
+    }
+
+    private static ModelSetting[] Settings(ParseResult call, ModelFlags model, (Option<string> Baseline, Option<string[]> Candidates) flags)
+    {
+        string folder = call.GetValue(model.Model)!;
+        RewardModelOptions common = model.Read(call);
+        ModelSetting[] settings =
+        [
+            ModelSetting.Parse(flags.Baseline.Name, call.GetValue(flags.Baseline)!, folder, common),
+            .. call.GetValue(flags.Candidates)!.Select(c => ModelSetting.Parse(flags.Candidates.Name, c, folder, common)),
+        ];
+        // What a plan can say is said before the first of several long runs.
+        foreach (ModelSetting setting in settings) RewardModel.MakePlan(setting.Folder, setting.Options);
+        return settings;
+    }
+
+    private static int ShowPlans(ModelSetting[] settings, Terminal terminal)
+    {
+        using Screen screen = new(terminal);
+        foreach (ModelSetting setting in settings)
+        {
+            screen.Line($"[bold]{Screen.Safe(setting.Name)}[/]");
+            PlanReport.Show(RewardModel.MakePlan(setting.Folder, setting.Options), screen);
+        }
+
+        return ExitCode.Success;
+    }
+
+    private static void Print(SettingRuns all, string input, bool asJson, OutputFile? report, Terminal terminal)
+    {
+        if (report is not null)
+        {
+            FidelityReport.Write(all, input, report.Stream);
+            report.Complete();
+        }
+
+        if (asJson)
+        {
+            using JsonDocumentWriter document = new(terminal);
+            FidelitySummary.WriteJson(all, input, document.Json);
+            return;
+        }
+
+        using Screen screen = new(terminal);
+        FidelitySummary.Show(all, screen);
+    }
+}

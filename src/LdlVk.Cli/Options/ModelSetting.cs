@@ -1,0 +1,59 @@
+using System.CommandLine;
+using LdlVk.Runtime;
+
+namespace LdlVk.Cli.Options;
+
+/// <summary>One way to run a model, as <c>weights=int4,device=vulkan:0</c>: what it says over what the other flags say.</summary>
+/// <param name="Name">As it was given.</param>
+/// <param name="Folder">The model's folder.</param>
+/// <param name="Options">How it runs.</param>
+internal sealed record ModelSetting(string Name, string Folder, RewardModelOptions Options)
+{
+    private const string Keys = "model, device, weights, compute, heads, embedding-scale, memory, split or batch-tokens";
+
+    /// <summary>Reads a setting.</summary>
+    /// <param name="flag">Name of the flag, for messages.</param>
+    /// <param name="text">Its value: KEY=VALUE with commas between them. A value may have commas itself, as a list of devices.</param>
+    /// <param name="folder">The folder where none is given.</param>
+    /// <param name="common">The options where none are given.</param>
+    /// <exception cref="UsageException">There is no such key or value.</exception>
+    public static ModelSetting Parse(string flag, string text, string folder, RewardModelOptions common)
+    {
+        Dictionary<string, string> values = new(StringComparer.Ordinal);
+        string? key = null;
+        foreach (string part in text.Split(','))
+        {
+            int equals = part.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 0 && key is null) throw new UsageException($"{flag} {text}: give KEY=VALUE, with a KEY of {Keys}.");
+            if (equals < 0) values[key!] += $",{part}";
+            else if (!values.TryAdd(key = part[..equals].Trim(), part[(equals + 1)..])) throw new UsageException($"{flag} {text}: {key} is given twice.");
+        }
+
+        if (values.Remove("model", out string? model)) folder = model;
+        return new ModelSetting(text, folder, Over(common, values, $"{flag} {text}"));
+    }
+
+    private static RewardModelOptions Over(RewardModelOptions common, Dictionary<string, string> values, string given)
+    {
+        // The flags themselves read the values, so that they mean the same and have the same errors.
+        ModelFlags flags = new();
+        Command command = new("setting");
+        flags.AddSettingsTo(command);
+        string? unknown = values.Keys.FirstOrDefault(k => !command.Options.Any(o => o.Name == $"--{k}"));
+        if (unknown is not null) throw new UsageException($"{given}: there is no setting \"{unknown}\"; there is {Keys}.");
+        RewardModelOptions set = flags.Read(command.Parse([.. values.Select(v => $"--{v.Key}={v.Value}")]));
+        return common with
+        {
+            Device = values.ContainsKey("device") ? set.Device : common.Device,
+            Weights = values.ContainsKey("weights") ? set.Weights : common.Weights,
+            Compute = values.ContainsKey("compute") ? set.Compute : common.Compute,
+            Heads = values.ContainsKey("heads") ? set.Heads : common.Heads,
+            EmbeddingScale = values.ContainsKey("embedding-scale") ? set.EmbeddingScale : common.EmbeddingScale,
+            Memory = values.ContainsKey("memory") ? set.Memory : common.Memory,
+            Split = values.ContainsKey("split") ? set.Split : common.Split,
+            BatchTokens = values.ContainsKey("batch-tokens") ? set.BatchTokens : common.BatchTokens,
+            // What that would say of a few texts, fidelity says of all.
+            MeasureComputeError = false,
+        };
+    }
+}
