@@ -49,6 +49,7 @@ internal static class CommandLine
         MergeCommand.Create(terminal),
         CompareCommand.Create(terminal),
         RankCommand.Create(terminal),
+        ServeCommand.Create(terminal),
         ConvertCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),

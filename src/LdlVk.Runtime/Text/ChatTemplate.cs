@@ -38,7 +38,25 @@ public sealed class ChatTemplate
     /// <param name="messages">One or more; <c>user</c> exactly at the even places. The last one may be anybody's.</param>
     /// <param name="addGenerationPrompt">Append the opening of a model's turn, as one does before generating. Scoring does not.</param>
     /// <exception cref="InputException">No messages, a system message first, or roles that do not alternate.</exception>
-    public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt = false)
+    public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt = false) => Write(messages, addGenerationPrompt, []);
+
+    /// <summary>The token ids of a conversation; they begin with <c>&lt;bos&gt;</c>.</summary>
+    /// <param name="tokenizer">The checkpoint's tokenizer.</param>
+    /// <param name="messages">As for <see cref="Render"/>.</param>
+    /// <param name="addGenerationPrompt">As for <see cref="Render"/>.</param>
+    /// <param name="typed">What special tokens are that stand in a message; the template's own always are tokens.</param>
+    /// <returns>[tokens] ids.</returns>
+    /// <exception cref="InputException">As for <see cref="Render"/> and <see cref="Tokenizer.Encode(string)"/>.</exception>
+    public int[] Encode(Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false, SpecialTokens typed = SpecialTokens.Tokens)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        List<Range> words = [];
+        string text = Write(messages, addGenerationPrompt, words);
+        return tokenizer.Encode(text, typed == SpecialTokens.Text ? words : []);
+    }
+
+    // As Render; `words` gets the places of what comes from the messages: roles, which are rendered as they are, and contents.
+    private static string Write(IReadOnlyList<Message> messages, bool addGenerationPrompt, List<Range> words)
     {
         ArgumentNullException.ThrowIfNull(messages);
         if (messages.Count == 0) throw new InputException("The conversation has no messages. Give at least a user's prompt and an assistant's response.");
@@ -47,23 +65,20 @@ public sealed class ChatTemplate
         {
             (string role, string content) = messages[i];
             CheckTurn(i, role, content);
-            text.Append("<start_of_turn>").Append(role == "assistant" ? "model" : role).Append('\n')
-                .Append(Strip(content)).Append("<end_of_turn>\n");
+            text.Append("<start_of_turn>");
+            Append(role == "assistant" ? "model" : role);
+            text.Append('\n');
+            Append(Strip(content));
+            text.Append("<end_of_turn>\n");
         }
         if (addGenerationPrompt) text.Append("<start_of_turn>model\n");
         return text.ToString();
-    }
 
-    /// <summary>The token ids of a conversation; they begin with <c>&lt;bos&gt;</c>.</summary>
-    /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <param name="messages">As for <see cref="Render"/>.</param>
-    /// <param name="addGenerationPrompt">As for <see cref="Render"/>.</param>
-    /// <returns>[tokens] ids.</returns>
-    /// <exception cref="InputException">As for <see cref="Render"/> and <see cref="Tokenizer.Encode"/>.</exception>
-    public int[] Encode(Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false)
-    {
-        ArgumentNullException.ThrowIfNull(tokenizer);
-        return tokenizer.Encode(Render(messages, addGenerationPrompt));
+        void Append(ReadOnlySpan<char> part)
+        {
+            words.Add(text.Length..(text.Length + part.Length));
+            text.Append(part);
+        }
     }
 
     private static void CheckTurn(int index, string? role, string? content)
