@@ -64,6 +64,9 @@ internal sealed class Embeddings : Protocol
         });
     }
 
+    /// <summary>SGLang has 400 for whatever is wrong with the fields.</summary>
+    public override int StatusOf(RequestException error) => error.Status == 422 ? 400 : error.Status;
+
     /// <summary>As SGLang: <c>{"object": "error", "message", "type", "param", "code"}</c>.</summary>
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
@@ -72,7 +75,7 @@ internal sealed class Embeddings : Protocol
         json.WriteString("message", error.Message);
         json.WriteString("type", error.Status >= 500 ? "InternalServerError" : "BadRequestError");
         json.WriteNull("param");
-        json.WriteNumber("code", error.Status);
+        json.WriteNumber("code", StatusOf(error));
         Problem.WriteErrors(json, error);
         json.WriteEndObject();
     }

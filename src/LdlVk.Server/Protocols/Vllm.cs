@@ -6,10 +6,11 @@ namespace LdlVk.Server.Protocols;
 /// <summary>What the endpoints of vLLM have in common. Their activation functions are never applied: what is sent is the raw score.</summary>
 internal abstract class Vllm : Protocol
 {
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => WriteVllmError(json, error);
+    /// <summary>vLLM has 400 for whatever is wrong with the fields.</summary>
+    public override int StatusOf(RequestException error) => error.Status == 422 ? 400 : error.Status;
 
     /// <summary>As vLLM: <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
-    public static void WriteVllmError(Utf8JsonWriter json, RequestException error)
+    public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
         json.WriteStartObject();
         json.WriteStartObject("error");
@@ -22,14 +23,14 @@ internal abstract class Vllm : Protocol
             _ => "BadRequestError",
         });
         json.WriteNull("param");
-        json.WriteNumber("code", error.Status);
+        json.WriteNumber("code", StatusOf(error));
         Problem.WriteErrors(json, error);
         json.WriteEndObject();
         json.WriteEndObject();
     }
 
     /// <summary>Reads <c>input</c> or <c>messages</c>.</summary>
-    public static void ReadInput(JsonElement body, TextIntake texts)
+    protected static void ReadInput(JsonElement body, TextIntake texts)
     {
         if (Fields.Find(body, "messages") is { } messages)
         {
