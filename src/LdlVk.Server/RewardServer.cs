@@ -35,10 +35,10 @@ public sealed class RewardServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly IDisposable? _tracing;
 
-    private RewardServer(RewardModel model, ServerOptions options, IReadOnlyList<ListenAddress> addresses)
+    private RewardServer(RewardModel model, ScoreTexts score, ServerOptions options, IReadOnlyList<ListenAddress> addresses)
     {
         _options = options;
-        _queue = new ScoringQueue(model, options, _metrics);
+        _queue = new ScoringQueue(score, model.Plan, options, _metrics);
         _scoring = new ScoringEndpoint(model, options, _queue, _metrics);
         _tracing = Tracing.Start();
         _app = Build(addresses);
@@ -66,12 +66,17 @@ public sealed class RewardServer : IAsyncDisposable
     /// <param name="cancellation">Ends the start.</param>
     /// <exception cref="UsageException">An option is wrong.</exception>
     /// <exception cref="IOException">An address is in use.</exception>
-    public static async Task<RewardServer> StartAsync(RewardModel model, ServerOptions? options = null, CancellationToken cancellation = default)
+    public static Task<RewardServer> StartAsync(RewardModel model, ServerOptions? options = null, CancellationToken cancellation = default)
     {
         ArgumentNullException.ThrowIfNull(model);
-        options ??= new ServerOptions();
+        return StartAsync(model, model.ScoreTogether, options ?? new ServerOptions(), cancellation);
+    }
+
+    /// <summary>As the other, with a way of the caller's to score a batch.</summary>
+    internal static async Task<RewardServer> StartAsync(RewardModel model, ScoreTexts score, ServerOptions options, CancellationToken cancellation = default)
+    {
         options.Check();
-        RewardServer server = new(model, options, [.. options.Urls.Select(ListenAddress.Parse)]);
+        RewardServer server = new(model, score, options, [.. options.Urls.Select(ListenAddress.Parse)]);
         try
         {
             await server._app.StartAsync(cancellation).ConfigureAwait(false);

@@ -1,7 +1,11 @@
 using System.Diagnostics;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Server.Scoring;
+
+/// <summary>Scores texts together, a result for each.</summary>
+internal delegate ScoreResult[] ScoreTexts(IReadOnlyList<TokenizedText> texts, CancellationToken cancellation);
 
 /// <summary>
 /// The one queue in which the texts of all requests wait, and the threads that score them in batches. A batch is formed as late as
@@ -14,7 +18,7 @@ internal sealed class ScoringQueue : IDisposable
     /// <summary>Texts of a batch with which a new one is compared, to count a shared beginning once. A prompt's responses come together.</summary>
     private const int Neighbours = 16;
 
-    private readonly RewardModel _model;
+    private readonly ScoreTexts _score;
     private readonly ServerOptions _options;
     private readonly ServerMetrics _metrics;
     private readonly int _budget, _devices;
@@ -26,11 +30,15 @@ internal sealed class ScoringQueue : IDisposable
     private int _busy;
     private bool _ended;
 
-    public ScoringQueue(RewardModel model, ServerOptions options, ServerMetrics metrics)
+    /// <param name="score">Scores a batch, as <see cref="RewardModel.ScoreTogether"/>.</param>
+    /// <param name="plan">How much a batch holds, and how many devices want one.</param>
+    /// <param name="options">The limits.</param>
+    /// <param name="metrics">Told what happens.</param>
+    public ScoringQueue(ScoreTexts score, ExecutionPlan plan, ServerOptions options, ServerMetrics metrics)
     {
-        (_model, _options, _metrics) = (model, options, metrics);
-        _budget = model.Plan.Streams ? model.Plan.WaveTokens : model.Plan.BatchTokens;
-        _devices = model.Plan.Stages.Count;
+        (_score, _options, _metrics) = (score, options, metrics);
+        _budget = plan.Streams ? plan.WaveTokens : plan.BatchTokens;
+        _devices = plan.Stages.Count;
         // One batch for each device, and one that lies ready.
         _threads = [.. Enumerable.Range(0, _devices + 1).Select(i => new Thread(Work) { IsBackground = true, Name = $"scoring {i}" })];
         foreach (Thread thread in _threads) thread.Start();
@@ -210,7 +218,7 @@ internal sealed class ScoringQueue : IDisposable
         foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct()) _metrics.QueueSeconds.Add(Stopwatch.GetElapsedTime(request.Since, begun).TotalSeconds);
         try
         {
-            ScoreResult[] results = _model.ScoreTogether([.. batch.Texts.Select(t => new TokenizedText(t.Ids))], batch.Abandoned.Token);
+            ScoreResult[] results = _score([.. batch.Texts.Select(t => new TokenizedText(t.Ids))], batch.Abandoned.Token);
             Failure = null;
             _metrics.BatchDone(batch, Stopwatch.GetElapsedTime(begun));
             lock (_lock)
