@@ -87,8 +87,7 @@ internal sealed partial class Browser : IAsyncDisposable
     /// <summary>Presses a key.</summary>
     public async Task PressAsync(string key, int code, int modifiers = 0)
     {
-        string? text = key == "Enter" ? "\r" : null;
-        await CallAsync("Input.dispatchKeyEvent", new { type = text is null ? "rawKeyDown" : "keyDown", key, code = key, windowsVirtualKeyCode = code, modifiers, text });
+        await CallAsync("Input.dispatchKeyEvent", new { type = "rawKeyDown", key, code = key, windowsVirtualKeyCode = code, modifiers });
         await CallAsync("Input.dispatchKeyEvent", new { type = "keyUp", key, code = key, windowsVirtualKeyCode = code, modifiers });
     }
 
