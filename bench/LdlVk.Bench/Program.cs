@@ -5,9 +5,16 @@ using LdlVk.Runtime.Devices;
 // dotnet run -c Release --project bench/LdlVk.Bench -- --filter '*'    the benchmarks
 // bench/peers/run                                                      LdlVk and other runtimes side by side
 // dotnet run -c Release --project bench/LdlVk.Bench -- load FOLDER DEVICE [WEIGHTS]    loading beside copying
+// dotnet run -c Release --project bench/LdlVk.Bench -- serve [--model FOLDER] [--device DEVICE] [--seconds N]    the server beside scoring without one
 if (args is ["load", var folder, var device, .. var rest])
 {
     LoadSpeed.Run(folder, device, rest is [var weights] ? Enum.Parse<WeightFormat>(weights, ignoreCase: true) : null);
+    return;
+}
+
+if (args is ["serve", .. var serving])
+{
+    await ServeBench.RunAsync(serving);
     return;
 }
 

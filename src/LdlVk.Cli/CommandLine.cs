@@ -52,6 +52,7 @@ internal static class CommandLine
         PullCommand.Create(terminal),
         EvalCommand.Create(terminal),
         FidelityCommand.Create(terminal),
+        ServeCommand.Create(terminal),
         ConvertCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),

@@ -7,6 +7,7 @@ using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Text;
 
 namespace LdlVk;
 
@@ -58,6 +59,9 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>Longest text in tokens.</summary>
     public int MaxTokens => _checkpoint.Config.MaxPositions;
+
+    /// <summary>Whether texts that are longer lose tokens from their middle, see <see cref="RewardModelOptions.Truncate"/>.</summary>
+    public bool Truncates => _options.Truncate;
 
     /// <summary>Names of the attributes, from the checkpoint's labels.json; their numbers where it has none. Empty for a model that gives the score alone.</summary>
     public IReadOnlyList<string> AttributeNames { get; }
@@ -145,24 +149,28 @@ public sealed class RewardModel : IDisposable
     public string Render(Conversation conversation) => _text.Render(conversation);
 
     /// <summary>Token ids of a conversation, template included.</summary>
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="typed">What special tokens are that stand in a message; null for what <see cref="RewardModelOptions.SpecialTokens"/> says.</param>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
-    public int[] Tokenize(Conversation conversation) => _text.Encode(conversation);
+    public int[] Tokenize(Conversation conversation, SpecialTokens? typed = null) => _text.Encode(conversation, typed ?? _options.SpecialTokens);
 
     /// <summary>
     /// As <see cref="Tokenize"/>, with what is wrong as the result's error. A checkpoint without a tokenizer fails conversations one by
     /// one, for texts given as ids can still be scored.
     /// </summary>
-    public TokenizedText TryTokenize(Conversation conversation)
-    {
-        try
-        {
-            return new TokenizedText(Tokenize(conversation));
-        }
-        catch (Exception e) when (e is InputException or CheckpointException)
-        {
-            return TokenizedText.Failed(e.Message);
-        }
-    }
+    public TokenizedText TryTokenize(Conversation conversation, SpecialTokens? typed = null) => Try(() => Tokenize(conversation, typed));
+
+    /// <summary>
+    /// Token ids of a text that holds the template and its special tokens already, or why there are none: one <c>&lt;bos&gt;</c> comes
+    /// first, whether the text has it or not.
+    /// </summary>
+    public TokenizedText TryTokenizeTemplated(string text) => Try(() => _text.EncodeTemplated(text));
+
+    /// <summary>As <see cref="TryTokenizeTemplated"/>, without a <c>&lt;bos&gt;</c> that the text has not.</summary>
+    public TokenizedText TryTokenizeText(string text) => Try(() => _text.Encode(text));
+
+    /// <summary>The ids that are scored, those of a text too long cut if <see cref="RewardModelOptions.Truncate"/> says so; or why they cannot be.</summary>
+    public TokenizedText Check(TokenizedText text) => text.Error is null ? Try(() => Checked(text.Ids)) : text;
 
     /// <summary>Scores one conversation.</summary>
     /// <exception cref="InputException">It cannot be scored.</exception>
@@ -200,6 +208,14 @@ public sealed class RewardModel : IDisposable
             .Select((reward, i) => new RankedResponse(i, responses[i], reward))
             .OrderByDescending(r => r.Reward.Score)];
 
+    /// <summary>Scores some texts together, on the calling thread, and returns when all are done. Callers at the same time alternate.</summary>
+    /// <param name="texts">The texts; more than a micro-batch are packed into several.</param>
+    /// <param name="cancellation">Ends it between micro-batches.</param>
+    /// <returns>A result for each, in their order.</returns>
+    /// <exception cref="DeviceException">A device failed, and not all could be scored.</exception>
+    public ScoreResult[] ScoreTogether(IReadOnlyList<TokenizedText> texts, CancellationToken cancellation = default) =>
+        ScoreWindows([Window(texts, 0)], null, cancellation).Last();
+
     /// <summary>Scores many conversations; results come in input order as their window is done.</summary>
     /// <param name="conversations">
     /// The conversations; read ahead of the results by some micro-batches, so any number is fine. They are read between the results, never
@@ -209,7 +225,7 @@ public sealed class RewardModel : IDisposable
     /// <param name="cancellation">Ends the run between micro-batches.</param>
     public IAsyncEnumerable<ScoreResult> ScoreManyAsync(
         IEnumerable<Conversation> conversations, IProgress<ScoreProgress>? progress = null, CancellationToken cancellation = default) =>
-        ScoreManyAsync(conversations.Select(TryTokenize), progress, cancellation);
+        ScoreManyAsync(conversations.Select(c => TryTokenize(c)), progress, cancellation);
 
     /// <summary>Scores many texts given as token ids, or as the error that kept a text from becoming ids.</summary>
     public async IAsyncEnumerable<ScoreResult> ScoreManyAsync(
@@ -258,12 +274,26 @@ public sealed class RewardModel : IDisposable
         broken?.Throw();
     }
 
-    private ScoringWindow Window(IReadOnlyList<TokenizedText> texts, long first) => new(texts, first, ids =>
+    private ScoringWindow Window(IReadOnlyList<TokenizedText> texts, long first) => new(texts, first, Checked);
+
+    private int[] Checked(int[] ids)
     {
         ids = _options.Truncate ? DropMiddle(ids, MaxTokens) : ids;
         ScoringEngine.Check(_checkpoint.Config, ids);
         return ids;
-    });
+    }
+
+    private static TokenizedText Try(Func<int[]> ids)
+    {
+        try
+        {
+            return new TokenizedText(ids());
+        }
+        catch (Exception e) when (e is InputException or CheckpointException)
+        {
+            return TokenizedText.Failed(e.Message);
+        }
+    }
 
     /// <summary>
     /// The results of windows, in order. A source that fails ends the run after the results of what it gave before; a device that fails,

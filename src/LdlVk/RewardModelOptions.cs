@@ -2,6 +2,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Text;
 
 namespace LdlVk;
 
@@ -46,6 +47,12 @@ public sealed record RewardModelOptions
 
     /// <summary><c>auto</c> follows the checkpoint, <c>gemma2</c> and <c>none</c> override it. None joins the contents as they are.</summary>
     public string ChatTemplate { get; init; } = "auto";
+
+    /// <summary>
+    /// What special tokens are that stand in a message: the tokens, as in the reference, or text. Text is right where messages come from
+    /// people who may wish to steer the model.
+    /// </summary>
+    public SpecialTokens SpecialTokens { get; init; }
 
     /// <summary>Tokens of a micro-batch where none are given.</summary>
     public const int DefaultBatchTokens = 4096;

@@ -43,14 +43,30 @@ public sealed class TextEncoder
     /// <summary>Ids of a text as it is: no <c>&lt;bos&gt;</c>, no template.</summary>
     public int[] Encode(string text) => Required.Encode(text);
 
+    /// <summary>
+    /// Ids of a text that holds the template already: as it is, behind one <c>&lt;bos&gt;</c>, whether it begins with that or not; without
+    /// one where the template has none.
+    /// </summary>
+    public int[] EncodeTemplated(string text)
+    {
+        int[] ids = Required.Encode(text);
+        bool complete = ids is [int first, ..] && first == Required.Bos || _template.Value is { Template.BeginsWithBos: false };
+        return complete ? ids : [Required.Bos, .. ids];
+    }
+
     /// <summary>Ids of a whole conversation, template included.</summary>
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="typed">What special tokens are that stand in a message.</param>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">There is no tokenizer, or the template is not a known one.</exception>
-    public int[] Encode(Conversation conversation) => _template.Value is { } template
-        ? template.Template.Encode(Required, conversation.Messages)
-        : [Required.Bos, .. Required.Encode(string.Concat(conversation.Messages.Select(m => m.Content)))];
+    public int[] Encode(Conversation conversation, SpecialTokens typed = SpecialTokens.Tokens)
+    {
+        if (_template.Value is { } template) return template.Template.Encode(Required, conversation.Messages, typed: typed);
+        string text = string.Concat(conversation.Messages.Select(m => m.Content));
+        return [Required.Bos, .. Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : [])];
+    }
 
-    /// <summary>The text of a conversation with its template, as <see cref="Encode(Conversation)"/> tokenizes it.</summary>
+    /// <summary>The text of a conversation with its template, as <see cref="Encode(Conversation, SpecialTokens)"/> tokenizes it.</summary>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">The template is not a known one.</exception>
     public string Render(Conversation conversation) => _template.Value is { } template

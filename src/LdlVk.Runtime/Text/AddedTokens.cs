@@ -30,17 +30,20 @@ internal sealed class AddedTokens
         firstCharacters = SearchValues.Create(idsByContent.Keys.Select(content => content[0]).Distinct().ToArray());
     }
 
-    /// <summary>The first added token at or after <paramref name="from"/>; with none left, <paramref name="start"/> is the text's end.</summary>
-    internal bool Next(ReadOnlySpan<char> text, int from, out int start, out int length, out int id)
+    /// <summary>
+    /// The first added token that begins in <paramref name="from"/> … <paramref name="end"/> − 1; without one, <paramref name="start"/> is
+    /// <paramref name="end"/>.
+    /// </summary>
+    internal bool Next(ReadOnlySpan<char> text, int from, int end, out int start, out int length, out int id)
     {
-        for (start = from; start < text.Length; start++)
+        for (start = from; start < end; start++)
         {
-            int skip = text[start..].IndexOfAny(firstCharacters);
+            int skip = text[start..end].IndexOfAny(firstCharacters);
             if (skip < 0) break;
             start += skip;
             if (Longest(text[start..], out length, out id)) return true;
         }
-        start = text.Length;
+        start = end;
         length = 0;
         id = -1;
         return false;

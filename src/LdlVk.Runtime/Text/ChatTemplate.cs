@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace LdlVk.Runtime.Text;
 
 /// <summary>How a conversation becomes the text that the model reads. Each known template is rendered by hand; none is run.</summary>
@@ -25,6 +23,9 @@ public abstract class ChatTemplate
     /// <summary>Its name on the command line.</summary>
     public string Name { get; }
 
+    /// <summary>Whether conversations begin with the tokenizer's token for that.</summary>
+    public virtual bool BeginsWithBos => true;
+
     /// <summary>What sentences call it, as "Gemma-2's".</summary>
     internal string Title { get; }
 
@@ -43,7 +44,28 @@ public abstract class ChatTemplate
     /// <param name="messages">One or more.</param>
     /// <param name="addGenerationPrompt">Append the opening of a model's turn, as one does before generating. Scoring does not.</param>
     /// <exception cref="InputException">No messages, or roles that the template does not take.</exception>
-    public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt = false)
+    public string Render(IReadOnlyList<Message> messages, bool addGenerationPrompt = false) => Write(messages, addGenerationPrompt).Text;
+
+    /// <summary>The token ids of a conversation.</summary>
+    /// <param name="tokenizer">The checkpoint's tokenizer.</param>
+    /// <param name="messages">As for <see cref="Render"/>.</param>
+    /// <param name="addGenerationPrompt">As for <see cref="Render"/>.</param>
+    /// <param name="typed">What special tokens are that stand in a message; the template's own always are tokens.</param>
+    /// <returns>[tokens] ids.</returns>
+    /// <exception cref="InputException">As for <see cref="Render"/> and <see cref="Tokenizer.Encode(string)"/>.</exception>
+    public int[] Encode(Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false, SpecialTokens typed = SpecialTokens.Tokens)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        ConversationText text = Write(messages, addGenerationPrompt);
+        return tokenizer.Encode(text.Text, typed == SpecialTokens.Text ? text.Typed : []);
+    }
+
+    /// <summary>Whether a checkpoint's template is this one, up to white space that prints nothing.</summary>
+    internal abstract bool Is(string jinja);
+
+    private protected abstract void Write(ConversationText text, IReadOnlyList<Message> messages, bool addGenerationPrompt);
+
+    private ConversationText Write(IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {
         ArgumentNullException.ThrowIfNull(messages);
         if (messages.Count == 0) throw new InputException("The conversation has no messages. Give at least a user's prompt and an assistant's response.");
@@ -52,27 +74,10 @@ public abstract class ChatTemplate
             if (messages[i].Role is null) throw new InputException($"Message {i} (counted from 0) has no role. Give \"user\" or \"assistant\".");
             if (messages[i].Content is null) throw new InputException($"Message {i} (counted from 0) has no content. An empty one is \"\".");
         }
-        StringBuilder text = new();
-        Render(text, messages, addGenerationPrompt);
-        return text.ToString();
+        ConversationText text = new();
+        Write(text, messages, addGenerationPrompt);
+        return text;
     }
-
-    /// <summary>The token ids of a conversation.</summary>
-    /// <param name="tokenizer">The checkpoint's tokenizer.</param>
-    /// <param name="messages">As for <see cref="Render(IReadOnlyList{Message}, bool)"/>.</param>
-    /// <param name="addGenerationPrompt">As for <see cref="Render(IReadOnlyList{Message}, bool)"/>.</param>
-    /// <returns>[tokens] ids.</returns>
-    /// <exception cref="InputException">As for <see cref="Render(IReadOnlyList{Message}, bool)"/> and <see cref="Tokenizer.Encode"/>.</exception>
-    public int[] Encode(Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false)
-    {
-        ArgumentNullException.ThrowIfNull(tokenizer);
-        return tokenizer.Encode(Render(messages, addGenerationPrompt));
-    }
-
-    /// <summary>Whether a checkpoint's template is this one, up to white space that prints nothing.</summary>
-    internal abstract bool Is(string jinja);
-
-    private protected abstract void Render(StringBuilder text, IReadOnlyList<Message> messages, bool addGenerationPrompt);
 
     /// <summary>Python's str.strip(), which also takes the separators \x1c … \x1f that C# does not count as white space.</summary>
     private protected static ReadOnlySpan<char> Strip(string text)

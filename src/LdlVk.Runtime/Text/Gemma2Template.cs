@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
@@ -21,18 +19,20 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
         + "{% endfor %}"
         + "{% if add_generation_prompt %}{{'<start_of_turn>model\\n'}}{% endif %}";
 
+    public override bool BeginsWithBos => bos;
+
     internal override bool Is(string jinja) => JinjaText.Same(jinja, bos ? PrintBos + Jinja : Jinja);
 
-    private protected override void Render(StringBuilder text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
+    private protected override void Write(ConversationText text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {
-        if (bos) text.Append(BosToken);
+        if (bos) text.Add(BosToken);
         for (int i = 0; i < messages.Count; i++)
         {
             (string role, string content) = messages[i];
             CheckTurn(i, role);
-            text.Append("<start_of_turn>").Append(role == "assistant" ? "model" : role).Append('\n').Append(Strip(content)).Append("<end_of_turn>\n");
+            text.Add("<start_of_turn>").AddTyped(role == "assistant" ? "model" : role).Add("\n").AddTyped(Strip(content)).Add("<end_of_turn>\n");
         }
-        if (addGenerationPrompt) text.Append("<start_of_turn>model\n");
+        if (addGenerationPrompt) text.Add("<start_of_turn>model\n");
     }
 
     private static void CheckTurn(int index, string role)

@@ -23,25 +23,25 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
         ? Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(JinjaText.Canonical(jinja)))) == DatedHash
         : JinjaText.Same(jinja, Jinja);
 
-    private protected override void Render(StringBuilder text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
+    private protected override void Write(ConversationText text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {
-        text.Append(BosToken);
+        text.Add(BosToken);
         int first = 0;
         if (dated)
         {
-            Header(text, "system").Append("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
-            if (messages[0].Role == "system") text.Append(Strip(messages[first++].Content));
-            text.Append("<|eot_id|>");
+            Header(text, "system").Add("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
+            if (messages[0].Role == "system") text.AddTyped(Strip(messages[first++].Content));
+            text.Add("<|eot_id|>");
         }
         for (int i = first; i < messages.Count; i++)
         {
             (string role, string content) = messages[i];
             if (dated && role is ("tool" or "ipython"))
                 throw new InputException($"Message {i} (counted from 0) has the role {Shown.Quoted(role)}; what tools answer is not supported. Put it into a user's message.");
-            Header(text, role).Append(Strip(content)).Append("<|eot_id|>");
+            Header(text, role).AddTyped(Strip(content)).Add("<|eot_id|>");
         }
         if (addGenerationPrompt) Header(text, "assistant");
     }
 
-    private static StringBuilder Header(StringBuilder text, string role) => text.Append("<|start_header_id|>").Append(role).Append("<|end_header_id|>\n\n");
+    private static ConversationText Header(ConversationText text, string role) => text.Add("<|start_header_id|>").AddTyped(role).Add("<|end_header_id|>\n\n");
 }

@@ -18,6 +18,7 @@ public sealed class Tokenizer
 
     private readonly Dictionary<string, int> ids;
     private readonly AddedTokens addedTokens;
+    private readonly AddedTokens ordinaryTokens; // without the special ones
     private readonly WordSplitter words;
     private readonly bool isByteLevel;
     private readonly BytePairVocabulary pieces;
@@ -27,6 +28,7 @@ public sealed class Tokenizer
     {
         ids = file.Ids;
         addedTokens = new AddedTokens(file.Added);
+        ordinaryTokens = new AddedTokens(file.Added.Where(token => !file.Special.Contains(token.Key)).ToDictionary());
         words = file.Words;
         isByteLevel = file.IsByteLevel;
         pieces = file.Pieces;
@@ -66,23 +68,43 @@ public sealed class Tokenizer
     /// <param name="text">Any text; a lone surrogate, which no UTF-8 can hold, counts as U+FFFD.</param>
     /// <returns>[tokens] ids, each in 0 … <see cref="VocabularySize"/> − 1; none for an empty text.</returns>
     /// <exception cref="InputException">The text has more than 2²⁶ characters.</exception>
-    public int[] Encode(string text)
+    public int[] Encode(string text) => Encode(text, []);
+
+    /// <summary>As <see cref="Encode(string)"/>, but special tokens that begin in one of <paramref name="plain"/> are text like any other.</summary>
+    /// <param name="text">Any text.</param>
+    /// <param name="plain">Characters that come from outside, in order, no two overlapping.</param>
+    public int[] Encode(string text, IReadOnlyList<Range> plain)
     {
         ArgumentNullException.ThrowIfNull(text);
+        ArgumentNullException.ThrowIfNull(plain);
         if (text.Length > LongestText)
             throw new InputException($"A text has {text.Length} characters; more than {LongestText} are not tokenised. Split it.");
         string raw = Utf16.Repair(text);
         string normalized = words.Normalize(raw);
         List<int> output = new(text.Length / 4 + 8);
         BytePairEncoder encoder = new(pieces);
+        int range = 0;
         for (int from = 0; from < raw.Length;)
         {
-            bool found = addedTokens.Next(raw, from, out int start, out int length, out int id);
+            bool found = NextAdded(raw, from, plain, ref range, out int start, out int length, out int id);
             EncodePiece(normalized.AsSpan(from, start - from), encoder, output);
             if (found) output.Add(id);
             from = start + length;
         }
         return [.. output];
+    }
+
+    // The first added token from a place on; special ones are looked for only outside the plain ranges. `range` is the first of those that may lie ahead.
+    private bool NextAdded(string raw, int from, IReadOnlyList<Range> plain, ref int range, out int start, out int length, out int id)
+    {
+        for (start = from; ;)
+        {
+            while (range < plain.Count && plain[range].End.Value <= start) range++;
+            bool isPlain = range < plain.Count && plain[range].Start.Value <= start;
+            int end = range == plain.Count ? raw.Length : isPlain ? plain[range].End.Value : plain[range].Start.Value;
+            if ((isPlain ? ordinaryTokens : addedTokens).Next(raw, start, end, out start, out length, out id)) return true;
+            if (start == raw.Length) return false;
+        }
     }
 
     // The normalised text between two added tokens, word by word.

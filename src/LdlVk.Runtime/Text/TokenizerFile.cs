@@ -25,6 +25,12 @@ internal sealed class TokenizerFile
     /// <summary>Ids of the added tokens by content.</summary>
     internal Dictionary<string, int> Added { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Contents of the added tokens that steer the model instead of standing for text; the turns' marks always are.</summary>
+    internal HashSet<string> Special { get; } = new(StringComparer.Ordinal)
+    {
+        "<bos>", "<start_of_turn>", "<end_of_turn>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
+    };
+
     /// <summary>The pieces and merges.</summary>
     internal BytePairVocabulary Pieces { get; } = new([], new int[256], []);
 
@@ -203,6 +209,7 @@ internal sealed class TokenizerFile
             if (Ids.TryGetValue(content, out int known) && known != id)
                 throw token.Get("id").Error($"is {id}, but {Shown.Quoted(content)} already has the id {known}.");
             if (!Added.TryAdd(content, id)) throw token.Get("content").Error($"is {Shown.Quoted(content)}, which an earlier added token has too.");
+            if (token.TryGet("special", out JsonField special) && special.Boolean()) Special.Add(content);
             contents[id] = content;
             Ids[content] = id;
         }

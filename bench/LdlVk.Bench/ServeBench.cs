@@ -1,0 +1,167 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Http.Headers;
+using System.Text.Json;
+using LdlVk.Server;
+using LdlVk.Testing;
+
+namespace LdlVk.Bench;
+
+/// <summary>The server beside scoring without one: throughput, time lost in the queue at half load, and many clients of whom some leave.</summary>
+internal sealed class ServeBench : IDisposable
+{
+    private const int Rounds = 7, TextsOfRequest = 16, ClientsAtFullLoad = 32, RestlessClients = 200;
+
+    private readonly RewardModel _model;
+    private readonly (string Prompt, string Response)[] _texts;
+    private readonly Dictionary<(string, string), float> _alone = [];
+    private readonly double[] _aloneSeconds;
+
+    private ServeBench(string folder, string device)
+    {
+        _model = RewardModel.Load(folder, new RewardModelOptions { Device = device });
+        _texts = [.. File.ReadLines(Repository.Path("tests", "data", "ldl-mini", "eval-permissive.jsonl")).SelectMany(Pair)];
+        List<double> seconds = [];
+        foreach ((string prompt, string response) text in _texts)
+        {
+            long begun = Stopwatch.GetTimestamp();
+            _alone[text] = _model.Score(new Conversation(text.prompt, text.response)).Score;
+            seconds.Add(Stopwatch.GetElapsedTime(begun).TotalSeconds);
+        }
+
+        _aloneSeconds = [.. seconds];
+    }
+
+    /// <summary><c>serve [--model FOLDER] [--device DEVICE] [--seconds N]</c>.</summary>
+    public static async Task RunAsync(string[] flags)
+    {
+        string Value(string name, string otherwise) => Array.IndexOf(flags, name) is var i && i >= 0 && i + 1 < flags.Length ? flags[i + 1] : otherwise;
+        using ServeBench bench = new(Value("--model", Repository.Path("models", "ldl-mini")), Value("--device", "cpu"));
+        double seconds = double.Parse(Value("--seconds", "60"), CultureInfo.InvariantCulture);
+        await using RewardServer server = await RewardServer.StartAsync(bench._model, new ServerOptions { Urls = ["http://127.0.0.1:0"] });
+        using HttpClient client = new() { BaseAddress = new Uri(server.Urls[0]) };
+        double rate = await bench.ThroughputAsync(client);
+        await bench.HalfLoadAsync(client, rate / 2, Math.Min(seconds, 20));
+        await bench.RestlessAsync(client, seconds);
+    }
+
+    public void Dispose() => _model.Dispose();
+
+    /// <summary>The same texts with and without a server, in turn; returns texts a second of the server.</summary>
+    private async Task<double> ThroughputAsync(HttpClient client)
+    {
+        (string, string)[] all = _texts; // each once: of equal ones in a window all but one would cost nothing offline
+        List<double> offline = [], served = [];
+        for (int round = 0; round <= Rounds; round++)
+        {
+            long begun = Stopwatch.GetTimestamp();
+            int done = 0;
+            await foreach (ScoreResult result in _model.ScoreManyAsync(all.Select(t => new Conversation(t.Item1, t.Item2)))) done += result.Reward is null ? 0 : 1;
+            double without = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+            begun = Stopwatch.GetTimestamp();
+            int next = 0;
+            (string, string)[][] requests = [.. all.Chunk(TextsOfRequest)];
+            await Task.WhenAll(Enumerable.Range(0, ClientsAtFullLoad).Select(async _ =>
+            {
+                while (Interlocked.Increment(ref next) - 1 is var i && i < requests.Length) Check(requests[i], await AskAsync(client, requests[i], default));
+            }));
+            double with = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+            if (done != all.Length) throw new InvalidOperationException("Not all texts were scored.");
+            if (round == 0) continue; // to warm up
+            offline.Add(without);
+            served.Add(with);
+        }
+
+        Say($"throughput: {all.Length} texts in requests of {TextsOfRequest} by {ClientsAtFullLoad} clients: {all.Length / served.Min():F0} texts/s served, {all.Length / offline.Min():F0} offline: {offline.Min() / served.Min():F3} (best of {Rounds}, in turn); of the medians {Median(offline) / Median(served):F3}");
+        return all.Length / Median(served);
+    }
+
+    /// <summary>Requests of one text that come at random times, at half of the rate that the server can do.</summary>
+    private async Task HalfLoadAsync(HttpClient client, double rate, double seconds)
+    {
+        Random random = new(1);
+        List<Task<(double Seconds, double Alone)>> asked = [];
+        long begun = Stopwatch.GetTimestamp();
+        for (double due = 0; due < seconds; due += -Math.Log(1 - random.NextDouble()) / rate)
+        {
+            TimeSpan early = TimeSpan.FromSeconds(due) - Stopwatch.GetElapsedTime(begun);
+            if (early > TimeSpan.FromMilliseconds(1)) await Task.Delay(early);
+            int text = random.Next(_texts.Length);
+            asked.Add(Task.Run(async () =>
+            {
+                long sent = Stopwatch.GetTimestamp();
+                Check([_texts[text]], await AskAsync(client, [_texts[text]], default));
+                return (Stopwatch.GetElapsedTime(sent).TotalSeconds, _aloneSeconds[text]);
+            }));
+        }
+
+        (double Seconds, double Alone)[] all = await Task.WhenAll(asked);
+        double[] over = [.. all.Select(a => a.Seconds - a.Alone).Order()], total = [.. all.Select(a => a.Seconds).Order()];
+        Say($"half load: {all.Length} requests of one text in {seconds:F0} s ({rate:F0} a second, Poisson): answer after {1e3 * Quantile(total, 0.5):F1} ms (median), {1e3 * Quantile(total, 0.99):F1} ms (p99); beyond the text's own time alone {1e3 * Quantile(over, 0.5):F1} ms (median), {1e3 * Quantile(over, 0.99):F1} ms (p99)");
+    }
+
+    /// <summary>Many clients at once, of whom some leave before their answer; every answer is compared with the text's score alone, to the bit.</summary>
+    private async Task RestlessAsync(HttpClient client, double seconds)
+    {
+        int answers = 0, left = 0;
+        long end = Stopwatch.GetTimestamp() + (long)(seconds * Stopwatch.Frequency);
+        Task memory = Task.Run(async () =>
+        {
+            while (Stopwatch.GetTimestamp() < end)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(Math.Min(10, seconds / 3)));
+                Say($"  {answers} answers, {left} left; {GC.GetTotalMemory(forceFullCollection: true) / 1e6:F1} MB on the heap, {Environment.WorkingSet / 1e6:F0} MB in all");
+            }
+        });
+        await Task.WhenAll(Enumerable.Range(0, RestlessClients).Select(async seed =>
+        {
+            Random random = new(seed);
+            while (Stopwatch.GetTimestamp() < end)
+            {
+                (string, string)[] texts = [.. Enumerable.Range(0, random.Next(1, 5)).Select(_ => _texts[random.Next(_texts.Length)])];
+                using CancellationTokenSource patience = new();
+                bool leaves = random.Next(4) == 0;
+                if (leaves) patience.CancelAfter(random.Next(0, 400));
+                try
+                {
+                    Check(texts, await AskAsync(client, texts, patience.Token));
+                    Interlocked.Increment(ref answers);
+                }
+                catch (OperationCanceledException) when (leaves)
+                {
+                    Interlocked.Increment(ref left);
+                }
+            }
+        }));
+        await memory;
+        Say($"restless: {RestlessClients} clients for {seconds:F0} s: {answers} answers, each the same to the bit as alone; {left} left before theirs");
+    }
+
+    private void Check((string, string)[] texts, float[] scores)
+    {
+        if (!texts.Select(t => _alone[t]).SequenceEqual(scores)) throw new InvalidOperationException("An answer is not the text's own score.");
+    }
+
+    private static async Task<float[]> AskAsync(HttpClient client, (string Prompt, string Response)[] texts, CancellationToken cancellation)
+    {
+        using ByteArrayContent content = new(JsonSerializer.SerializeToUtf8Bytes(new { items = texts.Select(t => new { prompt = t.Prompt, response = t.Response }) }));
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        using HttpResponseMessage response = await client.PostAsync("v1/rewards", content, cancellation);
+        response.EnsureSuccessStatusCode();
+        using JsonDocument json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellation));
+        return [.. json.RootElement.GetProperty("data").EnumerateArray().Select(d => d.GetProperty("score").GetSingle())];
+    }
+
+    private static IEnumerable<(string, string)> Pair(string line)
+    {
+        using JsonDocument pair = JsonDocument.Parse(line);
+        string Text(string name) => pair.RootElement.GetProperty(name).GetString()!;
+        return [(Text("prompt"), Text("chosen")), (Text("prompt"), Text("rejected"))];
+    }
+
+    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
+
+    private static double Quantile(double[] sorted, double q) => sorted[Math.Min(sorted.Length - 1, (int)(q * sorted.Length))];
+
+    private static void Say(FormattableString text) => Console.WriteLine(text.ToString(CultureInfo.InvariantCulture));
+}

@@ -1,0 +1,49 @@
+using System.Buffers;
+using System.Globalization;
+using System.Text;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using LdlVk.Server.Protocols;
+
+namespace LdlVk.Server;
+
+/// <summary>Writes answers.</summary>
+internal static class Replies
+{
+    // Letters stay letters. Answers are read as JSON and never put into a page as they are (nosniff).
+    private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Writes JSON, all at once.</summary>
+    public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write)
+    {
+        ArrayBufferWriter<byte> buffer = new();
+        using (Utf8JsonWriter json = new(buffer, Compact)) write(json);
+        return BytesAsync(response, status, type, buffer.WrittenMemory);
+    }
+
+    /// <summary>Writes text.</summary>
+    public static Task TextAsync(HttpResponse response, string type, string text) => BytesAsync(response, 200, type, Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Writes an error in the shape of a protocol, or as problem+json.</summary>
+    public static Task ErrorAsync(HttpResponse response, RequestException error, Protocol? protocol)
+    {
+        if (response.HasStarted) return Task.CompletedTask;
+        if (error.RetryAfter is { } after) response.Headers.RetryAfter = ((long)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        if (error.Status == 401) response.Headers.WWWAuthenticate = "Bearer";
+        // What is left of a body that was not read would be taken for the next request.
+        if (error.Status is 408 or 413) response.Headers.Connection = "close";
+        return protocol is null
+            ? JsonAsync(response, error.Status, Problem.ContentType, json => Problem.Write(json, error))
+            : JsonAsync(response, protocol.StatusOf(error), protocol.ErrorType, json => protocol.WriteError(json, error));
+    }
+
+    /// <summary>Writes bytes.</summary>
+    public static async Task BytesAsync(HttpResponse response, int status, string type, ReadOnlyMemory<byte> bytes)
+    {
+        response.StatusCode = status;
+        response.ContentType = type;
+        response.ContentLength = bytes.Length;
+        await response.Body.WriteAsync(bytes, response.HttpContext.RequestAborted).ConfigureAwait(false);
+    }
+}

@@ -1,0 +1,77 @@
+using System.Buffers;
+using System.Text.Json;
+using System.Text.Unicode;
+using Microsoft.AspNetCore.Http;
+
+namespace LdlVk.Server;
+
+/// <summary>Reads bodies: JSON of bounded size and depth, with a bound on what all of them take together. Thread-safe.</summary>
+internal sealed class RequestBody(ServerOptions options)
+{
+    /// <summary>The protocols nest 4 deep.</summary>
+    private const int MaxDepth = 16;
+
+    /// <summary>What the bodies under way may take together, as a multiple of one: 200 callers with the largest one would fill the memory.</summary>
+    private const int Together = 16;
+
+    // Reading texts, tokenising above all, is work for processors: more at a time would only take more memory.
+    private readonly SemaphoreSlim _readers = new(Environment.ProcessorCount);
+    private long _bytes;
+
+    /// <summary>Reads a body and hands it to <paramref name="use"/>; its bytes count until that is done.</summary>
+    /// <exception cref="RequestException">It is too large, or no JSON object.</exception>
+    public async Task<T> ReadAsync<T>(HttpRequest request, Func<JsonElement, T> use)
+    {
+        if (request.Headers.ContentEncoding.Count > 0) throw new RequestException(415, "The body is compressed. Send it as it is.");
+        ArrayBufferWriter<byte> bytes = new();
+        long reserved = 0;
+        try
+        {
+            while (true)
+            {
+                Memory<byte> room = bytes.GetMemory(4096);
+                int read = await request.Body.ReadAsync(room, request.HttpContext.RequestAborted).ConfigureAwait(false);
+                if (read == 0) break;
+                bytes.Advance(read);
+                reserved += read;
+                if (Interlocked.Add(ref _bytes, read) > (long)Together * options.MaxBodyBytes)
+                    throw new RequestException(429, "Too many large requests are being read. Come again.") { RetryAfter = TimeSpan.FromSeconds(1) };
+            }
+
+            await _readers.WaitAsync(request.HttpContext.RequestAborted).ConfigureAwait(false);
+            try
+            {
+                return Parse(bytes.WrittenMemory, use);
+            }
+            finally
+            {
+                _readers.Release();
+            }
+        }
+        finally
+        {
+            Interlocked.Add(ref _bytes, -reserved);
+        }
+    }
+
+    private static T Parse<T>(ReadOnlyMemory<byte> bytes, Func<JsonElement, T> use)
+    {
+        if (bytes.IsEmpty) throw new RequestException(400, "The body is empty. Send a JSON object.");
+        if (!Utf8.IsValid(bytes.Span)) throw new RequestException(400, "The body is not valid UTF-8.");
+        try
+        {
+            using JsonDocument json = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth });
+            if (json.RootElement.ValueKind != JsonValueKind.Object) throw new RequestException(400, $"The body is {Fields.Kind(json.RootElement)}, not an object {{…}}.");
+            return use(json.RootElement);
+        }
+        catch (JsonException e)
+        {
+            throw new RequestException(400, $"The body is not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine}: {e.Message.Split(" LineNumber:")[0]}");
+        }
+        catch (InvalidOperationException)
+        {
+            // How System.Text.Json reports an escaped lone surrogate.
+            throw new RequestException(400, "The body holds a string that is not valid Unicode: half of a surrogate pair.");
+        }
+    }
+}

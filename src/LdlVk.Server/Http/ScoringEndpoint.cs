@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using LdlVk.Runtime;
+using LdlVk.Runtime.Model;
+using LdlVk.Server.Protocols;
+using LdlVk.Server.Scoring;
+using Microsoft.AspNetCore.Http;
+
+namespace LdlVk.Server;
+
+/// <summary>What every request for scores goes through, whatever its protocol: read, tokenise, wait for the scores, answer. Thread-safe.</summary>
+internal sealed class ScoringEndpoint(RewardModel model, ServerOptions options, ScoringQueue queue, ServerMetrics metrics)
+{
+    private readonly RequestBody _body = new(options);
+    private volatile bool _draining;
+
+    /// <summary>Whether new requests are refused.</summary>
+    public bool IsDraining => _draining;
+
+    /// <summary>Refuses new requests from now on.</summary>
+    public void Drain() => _draining = true;
+
+    /// <summary>Answers a request.</summary>
+    public async Task HandleAsync(HttpContext http, Protocol protocol)
+    {
+        metrics.RequestBegins();
+        long begun = Stopwatch.GetTimestamp();
+        try
+        {
+            // After the count: whoever drains waits until that is zero.
+            if (_draining) throw new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
+            queue.CheckRoom();
+            TextIntake texts = new(model, options);
+            Answer answer = await ReadAsync(http, protocol, texts).ConfigureAwait(false);
+            await AnswerAsync(http, texts, answer).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        {
+            http.Response.StatusCode = 499; // for the metrics: nobody reads it
+        }
+        catch (Exception e)
+        {
+            await Replies.ErrorAsync(http.Response, Translate(e), protocol).ConfigureAwait(false);
+        }
+        finally
+        {
+            metrics.RequestEnds(protocol.Path, http.Response.StatusCode, Stopwatch.GetElapsedTime(begun));
+        }
+    }
+
+    private async Task<Answer> ReadAsync(HttpContext http, Protocol protocol, TextIntake texts)
+    {
+        using Activity? span = Tracing.Source.StartActivity("read texts");
+        Answer answer = await _body.ReadAsync(http.Request, json => protocol.Read(json, texts)).ConfigureAwait(false);
+        span?.SetTag("ldlvk.texts", texts.Texts.Count);
+        return answer;
+    }
+
+    private async Task AnswerAsync(HttpContext http, TextIntake texts, Answer answer)
+    {
+        TextError[] errors = Errors(texts.Texts.Select(t => t.Error));
+        if (errors.Length > 0 && (answer is Answer.OfAll || errors.Length == texts.Texts.Count)) throw RequestException.For(errors, texts.Texts.Count);
+        using Activity? span = Tracing.Source.StartActivity("score texts");
+        ScoreResult[] results = await queue.ScoreAsync(texts.Texts, http.RequestAborted).ConfigureAwait(false);
+        switch (answer)
+        {
+            case Answer.OfEach each:
+                await Replies.JsonAsync(http.Response, 200, "application/json", json => each.Write(json, results)).ConfigureAwait(false);
+                break;
+            case Answer.OfAll all:
+                TextError[] failed = Errors(results.Select(r => r.Error));
+                if (failed.Length > 0) throw new RequestException(500, RequestException.For(failed, results.Length).Message, failed);
+                Reward[] rewards = [.. results.Select(r => r.Reward!)];
+                await Replies.JsonAsync(http.Response, 200, "application/json", json => all.Write(json, rewards)).ConfigureAwait(false);
+                break;
+        }
+    }
+
+    private static TextError[] Errors(IEnumerable<string?> errors) => [.. errors.Index().Where(e => e.Item is not null).Select(e => new TextError(e.Index, e.Item!))];
+
+    private RequestException Translate(Exception e)
+    {
+        switch (e)
+        {
+            case RequestException known:
+                return known;
+            case BadHttpRequestException bad:
+                return new RequestException(bad.StatusCode, bad.StatusCode switch
+                {
+                    413 => $"The body has more than {options.MaxBodyBytes} bytes. Send fewer texts in a request.",
+                    408 => "The body came too slowly.",
+                    _ => "The request is not valid HTTP.",
+                });
+            case DeviceException:
+                return new RequestException(503, $"The model cannot score now: {e.Message}") { RetryAfter = TimeSpan.FromSeconds(10) };
+            case OperationCanceledException or ObjectDisposedException:
+                return new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
+            default:
+                options.Log?.Invoke($"Internal error: {e.GetType().Name}: {e.Message}");
+                return new RequestException(500, "Internal error; the server's log says more.");
+        }
+    }
+}

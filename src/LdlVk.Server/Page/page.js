@@ -1,0 +1,181 @@
+// Sends a conversation and answers to /v1/rewards and draws what comes back. No library, no other host.
+'use strict';
+
+const byId = id => document.getElementById(id);
+const form = byId('form'), answers = byId('answers'), status = byId('status'), ranking = byId('ranking');
+let attributes = [];
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+function drawn(name, values, ...children) {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', name);
+  for (const [key, value] of Object.entries(values)) made.setAttribute(key, value);
+  made.append(...children);
+  return made;
+}
+
+// Answers.
+
+function addAnswer() {
+  const text = element('textarea', { rows: 2 });
+  const label = element('label');
+  const remove = element('button', { type: 'button', textContent: 'Remove' });
+  const answer = element('div', { className: 'answer' }, label, text, remove);
+  remove.addEventListener('click', () => {
+    const next = answer.nextElementSibling ?? answer.previousElementSibling;
+    answer.remove();
+    number();
+    next?.querySelector('textarea').focus();
+  });
+  answers.append(answer);
+  number();
+  return text;
+}
+
+function number() {
+  [...answers.children].forEach((answer, i, all) => {
+    const text = answer.querySelector('textarea'), remove = answer.querySelector('button');
+    text.id = `answer-${i + 1}`;
+    answer.querySelector('label').htmlFor = text.id;
+    answer.querySelector('label').textContent = `Answer ${i + 1}`;
+    remove.setAttribute('aria-label', `Remove answer ${i + 1}`);
+    remove.hidden = all.length === 1;
+  });
+}
+
+// Asking.
+
+function messages(text) {
+  if (/^\s*\[/.test(text)) {
+    try {
+      const turns = JSON.parse(text);
+      if (Array.isArray(turns) && turns.every(t => typeof t?.role === 'string' && typeof t?.content === 'string')) return turns;
+    } catch { /* a message that begins with a bracket */ }
+  }
+  return [{ role: 'user', content: text }];
+}
+
+async function ask(path, body) {
+  const headers = { 'Content-Type': 'application/json' };
+  if (byId('key').value) headers.Authorization = `Bearer ${byId('key').value}`;
+  const response = await fetch(path, body ? { method: 'POST', headers, body: JSON.stringify(body) } : { headers });
+  const reply = await response.json();
+  if (response.status === 401) {
+    byId('key-field').hidden = false;
+    byId('key').focus();
+  }
+  if (!response.ok) throw new Error(reply.detail ?? reply.error ?? `The server says ${response.status}.`);
+  return reply;
+}
+
+async function learnModel() {
+  const model = (await ask('v1/models')).data[0];
+  attributes = model.attributes;
+  byId('model').textContent = `${model.id} on ${model.device}, ${model.weights} weights; up to ${model.max_model_len} tokens.`;
+}
+
+function say(text, isError = false) {
+  status.textContent = text;
+  status.className = isError ? 'error' : '';
+}
+
+async function score(event) {
+  event?.preventDefault();
+  const texts = [...answers.querySelectorAll('textarea')].map(t => t.value);
+  const turns = messages(byId('conversation').value);
+  byId('score').disabled = true;
+  say('Scoring …');
+  const begun = performance.now();
+  try {
+    if (attributes.length === 0) await learnModel();
+    const items = texts.map(content => ({ messages: [...turns, { role: 'assistant', content }] }));
+    const reply = await ask('v1/rewards', { items, details: true });
+    show(texts, reply.data);
+    const seconds = ((performance.now() - begun) / 1000).toFixed(2);
+    say(`${texts.length === 1 ? '1 answer' : `${texts.length} answers`}, ${reply.usage.total_tokens} tokens, ${seconds} s.`);
+    byId('results-heading').focus();
+  } catch (error) {
+    say(error.message, true);
+  } finally {
+    byId('score').disabled = false;
+  }
+}
+
+// Drawing.
+
+function show(texts, data) {
+  const ranked = data.map((reward, i) => ({ ...reward, text: texts[i], number: i + 1 }));
+  ranked.sort((a, b) => (b.score ?? -Infinity) - (a.score ?? -Infinity));
+  const scores = ranked.filter(r => !r.error).map(r => r.score);
+  const low = Math.min(0, ...scores), high = Math.max(0, ...scores);
+  ranking.replaceChildren(...ranked.map((r, place) => row(r, place, scores[0], low, high)));
+  byId('results').hidden = false;
+}
+
+function row(reward, place, best, low, high) {
+  const words = element('span', { className: 'words', textContent: `Answer ${reward.number}: ${reward.text}` });
+  if (reward.error) return element('li', {}, element('details', {}, element('summary', {}, `${place + 1}.`, element('span', { className: 'error', textContent: 'not scored' }), '', words), reward.error.message));
+  const value = element('span', { className: 'value', textContent: reward.score.toFixed(2) });
+  const summary = element('summary', {}, `${place + 1}.`, value, bar(reward.score, low, high, 140, 14), words);
+  const detail = element('div', { className: 'detail' }, element('p', { className: 'full', textContent: reward.text }), facts(reward, place, best), subScores(reward));
+  return element('li', {}, element('details', { open: place === 0 }, summary, detail));
+}
+
+// A bar from zero to the value, between two bounds. What it shows is also there as a number.
+function bar(value, low, high, width, height) {
+  const at = x => (high === low ? 0 : (x - low) / (high - low)) * width;
+  const from = Math.min(at(0), at(value)), length = Math.max(1, Math.abs(at(value) - at(0)));
+  return drawn('svg', { viewBox: `0 0 ${width} ${height}`, 'aria-hidden': 'true' },
+    drawn('rect', { class: value < 0 ? 'bar negative' : 'bar', x: from, y: 1, width: length, height: height - 2 }),
+    drawn('line', { class: 'axis', x1: at(0), x2: at(0), y1: 0, y2: height }));
+}
+
+function facts(reward, place, best) {
+  const against = place === 0 ? `${reward.tokens} tokens.`
+    : `${reward.tokens} tokens. Better than the best answer with probability ${(1 / (1 + Math.exp(best - reward.score))).toPrecision(2)}.`;
+  return element('div', {}, element('h3', { textContent: 'Distribution' }), histogram(reward.distribution), element('p', { className: 'hint', textContent: against }));
+}
+
+// The weighted sum of the attributes' distributions over the bins 0 … 1; weights may be negative, and so may a bin.
+function histogram(bins) {
+  const width = 300, height = 150, top = Math.max(0, ...bins), bottom = Math.min(0, ...bins), room = 12;
+  const y = v => room + (top === bottom ? 0 : (top - v) / (top - bottom)) * (height - 2 * room);
+  const step = width / bins.length;
+  const svg = drawn('svg', { viewBox: `0 0 ${width} ${height + 14}`, role: 'img' });
+  svg.setAttribute('aria-label', `Distribution over ${bins.length} bins from 0 to 1: ${bins.map(b => b.toFixed(2)).join(', ')}`);
+  bins.forEach((bin, i) => {
+    const label = drawn('text', { x: (i + 0.5) * step, y: bin < 0 ? y(bin) + 10 : y(bin) - 3, 'text-anchor': 'middle' });
+    label.textContent = bin.toFixed(2);
+    const name = drawn('text', { x: (i + 0.5) * step, y: height + 10, 'text-anchor': 'middle' });
+    name.textContent = (i / (bins.length - 1)).toFixed(2);
+    svg.append(drawn('rect', { class: bin < 0 ? 'bar negative' : 'bar', x: i * step + 2, width: step - 4, y: Math.min(y(bin), y(0)), height: Math.abs(y(bin) - y(0)) }), label, name);
+  });
+  svg.append(drawn('line', { class: 'axis', x1: 0, x2: width, y1: y(0), y2: y(0) }));
+  return svg;
+}
+
+function subScores(reward) {
+  const head = element('tr', {}, ...['attribute', 'weight', 'sub-score'].map(textContent => element('th', { scope: 'col', textContent })), element('td'));
+  const rows = reward.rewards.map((bins, i) => {
+    const expected = bins.reduce((sum, p, b) => sum + p * b / (bins.length - 1), 0);
+    return element('tr', {},
+      element('th', { scope: 'row', textContent: (attributes[i] ?? `attribute ${i}`).replaceAll('_', ' ') }),
+      element('td', { className: 'number', textContent: reward.weights[i].toFixed(2) }),
+      element('td', { className: 'number', textContent: expected.toFixed(2) }),
+      element('td', { className: 'drawn' }, bar(expected, 0, 1, 160, 10)));
+  });
+  return element('table', {}, element('caption', { textContent: 'Sub-scores, from 0 (bad) to 1 (good)' }), element('thead', {}, head), element('tbody', {}, ...rows));
+}
+
+byId('add').addEventListener('click', () => addAnswer().focus());
+form.addEventListener('submit', score);
+form.addEventListener('keydown', event => {
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit();
+});
+addAnswer();
+addAnswer();
+learnModel().catch(error => say(error.message, true));

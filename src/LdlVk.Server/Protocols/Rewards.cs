@@ -1,0 +1,136 @@
+using System.Text.Json;
+using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Text;
+
+namespace LdlVk.Server.Protocols;
+
+/// <summary>
+/// Our own protocol: <c>POST /v1/rewards</c> with one item or <c>{"items":[…]}</c>. Of each text the answer has a reward or the reason why
+/// there is none; only a request without any reward is an error.
+/// </summary>
+internal sealed class Rewards : Protocol
+{
+    /// <summary>Where a text belongs: number and id of its item, and its number among the item's responses.</summary>
+    private readonly record struct Place(int Item, string? Id, int? Response);
+
+    public override string Path => "/v1/rewards";
+
+    public override string ErrorType => Problem.ContentType;
+
+    public override Answer Read(JsonElement body, TextIntake texts)
+    {
+        bool details = Fields.Flag(body, "details");
+        SpecialTokens? typed = Items.Typed(body);
+        List<Place> places = [];
+        bool many = Fields.Find(body, "items") is not null;
+        if (many)
+        {
+            JsonElement items = body.GetProperty("items");
+            Fields.CheckLength(items, "items", texts.Most);
+            int number = 0;
+            foreach (JsonElement item in Fields.List(items, "items")) Take(item, number++);
+            if (number == 0) throw new RequestException(422, "items is empty.");
+        }
+        else
+        {
+            Take(body, 0);
+        }
+
+        string model = texts.ModelName;
+        return new Answer.OfEach((json, results) => Write(json, model, many, details, places, results));
+
+        void Take(JsonElement item, int number)
+        {
+            string? id = null;
+            try
+            {
+                if (Fields.Find(item, "id") is { } given)
+                {
+                    if (given.ValueKind is not (JsonValueKind.String or JsonValueKind.Number)) throw Fields.Wrong(given, "id", "a string or a number");
+                    id = given.GetRawText();
+                }
+
+                Items.Item read = Items.Read(item, texts.Most);
+                if (read.Ids is { } ids)
+                {
+                    texts.Add(ids);
+                    places.Add(new Place(number, id, null));
+                }
+
+                for (int i = 0; i < read.Conversations.Count; i++)
+                {
+                    texts.Add(read.Conversations[i], typed);
+                    places.Add(new Place(number, id, read.HasResponses ? i : null));
+                }
+            }
+            catch (RequestException e) when (e.Status == 422)
+            {
+                texts.AddError(e.Message);
+                places.Add(new Place(number, id, null));
+            }
+        }
+    }
+
+    public override void WriteError(Utf8JsonWriter json, RequestException error) => Problem.Write(json, error);
+
+    private static void Write(Utf8JsonWriter json, string model, bool many, bool details, List<Place> places, ScoreResult[] results)
+    {
+        json.WriteStartObject();
+        json.WriteString("object", "list");
+        json.WriteString("model", model);
+        json.WriteStartArray("data");
+        for (int i = 0; i < results.Length; i++)
+        {
+            Place place = places[i];
+            json.WriteStartObject();
+            json.WriteNumber("index", i);
+            if (place.Id is { } id)
+            {
+                json.WritePropertyName("id");
+                json.WriteRawValue(id, skipInputValidation: true);
+            }
+
+            if (many) json.WriteNumber("item", place.Item);
+            if (place.Response is { } response) json.WriteNumber("response", response);
+            if (results[i].Reward is { } reward) Write(json, reward, details);
+            else WriteError(json, results[i].Error!);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        WriteUsage(json, results.Where(r => r.Reward is not null).Select(r => r.Reward!));
+        json.WriteEndObject();
+    }
+
+    private static void WriteError(Utf8JsonWriter json, string message)
+    {
+        json.WriteStartObject("error");
+        json.WriteString("message", message);
+        json.WriteEndObject();
+    }
+
+    private static void Write(Utf8JsonWriter json, Reward reward, bool details)
+    {
+        json.WriteNumber("score", reward.Score);
+        json.WriteNumber("tokens", reward.Tokens);
+        if (!details) return;
+        WriteNumbers(json, "weights", reward.Weights);
+        WriteNumbers(json, "distribution", reward.Distribution);
+        json.WriteStartArray("rewards");
+        for (int a = 0; a < reward.Attributes; a++)
+        {
+            json.WriteStartArray();
+            foreach (float value in reward.AttributeDistribution(a)) json.WriteNumberValue(value);
+            json.WriteEndArray();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteNumbers(Utf8JsonWriter json, string name, float[] numbers)
+    {
+        json.WriteStartArray(name);
+        foreach (float number in numbers) json.WriteNumberValue(number);
+        json.WriteEndArray();
+    }
+}

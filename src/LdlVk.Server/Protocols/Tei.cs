@@ -1,0 +1,130 @@
+using System.Text.Json;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Server.Protocols;
+
+/// <summary>
+/// What the endpoints of text-embeddings-inference have in common. Scores go through the sigmoid unless <c>raw_scores</c> is true, as
+/// there; a pair of strings is a prompt and a response, and is put into the model's template.
+/// </summary>
+internal abstract class Tei : Protocol
+{
+    /// <summary>Its own statuses: 413 for too many texts or tokens, 422 for what cannot be read, 424 for a failed device, 429 when overloaded.</summary>
+    public override int StatusOf(RequestException error) => error.Status switch
+    {
+        422 when error.Errors.Count > 0 => 413,
+        >= 500 and not 503 => 424,
+        _ => error.Status,
+    };
+
+    public override void WriteError(Utf8JsonWriter json, RequestException error)
+    {
+        json.WriteStartObject();
+        json.WriteString("error", error.Message);
+        json.WriteString("error_type", error.Status switch
+        {
+            429 => "Overloaded",
+            503 => "Unhealthy",
+            >= 500 => "Backend",
+            422 when error.Errors.Count == 0 => "Tokenizer",
+            _ => "Validation",
+        });
+        Problem.WriteErrors(json, error);
+        json.WriteEndObject();
+    }
+
+    /// <summary>The score that is sent: raw, or its sigmoid.</summary>
+    protected static float Score(Reward reward, bool raw) => raw ? reward.Score : (float)(1 / (1 + Math.Exp(-(double)reward.Score)));
+
+    /// <summary>Throws for a batch that is too large, in the words of that server.</summary>
+    protected static void CheckBatch(int texts, int most)
+    {
+        if (texts > most) throw new RequestException(413, $"batch size {texts} > maximum allowed batch size {most}");
+    }
+}
+
+/// <summary><c>POST /predict</c>: a text, a pair, or a list of <c>[text]</c> and <c>[prompt, response]</c>.</summary>
+internal sealed class TeiPredict : Tei
+{
+    private const string Shapes = "a string, a pair of strings [string, string] or a batch of mixed strings and pairs [[string], [string, string], …]";
+
+    public override string Path => "/predict";
+
+    public override Answer Read(JsonElement body, TextIntake texts)
+    {
+        JsonElement inputs = Fields.Get(body, "inputs");
+        bool raw = Fields.Flag(body, "raw_scores");
+        bool batch = inputs.ValueKind == JsonValueKind.Array && inputs.GetArrayLength() > 0 && inputs[0].ValueKind == JsonValueKind.Array;
+        if (batch)
+        {
+            CheckBatch(inputs.GetArrayLength(), texts.Most);
+            foreach (JsonElement item in inputs.EnumerateArray())
+                Take(item.ValueKind == JsonValueKind.Array ? item : throw Fields.Wrong(item, "inputs", Shapes), texts);
+        }
+        else
+        {
+            Take(inputs, texts);
+        }
+
+        return new Answer.OfAll((json, rewards) =>
+        {
+            if (batch) json.WriteStartArray();
+            foreach (Reward reward in rewards)
+            {
+                json.WriteStartArray();
+                json.WriteStartObject();
+                json.WriteNumber("score", Score(reward, raw));
+                json.WriteString("label", "LABEL_0");
+                json.WriteEndObject();
+                json.WriteEndArray();
+            }
+
+            if (batch) json.WriteEndArray();
+        });
+    }
+
+    private static void Take(JsonElement item, TextIntake texts)
+    {
+        string[] parts = item.ValueKind switch
+        {
+            JsonValueKind.String => [item.GetString()!],
+            JsonValueKind.Array when item.GetArrayLength() is 1 or 2 => [.. item.EnumerateArray().Select(part => Fields.String(part, "inputs"))],
+            _ => throw Fields.Wrong(item, "inputs", Shapes),
+        };
+        if (parts.Length == 2) texts.Add(new Conversation(parts[0], parts[1]));
+        else texts.AddTemplated(parts[0]);
+    }
+}
+
+/// <summary><c>POST /rerank</c>: a query, which is the prompt, and texts, which are the responses; best first.</summary>
+internal sealed class TeiRerank : Tei
+{
+    public override string Path => "/rerank";
+
+    public override Answer Read(JsonElement body, TextIntake texts)
+    {
+        string query = Fields.String(Fields.Get(body, "query"), "query");
+        JsonElement list = Fields.Get(body, "texts");
+        if (list.ValueKind == JsonValueKind.Array) CheckBatch(list.GetArrayLength(), texts.Most);
+        if (list.ValueKind == JsonValueKind.String) throw Fields.Wrong(list, "texts", "a list […]");
+        List<string> responses = Fields.Strings(list, "texts", texts.Most);
+        if (responses.Count == 0) throw new RequestException(413, "`texts` cannot be empty");
+        bool raw = Fields.Flag(body, "raw_scores"), withText = Fields.Flag(body, "return_text");
+        foreach (string response in responses) texts.Add(new Conversation(query, response));
+        return new Answer.OfAll((json, rewards) =>
+        {
+            json.WriteStartArray();
+            // By the raw scores: of the sigmoid's values many are equal to 1.
+            foreach ((int i, Reward reward) in rewards.Index().OrderByDescending(r => r.Item.Score))
+            {
+                json.WriteStartObject();
+                json.WriteNumber("index", i);
+                if (withText) json.WriteString("text", responses[i]);
+                json.WriteNumber("score", Score(reward, raw));
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+        });
+    }
+}

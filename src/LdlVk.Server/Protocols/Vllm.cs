@@ -1,0 +1,113 @@
+using System.Text.Json;
+using LdlVk.Runtime.Model;
+
+namespace LdlVk.Server.Protocols;
+
+/// <summary>What the endpoints of vLLM have in common. Their activation functions are never applied: what is sent is the raw score.</summary>
+internal abstract class Vllm : Protocol
+{
+    /// <summary>vLLM has 400 for whatever is wrong with the fields.</summary>
+    public override int StatusOf(RequestException error) => error.Status == 422 ? 400 : error.Status;
+
+    /// <summary>As vLLM: <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
+    public override void WriteError(Utf8JsonWriter json, RequestException error)
+    {
+        json.WriteStartObject();
+        json.WriteStartObject("error");
+        json.WriteString("message", error.Message);
+        json.WriteString("type", error.Status switch
+        {
+            401 or 403 => "Unauthorized",
+            429 => "TooManyRequestsError",
+            >= 500 => "InternalServerError",
+            _ => "BadRequestError",
+        });
+        json.WriteNull("param");
+        json.WriteNumber("code", StatusOf(error));
+        Problem.WriteErrors(json, error);
+        json.WriteEndObject();
+        json.WriteEndObject();
+    }
+
+    /// <summary>Reads <c>input</c> or <c>messages</c>.</summary>
+    protected static void ReadInput(JsonElement body, TextIntake texts)
+    {
+        if (Fields.Find(body, "messages") is { } messages)
+        {
+            if (Fields.Find(body, "input") is not null) throw new RequestException(422, "There are input and messages, which do not go together.");
+            texts.Add(new Conversation(Items.Messages(messages)));
+            return;
+        }
+
+        int? keep = Fields.OptionalInteger(body, "truncate_prompt_tokens", -1);
+        OpenAiInput.Read(Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), keep is > 0 ? keep : null);
+    }
+
+    /// <summary>An answer with one entry a text.</summary>
+    protected static Answer ListOf(string kind, TextIntake texts, Action<Utf8JsonWriter, Reward> entry)
+    {
+        string model = texts.ModelName;
+        return new Answer.OfAll((json, rewards) =>
+        {
+            json.WriteStartObject();
+            json.WriteString("id", NewId(kind));
+            json.WriteString("object", "list");
+            json.WriteNumber("created", Now);
+            json.WriteString("model", model);
+            json.WriteStartArray("data");
+            foreach ((int i, Reward reward) in rewards.Index())
+            {
+                json.WriteStartObject();
+                json.WriteNumber("index", i);
+                entry(json, reward);
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            WriteUsage(json, rewards);
+            json.WriteEndObject();
+        });
+    }
+}
+
+/// <summary><c>POST /pooling</c>: the score as <c>data[].data</c>.</summary>
+internal sealed class VllmPooling : Vllm
+{
+    public override string Path => "/pooling";
+
+    public override Answer Read(JsonElement body, TextIntake texts)
+    {
+        bool base64 = OpenAiInput.WantsBase64(body);
+        ReadInput(body, texts);
+        return ListOf("pool", texts, (json, reward) =>
+        {
+            json.WriteString("object", "pooling");
+            OpenAiInput.WriteScore(json, "data", reward, base64);
+        });
+    }
+}
+
+/// <summary><c>POST /score</c>: pairs of a prompt and a response, one prompt for all or one each. They are put into the model's template.</summary>
+internal sealed class VllmScore : Vllm
+{
+    /// <summary>The names that versions of vLLM have for the two sides.</summary>
+    private static readonly (string Prompts, string Responses)[] Names = [("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
+
+    public override string Path => "/score";
+
+    public override Answer Read(JsonElement body, TextIntake texts)
+    {
+        (string first, string second) = Names.FirstOrDefault(n => Fields.Find(body, n.Prompts) is not null && Fields.Find(body, n.Responses) is not null);
+        if (first is null) throw new RequestException(422, "The fields text_1 (prompts) and text_2 (responses) are missing.");
+        List<string> prompts = Fields.Strings(body.GetProperty(first), first, texts.Most), responses = Fields.Strings(body.GetProperty(second), second, texts.Most);
+        if (prompts.Count == 0 || responses.Count == 0) throw new RequestException(422, $"{(prompts.Count == 0 ? first : second)} is empty.");
+        if (prompts.Count != 1 && prompts.Count != responses.Count)
+            throw new RequestException(422, $"{first} has {prompts.Count} items and {second} has {responses.Count}. Give one prompt for all responses, or one for each.");
+        for (int i = 0; i < responses.Count; i++) texts.Add(new Conversation(prompts[prompts.Count == 1 ? 0 : i], responses[i]));
+        return ListOf("score", texts, (json, reward) =>
+        {
+            json.WriteString("object", "score");
+            json.WriteNumber("score", reward.Score);
+        });
+    }
+}

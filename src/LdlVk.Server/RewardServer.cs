@@ -1,0 +1,219 @@
+using System.Diagnostics;
+using System.Reflection;
+using LdlVk.Runtime;
+using LdlVk.Server.Protocols;
+using LdlVk.Server.Scoring;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+
+namespace LdlVk.Server;
+
+/// <summary>
+/// Serves a reward model over HTTP, in the protocols of OpenRLHF, vLLM, SGLang, text-embeddings-inference and LLaMA-Factory and in one of
+/// its own, with a page at <c>/</c>. Texts of all requests are scored together. The model stays the caller's to dispose, after the server.
+/// </summary>
+public sealed class RewardServer : IAsyncDisposable
+{
+    /// <summary>The endpoints that score.</summary>
+    internal static IReadOnlyList<Protocol> Protocols { get; } =
+    [
+        new Rewards(), new Compare(), new OpenRlhf(), new Classify(), new VllmPooling(), new VllmScore(), new Embeddings(),
+        new TeiPredict(), new TeiRerank(), new LlamaFactory(),
+    ];
+
+    private readonly ServerOptions _options;
+    private readonly ServerMetrics _metrics = new();
+    private readonly ScoringQueue _queue;
+    private readonly ScoringEndpoint _scoring;
+    private readonly WebApplication _app;
+    private readonly IDisposable? _tracing;
+
+    private RewardServer(RewardModel model, ScoreTexts score, ServerOptions options, IReadOnlyList<ListenAddress> addresses)
+    {
+        _options = options;
+        _queue = new ScoringQueue(score, model.Plan, options, _metrics);
+        _scoring = new ScoringEndpoint(model, options, _queue, _metrics);
+        _tracing = Tracing.Start();
+        _app = Build(addresses);
+        bool onlyLoopback = addresses.All(a => a.IsLoopback);
+        if (!onlyLoopback && options.ApiKey is null)
+            options.Log?.Invoke("WARNING: other machines reach this server, and it asks for no API key: anybody in the network can use it. Set one, or listen on 127.0.0.1.");
+        Map(model, new Guard(options.ApiKey, onlyLoopback));
+    }
+
+    /// <summary>What it listens on.</summary>
+    public IReadOnlyList<string> Urls => [.. _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
+
+    /// <summary>Whether scores are to be had.</summary>
+    internal bool IsReady => !_scoring.IsDraining && _queue.Failure is null;
+
+    /// <summary>Its endpoints, for what describes them.</summary>
+    internal IEnumerable<Microsoft.AspNetCore.Routing.EndpointDataSource> Endpoints => ((Microsoft.AspNetCore.Routing.IEndpointRouteBuilder)_app).DataSources;
+
+    /// <summary>Texts and tokens that wait.</summary>
+    internal (int Texts, long Tokens) Waiting => _queue.Waiting;
+
+    /// <summary>Starts a server.</summary>
+    /// <param name="model">The model; it must outlive the server.</param>
+    /// <param name="options">How to serve; null for the defaults.</param>
+    /// <param name="cancellation">Ends the start.</param>
+    /// <exception cref="UsageException">An option is wrong.</exception>
+    /// <exception cref="IOException">An address is in use.</exception>
+    public static Task<RewardServer> StartAsync(RewardModel model, ServerOptions? options = null, CancellationToken cancellation = default)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return StartAsync(model, model.ScoreTogether, options ?? new ServerOptions(), cancellation);
+    }
+
+    /// <summary>As the other, with a way of the caller's to score a batch.</summary>
+    internal static async Task<RewardServer> StartAsync(RewardModel model, ScoreTexts score, ServerOptions options, CancellationToken cancellation = default)
+    {
+        options.Check();
+        RewardServer server = new(model, score, options, [.. options.Urls.Select(ListenAddress.Parse)]);
+        try
+        {
+            await server._app.StartAsync(cancellation).ConfigureAwait(false);
+            return server;
+        }
+        catch
+        {
+            await server.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Ends gracefully: <c>/ready</c> is 503 from now on and new requests for scores are refused, those under way are answered, for
+    /// <see cref="ServerOptions.DrainTime"/> at most, and then it stops listening.
+    /// </summary>
+    public async Task StopAsync()
+    {
+        _scoring.Drain();
+        long begun = Stopwatch.GetTimestamp();
+        while (_metrics.UnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime) await Task.Delay(10).ConfigureAwait(false);
+        using CancellationTokenSource now = new(TimeSpan.FromSeconds(2)); // for connections that are kept open
+        await _app.StopAsync(now.Token).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        _scoring.Drain();
+        _queue.Dispose();
+        await _app.DisposeAsync().ConfigureAwait(false);
+        _tracing?.Dispose();
+    }
+
+    private WebApplication Build(IReadOnlyList<ListenAddress> addresses)
+    {
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Logging.ClearProviders();
+        // Signals are the process's own business: a second lifetime would stop listening before what is under way is answered.
+        builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
+        builder.WebHost.UseKestrel(kestrel =>
+        {
+            kestrel.AddServerHeader = false;
+            kestrel.Limits.MaxRequestBodySize = _options.MaxBodyBytes;
+            kestrel.Limits.MaxConcurrentConnections = 4096;
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(1024, TimeSpan.FromSeconds(5));
+            foreach (ListenAddress address in addresses) address.Listen(kestrel);
+        });
+        return builder.Build();
+    }
+
+    private void Map(RewardModel model, Guard guard)
+    {
+        _app.Use(next => http => CheckedAsync(http, next, guard));
+        foreach (Protocol protocol in Protocols)
+        {
+            RequestDelegate score = http => _scoring.HandleAsync(http, protocol);
+            _app.MapPost(protocol.Path, score).WithMetadata(protocol);
+        }
+
+        Facts facts = new(model, _options);
+        Get("/v1/models", http => Replies.JsonAsync(http.Response, 200, "application/json", facts.WriteModels));
+        Get("/info", http => Replies.JsonAsync(http.Response, 200, "application/json", facts.WriteInfo));
+        Get("/metrics", http => Replies.TextAsync(http.Response, "text/plain; version=0.0.4; charset=utf-8", _metrics.Write(_queue, IsReady)));
+        Open("/health", http => StatusAsync(http, 200, "ok"));
+        Open("/ready", http => IsReady ? StatusAsync(http, 200, "ready") : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!));
+        Open("/openapi.json", http => ResourceAsync(http, "openapi.json", "application/json"));
+        Open("/", http => ResourceAsync(http, "index.html", "text/html; charset=utf-8"));
+        Open("/page.js", http => ResourceAsync(http, "page.js", "text/javascript; charset=utf-8"));
+        Open("/page.css", http => ResourceAsync(http, "page.css", "text/css; charset=utf-8"));
+
+        IEndpointConventionBuilder Get(string path, RequestDelegate answer) => _app.MapGet(path, answer);
+
+        void Open(string path, RequestDelegate answer) => Get(path, answer).WithMetadata(NoKey.Needed);
+    }
+
+    /// <summary>Runs the rest of the pipeline for who may ask, and gives errors without a body one.</summary>
+    private async Task CheckedAsync(HttpContext http, RequestDelegate next, Guard guard)
+    {
+        IHeaderDictionary headers = http.Response.Headers;
+        headers.XContentTypeOptions = "nosniff";
+        headers.CacheControl = "no-store";
+        headers["Cross-Origin-Resource-Policy"] = "same-origin";
+        headers["Referrer-Policy"] = "no-referrer";
+        headers.ContentSecurityPolicy =
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+        Endpoint? endpoint = http.GetEndpoint();
+        Protocol? protocol = endpoint?.Metadata.GetMetadata<Protocol>();
+        try
+        {
+            guard.Check(http.Request, endpoint?.Metadata.GetMetadata<NoKey>() is null);
+            await next(http).ConfigureAwait(false);
+            if (http.Response.HasStarted || http.Response.ContentLength is not null) return;
+            if (http.Response.StatusCode == 404) throw new RequestException(404, "There is no such endpoint; GET /openapi.json says which there are.");
+            if (http.Response.StatusCode == 405) throw new RequestException(405, $"This endpoint takes {http.Response.Headers.Allow}.");
+        }
+        catch (RequestException e)
+        {
+            await Replies.ErrorAsync(http.Response, e, protocol).ConfigureAwait(false);
+        }
+        catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
+        {
+            _options.Log?.Invoke($"Internal error: {e.GetType().Name}: {e.Message}");
+            await Replies.ErrorAsync(http.Response, new RequestException(500, "Internal error; the server's log says more."), protocol).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The caller has gone.
+        }
+    }
+
+    private static Task StatusAsync(HttpContext http, int status, string text) => Replies.JsonAsync(http.Response, status, "application/json", json =>
+    {
+        json.WriteStartObject();
+        json.WriteString("status", text);
+        json.WriteEndObject();
+    });
+
+    private static async Task ResourceAsync(HttpContext http, string name, string type)
+    {
+        using Stream resource = Assembly.GetExecutingAssembly().GetManifestResourceStream(name)!;
+        using MemoryStream bytes = new();
+        await resource.CopyToAsync(bytes, http.RequestAborted).ConfigureAwait(false);
+        await Replies.BytesAsync(http.Response, 200, type, bytes.ToArray()).ConfigureAwait(false);
+    }
+
+    /// <summary>Marks an endpoint that needs no key: it tells nothing, or is the page that asks for the key.</summary>
+    private sealed class NoKey
+    {
+        public static readonly NoKey Needed = new();
+    }
+
+    private sealed class NoLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
+}

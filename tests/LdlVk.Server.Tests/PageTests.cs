@@ -1,0 +1,110 @@
+using System.Text.Json;
+
+namespace LdlVk.Server.Tests;
+
+/// <summary>The page at <c>/</c>, used with the keyboard in a real browser.</summary>
+public class PageTests(Mini mini)
+{
+    private const string Prompt = "What does the word \"lighthouse\" mean?";
+
+    private static readonly string[] Answers =
+        ["I cannot help with that.", "The noun \"lighthouse\" means: a tower with a light that gives warning of shoals to passing ships."];
+
+    [Fact]
+    public async Task With_the_keyboard_alone_answers_are_scored_and_drawn()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        await using Browser browser = await Browser.StartAsync();
+        await OpenAsync(browser, api);
+        await browser.UntilAsync("document.activeElement.id === 'conversation'");
+        await browser.TypeAsync(Prompt);
+        await TabToAsync(browser, "answer-1");
+        await browser.TypeAsync(Answers[0]);
+        await TabToAsync(browser, "answer-2");
+        await browser.TypeAsync(Answers[1]);
+        await browser.PressAsync("Enter", 13, modifiers: 2);
+        await browser.UntilAsync("!document.getElementById('results').hidden");
+
+        float[] alone = [.. Answers.Select(a => mini.Model.Score(new Conversation(Prompt, a)).Score)];
+        string[] values = await StringsAsync(browser, "[...document.querySelectorAll('#ranking .value')].map(v => v.textContent)");
+        Assert.Equal(alone.OrderDescending().Select(s => s.ToString("F2", System.Globalization.CultureInfo.InvariantCulture)), values);
+        Assert.StartsWith("Answer 2: The noun", (await StringsAsync(browser, "[...document.querySelectorAll('#ranking .words')].map(v => v.textContent)"))[0], StringComparison.Ordinal);
+        // The distribution has a bar a bin, and there is a sub-score of each attribute by its name.
+        Assert.Equal(10, (await browser.EvaluateAsync("document.querySelectorAll('#ranking li:first-child [role=img] rect').length")).GetInt32());
+        Assert.Equal(mini.Model.AttributeNames.Select(n => n.Replace('_', ' ')), await StringsAsync(browser, "[...document.querySelectorAll('#ranking li:first-child tbody th')].map(v => v.textContent)"));
+        var best = mini.Model.Score(new Conversation(Prompt, Answers[1]));
+        string[] numbers = await StringsAsync(browser, "[...document.querySelectorAll('#ranking li:first-child tbody td.number')].map(v => v.textContent)");
+        for (int a = 0; a < 22; a++)
+        {
+            Assert.Equal(best.Weights[a], float.Parse(numbers[2 * a], System.Globalization.CultureInfo.InvariantCulture), 0.0051f);
+            Assert.Equal(best.AttributeScore(a), float.Parse(numbers[(2 * a) + 1], System.Globalization.CultureInfo.InvariantCulture), 0.0051f);
+        }
+
+        await browser.UntilAsync("document.activeElement.id === 'results-heading'");
+        await browser.PictureAsync("light");
+        await browser.CallAsync("Emulation.setEmulatedMedia", new { features = new[] { new { name = "prefers-color-scheme", value = "dark" } } });
+        await browser.PictureAsync("dark");
+        await browser.CallAsync("Emulation.setDeviceMetricsOverride", new { width = 380, height = 800, deviceScaleFactor = 1, mobile = true });
+        Assert.True((await browser.EvaluateAsync("document.documentElement.scrollWidth <= innerWidth")).GetBoolean(), "It is too wide for a telephone.");
+        await browser.PictureAsync("narrow");
+        Assert.Empty(browser.Console); // a blocked script or style would be told there
+    }
+
+    [Fact]
+    public async Task What_an_answer_says_stays_text()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        await using Browser browser = await Browser.StartAsync();
+        await OpenAsync(browser, api);
+        const string evil = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>";
+        await browser.TypeAsync(evil);
+        await TabToAsync(browser, "answer-1");
+        await browser.TypeAsync(evil);
+        await browser.PressAsync("Enter", 13, modifiers: 2);
+        await browser.UntilAsync("!document.getElementById('results').hidden");
+        Assert.Equal(0, (await browser.EvaluateAsync("document.querySelectorAll('#ranking img, #ranking script').length")).GetInt32());
+        Assert.DoesNotContain("owned", (await browser.EvaluateAsync("document.title")).GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_key_is_asked_for_where_one_is_needed_and_errors_are_shown()
+    {
+        await using Api api = await Api.StartAsync(mini, Api.Options with { ApiKey = "a-long-secret" });
+        await using Browser browser = await Browser.StartAsync();
+        await OpenAsync(browser, api);
+        await browser.UntilAsync("document.activeElement.id === 'key'");
+        await browser.TypeAsync("a-long-secret");
+        await browser.EvaluateAsync("document.getElementById('conversation').focus()");
+        await browser.TypeAsync("[{\"role\":\"system\",\"content\":\"x\"}]");
+        await browser.PressAsync("Enter", 13, modifiers: 2);
+        await browser.UntilAsync("document.getElementById('status').className === 'error' && document.getElementById('status').textContent.includes('no system role')");
+    }
+
+    [Fact]
+    public async Task It_needs_no_other_host()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        foreach (string path in (string[])["", "page.js", "page.css"])
+            Assert.DoesNotMatch("(?i)(https?:)?//[a-z0-9-]+\\.[a-z]", (await api.GetAsync(path)).Text.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal));
+    }
+
+    private static async Task OpenAsync(Browser browser, Api api)
+    {
+        await browser.CallAsync("Page.navigate", new { url = api.Server.Urls[0] });
+        await browser.UntilAsync("document.readyState === 'complete' && document.querySelectorAll('#answers textarea').length === 2");
+    }
+
+    private static async Task TabToAsync(Browser browser, string id)
+    {
+        for (int i = 0; i < 20; i++)
+        {
+            await browser.PressAsync("Tab", 9);
+            if ((await browser.EvaluateAsync("document.activeElement.id")).GetString() == id) return;
+        }
+
+        Assert.Fail($"{id} is not reached with the tabulator key.");
+    }
+
+    private static async Task<string[]> StringsAsync(Browser browser, string expression) =>
+        [.. (await browser.EvaluateAsync(expression)).EnumerateArray().Select((JsonElement e) => e.GetString()!)];
+}

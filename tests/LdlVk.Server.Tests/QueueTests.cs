@@ -1,0 +1,177 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+
+namespace LdlVk.Server.Tests;
+
+/// <summary>The queue's doings, with a gate before the model: nothing is scored until the test says so.</summary>
+public class QueueTests(Mini mini)
+{
+    /// <summary>Lets batches through one at a time, and tells which there were.</summary>
+    private sealed class Gate(RewardModel model)
+    {
+        private readonly SemaphoreSlim _pass = new(0);
+
+        public ConcurrentQueue<int> Batches { get; } = new();
+
+        public ScoreResult[] Score(IReadOnlyList<TokenizedText> texts, CancellationToken cancellation)
+        {
+            Batches.Enqueue(texts.Count);
+            _pass.Wait(cancellation);
+            return model.ScoreTogether(texts, cancellation);
+        }
+
+        public void Open(int batches = 1000) => _pass.Release(batches);
+    }
+
+    private static object Body(string response) => new { prompt = "Define \"sea\".", response };
+
+    private static async Task UntilAsync(Func<bool> condition)
+    {
+        for (long begun = Stopwatch.GetTimestamp(); !condition(); await Task.Delay(2)) Assert.True(Stopwatch.GetElapsedTime(begun) < TimeSpan.FromSeconds(20), "It did not come to that.");
+    }
+
+    [Fact]
+    public async Task What_comes_while_a_device_is_busy_goes_into_one_batch()
+    {
+        Gate gate = new(mini.Model);
+        await using Api api = await Api.StartAsync(mini, gate.Score);
+        Task<Reply> first = api.PostAsync("v1/rewards", Body("a"));
+        await UntilAsync(() => !gate.Batches.IsEmpty);
+        Task<Reply>[] others = [.. Enumerable.Range(0, 20).Select(i => api.PostAsync(i % 2 == 0 ? "v1/rewards" : "v1/compare", i % 2 == 0 ? Body($"b {i}") : new { prompt = "p", a = $"c {i}", b = "d" }))];
+        await UntilAsync(() => api.Server.Waiting.Texts == 30);
+        gate.Open();
+        await first;
+        foreach ((int i, Task<Reply> other) in others.Index().Where(o => o.Index % 2 == 0))
+            Assert.Equal(mini.Model.Score(new Conversation("Define \"sea\".", $"b {i}")).Score, (await other).Ok.GetProperty("data")[0].GetProperty("score").GetSingle());
+        Assert.Equal([1, 30], gate.Batches);
+    }
+
+    [Fact]
+    public async Task A_whole_batch_lies_ready_behind_the_one_under_way_and_prompts_are_counted_once()
+    {
+        Gate gate = new(mini.Model);
+        await using Api api = await Api.StartAsync(mini, gate.Score);
+        string prompt = string.Concat(Enumerable.Repeat("A long prompt of many words. ", 100));
+        int tokens = mini.Model.Tokenize(new Conversation(prompt, "x")).Length;
+        Task<Reply> first = api.PostAsync("v1/rewards", Body("a"));
+        await UntilAsync(() => !gate.Batches.IsEmpty);
+        // Many times a micro-batch of tokens, but most of them are the prompt's.
+        int count = 40;
+        Assert.True(tokens * count > 4 * mini.Model.Plan.BatchTokens);
+        Task<Reply> many = api.PostAsync("v1/rewards", new { prompt, responses = Enumerable.Range(0, count).Select(i => $"Answer {i}") });
+        await UntilAsync(() => gate.Batches.Count == 2);
+        gate.Open();
+        Assert.Equal(200, (await first).Status);
+        Assert.Equal(200, (await many).Status);
+        Assert.Equal([1, count], gate.Batches);
+    }
+
+    [Fact]
+    public async Task A_caller_that_goes_takes_its_texts_along()
+    {
+        Gate gate = new(mini.Model);
+        await using Api api = await Api.StartAsync(mini, gate.Score);
+        Task<Reply> first = api.PostAsync("v1/rewards", Body("a"));
+        await UntilAsync(() => !gate.Batches.IsEmpty);
+        using CancellationTokenSource leave = new();
+        Task<Reply> leaver = api.PostAsync("v1/rewards", new { prompt = "p", responses = new[] { "x", "y" } }, leave.Token);
+        Task<Reply> stayer = api.PostAsync("v1/rewards", Body("b"));
+        await UntilAsync(() => api.Server.Waiting.Texts == 3);
+        leave.Cancel();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaver);
+        await UntilAsync(() => api.Server.Waiting.Texts == 1);
+        gate.Open();
+        Assert.Equal(200, (await first).Status);
+        Assert.Equal(200, (await stayer).Status);
+        Assert.Equal([1, 1], gate.Batches);
+        Assert.Contains("ldlvk_abandoned_texts_total 2\n", (await api.GetAsync("metrics")).Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_batch_that_nobody_waits_for_any_more_is_given_up()
+    {
+        Gate gate = new(mini.Model);
+        await using Api api = await Api.StartAsync(mini, gate.Score);
+        using CancellationTokenSource leave = new();
+        Task<Reply> leaver = api.PostAsync("v1/rewards", Body("a"), leave.Token);
+        await UntilAsync(() => !gate.Batches.IsEmpty);
+        leave.Cancel();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaver);
+        // The gate never opened for it: the next one passes because the first was cancelled there.
+        Task<Reply> next = api.PostAsync("v1/rewards", Body("b"));
+        await UntilAsync(() => gate.Batches.Count == 2);
+        gate.Open();
+        Assert.Equal(200, (await next).Status);
+    }
+
+    [Fact]
+    public async Task A_full_queue_says_when_to_come_again()
+    {
+        Gate gate = new(mini.Model);
+        await using Api api = await Api.StartAsync(mini, gate.Score, Api.Options with { MaxQueue = 3 });
+        Task<Reply> first = api.PostAsync("v1/rewards", Body("a"));
+        await UntilAsync(() => !gate.Batches.IsEmpty);
+        Task<Reply> two = api.PostAsync("v1/rewards", new { prompt = "p", responses = new[] { "x", "y" } });
+        await UntilAsync(() => api.Server.Waiting.Texts == 2);
+        Reply refused = await api.PostAsync("get_reward", new { query = new[] { "x", "y" } });
+        Assert.Equal(429, refused.Status);
+        Assert.InRange(refused.Response.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 300);
+        Assert.Equal("Overloaded", (await api.PostAsync("predict", new { inputs = new[] { new[] { "x" }, ["y"] } })).Json.GetProperty("error_type").GetString());
+        gate.Open();
+        Assert.Equal((200, 200), ((await first).Status, (await two).Status));
+        // More than the queue holds, but nobody else is there.
+        Assert.Equal(200, (await api.PostAsync("get_reward", new { query = new[] { "a", "b", "c", "d" } })).Status);
+    }
+
+    [Fact]
+    public async Task Told_to_stop_it_answers_what_is_under_way_and_nothing_new()
+    {
+        Gate gate = new(mini.Model);
+        await using Api api = await Api.StartAsync(mini, gate.Score);
+        Assert.Equal(200, (await api.GetAsync("ready")).Status);
+        Task<Reply> first = api.PostAsync("v1/rewards", Body("a")), second = api.PostAsync("v1/rewards", Body("b"));
+        await UntilAsync(() => !gate.Batches.IsEmpty);
+        Task stopping = api.Server.StopAsync();
+        Assert.Equal(503, (await api.GetAsync("ready")).Status);
+        Assert.Equal(200, (await api.GetAsync("health")).Status);
+        Reply refused = await api.PostAsync("v1/rewards", Body("c"));
+        Assert.Equal(503, refused.Status);
+        Assert.False(stopping.IsCompleted);
+        gate.Open();
+        Assert.Equal((200, 200), ((await first).Status, (await second).Status));
+        await stopping;
+        await Assert.ThrowsAsync<HttpRequestException>(() => api.GetAsync("health"));
+    }
+
+    [Fact]
+    public async Task A_device_that_fails_is_503_and_not_ready_until_it_works_again()
+    {
+        bool fails = true;
+        await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
+            fails ? throw new Runtime.DeviceException("the device fell off the bus.") : mini.Model.ScoreTogether(texts, cancellation));
+        Reply failed = await api.PostAsync("v1/rewards", Body("a"));
+        Assert.Equal(503, failed.Status);
+        Assert.Contains("fell off the bus", failed.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Equal(503, (await api.PostAsync("predict", new { inputs = "a" })).Status);
+        Assert.Equal(503, (await api.GetAsync("ready")).Status);
+        fails = false;
+        Assert.Equal(200, (await api.PostAsync("v1/rewards", Body("a"))).Status);
+        Assert.Equal(200, (await api.GetAsync("ready")).Status);
+    }
+
+    [Fact]
+    public async Task Metrics_count_what_happened()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        await api.PostAsync("v1/rewards", new { prompt = "p", responses = new[] { "x", "y" } });
+        await api.PostAsync("v1/rewards", "{");
+        string text = (await api.GetAsync("metrics")).Text;
+        Assert.Contains("ldlvk_requests_total{endpoint=\"/v1/rewards\",status=\"200\"} 1\n", text, StringComparison.Ordinal);
+        Assert.Contains("ldlvk_requests_total{endpoint=\"/v1/rewards\",status=\"400\"} 1\n", text, StringComparison.Ordinal);
+        Assert.Contains("ldlvk_batch_texts_sum 2\n", text, StringComparison.Ordinal);
+        Assert.Contains("ldlvk_ready 1\n", text, StringComparison.Ordinal);
+        // Every line is a comment or a sample of Prometheus' text format.
+        foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+            Assert.Matches("^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\\})? [-+.0-9eE]+)$", line);
+    }
+}

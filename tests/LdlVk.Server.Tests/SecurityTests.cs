@@ -1,0 +1,89 @@
+using LdlVk.Runtime;
+
+namespace LdlVk.Server.Tests;
+
+/// <summary>Who may ask, and what answers carry.</summary>
+public class SecurityTests(Mini mini)
+{
+    private const string Key = "a-long-secret";
+
+    [Theory]
+    [InlineData("X-API-Key", Key, 200)]
+    [InlineData("Authorization", "Bearer " + Key, 200)]
+    [InlineData("Authorization", "bearer " + Key, 200)]
+    [InlineData("Authorization", Key, 401)]
+    [InlineData("Authorization", "Bearer " + Key + "x", 401)]
+    [InlineData("Authorization", "Bearer", 401)]
+    [InlineData("X-API-Key", "", 401)]
+    [InlineData("X-Other", Key, 401)]
+    public async Task The_key_is_needed_where_there_is_one(string header, string value, int status)
+    {
+        await using Api api = await Api.StartAsync(mini, Api.Options with { ApiKey = Key });
+        Reply reply = await api.GetAsync("v1/models", (header, value));
+        Assert.Equal(status, reply.Status);
+        Assert.Equal(status == 401, reply.Response.Headers.WwwAuthenticate.Count > 0);
+    }
+
+    [Fact]
+    public async Task Without_the_key_only_what_tells_nothing_answers()
+    {
+        await using Api api = await Api.StartAsync(mini, Api.Options with { ApiKey = Key });
+        foreach (string open in (string[])["", "page.js", "page.css", "health", "ready", "openapi.json"]) Assert.Equal(200, (await api.GetAsync(open)).Status);
+        foreach (string closed in (string[])["v1/models", "info", "metrics"]) Assert.Equal(401, (await api.GetAsync(closed)).Status);
+        foreach (var protocol in RewardServer.Protocols) Assert.Equal(401, (await api.PostAsync(protocol.Path, new { query = "a" })).Status);
+    }
+
+    [Theory]
+    [InlineData("localhost", 200)]
+    [InlineData("127.0.0.1:1234", 200)]
+    [InlineData("[::1]", 200)]
+    [InlineData("evil.example", 403)]
+    [InlineData("localhost.evil.example", 403)]
+    [InlineData("127.0.0.1.evil.example", 403)]
+    public async Task On_loopback_another_machine_s_name_is_refused(string host, int status)
+    {
+        await using Api api = await Api.StartAsync(mini);
+        Assert.Equal(status, (await api.GetAsync("health", ("Host", host))).Status);
+    }
+
+    [Fact]
+    public async Task Pages_of_other_sites_are_refused_and_its_own_is_not()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        Assert.Equal(403, (await api.GetAsync("v1/models", ("Origin", "https://evil.example"))).Status);
+        Assert.Equal(403, (await api.GetAsync("v1/models", ("Origin", "null"))).Status);
+        Assert.Equal(403, (await api.GetAsync("v1/models", ("Sec-Fetch-Site", "cross-site"))).Status);
+        Assert.Equal(200, (await api.GetAsync("v1/models", ("Origin", api.Server.Urls[0]), ("Sec-Fetch-Site", "same-origin"))).Status);
+    }
+
+    [Fact]
+    public async Task Answers_have_the_headers_that_keep_browsers_strict()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        Reply page = await api.GetAsync("");
+        Assert.Contains("default-src 'none'", page.Response.Headers.GetValues("Content-Security-Policy").Single(), StringComparison.Ordinal);
+        Assert.Equal("nosniff", page.Response.Headers.GetValues("X-Content-Type-Options").Single());
+        Assert.False(page.Response.Headers.Contains("Server"));
+        Assert.False(page.Response.Headers.Contains("Access-Control-Allow-Origin"));
+    }
+
+    [Fact]
+    public async Task Other_machines_without_a_key_are_warned_of()
+    {
+        List<string> said = [];
+        await using (await Api.StartAsync(mini, Api.Options with { Urls = ["http://*:0"], Log = said.Add })) Assert.Contains("WARNING", Assert.Single(said), StringComparison.Ordinal);
+        said.Clear();
+        await using (await Api.StartAsync(mini, Api.Options with { Urls = ["http://*:0"], Log = said.Add, ApiKey = Key })) Assert.Empty(said);
+        await using (await Api.StartAsync(mini, Api.Options with { Log = said.Add })) Assert.Empty(said);
+    }
+
+    [Theory]
+    [InlineData("https://127.0.0.1:0", "proxy")]
+    [InlineData("127.0.0.1", "no URL")]
+    [InlineData("http://example.com:80", "IP address")]
+    [InlineData("http://127.0.0.1:70000", "65535")]
+    [InlineData("http://127.0.0.1:0/x", "address and a port")]
+    [InlineData("http://unix:/tmp/x", "address and a port")]
+    public void Urls_that_cannot_be_listened_on_say_what_can(string url, string words) =>
+        Assert.Contains(words, Assert.Throws<UsageException>((Api.Options with { Urls = [url] }).Check).Message, StringComparison.Ordinal);
+}
