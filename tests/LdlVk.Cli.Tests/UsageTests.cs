@@ -17,7 +17,7 @@ public class UsageTests
     [InlineData("--heads int4: there is only fp32, fp16, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--heads", "int4")]
     [InlineData("--heads auto: there is only fp32, fp16, int8", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--heads", "auto")]
     [InlineData("--embedding-scale 3: there is only", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--embedding-scale", "3")]
-    [InlineData("--chat-template x: there is only auto, gemma2, none", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--chat-template", "x")]
+    [InlineData("--chat-template x: there is only auto, gemma2, gemma2-no-bos, llama3, llama3.1, none", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--chat-template", "x")]
     [InlineData("--batch-tokens 0: give a whole number", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--batch-tokens", "0")]
     [InlineData("--batch-tokens many: give a whole number", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--batch-tokens", "many")]
     [InlineData("There is no device 'npu'", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--device", "npu")]
