@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML;
 
@@ -15,7 +17,8 @@ internal sealed unsafe class CommandStream : IDisposable
     private const uint DescriptorsPerList = 8192;
 
     /// <summary>
-    /// Dispatches in a list: enough to hide the cost of submitting one (about 0.1 ms on Windows), few enough that the device starts early.
+    /// Dispatches in a list at most: enough to hide the cost of submitting one (about 0.1 ms on Windows), few enough that the device starts
+    /// early. Fewer where they are long (<see cref="SubmissionBudget"/>).
     /// </summary>
     private const int DispatchesPerList = 64;
 
@@ -32,6 +35,8 @@ internal sealed unsafe class CommandStream : IDisposable
     private readonly uint _descriptorSize;
     private readonly DescriptorHandle _cpuStart, _gpuStart;
     private readonly AutoResetEvent _passed = new(false);
+    private readonly SubmissionBudget _budget;
+    private readonly Queue<(ulong Value, double Operations, long Time)> _inFlight = new();
 
     // What was read and written since the last barrier.
     private readonly List<(Region Bytes, bool Written)> _touched = [];
@@ -46,11 +51,17 @@ internal sealed unsafe class CommandStream : IDisposable
     private int _chunkUsed, _dispatches, _commands;
     private uint _descriptors;
     private ulong _submitted;
-    private bool _failed;
+    private double _operations;
+    private DeviceException? _failure;
 
-    public CommandStream(D3D12Device device, DmlDevice dml, GpuMemory memory)
+    /// <summary>Makes the stream of a device.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="dml">DirectML on it.</param>
+    /// <param name="memory">Its memory.</param>
+    /// <param name="watched">Whether a watchdog looks at the device.</param>
+    public CommandStream(D3D12Device device, DmlDevice dml, GpuMemory memory, bool watched)
     {
-        (_device, _dml, _memory) = (device, dml, memory);
+        (_device, _dml, _memory, _budget) = (device, dml, memory, new SubmissionBudget(watched));
         _queue = device.CreateQueue(CommandListType.Compute);
         _fence = device.CreateFence();
         _allocators = [.. Enumerable.Range(0, Lists).Select(_ => device.CreateAllocator(CommandListType.Compute))];
@@ -70,8 +81,10 @@ internal sealed unsafe class CommandStream : IDisposable
     {
         get
         {
+            ThrowIfFailed();
             ulong completed = _fence.Completed;
             if (completed == ulong.MaxValue) ThrowLost("ID3D12Fence::GetCompletedValue");
+            Learn(completed);
             return completed;
         }
     }
@@ -82,7 +95,7 @@ internal sealed unsafe class CommandStream : IDisposable
     public void Dispatch(CompiledGraph graph, ReadOnlySpan<Region> inputs, ReadOnlySpan<Region> outputs)
     {
         BindingProperties needs = graph.Properties;
-        DmlBindingTable table = Begin(graph.Dispatchable, needs);
+        DmlBindingTable table = Begin(graph.Dispatchable, needs, graph.Operations);
         TypedDesc* descs = stackalloc TypedDesc[Math.Max(inputs.Length, outputs.Length)];
         BufferBinding* buffers = stackalloc BufferBinding[Math.Max(inputs.Length, outputs.Length)];
         for (int i = 0; i < inputs.Length; i++) Use(inputs[i] with { Bytes = graph.InputBytes[i] }, ResourceStates.UnorderedAccess, written: false);
@@ -115,7 +128,7 @@ internal sealed unsafe class CommandStream : IDisposable
         ulong kept = graph.Properties.PersistentResourceSize;
         if (kept > 0) graph.Persistent = _memory.Allocate(kept, "a compiled graph", WaitAndCollect);
         BindingProperties needs = initializer.Properties;
-        DmlBindingTable table = Begin(initializer, needs);
+        DmlBindingTable table = Begin(initializer, needs, 0);
         BindScratch(table, needs.TemporaryResourceSize);
         if (graph.Persistent is { } buffer)
         {
@@ -178,12 +191,29 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <returns>The fence's value when it is done.</returns>
     public ulong Submit()
     {
+        ThrowIfFailed();
         if (_commands == 0) return _submitted;
-        if (_failed) ThrowLost("ID3D12CommandQueue::ExecuteCommandLists");
+        try
+        {
+            HandOver();
+        }
+        catch (DeviceException e)
+        {
+            // What was recorded is lost, so nothing that comes after it could be right.
+            _failure = new DeviceException(e.Message, e.InnerException, DeviceFailure.Lost);
+            throw _failure;
+        }
+        return _submitted;
+    }
+
+    /// <summary>Submits the list and begins the next.</summary>
+    private void HandOver()
+    {
         Check(_list.Close(), "ID3D12GraphicsCommandList::Close");
         _queue.Execute(_list);
         Check(_queue.Signal(_fence, _submitted + 1), "ID3D12CommandQueue::Signal");
         _listBusyUntil[Slot] = ++_submitted;
+        _inFlight.Enqueue((_submitted, _operations, Stopwatch.GetTimestamp()));
         foreach (HostBuffer chunk in _uploading)
         {
             chunk.BusyUntil = _submitted;
@@ -197,14 +227,13 @@ internal sealed unsafe class CommandStream : IDisposable
             _chunk = null;
         }
         _touched.Clear();
-        (_dispatches, _commands, _descriptors) = (0, 0, 0);
+        (_dispatches, _commands, _descriptors, _operations) = (0, 0, 0, 0);
 
         WaitFor(_listBusyUntil[Slot]);
         Check(_allocators[Slot].Reset(), "ID3D12CommandAllocator::Reset");
         Check(_list.Reset(_allocators[Slot]), "ID3D12GraphicsCommandList::Reset");
         _list.SetDescriptorHeap(_heap);
         _memory.Collect(Completed);
-        return _submitted;
     }
 
     /// <summary>Waits until the device has passed a value that was submitted.</summary>
@@ -249,9 +278,12 @@ internal sealed unsafe class CommandStream : IDisposable
     }
 
     /// <summary>The binding table, set to descriptors of this list.</summary>
-    private DmlBindingTable Begin(DmlDispatchable dispatchable, in BindingProperties needs)
+    private DmlBindingTable Begin(DmlDispatchable dispatchable, in BindingProperties needs, double operations)
     {
-        if (_descriptors + needs.RequiredDescriptorCount > DescriptorsPerList || _dispatches >= DispatchesPerList) Submit();
+        ThrowIfFailed();
+        bool full = _descriptors + needs.RequiredDescriptorCount > DescriptorsPerList || _dispatches >= DispatchesPerList;
+        if (full || (_dispatches > 0 && _operations + operations > _budget.Operations)) Submit();
+        _operations += operations;
         _operands.Clear();
         ulong offset = (((ulong)Slot * DescriptorsPerList) + _descriptors) * _descriptorSize;
         _descriptors += needs.RequiredDescriptorCount;
@@ -295,6 +327,7 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>Sets the barriers that a use of some bytes needs.</summary>
     private void Use(in Region region, ResourceStates state, bool written)
     {
+        ThrowIfFailed();
         GpuBuffer buffer = region.Buffer;
         buffer.BusyUntil = Current;
         if (buffer.ListNumber != Current)
@@ -324,17 +357,43 @@ internal sealed unsafe class CommandStream : IDisposable
         _operands.Add((region, written));
     }
 
+    /// <summary>Takes note of what the device has completed: its speed shows.</summary>
+    private void Learn(ulong completed)
+    {
+        double operations = 0;
+        long first = _inFlight.TryPeek(out (ulong, double, long Time) oldest) ? oldest.Time : 0;
+        while (_inFlight.TryPeek(out (ulong Value, double Operations, long) done) && done.Value <= completed)
+        {
+            operations += done.Operations;
+            _inFlight.Dequeue();
+        }
+        _budget.Completed(operations, Stopwatch.GetElapsedTime(first));
+    }
+
+    private void ThrowIfFailed()
+    {
+        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
+    }
+
     private void Check(int result, string call)
     {
         if (result >= 0) return;
-        _failed |= HResult.IsLost(result);
+        if (HResult.IsLost(result)) ThrowLost(call, result);
         _device.Check(result, call);
     }
 
-    private void ThrowLost(string call)
+    /// <summary>Raises the loss of the device, which every later use raises again.</summary>
+    private void ThrowLost(string call, int result = HResult.DeviceRemoved)
     {
-        _failed = true;
         int reason = _device.RemovedReason;
-        HResult.Check(HResult.DeviceRemoved, call, reason < 0 ? reason : _dml.RemovedReason);
+        try
+        {
+            HResult.Check(result, call, reason < 0 ? reason : _dml.RemovedReason);
+        }
+        catch (DeviceException e)
+        {
+            _failure = e;
+            throw;
+        }
     }
 }

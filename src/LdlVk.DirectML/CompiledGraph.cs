@@ -1,4 +1,5 @@
 using LdlVk.DirectML.Interop;
+using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML;
 
@@ -6,11 +7,14 @@ namespace LdlVk.DirectML;
 /// <param name="dispatchable">The compiled operator, owned.</param>
 /// <param name="inputBytes">Bytes that each input takes.</param>
 /// <param name="outputBytes">Bytes that each output takes.</param>
-internal sealed class CompiledGraph(DmlDispatchable dispatchable, ulong[] inputBytes, ulong[] outputBytes) : IDisposable
+/// <param name="operations">Rough count of arithmetic operations, as a <see cref="SubmissionBudget"/> counts.</param>
+internal sealed class CompiledGraph(DmlDispatchable dispatchable, ulong[] inputBytes, ulong[] outputBytes, double operations) : IDisposable
 {
     public DmlDispatchable Dispatchable => dispatchable;
 
     public BindingProperties Properties { get; } = dispatchable.Properties;
+
+    public double Operations => operations;
 
     public ulong[] InputBytes => inputBytes;
 

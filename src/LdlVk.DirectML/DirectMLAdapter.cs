@@ -66,7 +66,7 @@ internal sealed class DirectMLAdapter : IDisposable
             $"DirectML {_libraries.DirectMLVersion} ({_libraries.DirectMLPath})",
             total,
             budget > 0 ? Math.Clamp(budget - used, 0, total) : total,
-            [string.Create(CultureInfo.InvariantCulture, $"feature level {FeatureLevel >> 12}.{(FeatureLevel >> 8) & 15}"), "fp32"]);
+            [$"feature level {Name(FeatureLevel)}", "fp32"]);
     }
 
     public void Dispose()
@@ -76,9 +76,15 @@ internal sealed class DirectMLAdapter : IDisposable
         _adapter.Dispose();
     }
 
+    /// <summary>What an adapter lacks whose feature level is below the one needed.</summary>
+    internal static string WhyTooLow(int level, string path, string version) =>
+        $"has DirectML feature level {Name(level)} with {path} {version}, and {Name(DirectMLBackend.RequiredLevel)} is needed: put a newer DirectML.dll (package Microsoft.AI.DirectML) beside the executable, or use --device vulkan:0";
+
+    private static string Name(int level) => string.Create(CultureInfo.InvariantCulture, $"{level >> 12}.{(level >> 8) & 15}");
+
     private static DirectMLAdapter? TryOpen(NativeLibraries libraries, DxgiAdapter adapter, AdapterDescription description, out string? whyNot)
     {
-        whyNot = "has no Direct3D 12";
+        whyNot = "has no Direct3D 12, which is needed: update its driver, or use --device vulkan:0";
         D3D12Device? device = libraries.TryCreateDevice(adapter);
         if (device is null) return null;
         DmlDevice? dml = null;
@@ -87,7 +93,7 @@ internal sealed class DirectMLAdapter : IDisposable
             dml = libraries.CreateDmlDevice(device);
             DirectMLAdapter opened = new(libraries, adapter, description, device, dml);
             if (opened.FeatureLevel >= DirectMLBackend.RequiredLevel) return opened;
-            whyNot = $"has DirectML feature level {opened.FeatureLevel >> 12}.{(opened.FeatureLevel >> 8) & 15} with {libraries.DirectMLPath} {libraries.DirectMLVersion}, and 5.1 is needed: put a newer DirectML.dll beside the executable";
+            whyNot = WhyTooLow(opened.FeatureLevel, libraries.DirectMLPath, libraries.DirectMLVersion);
         }
         catch (DeviceException e)
         {

@@ -39,8 +39,8 @@ internal sealed partial class DirectMLDevice
     }
 
     /// <summary>
-    /// Keys that a tile is given: what its last query sees, rounded up to 64·2ⁱ or 96·2ⁱ, so that texts of 8192 tokens need 15 graphs and not
-    /// 128. At most a third of the keys are beyond any query's sight, a sixth on average.
+    /// Keys that a tile is given: what its last query sees, rounded up to 64·2ⁱ or 96·2ⁱ, so that texts of 8192 tokens need 14 graphs and not
+    /// 128. At most a third of the keys are beyond any query's sight, 13 % on average over the tiles of a text of 8192.
     /// </summary>
     internal static int KeysOf(int tile)
     {
@@ -61,21 +61,30 @@ internal sealed partial class DirectMLDevice
         return all;
     }
 
-    /// <summary>Which keys the queries of a tile see.</summary>
+    /// <summary>
+    /// Which keys the queries of a tile see: bytes in rows of <see cref="MaskStride"/>. Visibility is a matter of the distance from query to key
+    /// alone, so the tiles that are given equally many keys look at one table, each at its own place: 2.5 MB for a window and 8192 positions,
+    /// where a mask for each tile takes 40.
+    /// </summary>
     private Region Mask(int tile, int window)
     {
-        int keys = KeysOf(tile);
-        return Constant(Key("mask", tile, window), () =>
+        int keys = KeysOf(tile), width = MaskStride(keys), start = keys - BlockRows;
+        if (window >= keys) window = 0;
+        Region table = Constant(Key("mask", keys, window), () =>
         {
-            byte[] mask = new byte[BlockRows * keys];
+            byte[] mask = new byte[BlockRows * width];
             for (int i = 0; i < BlockRows; i++)
             {
-                int position = (tile * BlockRows) + i, first = window > 0 ? Math.Max(0, position - window + 1) : 0;
-                mask.AsSpan((i * keys) + first, position + 1 - first).Fill(1);
+                int first = window > 0 ? Math.Max(0, start + i - window + 1) : 0;
+                mask.AsSpan((i * width) + first, start + i + 1 - first).Fill(1);
             }
             return mask;
         });
+        return table.From((ulong)(start - (tile * BlockRows)));
     }
+
+    /// <summary>Bytes of a row of a mask's table: the first tile of as many keys starts a third of them at most before the last.</summary>
+    private static int MaskStride(int keys) => keys + (keys / 3 / BlockRows * BlockRows);
 
     private CompiledGraph AttentionGraph(AttentionShape shape, int tile, int queryStride, int keyStride)
     {
@@ -88,7 +97,7 @@ internal sealed partial class DirectMLDevice
             TensorLayout rows = new(DataType.Float32, [heads, group, BlockRows, dimension], [group * dimension, dimension, (uint)queryStride, 1]);
             TensorLayout keyRows = new(DataType.Float32, keySizes, keyStrides);
             GraphValue q = g.Input(rows), k = g.Input(keyRows), v = g.Input(keyRows);
-            GraphValue mask = g.Input(new TensorLayout(DataType.UInt8, 1, 1, BlockRows, keys)).As(scoreSizes, [0, 0, keys, 1]);
+            GraphValue mask = g.Input(TensorLayout.Matrix(BlockRows, count, MaskStride(count), DataType.UInt8)).As(scoreSizes, [0, 0, (uint)MaskStride(count), 1]);
             GraphValue minusInfinity = g.Input(new TensorLayout(DataType.Float32, 1, 1, 1, 1)).As(scoreSizes, [0, 0, 0, 0]);
             GraphValue scores = g.Gemm(q, k, new TensorLayout(DataType.Float32, scoreSizes), transposeB: true, shape.Scale);
             if (shape.Softcap > 0) scores = g.Linear(g.Unary(OperatorType.Tanh, scores, 1 / shape.Softcap), shape.Softcap, 0);

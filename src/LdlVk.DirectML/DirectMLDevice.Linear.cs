@@ -14,6 +14,9 @@ internal sealed partial class DirectMLDevice
     /// <summary>Bytes of a panel in fp32.</summary>
     private const long PanelBytes = 32 << 20;
 
+    /// <summary>Arithmetic of one dispatch, where a weight is not cut into panels for other reasons: a tenth of a second on 0.1 TFLOP/s.</summary>
+    private const long ProductOperations = 10_000_000_000;
+
     /// <inheritdoc/>
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
@@ -22,7 +25,7 @@ internal sealed partial class DirectMLDevice
         (IDirectMLTensor target, IDirectMLTensor x, DirectMLWeight w, IDirectMLTensor? added) = (Own(output), Own(input), Own(weight), bias is null ? null : Own(bias));
         List<RowBlock> blocks = [];
         for (int first = 0; first < target.Rows; first += BlockRows) blocks.Add(Begin(target, [x], first));
-        int panelRows = w.Format == WeightFormat.Fp32 ? w.OutputFeatures : PanelRows(w);
+        int panelRows = PanelRows(w);
         for (int row = 0; row < w.OutputFeatures && blocks.Count > 0; row += panelRows)
         {
             int rows = Math.Min(panelRows, w.OutputFeatures - row);
@@ -38,9 +41,16 @@ internal sealed partial class DirectMLDevice
         foreach (RowBlock block in blocks) End(block);
     }
 
-    /// <summary>Rows of W whose fp32 values fill a panel; a multiple of 32, so that a panel's columns of the output start where tensors may.</summary>
-    private static int PanelRows(DirectMLWeight w) =>
-        (int)Math.Max(32, PanelBytes / (WeightLayout.PaddedRow(w.InputFeatures) * sizeof(float)) / 32 * 32);
+    /// <summary>
+    /// Rows of W that are multiplied at a time: those whose fp32 values fill a panel, or, as fp32 weights need none, those that a dispatch may
+    /// take. A multiple of 32, so that a panel's columns of the output start where tensors may.
+    /// </summary>
+    private static int PanelRows(DirectMLWeight w)
+    {
+        long columns = WeightLayout.PaddedRow(w.InputFeatures);
+        long most = w.Format == WeightFormat.Fp32 ? ProductOperations / (2 * BlockRows * columns) : PanelBytes / (columns * sizeof(float));
+        return (int)Math.Clamp(most / 32 * 32, 32, int.MaxValue / 32 * 32);
+    }
 
     private CompiledGraph ProductGraph(IDirectMLTensor output, IDirectMLTensor input, int rows, float scale, bool bias, Activation activation) =>
         Graph(Key("Linear", output.Columns, input.Columns, rows, scale, bias, activation), g =>

@@ -12,6 +12,11 @@ namespace LdlVk.DirectML;
 /// not either. What is left of a tensor's rows after the last whole block runs as a block too, whose other rows are thrown away: the waste is
 /// below <see cref="BlockRows"/> rows a call.
 /// </para>
+/// <para>
+/// Compiled graphs are kept as long as the device. Of an op with weights there is one for each shape of a weight (two where the last panel of
+/// rows is smaller), and of attention one for each number of keys that a tile is given (<see cref="KeysOf(int)"/>: 14 up to 8192 positions) and
+/// each of its layer types: for Gemma-2 27B some 60 in all, whatever the texts are.
+/// </para>
 /// </summary>
 internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
 {
@@ -34,7 +39,7 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         _adapter = adapter;
         Info = adapter.ToInfo(index);
         _memory = new GpuMemory(adapter.Device, memoryLimit);
-        _stream = new CommandStream(adapter.Device, adapter.Dml, _memory);
+        _stream = new CommandStream(adapter.Device, adapter.Dml, _memory, watched: Info.Kind != DeviceKind.Software);
         _packedProducts = CompilesPackedProducts(adapter.Dml);
     }
 
@@ -67,6 +72,9 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
 
     /// <summary>All buffers count: tensors, weights, lists, constants, and the ops' scratch; not what the compiled graphs themselves take.</summary>
     public long PeakBytes => _memory.Peak;
+
+    /// <summary>Bytes taken from the driver now.</summary>
+    internal long HeldBytes => _memory.Held;
 
     /// <inheritdoc/>
     public long PinnedBytes { get; private set; }
@@ -315,6 +323,7 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         }
         catch
         {
+            if (graph.Persistent is { } kept) _memory.Free(kept);
             graph.Dispose();
             throw;
         }

@@ -11,7 +11,15 @@ internal sealed unsafe class HostBuffer : IDisposable
     {
         device.Check(device.TryCreateBuffer(heap, (ulong)bytes, out D3D12Resource? resource), "CreateCommittedResource in host memory");
         (Resource, Size) = (resource!, bytes);
-        _mapped = Resource.Map();
+        try
+        {
+            _mapped = Resource.Map();
+        }
+        catch
+        {
+            Resource.Dispose();
+            throw;
+        }
     }
 
     public D3D12Resource Resource { get; }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Devices;
 using Silk.NET.Vulkan;
 using Semaphore = Silk.NET.Vulkan.Semaphore;
 

@@ -28,7 +28,7 @@ public static class TestDevices
 {
     private static readonly ConcurrentDictionary<string, Lazy<IDevice>> Opened = new();
 
-    private static readonly IReadOnlyList<TestDevice> Everything = [.. Present()];
+    private static readonly IReadOnlyList<TestDevice> Everything = [.. Found()];
 
     /// <summary>Every device present, the processor first; of those, where the variable LDLVK_TEST_DEVICES is set, the ones whose names begin as it says.</summary>
     public static IReadOnlyList<TestDevice> All => [.. Everything.Where(device => Wanted(device.Id))];
@@ -44,6 +44,9 @@ public static class TestDevices
             new TestDevice($"{device.Id} copies", limit => VulkanBackend.Open(index, null, UploadQueue.Separate, limit)),
         }).Where(device => Wanted(device.Id))];
 
+    /// <summary>The ids of every device present, whatever the variable says.</summary>
+    public static IEnumerable<string> Present => Everything.Select(device => device.Id);
+
     /// <summary>The ids, for a theory's data.</summary>
     public static IEnumerable<string> Ids => All.Select(device => device.Id);
 
@@ -56,7 +59,7 @@ public static class TestDevices
 
     private static bool Wanted(string id) => id.StartsWith(Environment.GetEnvironmentVariable("LDLVK_TEST_DEVICES") ?? "", StringComparison.Ordinal);
 
-    private static IEnumerable<TestDevice> Present()
+    private static IEnumerable<TestDevice> Found()
     {
         foreach (DeviceInfo device in CpuBackend.Enumerate()) yield return new TestDevice(device.Id, limit => CpuBackend.Open(device.Id, limit));
 

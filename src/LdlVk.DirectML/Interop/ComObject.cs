@@ -7,7 +7,12 @@ namespace LdlVk.DirectML.Interop;
 /// <param name="pointer">A reference that this object takes over.</param>
 internal abstract unsafe class ComObject(void* pointer) : IDisposable
 {
-    private void* _pointer = pointer;
+    private static int _living;
+
+    private void* _pointer = Held(pointer);
+
+    /// <summary>References that are held now, of the whole process.</summary>
+    public static int Living => Volatile.Read(ref _living);
 
     /// <summary>The interface pointer.</summary>
     public void* Pointer
@@ -27,5 +32,12 @@ internal abstract unsafe class ComObject(void* pointer) : IDisposable
         if (_pointer == null) return;
         ((delegate* unmanaged[MemberFunction]<void*, uint>)(*(void***)_pointer)[2])(_pointer);
         _pointer = null;
+        Interlocked.Decrement(ref _living);
+    }
+
+    private static void* Held(void* pointer)
+    {
+        Interlocked.Increment(ref _living);
+        return pointer;
     }
 }

@@ -50,8 +50,8 @@ internal static class HResult
     {
         DeviceRemoved or DeviceReset or DriverInternalError =>
             "the GPU was lost (a driver reset, a crash or a driver update). Run again; if it returns, update the driver or use --device vulkan:0.",
-        DeviceHung => "the GPU did not finish in time and Windows reset it. Run again with a smaller --batch-tokens.",
-        OutOfMemory => "out of device memory. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.",
+        DeviceHung => "the GPU did not finish in time and Windows reset it. Run again with a smaller --batch-tokens; if it returns, use --device vulkan:0.",
+        OutOfMemory => "out of device memory. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device (--device vulkan:0, cpu).",
         Unsupported => "the adapter or its driver does not have a feature that is needed. Update the driver or use --device vulkan:0.",
         InvalidArgument => "the driver or DirectML.dll refused the arguments. Update both, or use --device vulkan:0.",
         _ => "see the driver's and DirectML's documentation, or use --device vulkan:0.",

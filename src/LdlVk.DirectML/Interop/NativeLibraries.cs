@@ -66,21 +66,32 @@ internal sealed unsafe class NativeLibraries
         if (!OperatingSystem.IsWindows()) return (null, "DirectML is a part of Windows; on this system use --device vulkan or cpu");
         if (RuntimeInformation.ProcessArchitecture != Architecture.X64) return (null, $"the DirectML backend runs in x64 processes only, not {RuntimeInformation.ProcessArchitecture}");
         if (!NativeLibrary.TryLoad("dxgi.dll", out nint dxgi) || !NativeLibrary.TryLoad("d3d12.dll", out nint d3d12)) return (null, "Direct3D 12 (dxgi.dll, d3d12.dll) is not installed; Windows 10 or later has it");
-        List<string> tried = [];
-        foreach (string path in Places())
-        {
-            tried.Add(path);
-            if (!File.Exists(path) || !NativeLibrary.TryLoad(path, out nint directML)) continue;
-            if (NativeLibrary.TryGetExport(directML, "DMLCreateDevice1", out _)) return (new NativeLibraries(dxgi, d3d12, directML, path), null);
-            tried[^1] += " (too old)";
-        }
-        return (null, $"no {FileName} of version 1.4 or later was found; looked at {string.Join(", ", tried)}. Put one beside the executable (package Microsoft.AI.DirectML), or name it in {PathVariable}");
+        IEnumerable<string> places = Places(AppContext.BaseDirectory, Environment.GetEnvironmentVariable(PathVariable), Environment.SystemDirectory);
+        return TryFind(places, out nint directML, out string? whyNot) is { } path ? (new NativeLibraries(dxgi, d3d12, directML, path), null) : (null, whyNot);
     }
 
-    private static IEnumerable<string> Places()
+    /// <summary>Where DirectML.dll is looked for: beside the executable, where the variable says, and where Windows has its own.</summary>
+    internal static IEnumerable<string> Places(string program, string? named, string system)
     {
-        yield return Path.Combine(AppContext.BaseDirectory, FileName);
-        if (Environment.GetEnvironmentVariable(PathVariable) is { Length: > 0 } named) yield return Directory.Exists(named) ? Path.Combine(named, FileName) : named;
-        yield return Path.Combine(Environment.SystemDirectory, FileName);
+        yield return Path.Combine(program, FileName);
+        if (!string.IsNullOrEmpty(named)) yield return Directory.Exists(named) ? Path.Combine(named, FileName) : named;
+        yield return Path.Combine(system, FileName);
+    }
+
+    /// <summary>Loads the first of some files that is a DirectML.dll new enough; null, and what is wrong with each, if none is.</summary>
+    internal static string? TryFind(IEnumerable<string> places, out nint directML, out string? whyNot)
+    {
+        List<string> tried = [];
+        whyNot = null;
+        foreach (string path in places)
+        {
+            if (!File.Exists(path)) tried.Add($"{path} (not there)");
+            else if (!NativeLibrary.TryLoad(path, out directML)) tried.Add($"{path} (not a library that this process can load)");
+            else if (!NativeLibrary.TryGetExport(directML, "DMLCreateDevice1", out _)) tried.Add($"{path} (too old)");
+            else return path;
+        }
+        directML = 0;
+        whyNot = $"no {FileName} of version 1.4 or later was found; looked at {string.Join(", ", tried)}. Put one beside the executable (package Microsoft.AI.DirectML), or name it in {PathVariable}; or use --device vulkan:0";
+        return null;
     }
 }

@@ -1,30 +1,12 @@
-namespace LdlVk.Vulkan;
-
-/// <summary>What a command does, for pacing and for errors.</summary>
-/// <param name="Op">Name of the op.</param>
-/// <param name="Rows">Rows of its output.</param>
-/// <param name="Columns">Columns of its output.</param>
-/// <param name="Operations">Rough count of arithmetic operations, or what takes a GPU as long.</param>
-internal readonly record struct Work(string Op, long Rows, long Columns, double Operations)
-{
-    /// <summary>
-    /// What an element of an op without a matrix product costs: it moves about 12 bytes, during which a GPU does some 100 operations (10
-    /// per byte on the slowest, 300 and more on the largest, which are in no danger).
-    /// </summary>
-    private const double OperationsPerElement = 100;
-
-    /// <summary>An op that looks at each element of its output once or twice.</summary>
-    public static Work Elementwise(string op, long rows, long columns) => new(op, rows, columns, OperationsPerElement * rows * columns);
-
-    public override string ToString() => $"{Op} [{Rows}, {Columns}]";
-}
+namespace LdlVk.Runtime.Devices;
 
 /// <summary>
 /// How much work one dispatch and one submission may hold. Drivers reset a GPU that computes for more than about 2 s (Windows), and a
 /// desktop that waits for it stutters long before; but each submission costs some 20 µs. So the device's speed is learnt from what it
 /// has completed, and a submission holds a tenth of a second of it. How ops are cut never changes a bit of their results.
 /// </summary>
-internal sealed class SubmissionBudget(bool watched)
+/// <param name="watched">Whether a watchdog looks at the device; drivers on the processor have none.</param>
+public sealed class SubmissionBudget(bool watched)
 {
     /// <summary>The share of the watchdog's 2 s is small because ops differ in speed from the average by some factor.</summary>
     private const double Seconds = 0.1;

@@ -1,0 +1,107 @@
+using System.Runtime.InteropServices;
+using LdlVk.DirectML.Interop;
+
+namespace LdlVk.Tests;
+
+/// <summary>
+/// Stands between the DirectML backend and one Direct3D 12 device: in the vtables of devices, queues and fences, calls that may fail lead here
+/// first, DirectML's own too. What is not that device's goes on to the real ones. (A vtable of its own for each object would be simpler, but
+/// Wine tells its objects by their vtables.)
+/// </summary>
+internal sealed unsafe partial class FaultyDirect3D : IDisposable
+{
+    private readonly HashSet<nint> _objects = [];
+    private readonly Dictionary<nint, nint> _replaced = [];
+    private readonly List<Call> _stubs = [];
+    private ulong _signalled;
+
+    /// <summary>Takes a device; its queues and fences are taken as they are made.</summary>
+    public FaultyDirect3D(D3D12Device device)
+    {
+        nint own = (nint)device.Pointer;
+        Replace(own, Slots.ID3D12Device.CreateCommandQueue, real => (a, b, c, d, e, f, g, h) => Made(real(a, b, c, d, e, f, g, h), *(nint*)d, queue: true));
+        Replace(own, Slots.ID3D12Device.CreateFence, real => (a, b, c, d, e, f, g, h) => Made(real(a, b, c, d, e, f, g, h), *(nint*)e, queue: false));
+        Replace(own, Slots.ID3D12Device.CreateCommittedResource, real => (a, b, c, d, e, f, g, h) => Answer("CreateCommittedResource") is < 0 and var fault ? fault : real(a, b, c, d, e, f, g, h));
+        Replace(own, Slots.ID3D12Device.GetDeviceRemovedReason, real => (a, b, c, d, e, f, g, h) => Lost ? HResult.DeviceHung : real(a, b, c, d, e, f, g, h));
+    }
+
+    /// <summary>A COM method: words in, a word out. On x64, more words than a method takes are harmless.</summary>
+    private delegate long Call(nint a, nint b, nint c, nint d, nint e, nint f, nint g, nint h);
+
+    /// <summary>Given a call's name and number (from 0), the HRESULT it answers instead of being made; 0 makes it.</summary>
+    public Func<string, int, int> Fault { get; set; } = (_, _) => 0;
+
+    /// <summary>Calls so far that could fail.</summary>
+    public int Calls { get; private set; }
+
+    /// <summary>Whether the device says that it was removed.</summary>
+    public bool Lost { get; private set; }
+
+    /// <summary>Leaves the vtables as they were; from then on nothing fails.</summary>
+    public void Dispose()
+    {
+        foreach ((nint slot, nint real) in _replaced) Write(slot, real);
+        _replaced.Clear();
+        GC.KeepAlive(_stubs);
+    }
+
+    private int Answer(string name)
+    {
+        int fault = Lost ? HResult.DeviceRemoved : Fault(name, Calls++);
+        Lost |= HResult.IsLost(fault);
+        return fault;
+    }
+
+    private long Made(long result, nint made, bool queue)
+    {
+        if (result < 0) return result;
+        if (queue) Replace(made, Slots.ID3D12CommandQueue.Signal, real => (a, b, c, d, e, f, g, h) => Signal(real, a, b, c));
+        else Replace(made, Slots.ID3D12Fence.GetCompletedValue, real => (a, b, c, d, e, f, g, h) => Completed(real, a));
+        return result;
+    }
+
+    /// <summary>The device only seems lost, so what it does must end before the backend closes it: the signal is sent, and waited for.</summary>
+    private long Signal(Call real, nint queue, nint fence, nint value)
+    {
+        long result = real(queue, fence, value, 0, 0, 0, 0, 0);
+        _signalled = (ulong)value;
+        int fault = Answer("Signal");
+        if (fault >= 0) return result;
+        _ = ((delegate* unmanaged[MemberFunction]<nint, ulong>)(*(void***)fence)[Slots.ID3D12Fence.GetCompletedValue])(fence);
+        return fault;
+    }
+
+    private long Completed(Call real, nint fence)
+    {
+        bool lost = Lost || Answer("GetCompletedValue") < 0;
+        long value = real(fence, 0, 0, 0, 0, 0, 0, 0);
+        if (!lost) return value;
+        for (; (ulong)value < _signalled; value = real(fence, 0, 0, 0, 0, 0, 0, 0)) Thread.Sleep(1);
+        return -1;
+    }
+
+    /// <summary>Replaces a method for one object.</summary>
+    private void Replace(nint instance, int method, Func<Call, Call> replacement)
+    {
+        _objects.Add(instance);
+        nint slot = *(nint*)instance + (method * sizeof(nint));
+        if (_replaced.ContainsKey(slot)) return;
+        Call real = Marshal.GetDelegateForFunctionPointer<Call>(*(nint*)slot), ours = replacement(real);
+        Call stub = (a, b, c, d, e, f, g, h) => (_objects.Contains(a) ? ours : real)(a, b, c, d, e, f, g, h);
+        _stubs.Add(stub);
+        _replaced.Add(slot, *(nint*)slot);
+        Write(slot, Marshal.GetFunctionPointerForDelegate(stub));
+    }
+
+    private static void Write(nint slot, nint method)
+    {
+        const uint ReadWrite = 4;
+        if (!VirtualProtect(slot, (nuint)sizeof(nint), ReadWrite, out uint before)) throw new InvalidOperationException("VirtualProtect failed");
+        *(nint*)slot = method;
+        VirtualProtect(slot, (nuint)sizeof(nint), before, out _);
+    }
+
+    [LibraryImport("kernel32.dll")]
+    [return: MarshalAs(UnmanagedType.Bool)]
+    private static partial bool VirtualProtect(nint address, nuint size, uint protection, out uint before);
+}
