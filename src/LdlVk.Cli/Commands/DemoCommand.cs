@@ -12,9 +12,6 @@ internal static class DemoCommand
 {
     private const string RealModel = "ShikaiChen/LDL-Reward-Gemma-2-27B-v0.1";
 
-    /// <summary>Where the build puts the model.</summary>
-    private static string Folder => Path.Combine(AppContext.BaseDirectory, "models", "ldl-mini");
-
     public static Command Create(Terminal terminal)
     {
         Option<string> device = ModelFlags.CreateDevice();
@@ -23,7 +20,8 @@ internal static class DemoCommand
         command.SetAction(async (call, cancellation) =>
         {
             ScoringRun run = new(terminal, call.GetValue(quiet));
-            using RewardModel model = await run.LoadAsync(Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellation).ConfigureAwait(false);
+            using DemoModel files = new();
+            using RewardModel model = await run.LoadAsync(files.Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellation).ConfigureAwait(false);
             List<ScoredLine> scored = [];
             IEnumerable<InputLine> lines = DemoPrompt.All.Select(p => InputLine.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)]));
             await run.ScoreAsync(model, lines, scored.Add, cancellation).ConfigureAwait(false);
@@ -95,11 +93,10 @@ internal static class DemoCommand
         was trained to notice damage on the surface: typing errors, cut-off ends,
         echoes, refusals. It knows nothing of truth or reasoning (see the false answer
         above), and at answers that are off the topic it guesses. It shows that this
-        machine computes rewards; it is no judge of real answers. Its card lies here:
-        {Screen.Safe(Folder)}
+        machine computes rewards; it is no judge of real answers.
 
         [bold]Next[/]
-        Download {RealModel} from Hugging Face (54 GB), then
+          ldlvk pull {RealModel} DIR     (54 GB)
           ldlvk inspect DIR                 what it needs, and what fits on your devices
           ldlvk score --model DIR --prompt TEXT --response TEXT
           ldlvk rank  --model DIR --input FILE.jsonl
