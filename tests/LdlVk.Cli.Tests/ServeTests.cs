@@ -18,7 +18,7 @@ public class ServeTests
         {
             string? line = await process.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60));
             Assert.Matches("^ldlvk: ldl-mini on .+ at http://127.0.0.1:[0-9]+$", line);
-            using HttpClient client = new() { BaseAddress = new Uri(line![line.IndexOf("http", StringComparison.Ordinal)..]) };
+            using HttpClient client = new() { BaseAddress = new Uri(line!.Split(' ')[^1]) };
             Outcome alone = await Cli.RunAsync("score", "--model", Cli.Mini, "--device", "cpu", "--prompt", "Define \"sea\".", "--response", "Water.");
             string score = alone.Lines[0].GetProperty("score").GetRawText();
             const string body = """{"prompt":"Define \"sea\".","response":"Water."}""";
