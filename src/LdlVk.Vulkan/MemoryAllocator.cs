@@ -14,8 +14,8 @@ internal readonly record struct Allocation(MemoryBlock Block, ulong Offset, ulon
     /// <summary>Whether the host sees it.</summary>
     public unsafe bool IsMapped => Block.Mapped is not null;
 
-    /// <summary>Its first byte, where the host sees it.</summary>
-    public unsafe byte* Mapped => Block.Mapped + Offset;
+    /// <summary>Its first byte, where the host sees it. Not public: a record's ToString has its public members, and native compilation fails at a pointer's.</summary>
+    internal unsafe byte* Mapped => Block.Mapped + Offset;
 }
 
 /// <summary>One vkAllocateMemory with one buffer over all of it, and the free ranges in it.</summary>
