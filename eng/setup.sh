@@ -93,3 +93,12 @@ need_directx_headers() {
     fi
     apt_install 'the headers of DirectML, for the tests' "directx-headers-dev$suite" g++ || say 'without directx-headers-dev and g++ the DirectML interop is not compared with its headers.'
 }
+
+# Chromium, in which tests open the reports.
+need_chromium() {
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        command -v "$name" >/dev/null 2>&1 && return 0
+    done
+    apt_install 'Chromium, which the tests open the reports in' chromium || say 'without chromium the reports are not opened in a browser.'
+}

@@ -45,7 +45,7 @@ public class UsageTests
     [Fact]
     public async Task Every_flag_of_every_command_is_explained()
     {
-        foreach (string command in (string[])["demo", "devices", "inspect", "score", "compare", "rank", "tokenize", "trace", "bench", "tune"])
+        foreach (string command in (string[])["demo", "devices", "inspect", "score", "compare", "rank", "eval", "fidelity", "tokenize", "trace", "bench", "tune"])
         {
             Outcome help = await Cli.RunAsync(command, "--help");
             Assert.Equal((0, ""), (help.Code, help.Error));

@@ -32,6 +32,12 @@ internal static class FidelityReport
     {
         Fidelity comparison = all.Comparisons[index];
         SettingRun run = all.Runs[index + 1];
+        if (comparison.Error.Largest == 0)
+        {
+            page.Section(run.Name, $"All {Text.Plural(comparison.Error.Texts, "score")} are equal to those of the baseline, to the bit.");
+            return;
+        }
+
         float[] expected = Fidelity.Scores(all.Runs[0].Examples), actual = Fidelity.Scores(run.Examples);
         page.Section(run.Name, $"Errors of {Text.Plural(comparison.Error.Texts, "score")}, whose spread (standard deviation) is {EvalReport.Number(comparison.Error.Spread, "0.##")}.");
         page.Card(HistogramChart.Draw(Histogram.Of([.. actual.Zip(expected, (a, e) => (double)a - e)]), $"score with {run.Name} − score with {all.Runs[0].Name}", negativeIsBad: false));

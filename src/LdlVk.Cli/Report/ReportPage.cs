@@ -49,7 +49,7 @@ internal sealed class ReportPage(string title, string subtitle)
         table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
         .scroll { overflow-x: auto; }
         th { text-align: right; color: var(--soft); font-weight: 500; padding: 4px 10px; vertical-align: bottom; } td { text-align: right; padding: 5px 10px; border-top: 1px solid var(--grid); }
-        th:first-child, td:first-child, th.left, td.left { text-align: left; overflow-wrap: anywhere; } th:first-child, td:first-child { padding-left: 0; }
+        th:first-child, td:first-child, th.left, td.left { text-align: left; overflow-wrap: anywhere; } th:first-child, td:first-child { padding-left: 0; min-width: 9.5em; }
         td.gained { color: var(--text-good); } td.lost { color: var(--text-bad); }
         footer { margin-top: 48px; color: var(--soft); font-size: 13px; } code { font-family: ui-monospace, "DejaVu Sans Mono", Consolas, monospace; font-size: .92em; overflow-wrap: anywhere; }
         @media (max-width: 720px) { main { padding: 24px 14px 40px; } .two { grid-template-columns: 1fr; } .card { padding: 16px 14px; } }
@@ -88,7 +88,7 @@ internal sealed class ReportPage(string title, string subtitle)
             <html lang="en">
             <head>
             <meta charset="utf-8">
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
             <meta name="viewport" content="width=device-width, initial-scale=1">
             <meta name="referrer" content="no-referrer">
             <title>{title}</title>
