@@ -51,6 +51,26 @@ public class PageTests(Mini mini)
     }
 
     [Fact]
+    public async Task Of_a_model_of_a_score_alone_the_ranking_is_drawn()
+    {
+        using ScoreAlone alone = new();
+        await using Api api = await alone.StartAsync();
+        await using Browser browser = await Browser.StartAsync();
+        await OpenAsync(browser, api);
+        await browser.UntilAsync("document.activeElement.id === 'conversation'");
+        await browser.TypeAsync(Prompt);
+        await TabToAsync(browser, "answer-1");
+        await browser.TypeAsync(Answers[0]);
+        await browser.PressAsync("Enter", 13, modifiers: 2);
+        await browser.UntilAsync("!document.getElementById('results').hidden");
+        float[] scores = [.. ((string[])[Answers[0], ""]).Select(a => alone.Model.Score(new Conversation(Prompt, a)).Score)];
+        Assert.Equal(scores.OrderDescending().Select(s => s.ToString("F2", System.Globalization.CultureInfo.InvariantCulture)), await StringsAsync(browser, "[...document.querySelectorAll('#ranking .value')].map(v => v.textContent)"));
+        Assert.EndsWith(" tokens.", (await StringsAsync(browser, "[...document.querySelectorAll('#ranking .hint')].map(v => v.textContent)"))[0], StringComparison.Ordinal);
+        Assert.Equal(0, (await browser.EvaluateAsync("document.querySelectorAll('#ranking table, #ranking [role=img]').length")).GetInt32());
+        Assert.Empty(browser.Console);
+    }
+
+    [Fact]
     public async Task What_an_answer_says_stays_text()
     {
         await using Api api = await Api.StartAsync(mini);

@@ -239,4 +239,21 @@ public class ProtocolTests(Mini mini)
         Assert.True(text > tokens, $"{text} {tokens}");
         Assert.Equal(422, (await api.PostAsync("v1/rewards", new { prompt = "a", response = "b", special_tokens = "x" })).Status);
     }
+
+    /// <summary>Every protocol gives the one number that there is, and details are the score.</summary>
+    [Fact]
+    public async Task A_model_of_a_score_alone_is_served()
+    {
+        using ScoreAlone alone = new();
+        await using Api api = await alone.StartAsync();
+        string text = mini.Goldens[0].Text;
+        float expected = alone.Model.Score(mini.Goldens[0].Ids).Score;
+        Reply reply = await api.PostAsync("/v1/rewards", new { prompt = mini.Goldens[0].Prompt, responses = (string[])[mini.Goldens[0].Response], details = true });
+        JsonElement only = Assert.Single(reply.Json.GetProperty("data").EnumerateArray());
+        Assert.Equal(["index", "response", "score", "tokens"], only.EnumerateObject().Select(p => p.Name));
+        Assert.Equal(expected, only.GetProperty("score").GetSingle());
+        Assert.Equal(expected, (await api.PostAsync("/classify", new { input = text })).Json.GetProperty("data")[0].GetProperty("probs")[0].GetSingle());
+        Assert.Equal(expected, (await api.PostAsync("/get_reward", new { query = (string[])[text] })).Json.GetProperty("rewards")[0].GetSingle());
+        Assert.Equal(0, (await api.GetAsync("/v1/models")).Json.GetProperty("data")[0].GetProperty("attributes").GetArrayLength());
+    }
 }

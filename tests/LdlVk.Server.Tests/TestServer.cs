@@ -46,6 +46,28 @@ public sealed class Mini : IDisposable
     public void Dispose() => Model.Dispose();
 }
 
+/// <summary>The small model with a head that gives the score alone.</summary>
+internal sealed class ScoreAlone : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-").FullName;
+
+    public ScoreAlone()
+    {
+        OtherHead.WriteScoreAlone(_folder);
+        Model = RewardModel.Load(_folder, new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Fp32 });
+    }
+
+    public RewardModel Model { get; }
+
+    public Task<Api> StartAsync() => Api.StartAsync(Model);
+
+    public void Dispose()
+    {
+        Model.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+}
+
 /// <summary>A server on a free port, and a client of it.</summary>
 internal sealed class Api : IAsyncDisposable
 {
@@ -61,7 +83,9 @@ internal sealed class Api : IAsyncDisposable
 
     public static ServerOptions Options { get; } = new() { Urls = ["http://127.0.0.1:0"], ModelName = "mini" };
 
-    public static async Task<Api> StartAsync(Mini mini, ServerOptions? options = null) => new(await RewardServer.StartAsync(mini.Model, options ?? Options));
+    public static Task<Api> StartAsync(Mini mini, ServerOptions? options = null) => StartAsync(mini.Model, options);
+
+    public static async Task<Api> StartAsync(RewardModel model, ServerOptions? options = null) => new(await RewardServer.StartAsync(model, options ?? Options));
 
     /// <summary>A server that scores with a way of the test's.</summary>
     public static async Task<Api> StartAsync(Mini mini, ScoreTexts score, ServerOptions? options = null) => new(await RewardServer.StartAsync(mini.Model, score, options ?? Options));

@@ -151,6 +151,7 @@ internal static class InspectCommand
     {
         (LdlHeads, "gemma2") => "LDL heads (LDL-Reward-Gemma-2)",
         (LdlHeads, _) => "LDL heads",
+        (ScoreHead { Prefix: "v_head.summary." }, _) => "a value head (GRM)",
         (ScoreHead { Network.Count: 1 }, "gemma2") => "a linear head (Skywork-Reward-Gemma-2)",
         (ScoreHead { Network.Count: 2 }, "llama") => "a head of two layers (INF-ORM-Llama3.1)",
         _ => "a head that gives the score alone",

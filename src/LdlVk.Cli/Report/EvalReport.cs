@@ -124,6 +124,7 @@ internal static class EvalReport
     private static void SubScores(ReportPage page, EvalFindings findings)
     {
         IReadOnlyList<AttributeScores.Attribute> attributes = findings.Attributes.Attributes;
+        if (attributes.Count == 0) return;
         page.Section("Sub-scores", "Each attribute's expected value from 0 to 1, of chosen responses upwards and of rejected ones downwards; the upright lines are the means. The percentage is how many pairs the attribute alone would order rightly, the weight the mean of those that the model gives it.");
         page.Card(Html.Of($"""
             <p class="key"><span><i class="good"></i>chosen</span><span><i class="bad"></i>rejected</span></p>

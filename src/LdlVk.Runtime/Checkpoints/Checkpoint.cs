@@ -181,10 +181,11 @@ public sealed class Checkpoint : IDisposable
 
     private ModelHead OpenHead(LdlSettings settings)
     {
-        if (Stored(ScoreHead.Prefix) is { Tensors.Count: > 0 } score) return ScoreHead.Create(score, Config.HiddenSize);
+        foreach (string prefix in ScoreHead.Prefixes)
+            if (Stored(prefix) is { Tensors.Count: > 0 } score) return ScoreHead.Create(score, prefix, Config.HiddenSize);
         if (Converted is not null) return LdlHeads.Create(Stored(RegressionPrefix), Stored(GatingPrefix), Config.HiddenSize, settings);
         if (!((string[])[RegressionName, GatingName]).Any(name => File.Exists(Path.Combine(Folder, name))))
-            throw new CheckpointException($"{Folder} has no reward head: neither {RegressionName} and {GatingName} (LDL-Reward-Gemma-2), nor tensors score.* (Skywork-Reward-Gemma-2, INF-ORM-Llama3.1). It looks like a plain {Config.Architecture} model, which cannot score. Give the folder of a reward model.");
+            throw new CheckpointException($"{Folder} has no reward head: neither {RegressionName} and {GatingName} (LDL-Reward-Gemma-2), nor tensors score.* (Skywork-Reward-Gemma-2, INF-ORM-Llama3.1) or v_head.summary.* (GRM). It looks like a plain {Config.Architecture} model, which cannot score. Give the folder of a reward model.");
         return LdlHeads.Create(OpenHead(RegressionName), OpenHead(GatingName), Config.HiddenSize, settings);
 
         HeadTensors Stored(string prefix) => new($"{prefix}* in {Folder}", _tensors.Names

@@ -104,7 +104,7 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     private static IEnumerable<PlannedTensor> Head(ModelHead head) => head switch
     {
         LdlHeads ldl => Layers(Checkpoint.RegressionPrefix, ldl.Regression).Concat(Layers(Checkpoint.GatingPrefix, ldl.Gating)),
-        ScoreHead score => Layers(ScoreHead.Prefix, score.Network),
+        ScoreHead score => Layers(score.Prefix, score.Network),
         _ => throw new InvalidOperationException($"{head.GetType()} is no head that is known."),
     };
 

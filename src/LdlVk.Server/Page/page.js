@@ -3,7 +3,7 @@
 
 const byId = id => document.getElementById(id);
 const form = byId('form'), answers = byId('answers'), status = byId('status'), ranking = byId('ranking');
-let attributes = [];
+let attributes = null; // their names, when the model is known; none for a model that gives the score alone
 
 function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
@@ -91,7 +91,7 @@ async function score(event) {
   say('Scoring …');
   const begun = performance.now();
   try {
-    if (attributes.length === 0) await learnModel();
+    if (!attributes) await learnModel();
     const items = texts.map(content => ({ messages: [...turns, { role: 'assistant', content }] }));
     const reply = await ask('v1/rewards', { items, details: true });
     show(texts, reply.data);
@@ -121,7 +121,7 @@ function row(reward, place, best, low, high) {
   if (reward.error) return element('li', {}, element('details', {}, element('summary', {}, `${place + 1}.`, element('span', { className: 'error', textContent: 'not scored' }), '', words), reward.error.message));
   const value = element('span', { className: 'value', textContent: reward.score.toFixed(2) });
   const summary = element('summary', {}, `${place + 1}.`, value, bar(reward.score, low, high, 140, 14), words);
-  const detail = element('div', { className: 'detail' }, element('p', { className: 'full', textContent: reward.text }), facts(reward, place, best), subScores(reward));
+  const detail = element('div', { className: 'detail' }, element('p', { className: 'full', textContent: reward.text }), ...facts(reward, place, best));
   return element('li', {}, element('details', { open: place === 0 }, summary, detail));
 }
 
@@ -137,7 +137,9 @@ function bar(value, low, high, width, height) {
 function facts(reward, place, best) {
   const against = place === 0 ? `${reward.tokens} tokens.`
     : `${reward.tokens} tokens. Better than the best answer with probability ${(1 / (1 + Math.exp(best - reward.score))).toPrecision(2)}.`;
-  return element('div', {}, element('h3', { textContent: 'Distribution' }), histogram(reward.distribution), element('p', { className: 'hint', textContent: against }));
+  const hint = element('p', { className: 'hint', textContent: against });
+  if (!reward.distribution) return [hint];
+  return [element('div', {}, element('h3', { textContent: 'Distribution' }), histogram(reward.distribution), hint), subScores(reward)];
 }
 
 // The weighted sum of the attributes' distributions over the bins 0 … 1; weights may be negative, and so may a bin.

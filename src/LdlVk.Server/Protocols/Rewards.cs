@@ -113,7 +113,7 @@ internal sealed class Rewards : Protocol
     {
         json.WriteNumber("score", reward.Score);
         json.WriteNumber("tokens", reward.Tokens);
-        if (!details) return;
+        if (!details || !reward.HasDistribution) return;
         WriteNumbers(json, "weights", reward.Weights);
         WriteNumbers(json, "distribution", reward.Distribution);
         json.WriteStartArray("rewards");
