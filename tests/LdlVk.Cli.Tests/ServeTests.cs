@@ -1,4 +1,7 @@
+using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
 
@@ -55,6 +58,39 @@ public class ServeTests
         Assert.DoesNotContain("nonexistent", run.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>Spans go to the collector that OpenTelemetry's variables name, in the caller's trace, at the latest when the server ends.</summary>
+    [Fact]
+    public async Task Traces_go_out_by_OTLP()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Signals are sent with kill.");
+        const string trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+        using Collector collector = new();
+        using Process process = Cli.Start(
+            new Dictionary<string, string> { ["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector.Url, ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf", ["OTEL_SERVICE_NAME"] = "judge" },
+            "serve", "--model", Cli.Mini, "--device", "cpu", "--urls", "http://127.0.0.1:0");
+        try
+        {
+            string line = await process.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) ?? "";
+            using HttpClient client = new() { BaseAddress = new Uri(line[line.IndexOf("http", StringComparison.Ordinal)..]) };
+            client.DefaultRequestHeaders.Add("traceparent", $"00-{trace}-00f067aa0ba902b7-01");
+            using HttpResponseMessage answer = await client.PostAsync("v1/rewards", new StringContent("""{"prompt":"a","response":"b"}""", Encoding.UTF8, "application/json"));
+            Assert.True(answer.IsSuccessStatusCode);
+            await Process.Start("/bin/sh", ["-c", $"kill -TERM {process.Id}"]).WaitForExitAsync();
+            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.Equal((0, "", ""), (process.ExitCode, await process.StandardOutput.ReadToEndAsync(), await process.StandardError.ReadToEndAsync()));
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+
+        byte[] sent = collector.Sent("/v1/traces");
+        foreach (string text in (string[])["judge", "http.request.method", "/v1/rewards", "read texts", "score texts", "score batch"])
+            Assert.True(sent.AsSpan().IndexOf(Encoding.UTF8.GetBytes(text)) >= 0, $"{text} is in no span.");
+        // The request's span and its children, and the batch's.
+        Assert.Equal(4, sent.AsSpan().Count(Convert.FromHexString(trace)));
+    }
+
     [Fact]
     public async Task A_key_file_without_a_key_is_an_error()
     {
@@ -66,9 +102,55 @@ public class ServeTests
     [Fact]
     public async Task An_address_in_use_is_the_machine_s_failure()
     {
-        using System.Net.Sockets.TcpListener taken = new(System.Net.IPAddress.Loopback, 0);
+        using TcpListener taken = new(IPAddress.Loopback, 0);
         taken.Start();
-        int port = ((System.Net.IPEndPoint)taken.LocalEndpoint).Port;
+        int port = ((IPEndPoint)taken.LocalEndpoint).Port;
         (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--quiet", "--urls", $"http://127.0.0.1:{port}")).Fails(1, "in use");
+    }
+
+    /// <summary>Takes what is posted to it on a free port, as an OpenTelemetry collector does.</summary>
+    private sealed class Collector : IDisposable
+    {
+        private readonly HttpListener _listener = new();
+        private readonly ConcurrentQueue<(string Path, byte[] Body)> _posts = new();
+
+        public Collector()
+        {
+            using (TcpListener free = new(IPAddress.Loopback, 0))
+            {
+                free.Start();
+                Url = $"http://127.0.0.1:{((IPEndPoint)free.LocalEndpoint).Port}";
+            }
+
+            _listener.Prefixes.Add(Url + "/");
+            _listener.Start();
+            _ = TakeAsync();
+        }
+
+        public string Url { get; }
+
+        /// <summary>All that was posted to a path.</summary>
+        public byte[] Sent(string path) => [.. _posts.Where(p => p.Path == path).SelectMany(p => p.Body)];
+
+        public void Dispose() => _listener.Close();
+
+        private async Task TakeAsync()
+        {
+            try
+            {
+                while (true)
+                {
+                    HttpListenerContext context = await _listener.GetContextAsync();
+                    using MemoryStream body = new();
+                    await context.Request.InputStream.CopyToAsync(body);
+                    _posts.Enqueue((context.Request.Url!.AbsolutePath, body.ToArray()));
+                    context.Response.Close();
+                }
+            }
+            catch (Exception e) when (e is HttpListenerException or ObjectDisposedException)
+            {
+                // The test is over.
+            }
+        }
     }
 }
