@@ -130,7 +130,7 @@ public class QueueTests(Mini mini)
         await using Api api = await Api.StartAsync(mini, gate.Score);
         Assert.Equal(200, (await api.GetAsync("ready")).Status);
         Task<Reply> first = api.PostAsync("v1/rewards", Body("a")), second = api.PostAsync("v1/rewards", Body("b"));
-        await UntilAsync(() => !gate.Batches.IsEmpty);
+        await UntilAsync(() => gate.Batches.Sum() + api.Server.Waiting.Texts == 2);
         Task stopping = api.Server.StopAsync();
         Assert.Equal(503, (await api.GetAsync("ready")).Status);
         Assert.Equal(200, (await api.GetAsync("health")).Status);
