@@ -7,7 +7,9 @@
 #include "matrix.glsl"
 
 // Causal attention on matrix units: as attention.comp, by online softmax over tiles of keys counted by position in the text, with fp16
-// operands and fp32 sums. A workgroup takes a block of 2·KEYS queries of one text and one head, a subgroup M of them.
+// operands and fp32 sums. A workgroup takes a block of queries of one text and one head, SPLIT subgroups M of them: each a part of the keys'
+// scores, of the M rows' softmax, and of the sums' columns. So few registers hold a wide head. SPLIT decides how many invocations share a
+// row's softmax, and so the order of its sum: it is fixed for a device and a head's dimension.
 //
 // Range safety: queries, keys and values come from halve_rows.comp, head by head, with a power of two each. Those of q and k multiply
 // the score. That of v goes into the probability, relative to the largest that the query has met so far, of which account is kept as of
@@ -21,6 +23,8 @@ layout(constant_id = 3) const uint N = 16u;
 layout(constant_id = 4) const uint K = 16u;
 layout(constant_id = 5) const uint HEAD_DIM = 128u;
 layout(constant_id = 6) const uint KEYS = 32u;
+layout(constant_id = 7) const uint SPLIT = 1u;
+layout(constant_id = 8) const bool FEW_REGISTERS = false;  // queries stay in shared memory, and loads are not unrolled: all in flight at once, they would spill
 
 layout(push_constant, std430) uniform Push {
     UVec2s q; UVec2s k; UVec2s v; Floats q_scales; Floats k_scales; Floats v_scales; Floats y; Ints segments; Ints blocks;
@@ -30,13 +34,15 @@ layout(push_constant, std430) uniform Push {
 const uint DIM = (HEAD_DIM + 31u) / 32u * 32u;  // whole matrices, with zeros
 const uint VECTORS = HEAD_DIM / 4u;
 const uint PITCH = (DIM + PADDING) / 4u;        // of a tile's row, in vectors
-const uint S_PITCH = KEYS + 4u;
+const uint S_PITCH = (KEYS > SPLIT * N ? KEYS : SPLIT * N) + 4u;
 const uint P_PITCH = KEYS + PADDING;
-const uint QUERIES = THREADS / SUBGROUP * M;    // of the block: 2·KEYS, so that they fit where keys and values go
-const uint PER_ROW = SUBGROUP / M;              // invocations that share the scores of a query
+const uint QUERIES = THREADS / SUBGROUP / SPLIT * M;  // of the block: 2·KEYS at most, so that they fit where keys and values go
+const uint PER_ROW = SUBGROUP * SPLIT / M;      // invocations that share the scores of a query
+const uint BLOCKS = DIM / N / SPLIT;            // of a subgroup's columns
 const float UNSEEN = -3.4e38;
 
 shared f16vec4 tile[2u * KEYS * PITCH];         // queries at first; then keys, and values behind them
+shared f16vec4 q_tile[FEW_REGISTERS ? QUERIES * PITCH : 1u];
 shared float s_tile[QUERIES * S_PITCH];
 shared float16_t p_tile[QUERIES * P_PITCH];
 shared float k_scale[KEYS];
@@ -46,6 +52,12 @@ int prefix_row, prefix_length, own_row;
 
 uint key_row(int position) {
     return uint(position < prefix_length ? prefix_row + position : own_row + position - prefix_length);
+}
+
+// Makes what the subgroups that share M queries wrote visible to each other.
+void rows_sync() {
+    if (SPLIT == 1u) subgroup_sync();
+    else barrier();
 }
 
 // The largest, or the sum, over the invocations that share a query.
@@ -58,9 +70,26 @@ float row_sum(float x) {
     return x;
 }
 
+// A vector of a tile's keys, and one of its values.
+void load_vectors(uint i, int tile_position, int last_query, uint kv_head) {
+    uint key = i / (DIM / 4u), d = i % (DIM / 4u);
+    bool there = tile_position + int(key) <= last_query && d < VECTORS;
+    uint at = there ? (key_row(tile_position + int(key)) * kv_heads + kv_head) * VECTORS + d : 0u;
+    tile[key * PITCH + d] = there ? half4(k.v[at]) : f16vec4(0.0);
+    tile[(KEYS + key) * PITCH + d] = there ? half4(v.v[at]) : f16vec4(0.0);
+}
+
+// A step of the scores of M queries and N keys.
+coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> add_scores(
+    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> queries, uint key, uint d, coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> s) {
+    coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> keys;
+    coopMatLoad(keys, tile, key * PITCH + d * K / 4u, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
+    return coopMatMulAdd(queries, keys, s);
+}
+
 void main() {
     uint t = gl_LocalInvocationIndex;
-    uint subgroup = t / SUBGROUP, lane = t % SUBGROUP;
+    uint group = t / SUBGROUP / SPLIT * M, share = t / SUBGROUP % SPLIT, lane = t % SUBGROUP;
     uint head = gl_WorkGroupID.y, kv_head = head / (heads / kv_heads);
     int segment = blocks.v[2u * gl_WorkGroupID.x] * 6, first = blocks.v[2u * gl_WorkGroupID.x + 1u];
     uint query_row = uint(segments.v[segment] + first);
@@ -71,38 +100,35 @@ void main() {
     prefix_length = segments.v[segment + 4];
     own_row = segments.v[segment + 5];
 
-    // Queries stay in registers.
-    for (uint i = t; i < QUERIES * DIM / 4u; i += THREADS) {
+    [[dont_unroll]] for (uint i = t; i < QUERIES * DIM / 4u; i += THREADS) {
         uint query = i / (DIM / 4u), d = i % (DIM / 4u);
         bool there = int(query) < queries && d < VECTORS;
-        tile[query * PITCH + d] = there ? half4(q.v[((query_row + query) * heads + head) * VECTORS + d]) : f16vec4(0.0);
+        f16vec4 vector = there ? half4(q.v[((query_row + query) * heads + head) * VECTORS + d]) : f16vec4(0.0);
+        if (FEW_REGISTERS) q_tile[query * PITCH + d] = vector;
+        else tile[query * PITCH + d] = vector;
     }
     barrier();
-    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> q_part[DIM / K];
-    [[unroll]] for (uint d = 0u; d < DIM / K; ++d)
-        coopMatLoad(q_part[d], tile, subgroup * M * PITCH + d * K / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
-    coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> acc[DIM / N];
-    [[unroll]] for (uint d = 0u; d < DIM / N; ++d) acc[d] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
+    coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> q_part[FEW_REGISTERS ? 1u : DIM / K];
+    if (!FEW_REGISTERS)
+        [[unroll]] for (uint d = 0u; d < DIM / K; ++d)
+            coopMatLoad(q_part[d], tile, group * PITCH + d * K / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+    coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> acc[BLOCKS];
+    [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) acc[d] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
 
     // The query whose scores this invocation works on, with others: its largest score, its largest value's scale, its sum.
-    uint row = lane / PER_ROW, part = lane % PER_ROW;
-    int position = first_query + int(subgroup * M + row);
-    bool mine = int(subgroup * M + row) < queries;
-    float q_scale = mine ? scale * q_scales.v[(query_row + subgroup * M + row) * heads + head] : 0.0;
+    uint row = group + share * (M / SPLIT) + lane / PER_ROW, part = lane % PER_ROW;
+    int position = first_query + int(row);
+    bool mine = int(row) < queries;
+    float q_scale = mine ? scale * q_scales.v[(query_row + row) * heads + head] : 0.0;
     float peak = UNSEEN, value_peak = 0.0, total = 0.0;
-    uint s_row = (subgroup * M + row) * S_PITCH, p_row = (subgroup * M + row) * P_PITCH;
+    uint s_row = row * S_PITCH, p_row = row * P_PITCH;
 
     int first_key = window > 0 ? max(0, first_query - window + 1) : 0;
     for (int tile_index = first_key / int(KEYS); tile_index <= last_query / int(KEYS); ++tile_index) {
         int tile_position = tile_index * int(KEYS);
         barrier();
-        for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) {
-            uint key = i / (DIM / 4u), d = i % (DIM / 4u);
-            bool there = tile_position + int(key) <= last_query && d < VECTORS;
-            uint at = there ? (key_row(tile_position + int(key)) * kv_heads + kv_head) * VECTORS + d : 0u;
-            tile[key * PITCH + d] = there ? half4(k.v[at]) : f16vec4(0.0);
-            tile[(KEYS + key) * PITCH + d] = there ? half4(v.v[at]) : f16vec4(0.0);
-        }
+        if (FEW_REGISTERS) [[dont_unroll]] for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) load_vectors(i, tile_position, last_query, kv_head);
+        else for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) load_vectors(i, tile_position, last_query, kv_head);
         if (t < KEYS) {
             bool there = tile_position + int(t) <= last_query;
             uint at = there ? key_row(tile_position + int(t)) * kv_heads + kv_head : 0u;
@@ -111,19 +137,22 @@ void main() {
         }
         barrier();
 
-        [[unroll]] for (uint n = 0u; n < KEYS; n += N) {
+        for (uint n = share * N; n < KEYS; n += SPLIT * N) {
             coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> s = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
-            [[unroll]] for (uint d = 0u; d < DIM / K; ++d) {
-                coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> keys;
-                coopMatLoad(keys, tile, n * PITCH + d * K / 4u, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
-                s = coopMatMulAdd(q_part[d], keys, s);
+            if (FEW_REGISTERS) {
+                [[dont_unroll]] for (uint d = 0u; d < DIM / K; ++d) {
+                    coopMatLoad(q_part[0], q_tile, group * PITCH + d * K / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                    s = add_scores(q_part[0], n, d, s);
+                }
+            } else {
+                [[unroll]] for (uint d = 0u; d < DIM / K; ++d) s = add_scores(q_part[d], n, d, s);
             }
-            coopMatStore(s, s_tile, subgroup * M * S_PITCH + n, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+            coopMatStore(s, s_tile, group * S_PITCH + n, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
         }
-        subgroup_sync();
+        rows_sync();
 
         float now = peak, value_now = value_peak;
-        for (uint key = part; key < KEYS; key += PER_ROW) {
+        [[dont_unroll]] for (uint key = part; key < KEYS; key += PER_ROW) {
             float s = s_tile[s_row + key] * q_scale * k_scale[key];
             if (softcap > 0.0) s = softcap * exact_tanh(s / softcap);
             int distance = position - tile_position - int(key);
@@ -135,7 +164,7 @@ void main() {
         now = row_max(now);
         value_now = row_max(value_now);
         float sum = 0.0;
-        for (uint key = part; key < KEYS; key += PER_ROW) {
+        [[dont_unroll]] for (uint key = part; key < KEYS; key += PER_ROW) {
             float s = s_tile[s_row + key];
             float p = s == UNSEEN ? 0.0 : exact_exp(s - now);
             sum += p;
@@ -151,29 +180,31 @@ void main() {
         // acc = factor · acc, row by row: which invocation holds which element only the driver knows, so the factors go the same way.
         subgroup_sync();
         [[unroll]] for (uint n = part; n < N; n += PER_ROW) s_tile[s_row + n] = factor;
-        subgroup_sync();
+        rows_sync();
         coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors;
-        coopMatLoad(factors, s_tile, subgroup * M * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        coopMatLoad(factors, s_tile, group * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
         coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> p[KEYS / K];
         [[unroll]] for (uint i = 0u; i < KEYS / K; ++i)
-            coopMatLoad(p[i], p_tile, subgroup * M * P_PITCH + i * K, P_PITCH, gl_CooperativeMatrixLayoutRowMajor);
-        [[unroll]] for (uint d = 0u; d < DIM / N; ++d) {
+            coopMatLoad(p[i], p_tile, group * P_PITCH + i * K, P_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) {
             acc[d] = acc[d] * factors;
             [[unroll]] for (uint i = 0u; i < KEYS / K; ++i) {
                 coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> values;
-                coopMatLoad(values, tile, (KEYS + i * K) * PITCH + d * N / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatLoad(values, tile, (KEYS + i * K) * PITCH + (share * BLOCKS + d) * N / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
                 acc[d] = coopMatMulAdd(p[i], values, acc[d]);
             }
         }
-        subgroup_sync();
+        rows_sync();
     }
 
-    [[unroll]] for (uint d = 0u; d < DIM / N; ++d) {
-        coopMatStore(acc[d], s_tile, subgroup * M * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
-        subgroup_sync();
-        [[unroll]] for (uint n = part; n < N; n += PER_ROW)
-            if (mine && d * N + n < HEAD_DIM)
-                y.v[(query_row + subgroup * M + row) * y_stride + head * HEAD_DIM + d * N + n] = s_tile[s_row + n] * value_peak / total;
-        subgroup_sync();
+    // A block of each subgroup's columns at a time, side by side.
+    [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) {
+        coopMatStore(acc[d], s_tile, group * S_PITCH + share * N, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        rows_sync();
+        [[unroll]] for (uint n = part; n < SPLIT * N; n += PER_ROW) {
+            uint column = (n / N * BLOCKS + d) * N + n % N;
+            if (mine && column < HEAD_DIM) y.v[(query_row + row) * y_stride + head * HEAD_DIM + column] = s_tile[s_row + n] * value_peak / total;
+        }
+        rows_sync();
     }
 }

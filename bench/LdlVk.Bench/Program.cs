@@ -6,6 +6,7 @@ using LdlVk.Runtime.Devices;
 // bench/peers/run                                                      LdlVk and other runtimes side by side
 // dotnet run -c Release --project bench/LdlVk.Bench -- load FOLDER DEVICE [WEIGHTS]    loading beside copying
 // dotnet run -c Release --project bench/LdlVk.Bench -- serve [--model FOLDER] [--device DEVICE] [--seconds N]    the server beside scoring without one
+// dotnet run -c Release --project bench/LdlVk.Bench -- kernels [--device N] [--rows N] [--tilings N] [--all]    what a driver makes of the kernels
 if (args is ["load", var folder, var device, .. var rest])
 {
     LoadSpeed.Run(folder, device, rest is [var weights] ? Enum.Parse<WeightFormat>(weights, ignoreCase: true) : null);
@@ -15,6 +16,12 @@ if (args is ["load", var folder, var device, .. var rest])
 if (args is ["serve", .. var serving])
 {
     await ServeBench.RunAsync(serving);
+    return;
+}
+
+if (args is ["kernels", .. var compiling])
+{
+    KernelTable.Print(compiling);
     return;
 }
 

@@ -17,12 +17,18 @@ internal sealed unsafe class EnabledFeatures : IDisposable
         public PhysicalDeviceCooperativeMatrix2FeaturesNV Flexible;
         public PhysicalDeviceMaintenance4Features Maintenance;
         public PhysicalDeviceShaderIntegerDotProductFeatures IntegerDot;
+        public PhysicalDevicePipelineExecutablePropertiesFeaturesKHR Executables;
     }
 
     private readonly Structures* _all;
     private readonly List<string> _extensions = [];
 
-    public EnabledFeatures(Vk api, PhysicalDevice device, PhysicalDeviceFacts facts)
+    /// <summary>The features for a device.</summary>
+    /// <param name="api">The loader.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="facts">What it is.</param>
+    /// <param name="statistics">Whether the driver is asked what it made of kernels (VK_KHR_pipeline_executable_properties).</param>
+    public EnabledFeatures(Vk api, PhysicalDevice device, PhysicalDeviceFacts facts, bool statistics = false)
     {
         _all = (Structures*)NativeMemory.AllocZeroed((nuint)sizeof(Structures));
         ref PhysicalDeviceVulkan12Features core = ref _all->Core;
@@ -50,6 +56,12 @@ internal sealed unsafe class EnabledFeatures : IDisposable
         {
             _extensions.Add(PhysicalDeviceFacts.IntegerDotExtension);
             Enable(&_all->IntegerDot, new(shaderIntegerDotProduct: true));
+        }
+
+        if (statistics)
+        {
+            _extensions.Add("VK_KHR_pipeline_executable_properties");
+            Enable(&_all->Executables, new(pipelineExecutableInfo: true));
         }
     }
 

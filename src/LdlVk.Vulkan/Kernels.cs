@@ -47,11 +47,13 @@ internal sealed unsafe class Kernels : IDisposable
     private readonly Device _device;
     private readonly PipelineLayout _layout;
     private readonly PipelineCaching _cache;
+    private readonly bool _setsSubgroupSize;
+    private readonly PipelineCreateFlags _flags;
     private readonly Dictionary<string, Pipeline> _pipelines = [];
 
-    public Kernels(Vk api, Device device, PipelineCacheFile cache)
+    public Kernels(Vk api, Device device, PhysicalDeviceFacts facts, PipelineCacheFile cache, PipelineCreateFlags flags = 0)
     {
-        (_api, _device) = (api, device);
+        (_api, _device, _setsSubgroupSize, _flags) = (api, device, facts.SetsSubgroupSize, flags);
         var range = new PushConstantRange(ShaderStageFlags.ComputeBit, 0, PushBytes.Bytes);
         var layout = new PipelineLayoutCreateInfo(pushConstantRangeCount: 1, pPushConstantRanges: &range);
         api.CreatePipelineLayout(device, in layout, null, out _layout).Check("vkCreatePipelineLayout");
@@ -70,7 +72,7 @@ internal sealed unsafe class Kernels : IDisposable
     public void Dispatch(
         CommandBuffer commands, string kernel, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y = 1, int z = 1, uint subgroupSize = 0)
     {
-        _api.CmdBindPipeline(commands, PipelineBindPoint.Compute, Pipeline(kernel, constants, subgroupSize));
+        _api.CmdBindPipeline(commands, PipelineBindPoint.Compute, PipelineOf(kernel, constants, subgroupSize));
         fixed (byte* p = push.Written)
             _api.CmdPushConstants(commands, _layout, ShaderStageFlags.ComputeBit, 0, (uint)push.Written.Length, p);
         _api.CmdDispatch(commands, (uint)x, (uint)y, (uint)z);
@@ -83,7 +85,8 @@ internal sealed unsafe class Kernels : IDisposable
         _api.DestroyPipelineLayout(_device, _layout, null);
     }
 
-    private Pipeline Pipeline(string kernel, ReadOnlySpan<uint> constants, uint subgroupSize)
+    /// <summary>The pipeline of a kernel, compiled at its first use.</summary>
+    public Pipeline PipelineOf(string kernel, ReadOnlySpan<uint> constants, uint subgroupSize)
     {
         string key = $"{kernel}({string.Join(',', constants.ToArray())})";
         if (!_pipelines.TryGetValue(key, out Pipeline pipeline))
@@ -119,10 +122,10 @@ internal sealed unsafe class Kernels : IDisposable
                 var specialization = new SpecializationInfo((uint)constants.Length, entries, (nuint)(constants.Length * 4), values);
                 var subgroups = new PipelineShaderStageRequiredSubgroupSizeCreateInfo(requiredSubgroupSize: subgroupSize);
                 var stage = new PipelineShaderStageCreateInfo(
-                    pNext: subgroupSize > 0 ? &subgroups : null,
+                    pNext: subgroupSize > 0 && _setsSubgroupSize ? &subgroups : null,
                     flags: subgroupSize > 0 ? PipelineShaderStageCreateFlags.RequireFullSubgroupsBit : 0,
                     stage: ShaderStageFlags.ComputeBit, module: module, pName: (byte*)main, pSpecializationInfo: &specialization);
-                var create = new ComputePipelineCreateInfo(stage: stage, layout: _layout);
+                var create = new ComputePipelineCreateInfo(flags: _flags, stage: stage, layout: _layout);
                 _api.CreateComputePipelines(_device, _cache.Handle, 1, in create, null, out Pipeline pipeline).Check($"vkCreateComputePipelines({kernel})");
                 return pipeline;
             }

@@ -110,11 +110,18 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     /// <summary>The matrix units for Int8Linear; null where it goes through dot products.</summary>
     public MatrixUnits? ByteMatrixUnits => HasMatrixUnits ? facts.ByteMatrixUnits : null;
 
-    /// <summary>The kernel of Int8Linear on matrix units. All its tilings, and all other kernels of it, give the same bits.</summary>
-    public LinearKernel Int8KernelFor(MatrixUnits units, in LinearProduct product)
+    /// <summary>The kernel of Int8Linear. All its tilings, and all ways to multiply bytes, give the same bits.</summary>
+    public LinearKernel Int8KernelFor(ByteUnits multiply, in LinearProduct product)
     {
-        var tiles = (MatrixTiles)For(Int8KeyOf(product));
-        return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)product.Format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
+        if (multiply == ByteUnits.Matrix)
+        {
+            MatrixUnits units = ByteMatrixUnits!;
+            var tiles = (MatrixTiles)For(Int8KeyOf(product));
+            return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)product.Format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
+        }
+
+        int perInvocation = product.Rows <= 16 ? 1 : product.Rows <= 32 ? 2 : 4;
+        return new LinearKernel(multiply == ByteUnits.Dot ? "linear_int8_dot" : "linear_int8", [(uint)product.Format, (uint)perInvocation], 16 * perInvocation, 64);
     }
 
     /// <summary>Products down and across a workgroup of linear_matrix_nv.comp for any number of rows, for tests.</summary>

@@ -17,8 +17,14 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// <summary>Bytes of a step of K, padding included (linear_int8_matrix.comp).</summary>
     private const uint BytePitch = 32 + 16;
 
-    /// <summary>Sums that an invocation keeps in registers: 64 leave room for operands on every GPU, 128 are for those with 255 registers.</summary>
-    private const uint MaxSums = 128;
+    /// <summary>Sums of an invocation that leave registers for operands, and for a second workgroup on the core, where there are 255.</summary>
+    private const uint LikelySums = 64;
+
+    /// <summary>
+    /// Sums of a workgroup: half of the 65,536 registers that a core has at least. With twice as many, in workgroups of 1024, a Radeon RX 7900
+    /// would spill 77 values (bench/RESULTS.md).
+    /// </summary>
+    private const uint MostSumsOfWorkgroup = 32768;
 
     public string Name { get; } = $"{Rows}x{Features}/{SubgroupRows}x{SubgroupFeatures}x{Buffers}";
 
@@ -38,7 +44,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
             : (Rows + Features) * Pitch * 2;
         uint shared = (Buffers * step) + (subgroups * units.M * units.N * sizeof(float));
         return SubgroupRows % units.M == 0 && SubgroupFeatures % (2 * units.N) == 0
-            && SubgroupRows * SubgroupFeatures <= MaxSums * units.SubgroupSize
+            && SubgroupRows * SubgroupFeatures <= units.MostSums * units.SubgroupSize && Rows * Features <= MostSumsOfWorkgroup
             && Threads(units) <= maxThreads && shared <= sharedBytes;
     }
 
@@ -70,8 +76,8 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
         // Loads for each multiplication, from memory into a tile and from there into registers.
         double tileLoads = (1.0 / Rows) + (1.0 / Features), registerLoads = (1.0 / SubgroupRows) + (1.0 / SubgroupFeatures);
         double sums = (double)SubgroupRows * SubgroupFeatures / units.SubgroupSize, threads = Threads(units);
-        // A workgroup of 256 hides its own waits; 64 sums leave registers for operands and for a second workgroup on the core.
-        double crowding = Math.Abs(Math.Log2(sums / 64)) + Math.Abs(Math.Log2(threads / 256));
+        // A workgroup of 256 hides its own waits.
+        double crowding = Math.Abs(Math.Log2(sums / Math.Min(LikelySums, units.MostSums))) + Math.Abs(Math.Log2(threads / 256));
         return padded * (1 + (32 * tileLoads) + (8 * registerLoads) + (0.05 * crowding) + (Buffers == 2 ? 0 : 0.05));
     }
 }

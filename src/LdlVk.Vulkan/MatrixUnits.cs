@@ -10,9 +10,17 @@ namespace LdlVk.Vulkan;
 /// <param name="N">Columns of a product.</param>
 /// <param name="K">Length of the sums of one instruction.</param>
 /// <param name="SubgroupSize">Invocations of the subgroups in which they run.</param>
-internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupSize)
+/// <param name="MostSums">Sums that an invocation can keep in registers beside what it multiplies.</param>
+internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupSize, uint MostSums)
 {
     private const uint IntelVendor = 0x8086;
+
+    /// <summary>
+    /// Of 255 registers half, as on NVIDIA's and AMD's cards. Intel's have 128 for an invocation of the smallest subgroup, and Mesa's compiler
+    /// for them (26.2) does without spilling only at 32 sums: with 64 an Arc A770 or B580 would spill 120 to 220 values each step of K
+    /// (bench/RESULTS.md).
+    /// </summary>
+    private const uint UsualSums = 128, IntelSums = 32;
 
     /// <summary>What has to be enabled for them, beside the features that <see cref="EnableIn"/> sets.</summary>
     public static readonly string[] Extensions = ["VK_KHR_cooperative_matrix", "VK_EXT_subgroup_size_control"];
@@ -21,10 +29,12 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
     public static (MatrixUnits? Halves, MatrixUnits? Bytes) Of(Vk api, Instance instance, PhysicalDevice device)
     {
         if (SubgroupSizeOf(api, device) is not { } lanes) return (null, null);
+        api.GetPhysicalDeviceProperties(device, out PhysicalDeviceProperties properties);
+        uint mostSums = properties.VendorID == IntelVendor ? IntelSums : UsualSums;
         CooperativeMatrixPropertiesKHR[] shapes = Shapes(api, instance, device);
-        MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes);
+        MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes, mostSums);
         // Bytes in shared memory are a feature of their own.
-        MatrixUnits? bytes = HasBytes(api, device) ? Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes) : null;
+        MatrixUnits? bytes = HasBytes(api, device) ? Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes, mostSums) : null;
         return halves is null ? (null, null) : (halves, bytes);
     }
 
@@ -43,6 +53,8 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         var subgroup = new PhysicalDeviceSubgroupProperties(pNext: &sizes);
         var properties = new PhysicalDeviceProperties2(pNext: &subgroup);
         api.GetPhysicalDeviceProperties2(device, &properties);
+        // Who has but one size need not let it be asked for (Mesa's driver for NVIDIA does not).
+        if (sizes.MinSubgroupSize == sizes.MaxSubgroupSize) return sizes.MinSubgroupSize;
         if (!sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit)) return null;
         // Intel's matrix units work on the smallest of its subgroups, elsewhere the driver's own size is theirs.
         return properties.Properties.VendorID == IntelVendor ? sizes.MinSubgroupSize : subgroup.SubgroupSize;
@@ -56,7 +68,7 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         return v12.ShaderInt8;
     }
 
-    private static MatrixUnits? Best(CooperativeMatrixPropertiesKHR[] shapes, ComponentTypeKHR operand, ComponentTypeKHR sum, uint lanes)
+    private static MatrixUnits? Best(CooperativeMatrixPropertiesKHR[] shapes, ComponentTypeKHR operand, ComponentTypeKHR sum, uint lanes, uint mostSums)
     {
         (uint M, uint N, uint K) best = shapes
             .Where(s => s.AType == operand && s.BType == operand && s.CType == sum && s.ResultType == sum && s.Scope == ScopeKHR.SubgroupKhr && !s.SaturatingAccumulation)
@@ -64,7 +76,7 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
             .Where(s => Fits(s.M) && Fits(s.N) && Fits(s.K))
             // The largest does most for each element loaded; among equals the squarer, then a fixed order.
             .OrderByDescending(s => s.M * s.N * s.K).ThenBy(s => Math.Max(s.M, s.N)).ThenBy(s => s.M).FirstOrDefault();
-        return best.M == 0 ? null : new MatrixUnits(best.M, best.N, best.K, lanes);
+        return best.M == 0 ? null : new MatrixUnits(best.M, best.N, best.K, lanes, mostSums);
 
         // Powers of two that divide a group of 32, which is what tiles are made of.
         static bool Fits(uint size) => size is 4 or 8 or 16 or 32;

@@ -18,6 +18,9 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required string Driver { get; init; }
     public required uint SubgroupSize { get; init; }
     public required bool HasSubgroupBroadcast { get; init; }
+
+    /// <summary>Whether kernels can ask for a size of subgroups; where there is but one size, they need not.</summary>
+    public required bool SetsSubgroupSize { get; init; }
     public required ulong MaxAllocationBytes { get; init; }
     public required uint ComputeQueueFamily { get; init; }
     public required QueueFamilyProperties[] QueueFamilies { get; init; }
@@ -102,7 +105,9 @@ internal sealed unsafe class PhysicalDeviceFacts
         // Asking needs the driver to know the extension, not the device to enable it.
         bool budget = HasExtension(api, device, "VK_EXT_memory_budget");
         var driver = new PhysicalDeviceDriverProperties(sType: StructureType.PhysicalDeviceDriverProperties);
-        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: &driver);
+        bool knowsSizes = HasExtension(api, device, "VK_EXT_subgroup_size_control");
+        var sizes = new PhysicalDeviceSubgroupSizeControlProperties(pNext: &driver);
+        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: knowsSizes ? &sizes : &driver);
         var maintenance = new PhysicalDeviceMaintenance3Properties(pNext: &subgroup);
         var properties = new PhysicalDeviceProperties2(pNext: &maintenance);
         api.GetPhysicalDeviceProperties2(device, &properties);
@@ -129,6 +134,7 @@ internal sealed unsafe class PhysicalDeviceFacts
             Driver = $"{NativeStrings.Read(driver.DriverName)} {NativeStrings.Read(driver.DriverInfo)}".Trim(),
             SubgroupSize = subgroup.SubgroupSize,
             HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
+            SetsSubgroupSize = sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit),
             MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
             ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
             QueueFamilies = DeviceRequirements.QueueFamiliesOf(api, device),

@@ -33,7 +33,7 @@ internal sealed unsafe partial class VulkanDevice
         Apart(nameof(Int8Linear), y, x);
         if (x.Rows == 0) return;
         Operand operand = OperandOf(x, OperandKind.Int8);
-        LinearKernel kernel = Int8KernelFor(new LinearProduct(w.Format, Gated: false, w.OutputFeatures, w.InputFeatures, x.Rows));
+        LinearKernel kernel = _linear.Int8KernelFor(ByteUnits, new LinearProduct(w.Format, Gated: false, w.OutputFeatures, w.InputFeatures, x.Rows));
         foreach (ProductPart part in PartsOf(kernel, x.Rows, w))
         {
             Operand rows = operand.From(part.Row);
@@ -43,12 +43,5 @@ internal sealed unsafe partial class VulkanDevice
                 .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride).Add(w.Scale);
             Dispatch(nameof(Int8Linear), kernel, part, push, y, reads: [operand.Memory, w.Memory]);
         }
-    }
-
-    private LinearKernel Int8KernelFor(in LinearProduct product)
-    {
-        if (ByteUnits == ByteUnits.Matrix) return _linear.Int8KernelFor(_linear.ByteMatrixUnits!, product);
-        int perInvocation = product.Rows <= 16 ? 1 : product.Rows <= 32 ? 2 : 4;
-        return new LinearKernel(ByteUnits == ByteUnits.Dot ? "linear_int8_dot" : "linear_int8", [(uint)product.Format, (uint)perInvocation], 16 * perInvocation, 64);
     }
 }

@@ -6,9 +6,6 @@ namespace LdlVk.Vulkan;
 /// <summary>Linear on matrix units: rows become fp16 operands once for all products that read them, then linear_matrix.comp or linear_matrix_nv.comp runs.</summary>
 internal sealed unsafe partial class VulkanDevice
 {
-    /// <summary>Query rows of a workgroup of attention_matrix.comp, with tiles of 16 and of 32 keys.</summary>
-    private static readonly int[] MatrixQueryBlocks = [32, 64];
-
     public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
     {
         OpChecks.GatedLinear(output, scratch, input, gate, up);
@@ -48,23 +45,20 @@ internal sealed unsafe partial class VulkanDevice
         }
     }
 
-    /// <summary>The matrix units for an attention; null where its shape does not suit them.</summary>
-    private MatrixUnits? MatrixUnitsFor(in AttentionShape shape, IVulkanTensor q, IVulkanTensor k) =>
-        // Whole vectors in a head, no padding between the heads of a row and the next, and invocations to share out a query.
-        _linear.HasMatrixUnits && _facts.MatrixUnits is { } units && shape.HeadDimension % 4 == 0 && q.Stride == q.Columns && k.Stride == k.Columns
-            && units.SubgroupSize % units.M == 0 && KeysPerTile(shape) % Math.Max(units.N, units.K) == 0 && 2 * KeysPerTile(shape) >= units.M
-            ? units : null;
+    /// <summary>Sums that an invocation of attention keeps, instead of as many as the device's registers allow, for tests.</summary>
+    internal uint? MostSums { get; set; }
 
-    /// <summary>Keys of a tile of attention_matrix.comp, for its tiles to fit into <see cref="KernelLimits.SharedMemoryBytes"/>.</summary>
-    private static uint KeysPerTile(in AttentionShape shape) => shape.HeadDimension <= 128 ? 32u : 16u;
+    /// <summary>The kernel of an attention on matrix units; null where its shape does not suit them.</summary>
+    private AttentionKernel? MatrixKernelFor(in AttentionShape shape, IVulkanTensor q, IVulkanTensor k) =>
+        // Whole vectors in a head, and no padding between the heads of a row and the next.
+        _linear.HasMatrixUnits && shape.HeadDimension % 4 == 0 && q.Stride == q.Columns && k.Stride == k.Columns
+            ? AttentionKernels.On(MostSums is { } most ? _facts.MatrixUnits! with { MostSums = most } : _facts.MatrixUnits!, shape.HeadDimension, _facts.SharedBytes) : null;
 
-    private void AttentionOnMatrixUnits(MatrixUnits units, IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
+    private void AttentionOnMatrixUnits(AttentionKernel kernel, IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
     {
-        uint keys = KeysPerTile(shape), threads = 2 * keys / units.M * units.SubgroupSize;
-        uint[] constants = [threads, units.SubgroupSize, units.M, units.N, units.K, (uint)shape.HeadDimension, keys];
         OperandKind heads = OperandKind.Halves(shape.HeadDimension);
         Operand queries = OperandOf(q, heads), keyRows = OperandOf(k, heads), values = OperandOf(v, heads);
-        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(2 * (int)keys), q.Columns))
+        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(kernel.Queries), q.Columns))
         {
             PushConstants push = new PushConstants()
                 .Add(queries.Elements).Add(keyRows.Elements).Add(values.Elements).Add(queries.Scales).Add(keyRows.Scales).Add(values.Scales)
@@ -73,7 +67,7 @@ internal sealed unsafe partial class VulkanDevice
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
             CommandBuffer commands = _stream.Next(new Work(nameof(Attention), y.Rows, y.Columns, operations),
                 reads: [queries.Memory, keyRows.Memory, values.Memory, s.Memory], writes: [y.Range]);
-            _kernels.Dispatch(commands, "attention_matrix", constants, push, blocks, shape.Heads, 1, units.SubgroupSize);
+            _kernels.Dispatch(commands, kernel.Shader, kernel.Constants, push, blocks, shape.Heads, 1, kernel.SubgroupSize);
         }
     }
 }

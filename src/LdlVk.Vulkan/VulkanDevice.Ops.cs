@@ -69,21 +69,21 @@ internal sealed unsafe partial class VulkanDevice
         Apart(nameof(Attention), y, v);
         if (shape.HeadDimension > KernelLimits.MaxHeadDimension || shape.Heads > KernelLimits.MaxGroups)
             throw new UsageException($"Attention with {shape.Heads} heads of {shape.HeadDimension} is above the {KernelLimits.MaxGroups} heads of {KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use --device cpu.");
-        if (shape.HalvesOperands && MatrixUnitsFor(shape, q, k) is { } units) AttentionOnMatrixUnits(units, y, q, k, v, s, shape);
+        if (shape.HalvesOperands && MatrixKernelFor(shape, q, k) is { } kernel) AttentionOnMatrixUnits(kernel, y, q, k, v, s, shape);
         else AttentionInFp32(y, q, k, v, s, shape);
     }
 
     private void AttentionInFp32(IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
     {
         AttentionKernel kernel = _attention.For(shape.HeadDimension);
-        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(_attention.QueryBlock), q.Columns))
+        foreach ((ulong address, int blocks, double operations) in BlocksAtOnce(s, s.BlocksOf(kernel.Queries), q.Columns))
         {
             PushConstants push = new PushConstants()
                 .Add(q.Address).Add(k.Address).Add(v.Address).Add(y.Address).Add(s.SegmentsAddress).Add(address)
                 .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
             // Blocks have rows of their own, so what holds for the first dispatch holds for the others.
-            bool first = address == s.SegmentsAddress + (ulong)s.BlocksOf(_attention.QueryBlock).Offset;
+            bool first = address == s.SegmentsAddress + (ulong)s.BlocksOf(kernel.Queries).Offset;
             Dispatch(kernel.Shader, kernel.Constants, push, blocks, shape.Heads, new Work(nameof(Attention), y.Rows, y.Columns, operations),
                 reads: first ? [q.Range, k.Range, v.Range, s.Memory] : [], writes: first ? [y.Range] : []);
         }

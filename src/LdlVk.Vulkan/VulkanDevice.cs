@@ -59,7 +59,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
             _pinned = new PinnedWeights(api, _device, _handles, _facts, _copies ?? _stream);
             _downloads = new Downloads(api, _device, _facts, _stream);
             string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(_facts.Properties));
-            _kernels = new Kernels(api, _device, new PipelineCacheFile(cache, _facts.Properties));
+            _kernels = new Kernels(api, _device, _facts, new PipelineCacheFile(cache, _facts.Properties));
             _linear = new LinearKernels(family, _facts, new TileChoices(cacheFolder, _facts));
             _attention = new AttentionKernels(family, _facts.SubgroupSize);
         }
@@ -93,6 +93,12 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         ObjectDisposedException.ThrowIf(_disposed, this);
         return WhyNotTimed is null ? new CommandTimer(_instance.Api, _device, _stream, _facts) : throw new NotSupportedException(WhyNotTimed);
     }
+
+    /// <summary>The matrix units that kernels may run on; null for none.</summary>
+    internal MatrixUnits? MatrixUnits => _linear.HasMatrixUnits ? _facts.MatrixUnits : null;
+
+    /// <summary>Shared memory of a workgroup in bytes.</summary>
+    internal uint SharedBytes => _facts.SharedBytes;
 
     /// <summary>Barriers recorded so far.</summary>
     internal long Barriers => _stream.Barriers;
@@ -178,7 +184,7 @@ internal sealed unsafe partial class VulkanDevice : IDevice, ITimedDevice
         List<int> ints = [];
         foreach (AttentionSegment s in segments) ints.AddRange([s.QueryRow, s.QueryCount, s.QueryPosition, s.PrefixRow, s.PrefixLength, s.OwnRow]);
         List<QueryBlocks> blocks = [];
-        foreach (int size in _linear.HasMatrixUnits ? [_attention.QueryBlock, .. MatrixQueryBlocks] : (ReadOnlySpan<int>)[_attention.QueryBlock])
+        foreach (int size in _linear.HasMatrixUnits ? AttentionKernels.MatrixQueryBlocks.Prepend(_attention.QueryBlock).Distinct() : [_attention.QueryBlock])
         {
             int before = ints.Count;
             for (int s = 0; s < segments.Length; s++)

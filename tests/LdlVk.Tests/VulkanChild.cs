@@ -2,7 +2,11 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.CompilerServices;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
+using LdlVk.Testing;
 using LdlVk.Vulkan;
 using Silk.NET.Vulkan;
 
@@ -45,6 +49,9 @@ internal static class VulkanChild
             case "err":
                 Err();
                 break;
+            case "gpu":
+                Gpu(words[1].Split(' ').Select(n => int.Parse(n, CultureInfo.InvariantCulture)));
+                break;
             case "use":
                 for (int i = 0; i < 5; i++)
                     using (VulkanDevice device = VulkanTest.Open(0, cacheFolder: words[1])) VulkanTest.AssertWorks(device);
@@ -70,6 +77,33 @@ internal static class VulkanChild
         catch (UsageException e)
         {
             Console.WriteLine(e.Message);
+        }
+    }
+
+    /// <summary>Compiles all kernels, and takes a layer's ops through the driver.</summary>
+    private static void Gpu(IEnumerable<int> rows)
+    {
+        using (KernelCompiler compiler = new())
+        {
+            CompiledKernel[] kernels = [.. rows.SelectMany(r => compiler.Compile(r, 1))];
+            Console.WriteLine($"{compiler.Name}\n{kernels.Length} kernels, matrix units: {compiler.HasMatrixUnits}");
+            foreach (CompiledKernel kernel in kernels.Where(k => k.Spills.Count > 0))
+                Console.WriteLine($"spills: {kernel.Kernel}, {kernel.Variant}: {string.Join(", ", kernel.Spills)}");
+        }
+
+        BackboneConfig config = new()
+        {
+            Architecture = Architecture.Gemma2,
+            HiddenSize = 128, Layers = 2, Heads = 4, KeyValueHeads = 2, HeadDimension = 64, IntermediateSize = 256, VocabularySize = 512,
+            MaxPositions = 256, RmsNormEpsilon = 1e-6f, RopeTheta = 10000, QueryPreAttentionScalar = 64, AttentionSoftcap = 50, SlidingWindow = 128,
+        };
+        using VulkanDevice device = VulkanTest.Open(0);
+        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+        {
+            ComputeMode compute = format == WeightFormat.Int4 ? ComputeMode.Int8 : ComputeMode.Auto;
+            using SyntheticModel model = new(device, config, new LoadSettings(format, Compute: compute));
+            int[][] texts = [SyntheticModel.TokenIds(0, 70, 512), SyntheticModel.TokenIds(1, 9, 512)];
+            Console.WriteLine($"{format}: {model.LastHidden(Packer.Pack(texts, 128, sharePrefixes: true).Single()).Length} values");
         }
     }
 

@@ -1,3 +1,4 @@
+using LdlVk.Cpu;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
 using Xunit;
@@ -50,6 +51,58 @@ public sealed class VulkanMatrixTests : VulkanTest
 
         Assert.Null(kernels.MatrixUnitsFor(WeightFormat.Fp32));
         AssertSameBits<(uint, uint)>(device, features: (int)(4 * flexible.N) + 11, [(1, 1), (2, 1), (1, 2)], products => kernels.ForcedProducts = products);
+    }
+
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void HoweverManySubgroupsShareAHeadItsAttentionIsRight(int index)
+    {
+        using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
+        if (device.MatrixUnits is not { } units)
+        {
+            Assert.Skip($"{device.Info.Name} has no matrix units.");
+            return;
+        }
+
+        using IDevice cpu = CpuBackend.Open(CpuBackend.DeviceId);
+        foreach (int dimension in new[] { 64, 128, 256 })
+        {
+            float[] exact = Attention(cpu, dimension);
+            Dictionary<uint, float[]> bySplit = [];
+            HashSet<string> kernels = [];
+            foreach (uint sums in new uint[] { 1024, 128, 32, 16, 8 })
+            {
+                AttentionKernel kernel = AttentionKernels.On(units with { MostSums = sums }, dimension, device.SharedBytes)!.Value;
+                if (!kernels.Add(string.Join(',', kernel.Constants))) continue;
+                device.MostSums = sums;
+                float[] got = Attention(device, dimension);
+                double error = Math.Sqrt(got.Zip(exact, (g, e) => Math.Pow(g - e, 2)).Sum() / exact.Sum(e => Math.Pow(e, 2)));
+                Assert.True(error < 2e-3, $"heads of {dimension}, {string.Join(", ", kernel.Constants)}: relative error {error}");
+                // Queries in registers or not, more of them a workgroup or fewer: none of that is in the order of sums.
+                uint split = kernel.Constants[7];
+                if (!bySplit.TryAdd(split, got)) Assert.True(bySplit[split].AsSpan().SequenceEqual(got), $"heads of {dimension}: {string.Join(", ", kernel.Constants)} gives other bits");
+            }
+
+            Assert.True(kernels.Count > 2, "too few ways to share a head were tried");
+        }
+    }
+
+    /// <summary>Attention of made-up queries with a prefix and a window.</summary>
+    private static float[] Attention(IDevice device, int dimension)
+    {
+        const int Queries = 75, Prefix = 40;
+        Random random = new(5);
+        using ITensor q = Filled(Queries, 2 * dimension), k = Filled(Prefix + Queries, dimension), v = Filled(Prefix + Queries, dimension), y = device.CreateTensor(Queries, 2 * dimension);
+        using ISegmentList segments = device.CreateSegments([new AttentionSegment(0, Queries, Prefix, 0, Prefix, Prefix)]);
+        device.Attention(y, q, k, v, segments, new AttentionShape(2, 1, dimension, 0.1f, 50, 64, HalvesOperands: true));
+        return Read(device, y);
+
+        ITensor Filled(int rows, int columns)
+        {
+            ITensor tensor = device.CreateTensor(rows, columns);
+            device.Write(tensor, 0, [.. Enumerable.Range(0, rows * columns).Select(_ => (float)((random.NextDouble() - 0.5) * 4))]);
+            return tensor;
+        }
     }
 
     /// <summary>Linear and GatedLinear give the same and the right values whichever way is forced.</summary>

@@ -68,7 +68,7 @@ internal sealed class BenchReport(Screen screen)
     public void WriteSkipped(string name, string shape, string why) => screen.Line($"  {Screen.Safe(name),-36} {Screen.Safe(shape),-24} {Screen.Safe(why)}");
 
     private void Op(OpRow row, double total) =>
-        screen.Line(Number($"  {Name(row),-36} {row.Shape,-24} {row.Calls,5} {Seconds(row.Seconds),9} {100 * row.Seconds / total,4:F1} % {Rate(row),13} {(row.Seconds > 0 ? ByteRate(row.Bytes / row.Seconds) : ""),10}"));
+        screen.Line(Number($"  {Name(row),-36} {row.Shape,-24} {row.Calls,5} {Seconds(row.Seconds),9} {(total > 0 ? 100 * row.Seconds / total : 0),4:F1} % {Rate(row),13} {(row.Seconds > 0 ? ByteRate(row.Bytes / row.Seconds) : ""),10}"));
 
     private static string Name(OpRow row) => Screen.Safe(row.Operand.Length == 0 ? row.Op : $"{row.Op} {row.Operand}");
 

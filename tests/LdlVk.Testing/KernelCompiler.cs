@@ -1,0 +1,146 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Testing;
+
+/// <summary>A kernel that was compiled, and what its driver says of the result: registers, spills, shared memory, by the driver's own names.</summary>
+/// <param name="Kernel">The shader's name.</param>
+/// <param name="Variant">What it is for, and its tiles.</param>
+/// <param name="Statistics">The driver's figures; of several executables the first's.</param>
+public sealed record CompiledKernel(string Kernel, string Variant, IReadOnlyDictionary<string, double> Statistics)
+{
+    /// <summary>
+    /// Figures that say that registers did not suffice, by the names of Mesa's drivers and NVIDIA's: the values went to memory, which a kernel
+    /// feels at every use.
+    /// </summary>
+    private static readonly string[] SpillNames = ["Spilled VGPRs", "Scratch size", "Spill count", "Fill count", "Spills", "Fills", "Local Memory Size"];
+
+    /// <summary>The figures of <see cref="SpillNames"/> that are not zero.</summary>
+    public IReadOnlyDictionary<string, double> Spills { get; } =
+        Statistics.Where(s => SpillNames.Contains(s.Key, StringComparer.OrdinalIgnoreCase) && s.Value != 0).ToDictionary();
+}
+
+/// <summary>
+/// Compiles the kernels that a device would run, and asks its driver what became of them (VK_KHR_pipeline_executable_properties). Nothing is
+/// run and no memory is taken, so a driver without its hardware will do: Mesa's for AMD takes <c>RADV_FORCE_FAMILY</c>.
+/// </summary>
+public sealed unsafe class KernelCompiler : IDisposable
+{
+    private readonly VulkanInstance _instance;
+    private readonly PhysicalDeviceFacts _facts;
+    private readonly Device _device;
+    private readonly Kernels _kernels;
+    private readonly LinearKernels _linear;
+    private readonly LinearFamily _family;
+
+    /// <summary>Opens a device of this machine, 0 unless told, for compiling alone.</summary>
+    public KernelCompiler(int index = 0)
+    {
+        _instance = VulkanInstance.TryCreate(Vk.GetApi, out string? why) ?? throw new InvalidOperationException(why);
+        Vk api = _instance.Api;
+        PhysicalDevice physical = _instance.PhysicalDevices(out _)[index];
+        _facts = PhysicalDeviceFacts.Of(_instance, physical);
+        _family = LinearKernels.FamilyFor(_facts);
+        DeviceInfo info = _facts.ToInfo(index, _family);
+        Name = $"{info.Name}, {info.Driver} ({string.Join(", ", info.Features)})";
+        float priority = 1;
+        var queue = new DeviceQueueCreateInfo(queueFamilyIndex: _facts.ComputeQueueFamily, queueCount: 1, pQueuePriorities: &priority);
+        using var features = new EnabledFeatures(api, physical, _facts, statistics: true);
+        using var names = new NativeStrings([.. features.Extensions]);
+        var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: 1, pQueueCreateInfos: &queue, enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
+        api.CreateDevice(physical, in create, null, out _device).Check("vkCreateDevice");
+        _kernels = new Kernels(api, _device, _facts, new PipelineCacheFile(null, _facts.Properties), PipelineCreateFlags.CreateCaptureStatisticsBitKhr);
+        _linear = new LinearKernels(_family, _facts, new TileChoices(null, _facts));
+    }
+
+    /// <summary>The device, its driver and what it can do.</summary>
+    public string Name { get; }
+
+    /// <summary>Whether products run on matrix units there.</summary>
+    public bool HasMatrixUnits => _linear.HasMatrixUnits;
+
+    /// <summary>The kernels of a layer of Gemma-2 27B.</summary>
+    /// <param name="rows">Rows of the products.</param>
+    /// <param name="tilings">How many of the tilings that there are for a product, from the guess on.</param>
+    public IEnumerable<CompiledKernel> Compile(int rows, int tilings)
+    {
+        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+        {
+            foreach (bool gated in (bool[])[false, true])
+            {
+                LinearProduct product = new(format, gated, gated ? 36864 : 4608, 4608, rows);
+                if (gated && _linear.MatrixUnitsFor(format) is null) continue;
+                foreach (ITiling tiling in _linear.Candidates(_linear.KeyOf(product)).Take(tilings))
+                {
+                    _linear.Forced = tiling.Name;
+                    LinearKernel kernel = _linear.MatrixUnitsFor(format) is { } units ? _linear.KernelFor(units, product) : _linear.KernelFor(product);
+                    _linear.Forced = null;
+                    yield return Compile($"{format}{(gated ? ", gate and up" : "")}, {rows} rows, {tiling.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
+                }
+            }
+
+            if (!WeightLayout.HasScales(format)) continue;
+            LinearProduct bytes = new(format, false, 4608, 4608, rows);
+            foreach (ByteUnits units in Enum.GetValues<ByteUnits>())
+            {
+                if (units == ByteUnits.Matrix ? _linear.ByteMatrixUnits is null : units == ByteUnits.Dot && !_facts.HasIntegerDot) continue;
+                foreach (string? tiling in units == ByteUnits.Matrix ? _linear.Candidates(LinearKernels.Int8KeyOf(bytes)).Take(tilings).Select(t => (string?)t.Name) : [null])
+                {
+                    _linear.Forced = tiling;
+                    LinearKernel kernel = _linear.Int8KernelFor(units, bytes);
+                    _linear.Forced = null;
+                    yield return Compile($"{format}, {rows} rows, {tiling ?? kernel.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
+                }
+            }
+        }
+
+        foreach (int dimension in (int[])[64, 128, 256])
+        {
+            if (_linear.HasMatrixUnits && AttentionKernels.On(_facts.MatrixUnits!, dimension, _facts.SharedBytes) is { } matrix)
+                yield return Compile($"heads of {dimension}", matrix.Shader, matrix.Constants, matrix.SubgroupSize);
+            AttentionKernel portable = new AttentionKernels(_family, _facts.SubgroupSize).For(dimension);
+            yield return Compile($"heads of {dimension}", portable.Shader, portable.Constants, 0);
+        }
+
+        foreach (string name in (string[])["add", "gate_multiply", "gather_rows", "halve_rows", "ldl_readout", "quantise_rows", "rope"]) yield return Compile("", name, [], 0);
+        foreach (uint add in (uint[])[0, 1]) yield return Compile(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add], 0);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _kernels.Dispose();
+        _instance.Api.DestroyDevice(_device, null);
+        _instance.Dispose();
+    }
+
+    private CompiledKernel Compile(string variant, string shader, ReadOnlySpan<uint> constants, uint subgroupSize) =>
+        new(shader, variant, StatisticsOf(_kernels.PipelineOf(shader, constants, subgroupSize)));
+
+    private Dictionary<string, double> StatisticsOf(Pipeline pipeline)
+    {
+        var ask = (delegate* unmanaged<Device, PipelineExecutableInfoKHR*, uint*, PipelineExecutableStatisticKHR*, Result>)
+            (void*)_instance.Api.GetDeviceProcAddr(_device, "vkGetPipelineExecutableStatisticsKHR");
+        var executable = new PipelineExecutableInfoKHR(pipeline: pipeline, executableIndex: 0);
+        uint count = 0;
+        ask(_device, &executable, &count, null).Check("vkGetPipelineExecutableStatisticsKHR");
+        var statistics = new PipelineExecutableStatisticKHR[count];
+        for (int i = 0; i < count; i++) statistics[i] = new PipelineExecutableStatisticKHR(sType: StructureType.PipelineExecutableStatisticKhr);
+        fixed (PipelineExecutableStatisticKHR* p = statistics)
+        {
+            ask(_device, &executable, &count, p).Check("vkGetPipelineExecutableStatisticsKHR");
+            Dictionary<string, double> values = [];
+            for (int i = 0; i < count; i++) values[NativeStrings.Read(p[i].Name)] = ValueOf(p[i]);
+            return values;
+        }
+    }
+
+    private static double ValueOf(in PipelineExecutableStatisticKHR statistic) => statistic.Format switch
+    {
+        PipelineExecutableStatisticFormatKHR.Bool32Khr => statistic.Value.B32 ? 1 : 0,
+        PipelineExecutableStatisticFormatKHR.Int64Khr => statistic.Value.I64,
+        PipelineExecutableStatisticFormatKHR.Uint64Khr => statistic.Value.U64,
+        _ => statistic.Value.F64,
+    };
+}

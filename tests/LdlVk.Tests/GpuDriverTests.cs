@@ -1,0 +1,39 @@
+using System.Runtime.InteropServices;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>
+/// Graphics cards' own drivers, without the cards: Mesa's, on its drm-shim libraries, which answer for the kernel and compute nothing. So
+/// the drivers' compilers judge the kernels, and with the validation layer on, what is asked of their features, queues and memory types.
+/// Results mean nothing there.
+/// </summary>
+public sealed class GpuDriverTests
+{
+    /// <summary>Cards: what is preloaded, the variable that names the card, its value, the driver's file, and whether it has matrix units.</summary>
+    public static TheoryData<string, string, string, string, string, bool> Cards => new()
+    {
+        { "Radeon RX 6900 XT", "amdgpu", "AMDGPU_GPU_ID", "navi21", "radeon", false },
+        { "Radeon RX 7900 XTX", "amdgpu", "AMDGPU_GPU_ID", "navi31", "radeon", true },
+        { "Radeon RX 9070 XT", "amdgpu", "AMDGPU_GPU_ID", "gfx1201", "radeon", true },
+        { "GeForce RTX 20", "nouveau", "NOUVEAU_CHIPSET", "164", "nouveau", true },
+        { "GeForce RTX 40", "nouveau", "NOUVEAU_CHIPSET", "194", "nouveau", true },
+        { "GeForce RTX 50", "nouveau", "NOUVEAU_CHIPSET", "1b2", "nouveau", true },
+        { "Adreno 740", "freedreno", "FD_GPU_ID", "740", "freedreno", false },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cards))]
+    public async Task ItsDriverTakesTheKernelsAndNoneSpills(string card, string shim, string variable, string value, string driver, bool matrixUnits)
+    {
+        string library = $"/usr/lib/{(RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "aarch64" : "x86_64")}-linux-gnu/lib{shim}_noop_drm_shim.so";
+        string icd = $"/usr/share/vulkan/icd.d/{driver}_icd.json";
+        Assert.SkipUnless(File.Exists(library) && File.Exists(icd), $"{card}: needs the package mesa-drm-shim and a driver of its version, as the lab has them (eng/lab)");
+        // The driver wants to be asked for.
+        (int exitCode, string output) = await VulkanChild.Run("gpu 1 64 1024", ("LD_PRELOAD", library), (variable, value), ("VK_DRIVER_FILES", icd), ("NVK_I_WANT_A_BROKEN_VULKAN_DRIVER", "1"));
+        Assert.True(exitCode == 0, output);
+        Assert.Contains($"kernels, matrix units: {matrixUnits}", output);
+        Assert.Contains("Int4: 256 values", output);
+        Assert.DoesNotContain("spills:", output);
+    }
+}
