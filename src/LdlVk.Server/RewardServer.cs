@@ -123,7 +123,10 @@ public sealed class RewardServer : IAsyncDisposable
             kestrel.Limits.MaxRequestBodySize = _options.MaxBodyBytes;
             kestrel.Limits.MaxConcurrentConnections = 4096;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
+            // Connections are few: one that says nothing, or takes bytes or gives them too slowly, is not kept for long.
+            kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(30);
             kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(1024, TimeSpan.FromSeconds(5));
+            kestrel.Limits.MinResponseDataRate = new MinDataRate(16384, TimeSpan.FromSeconds(5));
             foreach (ListenAddress address in addresses) address.Listen(kestrel);
         });
         return builder.Build();
@@ -149,7 +152,8 @@ public sealed class RewardServer : IAsyncDisposable
         Open("/page.js", http => ResourceAsync(http, "page.js", "text/javascript; charset=utf-8"));
         Open("/page.css", http => ResourceAsync(http, "page.css", "text/css; charset=utf-8"));
 
-        IEndpointConventionBuilder Get(string path, RequestDelegate answer) => _app.MapGet(path, answer);
+        // What watches over servers often asks for the head alone; Kestrel leaves the body out.
+        IEndpointConventionBuilder Get(string path, RequestDelegate answer) => _app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);
 
         void Open(string path, RequestDelegate answer) => Get(path, answer).WithMetadata(NoKey.Needed);
     }

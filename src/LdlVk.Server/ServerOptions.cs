@@ -27,7 +27,10 @@ public sealed record ServerOptions
     /// <summary>Bytes of a request's body at most.</summary>
     public int MaxBodyBytes { get; init; } = 16 << 20;
 
-    /// <summary>How long a text waits for company at most while a device is idle. With enough texts for a micro-batch none waits.</summary>
+    /// <summary>
+    /// How long a text waits for company at most while a device is idle, and never for more than a twentieth of the time that it takes itself.
+    /// With enough texts for a micro-batch none waits.
+    /// </summary>
     public TimeSpan MaxWait { get; init; } = TimeSpan.FromMilliseconds(2);
 
     /// <summary>How long <see cref="RewardServer.StopAsync"/> waits for requests that are under way.</summary>

@@ -83,6 +83,20 @@ public class BenchmarkScoreTests
         Assert.Equal(0, new Example(0, "0", "Math", true, null, [2], [3, 1, 2]).Result);
     }
 
+    /// <summary>As <c>reroll_and_score_dataset</c>: <c>1 / np.sum(scores == max) if scores[0] == max else 0</c>, the chosen ones first.</summary>
+    [Theory]
+    [InlineData(1, new[] { 3f, 2f }, new[] { 1f })]
+    [InlineData(0, new[] { 2f, 3f }, new[] { 1f })]
+    [InlineData(0.5, new[] { 3f, 3f }, new[] { 1f })]
+    [InlineData(1, new[] { 3f, 1f }, new[] { 2f })]
+    [InlineData(0.5, new[] { 3f, 1f }, new[] { 3f })]
+    public void Of_several_chosen_outside_Ties_the_first_must_be_best(double result, float[] chosen, float[] rejected)
+    {
+        PairLine line = Parse("""{"prompt":"p","chosen":["a","b"],"rejected":["c"],"subset":"Math","num_correct":2}""");
+        Assert.Equal((null, 2, 3, null), (line.Texts.Error, line.ChosenCount, line.Texts.Texts, line.Ties));
+        Assert.Equal(result, new Example(0, "0", "Math", true, null, chosen, rejected).Result);
+    }
+
     [Theory]
     [InlineData("no chosen", """{"prompt":"p","rejected":"b"}""")]
     [InlineData("no rejected", """{"prompt":"p","chosen":"b","rejected":null}""")]
@@ -92,7 +106,6 @@ public class BenchmarkScoreTests
     [InlineData("chosen is a string, not a list", """{"prompt":"p","chosen":"a","rejected":["b"]}""")]
     [InlineData("rejected[1] is the number 1", """{"prompt":"p","chosen":["a"],"rejected":["b",1]}""")]
     [InlineData("chosen[0] has no role", """{"chosen":[{"content":"a"}],"rejected":[{"role":"user","content":"a"}]}""")]
-    [InlineData("only lines of the subset Ties", """{"prompt":"p","chosen":["a","b"],"rejected":["c"],"subset":"Math"}""")]
     [InlineData("num_correct is 2, but chosen has 1", """{"prompt":"p","chosen":["a"],"rejected":["c"],"num_correct":2}""")]
     [InlineData("needs an id such as", """{"prompt":"p","chosen":["a"],"rejected":["c"],"subset":"Ties","id":"7"}""")]
     [InlineData("at least two", """{"prompt":"p","chosen":["a"],"rejected":["c"],"subset":"ties","id":"tied:7"}""")]

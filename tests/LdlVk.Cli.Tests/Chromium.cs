@@ -1,13 +1,12 @@
 using System.Diagnostics;
 using System.Net;
+using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 
-/// <summary>Headless Chromium, where it is installed.</summary>
+/// <summary>Looks at pages in headless Chromium, where it is installed.</summary>
 internal static class Chromium
 {
-    private static readonly string[] Places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
-
     /// <summary>Opens a page inside a frame of another, which looks at it.</summary>
     /// <param name="page">The page's markup.</param>
     /// <param name="look">JavaScript: the body of a function of the page's <c>window</c> and <c>document</c> that returns what is to be known.</param>
@@ -15,8 +14,7 @@ internal static class Chromium
     /// <returns>What it returned, as JSON, and what the browser's console said.</returns>
     public static async Task<(string Result, string Console)> LookAsync(string page, string look, int width = 1000)
     {
-        string? browser = Places.FirstOrDefault(File.Exists);
-        if (browser is null) Assert.Skip("Needs Chromium: apt-get install chromium.");
+        if (HeadlessChromium.Program is null) Assert.Skip(HeadlessChromium.Missing);
         using TempFolder temp = new();
         string outside = temp.Write("outside.html", $$"""
             <!doctype html><meta charset="utf-8"><title>outside</title>
@@ -28,12 +26,7 @@ internal static class Chromium
               document.getElementById("found").textContent = JSON.stringify(found);
             });</script>
             """);
-        ProcessStartInfo start = new(browser) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string flag in (string[])["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-            "--disable-component-update", "--disable-sync", $"--user-data-dir={temp["profile"]}", "--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom", $"file://{outside}"]) start.ArgumentList.Add(flag);
-        // The browser asks for Vulkan too; what the validation layer says of it is no concern of these tests.
-        start.Environment.Remove("VK_INSTANCE_LAYERS");
-        using Process process = Process.Start(start)!;
+        using Process process = HeadlessChromium.Start(temp["profile"], "--enable-logging=stderr", "--virtual-time-budget=3000", "--dump-dom", $"file://{outside}");
         try
         {
             Task<string> error = process.StandardError.ReadToEndAsync();

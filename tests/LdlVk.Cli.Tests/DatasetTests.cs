@@ -16,7 +16,10 @@ public sealed class DatasetTests : IDisposable
     [Theory]
     [InlineData("gzip")]
     [InlineData("two gzip members")]
+    [InlineData("gzip and zeros")]
+    [InlineData("gzip with all that a header can have, and an empty member")]
     [InlineData("zstd")]
+    [InlineData("zstd behind a frame to be skipped")]
     public async Task Compressed_input_is_recognised_whatever_its_name(string how)
     {
         byte[] plain = Encoding.UTF8.GetBytes(Input(20));
@@ -24,7 +27,12 @@ public sealed class DatasetTests : IDisposable
         byte[] packed = how switch
         {
             "gzip" => Gzip(plain),
+            "gzip and zeros" => [.. Gzip(plain), .. new byte[700]],
+            // RFC 1952: flags 2 + 4 + 8 + 16; time, level and system; an extra field of 3 bytes, a name, a comment, two bytes of checksum.
+            "gzip with all that a header can have, and an empty member" =>
+                [0x1f, 0x8b, 8, 30, .. new byte[6], 3, 0, 7, 0, 7, .. "name\0comment\0"u8, 0, 0, .. Gzip(plain)[10..], 0x1f, 0x8b, 8, .. new byte[7], 3, .. new byte[9]],
             "zstd" => Zstd(plain),
+            "zstd behind a frame to be skipped" => [0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0, 1, 2, 3, 4, .. Zstd(plain)],
             _ => [.. Gzip(plain[..100]), .. Gzip(plain[100..])],
         };
         Assert.Equal((0, want.Out), await ScoreAsync(Write("packed", packed)) is var got ? (got.Code, got.Out) : default);
@@ -42,6 +50,26 @@ public sealed class DatasetTests : IDisposable
         {
             Outcome outcome = await ScoreAsync(Write(name, bytes));
             Assert.Equal(1, outcome.Code);
+            Assert.Contains($"{_folder[name]} is damaged, or not all of it is there", outcome.Error, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>What is behind the first part of a file, or of two parts, must not be lost in silence.</summary>
+    [Fact]
+    public async Task Archives_are_read_to_their_end_or_named()
+    {
+        byte[] first = Gzip(Encoding.UTF8.GetBytes(Input(3))), second = Gzip(Encoding.UTF8.GetBytes(Input(3))), zstd = Zstd(Encoding.UTF8.GetBytes(Input(3)));
+        byte[] spoiled = [.. first, (byte)(second[0] ^ 1), .. second[1..]];
+        (string, byte[])[] files =
+        [
+            ("header", spoiled), ("header-cut", [.. first, .. second[..5]]), ("magic-cut", [.. first, .. second[..1]]), ("end-cut", [.. first, .. second[..^1]]),
+            ("garbage", [.. first, .. "more"u8]), ("checksum", [.. first[..^8], (byte)(first[^8] ^ 1), .. first[^7..]]), ("length", [.. first[..^1], 1]),
+            ("zstd-garbage", [.. zstd, .. "more"u8]), ("zstd-magic-cut", [.. zstd, .. zstd[..3]]),
+        ];
+        foreach ((string name, byte[] bytes) in files)
+        {
+            Outcome outcome = await ScoreAsync(Write(name, bytes));
+            Assert.True(outcome.Code == 1, $"{name}: {outcome.Code}");
             Assert.Contains($"{_folder[name]} is damaged, or not all of it is there", outcome.Error, StringComparison.Ordinal);
         }
     }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net.WebSockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using LdlVk.Testing;
 
 namespace LdlVk.Server.Tests;
 
@@ -21,15 +22,9 @@ internal sealed partial class Browser : IAsyncDisposable
     /// <summary>Starts a browser with an empty page; skips the test where there is none.</summary>
     public static async Task<Browser> StartAsync()
     {
-        string? program = ((string[])["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"]).FirstOrDefault(File.Exists);
-        if (program is null) Assert.Skip("Chromium is not installed (apt-get install chromium).");
+        if (HeadlessChromium.Program is null) Assert.Skip(HeadlessChromium.Missing);
         string profile = Directory.CreateTempSubdirectory("ldlvk-chromium-").FullName;
-        ProcessStartInfo start = new(program) { RedirectStandardError = true, RedirectStandardOutput = true };
-        foreach (string flag in (string[])["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--hide-scrollbars", "--remote-debugging-port=0", $"--user-data-dir={profile}", "about:blank"]) start.ArgumentList.Add(flag);
-        // The browser asks for Vulkan too; what the validation layer says of it is no concern of these tests.
-        start.Environment.Remove("VK_INSTANCE_LAYERS");
-        Browser browser = new(Process.Start(start)!, profile);
+        Browser browser = new(HeadlessChromium.Start(profile, "--hide-scrollbars", "--remote-debugging-port=0", "about:blank"), profile);
         using CancellationTokenSource late = new(TimeSpan.FromSeconds(60));
         string? line;
         do line = await browser._process.StandardError.ReadLineAsync(late.Token); while (line is not null && !line.Contains("DevTools listening on", StringComparison.Ordinal));

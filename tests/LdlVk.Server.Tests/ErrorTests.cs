@@ -49,6 +49,7 @@ public class ErrorTests(Mini mini)
     [InlineData("v1/rewards", "{}", 422)]
     [InlineData("v1/rewards", "{\"items\":[]}", 422)]
     [InlineData("v1/rewards", "{\"prompt\":\"a\",\"response\":\"\\ud800\"}", 400)]
+    [InlineData("v1/rewards", "{\"prompt\":\"a\",\"response\":\"b\",\"prompt\":\"c\"}", 400)]
     [InlineData("get_reward", "{}", 422)]
     [InlineData("get_reward", "{\"query\":[3]}", 422)]
     [InlineData("classify", "{\"input\":{}}", 400)]
@@ -77,6 +78,19 @@ public class ErrorTests(Mini mini)
         Assert.Equal(413, (await api.PostAsync("get_reward", new { query = new string('x', 5000) })).Status);
         Assert.Equal(413, (await api.PostAsync("get_reward", new { query = string.Concat(Enumerable.Repeat("word and ", 400)) })).Status);
         Assert.Equal(200, (await api.PostAsync("get_reward", new { query = five[..4] })).Status);
+    }
+
+    [Theory]
+    [InlineData("health", 200)]
+    [InlineData("ready", 200)]
+    [InlineData("", 200)]
+    [InlineData("classify", 405)]
+    public async Task The_head_alone_is_to_be_had_where_GET_is(string path, int status)
+    {
+        await using Api api = await Api.StartAsync(mini);
+        using HttpRequestMessage request = new(HttpMethod.Head, path);
+        using HttpResponseMessage response = await api.Client.SendAsync(request);
+        Assert.Equal((status, ""), ((int)response.StatusCode, await response.Content.ReadAsStringAsync()));
     }
 
     [Fact]

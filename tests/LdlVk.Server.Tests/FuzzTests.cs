@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 
 namespace LdlVk.Server.Tests;
 
@@ -117,6 +118,31 @@ public class FuzzTests(Mini mini)
         foreach (string answer in await Task.WhenAll(slow)) Assert.StartsWith("HTTP/1.1 408", answer, StringComparison.Ordinal);
         await IsAliveAsync(api);
     }
+
+    [Fact]
+    public async Task Answers_that_nobody_fetches_are_bounded()
+    {
+        // 16 times the largest body are 1 MiB; the answer has about ten.
+        await using Api api = await Api.StartAsync(mini, Api.Options with { MaxBodyBytes = 1 << 16, MaxTexts = 4000 });
+        using (TcpClient greedy = new() { ReceiveBufferSize = 4096 })
+        {
+            await greedy.ConnectAsync("127.0.0.1", api.Client.BaseAddress!.Port);
+            string body = JsonSerializer.Serialize(new { prompt = "a", responses = Enumerable.Repeat("b", 4000), details = true });
+            await greedy.GetStream().WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/rewards HTTP/1.1\r\nHost: localhost\r\nContent-Length: {body.Length}\r\n\r\n{body}"));
+            Assert.Equal('H', greedy.GetStream().ReadByte());
+            Reply refused = await api.PostAsync("v1/rewards", new { prompt = "a", response = "b" });
+            Assert.Equal(429, refused.Status);
+            Assert.NotNull(refused.Response.Headers.RetryAfter);
+            greedy.Client.LingerState = new LingerOption(true, 0);
+        }
+
+        for (int i = 0; i < 500 && (await api.PostAsync("v1/rewards", new { prompt = "a", response = "b" })).Status == 429; i++) await Task.Delay(10);
+        await IsAliveAsync(api);
+    }
+
+    [Fact]
+    public void A_request_whose_caller_has_gone_is_not_tokenised_on() =>
+        Assert.Throws<OperationCanceledException>(() => new Protocols.OpenRlhf().Read(Api.Json("{\"query\":[\"a\",\"b\"]}"), new Protocols.TextIntake(mini.Model, Small, new CancellationToken(true))));
 
     private static async Task IsAliveAsync(Api api) => Assert.Equal(200, (await api.PostAsync("v1/rewards", new { prompt = "a", response = "b" })).Status);
 

@@ -67,6 +67,33 @@ public class QueueTests(Mini mini)
     }
 
     [Fact]
+    public async Task A_text_that_is_soon_scored_does_not_wait_for_company()
+    {
+        await using Api api = await Api.StartAsync(mini, Api.Options with { MaxWait = TimeSpan.FromSeconds(1) });
+        long begun = Stopwatch.GetTimestamp();
+        for (int i = 0; i < 10; i++) Assert.Equal(200, (await api.PostAsync("v1/rewards", Body($"a {i}"))).Status);
+        // If one in a row waited for company, nobody would come, and it would take the full second.
+        Assert.InRange(Stopwatch.GetElapsedTime(begun).TotalSeconds, 0, 9);
+    }
+
+    [Fact]
+    public async Task A_text_that_takes_long_waits_for_company_a_little()
+    {
+        List<int> batches = [];
+        await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
+        {
+            batches.Add(texts.Count);
+            if (batches.Count == 1) Thread.Sleep(6000);
+            return mini.Model.ScoreTogether(texts, cancellation);
+        }, Api.Options with { MaxWait = TimeSpan.FromSeconds(1) });
+        Assert.Equal(200, (await api.PostAsync("v1/rewards", Body("a"))).Status);
+        // A text takes six seconds, as far as the queue knows: 0.3 of one are worth waiting.
+        Task<Reply> one = api.PostAsync("v1/rewards", Body("b")), other = api.PostAsync("v1/rewards", Body("c"));
+        Assert.Equal((200, 200), ((await one).Status, (await other).Status));
+        Assert.Equal([1, 2], batches);
+    }
+
+    [Fact]
     public async Task A_caller_that_goes_takes_its_texts_along()
     {
         Gate gate = new(mini.Model);

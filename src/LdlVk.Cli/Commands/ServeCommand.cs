@@ -49,7 +49,7 @@ internal static class ServeCommand
         Option<int> maxQueueTokens = Number("--max-queue-tokens", "Tokens that wait at most, those of one request included.", Defaults.MaxQueueTokens);
         Option<int> maxTexts = Number("--max-texts", "Texts of one request at most.", Defaults.MaxTexts);
         Option<int> maxBody = Number("--max-body", "Bytes of a request's body at most.", Defaults.MaxBodyBytes);
-        Option<int> maxWait = Number("--max-wait-ms", "Milliseconds that a text waits for company at most while a device is idle.", (int)Defaults.MaxWait.TotalMilliseconds);
+        Option<int> maxWait = Number("--max-wait-ms", "Milliseconds that a text waits for company at most while a device is idle; never more than a twentieth of what it takes itself.", (int)Defaults.MaxWait.TotalMilliseconds);
         Option<int> drain = Number("--drain-seconds", "Seconds that requests under way have when the server is told to stop.", (int)Defaults.DrainTime.TotalSeconds);
         Command command = new NotedCommand("serve", "Serve scores over HTTP, in the protocols of trainers and tools.", Notes);
         foreach (Option option in (Option[])[urls, name, keyFile, special, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait, drain]) command.Options.Add(option);

@@ -18,8 +18,8 @@ internal sealed record Example(long Line, string Id, string Subset, bool IsBestO
 
     /// <summary>
     /// What the line counts. A pair: 1 if the chosen score is above the rejected one, else 0 (<c>run_rm.py</c>). Best of several: 1 for the
-    /// only best, 1/k if k share the first place, else 0 (<c>reroll_and_score_dataset</c>). In the Ties subset lines count together, and
-    /// this is null.
+    /// only best, 1/k if k share the first place, else 0 (<c>reroll_and_score_dataset</c>); of several chosen responses the first alone is
+    /// the one that must be best, and the others are its rivals, as there. In the Ties subset lines count together, and this is null.
     /// </summary>
     public double? Result
     {

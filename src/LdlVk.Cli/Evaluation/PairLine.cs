@@ -58,8 +58,7 @@ internal sealed class PairLine
     {
         if (JsonLine.Find(root, "num_correct") is { } correct && !(correct.ValueKind == JsonValueKind.Number && correct.TryGetDouble(out double n) && n == chosen))
             throw new InputException($"num_correct is {correct.GetRawText()}, but chosen has {chosen}.");
-        if (!subset.Equals("ties", StringComparison.OrdinalIgnoreCase))
-            return chosen == 1 ? null : throw new InputException($"chosen has {chosen} responses; only lines of the subset Ties have several. Split the line, or keep one.");
+        if (!subset.Equals("ties", StringComparison.OrdinalIgnoreCase)) return null;
         TiesId id = (JsonLine.Find(root, "id") is { ValueKind: JsonValueKind.String } text ? TiesId.Parse(text.GetString()!) : null)
             ?? throw new InputException("a line of the subset Ties needs an id such as \"ref:7\" or \"tied:7\", which says to which prompt it belongs.");
         if (!id.IsReference && chosen < 2) throw new InputException("a \"tied\" line of the subset Ties has at least two chosen responses.");

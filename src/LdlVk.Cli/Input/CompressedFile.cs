@@ -1,12 +1,8 @@
 using ICSharpCode.SharpZipLib;
-using ICSharpCode.SharpZipLib.GZip;
 
 namespace LdlVk.Cli.Input;
 
-/// <summary>
-/// A file of lines, decompressed on the way if it is gzip or Zstandard, whatever its name. Not by .NET's GZipStream, to which a file that was
-/// cut short is one that ends there.
-/// </summary>
+/// <summary>A file of lines, decompressed on the way if it is gzip or Zstandard, whatever its name.</summary>
 internal static class CompressedFile
 {
     /// <summary>The lines of a file that begins with <paramref name="magic"/>.</summary>
@@ -17,8 +13,9 @@ internal static class CompressedFile
         {
             return magic switch
             {
-                [0x1f, 0x8b, ..] => new Guarded(path, "gzip", new GZipInputStream(file)),
-                [0x28, 0xb5, 0x2f, 0xfd] => new Guarded(path, "Zstandard", new ZstdSharp.DecompressionStream(file, checkEndOfStream: true, leaveOpen: false)),
+                [0x1f, 0x8b, ..] => new Guarded(path, "gzip", new GzipReader(file)),
+                // The second begins with a frame to be skipped, as what pzstd writes.
+                [0x28, 0xb5, 0x2f, 0xfd] or [>= 0x50 and <= 0x5f, 0x2a, 0x4d, 0x18] => new Guarded(path, "Zstandard", new ZstdSharp.DecompressionStream(file, checkEndOfStream: true, leaveOpen: false)),
                 _ => file,
             };
         }
@@ -30,18 +27,8 @@ internal static class CompressedFile
     }
 
     /// <summary>Says which file is damaged.</summary>
-    private sealed class Guarded(string path, string kind, Stream inner) : Stream
+    private sealed class Guarded(string path, string kind, Stream inner) : ReadOnlyStream
     {
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
         public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
         public override int Read(Span<byte> buffer)
@@ -55,14 +42,6 @@ internal static class CompressedFile
                 throw new IOException($"{path} is damaged, or not all of it is there: it cannot be decompressed as {kind}. ({e.Message})", e);
             }
         }
-
-        public override void Flush() => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {

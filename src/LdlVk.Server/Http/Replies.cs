@@ -15,11 +15,14 @@ internal static class Replies
     private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes JSON, all at once.</summary>
-    public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write)
+    public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write) => BytesAsync(response, status, type, Json(write));
+
+    /// <summary>JSON as bytes.</summary>
+    public static ReadOnlyMemory<byte> Json(Action<Utf8JsonWriter> write)
     {
         ArrayBufferWriter<byte> buffer = new();
         using (Utf8JsonWriter json = new(buffer, Compact)) write(json);
-        return BytesAsync(response, status, type, buffer.WrittenMemory);
+        return buffer.WrittenMemory;
     }
 
     /// <summary>Writes text.</summary>

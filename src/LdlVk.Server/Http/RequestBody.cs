@@ -5,18 +5,15 @@ using Microsoft.AspNetCore.Http;
 
 namespace LdlVk.Server;
 
-/// <summary>Reads bodies: JSON of bounded size and depth, with a bound on what all of them take together. Thread-safe.</summary>
-internal sealed class RequestBody(ServerOptions options)
+/// <summary>Reads bodies: JSON of bounded size and depth. Thread-safe.</summary>
+/// <param name="memory">What bodies take of memory is taken of this.</param>
+internal sealed class RequestBody(ByteBudget memory)
 {
     /// <summary>The protocols nest 4 deep.</summary>
     private const int MaxDepth = 16;
 
-    /// <summary>What the bodies under way may take together, as a multiple of one: 200 callers with the largest one would fill the memory.</summary>
-    private const int Together = 16;
-
     // Reading texts, tokenising above all, is work for processors: more at a time would only take more memory.
     private readonly SemaphoreSlim _readers = new(Environment.ProcessorCount);
-    private long _bytes;
 
     /// <summary>Reads a body and hands it to <paramref name="use"/>; its bytes count until that is done.</summary>
     /// <exception cref="RequestException">It is too large, or no JSON object.</exception>
@@ -24,7 +21,7 @@ internal sealed class RequestBody(ServerOptions options)
     {
         if (request.Headers.ContentEncoding.Count > 0) throw new RequestException(415, "The body is compressed. Send it as it is.");
         ArrayBufferWriter<byte> bytes = new();
-        long reserved = 0;
+        long taken = 0;
         try
         {
             while (true)
@@ -33,9 +30,8 @@ internal sealed class RequestBody(ServerOptions options)
                 int read = await request.Body.ReadAsync(room, request.HttpContext.RequestAborted).ConfigureAwait(false);
                 if (read == 0) break;
                 bytes.Advance(read);
-                reserved += read;
-                if (Interlocked.Add(ref _bytes, read) > (long)Together * options.MaxBodyBytes)
-                    throw new RequestException(429, "Too many large requests are being read. Come again.") { RetryAfter = TimeSpan.FromSeconds(1) };
+                memory.Take(read);
+                taken += read;
             }
 
             await _readers.WaitAsync(request.HttpContext.RequestAborted).ConfigureAwait(false);
@@ -50,7 +46,7 @@ internal sealed class RequestBody(ServerOptions options)
         }
         finally
         {
-            Interlocked.Add(ref _bytes, -reserved);
+            memory.Return(taken);
         }
     }
 
@@ -60,7 +56,7 @@ internal sealed class RequestBody(ServerOptions options)
         if (!Utf8.IsValid(bytes.Span)) throw new RequestException(400, "The body is not valid UTF-8.");
         try
         {
-            using JsonDocument json = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth });
+            using JsonDocument json = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
             if (json.RootElement.ValueKind != JsonValueKind.Object) throw new RequestException(400, $"The body is {Fields.Kind(json.RootElement)}, not an object {{…}}.");
             return use(json.RootElement);
         }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Protocols;
@@ -8,10 +9,25 @@ using Microsoft.AspNetCore.Http;
 namespace LdlVk.Server;
 
 /// <summary>What every request for scores goes through, whatever its protocol: read, tokenise, wait for the scores, answer. Thread-safe.</summary>
-internal sealed class ScoringEndpoint(RewardModel model, ServerOptions options, ScoringQueue queue, ServerMetrics metrics)
+internal sealed class ScoringEndpoint
 {
-    private readonly RequestBody _body = new(options);
+    /// <summary>What bodies and answers under way may take together, as a multiple of the largest body.</summary>
+    private const int Together = 16;
+
+    private readonly ByteBudget _memory;
+    private readonly RequestBody _body;
+    private readonly RewardModel _model;
+    private readonly ServerOptions _options;
+    private readonly ScoringQueue _queue;
+    private readonly ServerMetrics _metrics;
     private volatile bool _draining;
+
+    public ScoringEndpoint(RewardModel model, ServerOptions options, ScoringQueue queue, ServerMetrics metrics)
+    {
+        (_model, _options, _queue, _metrics) = (model, options, queue, metrics);
+        _memory = new ByteBudget((long)Together * options.MaxBodyBytes);
+        _body = new RequestBody(_memory);
+    }
 
     /// <summary>Whether new requests are refused.</summary>
     public bool IsDraining => _draining;
@@ -22,14 +38,14 @@ internal sealed class ScoringEndpoint(RewardModel model, ServerOptions options, 
     /// <summary>Answers a request.</summary>
     public async Task HandleAsync(HttpContext http, Protocol protocol)
     {
-        metrics.RequestBegins();
+        _metrics.RequestBegins();
         long begun = Stopwatch.GetTimestamp();
         try
         {
             // After the count: whoever drains waits until that is zero.
             if (_draining) throw new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
-            queue.CheckRoom();
-            TextIntake texts = new(model, options);
+            _queue.CheckRoom();
+            TextIntake texts = new(_model, _options, http.RequestAborted);
             Answer answer = await ReadAsync(http, protocol, texts).ConfigureAwait(false);
             await AnswerAsync(http, texts, answer).ConfigureAwait(false);
         }
@@ -43,7 +59,7 @@ internal sealed class ScoringEndpoint(RewardModel model, ServerOptions options, 
         }
         finally
         {
-            metrics.RequestEnds(protocol.Path, http.Response.StatusCode, Stopwatch.GetElapsedTime(begun));
+            _metrics.RequestEnds(protocol.Path, http.Response.StatusCode, Stopwatch.GetElapsedTime(begun));
         }
     }
 
@@ -60,18 +76,33 @@ internal sealed class ScoringEndpoint(RewardModel model, ServerOptions options, 
         TextError[] errors = Errors(texts.Texts.Select(t => t.Error));
         if (errors.Length > 0 && (answer is Answer.OfAll || errors.Length == texts.Texts.Count)) throw RequestException.For(errors, texts.Texts.Count);
         using Activity? span = Tracing.Source.StartActivity("score texts");
-        ScoreResult[] results = await queue.ScoreAsync(texts.Texts, http.RequestAborted).ConfigureAwait(false);
+        ScoreResult[] results = await _queue.ScoreAsync(texts.Texts, http.RequestAborted).ConfigureAwait(false);
         switch (answer)
         {
             case Answer.OfEach each:
-                await Replies.JsonAsync(http.Response, 200, "application/json", json => each.Write(json, results)).ConfigureAwait(false);
+                await SendAsync(http.Response, json => each.Write(json, results)).ConfigureAwait(false);
                 break;
             case Answer.OfAll all:
                 TextError[] failed = Errors(results.Select(r => r.Error));
                 if (failed.Length > 0) throw new RequestException(500, RequestException.For(failed, results.Length).Message, failed);
                 Reward[] rewards = [.. results.Select(r => r.Reward!)];
-                await Replies.JsonAsync(http.Response, 200, "application/json", json => all.Write(json, rewards)).ConfigureAwait(false);
+                await SendAsync(http.Response, json => all.Write(json, rewards)).ConfigureAwait(false);
                 break;
+        }
+    }
+
+    /// <summary>Sends an answer, whose bytes count until they are on their way: callers may take their time to fetch it.</summary>
+    private async Task SendAsync(HttpResponse response, Action<Utf8JsonWriter> write)
+    {
+        ReadOnlyMemory<byte> json = Replies.Json(write);
+        _memory.Take(json.Length);
+        try
+        {
+            await Replies.BytesAsync(response, 200, "application/json", json).ConfigureAwait(false);
+        }
+        finally
+        {
+            _memory.Return(json.Length);
         }
     }
 
@@ -86,7 +117,7 @@ internal sealed class ScoringEndpoint(RewardModel model, ServerOptions options, 
             case BadHttpRequestException bad:
                 return new RequestException(bad.StatusCode, bad.StatusCode switch
                 {
-                    413 => $"The body has more than {options.MaxBodyBytes} bytes. Send fewer texts in a request.",
+                    413 => $"The body has more than {_options.MaxBodyBytes} bytes. Send fewer texts in a request.",
                     408 => "The body came too slowly.",
                     _ => "The request is not valid HTTP.",
                 });
@@ -95,7 +126,7 @@ internal sealed class ScoringEndpoint(RewardModel model, ServerOptions options, 
             case OperationCanceledException or ObjectDisposedException:
                 return new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             default:
-                options.Log?.Invoke($"Internal error: {e.GetType().Name}: {e.Message}");
+                _options.Log?.Invoke($"Internal error: {e.GetType().Name}: {e.Message}");
                 return new RequestException(500, "Internal error; the server's log says more.");
         }
     }

@@ -30,12 +30,5 @@ internal sealed class LlamaFactory : Protocol
         });
     }
 
-    /// <summary>As FastAPI, with which that server is made.</summary>
-    public override void WriteError(Utf8JsonWriter json, RequestException error)
-    {
-        json.WriteStartObject();
-        json.WriteString("detail", error.Message);
-        Problem.WriteErrors(json, error);
-        json.WriteEndObject();
-    }
+    public override void WriteError(Utf8JsonWriter json, RequestException error) => Problem.WriteDetail(json, error);
 }

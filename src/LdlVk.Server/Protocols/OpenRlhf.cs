@@ -33,14 +33,7 @@ internal sealed class OpenRlhf : Protocol
         });
     }
 
-    /// <summary>As FastAPI, with which that server is made.</summary>
-    public override void WriteError(Utf8JsonWriter json, RequestException error)
-    {
-        json.WriteStartObject();
-        json.WriteString("detail", error.Message);
-        Problem.WriteErrors(json, error);
-        json.WriteEndObject();
-    }
+    public override void WriteError(Utf8JsonWriter json, RequestException error) => Problem.WriteDetail(json, error);
 
     private static string Strip(string query)
     {

@@ -19,6 +19,15 @@ internal static class Problem
         json.WriteEndObject();
     }
 
+    /// <summary>As FastAPI does, with which many such servers are made: <c>{"detail"}</c>.</summary>
+    public static void WriteDetail(Utf8JsonWriter json, RequestException error)
+    {
+        json.WriteStartObject();
+        json.WriteString("detail", error.Message);
+        WriteErrors(json, error);
+        json.WriteEndObject();
+    }
+
     /// <summary>The texts that are wrong, as <c>"errors": [{"index", "reason"}]</c>; nothing if the error is not about texts.</summary>
     public static void WriteErrors(Utf8JsonWriter json, RequestException error)
     {

@@ -3,7 +3,10 @@ using LdlVk.Runtime.Text;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>Takes the texts of one request, tokenises and checks them. A text that cannot be scored is kept as an error.</summary>
-internal sealed class TextIntake(RewardModel model, ServerOptions options)
+/// <param name="model">Whose tokens.</param>
+/// <param name="options">The limits.</param>
+/// <param name="gone">Says that nobody waits for the answer any more: the next text ends the request.</param>
+internal sealed class TextIntake(RewardModel model, ServerOptions options, CancellationToken gone = default)
 {
     /// <summary>No token of Gemma-2 has more characters: a longer text need not be tokenised to know that it is too long.</summary>
     private const int LongestToken = 64;
@@ -50,6 +53,7 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options)
 
     private void Add(long characters, Func<TokenizedText> tokenize)
     {
+        gone.ThrowIfCancellationRequested();
         _characters += characters;
         long most = (long)Repetition * options.MaxBodyBytes;
         if (_characters > most) throw new RequestException(413, $"The texts have more than {most} characters together, prompts counted for each response. Send fewer in a request.");

@@ -9,14 +9,20 @@ internal delegate ScoreResult[] ScoreTexts(IReadOnlyList<TokenizedText> texts, C
 
 /// <summary>
 /// The one queue in which the texts of all requests wait, and the threads that score them in batches. A batch is formed as late as
-/// possible: when a device would be idle (after <see cref="ServerOptions.MaxWait"/> at most), or when there is enough for a whole one,
-/// which then lies ready behind those under way. That a text's score is the same to the bit in any company lets texts of different
+/// possible: when a device would be idle, or when there is enough for a whole one, which then lies ready behind those under way. Company
+/// gathers while the devices are busy; an idle one waits for it only where that is short beside what scoring takes. That a text's score is the same to the bit in any company lets texts of different
 /// requests share a batch. Thread-safe.
 /// </summary>
 internal sealed class ScoringQueue : IDisposable
 {
     /// <summary>Texts of a batch with which a new one is compared, to count a shared beginning once. A prompt's responses come together.</summary>
     private const int Neighbours = 16;
+
+    /// <summary>
+    /// An idle device waits for company for at most this part of the time that the texts at hand take: one that is asked one text at a time,
+    /// and is soon done with it, must not stand idle while more than it gains could be scored.
+    /// </summary>
+    private const double Patience = 0.05;
 
     private readonly ScoreTexts _score;
     private readonly ServerOptions _options;
@@ -112,7 +118,7 @@ internal sealed class ScoringQueue : IDisposable
 
     private RequestException Full() => new(429, $"{_waiting.Count} texts are waiting already, and there is no room for more. Come again after the time of Retry-After.")
     {
-        RetryAfter = _throughput.TimeFor(_waitingTokens),
+        RetryAfter = _throughput.RetryAfter(_waitingTokens),
     };
 
     /// <summary>Ends a request whose caller has gone.</summary>
@@ -171,12 +177,12 @@ internal sealed class ScoringQueue : IDisposable
         {
             while (!_ended)
             {
-                bool enough = _waitingTokens >= _budget;
-                TimeSpan wait = Timeout.InfiniteTimeSpan;
-                if (_waiting.First?.Value is { } oldest && (enough || _busy < _devices))
+                int wait = Timeout.Infinite;
+                if (_waiting.First?.Value is { } oldest && (_waitingTokens >= _budget || _busy < _devices))
                 {
-                    wait = enough ? TimeSpan.Zero : _options.MaxWait - Stopwatch.GetElapsedTime(oldest.Request.Since);
-                    if (wait <= TimeSpan.Zero) return Form();
+                    wait = _waitingTokens >= _budget ? 0 : (int)(WaitForCompany() - Stopwatch.GetElapsedTime(oldest.Request.Since)).TotalMilliseconds;
+                    // Locks wait whole milliseconds.
+                    if (wait <= 0) return Form();
                 }
 
                 Monitor.Wait(_lock, wait);
@@ -184,6 +190,13 @@ internal sealed class ScoringQueue : IDisposable
 
             return null;
         }
+    }
+
+    /// <summary>How long texts wait for company while a device is idle.</summary>
+    private TimeSpan WaitForCompany()
+    {
+        TimeSpan worthwhile = Patience * _throughput.TimeFor(_waitingTokens);
+        return worthwhile < _options.MaxWait ? worthwhile : _options.MaxWait;
     }
 
     /// <summary>The texts from the queue's front on that fill a micro-batch.</summary>

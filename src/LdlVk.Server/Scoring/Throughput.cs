@@ -19,6 +19,9 @@ internal sealed class Throughput
         _seconds += Weight * (seconds - _seconds);
     }
 
-    /// <summary>How long so many tokens are likely to take: from a second, which is also the guess before the first batch, to five minutes.</summary>
-    public TimeSpan TimeFor(long tokens) => TimeSpan.FromSeconds(_tokens <= 0 ? 1 : Math.Clamp(Math.Ceiling(tokens * _seconds / _tokens), 1, 300));
+    /// <summary>How long so many tokens are likely to take; zero before the first batch.</summary>
+    public TimeSpan TimeFor(long tokens) => TimeSpan.FromSeconds(_tokens <= 0 ? 0 : tokens * _seconds / _tokens);
+
+    /// <summary>The same in whole seconds, from one, which is also the guess before the first batch, to five minutes.</summary>
+    public TimeSpan RetryAfter(long tokens) => TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(TimeFor(tokens).TotalSeconds), 1, 300));
 }
