@@ -13,7 +13,8 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private readonly HashSet<nint> _objects = [];
     private readonly Dictionary<nint, nint> _replaced = [];
     private readonly List<Call> _stubs = [];
-    private ulong _signalled;
+    private readonly Dictionary<nint, ulong> _signalled = [];
+    private readonly Dictionary<nint, (nint Fence, ulong Value)> _awaited = [];
 
     /// <summary>Takes a device; its queues and fences are taken as they are made.</summary>
     public FaultyDirect3D(D3D12Device device)
@@ -33,6 +34,15 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
 
     /// <summary>Calls so far that could fail.</summary>
     public int Calls { get; private set; }
+
+    /// <summary>What was handed over to the queues, in order: what it waits for on the device (none: 0), and what it signals.</summary>
+    public List<(nint Queue, (nint Fence, ulong Value) Awaited, (nint Fence, ulong Value) Signalled)> Submissions { get; } = [];
+
+    /// <summary>Whether fences say that nothing has passed; who asks to be told waits in truth.</summary>
+    public bool Stalled { get; set; }
+
+    /// <summary>How often the host has waited for a fence.</summary>
+    public int HostWaits { get; private set; }
 
     /// <summary>Whether the device says that it was removed.</summary>
     public bool Lost { get; private set; }
@@ -55,8 +65,19 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private long Made(long result, nint made, bool queue)
     {
         if (result < 0) return result;
-        if (queue) Replace(made, Slots.ID3D12CommandQueue.Signal, real => (a, b, c, d, e, f, g, h) => Signal(real, a, b, c));
-        else Replace(made, Slots.ID3D12Fence.GetCompletedValue, real => (a, b, c, d, e, f, g, h) => Completed(real, a));
+        if (queue)
+        {
+            Replace(made, Slots.ID3D12CommandQueue.Signal, real => (a, b, c, d, e, f, g, h) => Signal(real, a, b, c));
+            Replace(made, Slots.ID3D12CommandQueue.Wait, real => (a, b, c, d, e, f, g, h) => Wait(real, a, b, c));
+            return result;
+        }
+
+        Replace(made, Slots.ID3D12Fence.GetCompletedValue, real => (a, b, c, d, e, f, g, h) => Completed(real, a));
+        Replace(made, Slots.ID3D12Fence.SetEventOnCompletion, real => (a, b, c, d, e, f, g, h) =>
+        {
+            HostWaits++;
+            return real(a, b, c, d, e, f, g, h);
+        });
         return result;
     }
 
@@ -64,19 +85,29 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private long Signal(Call real, nint queue, nint fence, nint value)
     {
         long result = real(queue, fence, value, 0, 0, 0, 0, 0);
-        _signalled = (ulong)value;
+        _signalled[fence] = (ulong)value;
+        _awaited.Remove(queue, out (nint, ulong) awaited);
+        Submissions.Add((queue, awaited, (fence, (ulong)value)));
         int fault = Answer("Signal");
         if (fault >= 0) return result;
         _ = ((delegate* unmanaged[MemberFunction]<nint, ulong>)(*(void***)fence)[Slots.ID3D12Fence.GetCompletedValue])(fence);
         return fault;
     }
 
+    private long Wait(Call real, nint queue, nint fence, nint value)
+    {
+        int fault = Answer("Wait");
+        if (fault < 0) return fault;
+        _awaited[queue] = (fence, (ulong)value);
+        return real(queue, fence, value, 0, 0, 0, 0, 0);
+    }
+
     private long Completed(Call real, nint fence)
     {
         bool lost = Lost || Answer("GetCompletedValue") < 0;
         long value = real(fence, 0, 0, 0, 0, 0, 0, 0);
-        if (!lost) return value;
-        for (; (ulong)value < _signalled; value = real(fence, 0, 0, 0, 0, 0, 0, 0)) Thread.Sleep(1);
+        if (!lost) return Stalled ? 0 : value;
+        for (; (ulong)value < _signalled.GetValueOrDefault(fence); value = real(fence, 0, 0, 0, 0, 0, 0, 0)) Thread.Sleep(1);
         return -1;
     }
 
