@@ -280,6 +280,26 @@ public sealed class DirectMLTests
             why);
     }
 
+    /// <summary>Such an adapter is no device, and who asks for it is told why.</summary>
+    [Fact]
+    public void AnAdapterOfALowFeatureLevelIsNoDevice()
+    {
+        SkipWithoutDevice();
+        IReadOnlyList<DirectMLAdapter> adapters = DirectMLAdapter.All(NativeLibraries.TryLoad(out _)!, out _);
+        using (FaultyDirect3D limited = new(adapters[0].Device))
+        {
+            limited.LimitFeatureLevel(adapters[0].Dml, 0x5000);
+            Assert.Empty(DirectMLBackend.Enumerate(out string? why));
+            Assert.Contains("has DirectML feature level 5.0 with ", why);
+            Assert.Contains("and 5.1 is needed", why);
+            UsageException e = Assert.Throws<UsageException>(() => DirectMLBackend.Open(0));
+            Assert.Contains("--device vulkan:0", e.Message);
+        }
+
+        foreach (DirectMLAdapter adapter in adapters) adapter.Dispose();
+        Assert.NotEmpty(DirectMLBackend.Enumerate());
+    }
+
     /// <summary>Texts of 8192 tokens need 14 graphs, and a tile is never given half as many keys again as it needs.</summary>
     [Fact]
     public void TilesAreGivenFewKeysTooMany()

@@ -47,6 +47,18 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     /// <summary>Whether the device says that it was removed.</summary>
     public bool Lost { get; private set; }
 
+    /// <summary>Lets every DirectML device say that it has no higher feature level.</summary>
+    public void LimitFeatureLevel(DmlDevice any, int level)
+    {
+        Replace((nint)any.Pointer, Slots.IDMLDevice.CheckFeatureSupport, _ => Limited, everyones: true);
+
+        long Limited(nint device, nint feature, nint queryBytes, nint query, nint answerBytes, nint answer, nint g, nint h)
+        {
+            *(int*)answer = level;
+            return 0;
+        }
+    }
+
     /// <summary>Leaves the vtables as they were; from then on nothing fails.</summary>
     public void Dispose()
     {
@@ -111,14 +123,14 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
         return -1;
     }
 
-    /// <summary>Replaces a method for one object.</summary>
-    private void Replace(nint instance, int method, Func<Call, Call> replacement)
+    /// <summary>Replaces a method for one object, or for all of its kind.</summary>
+    private void Replace(nint instance, int method, Func<Call, Call> replacement, bool everyones = false)
     {
         _objects.Add(instance);
         nint slot = *(nint*)instance + (method * sizeof(nint));
         if (_replaced.ContainsKey(slot)) return;
         Call real = Marshal.GetDelegateForFunctionPointer<Call>(*(nint*)slot), ours = replacement(real);
-        Call stub = (a, b, c, d, e, f, g, h) => (_objects.Contains(a) ? ours : real)(a, b, c, d, e, f, g, h);
+        Call stub = (a, b, c, d, e, f, g, h) => (everyones || _objects.Contains(a) ? ours : real)(a, b, c, d, e, f, g, h);
         _stubs.Add(stub);
         _replaced.Add(slot, *(nint*)slot);
         Write(slot, Marshal.GetFunctionPointerForDelegate(stub));
