@@ -7,11 +7,11 @@ namespace LdlVk.DirectML;
 
 /// <summary>
 /// Records dispatches and copies in the order of the calls and runs them on one queue. Barriers are set where one call's bytes are
-/// another's.
+/// another's. Weights come by a queue of their own (<see cref="Copies"/>).
 /// </summary>
 internal sealed unsafe class CommandStream : IDisposable
 {
-    /// <summary>Lists in flight. Each has its allocator and its part of the descriptor heap.</summary>
+    /// <summary>Lists in flight. Each has its part of the descriptor heap.</summary>
     private const int Lists = 4;
 
     private const uint DescriptorsPerList = 8192;
@@ -22,19 +22,14 @@ internal sealed unsafe class CommandStream : IDisposable
     /// </summary>
     private const int DispatchesPerList = 64;
 
-    private readonly D3D12Device _device;
     private readonly DmlDevice _dml;
     private readonly GpuMemory _memory;
-    private readonly D3D12Queue _queue;
-    private readonly D3D12Fence _fence;
-    private readonly D3D12CommandAllocator[] _allocators;
-    private readonly ulong[] _listBusyUntil = new ulong[Lists];
-    private readonly D3D12CommandList _list;
+    private readonly DeviceHealth _health;
+    private readonly CommandQueue _queue;
     private readonly D3D12DescriptorHeap _heap;
     private readonly DmlCommandRecorder _recorder;
     private readonly uint _descriptorSize;
     private readonly DescriptorHandle _cpuStart, _gpuStart;
-    private readonly AutoResetEvent _passed = new(false);
     private readonly SubmissionBudget _budget;
     private readonly Queue<(ulong Value, double Operations, long Time)> _inFlight = new();
 
@@ -43,16 +38,14 @@ internal sealed unsafe class CommandStream : IDisposable
 
     // What the dispatch that is being recorded reads and writes.
     private readonly List<(Region Bytes, bool Written)> _operands = [];
-    private readonly HostBuffers _uploads, _downloads;
-    private readonly List<HostBuffer> _uploading = [];
+    private readonly Uploads _uploads;
+    private readonly HostBuffers _downloads;
     private DmlBindingTable? _bindings;
     private GpuBuffer? _temporary;
-    private HostBuffer? _chunk;
-    private int _chunkUsed, _dispatches, _commands;
+    private int _dispatches, _commands;
     private uint _descriptors;
-    private ulong _submitted;
+    private ulong _awaited;
     private double _operations;
-    private DeviceException? _failure;
 
     /// <summary>Makes the stream of a device.</summary>
     /// <param name="device">The device.</param>
@@ -61,40 +54,39 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <param name="watched">Whether a watchdog looks at the device.</param>
     public CommandStream(D3D12Device device, DmlDevice dml, GpuMemory memory, bool watched)
     {
-        (_device, _dml, _memory, _budget) = (device, dml, memory, new SubmissionBudget(watched));
-        _queue = device.CreateQueue(CommandListType.Compute);
-        _fence = device.CreateFence();
-        _allocators = [.. Enumerable.Range(0, Lists).Select(_ => device.CreateAllocator(CommandListType.Compute))];
-        _list = device.CreateList(CommandListType.Compute, _allocators[0]);
+        (_dml, _memory, _budget) = (dml, memory, new SubmissionBudget(watched));
+        _health = new DeviceHealth(device, dml);
+        _queue = new CommandQueue(device, _health, CommandListType.Compute, Lists);
+        Copies = new CopyStream(device, _health, _queue);
         _heap = device.CreateDescriptorHeap(Lists * DescriptorsPerList);
         (_cpuStart, _gpuStart, _descriptorSize) = (_heap.CpuStart, _heap.GpuStart, device.DescriptorSize);
         _recorder = dml.CreateRecorder();
-        (_uploads, _downloads) = (new HostBuffers(device, HeapType.Upload), new HostBuffers(device, HeapType.Readback));
-        _list.SetDescriptorHeap(_heap);
+        (_uploads, _downloads) = (new Uploads(device, _queue), new HostBuffers(device, HeapType.Readback));
+        _queue.List.SetDescriptorHeap(_heap);
     }
 
+    /// <summary>What brings weights to the device.</summary>
+    public CopyStream Copies { get; }
+
     /// <summary>The fence's value when the list that is being recorded is done.</summary>
-    public ulong Current => _submitted + 1;
+    public ulong Current => _queue.Current;
 
     /// <summary>What the device has passed.</summary>
     public ulong Completed
     {
         get
         {
-            ThrowIfFailed();
-            ulong completed = _fence.Completed;
-            if (completed == ulong.MaxValue) ThrowLost("ID3D12Fence::GetCompletedValue");
+            ulong completed = _queue.Completed;
             Learn(completed);
             return completed;
         }
     }
 
-    private int Slot => (int)(_submitted % Lists);
-
     /// <summary>Records a graph on its operands.</summary>
     public void Dispatch(CompiledGraph graph, ReadOnlySpan<Region> inputs, ReadOnlySpan<Region> outputs)
     {
         BindingProperties needs = graph.Properties;
+        AwaitCopies(inputs);
         DmlBindingTable table = Begin(graph.Dispatchable, needs, graph.Operations);
         TypedDesc* descs = stackalloc TypedDesc[Math.Max(inputs.Length, outputs.Length)];
         BufferBinding* buffers = stackalloc BufferBinding[Math.Max(inputs.Length, outputs.Length)];
@@ -111,7 +103,7 @@ internal sealed unsafe class CommandStream : IDisposable
             (*buffers, *descs) = (Binding(kept.All, needs.PersistentResourceSize), new TypedDesc { Type = TypedDesc.BufferBinding, Desc = buffers });
             table.BindPersistent(descs);
         }
-        _recorder.RecordDispatch(_list, graph.Dispatchable, table);
+        _recorder.RecordDispatch(_queue.List, graph.Dispatchable, table);
         End();
 
         void Bind(ReadOnlySpan<Region> regions, ulong[] bytes)
@@ -137,7 +129,7 @@ internal sealed unsafe class CommandStream : IDisposable
             TypedDesc desc = new() { Type = TypedDesc.BufferBinding, Desc = &binding };
             table.BindOutputs(1, &desc);
         }
-        _recorder.RecordDispatch(_list, initializer, table);
+        _recorder.RecordDispatch(_queue.List, initializer, table);
         End();
         // The initialiser must live until the device has run it.
         WaitFor(Submit());
@@ -148,7 +140,7 @@ internal sealed unsafe class CommandStream : IDisposable
     {
         Use(source, ResourceStates.CopySource, written: false);
         Use(destination, ResourceStates.CopyDestination, written: true);
-        _list.Copy(destination.Buffer.Resource, destination.Offset, source.Buffer.Resource, source.Offset, source.Bytes);
+        _queue.List.Copy(destination.Buffer.Resource, destination.Offset, source.Buffer.Resource, source.Offset, source.Bytes);
         _commands++;
     }
 
@@ -156,21 +148,10 @@ internal sealed unsafe class CommandStream : IDisposable
     public void Upload<T>(Region destination, T state, Action<Span<byte>, T> write)
         where T : allows ref struct
     {
-        int bytes = checked((int)destination.Bytes);
-        if (_chunk is null || _chunk.Size - _chunkUsed < bytes)
-        {
-            if (_chunk is not null) _uploading.Add(_chunk);
-            _chunk = null;
-            (_chunk, _chunkUsed) = (_uploads.Take(bytes, WaitFor, Completed), 0);
-        }
-        write(_chunk.Bytes.Slice(_chunkUsed, bytes), state);
+        _uploads.Record(destination, state, write);
         Use(destination, ResourceStates.CopyDestination, written: true);
-        _list.Copy(destination.Buffer.Resource, destination.Offset, _chunk.Resource, (ulong)_chunkUsed, destination.Bytes);
-        // Copies need no more than 4, caches like 256.
-        _chunkUsed = Math.Min(_chunk.Size, (_chunkUsed + bytes + 255) & ~255);
         _commands++;
-        // What was written by the host should be on its way.
-        if (_chunkUsed == _chunk.Size || _uploading.Count > 0) Submit();
+        if (_uploads.IsFull) Submit();
     }
 
     /// <summary>Copies bytes to the host; they are there when the device has passed <see cref="HostBuffer.BusyUntil"/>.</summary>
@@ -178,7 +159,7 @@ internal sealed unsafe class CommandStream : IDisposable
     {
         HostBuffer buffer = _downloads.Take(checked((int)source.Bytes), WaitFor, Completed);
         Use(source, ResourceStates.CopySource, written: false);
-        _list.Copy(buffer.Resource, 0, source.Buffer.Resource, source.Offset, source.Bytes);
+        _queue.List.Copy(buffer.Resource, 0, source.Buffer.Resource, source.Offset, source.Bytes);
         _commands++;
         buffer.BusyUntil = Current;
         return buffer;
@@ -191,67 +172,32 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <returns>The fence's value when it is done.</returns>
     public ulong Submit()
     {
-        ThrowIfFailed();
-        if (_commands == 0) return _submitted;
-        try
-        {
-            HandOver();
-        }
-        catch (DeviceException e)
-        {
-            // What was recorded is lost, so nothing that comes after it could be right.
-            _failure = new DeviceException(e.Message, e.InnerException, DeviceFailure.Lost);
-            throw _failure;
-        }
-        return _submitted;
-    }
-
-    /// <summary>Submits the list and begins the next.</summary>
-    private void HandOver()
-    {
-        Check(_list.Close(), "ID3D12GraphicsCommandList::Close");
-        _queue.Execute(_list);
-        Check(_queue.Signal(_fence, _submitted + 1), "ID3D12CommandQueue::Signal");
-        _listBusyUntil[Slot] = ++_submitted;
-        _inFlight.Enqueue((_submitted, _operations, Stopwatch.GetTimestamp()));
-        foreach (HostBuffer chunk in _uploading)
-        {
-            chunk.BusyUntil = _submitted;
-            _uploads.Give(chunk, WaitFor);
-        }
-        _uploading.Clear();
-        if (_chunk is not null && _chunkUsed > 0)
-        {
-            _chunk.BusyUntil = _submitted;
-            _uploads.Give(_chunk, WaitFor);
-            _chunk = null;
-        }
+        _health.ThrowIfFailed();
+        if (_commands == 0) return _queue.Submitted;
+        _queue.HandOver();
+        _inFlight.Enqueue((_queue.Submitted, _operations, Stopwatch.GetTimestamp()));
+        _uploads.HandedOver();
         _touched.Clear();
         (_dispatches, _commands, _descriptors, _operations) = (0, 0, 0, 0);
-
-        WaitFor(_listBusyUntil[Slot]);
-        Check(_allocators[Slot].Reset(), "ID3D12CommandAllocator::Reset");
-        Check(_list.Reset(_allocators[Slot]), "ID3D12GraphicsCommandList::Reset");
-        _list.SetDescriptorHeap(_heap);
-        _memory.Collect(Completed);
+        _queue.Next();
+        _queue.List.SetDescriptorHeap(_heap);
+        Collect();
+        return _queue.Submitted;
     }
 
     /// <summary>Waits until the device has passed a value that was submitted.</summary>
     public void WaitFor(ulong value)
     {
-        if (Completed >= value) return;
-        Check(_fence.SetEvent(value, _passed.SafeWaitHandle.DangerousGetHandle()), "ID3D12Fence::SetEventOnCompletion");
-        _passed.WaitOne();
-        _ = Completed;
-        int removed = _device.RemovedReason;
-        if (removed < 0) ThrowLost("Waiting for the device");
+        _queue.WaitFor(value);
+        Learn(value);
     }
 
-    /// <summary>Waits for all that was recorded, and frees what waits to be freed.</summary>
+    /// <summary>Waits for all that was recorded, copies of weights included, and frees what waits to be freed.</summary>
     public void WaitAndCollect()
     {
         WaitFor(Submit());
-        _memory.Collect(Completed);
+        Copies.Finish();
+        Collect();
     }
 
     public void Dispose()
@@ -259,33 +205,53 @@ internal sealed unsafe class CommandStream : IDisposable
         try
         {
             WaitFor(Submit());
+            Copies.Finish();
         }
         catch (DeviceException)
         {
             // A lost device uses nothing any more.
         }
-        _chunk = null;
         _uploads.Dispose();
         _downloads.Dispose();
         _bindings?.Dispose();
         _recorder.Dispose();
         _heap.Dispose();
-        _list.Dispose();
-        foreach (D3D12CommandAllocator allocator in _allocators) allocator.Dispose();
-        _fence.Dispose();
+        Copies.Dispose();
         _queue.Dispose();
-        _passed.Dispose();
+    }
+
+    /// <summary>Frees what the device has passed.</summary>
+    private void Collect()
+    {
+        _memory.Collect(Completed, Copies.Queue.Completed);
+        Copies.Collect();
+    }
+
+    /// <summary>Lets the device wait for the copies of what the next dispatch reads.</summary>
+    private void AwaitCopies(ReadOnlySpan<Region> inputs)
+    {
+        ulong value = 0;
+        foreach (Region input in inputs) value = Math.Max(value, input.Buffer.CopiedUntil);
+        if (value <= _awaited) return;
+        Copies.Submit();
+        if (Copies.Queue.Completed < value)
+        {
+            // What was recorded before need not wait.
+            Submit();
+            _queue.Await(Copies.Queue, value);
+        }
+        _awaited = value;
     }
 
     /// <summary>The binding table, set to descriptors of this list.</summary>
     private DmlBindingTable Begin(DmlDispatchable dispatchable, in BindingProperties needs, double operations)
     {
-        ThrowIfFailed();
+        _health.ThrowIfFailed();
         bool full = _descriptors + needs.RequiredDescriptorCount > DescriptorsPerList || _dispatches >= DispatchesPerList;
         if (full || (_dispatches > 0 && _operations + operations > _budget.Operations)) Submit();
         _operations += operations;
         _operands.Clear();
-        ulong offset = (((ulong)Slot * DescriptorsPerList) + _descriptors) * _descriptorSize;
+        ulong offset = (((ulong)_queue.Slot * DescriptorsPerList) + _descriptors) * _descriptorSize;
         _descriptors += needs.RequiredDescriptorCount;
         BindingTableDesc desc = new()
         {
@@ -295,7 +261,7 @@ internal sealed unsafe class CommandStream : IDisposable
             SizeInDescriptors = needs.RequiredDescriptorCount,
         };
         if (_bindings is null) _bindings = _dml.CreateBindingTable(desc);
-        else Check(_bindings.Reset(desc), "IDMLBindingTable::Reset");
+        else _health.Check(_bindings.Reset(desc), "IDMLBindingTable::Reset");
         return _bindings;
     }
 
@@ -327,7 +293,7 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>Sets the barriers that a use of some bytes needs.</summary>
     private void Use(in Region region, ResourceStates state, bool written)
     {
-        ThrowIfFailed();
+        _health.ThrowIfFailed();
         GpuBuffer buffer = region.Buffer;
         buffer.BusyUntil = Current;
         if (buffer.ListNumber != Current)
@@ -337,7 +303,7 @@ internal sealed unsafe class CommandStream : IDisposable
         }
         else if (buffer.State != state)
         {
-            _list.Barrier([new ResourceBarrier { Type = ResourceBarrier.Transition, Resource = buffer.Resource.Pointer, Subresource = ResourceBarrier.AllSubresources, Before = buffer.State, After = state }]);
+            _queue.List.Barrier([new ResourceBarrier { Type = ResourceBarrier.Transition, Resource = buffer.Resource.Pointer, Subresource = ResourceBarrier.AllSubresources, Before = buffer.State, After = state }]);
             buffer.State = state;
             _touched.RemoveAll(touched => touched.Bytes.Buffer == buffer);
         }
@@ -346,7 +312,7 @@ internal sealed unsafe class CommandStream : IDisposable
             foreach ((Region bytes, bool wrote) in _touched)
             {
                 if ((!wrote && !written) || !bytes.Overlaps(region)) continue;
-                _list.Barrier([new ResourceBarrier { Type = ResourceBarrier.UnorderedAccess }]);
+                _queue.List.Barrier([new ResourceBarrier { Type = ResourceBarrier.UnorderedAccess }]);
                 _touched.Clear();
                 _touched.AddRange(_operands);
                 break;
@@ -368,32 +334,5 @@ internal sealed unsafe class CommandStream : IDisposable
             _inFlight.Dequeue();
         }
         _budget.Completed(operations, Stopwatch.GetElapsedTime(first));
-    }
-
-    private void ThrowIfFailed()
-    {
-        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
-    }
-
-    private void Check(int result, string call)
-    {
-        if (result >= 0) return;
-        if (HResult.IsLost(result)) ThrowLost(call, result);
-        _device.Check(result, call);
-    }
-
-    /// <summary>Raises the loss of the device, which every later use raises again.</summary>
-    private void ThrowLost(string call, int result = HResult.DeviceRemoved)
-    {
-        int reason = _device.RemovedReason;
-        try
-        {
-            HResult.Check(result, call, reason < 0 ? reason : _dml.RemovedReason);
-        }
-        catch (DeviceException e)
-        {
-            _failure = e;
-            throw;
-        }
     }
 }

@@ -8,6 +8,12 @@ namespace LdlVk.DirectML;
 /// rounding of integer·scale, and then multiplied block by block. So no activation can overflow, and one feature level serves all formats:
 /// ELEMENT_WISE_DEQUANTIZE_LINEAR with broadcast scales for int8, and for int4, whose codes are not evenly spaced, shifts and a little
 /// arithmetic.
+/// <para>
+/// One graph from the integers to the product takes as long as a panel for one block, but 1.7 times as long for 8: it unpacks the weights in
+/// scratch memory for each. Weights that DirectML owns have their size again in its persistent memory, and are no faster. A graph of all
+/// that follows attention takes 0.93 of the time of its 8 dispatches (norms and GELU are 3 % of it), and needs the panels of a whole layer
+/// at a time. (Wine, llvmpipe; a block of hidden size 1152 and FFN size 4608.)
+/// </para>
 /// </content>
 internal sealed partial class DirectMLDevice
 {

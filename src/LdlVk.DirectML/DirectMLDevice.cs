@@ -111,39 +111,44 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public unsafe void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
         OpChecks.Fill(weight, source);
         DirectMLWeight target = Own(weight);
+        cancellation.ThrowIfCancellationRequested();
+        // The device computes while the host reads rows; and what copies wait for is on its way.
+        _stream.Submit();
         target.Scale = source.Scale;
-        long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
-        int rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
-        int rowsPerChunk = (int)Math.Clamp(HostBuffers.ChunkBytes / (rowBytes + (rowScales * 2)), 1, source.OutputFeatures);
-        Half[] scales = new Half[rowsPerChunk * rowScales];
-        for (int row = 0; row < source.OutputFeatures; row += rowsPerChunk)
+        if (source is DirectMLHostWeight pinned && pinned.BufferFor(this) is { } memory)
         {
-            cancellation.ThrowIfCancellationRequested();
-            int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
-            _stream.Upload(target.ValuesFrom(row) with { Bytes = (ulong)(rows * rowBytes) }, (source, row, rows, scales), static (bytes, chunk) =>
-            {
-                fixed (byte* values = bytes)
-                fixed (Half* first = chunk.scales)
-                    WeightRows.ReadSome(chunk.source, chunk.row, chunk.rows, values, first);
-            });
-            if (rowScales > 0)
-                _stream.Upload(target.ScalesFrom(row) with { Bytes = (ulong)(rows * rowScales * 2) }, scales,
-                    static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
-            progress?.Report(rows * (rowBytes + (rowScales * 2L)));
+            _stream.Copies.Copy(target.Values(0, target.OutputFeatures), memory, 0);
+            if (target.Scales(0, target.OutputFeatures) is { Bytes: > 0 } scales) _stream.Copies.Copy(scales, memory, pinned.ScalesOffset);
+            progress?.Report(pinned.Bytes);
         }
+        else
+        {
+            FillByRows(target, source, progress, cancellation);
+        }
+        _stream.Copies.Submit();
     }
 
     /// <inheritdoc/>
     public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        DirectMLHostWeight pinned = new(this, source, progress, cancellation);
+        _stream.Copies.Collect();
+        DirectMLHostWeight pinned = new(this, _adapter.Device, source);
         PinnedBytes += pinned.Bytes;
-        return pinned;
+        try
+        {
+            pinned.Read(source, progress, cancellation);
+            return pinned;
+        }
+        catch
+        {
+            pinned.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>
@@ -238,7 +243,13 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         _memory.Free(buffer);
     }
 
-    internal void Unpinned(long bytes) => PinnedBytes -= bytes;
+    /// <summary>Takes back a pinned weight's memory: what the device can copy from, or null.</summary>
+    internal void Unpin(long bytes, HostBuffer? buffer)
+    {
+        PinnedBytes -= bytes;
+        if (_disposed) buffer?.Dispose();
+        else if (buffer is not null) _stream.Copies.Free(buffer);
+    }
 
     /// <summary>Waits for the values of a readback.</summary>
     internal void WaitFor(ulong value)
@@ -284,6 +295,27 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         Upload(buffer, bytes);
         _constants.Add(name, buffer);
         return buffer.All;
+    }
+
+    private unsafe void FillByRows(DirectMLWeight target, IWeightSource source, IProgress<long>? progress, CancellationToken cancellation)
+    {
+        long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
+        int rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
+        int rowsPerChunk = (int)Math.Clamp(HostBuffers.ChunkBytes / (rowBytes + (rowScales * 2)), 1, source.OutputFeatures);
+        Half[] scales = new Half[rowsPerChunk * rowScales];
+        for (int row = 0; row < source.OutputFeatures; row += rowsPerChunk)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
+            _stream.Copies.Upload(target.Values(row, rows), (source, row, rows, scales), static (bytes, chunk) =>
+            {
+                fixed (byte* values = bytes)
+                fixed (Half* first = chunk.scales)
+                    WeightRows.ReadSome(chunk.source, chunk.row, chunk.rows, values, first);
+            });
+            if (rowScales > 0) _stream.Copies.Upload(target.Scales(row, rows), scales, static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
+            progress?.Report(rows * (rowBytes + (rowScales * 2L)));
+        }
     }
 
     private void Upload(GpuBuffer buffer, ReadOnlySpan<byte> bytes)

@@ -107,9 +107,15 @@ internal sealed class DirectMLWeight(DirectMLDevice device, GpuBuffer buffer, We
     /// <summary>The values from a row on.</summary>
     public Region ValuesFrom(int row) => Buffer.All.From((ulong)row * (ulong)WeightLayout.RowBytes(format, inputFeatures));
 
+    /// <summary>The values of some rows.</summary>
+    public Region Values(int firstRow, int rows) => ValuesFrom(firstRow) with { Bytes = (ulong)rows * (ulong)WeightLayout.RowBytes(format, inputFeatures) };
+
     /// <summary>The scales from a row on.</summary>
     public Region ScalesFrom(int row) =>
         Buffer.All.From(ScalesOffset(format, outputFeatures, inputFeatures) + ((ulong)row * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2));
+
+    /// <summary>The scales of some rows; no bytes if the format has none.</summary>
+    public Region Scales(int firstRow, int rows) => ScalesFrom(firstRow) with { Bytes = (ulong)rows * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2 };
 
     public static ulong ScalesOffset(WeightFormat format, int outputFeatures, int inputFeatures) =>
         (((ulong)outputFeatures * (ulong)WeightLayout.RowBytes(format, inputFeatures)) + 255) & ~255ul;
@@ -143,58 +149,6 @@ internal sealed class DirectMLSegments(DirectMLDevice device, IReadOnlyList<Atte
     }
 
     public void Dispose() => _disposed = true;
-}
-
-/// <summary>A weight in host memory, rows and then scales as its source gave them.</summary>
-internal sealed unsafe class DirectMLHostWeight : IHostWeight
-{
-    private readonly DirectMLDevice _device;
-    private readonly long _scalesOffset;
-    private byte* _memory;
-
-    public DirectMLHostWeight(DirectMLDevice device, IWeightSource source, IProgress<long>? progress, CancellationToken cancellation)
-    {
-        (_device, Name, OutputFeatures, InputFeatures, Format, Scale) = (device, source.Name, source.OutputFeatures, source.InputFeatures, source.Format, source.Scale);
-        Bytes = WeightLayout.MatrixBytes(Format, OutputFeatures, InputFeatures);
-        _scalesOffset = OutputFeatures * WeightLayout.RowBytes(Format, InputFeatures);
-        _memory = (byte*)NativeMemory.Alloc((nuint)Bytes);
-        try
-        {
-            WeightRows.ReadAll(source, _memory, (Half*)(_memory + _scalesOffset), Environment.ProcessorCount, progress, cancellation);
-        }
-        catch
-        {
-            NativeMemory.Free(_memory);
-            throw;
-        }
-    }
-
-    public string Name { get; }
-
-    public int OutputFeatures { get; }
-
-    public int InputFeatures { get; }
-
-    public WeightFormat Format { get; }
-
-    public float Scale { get; }
-
-    public long Bytes { get; }
-
-    public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
-    {
-        ObjectDisposedException.ThrowIf(_memory == null, this);
-        new ReadOnlySpan<byte>(_memory + (firstRow * WeightLayout.RowBytes(Format, InputFeatures)), values.Length).CopyTo(values);
-        new ReadOnlySpan<Half>((Half*)(_memory + _scalesOffset) + ((long)firstRow * WeightLayout.ScalesPerRow(Format, InputFeatures)), scales.Length).CopyTo(scales);
-    }
-
-    public void Dispose()
-    {
-        if (_memory == null) return;
-        NativeMemory.Free(_memory);
-        _memory = null;
-        _device.Unpinned(Bytes);
-    }
 }
 
 /// <summary>A tensor's values on their way: buffers of whole rows, padding included.</summary>

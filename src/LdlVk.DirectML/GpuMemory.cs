@@ -56,11 +56,13 @@ internal sealed class GpuMemory(D3D12Device device, long? limit) : IDisposable
     }
 
     /// <summary>Frees what the device has passed.</summary>
-    public void Collect(ulong completed)
+    /// <param name="completed">By the queue that computes.</param>
+    /// <param name="copied">By the one that copies.</param>
+    public void Collect(ulong completed, ulong copied)
     {
         for (int i = _retired.Count - 1; i >= 0; i--)
         {
-            if (_retired[i].BusyUntil > completed) continue;
+            if (_retired[i].BusyUntil > completed || _retired[i].CopiedUntil > copied) continue;
             Held -= (long)_retired[i].Bytes;
             _retired[i].Dispose();
             _retired.RemoveAt(i);

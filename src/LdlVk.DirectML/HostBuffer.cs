@@ -2,14 +2,14 @@ using LdlVk.DirectML.Interop;
 
 namespace LdlVk.DirectML;
 
-/// <summary>A mapped buffer in host memory, for data on its way to or from the device.</summary>
+/// <summary>A mapped buffer in host memory, from or to which the device copies.</summary>
 internal sealed unsafe class HostBuffer : IDisposable
 {
     private readonly byte* _mapped;
 
-    public HostBuffer(D3D12Device device, HeapType heap, int bytes)
+    public HostBuffer(D3D12Device device, HeapType heap, long bytes)
     {
-        device.Check(device.TryCreateBuffer(heap, (ulong)bytes, out D3D12Resource? resource), "CreateCommittedResource in host memory");
+        device.Check(device.TryCreateBuffer(heap, (ulong)bytes, out D3D12Resource? resource), $"CreateCommittedResource of {bytes / (double)(1 << 20):F1} MiB in host memory");
         (Resource, Size) = (resource!, bytes);
         try
         {
@@ -24,9 +24,13 @@ internal sealed unsafe class HostBuffer : IDisposable
 
     public D3D12Resource Resource { get; }
 
-    public int Size { get; }
+    public long Size { get; }
 
-    public Span<byte> Bytes => new(_mapped, Size);
+    /// <summary>Where it is mapped.</summary>
+    public byte* Mapped => _mapped;
+
+    /// <summary>Its bytes, if they are less than 2 GiB.</summary>
+    public Span<byte> Bytes => new(_mapped, checked((int)Size));
 
     /// <summary>The fence's value with which the device has passed its last use.</summary>
     public ulong BusyUntil { get; set; }

@@ -37,6 +37,15 @@ public sealed class DeviceSpeedsTests : IDisposable
         Assert.Equal([FilePath], Directory.GetFiles(Path.GetDirectoryName(FilePath)!));
     }
 
+    /// <summary>A device that brings weights in on a timeline of its own, and lets nobody wait for that: its speed is still no more than it is.</summary>
+    [Fact]
+    public void UploadsAreMeasuredToTheirEnd()
+    {
+        TimeSpan fill = TimeSpan.FromMilliseconds(10);
+        using PacedDevice device = new(CpuBackend.Open("cpu"), TimeSpan.Zero, fill);
+        Assert.InRange(SpeedProbe.Measure(device, WeightFormat.Int8).UploadBytesPerSecond, 1, 70e6 / fill.TotalSeconds);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("no tabs at all\n\n\t\t\t\t\n")]

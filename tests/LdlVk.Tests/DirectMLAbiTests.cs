@@ -75,11 +75,12 @@ public sealed class DirectMLAbiTests
 
     private static readonly (string Native, long Ours)[] Values =
     [
-        ("D3D12_HEAP_TYPE_DEFAULT", (long)HeapType.Default), ("D3D12_HEAP_TYPE_UPLOAD", (long)HeapType.Upload), ("D3D12_HEAP_TYPE_READBACK", (long)HeapType.Readback),
+        ("D3D12_HEAP_TYPE_DEFAULT", (long)HeapType.Default), ("D3D12_HEAP_TYPE_UPLOAD", (long)HeapType.Upload), ("D3D12_HEAP_TYPE_READBACK", (long)HeapType.Readback), ("D3D12_HEAP_TYPE_CUSTOM", (long)HeapType.Custom),
+        ("D3D12_CPU_PAGE_PROPERTY_WRITE_BACK", HeapProperties.WriteBack), ("D3D12_MEMORY_POOL_L0", HeapProperties.HostMemory),
         ("D3D12_RESOURCE_STATE_COMMON", (long)ResourceStates.Common), ("D3D12_RESOURCE_STATE_UNORDERED_ACCESS", (long)ResourceStates.UnorderedAccess),
         ("D3D12_RESOURCE_STATE_COPY_DEST", (long)ResourceStates.CopyDestination), ("D3D12_RESOURCE_STATE_COPY_SOURCE", (long)ResourceStates.CopySource),
         ("D3D12_RESOURCE_STATE_GENERIC_READ", (long)ResourceStates.GenericRead),
-        ("D3D12_COMMAND_LIST_TYPE_DIRECT", (long)CommandListType.Direct), ("D3D12_COMMAND_LIST_TYPE_COMPUTE", (long)CommandListType.Compute),
+        ("D3D12_COMMAND_LIST_TYPE_DIRECT", (long)CommandListType.Direct), ("D3D12_COMMAND_LIST_TYPE_COMPUTE", (long)CommandListType.Compute), ("D3D12_COMMAND_LIST_TYPE_COPY", (long)CommandListType.Copy),
         ("D3D12_RESOURCE_DIMENSION_BUFFER", ResourceDescription.Buffer), ("D3D12_TEXTURE_LAYOUT_ROW_MAJOR", ResourceDescription.RowMajor),
         ("D3D12_RESOURCE_FLAG_ALLOW_UNORDERED_ACCESS", ResourceDescription.AllowUnorderedAccess),
         ("D3D12_RESOURCE_BARRIER_TYPE_TRANSITION", ResourceBarrier.Transition), ("D3D12_RESOURCE_BARRIER_TYPE_UAV", ResourceBarrier.UnorderedAccess),
@@ -146,6 +147,31 @@ public sealed class DirectMLAbiTests
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    /// <summary>
+    /// Every operator came with the feature level that is asked for at the latest, so that no weight format needs a higher one; but for the
+    /// one that takes the place of MULTIPLY in Wine.
+    /// </summary>
+    [Fact]
+    public void OperatorsAreOfTheFeatureLevelThatIsNeeded()
+    {
+        SkipWithoutHeaders();
+        Dictionary<string, int> levels = [];
+        Stack<int> conditions = new([0x1000]);
+        foreach (string line in File.ReadLines($"{Headers}/DirectML.h"))
+        {
+            Match since = Regex.Match(line, "^#if DML_TARGET_VERSION >= 0x([0-9A-Fa-f]+)"), value = Regex.Match(line, @"^\s+(DML_OPERATOR_\w+)");
+            if (since.Success) conditions.Push(int.Parse(since.Groups[1].Value, NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+            else if (line.StartsWith("#if", StringComparison.Ordinal)) conditions.Push(conditions.Peek());
+            else if (line.StartsWith("#endif", StringComparison.Ordinal)) conditions.Pop();
+            else if (value.Success) levels.TryAdd(value.Groups[1].Value, conditions.Peek());
+        }
+
+        string[] ours = [.. Values.Select(v => v.Native).Where(name => name.StartsWith("DML_OPERATOR_", StringComparison.Ordinal))];
+        Assert.Equal(Enum.GetValues<OperatorType>().Length, ours.Length);
+        Assert.Equal((0x1000, 0x5100, 0x6300), (levels["DML_OPERATOR_GEMM"], levels["DML_OPERATOR_ACTIVATION_SOFTMAX1"], levels["DML_OPERATOR_DEQUANTIZE"]));
+        Assert.Equal(["DML_OPERATOR_MEAN_VARIANCE_NORMALIZATION2"], ours.Where(name => levels[name] > DirectML.DirectMLBackend.RequiredLevel));
     }
 
     private static void SkipWithoutHeaders()

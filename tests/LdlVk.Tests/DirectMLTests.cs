@@ -102,14 +102,20 @@ public sealed class DirectMLTests
         Assert.Equal(before, ComObject.Living);
     }
 
-    /// <summary>A device that is removed at some call of a run says so at each use until it is opened again, once; each text gets its score once.</summary>
-    [Fact]
-    public async Task ADeviceRemovedAtAnyCallIsOpenedAgain()
+    /// <summary>
+    /// A device that is removed at some call of a run says so at each use until it is opened again, once; each text gets its score once. Where
+    /// layers are streamed, some calls are copies of weights.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ADeviceRemovedAtAnyCallIsOpenedAgain(bool streams)
     {
         SkipWithoutDevice();
         int living = ComObject.Living;
         float[] want;
         using (RewardModel model = RewardModel.Load(Folder, Options())) want = await Score(model);
+        RewardModelOptions options = streams ? Options() with { Memory = [MemoryForTwoLayers()] } : Options();
         HashSet<string> failed = [];
         for (int n = 0; ; n += 3 + n)
         {
@@ -132,8 +138,9 @@ public sealed class DirectMLTests
                     return HResult.DeviceRemoved;
                 };
                 return first;
-            }, Options()))
+            }, options))
             {
+                Assert.Equal(streams, model.Plan.Streams);
                 model.Warning += warnings.Add;
                 loaded = faulty!.Calls;
                 Assert.Equal(want, await Score(model));
@@ -148,6 +155,7 @@ public sealed class DirectMLTests
 
         Assert.Contains("Signal", failed);
         Assert.Contains("GetCompletedValue", failed);
+        if (streams) Assert.Contains("Wait", failed);
         Assert.Equal(living, ComObject.Living);
     }
 
@@ -272,6 +280,26 @@ public sealed class DirectMLTests
             why);
     }
 
+    /// <summary>Such an adapter is no device, and who asks for it is told why.</summary>
+    [Fact]
+    public void AnAdapterOfALowFeatureLevelIsNoDevice()
+    {
+        SkipWithoutDevice();
+        IReadOnlyList<DirectMLAdapter> adapters = DirectMLAdapter.All(NativeLibraries.TryLoad(out _)!, out _);
+        using (FaultyDirect3D limited = new(adapters[0].Device))
+        {
+            limited.LimitFeatureLevel(adapters[0].Dml, 0x5000);
+            Assert.Empty(DirectMLBackend.Enumerate(out string? why));
+            Assert.Contains("has DirectML feature level 5.0 with ", why);
+            Assert.Contains("and 5.1 is needed", why);
+            UsageException e = Assert.Throws<UsageException>(() => DirectMLBackend.Open(0));
+            Assert.Contains("--device vulkan:0", e.Message);
+        }
+
+        foreach (DirectMLAdapter adapter in adapters) adapter.Dispose();
+        Assert.NotEmpty(DirectMLBackend.Enumerate());
+    }
+
     /// <summary>Texts of 8192 tokens need 14 graphs, and a tile is never given half as many keys again as it needs.</summary>
     [Fact]
     public void TilesAreGivenFewKeysTooMany()
@@ -288,6 +316,13 @@ public sealed class DirectMLTests
 
     private static RewardModelOptions Options() => new() { Device = Id, BatchTokens = 24, Weights = WeightFormat.Fp16 };
 
+    private static long MemoryForTwoLayers()
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(Folder);
+        ModelMemory memory = ModelMemory.Of(checkpoint.Config, checkpoint.Head, WeightFormat.Fp16, WeightFormat.Fp32);
+        return (2 * memory.LayerBytes) + memory.TableBytes + memory.HeadBytes + memory.ActivationBytes(24, 24);
+    }
+
     private static async Task<float[]> Score(RewardModel model)
     {
         List<float> scores = [];
@@ -295,7 +330,7 @@ public sealed class DirectMLTests
         return [.. scores];
     }
 
-    private static DirectMLDevice OpenFaulty(out FaultyDirect3D faulty)
+    internal static DirectMLDevice OpenFaulty(out FaultyDirect3D faulty)
     {
         DirectMLAdapter[] adapters = [.. DirectMLAdapter.All(NativeLibraries.TryLoad(out _)!, out _)];
         foreach (DirectMLAdapter other in adapters[1..]) other.Dispose();
@@ -303,7 +338,7 @@ public sealed class DirectMLTests
         return new DirectMLDevice(adapters[0], 0, null);
     }
 
-    private static void SkipWithoutDevice()
+    internal static void SkipWithoutDevice()
     {
         DirectMLBackend.Enumerate(out string? why);
         Assert.SkipWhen(why is not null, $"there is no DirectML device: {why}");

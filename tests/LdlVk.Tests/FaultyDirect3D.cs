@@ -13,7 +13,8 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private readonly HashSet<nint> _objects = [];
     private readonly Dictionary<nint, nint> _replaced = [];
     private readonly List<Call> _stubs = [];
-    private ulong _signalled;
+    private readonly Dictionary<nint, ulong> _signalled = [];
+    private readonly Dictionary<nint, (nint Fence, ulong Value)> _awaited = [];
 
     /// <summary>Takes a device; its queues and fences are taken as they are made.</summary>
     public FaultyDirect3D(D3D12Device device)
@@ -34,8 +35,29 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     /// <summary>Calls so far that could fail.</summary>
     public int Calls { get; private set; }
 
+    /// <summary>What was handed over to the queues, in order: what it waits for on the device (none: 0), and what it signals.</summary>
+    public List<(nint Queue, (nint Fence, ulong Value) Awaited, (nint Fence, ulong Value) Signalled)> Submissions { get; } = [];
+
+    /// <summary>Whether fences say that nothing has passed; who asks to be told waits in truth.</summary>
+    public bool Stalled { get; set; }
+
+    /// <summary>How often the host has waited for a fence.</summary>
+    public int HostWaits { get; private set; }
+
     /// <summary>Whether the device says that it was removed.</summary>
     public bool Lost { get; private set; }
+
+    /// <summary>Lets every DirectML device say that it has no higher feature level.</summary>
+    public void LimitFeatureLevel(DmlDevice any, int level)
+    {
+        Replace((nint)any.Pointer, Slots.IDMLDevice.CheckFeatureSupport, _ => Limited, everyones: true);
+
+        long Limited(nint device, nint feature, nint queryBytes, nint query, nint answerBytes, nint answer, nint g, nint h)
+        {
+            *(int*)answer = level;
+            return 0;
+        }
+    }
 
     /// <summary>Leaves the vtables as they were; from then on nothing fails.</summary>
     public void Dispose()
@@ -55,8 +77,19 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private long Made(long result, nint made, bool queue)
     {
         if (result < 0) return result;
-        if (queue) Replace(made, Slots.ID3D12CommandQueue.Signal, real => (a, b, c, d, e, f, g, h) => Signal(real, a, b, c));
-        else Replace(made, Slots.ID3D12Fence.GetCompletedValue, real => (a, b, c, d, e, f, g, h) => Completed(real, a));
+        if (queue)
+        {
+            Replace(made, Slots.ID3D12CommandQueue.Signal, real => (a, b, c, d, e, f, g, h) => Signal(real, a, b, c));
+            Replace(made, Slots.ID3D12CommandQueue.Wait, real => (a, b, c, d, e, f, g, h) => Wait(real, a, b, c));
+            return result;
+        }
+
+        Replace(made, Slots.ID3D12Fence.GetCompletedValue, real => (a, b, c, d, e, f, g, h) => Completed(real, a));
+        Replace(made, Slots.ID3D12Fence.SetEventOnCompletion, real => (a, b, c, d, e, f, g, h) =>
+        {
+            HostWaits++;
+            return real(a, b, c, d, e, f, g, h);
+        });
         return result;
     }
 
@@ -64,30 +97,40 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private long Signal(Call real, nint queue, nint fence, nint value)
     {
         long result = real(queue, fence, value, 0, 0, 0, 0, 0);
-        _signalled = (ulong)value;
+        _signalled[fence] = (ulong)value;
+        _awaited.Remove(queue, out (nint, ulong) awaited);
+        Submissions.Add((queue, awaited, (fence, (ulong)value)));
         int fault = Answer("Signal");
         if (fault >= 0) return result;
         _ = ((delegate* unmanaged[MemberFunction]<nint, ulong>)(*(void***)fence)[Slots.ID3D12Fence.GetCompletedValue])(fence);
         return fault;
     }
 
+    private long Wait(Call real, nint queue, nint fence, nint value)
+    {
+        int fault = Answer("Wait");
+        if (fault < 0) return fault;
+        _awaited[queue] = (fence, (ulong)value);
+        return real(queue, fence, value, 0, 0, 0, 0, 0);
+    }
+
     private long Completed(Call real, nint fence)
     {
         bool lost = Lost || Answer("GetCompletedValue") < 0;
         long value = real(fence, 0, 0, 0, 0, 0, 0, 0);
-        if (!lost) return value;
-        for (; (ulong)value < _signalled; value = real(fence, 0, 0, 0, 0, 0, 0, 0)) Thread.Sleep(1);
+        if (!lost) return Stalled ? 0 : value;
+        for (; (ulong)value < _signalled.GetValueOrDefault(fence); value = real(fence, 0, 0, 0, 0, 0, 0, 0)) Thread.Sleep(1);
         return -1;
     }
 
-    /// <summary>Replaces a method for one object.</summary>
-    private void Replace(nint instance, int method, Func<Call, Call> replacement)
+    /// <summary>Replaces a method for one object, or for all of its kind.</summary>
+    private void Replace(nint instance, int method, Func<Call, Call> replacement, bool everyones = false)
     {
         _objects.Add(instance);
         nint slot = *(nint*)instance + (method * sizeof(nint));
         if (_replaced.ContainsKey(slot)) return;
         Call real = Marshal.GetDelegateForFunctionPointer<Call>(*(nint*)slot), ours = replacement(real);
-        Call stub = (a, b, c, d, e, f, g, h) => (_objects.Contains(a) ? ours : real)(a, b, c, d, e, f, g, h);
+        Call stub = (a, b, c, d, e, f, g, h) => (everyones || _objects.Contains(a) ? ours : real)(a, b, c, d, e, f, g, h);
         _stubs.Add(stub);
         _replaced.Add(slot, *(nint*)slot);
         Write(slot, Marshal.GetFunctionPointerForDelegate(stub));

@@ -11,6 +11,10 @@ internal sealed unsafe class D3D12Queue(void* pointer) : ComObject(pointer)
         ((delegate* unmanaged[MemberFunction]<void*, uint, void**, void>)Method(Slots.ID3D12CommandQueue.ExecuteCommandLists))(Pointer, 1, &one);
     }
 
+    /// <summary>Lets what comes later on the queue wait until a fence has a value.</summary>
+    public int Wait(D3D12Fence fence, ulong value) =>
+        ((delegate* unmanaged[MemberFunction]<void*, void*, ulong, int>)Method(Slots.ID3D12CommandQueue.Wait))(Pointer, fence.Pointer, value);
+
     public int Signal(D3D12Fence fence, ulong value) =>
         ((delegate* unmanaged[MemberFunction]<void*, void*, ulong, int>)Method(Slots.ID3D12CommandQueue.Signal))(Pointer, fence.Pointer, value);
 }

@@ -8,6 +8,7 @@ internal enum HeapType
     Default = 1,
     Upload = 2,
     Readback = 3,
+    Custom = 4,
 }
 
 /// <summary>D3D12_RESOURCE_STATES.</summary>
@@ -26,6 +27,7 @@ internal enum CommandListType
 {
     Direct = 0,
     Compute = 2,
+    Copy = 3,
 }
 
 /// <summary>D3D12_HEAP_PROPERTIES.</summary>
@@ -35,6 +37,9 @@ internal struct HeapProperties
     public HeapType Type;
     public int CpuPageProperty, MemoryPoolPreference;
     public uint CreationNodeMask, VisibleNodeMask;
+
+    public const int WriteBack = 3;
+    public const int HostMemory = 1;
 }
 
 /// <summary>D3D12_RESOURCE_DESC.</summary>

@@ -31,6 +31,7 @@ internal static class Slots
     {
         public const int ExecuteCommandLists = 10;
         public const int Signal = 14;
+        public const int Wait = 15;
     }
 
     internal static class ID3D12CommandAllocator

@@ -19,7 +19,10 @@ public static class SpeedProbe
     public static DeviceSpeed Measure(IDevice device, WeightFormat format)
     {
         ArgumentNullException.ThrowIfNull(device);
-        using ITensor mark = device.CreateTensor(1, 32);
+        // What is brought in last, and used: reading its product waits for everything before it, on whichever queue that is.
+        using IHostWeight lastSource = device.Pin(new RandomWeightSource("probe", 32, 32, format, seed: 1));
+        using IWeight last = device.CreateWeight(format, 32, 32, "probe");
+        using ITensor lastInput = device.CreateTensor(1, 32), mark = device.CreateTensor(1, 32);
         float[] read = new float[32];
         double upload = UploadRate();
         using IWeight weight = device.CreateWeight(new RandomWeightSource("probe", Features, Features, format, seed: 1));
@@ -68,6 +71,8 @@ public static class SpeedProbe
             {
                 long start = Stopwatch.GetTimestamp();
                 run(times);
+                device.Fill(last, lastSource);
+                device.Linear(mark, lastInput, last);
                 device.Read(mark, read);
                 return Stopwatch.GetElapsedTime(start);
             }

@@ -1,0 +1,49 @@
+using LdlVk.DirectML.Interop;
+using LdlVk.Runtime;
+
+namespace LdlVk.DirectML;
+
+/// <summary>Whether a device still works. Once it does not, every use of any of its queues says so.</summary>
+/// <param name="device">The device.</param>
+/// <param name="dml">DirectML on it.</param>
+internal sealed class DeviceHealth(D3D12Device device, DmlDevice dml)
+{
+    private DeviceException? _failure;
+
+    public void ThrowIfFailed()
+    {
+        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
+    }
+
+    /// <summary>Raises what a call answered; the loss of the device for all that comes.</summary>
+    public void Check(int result, string call)
+    {
+        if (result >= 0) return;
+        if (HResult.IsLost(result)) ThrowLost(call, result);
+        device.Check(result, call);
+    }
+
+    /// <summary>Raises the loss of the device if it says that it was removed.</summary>
+    public void ThrowIfRemoved(string call)
+    {
+        if (device.RemovedReason < 0) ThrowLost(call);
+    }
+
+    /// <summary>Raises the loss of the device, which every later use raises again.</summary>
+    public void ThrowLost(string call, int result = HResult.DeviceRemoved)
+    {
+        int reason = device.RemovedReason;
+        try
+        {
+            HResult.Check(result, call, reason < 0 ? reason : dml.RemovedReason);
+        }
+        catch (DeviceException e)
+        {
+            _failure = e;
+            throw;
+        }
+    }
+
+    /// <summary>What was recorded is lost by an error, so nothing that comes after it could be right.</summary>
+    public DeviceException Failed(DeviceException e) => _failure = new DeviceException(e.Message, e.InnerException, DeviceFailure.Lost);
+}

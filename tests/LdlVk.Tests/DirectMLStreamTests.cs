@@ -1,0 +1,151 @@
+using LdlVk.DirectML;
+using LdlVk.DirectML.Interop;
+using LdlVk.Runtime.Devices;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>Weights that come by a queue of their own: what waits for what, what is held, and what comes of faults.</summary>
+public sealed class DirectMLStreamTests
+{
+    private const int Columns = 64;
+
+    /// <summary>Copies wait for the last use of their own weight, and only what reads it waits for them.</summary>
+    [Fact]
+    public void CopiesAndOpsWaitForTheirOwnWeightAlone()
+    {
+        DirectMLTests.SkipWithoutDevice();
+        using DirectMLDevice device = DirectMLTests.OpenFaulty(out FaultyDirect3D direct3D);
+        using FaultyDirect3D restored = direct3D;
+        using ITensor x = device.CreateTensor(2, Columns), y = device.CreateTensor(2, 8);
+        using IWeight a = device.CreateWeight(new RowWeight(8, Columns)), b = device.CreateWeight(new RowWeight(8, Columns));
+        using IHostWeight pinned = device.Pin(new RowWeight(8, Columns));
+        // From here on, each use is a submission, and no fence is passed that might be waited for.
+        Use(b);
+        Use(a);
+        (nint computes, _, (nint Fence, ulong Value) usedA) = direct3D.Submissions[^1];
+        Use(b);
+        direct3D.Stalled = true;
+        foreach (IWeightSource source in new IWeightSource[] { pinned, new RowWeight(8, Columns) })
+        {
+            (nint queue, (nint, ulong) awaited, (nint, ulong) copied) = Assert.Single(Submitted(() => device.Fill(a, source)));
+            Assert.NotEqual(computes, queue);
+            // The second fill comes after the first on its own queue: what that waited for need not be waited for again.
+            Assert.Equal(source == pinned ? usedA : default, awaited);
+            Assert.Equal(default, Assert.Single(Submitted(() => Use(b))).Awaited);
+            if (source == pinned) continue;
+            // What is before the product, a copy of its few rows, need not wait.
+            Assert.Equal([default, copied], Submitted(() => Use(a)).Select(s => s.Awaited));
+            Assert.Equal(default, Assert.Single(Submitted(() => Use(a))).Awaited);
+        }
+
+        // A use that is recorded but not handed over is, before its weight is filled.
+        device.Linear(y, x, a);
+        var both = Submitted(() => device.Fill(a, pinned));
+        Assert.Equal(2, both.Count);
+        Assert.Equal((computes, both[0].Signalled), (both[0].Queue, both[1].Awaited));
+
+        // What was recorded before a use of a does not wait for a.
+        device.Linear(y, x, b);
+        var apart = Submitted(() => Use(a));
+        Assert.Equal([default, both[1].Signalled], apart.Select(s => s.Awaited));
+        direct3D.Stalled = false;
+
+        List<(nint Queue, (nint Fence, ulong Value) Awaited, (nint Fence, ulong Value) Signalled)> Submitted(Action act)
+        {
+            int before = direct3D.Submissions.Count;
+            act();
+            return direct3D.Submissions[before..];
+        }
+
+        void Use(IWeight weight)
+        {
+            device.Linear(y, x, weight);
+            device.BeginRead(y).Dispose();
+        }
+    }
+
+    /// <summary>Filling a layer's weights from pinned ones waits for nothing on the host, however much is before it.</summary>
+    [Fact]
+    public void TheHostDoesNotWaitForFillsFromPinnedWeights()
+    {
+        DirectMLTests.SkipWithoutDevice();
+        using DirectMLDevice device = DirectMLTests.OpenFaulty(out FaultyDirect3D direct3D);
+        using FaultyDirect3D restored = direct3D;
+        var source = new RowWeight(700, 16384);
+        using IHostWeight pinned = device.Pin(source);
+        using ITensor x = device.CreateTensor(1, 16384), y = device.CreateTensor(1, 700);
+        using IWeight weight = device.CreateWeight(source.Format, 700, 16384);
+        float[] values = [.. Enumerable.Range(0, 16384).Select(i => (float)i)];
+        device.Write(x, 0, values);
+        device.Fill(weight, pinned);
+        device.Linear(y, x, weight);
+        (int waits, int submissions) = (direct3D.HostWaits, direct3D.Submissions.Count);
+        direct3D.Stalled = true;
+        for (int i = 0; i < 21; i++) device.Fill(weight, pinned);
+        direct3D.Stalled = false;
+        Assert.Equal(waits, direct3D.HostWaits);
+        // Each of the 44 MiB as one copy, and before the first what was to be computed with the weight.
+        Assert.Equal(submissions + 22, direct3D.Submissions.Count);
+        device.Linear(y, x, weight);
+        Assert.Equal([.. Enumerable.Range(0, 700).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], VulkanTest.Read(device, y));
+    }
+
+    /// <summary>Where the device may have no more of the host's memory, weights are pinned in plain memory, and filled through chunks.</summary>
+    [Fact]
+    public void WherePinnedMemoryIsRefusedItIsPlain()
+    {
+        DirectMLTests.SkipWithoutDevice();
+        int living = ComObject.Living;
+        DirectMLDevice device = DirectMLTests.OpenFaulty(out FaultyDirect3D direct3D);
+        using FaultyDirect3D restored = direct3D;
+        var source = new RowWeight(700, Columns);
+        direct3D.Fault = (name, _) => name == "CreateCommittedResource" ? HResult.OutOfMemory : 0;
+        IHostWeight pinned = device.Pin(source);
+        direct3D.Fault = (_, _) => 0;
+        Assert.Equal(WeightLayout.MatrixBytes(WeightFormat.Fp32, 700, Columns), device.PinnedBytes);
+        using ITensor x = device.CreateTensor(1, Columns), y = device.CreateTensor(1, 700);
+        using IWeight weight = device.CreateWeight(pinned);
+        float[] values = [.. Enumerable.Range(0, Columns).Select(i => (float)i)];
+        device.Write(x, 0, values);
+        device.Linear(y, x, weight);
+        Assert.Equal([.. Enumerable.Range(0, 700).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], VulkanTest.Read(device, y));
+        device.Dispose();
+        pinned.Dispose();
+        Assert.Equal((0L, living), (device.PinnedBytes, ComObject.Living));
+    }
+
+    /// <summary>
+    /// Weights made, filled from pinned and plain sources, used and disposed in any order, some while the device is at them, and the device
+    /// closed with some alive: nothing is left.
+    /// </summary>
+    [Fact]
+    public void FillsLeaveNothingBehind()
+    {
+        DirectMLTests.SkipWithoutDevice();
+        int living = ComObject.Living;
+        var device = (DirectMLDevice)DirectMLBackend.Open(0);
+        ITensor x = device.CreateTensor(2, Columns), y = device.CreateTensor(2, 300);
+        (int Objects, long Held) after = default;
+        for (int i = 0; i < 200; i++)
+        {
+            using IHostWeight pinned = device.Pin(new RowWeight(300, Columns));
+            using IWeight weight = device.CreateWeight(i % 2 == 0 ? pinned : new RowWeight(300, Columns));
+            if (i % 3 != 0) device.Linear(y, x, weight);
+            if (i is not (99 or 199)) continue;
+            device.Read(y, new float[600]);
+            if (i == 99) after = (ComObject.Living, device.HeldBytes);
+            Assert.Equal(after.Held, device.HeldBytes);
+            // Chunks are made as they are needed, eight at most.
+            Assert.InRange(ComObject.Living, after.Objects, after.Objects + 8);
+        }
+
+        IHostWeight outlives = device.Pin(new RowWeight(300, Columns));
+        IWeight last = device.CreateWeight(outlives);
+        Assert.Equal(WeightLayout.MatrixBytes(WeightFormat.Fp32, 300, Columns), device.PinnedBytes);
+        device.Dispose();
+        outlives.Dispose();
+        foreach (IDisposable one in new IDisposable[] { last, x, y }) one.Dispose();
+        Assert.Equal((0L, living), (device.PinnedBytes, ComObject.Living));
+    }
+}
