@@ -66,7 +66,10 @@ internal sealed class DirectMLAdapter : IDisposable
             $"DirectML {_libraries.DirectMLVersion} ({_libraries.DirectMLPath})",
             total,
             budget > 0 ? Math.Clamp(budget - used, 0, total) : total,
-            [$"feature level {Name(FeatureLevel)}", "fp32"]);
+            [$"feature level {Name(FeatureLevel)}", "fp32"])
+        {
+            Scratch = DirectMLDevice.OpScratch,
+        };
     }
 
     public void Dispose()

@@ -23,6 +23,9 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
     /// <summary>Rows of a block.</summary>
     internal const int BlockRows = 64;
 
+    /// <summary>What its ops take beside their operands, for plans.</summary>
+    internal static readonly OpScratch OpScratch = new(BlockRows, PanelBytes, Int8PanelRows, GroupsAtOnce);
+
     private const int MaxColumns = 1 << 20;
 
     private readonly DirectMLAdapter _adapter;

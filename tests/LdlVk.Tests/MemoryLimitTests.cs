@@ -38,7 +38,7 @@ public sealed class MemoryLimitTests
             TokenizedText[] texts = [.. Enumerable.Range(0, 24).Select(i => new TokenizedText([.. Enumerable.Range(0, 5 + (i * 7 % 40)).Select(k => 2 + ((k * (i + 3)) % 500))]))];
             float[] want = await Score(folder, options, []);
 
-            ModelMemory memory = Memory(folder);
+            ModelMemory memory = Memory(folder, ComputeDevices.Candidates(device.Split(',')[0])[0]);
             long limit = (layers * memory.LayerBytes) + memory.TableBytes + memory.HeadBytes + memory.ActivationBytes(256, 1024);
             List<IDevice> devices = [];
             float[] got = await Score(folder, options with { Memory = [limit] }, devices, plan =>
@@ -74,9 +74,9 @@ public sealed class MemoryLimitTests
         }
     }
 
-    private static ModelMemory Memory(string folder)
+    private static ModelMemory Memory(string folder, DeviceInfo device)
     {
         using Runtime.Checkpoints.Checkpoint checkpoint = Runtime.Checkpoints.Checkpoint.Open(folder);
-        return ModelMemory.Of(checkpoint.Config, checkpoint.Head, WeightFormat.Int8, WeightFormat.Fp32);
+        return ModelMemory.Of(checkpoint.Config, checkpoint.Head, WeightFormat.Int8, WeightFormat.Fp32).On(device, checkpoint.Config, WeightFormat.Int8, ComputeMode.Auto);
     }
 }

@@ -20,6 +20,9 @@ public sealed record ModelMemory(
     /// <summary>Share of a device's free memory that a model may take; the rest is for the driver, the desktop and fragmentation.</summary>
     private const double UsableShare = 0.92;
 
+    /// <summary>What ops take beside their operands, however many rows there are.</summary>
+    public long ScratchBytes { get; private init; }
+
     /// <summary>Matrices of all layers and of the heads.</summary>
     public long WeightBytes => (LayerBytes * Layers) + HeadBytes;
 
@@ -45,7 +48,7 @@ public sealed record ModelMemory(
 
     /// <summary>
     /// With what rows take once more on a device whose products read them as operands of their own: the inputs of the layers' products,
-    /// and attention's queries, keys and values.
+    /// and attention's queries, keys and values; and with the scratch of a device that works on blocks of rows.
     /// </summary>
     /// <param name="device">The device.</param>
     /// <param name="config">The model.</param>
@@ -55,11 +58,36 @@ public sealed record ModelMemory(
     {
         long hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         int matrix = weights == WeightFormat.Fp32 ? 0 : device.MatrixOperandBytes, linear = compute == ComputeMode.Int8 ? device.Int8OperandBytes : matrix;
-        return this with
+        ModelMemory memory = this with
         {
             RowBytes = RowBytes + (linear * (hidden + queries)) + (matrix * (queries + (2 * keys))),
             FeedForwardRowBytes = FeedForwardRowBytes + ((long)linear * config.IntermediateSize),
         };
+        return memory.With(device.Scratch, config, weights, compute);
+    }
+
+    private ModelMemory With(OpScratch scratch, BackboneConfig config, WeightFormat weights, ComputeMode compute)
+    {
+        if (scratch.BlockRows == 0) return this;
+        long hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension, ffn = config.IntermediateSize;
+        long block = sizeof(float) * (long)scratch.BlockRows, widest = Math.Max(ffn, Math.Max(hidden, queries));
+        (long Outputs, long Inputs)[] matrices = [(queries, hidden), (keys, hidden), (hidden, queries), (ffn, hidden), (hidden, ffn)];
+        // Two inputs and an output of an op; a tile's queries.
+        long bytes = (3 * block * widest) + (block * queries);
+        if (compute == ComputeMode.Int8)
+        {
+            long Rows(long outputs) => Math.Min(outputs, scratch.Int8PanelRows);
+            // Unpacked rows; a block's integers; products of groups, and two sums of them.
+            bytes += matrices.Max(m => sizeof(float) * Rows(m.Outputs) * m.Inputs) + (block * widest) + matrices.Max(m => (scratch.Int8Groups + 2) * block * Rows(m.Outputs));
+        }
+        else if (weights != WeightFormat.Fp32)
+        {
+            bytes += Math.Min(scratch.PanelBytes, matrices.Max(m => sizeof(float) * m.Outputs * m.Inputs));
+        }
+
+        // Keys and values of a text in one place, and a block's scores with all of them, twice: up to a third more than there are.
+        long row = ((2 * sizeof(float) * keys) + (2 * block * config.Heads)) * 4 / 3;
+        return this with { RowBytes = RowBytes + row, ScratchBytes = bytes };
     }
 
     /// <summary>Bytes of the whole model on one device, with micro-batches of so many tokens.</summary>
@@ -69,7 +97,7 @@ public sealed record ModelMemory(
     /// <param name="batchTokens">Rows of a micro-batch.</param>
     /// <param name="waveTokens">Rows of a wave, whose hidden states are there at a time.</param>
     public long ActivationBytes(int batchTokens, int waveTokens) =>
-        (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, DecoderLayers.FeedForwardRows))
+        ScratchBytes + (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, DecoderLayers.FeedForwardRows))
         + (WaveRowBytes * Math.Max(batchTokens, waveTokens)) + (KeyRowBytes * Math.Clamp(waveTokens - batchTokens, 0, MaxPositions));
 
     /// <summary>Throws unless products with such weights can be computed so.</summary>
