@@ -34,12 +34,12 @@ public sealed class MemoryLimitTests
         try
         {
             SyntheticCheckpoint.Write(folder, Shape);
-            var options = new RewardModelOptions { Device = device, Weights = WeightFormat.Int8, BatchTokens = 256 };
-            TokenizedText[] texts = [.. Enumerable.Range(0, 24).Select(i => new TokenizedText([.. Enumerable.Range(0, 5 + (i * 7 % 40)).Select(k => 2 + ((k * (i + 3)) % 500))]))];
+            var options = new RewardModelOptions { Device = device, Weights = WeightFormat.Int8, BatchTokens = 128 };
+            TokenizedText[] texts = [.. Enumerable.Range(0, 12).Select(i => new TokenizedText([.. Enumerable.Range(0, 5 + (i * 7 % 40)).Select(k => 2 + ((k * (i + 3)) % 500))]))];
             float[] want = await Score(folder, options, []);
 
             ModelMemory memory = Memory(folder, ComputeDevices.Candidates(device.Split(',')[0])[0]);
-            long limit = (layers * memory.LayerBytes) + memory.TableBytes + memory.HeadBytes + memory.ActivationBytes(256, 1024);
+            long limit = (layers * memory.LayerBytes) + memory.TableBytes + memory.HeadBytes + memory.ActivationBytes(128, 512);
             List<IDevice> devices = [];
             float[] got = await Score(folder, options with { Memory = [limit] }, devices, plan =>
             {
