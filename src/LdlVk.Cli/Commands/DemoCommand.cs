@@ -26,7 +26,9 @@ internal static class DemoCommand
             IEnumerable<InputLine> lines = DemoPrompt.All.Select(p => InputLine.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)]));
             await run.ScoreAsync(model, lines, scored.Add, cancellation).ConfigureAwait(false);
             using Screen screen = new(terminal);
-            screen.Line($"[bold]ldl-mini[/], a reward model of 3.5 million parameters, on {Screen.Safe(Text.Devices(model.Devices))}");
+            screen.Line("[bold]ldl-mini[/], a reward model of 3.5 million parameters,");
+            // Names of devices may be as long as a line.
+            screen.Line($"on {Screen.Safe(Text.OneLine(Text.Devices(model.Devices), 77))}");
             for (int i = 0; i < scored.Count; i++) ShowRanking(screen, DemoPrompt.All[i], scored[i]);
             ShowReward(screen, DemoPrompt.All[0], scored[0], model.AttributeNames);
             ShowWhatItIs(screen);

@@ -14,7 +14,7 @@ internal sealed class GzipReader(Stream file) : ReadOnlyStream
 {
     private const int HasHeaderChecksum = 2, HasExtra = 4, HasName = 8, HasComment = 16, Reserved = 0xe0;
 
-    private readonly byte[] _input = new byte[1 << 16];
+    private readonly byte[] _input = new byte[1 << 12];
     private readonly Inflater _inflater = new(noHeader: true);
     private readonly Crc32 _checksum = new();
     private int _at, _end;
