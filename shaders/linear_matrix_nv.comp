@@ -95,7 +95,9 @@ void main() {
     coopmat<float, SCOPE, M, N, gl_MatrixUseAccumulator> sums[TURNS * DOWN * ACROSS];
     [[unroll]] for (uint i = 0u; i < TURNS * DOWN * ACROSS; ++i) sums[i] = coopmat<float, SCOPE, M, N, gl_MatrixUseAccumulator>(0.0);
 
-    for (uint group = 0u; group < groups; ++group) {
+    for (uint step = 0u; step < groups; ++step) {
+        // llvmpipe loads behind the loop's end too (buffers.glsl).
+        uint group = min(step, groups - 1u);
         coopmat<float16_t, SCOPE, M, GROUP, gl_MatrixUseA> a[DOWN];
         [[unroll]] for (uint i = 0u; i < DOWN; ++i)
             coopMatLoad(a[i], x.v, ((first.x + i * M) * groups + group) * 4u, groups * 4u, gl_CooperativeMatrixLayoutRowMajor);
