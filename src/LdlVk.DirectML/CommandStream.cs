@@ -148,8 +148,8 @@ internal sealed unsafe class CommandStream : IDisposable
     public void Upload<T>(Region destination, T state, Action<Span<byte>, T> write)
         where T : allows ref struct
     {
-        _uploads.Record(destination, state, write);
         Use(destination, ResourceStates.CopyDestination, written: true);
+        _uploads.Record(destination, state, write);
         _commands++;
         if (_uploads.IsFull) Submit();
     }
