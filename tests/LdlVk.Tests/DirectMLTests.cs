@@ -117,7 +117,8 @@ public sealed class DirectMLTests
         using (RewardModel model = RewardModel.Load(Folder, Options())) want = await Score(model);
         RewardModelOptions options = streams ? Options() with { Memory = [MemoryForTwoLayers()] } : Options();
         HashSet<string> failed = [];
-        for (int n = 0; ; n += 3 + n)
+        // The first round of streamed layers fails where one queue waits for the other, which fences that say nothing make it do.
+        for (int n = streams ? -1 : 0; ; n = n < 0 ? 0 : n + 3 + n)
         {
             List<string> warnings = [];
             int opened = 0, loaded = int.MaxValue;
@@ -133,7 +134,8 @@ public sealed class DirectMLTests
                 DirectMLDevice first = OpenFaulty(out faulty);
                 faulty.Fault = (name, i) =>
                 {
-                    if (i - loaded < n) return 0;
+                    if (n < 0 ? i < loaded || name != "Wait" : i - loaded < n) return 0;
+                    faulty.Stalled = false;
                     failed.Add(name);
                     return HResult.DeviceRemoved;
                 };
@@ -143,6 +145,7 @@ public sealed class DirectMLTests
                 Assert.Equal(streams, model.Plan.Streams);
                 model.Warning += warnings.Add;
                 loaded = faulty!.Calls;
+                faulty.Stalled = n < 0;
                 Assert.Equal(want, await Score(model));
             }
 
@@ -155,6 +158,7 @@ public sealed class DirectMLTests
 
         Assert.Contains("Signal", failed);
         Assert.Contains("GetCompletedValue", failed);
+        if (streams) Assert.Contains("Wait", failed);
         Assert.Equal(living, ComObject.Living);
     }
 
