@@ -65,6 +65,26 @@ public sealed class DirectMLStreamTests
         }
     }
 
+    /// <summary>What is written anew in the list that reads it changes its state before the copy, which so comes after what reads it.</summary>
+    [Fact]
+    public void AnUploadComesAfterWhatReadsWhatItReplaces()
+    {
+        DirectMLTests.SkipWithoutDevice();
+        using DirectMLDevice device = DirectMLTests.OpenFaulty(out FaultyDirect3D direct3D);
+        using FaultyDirect3D restored = direct3D;
+        using ITensor x = device.CreateTensor(2, Columns), y = device.CreateTensor(2, 8);
+        using IWeight weight = device.CreateWeight(new RowWeight(8, Columns));
+        // The weight is there, so that from here on nothing is handed over between.
+        device.Linear(y, x, weight);
+        device.Read(y, new float[16]);
+        device.Write(x, 0, new float[2 * Columns]);
+        nint written = direct3D.Recorded[^1].Buffer;
+        device.Linear(y, x, weight);
+        int before = direct3D.Recorded.Count;
+        device.Write(x, 0, new float[2 * Columns]);
+        Assert.Equal([("transition", written), ("copy", written)], direct3D.Recorded[before..]);
+    }
+
     /// <summary>Filling a layer's weights from pinned ones waits for nothing on the host, however much is before it.</summary>
     [Fact]
     public void TheHostDoesNotWaitForFillsFromPinnedWeights()

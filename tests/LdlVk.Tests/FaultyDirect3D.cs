@@ -21,6 +21,7 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     {
         nint own = (nint)device.Pointer;
         Replace(own, Slots.ID3D12Device.CreateCommandQueue, real => (a, b, c, d, e, f, g, h) => Made(real(a, b, c, d, e, f, g, h), *(nint*)d, queue: true));
+        Replace(own, Slots.ID3D12Device.CreateCommandList, real => (a, b, c, d, e, f, g, h) => MadeList(real(a, b, c, d, e, f, g, h), (nint*)g));
         Replace(own, Slots.ID3D12Device.CreateFence, real => (a, b, c, d, e, f, g, h) => Made(real(a, b, c, d, e, f, g, h), *(nint*)e, queue: false));
         Replace(own, Slots.ID3D12Device.CreateCommittedResource, real => (a, b, c, d, e, f, g, h) => Answer("CreateCommittedResource") is < 0 and var fault ? fault : real(a, b, c, d, e, f, g, h));
         Replace(own, Slots.ID3D12Device.GetDeviceRemovedReason, real => (a, b, c, d, e, f, g, h) => Lost ? HResult.DeviceHung : real(a, b, c, d, e, f, g, h));
@@ -37,6 +38,9 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
 
     /// <summary>What was handed over to the queues, in order: what it waits for on the device (none: 0), and what it signals.</summary>
     public List<(nint Queue, (nint Fence, ulong Value) Awaited, (nint Fence, ulong Value) Signalled)> Submissions { get; } = [];
+
+    /// <summary>Copies that were recorded, and transitions of buffers to another state, in order, with the buffer that is written or changes.</summary>
+    public List<(string Command, nint Buffer)> Recorded { get; } = [];
 
     /// <summary>Whether fences say that nothing has passed; who asks to be told waits in truth.</summary>
     public bool Stalled { get; set; }
@@ -89,6 +93,23 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
         {
             HostWaits++;
             return real(a, b, c, d, e, f, g, h);
+        });
+        return result;
+    }
+
+    private long MadeList(long result, nint* made)
+    {
+        if (result < 0) return result;
+        Replace(*made, Slots.ID3D12GraphicsCommandList.CopyBufferRegion, real => (list, destination, c, d, e, f, g, h) =>
+        {
+            Recorded.Add(("copy", destination));
+            return real(list, destination, c, d, e, f, g, h);
+        });
+        Replace(*made, Slots.ID3D12GraphicsCommandList.ResourceBarrier, real => (list, count, barriers, d, e, f, g, h) =>
+        {
+            foreach (ResourceBarrier barrier in new ReadOnlySpan<ResourceBarrier>((void*)barriers, (int)count))
+                if (barrier.Type == ResourceBarrier.Transition) Recorded.Add(("transition", (nint)barrier.Resource));
+            return real(list, count, barriers, d, e, f, g, h);
         });
         return result;
     }
