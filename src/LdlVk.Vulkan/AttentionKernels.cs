@@ -32,8 +32,8 @@ internal sealed class AttentionKernels(LinearFamily family, uint subgroupSize)
         return new AttentionKernel("attention", [(uint)headDimension, keysPerTile], QueryBlock);
     }
 
-    /// <summary>Query rows of a workgroup of attention_matrix.comp, of all that there may be.</summary>
-    public static readonly int[] MatrixQueryBlocks = [16, 32, 64];
+    /// <summary>Query rows that a workgroup of attention_matrix.comp may have; the more, the fewer load the same keys.</summary>
+    public static readonly int[] MatrixQueryBlocks = [64, 32, 16];
 
     /// <summary>
     /// The kernel for a head dimension on matrix units; null where they do not suit it. The size of a tile of keys and the subgroups that
@@ -49,7 +49,7 @@ internal sealed class AttentionKernels(LinearFamily family, uint subgroupSize)
         bool fewRegisters = (sums / split) + operands > units.MostSums;
         // A row's softmax needs whole invocations.
         if (units.SubgroupSize * split % units.M != 0) return null;
-        foreach (int queries in MatrixQueryBlocks.Reverse())
+        foreach (int queries in MatrixQueryBlocks)
         {
             if (queries > 2 * keys || queries % units.M != 0 || SharedBytes((uint)queries) > sharedBytes) continue;
             uint threads = (uint)queries / units.M * split * units.SubgroupSize;

@@ -26,11 +26,20 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
     public static readonly string[] Extensions = ["VK_KHR_cooperative_matrix", "VK_EXT_subgroup_size_control"];
 
     /// <summary>The device's matrix units for halves and for bytes; null where it has none that the kernels can use.</summary>
-    public static (MatrixUnits? Halves, MatrixUnits? Bytes) Of(Vk api, Instance instance, PhysicalDevice device)
+    /// <param name="api">The loader.</param>
+    /// <param name="instance">The instance.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="vendor">Who made it.</param>
+    /// <param name="subgroupSize">The driver's own size of subgroups.</param>
+    /// <param name="sizes">The sizes there are, zeros where the driver does not know of any.</param>
+    public static (MatrixUnits? Halves, MatrixUnits? Bytes) Of(
+        Vk api, Instance instance, PhysicalDevice device, uint vendor, uint subgroupSize, in PhysicalDeviceSubgroupSizeControlProperties sizes)
     {
-        if (SubgroupSizeOf(api, device) is not { } lanes) return (null, null);
-        api.GetPhysicalDeviceProperties(device, out PhysicalDeviceProperties properties);
-        uint mostSums = properties.VendorID == IntelVendor ? IntelSums : UsualSums;
+        if (!IsUsable(api, device)) return (null, null);
+        // Who has but one size need not let it be asked for (Mesa's driver for NVIDIA does not).
+        if (sizes.MinSubgroupSize != sizes.MaxSubgroupSize && !sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit)) return (null, null);
+        // Intel's matrix units work on the smallest of its subgroups, elsewhere the driver's own size is theirs.
+        (uint lanes, uint mostSums) = vendor == IntelVendor ? (sizes.MinSubgroupSize, IntelSums) : (subgroupSize, UsualSums);
         CooperativeMatrixPropertiesKHR[] shapes = Shapes(api, instance, device);
         MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes, mostSums);
         // Bytes in shared memory are a feature of their own.
@@ -38,26 +47,16 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         return halves is null ? (null, null) : (halves, bytes);
     }
 
-    /// <summary>The subgroups in which matrix units work; null where the device has none or cannot promise that size.</summary>
-    private static uint? SubgroupSizeOf(Vk api, PhysicalDevice device)
+    /// <summary>Whether the device has matrix units, in subgroups that are full, and what else the kernels need.</summary>
+    private static bool IsUsable(Vk api, PhysicalDevice device)
     {
-        if (!Array.TrueForAll(Extensions, e => PhysicalDeviceFacts.HasExtension(api, device, e))) return null;
+        if (!Array.TrueForAll(Extensions, e => PhysicalDeviceFacts.HasExtension(api, device, e))) return false;
         var control = new PhysicalDeviceSubgroupSizeControlFeatures(sType: StructureType.PhysicalDeviceSubgroupSizeControlFeatures);
         var matrix = new PhysicalDeviceCooperativeMatrixFeaturesKHR(sType: StructureType.PhysicalDeviceCooperativeMatrixFeaturesKhr, pNext: &control);
         var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features, pNext: &matrix);
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
-        if (!matrix.CooperativeMatrix || !control.SubgroupSizeControl || !control.ComputeFullSubgroups || !v12.ShaderFloat16 || !v12.VulkanMemoryModel) return null;
-
-        var sizes = new PhysicalDeviceSubgroupSizeControlProperties(sType: StructureType.PhysicalDeviceSubgroupSizeControlProperties);
-        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: &sizes);
-        var properties = new PhysicalDeviceProperties2(pNext: &subgroup);
-        api.GetPhysicalDeviceProperties2(device, &properties);
-        // Who has but one size need not let it be asked for (Mesa's driver for NVIDIA does not).
-        if (sizes.MinSubgroupSize == sizes.MaxSubgroupSize) return sizes.MinSubgroupSize;
-        if (!sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit)) return null;
-        // Intel's matrix units work on the smallest of its subgroups, elsewhere the driver's own size is theirs.
-        return properties.Properties.VendorID == IntelVendor ? sizes.MinSubgroupSize : subgroup.SubgroupSize;
+        return matrix.CooperativeMatrix && control.SubgroupSizeControl && control.ComputeFullSubgroups && v12.ShaderFloat16 && v12.VulkanMemoryModel;
     }
 
     private static bool HasBytes(Vk api, PhysicalDevice device)

@@ -125,7 +125,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
         PhysicalDeviceProperties p = properties.Properties;
-        (MatrixUnits? halves, MatrixUnits? bytes) = MatrixUnits.Of(api, instance.Handle, device);
+        (MatrixUnits? halves, MatrixUnits? bytes) = MatrixUnits.Of(api, instance.Handle, device, p.VendorID, subgroup.SubgroupSize, sizes);
         return new PhysicalDeviceFacts
         {
             Properties = p,

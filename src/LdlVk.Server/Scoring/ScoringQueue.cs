@@ -10,8 +10,8 @@ internal delegate ScoreResult[] ScoreTexts(IReadOnlyList<TokenizedText> texts, C
 /// <summary>
 /// The one queue in which the texts of all requests wait, and the threads that score them in batches. A batch is formed as late as
 /// possible: when a device would be idle, or when there is enough for a whole one, which then lies ready behind those under way. Company
-/// gathers while the devices are busy; an idle one waits for it only where that is short beside what scoring takes. That a text's score is the same to the bit in any company lets texts of different
-/// requests share a batch. Thread-safe.
+/// gathers while the devices are busy; an idle one waits for it only where that is short beside what scoring takes. That a text's score is
+/// the same to the bit in any company lets texts of different requests share a batch. Thread-safe.
 /// </summary>
 internal sealed class ScoringQueue : IDisposable
 {
