@@ -35,15 +35,12 @@ public sealed record ModelMemory(
     {
         ArgumentNullException.ThrowIfNull(config);
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
-        int ffn = config.IntermediateSize;
-        long layer = Bytes(queries, hidden) + (2 * Bytes(keys, hidden)) + Bytes(hidden, queries) + (2 * Bytes(ffn, hidden)) + Bytes(hidden, ffn);
+        long layer = LayerMatrices(config).Sum(m => WeightLayout.MatrixBytes(weights, m.Outputs, m.Inputs));
         long tables = sizeof(float) * (((long)config.Architecture.NormsPerLayer * hidden * config.Layers) + hidden + ((long)config.MaxPositions * config.HeadDimension));
         // Normed input; queries and what attention makes of them; keys and values.
         long row = sizeof(float) * (hidden + (2L * queries) + (2 * keys));
         return new ModelMemory(
-            layer, config.Layers, 0, tables, row, sizeof(float) * 2L * ffn, sizeof(float) * 2L * keys, sizeof(float) * (long)hidden, config.MaxPositions);
-
-        long Bytes(int outputs, int inputs) => WeightLayout.MatrixBytes(weights, outputs, inputs);
+            layer, config.Layers, 0, tables, row, sizeof(float) * 2L * config.IntermediateSize, sizeof(float) * 2L * keys, sizeof(float) * (long)hidden, config.MaxPositions);
     }
 
     /// <summary>
@@ -69,11 +66,11 @@ public sealed record ModelMemory(
     private ModelMemory With(OpScratch scratch, BackboneConfig config, WeightFormat weights, ComputeMode compute)
     {
         if (scratch.BlockRows == 0) return this;
-        long hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension, ffn = config.IntermediateSize;
-        long block = sizeof(float) * (long)scratch.BlockRows, widest = Math.Max(ffn, Math.Max(hidden, queries));
-        (long Outputs, long Inputs)[] matrices = [(queries, hidden), (keys, hidden), (hidden, queries), (ffn, hidden), (hidden, ffn)];
-        // Two inputs and an output of an op; a tile's queries.
-        long bytes = (3 * block * widest) + (block * queries);
+        (int Outputs, int Inputs)[] matrices = LayerMatrices(config);
+        long queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
+        long block = sizeof(float) * (long)scratch.BlockRows, widest = matrices.Max(m => m.Inputs);
+        // Two inputs and an output of an op, and three results on the way, as the gate's activation has; a tile's queries.
+        long bytes = (6 * block * widest) + (block * queries);
         if (compute == ComputeMode.Int8)
         {
             long Rows(long outputs) => Math.Min(outputs, scratch.Int8PanelRows);
@@ -82,12 +79,19 @@ public sealed record ModelMemory(
         }
         else if (weights != WeightFormat.Fp32)
         {
-            bytes += Math.Min(scratch.PanelBytes, matrices.Max(m => sizeof(float) * m.Outputs * m.Inputs));
+            bytes += Math.Min(scratch.PanelBytes, matrices.Max(m => sizeof(float) * (long)m.Outputs * m.Inputs));
         }
 
         // Keys and values of a text in one place, and a block's scores with all of them, twice: up to a third more than there are.
         long row = ((2 * sizeof(float) * keys) + (2 * block * config.Heads)) * 4 / 3;
         return this with { RowBytes = RowBytes + row, ScratchBytes = bytes };
+    }
+
+    /// <summary>The matrices of a layer: Q, K, V, O, gate, up, down.</summary>
+    private static (int Outputs, int Inputs)[] LayerMatrices(BackboneConfig config)
+    {
+        int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension, ffn = config.IntermediateSize;
+        return [(queries, hidden), (keys, hidden), (keys, hidden), (hidden, queries), (ffn, hidden), (ffn, hidden), (hidden, ffn)];
     }
 
     /// <summary>Bytes of the whole model on one device, with micro-batches of so many tokens.</summary>
