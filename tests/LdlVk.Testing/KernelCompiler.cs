@@ -104,6 +104,9 @@ public sealed unsafe class KernelCompiler : IDisposable
         }
 
         foreach (string name in (string[])["add", "gate_multiply", "gather_rows", "halve_rows", "ldl_readout", "quantise_rows", "rope"]) yield return Compile("", name, [], 0);
+        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+            foreach (uint scales in WeightLayout.HasScales(format) ? (uint[])[0, 1] : [0])
+                yield return Compile($"{format}{(scales == 0 ? "" : ", scales")}", "fill_random", [(uint)format, scales], 0);
         foreach (uint add in (uint[])[0, 1]) yield return Compile(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add], 0);
     }
 

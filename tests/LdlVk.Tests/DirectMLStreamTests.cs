@@ -21,48 +21,35 @@ public sealed class DirectMLStreamTests
         using IWeight a = device.CreateWeight(new RowWeight(8, Columns)), b = device.CreateWeight(new RowWeight(8, Columns));
         using IHostWeight pinned = device.Pin(new RowWeight(8, Columns));
         // From here on, each use is a submission, and no fence is passed that might be waited for.
-        Use(b);
-        Use(a);
+        device.Use(b, x, y);
+        device.Use(a, x, y);
         (nint computes, _, (nint Fence, ulong Value) usedA) = direct3D.Submissions[^1];
-        Use(b);
+        device.Use(b, x, y);
         direct3D.Stalled = true;
         foreach (IWeightSource source in new IWeightSource[] { pinned, new RowWeight(8, Columns) })
         {
-            (nint queue, (nint, ulong) awaited, (nint, ulong) copied) = Assert.Single(Submitted(() => device.Fill(a, source)));
+            (nint queue, (nint, ulong) awaited, (nint, ulong) copied) = Assert.Single(direct3D.Submissions.During(() => device.Fill(a, source)));
             Assert.NotEqual(computes, queue);
             // The second fill comes after the first on its own queue: what that waited for need not be waited for again.
             Assert.Equal(source == pinned ? usedA : default, awaited);
-            Assert.Equal(default, Assert.Single(Submitted(() => Use(b))).Awaited);
+            Assert.Equal(default, Assert.Single(direct3D.Submissions.During(() => device.Use(b, x, y))).Awaited);
             if (source == pinned) continue;
             // What is before the product, a copy of its few rows, need not wait.
-            Assert.Equal([default, copied], Submitted(() => Use(a)).Select(s => s.Awaited));
-            Assert.Equal(default, Assert.Single(Submitted(() => Use(a))).Awaited);
+            Assert.Equal([default, copied], direct3D.Submissions.During(() => device.Use(a, x, y)).Select(s => s.Awaited));
+            Assert.Equal(default, Assert.Single(direct3D.Submissions.During(() => device.Use(a, x, y))).Awaited);
         }
 
         // A use that is recorded but not handed over is, before its weight is filled.
         device.Linear(y, x, a);
-        var both = Submitted(() => device.Fill(a, pinned));
+        var both = direct3D.Submissions.During(() => device.Fill(a, pinned));
         Assert.Equal(2, both.Count);
         Assert.Equal((computes, both[0].Signalled), (both[0].Queue, both[1].Awaited));
 
         // What was recorded before a use of a does not wait for a.
         device.Linear(y, x, b);
-        var apart = Submitted(() => Use(a));
+        var apart = direct3D.Submissions.During(() => device.Use(a, x, y));
         Assert.Equal([default, both[1].Signalled], apart.Select(s => s.Awaited));
         direct3D.Stalled = false;
-
-        List<(nint Queue, (nint Fence, ulong Value) Awaited, (nint Fence, ulong Value) Signalled)> Submitted(Action act)
-        {
-            int before = direct3D.Submissions.Count;
-            act();
-            return direct3D.Submissions[before..];
-        }
-
-        void Use(IWeight weight)
-        {
-            device.Linear(y, x, weight);
-            device.BeginRead(y).Dispose();
-        }
     }
 
     /// <summary>What is written anew in the list that reads it changes its state before the copy, which so comes after what reads it.</summary>

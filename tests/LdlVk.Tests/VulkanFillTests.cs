@@ -21,47 +21,34 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         using ITensor x = device.CreateTensor(2, Columns), y = device.CreateTensor(2, 8);
         using IWeight a = device.CreateWeight(new RowWeight(8, Columns)), b = device.CreateWeight(new RowWeight(8, Columns));
         using IHostWeight pinned = device.Pin(new RowWeight(8, Columns));
-        List<FaultyVulkan.Submission> Submitted(Action act)
-        {
-            int before = vulkan.Submissions.Count;
-            act();
-            return vulkan.Submissions[before..];
-        }
-
-        void Use(IWeight weight)
-        {
-            device.Linear(y, x, weight);
-            device.BeginRead(y).Dispose();
-        }
-
         // From here on, each use is a submission.
-        Use(b);
-        Use(a);
+        device.Use(b, x, y);
+        device.Use(a, x, y);
         FaultyVulkan.Submission usedA = vulkan.Submissions[^1];
-        Use(b);
+        device.Use(b, x, y);
         foreach (IWeightSource source in new IWeightSource[] { pinned, new RowWeight(8, Columns) })
         {
-            FaultyVulkan.Submission copied = Assert.Single(Submitted(() => device.Fill(a, source)));
+            FaultyVulkan.Submission copied = Assert.Single(vulkan.Submissions.During(() => device.Fill(a, source)));
             Assert.NotEqual(usedA.SignalledSemaphore, copied.SignalledSemaphore);
             // The second fill comes after the first on its own queue: what that waited for need not be waited for again.
             if (source == pinned) Assert.Equal((usedA.SignalledSemaphore, usedA.SignalledValue), (copied.AwaitedSemaphore, copied.AwaitedValue));
             else Assert.Equal(0UL, copied.AwaitedSemaphore);
-            Assert.Equal(0UL, Assert.Single(Submitted(() => Use(b))).AwaitedSemaphore);
+            Assert.Equal(0UL, Assert.Single(vulkan.Submissions.During(() => device.Use(b, x, y))).AwaitedSemaphore);
             if (source == pinned) continue;
-            FaultyVulkan.Submission reads = Assert.Single(Submitted(() => Use(a)));
+            FaultyVulkan.Submission reads = Assert.Single(vulkan.Submissions.During(() => device.Use(a, x, y)));
             Assert.Equal((copied.SignalledSemaphore, copied.SignalledValue), (reads.AwaitedSemaphore, reads.AwaitedValue));
-            Assert.Equal(0UL, Assert.Single(Submitted(() => Use(a))).AwaitedSemaphore);
+            Assert.Equal(0UL, Assert.Single(vulkan.Submissions.During(() => device.Use(a, x, y))).AwaitedSemaphore);
         }
 
         // A use that is recorded but not handed over is, before its weight is filled.
         device.Linear(y, x, a);
-        List<FaultyVulkan.Submission> both = Submitted(() => device.Fill(a, pinned));
+        List<FaultyVulkan.Submission> both = vulkan.Submissions.During(() => device.Fill(a, pinned));
         Assert.Equal(2, both.Count);
         Assert.Equal((both[0].SignalledSemaphore, both[0].SignalledValue), (both[1].AwaitedSemaphore, both[1].AwaitedValue));
 
         // What was recorded before a use of a does not wait for a.
         device.Linear(y, x, b);
-        Assert.Equal(0UL, Submitted(() => Use(a)).SkipLast(1).Select(s => s.AwaitedSemaphore).DefaultIfEmpty().Max());
+        Assert.Equal(0UL, vulkan.Submissions.During(() => device.Use(a, x, y)).SkipLast(1).Select(s => s.AwaitedSemaphore).DefaultIfEmpty().Max());
     }
 
     /// <summary>Filling from pinned weights waits for nothing on the host, however much is before it.</summary>
