@@ -13,6 +13,7 @@ internal sealed class RequestSpans : IDisposable
     private readonly ActivityListener _listener;
     private readonly ConcurrentDictionary<int, (DateTime Came, TimeSpan Time)> _requests = new();
     private readonly ConcurrentDictionary<int, TimeSpan> _reading = new();
+    private readonly ConcurrentQueue<(int First, int Texts, TimeSpan Time)> _passes = new();
 
     public RequestSpans()
     {
@@ -28,6 +29,9 @@ internal sealed class RequestSpans : IDisposable
     /// <summary>When request <paramref name="number"/> came, the time to its answer, and its share that reading the texts had.</summary>
     public (DateTime Came, TimeSpan Time, TimeSpan Reading) this[int number] => (_requests[number].Came, _requests[number].Time, _reading[number]);
 
+    /// <summary>The passes: the number of the first request, how many texts were scored together, and how long that took.</summary>
+    public IReadOnlyCollection<(int First, int Texts, TimeSpan Time)> Passes => _passes;
+
     /// <summary>The header <c>traceparent</c> of the request with a number.</summary>
     public static string Header(int number) => string.Create(CultureInfo.InvariantCulture, $"00-{number + 1:x32}-0000000000000001-01");
 
@@ -38,5 +42,6 @@ internal sealed class RequestSpans : IDisposable
         if (!int.TryParse(activity.TraceId.ToHexString(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out int number)) return;
         if (activity.Source.Name == "Microsoft.AspNetCore") _requests[number - 1] = (activity.StartTimeUtc, activity.Duration);
         else if (activity.OperationName == "read texts") _reading[number - 1] = activity.Duration;
+        else if (activity.OperationName == "score batch") _passes.Enqueue((number - 1, (int)activity.GetTagItem("ldlvk.texts")!, activity.Duration));
     }
 }

@@ -33,7 +33,7 @@ internal sealed class ServeBench : IDisposable
             }
     }
 
-    /// <summary><c>serve [--model FOLDER] [--device DEVICE] [--seconds N]</c>.</summary>
+    /// <summary><c>serve [--model FOLDER] [--device DEVICE] [--seconds N] [--rate N]</c>.</summary>
     public static async Task RunAsync(string[] flags)
     {
         string Value(string name, string otherwise) => Array.IndexOf(flags, name) is var i && i >= 0 && i + 1 < flags.Length ? flags[i + 1] : otherwise;
@@ -43,7 +43,8 @@ internal sealed class ServeBench : IDisposable
         using HttpClient client = new() { BaseAddress = new Uri(server.Urls[0]) };
         Say($"{Load()}");
         await bench.ThroughputAsync(client);
-        await bench.HalfLoadAsync(client, await bench.SinglesAsync(client) / 2, Math.Min(seconds, 20));
+        double half = await bench.SinglesAsync(client) / 2;
+        await bench.HalfLoadAsync(client, Value("--rate", "") is { Length: > 0 } rate ? double.Parse(rate, CultureInfo.InvariantCulture) : half, seconds);
         await bench.RestlessAsync(client, seconds);
     }
 
@@ -91,9 +92,9 @@ internal sealed class ServeBench : IDisposable
     }
 
     /// <summary>
-    /// Requests of one text that come at random times, at half of the rate at which the server can answer such. Beside what a request takes
-    /// stands what it would take in a queue without a server's costs: texts that come at the same times, and are scored one by one in the time
-    /// that each takes alone. Texts meet by chance, so that even there they wait; a server is to blame for the rest.
+    /// Requests of one text that come at random times, at half of the rate at which the server can answer such. Texts meet by chance, so that
+    /// they wait whoever scores them: beside what a request takes stands what it takes where a thread scores the same texts, as they come,
+    /// one by one and without a server, and what it would take if each text took no longer than alone. A server is to blame for the rest.
     /// </summary>
     private async Task HalfLoadAsync(HttpClient client, double rate, double seconds)
     {
@@ -118,16 +119,37 @@ internal sealed class ServeBench : IDisposable
 
         double[] byClient = await Task.WhenAll(asked), alone = [.. texts.Select(t => _aloneSeconds[t])];
         (DateTime Came, TimeSpan Time, TimeSpan Reading)[] byServer = [.. texts.Select((_, i) => spans[i])];
-        double[] byQueue = Queue([.. byServer.Select(s => (s.Came - byServer[0].Came).TotalSeconds)], alone);
+        double[] server = [.. byServer.Select(s => s.Time.TotalSeconds)];
+        double[] came = [.. byServer.Select(s => (s.Came - byServer.Min(t => t.Came)).TotalSeconds)];
+        double[] byThread = ByThread(came, texts), inTurn = InTurn(came, alone);
+        double[] passesOfOne = [.. spans.Passes.Where(p => p.Texts == 1).Select(p => p.Time.TotalSeconds / alone[p.First])];
         Say($"half load: {texts.Count} requests of one text in {seconds:F0} s ({rate:F0} a second, Poisson); a text alone takes {Shown(alone)}; median and 99th percentile, {Load()}");
-        Say($"  answer as the client sees it:          {Shown(byClient)}; beyond the text's time alone {Shown([.. byClient.Zip(alone, (a, b) => a - b)])}");
-        Say($"  as the server sees it:                 {Shown([.. byServer.Select(s => s.Time.TotalSeconds)])}; beyond the text's time alone {Shown([.. byServer.Zip(alone, (a, b) => a.Time.TotalSeconds - b)])}; reading and tokenising {Shown([.. byServer.Select(s => s.Reading.TotalSeconds)])}");
-        Say($"  in a queue that costs nothing:         {Shown(byQueue)}; beyond the text's time alone {Shown([.. byQueue.Zip(alone, (a, b) => a - b)])}");
-        Say($"  the server beyond that queue:          {Shown([.. byServer.Zip(byQueue, (a, b) => a.Time.TotalSeconds - b)])}");
+        Say($"  answer as the client sees it:     {Shown(byClient)}; beyond the text's time alone {Beyond(byClient)}");
+        Say($"  as the server sees it:            {Shown(server)}; beyond the text's time alone {Beyond(server)}; reading and tokenising {Shown([.. byServer.Select(s => s.Reading.TotalSeconds)])}");
+        Say($"  by a thread without a server:     {Shown(byThread)}; beyond the text's time alone {Beyond(byThread)}");
+        Say($"  the texts' times alone, in turn:  {Shown(inTurn)}; beyond the text's time alone {Beyond(inTurn)}");
+        Say($"  the server's 99th percentile is {1e3 * (Quantile(server, 0.99) - Quantile(byThread, 0.99)):F1} ms beyond the thread's; {spans.Passes.Count} passes, of one text {passesOfOne.Length}, of {spans.Passes.Max(p => p.Texts)} at most; those of one text took {Quantile(passesOfOne, 0.5):F2} of its time alone in the median");
+
+        string Beyond(double[] answers) => Shown([.. answers.Zip(alone, (a, b) => a - b)]);
+    }
+
+    /// <summary>Seconds to each answer where what comes at such times is scored one after another.</summary>
+    private double[] ByThread(double[] came, IReadOnlyList<int> texts)
+    {
+        double[] seconds = new double[came.Length];
+        long begun = Stopwatch.GetTimestamp();
+        foreach (int i in Enumerable.Range(0, came.Length).OrderBy(i => came[i]))
+        {
+            while (came[i] - Stopwatch.GetElapsedTime(begun).TotalSeconds is > 0 and var early) Thread.Sleep(early > 2e-3 ? 1 : 0);
+            _model.Score(new Conversation(_texts[texts[i]].Prompt, _texts[texts[i]].Response));
+            seconds[i] = Stopwatch.GetElapsedTime(begun).TotalSeconds - came[i];
+        }
+
+        return seconds;
     }
 
     /// <summary>Seconds to each answer where what comes at such times is served one after another, each for so long.</summary>
-    private static double[] Queue(double[] came, double[] takes)
+    private static double[] InTurn(double[] came, double[] takes)
     {
         double[] seconds = new double[came.Length];
         double free = 0;
@@ -203,14 +225,10 @@ internal sealed class ServeBench : IDisposable
 
     private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
 
-    private static double Quantile(double[] sorted, double q) => sorted[Math.Min(sorted.Length - 1, (int)(q * sorted.Length))];
+    private static double Quantile(double[] values, double q) => values.Order().ElementAt(Math.Min(values.Length - 1, (int)(q * values.Length)));
 
     /// <summary>Median and 99th percentile.</summary>
-    private static string Shown(double[] seconds)
-    {
-        double[] sorted = [.. seconds.Order()];
-        return string.Create(CultureInfo.InvariantCulture, $"{1e3 * Quantile(sorted, 0.5):F1} and {1e3 * Quantile(sorted, 0.99):F1} ms");
-    }
+    private static string Shown(double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{1e3 * Quantile(seconds, 0.5):F1} and {1e3 * Quantile(seconds, 0.99):F1} ms");
 
     /// <summary>What else the machine does, where the system says: figures of a busy one are not the server's.</summary>
     private static string Load() => File.Exists("/proc/loadavg") ? $"load average {File.ReadAllText("/proc/loadavg").Split(' ')[0]} on {Environment.ProcessorCount} cores" : $"{Environment.ProcessorCount} cores";

@@ -29,7 +29,7 @@ public sealed record ServerOptions
 
     /// <summary>
     /// How long a text waits for company at most while a device is idle, and never for more than a twentieth of the time that it takes itself.
-    /// With enough texts for a micro-batch none waits.
+    /// With enough texts for a batch none waits.
     /// </summary>
     public TimeSpan MaxWait { get; init; } = TimeSpan.FromMilliseconds(2);
 
@@ -41,6 +41,9 @@ public sealed record ServerOptions
 
     /// <summary>Told, in a sentence, what whoever runs the server should know; null for nobody.</summary>
     public Action<string>? Log { get; init; }
+
+    /// <summary>What the time that batches take is told by: a test's own does not depend on what else a machine does.</summary>
+    internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <summary>Throws if a value makes no sense: before a model is loaded.</summary>
     /// <exception cref="UsageException">One does not.</exception>

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using LdlVk.Server.Scoring;
 
 namespace LdlVk.Server.Tests;
 
@@ -21,6 +22,16 @@ public class QueueTests(Mini mini)
         }
 
         public void Open(int batches = 1000) => _pass.Release(batches);
+    }
+
+    /// <summary>A clock that goes on when it is told to.</summary>
+    private sealed class Clock : TimeProvider
+    {
+        private long _now;
+
+        public override long GetTimestamp() => Interlocked.Read(ref _now);
+
+        public void Advance(TimeSpan time) => Interlocked.Add(ref _now, (long)(time.TotalSeconds * TimestampFrequency));
     }
 
     private static object Body(string response) => new { prompt = "Define \"sea\".", response };
@@ -91,6 +102,76 @@ public class QueueTests(Mini mini)
         Task<Reply> one = api.PostAsync("v1/rewards", Body("b")), other = api.PostAsync("v1/rewards", Body("c"));
         Assert.Equal((200, 200), ((await one).Status, (await other).Status));
         Assert.Equal([1, 2], batches);
+    }
+
+    /// <summary>Where texts together are no cheaper than alone, those behind a large batch would wait for nothing; but a prompt is computed once.</summary>
+    [Theory]
+    [InlineData("each token")]
+    [InlineData("each batch")]
+    public async Task Batches_are_as_large_as_it_pays(string what)
+    {
+        using SemaphoreSlim gate = new(1000);
+        List<int> batches = [];
+        Clock clock = new();
+        await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
+        {
+            batches.Add(texts.Count);
+            gate.Wait(cancellation);
+            clock.Advance(TimeSpan.FromMilliseconds(what == "each token" ? texts.Sum(t => t.Ids.Length) : 50));
+            return mini.Model.ScoreTogether(texts, cancellation);
+        }, Api.Options with { Clock = clock });
+        Task<Reply> Ask(params string[] texts) => api.PostAsync("get_reward", new { query = texts });
+        for (int i = 0; i < 5; i++) Assert.Equal(200, (await Ask(string.Concat(Enumerable.Repeat(" sea", 10 + (i * 7 % 50))))).Status);
+        string[] sixteen = [.. Enumerable.Range(0, 16).Select(i => $"{(char)('a' + i)}{string.Concat(Enumerable.Repeat(" sea", 20))}")];
+        string prompt = string.Concat(Enumerable.Repeat(" one prompt", 20));
+        int before = await Behind(() => Ask(sixteen));
+        // A quarter of what waits, and one at least.
+        Assert.Equal(what == "each batch" ? [1, 16] : [1, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1], batches[before..]);
+        before = await Behind(() => Ask([.. Enumerable.Range(0, 8).Select(i => $"{prompt} {i}")]));
+        Assert.Equal([1, 8], batches[before..]);
+
+        // All of a request while another is under way, so that all wait together.
+        async Task<int> Behind(Func<Task<Reply>> ask)
+        {
+            int begun = batches.Count;
+            while (gate.CurrentCount > 0) gate.Wait(0);
+            Task<Reply> first = Ask("first");
+            await UntilAsync(() => batches.Count > begun);
+            Task<Reply> others = ask();
+            await UntilAsync(() => api.Server.Waiting.Texts > 1);
+            gate.Release(1000);
+            Assert.Equal((200, 200), ((await first).Status, (await others).Status));
+            return begun;
+        }
+    }
+
+    [Fact]
+    public void What_a_batch_costs_is_learned_from_the_last_ones()
+    {
+        Throughput throughput = new();
+        Assert.Equal(TimeSpan.Zero, throughput.TimeFor(1000));
+        Assert.Equal(double.PositiveInfinity, throughput.RowsWhereFixedCostIs(0.05));
+        long now = 0;
+        void Add(int rows, double milliseconds)
+        {
+            long begun = now;
+            now += (long)(milliseconds / 1e3 * Stopwatch.Frequency);
+            throughput.Add(new ScoringBatch([], rows), begun, now);
+        }
+
+        // The first is cold. All of one size tell a rate, and nothing more.
+        Add(500, 40_000);
+        for (int i = 0; i < 10; i++) Add(500, 2 + 1);
+        Assert.Equal(double.PositiveInfinity, throughput.RowsWhereFixedCostIs(0.05));
+        // 2 ms and 2 µs a row: 2 ms are a twentieth of 40 ms, of which the other 38 are 19,000 rows. Every eighth time the machine is away.
+        for (int i = 0; i < 64; i++) Add(10 + (i * 10), 2 + (2e-3 * (10 + (i * 10))) + (i % 8 == 3 ? 50 : 0));
+        Assert.Equal(19_000, throughput.RowsWhereFixedCostIs(0.05), 500.0);
+        // What is long ago does not count.
+        for (int i = 0; i < 64; i++) Add(10 + (i * 10), 0.1 + (1e-2 * (10 + (i * 10))));
+        Assert.Equal(190, throughput.RowsWhereFixedCostIs(0.05), 5.0);
+        // Faster the more there is: no line, and no limit.
+        for (int i = 0; i < 64; i++) Add(100 + i, 100 - i);
+        Assert.Equal(double.PositiveInfinity, throughput.RowsWhereFixedCostIs(0.05));
     }
 
     [Fact]

@@ -20,13 +20,16 @@ internal sealed class QueuedText(ScoringRequest request, int index, int[] ids)
 }
 
 /// <summary>Texts that are scored together.</summary>
-internal sealed class ScoringBatch(IReadOnlyList<QueuedText> texts)
+internal sealed class ScoringBatch(IReadOnlyList<QueuedText> texts, long rows)
 {
     /// <summary>The texts.</summary>
     public IReadOnlyList<QueuedText> Texts => texts;
 
     /// <summary>Tokens of the texts, shared beginnings counted for each.</summary>
     public long Tokens { get; } = texts.Sum(t => (long)t.Ids.Length);
+
+    /// <summary>Tokens that are computed, shared beginnings counted once.</summary>
+    public long Rows => rows;
 
     /// <summary>Texts that somebody still waits for.</summary>
     public int Wanted { get; set; } = texts.Count;

@@ -24,6 +24,15 @@ internal sealed class ScoringQueue : IDisposable
     /// </summary>
     private const double Patience = 0.05;
 
+    /// <summary>
+    /// A batch holds no more than it takes for this part of its time to be what any batch takes: whoever comes next waits for its end, and
+    /// all its texts for its last.
+    /// </summary>
+    private const double FixedCost = 0.05;
+
+    /// <summary>But this part of what waits in any case: with a long queue the rest of a batch is short beside it.</summary>
+    private const double Share = 0.25;
+
     private readonly ScoreTexts _score;
     private readonly ServerOptions _options;
     private readonly ServerMetrics _metrics;
@@ -159,12 +168,12 @@ internal sealed class ScoringQueue : IDisposable
     {
         while (Take() is { } batch)
         {
-            long begun = Stopwatch.GetTimestamp();
-            Score(batch, begun);
+            long begun = _options.Clock.GetTimestamp();
+            bool scored = Score(batch);
             lock (_lock)
             {
                 _busy--;
-                _throughput.Add(batch.Tokens, begun, Stopwatch.GetTimestamp());
+                if (scored) _throughput.Add(batch, begun, _options.Clock.GetTimestamp());
                 Monitor.PulseAll(_lock);
             }
         }
@@ -192,16 +201,21 @@ internal sealed class ScoringQueue : IDisposable
         }
     }
 
-    /// <summary>How long texts wait for company while a device is idle.</summary>
+    /// <summary>How long texts wait for company while a device is idle: not at all where they are enough for a batch.</summary>
     private TimeSpan WaitForCompany()
     {
+        if (_waitingTokens >= _throughput.RowsWhereFixedCostIs(FixedCost)) return TimeSpan.Zero;
         TimeSpan worthwhile = Patience * _throughput.TimeFor(_waitingTokens);
         return worthwhile < _options.MaxWait ? worthwhile : _options.MaxWait;
     }
 
-    /// <summary>The texts from the queue's front on that fill a micro-batch.</summary>
+    /// <summary>
+    /// The texts from the queue's front on that are enough for a batch, a micro-batch at most. Those that share most of their tokens with one
+    /// before them stay with it.
+    /// </summary>
     private ScoringBatch Form()
     {
+        double enough = Math.Max(_throughput.RowsWhereFixedCostIs(FixedCost), Share * _waitingTokens);
         List<QueuedText> texts = [];
         long rows = 0;
         while (_waiting.First is { } place && texts.Count < _budget)
@@ -210,22 +224,25 @@ internal sealed class ScoringQueue : IDisposable
             int shared = 0;
             for (int i = Math.Max(0, texts.Count - Neighbours); i < texts.Count; i++)
                 shared = Math.Max(shared, text.Ids.AsSpan().CommonPrefixLength(texts[i].Ids));
-            rows += text.Ids.Length - shared;
-            if (texts.Count > 0 && rows > _budget) break;
+            long with = rows + text.Ids.Length - shared;
+            if (texts.Count > 0 && (with > _budget || (with > enough && shared < text.Ids.Length / 2))) break;
+            rows = with;
             _waiting.RemoveFirst();
             text.Place = null;
             _waitingTokens -= text.Ids.Length;
             texts.Add(text);
         }
 
-        ScoringBatch batch = new(texts);
+        ScoringBatch batch = new(texts, rows);
         foreach (QueuedText text in texts) text.Batch = batch;
         _busy++;
         return batch;
     }
 
-    private void Score(ScoringBatch batch, long begun)
+    /// <summary>Scores a batch and tells its requests; false if it failed, or nobody wanted it any more.</summary>
+    private bool Score(ScoringBatch batch)
     {
+        long begun = Stopwatch.GetTimestamp();
         using Activity? span = Tracing.Source.StartActivity("score batch", ActivityKind.Internal, batch.Texts[0].Request.Trace);
         span?.SetTag("ldlvk.texts", batch.Texts.Count).SetTag("ldlvk.tokens", batch.Tokens);
         foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct()) _metrics.QueueSeconds.Add(Stopwatch.GetElapsedTime(request.Since, begun).TotalSeconds);
@@ -236,10 +253,12 @@ internal sealed class ScoringQueue : IDisposable
             _metrics.BatchDone(batch, Stopwatch.GetElapsedTime(begun));
             lock (_lock)
                 for (int i = 0; i < results.Length; i++) batch.Texts[i].Request.Add(batch.Texts[i].Index, results[i]);
+            return true;
         }
         catch (OperationCanceledException)
         {
             // Nobody waits for any of them.
+            return false;
         }
         catch (Exception e)
         {
@@ -254,6 +273,8 @@ internal sealed class ScoringQueue : IDisposable
                     Forget(request, []);
                 }
             }
+
+            return false;
         }
     }
 }
