@@ -120,7 +120,9 @@ public sealed class RewardServer : IAsyncDisposable
         builder.WebHost.UseKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = _options.MaxBodyBytes;
+            // Ours to bound (RequestBody): with its own bound Kestrel would close while the body comes, and the caller would see a broken pipe
+            // more often than why. So it takes in and forgets the rest of a refused body, for 5 s at most.
+            kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MaxConcurrentConnections = 4096;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
             // Connections are few: one that says nothing, or takes bytes or gives them too slowly, is not kept for long.

@@ -84,6 +84,30 @@ public class FuzzTests(Mini mini)
         await IsAliveAsync(api);
     }
 
+    /// <summary>Whoever sends the whole of a refused body before reading gets to know why it was refused, not a broken pipe.</summary>
+    [Theory]
+    [InlineData("Content-Length: 8388608\r\n\r\n")]
+    [InlineData("Transfer-Encoding: chunked\r\n\r\n800000\r\n")]
+    public async Task A_body_that_is_too_large_may_be_sent_to_its_end(string headers)
+    {
+        await using Api api = await Api.StartAsync(mini, Small);
+        for (int i = 0; i < 5; i++)
+        {
+            using TcpClient client = new();
+            await client.ConnectAsync("127.0.0.1", api.Client.BaseAddress!.Port);
+            NetworkStream stream = client.GetStream();
+            await stream.WriteAsync(Encoding.ASCII.GetBytes($"POST /v1/rewards HTTP/1.1\r\nHost: localhost\r\n{headers}"));
+            // In pieces, so that the answer comes while the body is still on its way.
+            for (int piece = 0; piece < 64; piece++) await stream.WriteAsync(new byte[1 << 17]);
+            if (headers.Contains("chunked", StringComparison.Ordinal)) await stream.WriteAsync("\r\n0\r\n\r\n"u8.ToArray());
+            using StreamReader reader = new(stream);
+            Assert.Equal("HTTP/1.1 413 Payload Too Large", await reader.ReadLineAsync());
+            Assert.Contains("more than 1048576 bytes", await reader.ReadToEndAsync(), StringComparison.Ordinal);
+        }
+
+        await IsAliveAsync(api);
+    }
+
     [Fact]
     public async Task A_long_prompt_with_many_responses_is_refused_before_it_is_tokenised_for_each()
     {

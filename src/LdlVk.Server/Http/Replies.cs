@@ -34,7 +34,7 @@ internal static class Replies
         if (response.HasStarted) return Task.CompletedTask;
         if (error.RetryAfter is { } after) response.Headers.RetryAfter = ((long)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         if (error.Status == 401) response.Headers.WWWAuthenticate = "Bearer";
-        // What is left of a body that was not read would be taken for the next request.
+        // What is left of the body is not worth the wait.
         if (error.Status is 408 or 413) response.Headers.Connection = "close";
         return protocol is null
             ? JsonAsync(response, error.Status, Problem.ContentType, json => Problem.Write(json, error))

@@ -6,8 +6,9 @@ using Microsoft.AspNetCore.Http;
 namespace LdlVk.Server;
 
 /// <summary>Reads bodies: JSON of bounded size and depth. Thread-safe.</summary>
+/// <param name="most">Bytes of a body at most.</param>
 /// <param name="memory">What bodies take of memory is taken of this.</param>
-internal sealed class RequestBody(ByteBudget memory)
+internal sealed class RequestBody(int most, ByteBudget memory)
 {
     /// <summary>The protocols nest 4 deep.</summary>
     private const int MaxDepth = 16;
@@ -20,6 +21,7 @@ internal sealed class RequestBody(ByteBudget memory)
     public async Task<T> ReadAsync<T>(HttpRequest request, Func<JsonElement, T> use)
     {
         if (request.Headers.ContentEncoding.Count > 0) throw new RequestException(415, "The body is compressed. Send it as it is.");
+        if (request.ContentLength > most) throw TooLarge();
         ArrayBufferWriter<byte> bytes = new();
         long taken = 0;
         try
@@ -32,6 +34,7 @@ internal sealed class RequestBody(ByteBudget memory)
                 bytes.Advance(read);
                 memory.Take(read);
                 taken += read;
+                if (taken > most) throw TooLarge();
             }
 
             await _readers.WaitAsync(request.HttpContext.RequestAborted).ConfigureAwait(false);
@@ -49,6 +52,8 @@ internal sealed class RequestBody(ByteBudget memory)
             memory.Return(taken);
         }
     }
+
+    private RequestException TooLarge() => new(413, $"The body has more than {most} bytes. Send fewer texts in a request.");
 
     private static T Parse<T>(ReadOnlyMemory<byte> bytes, Func<JsonElement, T> use)
     {

@@ -26,7 +26,7 @@ internal sealed class ScoringEndpoint
     {
         (_model, _options, _queue, _metrics) = (model, options, queue, metrics);
         _memory = new ByteBudget((long)Together * options.MaxBodyBytes);
-        _body = new RequestBody(_memory);
+        _body = new RequestBody(options.MaxBodyBytes, _memory);
     }
 
     /// <summary>Whether new requests are refused.</summary>
@@ -115,12 +115,7 @@ internal sealed class ScoringEndpoint
             case RequestException known:
                 return known;
             case BadHttpRequestException bad:
-                return new RequestException(bad.StatusCode, bad.StatusCode switch
-                {
-                    413 => $"The body has more than {_options.MaxBodyBytes} bytes. Send fewer texts in a request.",
-                    408 => "The body came too slowly.",
-                    _ => "The request is not valid HTTP.",
-                });
+                return new RequestException(bad.StatusCode, bad.StatusCode == 408 ? "The body came too slowly." : "The request is not valid HTTP.");
             case DeviceException:
                 return new RequestException(503, $"The model cannot score now: {e.Message}") { RetryAfter = TimeSpan.FromSeconds(10) };
             case OperationCanceledException or ObjectDisposedException:
