@@ -66,7 +66,7 @@ internal sealed class ServeBench : IDisposable
             served.Add(with);
         }
 
-        Say($"throughput: {all.Length} texts in requests of {TextsOfRequest} by {Clients} clients: {all.Length / served.Min():F0} texts/s served, {all.Length / offline.Min():F0} offline: {offline.Min() / served.Min():F3} (best of {Rounds}, in turn); of the medians {Median(offline) / Median(served):F3}");
+        Say($"throughput: {all.Length} texts in requests of {TextsOfRequest} by {Clients} clients: {all.Length / served.Min():F0} texts/s served, {all.Length / offline.Min():F0} offline: {offline.Min() / served.Min():F3} (best of {Rounds}, in turn); of the medians {Quantile(offline, 0.5) / Quantile(served, 0.5):F3}");
     }
 
     /// <summary>Texts a second in requests of one text, by so many clients that the server is never without.</summary>
@@ -120,7 +120,8 @@ internal sealed class ServeBench : IDisposable
         double[] byClient = await Task.WhenAll(asked), alone = [.. texts.Select(t => _aloneSeconds[t])];
         (DateTime Came, TimeSpan Time, TimeSpan Reading)[] byServer = [.. texts.Select((_, i) => spans[i])];
         double[] server = [.. byServer.Select(s => s.Time.TotalSeconds)];
-        double[] came = [.. byServer.Select(s => (s.Came - byServer.Min(t => t.Came)).TotalSeconds)];
+        DateTime firstCame = byServer.Min(s => s.Came);
+        double[] came = [.. byServer.Select(s => (s.Came - firstCame).TotalSeconds)];
         double[] byThread = ByThread(came, texts), inTurn = InTurn(came, alone);
         double[] passesOfOne = [.. spans.Passes.Where(p => p.Texts == 1).Select(p => p.Time.TotalSeconds / alone[p.First])];
         Say($"half load: {texts.Count} requests of one text in {seconds:F0} s ({rate:F0} a second, Poisson); a text alone takes {Shown(alone)}; median and 99th percentile, {Load()}");
@@ -223,9 +224,7 @@ internal sealed class ServeBench : IDisposable
         return [(Text("prompt"), Text("chosen")), (Text("prompt"), Text("rejected"))];
     }
 
-    private static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
-
-    private static double Quantile(double[] values, double q) => values.Order().ElementAt(Math.Min(values.Length - 1, (int)(q * values.Length)));
+    private static double Quantile(IReadOnlyCollection<double> values, double q) => values.Order().ElementAt(Math.Min(values.Count - 1, (int)(q * values.Count)));
 
     /// <summary>Median and 99th percentile.</summary>
     private static string Shown(double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{1e3 * Quantile(seconds, 0.5):F1} and {1e3 * Quantile(seconds, 0.99):F1} ms");

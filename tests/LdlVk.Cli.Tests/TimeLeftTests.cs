@@ -1,5 +1,6 @@
 using LdlVk.Cli.Input;
 using LdlVk.Cli.Output;
+using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 
@@ -13,7 +14,7 @@ public sealed class TimeLeftTests : IDisposable
     [Fact]
     public void The_rest_takes_as_long_as_what_was_done()
     {
-        Clock clock = new();
+        ManualClock clock = new();
         TimeLeft left = new(clock);
         left.Begin();
         Assert.Equal("", left.ToString());
@@ -55,14 +56,5 @@ public sealed class TimeLeftTests : IDisposable
         double[] shares = [.. source.Lines().Select(line => line.Share!.Value)];
         for (int i = 0; i < shares.Length; i++) Assert.Equal((i + 1.0) / shares.Length, shares[i], how == "plain" ? 0.01 : 0.1);
         Assert.InRange(shares[^1], 0.99, 1);
-    }
-
-    private sealed class Clock : TimeProvider
-    {
-        public TimeSpan Now { get; set; }
-
-        public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
-        public override long GetTimestamp() => Now.Ticks;
     }
 }

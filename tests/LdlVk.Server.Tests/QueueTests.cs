@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using LdlVk.Server.Scoring;
+using LdlVk.Testing;
 
 namespace LdlVk.Server.Tests;
 
@@ -22,16 +23,11 @@ public class QueueTests(Mini mini)
         }
 
         public void Open(int batches = 1000) => _pass.Release(batches);
-    }
 
-    /// <summary>A clock that goes on when it is told to.</summary>
-    private sealed class Clock : TimeProvider
-    {
-        private long _now;
-
-        public override long GetTimestamp() => Interlocked.Read(ref _now);
-
-        public void Advance(TimeSpan time) => Interlocked.Add(ref _now, (long)(time.TotalSeconds * TimestampFrequency));
+        public void Close()
+        {
+            while (_pass.Wait(0)) { }
+        }
     }
 
     private static object Body(string response) => new { prompt = "Define \"sea\".", response };
@@ -110,38 +106,37 @@ public class QueueTests(Mini mini)
     [InlineData("each batch")]
     public async Task Batches_are_as_large_as_it_pays(string what)
     {
-        using SemaphoreSlim gate = new(1000);
-        List<int> batches = [];
-        Clock clock = new();
+        Gate gate = new(mini.Model);
+        ManualClock clock = new();
         await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
         {
-            batches.Add(texts.Count);
-            gate.Wait(cancellation);
-            clock.Advance(TimeSpan.FromMilliseconds(what == "each token" ? texts.Sum(t => t.Ids.Length) : 50));
-            return mini.Model.ScoreTogether(texts, cancellation);
+            ScoreResult[] results = gate.Score(texts, cancellation);
+            clock.Now += TimeSpan.FromMilliseconds(what == "each token" ? texts.Sum(t => t.Ids.Length) : 50);
+            return results;
         }, Api.Options with { Clock = clock });
+        gate.Open();
         Task<Reply> Ask(params string[] texts) => api.PostAsync("get_reward", new { query = texts });
         for (int i = 0; i < 5; i++) Assert.Equal(200, (await Ask(string.Concat(Enumerable.Repeat(" sea", 10 + (i * 7 % 50))))).Status);
         string[] sixteen = [.. Enumerable.Range(0, 16).Select(i => $"{(char)('a' + i)}{string.Concat(Enumerable.Repeat(" sea", 20))}")];
         string prompt = string.Concat(Enumerable.Repeat(" one prompt", 20));
-        int before = await Behind(() => Ask(sixteen));
         // A quarter of what waits, and one at least.
-        Assert.Equal(what == "each batch" ? [1, 16] : [1, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1], batches[before..]);
-        before = await Behind(() => Ask([.. Enumerable.Range(0, 8).Select(i => $"{prompt} {i}")]));
-        Assert.Equal([1, 8], batches[before..]);
+        int[] behind = await Behind(() => Ask(sixteen));
+        Assert.Equal(what == "each batch" ? [1, 16] : [1, 4, 3, 2, 1, 1, 1, 1, 1, 1, 1], behind);
+        behind = await Behind(() => Ask([.. Enumerable.Range(0, 8).Select(i => $"{prompt} {i}")]));
+        Assert.Equal([1, 8], behind);
 
-        // All of a request while another is under way, so that all wait together.
-        async Task<int> Behind(Func<Task<Reply>> ask)
+        // The batches of a request that comes while another is under way, so that all its texts wait together.
+        async Task<int[]> Behind(Func<Task<Reply>> ask)
         {
-            int begun = batches.Count;
-            while (gate.CurrentCount > 0) gate.Wait(0);
+            gate.Batches.Clear();
+            gate.Close();
             Task<Reply> first = Ask("first");
-            await UntilAsync(() => batches.Count > begun);
+            await UntilAsync(() => !gate.Batches.IsEmpty);
             Task<Reply> others = ask();
             await UntilAsync(() => api.Server.Waiting.Texts > 1);
-            gate.Release(1000);
+            gate.Open();
             Assert.Equal((200, 200), ((await first).Status, (await others).Status));
-            return begun;
+            return [.. gate.Batches];
         }
     }
 

@@ -9,7 +9,7 @@ internal delegate ScoreResult[] ScoreTexts(IReadOnlyList<TokenizedText> texts, C
 
 /// <summary>
 /// The one queue in which the texts of all requests wait, and the threads that score them in batches. A batch is formed as late as
-/// possible: when a device would be idle, or when there is enough for a whole one, which then lies ready behind those under way. Company
+/// possible: when a device would be idle, or when there is enough for a micro-batch, which then lies ready behind those under way. Company
 /// gathers while the devices are busy; an idle one waits for it only where that is short beside what scoring takes. That a text's score is
 /// the same to the bit in any company lets texts of different requests share a batch. Thread-safe.
 /// </summary>
@@ -168,12 +168,10 @@ internal sealed class ScoringQueue : IDisposable
     {
         while (Take() is { } batch)
         {
-            long begun = _options.Clock.GetTimestamp();
-            bool scored = Score(batch);
+            Score(batch);
             lock (_lock)
             {
                 _busy--;
-                if (scored) _throughput.Add(batch, begun, _options.Clock.GetTimestamp());
                 Monitor.PulseAll(_lock);
             }
         }
@@ -224,9 +222,9 @@ internal sealed class ScoringQueue : IDisposable
             int shared = 0;
             for (int i = Math.Max(0, texts.Count - Neighbours); i < texts.Count; i++)
                 shared = Math.Max(shared, text.Ids.AsSpan().CommonPrefixLength(texts[i].Ids));
-            long with = rows + text.Ids.Length - shared;
-            if (texts.Count > 0 && (with > _budget || (with > enough && shared < text.Ids.Length / 2))) break;
-            rows = with;
+            long together = rows + text.Ids.Length - shared;
+            if (texts.Count > 0 && (together > _budget || (together > enough && shared < text.Ids.Length / 2))) break;
+            rows = together;
             _waiting.RemoveFirst();
             text.Place = null;
             _waitingTokens -= text.Ids.Length;
@@ -239,10 +237,10 @@ internal sealed class ScoringQueue : IDisposable
         return batch;
     }
 
-    /// <summary>Scores a batch and tells its requests; false if it failed, or nobody wanted it any more.</summary>
-    private bool Score(ScoringBatch batch)
+    /// <summary>Scores a batch, tells its requests, and learns from what it took unless it failed or nobody wanted it any more.</summary>
+    private void Score(ScoringBatch batch)
     {
-        long begun = Stopwatch.GetTimestamp();
+        long begun = Stopwatch.GetTimestamp(), clock = _options.Clock.GetTimestamp();
         using Activity? span = Tracing.Source.StartActivity("score batch", ActivityKind.Internal, batch.Texts[0].Request.Trace);
         span?.SetTag("ldlvk.texts", batch.Texts.Count).SetTag("ldlvk.tokens", batch.Tokens);
         foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct()) _metrics.QueueSeconds.Add(Stopwatch.GetElapsedTime(request.Since, begun).TotalSeconds);
@@ -252,13 +250,14 @@ internal sealed class ScoringQueue : IDisposable
             Failure = null;
             _metrics.BatchDone(batch, Stopwatch.GetElapsedTime(begun));
             lock (_lock)
+            {
+                _throughput.Add(batch, clock, _options.Clock.GetTimestamp());
                 for (int i = 0; i < results.Length; i++) batch.Texts[i].Request.Add(batch.Texts[i].Index, results[i]);
-            return true;
+            }
         }
         catch (OperationCanceledException)
         {
             // Nobody waits for any of them.
-            return false;
         }
         catch (Exception e)
         {
@@ -273,8 +272,6 @@ internal sealed class ScoringQueue : IDisposable
                     Forget(request, []);
                 }
             }
-
-            return false;
         }
     }
 }
