@@ -28,6 +28,7 @@ internal sealed record PeerSettings
     public IReadOnlyList<WeightFormat> Weights { get; init; } = [WeightFormat.Fp16, WeightFormat.Int8];
     public int Rounds { get; init; } = 5;
     public bool Accuracy { get; init; }
+    public bool Cold { get; init; }
 
     /// <summary>Reads <c>--name value</c> pairs.</summary>
     public static PeerSettings Parse(IReadOnlyList<string> args)
@@ -49,6 +50,7 @@ internal sealed record PeerSettings
                 "--layers" => settings with { Shape = settings.Shape with { Layers = Whole(args[++i]) } },
                 "--rounds" => settings with { Rounds = Whole(args[++i]) },
                 "--accuracy" => settings with { Accuracy = true },
+                "--cold" => settings with { Cold = true },
                 _ => throw new ArgumentException($"bench/peers knows no {args[i]}; its head says what it takes."),
             };
         }
@@ -87,14 +89,17 @@ internal sealed class Peers(PeerSettings settings)
             Say($"{format}: LdlVk on {device.Id} {device.Name} ({device.Driver}), {ours.LoadSeconds:F1} s to load");
             foreach (Peer peer in peers) Say($"{format}: {peer.Name} on {peer.Device}, {peer.LoadSeconds:F1} s to load");
             foreach ((int texts, int tokens) in settings.Sizes) Compare(ours, peers, texts, tokens);
-            foreach (Peer peer in peers)
-            {
-                Say($"{format}: {peer.Name} had at most {peer.PeakMegabytes} MB");
-                peer.Dispose();
-            }
-
-            ColdStart(device, format);
+            foreach (Peer peer in peers) peer.Dispose();
+            Start(device, folder, format, cold: false);
         }
+    }
+
+    /// <summary>The very first start of each, kernels compiled anew.</summary>
+    public void ColdStarts()
+    {
+        string folder = Checkpoint(1);
+        DeviceInfo device = ComputeDevices.Candidates(settings.Device)[0];
+        foreach (WeightFormat format in settings.Weights) Start(device, folder, format, cold: true);
     }
 
     /// <summary>Relative L2 errors of the last hidden state against LdlVk's CPU device with fp32 weights.</summary>
@@ -135,24 +140,32 @@ internal sealed class Peers(PeerSettings settings)
             Say($"{ours.Format}, {texts} × {tokens} tokens: {peers[i].Name} {all / Median(others[i]):F1} tokens/s (best {all / others[i].Min():F1}; first run {firsts[i]:F1} s); LdlVk is {Median(others[i]) / Median(own):F2} times as fast (best runs {others[i].Min() / own.Min():F2})");
     }
 
-    /// <summary>Cold start and memory of LdlVk are those of a process of its own.</summary>
-    private void ColdStart(DeviceInfo device, WeightFormat format)
+    /// <summary>
+    /// Each from its start to the result of the largest size, in a process of its own, with the most memory that it had meanwhile: with the kernels
+    /// that earlier runs have left, or with all of them compiled anew, by the driver too.
+    /// </summary>
+    private void Start(DeviceInfo device, string folder, WeightFormat format, bool cold)
     {
         SyntheticShape s = settings.Shape;
         string shape = $"hidden={s.Hidden},layers={s.Layers},heads={s.Heads},kv-heads={s.KeyValueHeads},head-dim={s.HeadDimension},ffn={s.FeedForward},vocab={s.Vocabulary}";
-        int tokens = settings.Sizes.Max(size => size.Tokens);
+        (int texts, int tokens) = settings.Sizes.MaxBy(size => size.Texts * size.Tokens);
+        (string, string)[] environment = cold ? [("MESA_SHADER_CACHE_DISABLE", "true"), ("__GL_SHADER_DISK_CACHE", "0")] : [];
         ProcessStartInfo start = new(Repository.Path("ldlvk"),
-            ["bench", "--cold", "--json", "--quiet", "--runs", "1", "--shape", shape, "--tokens", $"{tokens}", "--device", device.Id, "--weights", format.ToString().ToLowerInvariant()]) { RedirectStandardOutput = true };
-        start.Environment["MESA_SHADER_CACHE_DISABLE"] = "true"; // the driver's own cache, which --cold does not know
+            ["bench", .. cold ? ["--cold"] : (string[])[], "--json", "--quiet", "--runs", "1", "--shape", shape, "--batch", $"{texts}x{tokens}", "--device", device.Id, "--weights", format.ToString().ToLowerInvariant()])
+        { RedirectStandardOutput = true };
+        foreach ((string variable, string value) in environment) start.Environment[variable] = value;
         using Process process = Process.Start(start)!;
         string line = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         if (process.ExitCode != 0) throw new InvalidOperationException("ldlvk bench failed; what it said is above.");
         using JsonDocument json = JsonDocument.Parse(line);
-        Say($"{format}: LdlVk had at most {json.RootElement.GetProperty("peak_process_bytes").GetInt64() >> 20} MB, and {json.RootElement.GetProperty("cold_start_seconds").GetDouble():F1} s from opening the device to the first {tokens} tokens, kernels compiled anew");
+        long megabytes = json.RootElement.GetProperty("peak_process_bytes").GetInt64() >> 20;
+        using Peer peer = LlamaCpp(folder, format, "logits", environment);
+        double seconds = peer.LoadSeconds + peer.Run(texts, tokens);
+        Say($"{format}, {texts} × {tokens} tokens, kernels {(cold ? "compiled anew" : "kept from earlier runs")}: LdlVk {json.RootElement.GetProperty("cold_start_seconds").GetDouble():F1} s to the first result and at most {megabytes} MB, {peer.Name} {seconds:F1} s and {peer.PeakMegabytes} MB; {(double)megabytes / peer.PeakMegabytes:F2} of its memory");
     }
 
-    private Peer LlamaCpp(string folder, WeightFormat format, string mode)
+    private Peer LlamaCpp(string folder, WeightFormat format, string mode, params (string, string)[] environment)
     {
         string type = GgufType(format), file = Path.Combine(folder, $"{type}.gguf");
         if (!File.Exists(file))
@@ -167,7 +180,7 @@ internal sealed class Peers(PeerSettings settings)
         return new Peer($"llama.cpp {type}",
             [settings.LlamaCpp, settings.LlamaCppLibrary, file, OnCpu ? "cpu" : "vulkan", $"{Environment.ProcessorCount}", $"{texts}", $"{(tokens + texts - 1) / texts}", mode],
             // It passes software drivers over unless they are named.
-            OnCpu ? [] : [("GGML_VK_VISIBLE_DEVICES", number)]);
+            OnCpu ? environment : [.. environment, ("GGML_VK_VISIBLE_DEVICES", number)]);
     }
 
     /// <summary>The folder of the made-up weights; <paramref name="gain"/> multiplies one layer's up projection.</summary>

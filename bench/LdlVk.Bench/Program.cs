@@ -34,4 +34,5 @@ if (args is not ["peers", .. var flags])
 PeerSettings settings = PeerSettings.Parse(flags);
 Peers peers = new(settings);
 if (settings.Accuracy) peers.Errors();
+else if (settings.Cold) peers.ColdStarts();
 else peers.Speed();

@@ -95,8 +95,15 @@ internal sealed unsafe class StagingRing(Vk api, Device device, PhysicalDeviceFa
 
     private Chunk ChunkWithRoomFor(int bytes, bool mayWait)
     {
-        if (_chunks.Count > 0 && _chunks[_current].Used + bytes <= ChunkBytes) return _chunks[_current];
-        if (_chunks.Count > 0) stream.Submit();
+        if (_chunks.Count > 0)
+        {
+            Chunk current = _chunks[_current];
+            // What the device has copied may be written over: small uploads stay in memory that is in the caches already.
+            if (current.Used > 0 && stream.Reached(current.BusyUntil)) current.Used = 0;
+            if (current.Used + bytes <= ChunkBytes) return current;
+            stream.Submit();
+        }
+
         // The next in the ring is the one longest in use.
         int next = _chunks.Count == 0 ? 0 : (_current + 1) % _chunks.Count;
         bool free = _chunks.Count > 0 && stream.Reached(_chunks[next].BusyUntil);

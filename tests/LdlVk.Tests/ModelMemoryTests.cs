@@ -10,7 +10,8 @@ namespace LdlVk.Tests;
 /// <summary>What <see cref="ModelMemory"/> counts is what devices take.</summary>
 public sealed class ModelMemoryTests : DeviceTest
 {
-    private const int Rows = 256;
+    /// <summary>More than a processor has gate and up of at a time.</summary>
+    private const int Rows = 384;
 
     public static TheoryData<string, WeightFormat, ComputeMode> Modes
     {

@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="HeadBytes">Matrices of the heads.</param>
 /// <param name="TableBytes">Norms and biases of the whole model, and the rotary angles, which every stage has.</param>
 /// <param name="RowBytes">Scratch of one row of a micro-batch, gate and up not counted.</param>
-/// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="DecoderLayers.FeedForwardRows"/> rows have them at a time.</param>
+/// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="FeedForwardRows"/> rows have them at a time.</param>
 /// <param name="KeyRowBytes">Key and value of one row, which a prefix keeps from micro-batch to micro-batch of a wave.</param>
 /// <param name="WaveRowBytes">Hidden state of one row of a wave.</param>
 /// <param name="MaxPositions">Longest text, and prefix.</param>
@@ -22,6 +22,9 @@ public sealed record ModelMemory(
 
     /// <summary>What ops take beside their operands, however many rows there are.</summary>
     public long ScratchBytes { get; private init; }
+
+    /// <summary>Rows that have gate and up at a time; all of them until <see cref="On"/> says otherwise.</summary>
+    public int FeedForwardRows { get; private init; } = int.MaxValue;
 
     /// <summary>Matrices of all layers and of the heads.</summary>
     public long WeightBytes => (LayerBytes * Layers) + HeadBytes;
@@ -59,6 +62,7 @@ public sealed record ModelMemory(
         {
             RowBytes = RowBytes + (linear * (hidden + queries)) + (matrix * (queries + (2 * keys))),
             FeedForwardRowBytes = FeedForwardRowBytes + ((long)linear * config.IntermediateSize),
+            FeedForwardRows = DecoderLayers.FeedForwardRows(device),
         };
         return memory.With(device.Scratch, config, weights, compute);
     }
@@ -101,7 +105,7 @@ public sealed record ModelMemory(
     /// <param name="batchTokens">Rows of a micro-batch.</param>
     /// <param name="waveTokens">Rows of a wave, whose hidden states are there at a time.</param>
     public long ActivationBytes(int batchTokens, int waveTokens) =>
-        ScratchBytes + (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, DecoderLayers.FeedForwardRows))
+        ScratchBytes + (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, FeedForwardRows))
         + (WaveRowBytes * Math.Max(batchTokens, waveTokens)) + (KeyRowBytes * Math.Clamp(waveTokens - batchTokens, 0, MaxPositions));
 
     /// <summary>Throws unless products with such weights can be computed so.</summary>

@@ -287,13 +287,11 @@ public static class Planner
         {
             if (_speeds?[device] is not { } speed) return null;
             DeviceInfo info = request.Devices[device];
-            int sharers = request.Devices.Count(d => d.Id == info.Id || (IsProcessor(d) && IsProcessor(info)));
+            int sharers = request.Devices.Count(d => d.Id == info.Id || (d.IsProcessor && info.IsProcessor));
             return new StageTime(sharers * tokens * 2 * _parameters / speed.OperationsPerSecond, sharers * request.Memory.LayerBytes / speed.UploadBytesPerSecond);
         }
 
-        private static bool IsProcessor(DeviceInfo device) => device.Kind is DeviceKind.Cpu or DeviceKind.Software;
-
-        private static bool HasHostMemory(DeviceInfo device) => device.Kind == DeviceKind.IntegratedGpu || IsProcessor(device);
+        private static bool HasHostMemory(DeviceInfo device) => device.Kind == DeviceKind.IntegratedGpu || device.IsProcessor;
 
         /// <summary>What a stage needs beside its layers.</summary>
         private long FixedBytes(int device, int batch, int wave) =>
