@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cpu;
@@ -59,18 +60,28 @@ internal static unsafe class Linear
         }
     }
 
+    /// <summary>
+    /// Without a branch on the sign, which no processor can foresee: that took a seventh of all time of a model whose weights have a scale.
+    /// </summary>
     private static void Epilogue(float* c, int stride, int rows, int columns, float scale, float* bias, Activation activation)
     {
         if (scale == 1 && bias == null && activation == Activation.None) return;
         float slope = activation.NegativeSlope();
         for (int i = 0; i < rows; i++, c += stride)
         {
-            for (int j = 0; j < columns; j++)
+            int j = 0;
+            for (; j + Vector128<float>.Count <= columns; j += Vector128<float>.Count)
+            {
+                Vector128<float> v = Vector128.Load(c + j) * scale;
+                if (bias != null) v += Vector128.Load(bias + j);
+                Vector128.ConditionalSelect(Vector128.LessThan(v, Vector128<float>.Zero), v * slope, v).Store(c + j);
+            }
+
+            for (; j < columns; j++)
             {
                 float v = c[j] * scale;
                 if (bias != null) v += bias[j];
-                if (v < 0) v *= slope;
-                c[j] = v;
+                c[j] = v < 0 ? v * slope : v;
             }
         }
     }

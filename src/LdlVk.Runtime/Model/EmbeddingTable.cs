@@ -1,3 +1,4 @@
+using System.Buffers;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 
@@ -19,8 +20,8 @@ public enum EmbeddingScale
 /// </summary>
 internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
 {
-    /// <summary>Rows converted and written at a time.</summary>
-    private const int Chunk = 256;
+    /// <summary>Rows converted and written at a time: few enough to stay in a core's cache.</summary>
+    private const int Chunk = 32;
 
     /// <summary>The table of a checkpoint.</summary>
     public static EmbeddingTable Of(CheckpointTensor table, Architecture architecture, EmbeddingScale scale)
@@ -36,7 +37,7 @@ internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
     public void Write(IDevice device, ITensor residual, ReadOnlySpan<int> ids)
     {
         int hidden = table.Columns;
-        float[] rows = new float[Math.Min(Chunk, ids.Length) * hidden];
+        float[] rows = ArrayPool<float>.Shared.Rent(Math.Min(Chunk, ids.Length) * hidden);
         for (int done = 0; done < ids.Length; done += Chunk)
         {
             int count = Math.Min(Chunk, ids.Length - done);
@@ -49,6 +50,8 @@ internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
 
             device.Write(residual, done, rows.AsSpan(0, count * hidden));
         }
+
+        ArrayPool<float>.Shared.Return(rows);
     }
 
     /// <summary>To nearest, ties to even.</summary>
