@@ -20,8 +20,16 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
 
     private int Keys => config.KeyValueHeads * config.HeadDimension;
 
+    /// <summary>Measures the ops that have weights with those of a format, and the others too if asked.</summary>
+    public void Run(WeightFormat format, bool others, CancellationToken cancellation)
+    {
+        Linear(format, cancellation);
+        GatedLinear(format, cancellation);
+        if (others) Others(cancellation);
+    }
+
     /// <summary>Linear with the model's matrices in a format, and Int8Linear where the format is one for it.</summary>
-    public void Linear(WeightFormat format, CancellationToken cancellation)
+    private void Linear(WeightFormat format, CancellationToken cancellation)
     {
         (string Name, int Outputs, int Inputs)[] matrices =
         [
@@ -47,7 +55,7 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
     }
 
     /// <summary>GatedLinear with the model's matrices in a format.</summary>
-    public void GatedLinear(WeightFormat format, CancellationToken cancellation)
+    private void GatedLinear(WeightFormat format, CancellationToken cancellation)
     {
         int outputs = config.IntermediateSize, inputs = config.HiddenSize;
         using IWeight gate = device.CreateWeight(new RandomWeightSource("gate_proj", outputs, inputs, format, 1), null, cancellation);
@@ -61,7 +69,7 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
     }
 
     /// <summary>The ops without weights.</summary>
-    public void Others(CancellationToken cancellation)
+    private void Others(CancellationToken cancellation)
     {
         int hidden = config.HiddenSize;
         using ITensor norm = RandomTensor.Create(device, 1, hidden);

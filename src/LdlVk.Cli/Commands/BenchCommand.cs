@@ -153,9 +153,7 @@ internal sealed class BenchCommand
                 if (!json) report.WriteSkipped(name, sizes, why);
             });
         if (!json) report.BeginOps(info, $"{shape.Name}, {Text.Format(format)} weights");
-        ops.Linear(format, cancellation);
-        ops.GatedLinear(format, cancellation);
-        if (first) ops.Others(cancellation);
+        ops.Run(format, others: first, cancellation);
     }
 
     private Checkpoint? OpenModel(ParseResult call)
