@@ -83,9 +83,7 @@ internal sealed class Peers(PeerSettings settings)
         foreach (WeightFormat format in settings.Weights)
         {
             using Loaded ours = new(device, folder, format);
-            List<Peer> peers = [LlamaCpp(folder, format, "logits")];
-            if (settings.Torch is { } script && format == WeightFormat.Fp16)
-                foreach (string attention in (string[])["eager", "flex_attention"]) peers.Add(new Peer($"PyTorch bf16 {attention}", ["python3", script, attention, folder], []));
+            Peer[] peers = [.. OpenPeers(folder, format, [])];
             Say($"{format}: LdlVk on {device.Id} {device.Name} ({device.Driver}), {ours.LoadSeconds:F1} s to load");
             foreach (Peer peer in peers) Say($"{format}: {peer.Name} on {peer.Device}, {peer.LoadSeconds:F1} s to load");
             foreach ((int texts, int tokens) in settings.Sizes) Compare(ours, peers, texts, tokens);
@@ -116,7 +114,7 @@ internal sealed class Peers(PeerSettings settings)
             {
                 float[] ours, theirs;
                 using (Loaded model = new(device, folder, format)) ours = model.Hidden(Tokens);
-                using (Peer peer = LlamaCpp(folder, format, "embed")) theirs = peer.Hidden(Tokens);
+                using (Peer peer = LlamaCpp(folder, format, "embed", [])) theirs = peer.Hidden(Tokens);
                 Say($"FFN of one layer × {gain}, {format}: relative L2 error of LdlVk {Error(ours, reference):E2}, of llama.cpp {Error(theirs, reference):E2}");
             }
         }
@@ -160,12 +158,24 @@ internal sealed class Peers(PeerSettings settings)
         if (process.ExitCode != 0) throw new InvalidOperationException("ldlvk bench failed; what it said is above.");
         using JsonDocument json = JsonDocument.Parse(line);
         long megabytes = json.RootElement.GetProperty("peak_process_bytes").GetInt64() >> 20;
-        using Peer peer = LlamaCpp(folder, format, "logits", environment);
-        double seconds = peer.LoadSeconds + peer.Run(texts, tokens);
-        Say($"{format}, {texts} × {tokens} tokens, kernels {(cold ? "compiled anew" : "kept from earlier runs")}: LdlVk {json.RootElement.GetProperty("cold_start_seconds").GetDouble():F1} s to the first result and at most {megabytes} MB, {peer.Name} {seconds:F1} s and {peer.PeakMegabytes} MB; {(double)megabytes / peer.PeakMegabytes:F2} of its memory");
+        foreach (Peer opened in OpenPeers(folder, format, environment))
+        {
+            using Peer peer = opened;
+            double seconds = peer.LoadSeconds + peer.Run(texts, tokens);
+            Say($"{format}, {texts} × {tokens} tokens, kernels {(cold ? "compiled anew" : "kept from earlier runs")}: LdlVk {json.RootElement.GetProperty("cold_start_seconds").GetDouble():F1} s to the first result and at most {megabytes} MB, {peer.Name} {seconds:F1} s and {peer.PeakMegabytes} MB; {(double)megabytes / peer.PeakMegabytes:F2} of its memory");
+        }
     }
 
-    private Peer LlamaCpp(string folder, WeightFormat format, string mode, params (string, string)[] environment)
+    /// <summary>Starts the runtimes that have such weights, each when it is asked for.</summary>
+    private IEnumerable<Peer> OpenPeers(string folder, WeightFormat format, (string, string)[] environment)
+    {
+        yield return LlamaCpp(folder, format, "logits", environment);
+        if (settings.Torch is not { } script || format != WeightFormat.Fp16) yield break;
+        foreach (string attention in (string[])["eager", "flex_attention"])
+            yield return new Peer($"PyTorch bf16 {attention}", ["python3", script, attention, folder], environment);
+    }
+
+    private Peer LlamaCpp(string folder, WeightFormat format, string mode, (string, string)[] environment)
     {
         string type = GgufType(format), file = Path.Combine(folder, $"{type}.gguf");
         if (!File.Exists(file))

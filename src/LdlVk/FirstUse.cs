@@ -28,7 +28,7 @@ internal static class FirstUse
         IDevice device = open();
         try
         {
-            if (device is not ITunableDevice tunable || device.Info.Kind is DeviceKind.Software or DeviceKind.Cpu) return (device, null);
+            if (device is not ITunableDevice tunable || device.Info.IsProcessor) return (device, null);
             IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, weights, [64, 512, batchTokens]));
             long start = Stopwatch.GetTimestamp();
             if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellation)) return (device, null);

@@ -45,7 +45,7 @@ public sealed record DeviceInfo(
     public OpScratch Scratch { get; init; }
 
     /// <summary>Whether it computes on the host's processor, in the host's memory.</summary>
-    internal bool IsProcessor => Kind is DeviceKind.Cpu or DeviceKind.Software;
+    public bool IsProcessor => Kind is DeviceKind.Cpu or DeviceKind.Software;
 }
 
 /// <summary>Device memory that ops take beside their operands, where they run on blocks of rows with weights unpacked to fp32.</summary>
