@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Reflection;
 using LdlVk.Runtime;
+using LdlVk.Server.Http;
 using LdlVk.Server.Protocols;
 using LdlVk.Server.Scoring;
+using LdlVk.Server.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;

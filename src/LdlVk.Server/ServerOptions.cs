@@ -1,5 +1,6 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Text;
+using LdlVk.Server.Http;
 
 namespace LdlVk.Server;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Server.Http;
 using Microsoft.AspNetCore.Routing;
 
 namespace LdlVk.Server.Tests;

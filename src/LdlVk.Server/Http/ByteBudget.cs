@@ -1,4 +1,4 @@
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>
 /// Bytes that bodies and answers under way have in memory, those of all requests together: 200 callers with the largest body, or as many who

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>Reads fields of a request; what is wrong is a <see cref="RequestException"/> that says what the field should be.</summary>
 internal static class Fields

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>Who may ask. Stateless.</summary>
 internal sealed class Guard(string? apiKey, bool onlyLoopback)

@@ -3,7 +3,7 @@ using LdlVk.Runtime;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>A URL to listen on.</summary>
 internal sealed record ListenAddress(IPAddress? Address, int Port)

@@ -3,10 +3,10 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using Microsoft.AspNetCore.Http;
 using LdlVk.Server.Protocols;
+using Microsoft.AspNetCore.Http;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>Writes answers.</summary>
 internal static class Replies

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>Reads bodies: JSON of bounded size and depth. Thread-safe.</summary>
 /// <param name="most">Bytes of a body at most.</param>

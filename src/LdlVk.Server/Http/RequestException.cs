@@ -1,4 +1,4 @@
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>A request that cannot be answered as asked. Each protocol says so in its own shape.</summary>
 internal sealed class RequestException(int status, string message, IReadOnlyList<TextError>? errors = null) : Exception(message)

@@ -4,9 +4,10 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Protocols;
 using LdlVk.Server.Scoring;
+using LdlVk.Server.Telemetry;
 using Microsoft.AspNetCore.Http;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>What every request for scores goes through, whatever its protocol: read, tokenise, wait for the scores, answer. Thread-safe.</summary>
 internal sealed class ScoringEndpoint

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LdlVk.Runtime.Text;
+using LdlVk.Server.Http;
 
 namespace LdlVk.Server.Protocols;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
+using LdlVk.Server.Http;
 
 namespace LdlVk.Server.Protocols;
 

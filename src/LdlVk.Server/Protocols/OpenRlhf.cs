@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Server.Http;
 
 namespace LdlVk.Server.Protocols;
 

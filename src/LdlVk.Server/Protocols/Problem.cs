@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Server.Http;
 using Microsoft.AspNetCore.WebUtilities;
 
 namespace LdlVk.Server.Protocols;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Text;
+using LdlVk.Server.Http;
 
 namespace LdlVk.Server.Protocols;
 

@@ -1,6 +1,8 @@
 using System.Diagnostics;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Execution;
+using LdlVk.Server.Http;
+using LdlVk.Server.Telemetry;
 
 namespace LdlVk.Server.Scoring;
 

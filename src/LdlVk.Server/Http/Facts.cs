@@ -3,7 +3,7 @@ using System.Reflection;
 using System.Text.Json;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Http;
 
 /// <summary>What the server says of its model: vLLM's <c>/v1/models</c>, with the attributes' names, and <c>/info</c> of text-embeddings-inference.</summary>
 internal sealed class Facts(RewardModel model, ServerOptions options)

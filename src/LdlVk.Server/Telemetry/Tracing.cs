@@ -3,7 +3,7 @@ using OpenTelemetry;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Telemetry;
 
 /// <summary>OpenTelemetry traces: a span for each request, with children for reading its texts and for waiting, and one for each batch.</summary>
 internal static class Tracing

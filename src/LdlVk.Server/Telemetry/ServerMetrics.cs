@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using LdlVk.Server.Scoring;
 
-namespace LdlVk.Server;
+namespace LdlVk.Server.Telemetry;
 
 /// <summary>What <c>/metrics</c> tells, in the text format of Prometheus. Thread-safe.</summary>
 internal sealed class ServerMetrics
