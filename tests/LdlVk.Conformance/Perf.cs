@@ -28,7 +28,7 @@ internal static class Perf
                 OpBench ops = new(device, shape.Config, report.WriteOp, report.WriteSkipped);
                 foreach (WeightFormat format in formats)
                 {
-                    report.BeginOps(device.Info with { Id = tested.Id }, $"{shape.Name}, {Text.Format(format)} weights");
+                    report.BeginOps(device.Info with { Id = tested.Id }, $"{shape.Name}, {Readable.Name(format)} weights");
                     ops.Run(format, others: format == formats[0], CancellationToken.None);
                 }
             }

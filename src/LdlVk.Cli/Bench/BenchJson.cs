@@ -1,6 +1,5 @@
 using System.Text.Json;
-using LdlVk.Cli.Options;
-using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cli.Bench;
@@ -14,8 +13,8 @@ internal static class BenchJson
         Device(json, context.Device);
         json.WriteString("shape", context.Shape.Name);
         json.WriteNumber("layers", context.Shape.Config.Layers);
-        json.WriteString("weights", Text.Format(context.Weights));
-        json.WriteString("compute", ModelFlags.Name(context.Compute));
+        json.WriteString("weights", Readable.Name(context.Weights));
+        json.WriteString("compute", Readable.Name(context.Compute));
         json.WriteString("scenario", m.Scenario.Name);
         json.WriteNumber("texts", m.Scenario.Texts);
         json.WriteNumber("tokens", m.Scenario.Tokens);
@@ -28,7 +27,7 @@ internal static class BenchJson
         json.WriteNumber("operations", m.Operations);
         json.WriteNumber("tflops", m.Rate / 1e12);
         json.WriteNumber("peak_tflops", context.Yardsticks.ProductRate / 1e12);
-        json.WriteString("peak_is", $"Linear {context.Yardsticks.ProductSize}³, {Text.Format(context.Weights)} weights");
+        json.WriteString("peak_is", $"Linear {context.Yardsticks.ProductSize}³, {Readable.Name(context.Weights)} weights");
         json.WriteNumber("percent_of_peak", 100 * m.Rate / context.Yardsticks.ProductRate);
         json.WriteNumber("bytes", m.Bytes);
         json.WriteNumber("gb_per_second", m.ByteRate / 1e9);

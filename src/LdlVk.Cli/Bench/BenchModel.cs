@@ -30,7 +30,7 @@ internal sealed class BenchModel : IDisposable
         ExecutionPlan plan = Planner.Make(new PlanRequest(shape.Config, needed, weights, [info]) { BatchTokens = rows, Compute = compute, MemoryLimits = memory, HostBytes = long.MaxValue });
         return !plan.Streams || memory.Count > 0
             ? plan
-            : throw new DeviceException($"{shape.Config.Layers} layers of {shape.Name} with {Output.Text.Format(weights)} weights and {rows} rows need {Output.Text.Bytes(needed.On(info, shape.Config, weights, compute).Total(rows))}, and {Output.Text.Device(info)} has {Output.Text.Bytes(info.FreeMemoryBytes)} free. Use fewer --layers, smaller --weights or fewer tokens, or give --memory to measure with layers that are streamed.");
+            : throw new DeviceException($"{shape.Config.Layers} layers of {shape.Name} with {Readable.Name(weights)} weights and {rows} rows need {Readable.Bytes(needed.On(info, shape.Config, weights, compute).Total(rows))}, and {Readable.Device(info)} has {Readable.Bytes(info.FreeMemoryBytes)} free. Use fewer --layers, smaller --weights or fewer tokens, or give --memory to measure with layers that are streamed.");
     }
 
     /// <summary>Puts a model on a device.</summary>

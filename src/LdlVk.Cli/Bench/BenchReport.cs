@@ -1,5 +1,6 @@
 using System.Globalization;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
@@ -16,11 +17,11 @@ internal sealed class BenchReport(Screen screen)
     public void Begin(BenchContext c, ExecutionPlan plan)
     {
         BackboneConfig s = c.Shape.Config;
-        screen.Line($"[bold]{Screen.Safe(Text.Device(c.Device))}[/], {Screen.Safe(c.Device.Driver)}");
-        screen.Line($"{Screen.Safe(c.Shape.Name)}: hidden {s.HiddenSize}, {Text.Plural(s.Layers, "layer")}, {s.Heads} heads, {s.KeyValueHeads} KV heads of {s.HeadDimension}, FFN {s.IntermediateSize}; {Text.Format(c.Weights)} weights{(c.Compute == ComputeMode.Int8 ? ", int8 compute" : "")}");
-        screen.Line($"Yardsticks: {Rate(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with {Text.Format(c.Weights)} weights; {ByteRate(c.Yardsticks.CopyRate)} in a copy on the device");
+        screen.Line($"[bold]{Screen.Safe(Readable.Device(c.Device))}[/], {Screen.Safe(c.Device.Driver)}");
+        screen.Line($"{Screen.Safe(c.Shape.Name)}: hidden {s.HiddenSize}, {Readable.Plural(s.Layers, "layer")}, {s.Heads} heads, {s.KeyValueHeads} KV heads of {s.HeadDimension}, FFN {s.IntermediateSize}; {Readable.Name(c.Weights)} weights{(c.Compute == ComputeMode.Int8 ? ", int8 compute" : "")}");
+        screen.Line($"Yardsticks: {Rate(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with {Readable.Name(c.Weights)} weights; {ByteRate(c.Yardsticks.CopyRate)} in a copy on the device");
         screen.Line(Number($"Cold start: {c.ColdStart.Total:F2} s = {c.ColdStart.Open:F2} opening the device + {c.ColdStart.Weights:F2} weights + {c.ColdStart.First:F2} first result, kernels {(c.KeptKernels ? "kept from earlier runs" : "compiled anew")}"));
-        if (plan.Streams) screen.Line($"{plan.Stages[0].Layers.Streamed} of {s.Layers} layers are streamed: {Text.Bytes(plan.Stages[0].StreamedBytes)} for each run");
+        if (plan.Streams) screen.Line($"{plan.Stages[0].Layers.Streamed} of {s.Layers} layers are streamed: {Readable.Bytes(plan.Stages[0].StreamedBytes)} for each run");
         if (c.WhyNotTimed is { } why) screen.Line($"No times of ops: {Screen.Safe(why)}.");
     }
 
@@ -44,20 +45,20 @@ internal sealed class BenchReport(Screen screen)
     {
         double ratio = full.Median / shared.Median, ideal = (double)full.Scenario.Rows / shared.Scenario.Rows;
         screen.Line();
-        screen.Line(Number($"[bold]Sharing the prompt: {ratio:F2} times faster[/]; {ideal:F2} by tokens ({Text.Count(full.Scenario.Rows)} / {Text.Count(shared.Scenario.Rows)}), {100 * ratio / ideal:F0} % of that"));
+        screen.Line(Number($"[bold]Sharing the prompt: {ratio:F2} times faster[/]; {ideal:F2} by tokens ({Readable.Count(full.Scenario.Rows)} / {Readable.Count(shared.Scenario.Rows)}), {100 * ratio / ideal:F0} % of that"));
     }
 
     /// <summary>The memory at the end.</summary>
     public void End(PeakMemory memory)
     {
         screen.Line();
-        screen.Line($"Memory at most: {Text.Bytes(memory.DeviceBytes)} on the device, {Text.Bytes(memory.ProcessBytes)} of this process");
+        screen.Line($"Memory at most: {Readable.Bytes(memory.DeviceBytes)} on the device, {Readable.Bytes(memory.ProcessBytes)} of this process");
     }
 
     /// <summary>The heading of a list of ops measured by themselves.</summary>
     public void BeginOps(DeviceInfo device, string heading)
     {
-        screen.Line($"[bold]{Screen.Safe(Text.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(heading)}");
+        screen.Line($"[bold]{Screen.Safe(Readable.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(heading)}");
         screen.Line(Number($"  {"op",-36} {"rows × outputs × inputs",-24} {"time",9} {"rate",13} {"traffic",10}"));
     }
 

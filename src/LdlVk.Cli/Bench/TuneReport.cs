@@ -1,5 +1,6 @@
 using System.Globalization;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cli.Bench;
@@ -12,7 +13,7 @@ internal sealed class TuneReport(Screen screen, ResultLine lines, StatusLine sta
     {
         status.Show(() => $"{device.Id}: weights");
         if (json) return;
-        screen.Line($"[bold]{Screen.Safe(Text.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(shape)}");
+        screen.Line($"[bold]{Screen.Safe(Readable.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(shape)}");
         screen.Line($"  {"product",-16} {"rows × outputs × inputs",-24} {"tiles",-22} {"time",10} {"tried",6}  against the guess");
     }
 
@@ -30,7 +31,7 @@ internal sealed class TuneReport(Screen screen, ResultLine lines, StatusLine sta
     {
         string gain = t.Seconds <= 0 ? "not measured" : t.Tiles == t.Guess ? "the same" : string.Create(CultureInfo.InvariantCulture, $"{t.GuessSeconds / t.Seconds:F2} times as fast as {t.Guess}");
         string time = t.Seconds <= 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{t.Seconds * 1e3:F3} ms");
-        screen.Line($"  {(t.Product.Gated ? "GatedLinear" : "Linear") + " " + Text.Format(t.Product.Format),-16} {Shape(t.Product),-24} {t.Tiles,-22} {time,10} {t.Tried,6}  {gain}");
+        screen.Line($"  {(t.Product.Gated ? "GatedLinear" : "Linear") + " " + Readable.Name(t.Product.Format),-16} {Shape(t.Product),-24} {t.Tiles,-22} {time,10} {t.Tried,6}  {gain}");
     }
 
     private void Write(System.Text.Json.Utf8JsonWriter o, TunedProduct t)
@@ -39,7 +40,7 @@ internal sealed class TuneReport(Screen screen, ResultLine lines, StatusLine sta
         o.WriteString("device_name", device.Name);
         o.WriteString("driver", device.Driver);
         o.WriteString("op", t.Product.Gated ? nameof(IDevice.GatedLinear) : nameof(IDevice.Linear));
-        o.WriteString("weights", Text.Format(t.Product.Format));
+        o.WriteString("weights", Readable.Name(t.Product.Format));
         o.WriteNumber("rows", t.Product.Rows);
         o.WriteNumber("outputs", t.Product.OutputFeatures);
         o.WriteNumber("inputs", t.Product.InputFeatures);

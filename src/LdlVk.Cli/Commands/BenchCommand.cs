@@ -145,14 +145,14 @@ internal sealed class BenchCommand
         OpBench ops = new(device, shape.Config,
             row =>
             {
-                if (json) lines.Write(o => BenchJson.Write(o, info, Text.Format(format), row));
+                if (json) lines.Write(o => BenchJson.Write(o, info, Readable.Name(format), row));
                 else report.WriteOp(row);
             },
             (name, sizes, why) =>
             {
                 if (!json) report.WriteSkipped(name, sizes, why);
             });
-        if (!json) report.BeginOps(info, $"{shape.Name}, {Text.Format(format)} weights");
+        if (!json) report.BeginOps(info, $"{shape.Name}, {Readable.Name(format)} weights");
         ops.Run(format, others: first, cancellation);
     }
 

@@ -24,7 +24,7 @@ internal static class CompareCommand
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             using LineSource source = texts.Open(call, terminal, cancellation);
             InputLine line = source.Lines().Single();
-            if (line.Texts != 2) throw new UsageException($"compare takes two responses, and {Text.Plural(line.Texts, "--response")} was given. To order any number, use ldlvk rank.");
+            if (line.Texts != 2) throw new UsageException($"compare takes two responses, and {Readable.Plural(line.Texts, "--response")} was given. To order any number, use ldlvk rank.");
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)
             {
@@ -59,7 +59,7 @@ internal static class CompareCommand
 
         void Row(string name, float score, Conversation conversation, bool better)
         {
-            string row = $"{name}  {Text.Score(score),7}  {Screen.Safe(Text.OneLine(conversation.Messages[^1].Content, 66))}";
+            string row = $"{name}  {Readable.Score(score),7}  {Screen.Safe(Readable.OneLine(conversation.Messages[^1].Content, 66))}";
             screen.Line(better ? $"[green]{row}[/]" : row);
         }
     }

@@ -60,7 +60,7 @@ internal static class ConvertCommand
     private static void Show(ConversionResult result, WeightFormat format, double? disk, Terminal terminal)
     {
         using Screen screen = new(terminal);
-        screen.Line($"{Screen.Safe(result.Folder)}: {Text.Format(format)} weights, {Text.Bytes(result.Bytes)}");
+        screen.Line($"{Screen.Safe(result.Folder)}: {Readable.Name(format)} weights, {Readable.Bytes(result.Bytes)}");
         if (result.BytesWritten == 0)
         {
             screen.Line("It was complete already, and all files have their checksums.");
@@ -68,8 +68,8 @@ internal static class ConvertCommand
         }
 
         double rate = result.BytesWritten / result.Writing.TotalSeconds;
-        string kept = result.BytesWritten == result.Bytes ? "" : $"; {Text.Bytes(result.Bytes - result.BytesWritten)} were there already";
-        screen.Line(string.Create(CultureInfo.InvariantCulture, $"{Text.Bytes(result.BytesWritten)} written in {result.Writing.TotalSeconds:F1} s, {rate / 1e9:F2} GB/s{kept}"));
+        string kept = result.BytesWritten == result.Bytes ? "" : $"; {Readable.Bytes(result.Bytes - result.BytesWritten)} were there already";
+        screen.Line(string.Create(CultureInfo.InvariantCulture, $"{Readable.Bytes(result.BytesWritten)} written in {result.Writing.TotalSeconds:F1} s, {rate / 1e9:F2} GB/s{kept}"));
         if (disk is { } plain) screen.Line(string.Create(CultureInfo.InvariantCulture, $"As many bytes written plainly: {plain / 1e9:F2} GB/s; convert has {rate / plain:P0} of that."));
     }
 
@@ -78,7 +78,7 @@ internal static class ConvertCommand
         using JsonDocumentWriter document = new(terminal);
         Utf8JsonWriter json = document.Json;
         json.WriteString("folder", result.Folder);
-        json.WriteString("weights", Text.Format(format));
+        json.WriteString("weights", Readable.Name(format));
         json.WriteNumber("bytes", result.Bytes);
         json.WriteNumber("bytes_written", result.BytesWritten);
         json.WriteNumber("seconds", result.Writing.TotalSeconds);
@@ -92,6 +92,6 @@ internal static class ConvertCommand
     private sealed class Progress(StatusLine status) : IProgress<ConversionProgress>
     {
         public void Report(ConversionProgress value) => status.Show(() =>
-            $"{(value.Stage == ConversionStage.Checking ? "checking" : "writing")} {Text.Bytes(value.BytesDone)} of {Text.Bytes(value.BytesTotal)}, {value.File}");
+            $"{(value.Stage == ConversionStage.Checking ? "checking" : "writing")} {Readable.Bytes(value.BytesDone)} of {Readable.Bytes(value.BytesTotal)}, {value.File}");
     }
 }

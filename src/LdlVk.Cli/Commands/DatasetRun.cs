@@ -24,7 +24,7 @@ internal sealed class DatasetRun(
         using (loaded)
         {
             long before = file.Failed;
-            if (file.Lines > 0 && !call.GetValue(model.Quiet)) terminal.Say($"{Text.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} there already.");
+            if (file.Lines > 0 && !call.GetValue(model.Quiet)) terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} there already.");
             ResultLine result = new(file.Stream);
             int code = await run.ScoreAsync(loaded, source.Lines(shard, file.Lines, file.InputDigest), line =>
             {
@@ -41,7 +41,7 @@ internal sealed class DatasetRun(
         foreach (RawLine line in source.RawLines()) source.Digest.Add(line);
         if (source.Digest.Lines != record.InputLines || source.Digest.Value != record.InputSha256)
             throw new UsageException($"{output} has the results of other lines than --input has now. Give another --output, or delete it.");
-        if (!call.GetValue(model.Quiet)) terminal.Say($"{output} is complete: {Text.Plural(record.Lines, "result")}.");
+        if (!call.GetValue(model.Quiet)) terminal.Say($"{output} is complete: {Readable.Plural(record.Lines, "result")}.");
         return record.Failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
     }
 }

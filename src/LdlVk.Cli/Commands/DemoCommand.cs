@@ -3,6 +3,7 @@ using System.Globalization;
 using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
@@ -28,7 +29,7 @@ internal static class DemoCommand
             using Screen screen = new(terminal);
             screen.Line("[bold]ldl-mini[/], a reward model of 3.5 million parameters,");
             // Names of devices may be as long as a line.
-            screen.Line($"on {Screen.Safe(Text.OneLine(Text.Devices(model.Devices), 77))}");
+            screen.Line($"on {Screen.Safe(Readable.OneLine(Readable.Devices(model.Devices), 77))}");
             for (int i = 0; i < scored.Count; i++) ShowRanking(screen, DemoPrompt.All[i], scored[i]);
             ShowReward(screen, DemoPrompt.All[0], scored[0], model.AttributeNames);
             ShowWhatItIs(screen);
@@ -48,7 +49,7 @@ internal static class DemoCommand
         {
             (string kind, string response) = prompt.Answers[i];
             string better = i == 0 ? "" : CompareCommand.Probability(new Comparison(sound, reward).ProbabilityAIsBetter);
-            string row = $"{place++,2}. {Text.Score(reward.Score),6}  {better,-13}  {kind,-14} {Screen.Safe(Text.OneLine(response, 35))}";
+            string row = $"{place++,2}. {Readable.Score(reward.Score),6}  {better,-13}  {kind,-14} {Screen.Safe(Readable.OneLine(response, 35))}";
             screen.Line(i == 0 ? $"[green]{row}[/]" : row);
         }
     }
@@ -66,8 +67,8 @@ internal static class DemoCommand
         screen.Line($"[dim]{"attribute",-21} weight   {"sound",-24}  {other}[/]");
         for (int a = 0; a < sound.Attributes; a++)
         {
-            screen.Line($"{Screen.Safe(Text.OneLine(names[a], 21)),-21} {Signed(sound.Weights[a])}   "
-                + $"[green]{Share(sound.AttributeScore(a))} {Text.Bar(sound.AttributeScore(a), 18)}[/]   [yellow]{Share(worse.AttributeScore(a))} {Text.Bar(worse.AttributeScore(a), 18).TrimEnd()}[/]");
+            screen.Line($"{Screen.Safe(Readable.OneLine(names[a], 21)),-21} {Signed(sound.Weights[a])}   "
+                + $"[green]{Share(sound.AttributeScore(a))} {Screen.Bar(sound.AttributeScore(a), 18)}[/]   [yellow]{Share(worse.AttributeScore(a))} {Screen.Bar(worse.AttributeScore(a), 18).TrimEnd()}[/]");
         }
 
         screen.Line();
@@ -78,13 +79,13 @@ internal static class DemoCommand
             screen.Line($"  bin {Share((float)b / (sound.Bins - 1))}             [green]{Mass(sound.Distribution[b], largest)}[/]   [yellow]{Mass(worse.Distribution[b], largest).TrimEnd()}[/]");
         }
 
-        screen.Line($"  [bold]score[/]               {Text.Score(sound.Score),6}                     {Text.Score(worse.Score),6}");
+        screen.Line($"  [bold]score[/]               {Readable.Score(sound.Score),6}                     {Readable.Score(worse.Score),6}");
     }
 
     /// <summary>A mass, which may be negative because weights may be: then its bar is hollow.</summary>
     private static string Mass(float mass, double largest)
     {
-        string bar = Text.Bar(Math.Abs(mass) / largest, 15);
+        string bar = Screen.Bar(Math.Abs(mass) / largest, 15);
         return $"{Signed(mass)} {(mass < 0 ? new string('░', bar.TrimEnd().Length).PadRight(15) : bar)}  ";
     }
 

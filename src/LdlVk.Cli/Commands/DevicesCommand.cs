@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cli.Commands;
@@ -40,7 +41,7 @@ internal static class DevicesCommand
         foreach (DeviceInfo device in devices)
         {
             screen.Line($"[bold]{device.Id,-10}[/] {Screen.Safe(device.Name)}");
-            screen.Line($"           {Kind(device.Kind)}; {Text.Bytes(device.FreeMemoryBytes)} of {Text.Bytes(device.MemoryBytes)} free");
+            screen.Line($"           {Kind(device.Kind)}; {Readable.Bytes(device.FreeMemoryBytes)} of {Readable.Bytes(device.MemoryBytes)} free");
             screen.Line($"           {Screen.Safe(device.Driver)}; {Screen.Safe(string.Join(", ", device.Features))}");
         }
 

@@ -54,7 +54,7 @@ internal static class EvalCommand
                 }, cancellation).ConfigureAwait(false);
                 outputFile?.Complete();
                 EvalFindings findings = new(
-                    call.GetValue(model.Model)!, call.GetValue(input)!, $"{Text.Devices(loaded.Devices)}, {Text.Format(loaded.Weights)} weights",
+                    call.GetValue(model.Model)!, call.GetValue(input)!, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights",
                     loaded.AttributeNames, EvalResult.Of(scorer.Examples), attributes, misses.Misses, scorer.Failures, scorer.Failed);
                 if (reportFile is not null)
                 {

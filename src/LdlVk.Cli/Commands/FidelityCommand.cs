@@ -46,14 +46,14 @@ internal static class FidelityCommand
             foreach (ModelSetting setting in settings)
             {
                 bool quiet = call.GetValue(model.Quiet);
-                if (!quiet) terminal.Error.WriteLine(Text.OneLine(setting.Name));
+                if (!quiet) terminal.Error.WriteLine(Readable.OneLine(setting.Name));
                 ScoringRun run = new(terminal, quiet);
                 using LineSource source = LineSource.Open(path, terminal, cancellation);
                 using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellation).ConfigureAwait(false);
                 PairScorer scorer = new(terminal);
                 int result = await scorer.ScoreAsync(run, loaded, source, scored: null, cancellation).ConfigureAwait(false);
                 if (result != ExitCode.Success) code = result;
-                runs.Add(new SettingRun(setting.Name, $"{Text.Devices(loaded.Devices)}, {Text.Format(loaded.Weights)} weights", scorer.Examples, scorer.Failures));
+                runs.Add(new SettingRun(setting.Name, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights", scorer.Examples, scorer.Failures));
             }
 
             Print(SettingRuns.Of(runs), path, call.GetValue(json), reportFile, terminal);

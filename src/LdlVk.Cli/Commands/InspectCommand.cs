@@ -45,27 +45,27 @@ internal static class InspectCommand
         Row("layers", $"{c.Layers} of hidden {c.HiddenSize}, FFN {c.IntermediateSize}");
         Row("attention", $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}{(c.SlidingWindow == 0 ? "" : $"; window {c.SlidingWindow} on even layers")}");
         Row("", string.Create(CultureInfo.InvariantCulture, $"{(c.AttentionSoftcap == 0 ? "no softcap" : $"softcap {c.AttentionSoftcap}")}, scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}{(c.RopeScaling is { } s ? $", stretched {s.Factor} times from {s.OriginalPositions} positions" : "")}"));
-        Row("texts", $"up to {Text.Count(c.MaxPositions)} tokens, vocabulary {Text.Count(c.VocabularySize)}");
+        Row("texts", $"up to {Readable.Count(c.MaxPositions)} tokens, vocabulary {Readable.Count(c.VocabularySize)}");
         Row("head", facts.Checkpoint.Head switch
         {
             LdlHeads ldl => $"{ldl.Attributes} attributes of {ldl.Bins} bins; gates {Gates(ldl)}",
-            ScoreHead score => $"the score alone, by {Text.Plural(score.Network.Count, "linear layer")}",
+            ScoreHead score => $"the score alone, by {Readable.Plural(score.Network.Count, "linear layer")}",
             _ => "",
         });
         Row("tokenizer", facts.Tokenizer);
         Row("template", facts.Template);
-        Row("files", $"{Text.Plural(facts.Files.Count, "file")}, {Text.Bytes(facts.Files.Sum(f => f.Bytes))}");
-        foreach ((string name, long bytes) in facts.Files) screen.Line($"                {Text.Bytes(bytes),9}  {Screen.Safe(name)}");
+        Row("files", $"{Readable.Plural(facts.Files.Count, "file")}, {Readable.Bytes(facts.Files.Sum(f => f.Bytes))}");
+        foreach ((string name, long bytes) in facts.Files) screen.Line($"                {Readable.Bytes(bytes),9}  {Screen.Safe(name)}");
         screen.Line();
         screen.Line("[bold]Memory on this machine's devices[/] (weights, and activations of a batch)");
         foreach (DeviceFit fit in facts.Devices)
         {
             screen.Line($"  {fit.Device.Id,-9} {Screen.Safe(fit.Device.Name)}");
-            screen.Line($"            {Text.Bytes(fit.Device.FreeMemoryBytes)} free, batches of {Text.Plural(fit.BatchTokens, "token")}");
+            screen.Line($"            {Readable.Bytes(fit.Device.FreeMemoryBytes)} free, batches of {Readable.Plural(fit.BatchTokens, "token")}");
             foreach (FormatFit format in fit.Formats)
             {
                 string verdict = format.Fits ? "[green]fits[/]" : "[red]does not fit[/]";
-                screen.Line($"            {Text.Format(format.Format),-5} {Text.Bytes(format.Bytes),9}  {verdict}");
+                screen.Line($"            {Readable.Name(format.Format),-5} {Readable.Bytes(format.Bytes),9}  {verdict}");
             }
         }
 
@@ -87,7 +87,7 @@ internal static class InspectCommand
         json.WriteNumber("backbone_parameters", facts.BackboneParameters);
         json.WriteNumber("head_parameters", facts.HeadParameters);
         json.WriteString("source_type", Name(facts.Checkpoint.SourceType));
-        json.WriteString("converted_to", facts.Checkpoint.Converted is { } converted ? Text.Format(converted.Weights) : null);
+        json.WriteString("converted_to", facts.Checkpoint.Converted is { } converted ? Readable.Name(converted.Weights) : null);
         json.WriteNumber("hidden_size", c.HiddenSize);
         json.WriteNumber("layers", c.Layers);
         json.WriteNumber("heads", c.Heads);
@@ -133,7 +133,7 @@ internal static class InspectCommand
         json.WriteStartObject("weights");
         foreach (FormatFit format in fit.Formats)
         {
-            json.WriteStartObject(Text.Format(format.Format));
+            json.WriteStartObject(Readable.Name(format.Format));
             json.WriteNumber("bytes", format.Bytes);
             json.WriteBoolean("fits", format.Fits);
             json.WriteEndObject();
@@ -144,7 +144,7 @@ internal static class InspectCommand
     }
 
     private static string Describe(WeightFormat weights) => WeightLayout.HasScales(weights)
-        ? $"{Text.Format(weights)} weights in groups of {WeightLayout.GroupSize} with fp16 scales" : $"{Text.Format(weights)} weights";
+        ? $"{Readable.Name(weights)} weights in groups of {WeightLayout.GroupSize} with fp16 scales" : $"{Readable.Name(weights)} weights";
 
     /// <summary>The published models that look so.</summary>
     private static string Family(Checkpoint checkpoint) => (checkpoint.Head, checkpoint.Config.Architecture.ModelType) switch

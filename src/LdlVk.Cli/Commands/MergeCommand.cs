@@ -32,7 +32,7 @@ internal static class MergeCommand
                 long lines = Merge(all, file.Stream);
                 file.Complete();
                 long failed = all.Sum(part => part.Record.Failed);
-                terminal.Say($"{Text.Plural(lines, "result")} of {Text.Plural(all.Length, "part")}{(failed > 0 ? $", {failed} of them errors" : "")}.");
+                terminal.Say($"{Readable.Plural(lines, "result")} of {Readable.Plural(all.Length, "part")}{(failed > 0 ? $", {failed} of them errors" : "")}.");
                 return Task.FromResult(ExitCode.Success);
             }
             finally

@@ -96,7 +96,7 @@ internal sealed class ModelFacts
             Tokenizer tokenizer = Runtime.Text.Tokenizer.Load(path, cacheWords: false);
             int size = tokenizer.VocabularySize;
             string misfit = size > config.VocabularySize ? $", more than the embedding table's {config.VocabularySize} rows: it is another model's" : "";
-            return ($"tokenizer.json with {Output.Text.Count(size)} tokens{misfit}", tokenizer.UsualTemplate);
+            return ($"tokenizer.json with {Readable.Count(size)} tokens{misfit}", tokenizer.UsualTemplate);
         }
         catch (CheckpointException e)
         {

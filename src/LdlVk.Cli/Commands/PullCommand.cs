@@ -68,7 +68,7 @@ internal static class PullCommand
     private static void Show(PullResult result, HubRepository repository, WeightFormat? weights, Terminal terminal)
     {
         using Screen screen = new(terminal);
-        screen.Line($"{Screen.Safe(result.Folder)}: {repository.Name} at {result.Commit}, {Text.Bytes(result.Bytes)}{(weights is { } format ? $", converted to {Text.Format(format)} weights" : "")}");
+        screen.Line($"{Screen.Safe(result.Folder)}: {repository.Name} at {result.Commit}, {Readable.Bytes(result.Bytes)}{(weights is { } format ? $", converted to {Readable.Name(format)} weights" : "")}");
         if (result.Downloaded == 0)
         {
             screen.Line("It was complete already.");
@@ -76,7 +76,7 @@ internal static class PullCommand
         }
 
         double seconds = Math.Max(1e-3, result.Time.TotalSeconds);
-        screen.Line(string.Create(CultureInfo.InvariantCulture, $"{Text.Bytes(result.Downloaded)} downloaded in {seconds:F1} s, {Text.Bytes((long)(result.Downloaded / seconds))}/s; all files have their checksums"));
+        screen.Line(string.Create(CultureInfo.InvariantCulture, $"{Readable.Bytes(result.Downloaded)} downloaded in {seconds:F1} s, {Readable.Bytes((long)(result.Downloaded / seconds))}/s; all files have their checksums"));
     }
 
     private static string? Token(string? path)

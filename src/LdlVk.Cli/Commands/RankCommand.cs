@@ -2,6 +2,7 @@ using System.CommandLine;
 using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
 
@@ -82,13 +83,13 @@ internal static class RankCommand
 
     private static void Show(Screen screen, ScoredLine line)
     {
-        string title = line.Line.Prompt is { } prompt ? Text.OneLine(prompt, 70) : "";
-        screen.Line($"[bold]{Screen.Safe(Text.OneLine(line.Line.Id, 30))}[/]  {Screen.Safe(title)}".TrimEnd());
+        string title = line.Line.Prompt is { } prompt ? Readable.OneLine(prompt, 70) : "";
+        screen.Line($"[bold]{Screen.Safe(Readable.OneLine(line.Line.Id, 30))}[/]  {Screen.Safe(title)}".TrimEnd());
         if (line.Error is { } error) screen.Line($"  [red]error: {Screen.Safe(error)}[/]");
         int place = 1;
         foreach (int i in Order(line))
         {
-            string row = $"{place,4}. {Text.Score(line.Rewards[i].Score),7}  #{i,-3} {Screen.Safe(Text.OneLine(line.Line.Conversations[i].Messages[^1].Content, 58))}";
+            string row = $"{place,4}. {Readable.Score(line.Rewards[i].Score),7}  #{i,-3} {Screen.Safe(Readable.OneLine(line.Line.Conversations[i].Messages[^1].Content, 58))}";
             screen.Line(place++ == 1 ? $"[green]{row}[/]" : row);
         }
     }

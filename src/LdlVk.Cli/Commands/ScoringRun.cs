@@ -5,6 +5,7 @@ using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Commands;
@@ -71,7 +72,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         if (!quiet) terminal.Error.WriteLine(Summary(model, scorer.Progress));
         WriteTimeline();
         if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error));
-        if (failed > 0 && !quiet) terminal.Say($"{Text.Plural(failed, "line")} could not be scored; {reasonsAt}.");
+        if (failed > 0 && !quiet) terminal.Say($"{Readable.Plural(failed, "line")} could not be scored; {reasonsAt}.");
         return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
     }
 
@@ -92,11 +93,11 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         $"Loading {value.BytesDone / 1e9:F2} of {value.BytesTotal / 1e9:F2} GB, {value.BytesDone / 1e9 / _loading.Elapsed.TotalSeconds:F2} GB/s"));
 
     void IProgress<ScoreProgress>.Report(ScoreProgress value) =>
-        _status.Show(() => $"Scored {Text.Plural(value.Texts, "text")}, {Rate(value)}{_left}{Saved(value)}");
+        _status.Show(() => $"Scored {Readable.Plural(value.Texts, "text")}, {Rate(value)}{_left}{Saved(value)}");
 
     private static string Summary(RewardModel model, ScoreProgress done) => string.Create(CultureInfo.InvariantCulture,
-        $"{Text.Plural(done.Texts, "text")}, {Text.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: "
-        + $"{Rate(done)}{Saved(done)}; {Text.Devices(model.Devices)}, {Text.Format(model.Weights)} weights");
+        $"{Readable.Plural(done.Texts, "text")}, {Readable.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: "
+        + $"{Rate(done)}{Saved(done)}; {Readable.Devices(model.Devices)}, {Readable.Name(model.Weights)} weights");
 
     private static string Describe(ComputeError error)
     {
@@ -109,7 +110,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     private static string Rate(ScoreProgress done)
     {
         double rate = done.ComputedTokens / Math.Max(done.Elapsed.TotalSeconds, 1e-3);
-        return $"{(rate < 10 ? rate.ToString("G2", CultureInfo.InvariantCulture) : Text.Count((long)rate))} tokens/s computed";
+        return $"{(rate < 10 ? rate.ToString("G2", CultureInfo.InvariantCulture) : Readable.Count((long)rate))} tokens/s computed";
     }
 
     private static string Saved(ScoreProgress done) => done.Tokens == done.ComputedTokens ? "" : string.Create(CultureInfo.InvariantCulture,

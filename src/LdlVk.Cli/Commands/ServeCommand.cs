@@ -84,7 +84,7 @@ internal static class ServeCommand
             {
                 await using RewardServer server = await RewardServer.StartAsync(loaded, options, cancellation).ConfigureAwait(false);
                 if (!call.GetValue(model.Quiet))
-                    terminal.Say($"{options.ModelName} on {string.Join(", ", loaded.Devices.Select(d => d.Name))}, {Text.Format(loaded.Weights)} weights, at {string.Join(" and ", server.Urls)}");
+                    terminal.Say($"{options.ModelName} on {string.Join(", ", loaded.Devices.Select(d => d.Name))}, {Readable.Name(loaded.Weights)} weights, at {string.Join(" and ", server.Urls)}");
                 await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
                 await server.StopAsync().ConfigureAwait(false);
                 return ExitCode.Success;

@@ -70,7 +70,7 @@ internal static class TraceCommand
         }
 
         if (compared == 0) throw new UsageException("The two traces have no name in common. Give both texts the same name: the name of a traced text is its id.");
-        string left = missing == 0 ? "" : $" {Text.Plural(missing, "step")} of the reference {(missing == 1 ? "is" : "are")} not in the other trace.";
+        string left = missing == 0 ? "" : $" {Readable.Plural(missing, "step")} of the reference {(missing == 1 ? "is" : "are")} not in the other trace.";
         string limit = tolerance.ToString("0.##e+0", CultureInfo.InvariantCulture);
         screen.Line(first is null
             ? $"All {compared} steps agree within {limit}.{left}"

@@ -54,7 +54,7 @@ internal sealed class TuneCommand
         using Screen screen = new(_terminal);
         if (device is not ITunableDevice tunable)
         {
-            if (!json) screen.Line($"{Screen.Safe(Text.Device(info))} has nothing to tune.");
+            if (!json) screen.Line($"{Screen.Safe(Readable.Device(info))} has nothing to tune.");
             return ExitCode.Success;
         }
 

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Hub;
 
@@ -155,7 +156,7 @@ internal sealed class DownloadProgress(StatusLine status, long total)
 
         double seconds = Math.Max(1e-3, TimeProvider.System.GetElapsedTime(_began).TotalSeconds);
         status.Show(() => isNew
-            ? $"{Text.Bytes(_there)} of {Text.Bytes(total)}, {Text.Bytes((long)(_new / seconds))}/s{_left}: {file}"
-            : $"checking {Text.Bytes(_there)} of {Text.Bytes(total)}: {file}");
+            ? $"{Readable.Bytes(_there)} of {Readable.Bytes(total)}, {Readable.Bytes((long)(_new / seconds))}/s{_left}: {file}"
+            : $"checking {Readable.Bytes(_there)} of {Readable.Bytes(total)}: {file}");
     }
 }

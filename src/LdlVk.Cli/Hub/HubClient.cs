@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
-using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Hub;
@@ -199,7 +198,7 @@ internal sealed class HubClient : IDisposable
             401 or 403 => new UsageException($"{response.RequestMessage!.RequestUri!.Host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). {(_token is null ? "Give a token with --token-file FILE or HF_TOKEN" : "Accept the model's conditions on " + _repository.Page + ", or use another token")}."),
             404 => new UsageException($"{_repository.Name} at {_repository.Endpoint.Host} has no {(isFile ? address.AbsolutePath : "revision " + _repository.Revision)}."),
             416 => new IOException($"{address.Host} has fewer bytes of {address.AbsolutePath} than the hub says."),
-            int status => new IOException($"{response.RequestMessage!.RequestUri!.Host} answers {status} for {address.AbsolutePath}. {Text.OneLine(Header("X-Error-Message"), 200)}"),
+            int status => new IOException($"{response.RequestMessage!.RequestUri!.Host} answers {status} for {address.AbsolutePath}. {Readable.OneLine(Header("X-Error-Message"), 200)}"),
         };
 
         string Header(string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : "";

@@ -1,6 +1,5 @@
 using System.IO.Enumeration;
 using System.Text.Json;
-using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Hub;
@@ -62,18 +61,18 @@ internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
             && !exclude.Any(pattern => Fits(pattern, file.Name)))];
         if (!wanted.Any(file => file.IsWeights) && !exclude.Any(pattern => Fits(pattern, "model.safetensors")))
         {
-            string found = Files.Count == 0 ? "no files" : string.Join(", ", Files.Take(8).Select(file => Text.OneLine(file.Name, 60))) + (Files.Count > 8 ? ", …" : "");
+            string found = Files.Count == 0 ? "no files" : string.Join(", ", Files.Take(8).Select(file => Readable.OneLine(file.Name, 60))) + (Files.Count > 8 ? ", …" : "");
             throw new UsageException($"{repository.Name} has no model*.safetensors: it is no model that LdlVk reads. It holds {found}.");
         }
 
         foreach (HubFile file in wanted)
         {
-            if (file.Name[0] == '.' || file.Name.EndsWith(OutputNames.Partial, StringComparison.Ordinal)) throw new UsageException($"{repository.Name} has a file {Text.OneLine(file.Name, 60)}, whose name is in use here. Leave it out with --exclude.");
-            if (file.Sha256 is null && file.BlobSha1 is null) throw new UsageException($"{repository.Endpoint.Host} gives no checksum of {Text.OneLine(file.Name, 60)}, so that it could not be checked. Use another mirror.");
+            if (file.Name[0] == '.' || file.Name.EndsWith(OutputNames.Partial, StringComparison.Ordinal)) throw new UsageException($"{repository.Name} has a file {Readable.OneLine(file.Name, 60)}, whose name is in use here. Leave it out with --exclude.");
+            if (file.Sha256 is null && file.BlobSha1 is null) throw new UsageException($"{repository.Endpoint.Host} gives no checksum of {Readable.OneLine(file.Name, 60)}, so that it could not be checked. Use another mirror.");
         }
 
         if (wanted.CountBy(file => file.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(n => n.Value > 1) is { Value: > 1 } twice)
-            throw new UsageException($"{repository.Name} has {Text.OneLine(twice.Key, 60)} twice.");
+            throw new UsageException($"{repository.Name} has {Readable.OneLine(twice.Key, 60)} twice.");
         return wanted;
     }
 
@@ -85,7 +84,7 @@ internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
         // Separators and drives of all systems; and names that are folders, or end where Windows would not.
         if (name.Length is 0 or > 400 || name.AsSpan().IndexOfAny("\\:*?\"<>|") >= 0 || name.Any(char.IsControl)
             || name.Split('/').Any(part => part.Trim().Length == 0 || part is "." or ".." || part.EndsWith('.') || part.EndsWith(' ')))
-            throw new UsageException($"The repository names a file {Text.OneLine(name, 60)}, which could lie outside the folder, or on no disk. It is not to be trusted.");
+            throw new UsageException($"The repository names a file {Readable.OneLine(name, 60)}, which could lie outside the folder, or on no disk. It is not to be trusted.");
         JsonElement lfs = Member(sibling, "lfs");
         long bytes = Member(lfs, "size") is { ValueKind: JsonValueKind.Number } large ? large.GetInt64() : Member(sibling, "size") is { ValueKind: JsonValueKind.Number } size ? size.GetInt64() : -1;
         if (bytes is < 0 or > MostBytes) throw new FormatException();

@@ -43,7 +43,7 @@ internal sealed class Pull(HubRepository repository, HubClient client, StatusLin
         status.Show(() => $"asking {repository.Endpoint.Host} for {repository.Name}");
         HubFiles listed = await client.ListAsync(cancellation).ConfigureAwait(false);
         IReadOnlyList<HubFile> files = listed.Select(repository, Include, Exclude);
-        PullReceipt wanted = new(repository.Page, listed.Commit, Weights is { } format ? Text.Format(format) : "", false, new HashSet<string>());
+        PullReceipt wanted = new(repository.Page, listed.Commit, Weights is { } format ? Readable.Name(format) : "", false, new HashSet<string>());
         PullReceipt? found = Check(folder, wanted);
         long began = TimeProvider.System.GetTimestamp(), bytes = files.Sum(file => file.Bytes);
         DownloadProgress progress = new(status, bytes);
@@ -124,12 +124,12 @@ internal sealed class Pull(HubRepository repository, HubClient client, StatusLin
             return; // The system does not tell.
         }
 
-        if (free < bytes) throw new IOException($"{folder} needs {Text.Bytes(bytes)} more, and {Text.Bytes(free)} are free there. Free space, give a folder on another disk, or convert on the way with --weights int8 or int4.");
+        if (free < bytes) throw new IOException($"{folder} needs {Readable.Bytes(bytes)} more, and {Readable.Bytes(free)} are free there. Free space, give a folder on another disk, or convert on the way with --weights int8 or int4.");
     }
 
     private sealed class Conversion(StatusLine status) : IProgress<ConversionProgress>
     {
         public void Report(ConversionProgress value) => status.Show(() =>
-            $"{(value.Stage == ConversionStage.Checking ? "checking" : "converting")} {Text.Bytes(value.BytesDone)} of {Text.Bytes(value.BytesTotal)}: {value.File}");
+            $"{(value.Stage == ConversionStage.Checking ? "checking" : "converting")} {Readable.Bytes(value.BytesDone)} of {Readable.Bytes(value.BytesTotal)}: {value.File}");
     }
 }

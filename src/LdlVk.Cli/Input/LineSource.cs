@@ -100,7 +100,7 @@ internal sealed class LineSource : IDisposable
     }
 
     private static UsageException Changed(long done) =>
-        new($"The {Text.Plural(done, "result")} that are there are not of the lines that --input has now. Use the same input, or another --output.");
+        new($"The {Readable.Plural(done, "result")} that are there are not of the lines that --input has now. Use the same input, or another --output.");
 
     /// <summary>The lines of the file as they are. Of blank lines only the very last one is left out.</summary>
     public IEnumerable<RawLine> RawLines()

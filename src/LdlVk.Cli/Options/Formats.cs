@@ -1,4 +1,3 @@
-using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
@@ -22,7 +21,7 @@ internal static class Formats
     public static WeightFormat[] Read(string flag, string names) => [.. names.Split(',').Select(name =>
     {
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
-            if (Text.Format(format) == name) return format;
-        throw new UsageException($"{flag} {name}: there is only {string.Join(", ", Enum.GetValues<WeightFormat>().Select(Text.Format))}, or several with commas between them.");
+            if (Readable.Name(format) == name) return format;
+        throw new UsageException($"{flag} {name}: there is only {string.Join(", ", Enum.GetValues<WeightFormat>().Select(Readable.Name))}, or several with commas between them.");
     })];
 }

@@ -177,9 +177,6 @@ internal sealed class ModelFlags
     /// <summary>Value of --compute; fp16 names what auto does.</summary>
     public static ComputeMode ReadCompute(ParseResult call, Option<string> compute) => OneOf(call, compute, Computes) == "int8" ? ComputeMode.Int8 : ComputeMode.Auto;
 
-    /// <summary>The mode's name on the command line.</summary>
-    public static string Name(ComputeMode compute) => compute == ComputeMode.Int8 ? "int8" : "auto";
-
     /// <summary>Value of --heads.</summary>
     public static WeightFormat ReadHeads(ParseResult call, Option<string> heads) => Format(OneOf(call, heads, "fp32|fp16|int8"));
 

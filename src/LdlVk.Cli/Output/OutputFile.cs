@@ -95,7 +95,7 @@ internal sealed class OutputFile : IDisposable
 
             string partial = _final + ".partial";
             File.Move(_temporary!, partial, overwrite: true);
-            terminal.Say($"the first {Text.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {partial}.");
+            terminal.Say($"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {partial}.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Output;
@@ -15,24 +16,24 @@ internal static class PlanReport
         {
             StageLayers layers = stage.Layers;
             string range = $"{layers.First}–{layers.End - 1}";
-            screen.Line(Number($"  {Screen.Safe(stage.Device.Id),-10} {range,-9} {layers.Count - layers.Streamed,5} {layers.Streamed,8}  {Text.Bytes(stage.WeightBytes),9} {Text.Bytes(stage.SlotBytes),9} {Text.Bytes(stage.ActivationBytes),11} {Text.Bytes(stage.Bytes),9} {Text.Bytes(stage.Budget),9}   {Time(stage)}"));
+            screen.Line(Number($"  {Screen.Safe(stage.Device.Id),-10} {range,-9} {layers.Count - layers.Streamed,5} {layers.Streamed,8}  {Readable.Bytes(stage.WeightBytes),9} {Readable.Bytes(stage.SlotBytes),9} {Readable.Bytes(stage.ActivationBytes),11} {Readable.Bytes(stage.Bytes),9} {Readable.Bytes(stage.Budget),9}   {Time(stage)}"));
         }
 
         foreach (StagePlan stage in plan.Stages.Where(s => s.Layers.Streamed > 0))
         {
             string from = stage.Layers.InHostMemory ? "host memory" : "the model's files";
-            screen.Line($"  {stage.Device.Id}: {Text.Bytes(stage.StreamedBytes)} of weights from {from} for each wave, {Text.Plural(stage.Layers.Slots, "layer")} at a time on the device");
+            screen.Line($"  {stage.Device.Id}: {Readable.Bytes(stage.StreamedBytes)} of weights from {from} for each wave, {Readable.Plural(stage.Layers.Slots, "layer")} at a time on the device");
         }
 
         string speed = plan.TokensPerSecond is { } rate ? Number($"; about {Digits(rate)} tokens/s expected") : "";
-        screen.Line($"  {Text.Format(plan.Weights)} weights, micro-batches of {Text.Count(plan.BatchTokens)} tokens, waves of {Text.Count(plan.WaveTokens)}{speed}");
+        screen.Line($"  {Readable.Name(plan.Weights)} weights, micro-batches of {Readable.Count(plan.BatchTokens)} tokens, waves of {Readable.Count(plan.WaveTokens)}{speed}");
         foreach (string note in plan.Notes) screen.Line($"  {Screen.Safe(note)}");
     }
 
     /// <summary>Writes the plan as an object's members.</summary>
     public static void Write(ExecutionPlan plan, Utf8JsonWriter json)
     {
-        json.WriteString("weights", Text.Format(plan.Weights));
+        json.WriteString("weights", Readable.Name(plan.Weights));
         json.WriteNumber("batch_tokens", plan.BatchTokens);
         json.WriteNumber("wave_tokens", plan.WaveTokens);
         if (plan.TokensPerSecond is { } rate) json.WriteNumber("expected_tokens_per_second", rate);

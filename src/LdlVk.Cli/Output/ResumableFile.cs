@@ -130,7 +130,7 @@ internal sealed class ResumableFile : IDisposable
         try
         {
             Keep();
-            if (_lines > _linesBefore) _terminal.Say($"the first {Text.Plural(_lines, "result")} {(_lines == 1 ? "is" : "are")} kept in {_path + PartialSuffix}: the same command with --resume goes on from there.");
+            if (_lines > _linesBefore) _terminal.Say($"the first {Readable.Plural(_lines, "result")} {(_lines == 1 ? "is" : "are")} kept in {_path + PartialSuffix}: the same command with --resume goes on from there.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {

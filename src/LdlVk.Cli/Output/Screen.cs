@@ -1,3 +1,4 @@
+using LdlVk.Runtime;
 using Spectre.Console;
 
 namespace LdlVk.Cli.Output;
@@ -33,7 +34,16 @@ internal sealed class Screen : IDisposable
     public void Line(string markup = "") => _console.MarkupLine(markup);
 
     /// <summary>A text that came from outside, for use in <see cref="Line"/>.</summary>
-    public static string Safe(string text) => Markup.Escape(Text.OneLine(text));
+    public static string Safe(string text) => Markup.Escape(Readable.OneLine(text));
+
+    /// <summary>A bar of <paramref name="width"/> columns, filled up to <paramref name="share"/> (0 to 1), in eighths of a column.</summary>
+    public static string Bar(double share, int width)
+    {
+        const string Eighths = " ▏▎▍▌▋▊▉";
+        int filled = (int)Math.Round(Math.Clamp(share, 0, 1) * width * 8), whole = filled / 8;
+        string bar = new string('█', whole) + (filled % 8 > 0 ? Eighths[filled % 8] : "");
+        return bar.PadRight(width);
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _writer.Dispose();

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Output;
 
@@ -20,7 +21,7 @@ internal sealed class StatusLine(Terminal terminal, bool quiet) : IDisposable
         lock (_gate)
         {
             if (_sinceShown.IsRunning && _sinceShown.Elapsed < Pause) return;
-            terminal.Error.Write(ReturnAndErase + Text.OneLine(status(), 79));
+            terminal.Error.Write(ReturnAndErase + Readable.OneLine(status(), 79));
             _shown = true;
             _sinceShown.Restart();
         }

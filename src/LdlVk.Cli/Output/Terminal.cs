@@ -1,4 +1,5 @@
 using System.Text;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Output;
 
@@ -46,5 +47,5 @@ internal sealed class Terminal
     public TextWriter OpenText(Stream? stream = null) => new StreamWriter(stream ?? Out, Utf8, leaveOpen: true) { AutoFlush = true };
 
     /// <summary>Says something to the user, on one line.</summary>
-    public void Say(string message) => Error.WriteLine($"ldlvk: {Text.OneLine(message)}");
+    public void Say(string message) => Error.WriteLine($"ldlvk: {Readable.OneLine(message)}");
 }

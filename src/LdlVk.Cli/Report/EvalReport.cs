@@ -1,6 +1,6 @@
 using System.Globalization;
 using LdlVk.Cli.Evaluation;
-using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Report;
 
@@ -44,7 +44,7 @@ internal static class EvalReport
     {
         EvalResult result = findings.Result;
         ReportPage page = new($"{Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(findings.Model)))} on {Path.GetFileName(findings.Input)}",
-            $"{findings.Setting} · {Text.Plural(result.Examples.Count + findings.Failed, "line")}");
+            $"{findings.Setting} · {Readable.Plural(result.Examples.Count + findings.Failed, "line")}");
         page.Facts(Facts(findings));
         if (findings.Incomplete is { } incomplete) page.Card(Html.Of($"{incomplete}"));
         if (result.Examples.Count > 0)
@@ -65,10 +65,10 @@ internal static class EvalReport
         EvalResult result = findings.Result;
         if (result.Benchmark != Benchmark.Pairs) yield return (AccuracyChart.Percent(result.Score), findings.ScoreName);
         Interval range = Interval.Wilson(result.Right, result.Examples.Count);
-        yield return (AccuracyChart.Percent(result.Accuracy), $"of {Text.Plural(result.Examples.Count, "line")} right; 95 %: {AccuracyChart.Percent(range.Low)} to {AccuracyChart.Percent(range.High)}");
-        yield return (Text.Count(result.Examples.Count - result.Right), "misses: a rejected response at or above a chosen one");
+        yield return (AccuracyChart.Percent(result.Accuracy), $"of {Readable.Plural(result.Examples.Count, "line")} right; 95 %: {AccuracyChart.Percent(range.Low)} to {AccuracyChart.Percent(range.High)}");
+        yield return (Readable.Count(result.Examples.Count - result.Right), "misses: a rejected response at or above a chosen one");
         yield return (Number(findings.Calibration.ExpectedError, "0.000"), "calibration error: 0 where σ(difference) is a true probability");
-        if (findings.Failed > 0) yield return (Text.Count(findings.Failed), "lines could not be scored, and are left out");
+        if (findings.Failed > 0) yield return (Readable.Count(findings.Failed), "lines could not be scored, and are left out");
     }
 
     private static void Accuracy(ReportPage page, EvalResult result)
@@ -84,20 +84,20 @@ internal static class EvalReport
         page.Card(AccuracyChart.Draw([.. Bars(result)], chance));
         if (result.Ties is not { } ties) return;
         page.Table(["Ties", "score", "tied right", "reference right", "gap > spread", "both gaps > spread", "margin"],
-            [[ReportPage.Cell(Text.Plural(ties.Prompts, "prompt")), .. ((double[])[ties.Overall, ties.TiedAccuracy, ties.ReferenceAccuracy, ties.Preferred, ties.PreferredHard, ties.MarginScore]).Select(v => ReportPage.Cell(Number(v, "0.000")))]]);
+            [[ReportPage.Cell(Readable.Plural(ties.Prompts, "prompt")), .. ((double[])[ties.Overall, ties.TiedAccuracy, ties.ReferenceAccuracy, ties.Preferred, ties.PreferredHard, ties.MarginScore]).Select(v => ReportPage.Cell(Number(v, "0.000")))]]);
     }
 
     private static IEnumerable<AccuracyBar> Bars(EvalResult result)
     {
         foreach (SectionResult section in result.Sections)
         {
-            yield return new AccuracyBar(section.Name, section.Score, null, Text.Count(section.Examples), IsSection: true);
+            yield return new AccuracyBar(section.Name, section.Score, null, Readable.Count(section.Examples), IsSection: true);
             foreach (SubsetResult subset in result.Subsets.Where(s => s.Section == section.Name)) yield return Bar(subset);
         }
 
         foreach (SubsetResult subset in result.Subsets.Where(s => s.Section is null)) yield return Bar(subset);
 
-        static AccuracyBar Bar(SubsetResult subset) => new(subset.Name, subset.Score, subset.Interval, Text.Count(subset.Examples));
+        static AccuracyBar Bar(SubsetResult subset) => new(subset.Name, subset.Score, subset.Interval, Readable.Count(subset.Examples));
     }
 
     private static void Margins(ReportPage page, EvalFindings findings)
@@ -110,12 +110,12 @@ internal static class EvalReport
         page.Add(Html.Of($"""
             <div class="two"><div class="card">{ReliabilityChart.Draw(calibration)}</div>
             <div class="card"><table><tbody>
-            <tr><td>pairs</td>{ReportPage.Cell(Text.Count(calibration.Bins.Sum(b => b.Count)))}</tr>
+            <tr><td>pairs</td>{ReportPage.Cell(Readable.Count(calibration.Bins.Sum(b => b.Count)))}</tr>
             <tr><td>expected calibration error</td>{ReportPage.Cell(Number(calibration.ExpectedError, "0.0000"))}</tr>
             <tr><td>Brier score</td>{ReportPage.Cell(Number(calibration.Brier, "0.0000"))}</tr>
             <tr><td>log loss (0.693 for guessing)</td>{ReportPage.Cell(Number(calibration.LogLoss, "0.0000"))}</tr>
             </tbody></table><p> </p><table><thead><tr><th class="left">sure</th><th>pairs</th><th>right</th><th>mean σ</th></tr></thead><tbody>
-            {Html.Join(calibration.Bins.Where(b => b.Count > 0).Select(b => Html.Of($"<tr><td>{b.From * 100:0}–{b.To * 100:0} %</td>{ReportPage.Cell(Text.Count(b.Count))}{ReportPage.Cell(AccuracyChart.Percent(b.Accuracy))}{ReportPage.Cell(AccuracyChart.Percent(b.Confidence))}</tr>\n")))}
+            {Html.Join(calibration.Bins.Where(b => b.Count > 0).Select(b => Html.Of($"<tr><td>{b.From * 100:0}–{b.To * 100:0} %</td>{ReportPage.Cell(Readable.Count(b.Count))}{ReportPage.Cell(AccuracyChart.Percent(b.Accuracy))}{ReportPage.Cell(AccuracyChart.Percent(b.Confidence))}</tr>\n")))}
             </tbody></table></div></div>
 
             """));
@@ -135,14 +135,14 @@ internal static class EvalReport
     private static void Misses(ReportPage page, EvalFindings findings)
     {
         int all = findings.Result.Examples.Count - findings.Result.Right;
-        page.Section("Worst misses", all == 0 ? "There are none." : all > findings.Misses.Count ? $"The {findings.Misses.Count} worst of {Text.Count(all)}." : $"All {Text.Count(all)}.");
+        page.Section("Worst misses", all == 0 ? "There are none." : all > findings.Misses.Count ? $"The {findings.Misses.Count} worst of {Readable.Count(all)}." : $"All {Readable.Count(all)}.");
         foreach (Miss miss in findings.Misses)
         {
             page.Card(Html.Of($"""
-                <div class="miss"><header><b>{miss.Example.Subset}</b><span>id {Id(miss.Example.Id)}</span><span>margin {Text.Score((float)miss.Example.Margin)}</span></header>
+                <div class="miss"><header><b>{miss.Example.Subset}</b><span>id {Id(miss.Example.Id)}</span><span>margin {Readable.Score((float)miss.Example.Margin)}</span></header>
                 <div class="text prompt" dir="auto">{miss.Prompt}</div>
-                <div class="two"><div class="answer good-edge"><small><span>chosen</span><span>{Text.Score(miss.Example.Chosen.Min())}</span></small><div class="text" dir="auto">{miss.Chosen}</div></div>
-                <div class="answer bad-edge"><small><span>rejected</span><span>{Text.Score(miss.Example.Rejected.Max())}</span></small><div class="text" dir="auto">{miss.Rejected}</div></div></div></div>
+                <div class="two"><div class="answer good-edge"><small><span>chosen</span><span>{Readable.Score(miss.Example.Chosen.Min())}</span></small><div class="text" dir="auto">{miss.Chosen}</div></div>
+                <div class="answer bad-edge"><small><span>rejected</span><span>{Readable.Score(miss.Example.Rejected.Max())}</span></small><div class="text" dir="auto">{miss.Rejected}</div></div></div></div>
                 """));
         }
     }
@@ -151,15 +151,15 @@ internal static class EvalReport
     {
         if (findings.Failed == 0) return;
         int shown = Math.Min(MostFailures, findings.Failures.Count);
-        page.Section("Left out", $"{Text.Plural(findings.Failed, "line")} could not be scored and {(findings.Failed == 1 ? "counts" : "count")} nowhere above{(findings.Failed > shown ? $"; the first {shown} are" : "")}:");
-        page.Table(["line, from 0", "reason"], findings.Failures.Take(shown).Select(f => (Html[])[ReportPage.Cell(Text.Count(f.Number)), ReportPage.Cell(f.Error, "left")]));
+        page.Section("Left out", $"{Readable.Plural(findings.Failed, "line")} could not be scored and {(findings.Failed == 1 ? "counts" : "count")} nowhere above{(findings.Failed > shown ? $"; the first {shown} are" : "")}:");
+        page.Table(["line, from 0", "reason"], findings.Failures.Take(shown).Select(f => (Html[])[ReportPage.Cell(Readable.Count(f.Number)), ReportPage.Cell(f.Error, "left")]));
     }
 
     /// <summary>An id as a person knows it: without the quotes of JSON, cut where it is long.</summary>
     internal static string Id(string json)
     {
         string text = json.StartsWith('"') && System.Text.Json.Nodes.JsonNode.Parse(json) is { } node ? node.GetValue<string>() : json;
-        return Text.OneLine(text, 60);
+        return Readable.OneLine(text, 60);
     }
 
     /// <summary>A number; a dash where there is none.</summary>

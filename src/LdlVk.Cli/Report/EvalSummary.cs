@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LdlVk.Cli.Evaluation;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Report;
 
@@ -111,7 +112,7 @@ internal static class EvalSummary
         if (findings.Incomplete is { } incomplete) screen.Line(Screen.Safe(incomplete));
         screen.Line($"[bold]{Row("all lines", result.Accuracy, result.Examples.Count, Interval.Wilson(result.Right, result.Examples.Count), width)}[/]");
         screen.Line(string.Create(CultureInfo.InvariantCulture,
-            $"calibration error {EvalReport.Number(findings.Calibration.ExpectedError, "0.000")}, log loss {EvalReport.Number(findings.Calibration.LogLoss, "0.000")}, {Text.Plural(result.Examples.Count - result.Right, "line")} wrong"));
+            $"calibration error {EvalReport.Number(findings.Calibration.ExpectedError, "0.000")}, log loss {EvalReport.Number(findings.Calibration.LogLoss, "0.000")}, {Readable.Plural(result.Examples.Count - result.Right, "line")} wrong"));
 
         void Subset(SubsetResult subset, string indent) => screen.Line(Row(indent + subset.Name, subset.Score, subset.Examples, subset.Interval, width));
     }
@@ -119,7 +120,7 @@ internal static class EvalSummary
     private static string Row(string name, double score, int examples, Interval? interval, int width)
     {
         string range = interval is { } i ? $"  {AccuracyChart.Percent(i.Low),7} to {AccuracyChart.Percent(i.High),7}" : "";
-        return $"{Screen.Safe(Text.OneLine(name, width).PadRight(width))} {AccuracyChart.Percent(score),7} {Text.Count(examples),7}{range}";
+        return $"{Screen.Safe(Readable.OneLine(name, width).PadRight(width))} {AccuracyChart.Percent(score),7} {Readable.Count(examples),7}{range}";
     }
 
     /// <summary>An interval as a list of two.</summary>

@@ -1,5 +1,5 @@
 using LdlVk.Cli.Evaluation;
-using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Report;
 
@@ -12,13 +12,13 @@ internal static class FidelityReport
     /// <summary>Writes it.</summary>
     public static void Write(SettingRuns all, string input, Stream output)
     {
-        ReportPage page = new($"Fidelity on {Path.GetFileName(input)}", $"{Text.Plural(all.Lines, "line")}, each scored under {Text.Plural(all.Runs.Count, "setting")}");
-        page.Facts(all.Comparisons.Select((c, i) => (Text.Count(c.Flips.Count), $"of {Text.Plural(c.Lines, "line")} flip with {all.Runs[i + 1].Name}")));
+        ReportPage page = new($"Fidelity on {Path.GetFileName(input)}", $"{Readable.Plural(all.Lines, "line")}, each scored under {Readable.Plural(all.Runs.Count, "setting")}");
+        page.Facts(all.Comparisons.Select((c, i) => (Readable.Count(c.Flips.Count), $"of {Readable.Plural(c.Lines, "line")} flip with {all.Runs[i + 1].Name}")));
         page.Section("Settings", $"Against the baseline, {all.Runs[0].Name}. Intervals: Wilson's of an accuracy; Tango's score interval of its change on the same lines, with the exact McNemar test.");
         page.Table(["", .. all.Runs.Select(r => r.Name)],
             [Row("runs on", all.Runs.Select(r => r.Used)), .. FidelitySummary.Rows(all).Select(r => Row(r.Name.Trim(), r.Values))]);
         page.Section("Accuracy", "Lines in which every chosen response scores above every rejected one, with Wilson's 95 % intervals.");
-        page.Card(AccuracyChart.Draw([.. all.Results.Select((r, i) => new AccuracyBar(all.Runs[i].Name, r.Accuracy, Interval.Wilson(r.Right, r.Examples.Count), Text.Count(r.Examples.Count)))], chance: null));
+        page.Card(AccuracyChart.Draw([.. all.Results.Select((r, i) => new AccuracyBar(all.Runs[i].Name, r.Accuracy, Interval.Wilson(r.Right, r.Examples.Count), Readable.Count(r.Examples.Count)))], chance: null));
         for (int i = 0; i < all.Comparisons.Count && all.Lines > 0; i++) Candidate(page, all, i);
         if (all.Results[0].Subsets.Count > 1) Subsets(page, all);
         Failures(page, all);
@@ -34,12 +34,12 @@ internal static class FidelityReport
         SettingRun run = all.Runs[index + 1];
         if (comparison.Error.Largest == 0)
         {
-            page.Section(run.Name, $"All {Text.Plural(comparison.Error.Texts, "score")} are equal to those of the baseline, to the bit.");
+            page.Section(run.Name, $"All {Readable.Plural(comparison.Error.Texts, "score")} are equal to those of the baseline, to the bit.");
             return;
         }
 
         float[] expected = Fidelity.Scores(all.Runs[0].Examples), actual = Fidelity.Scores(run.Examples);
-        page.Section(run.Name, $"Errors of {Text.Plural(comparison.Error.Texts, "score")}, whose spread (standard deviation) is {EvalReport.Number(comparison.Error.Spread, "0.##")}.");
+        page.Section(run.Name, $"Errors of {Readable.Plural(comparison.Error.Texts, "score")}, whose spread (standard deviation) is {EvalReport.Number(comparison.Error.Spread, "0.##")}.");
         page.Card(HistogramChart.Draw(Histogram.Of([.. actual.Zip(expected, (a, e) => (double)a - e)]), $"score with {run.Name} − score with {all.Runs[0].Name}", negativeIsBad: false));
         if (comparison.Flips.Count == 0) return;
         page.Table(["flips", "subset", "margin before", "margin after", ""], comparison.Flips.Take(MostFlips).Select(f => (Html[])
@@ -47,7 +47,7 @@ internal static class FidelityReport
             ReportPage.Cell(EvalReport.Id(f.Baseline.Id)), ReportPage.Cell(f.Baseline.Subset), ReportPage.Cell(FidelitySummary.Margin(f.Baseline)), ReportPage.Cell(FidelitySummary.Margin(f.Candidate)),
             ReportPage.Cell(f.IsGain ? "to right" : "to wrong", f.IsGain ? "gained" : "lost"),
         ]));
-        if (comparison.Flips.Count > MostFlips) page.Add(Html.Of($"<p class=\"note\">And {Text.Count(comparison.Flips.Count - MostFlips)} more, which <code>--json</code> has.</p>"));
+        if (comparison.Flips.Count > MostFlips) page.Add(Html.Of($"<p class=\"note\">And {Readable.Count(comparison.Flips.Count - MostFlips)} more, which <code>--json</code> has.</p>"));
     }
 
     private static void Subsets(ReportPage page, SettingRuns all)
@@ -55,7 +55,7 @@ internal static class FidelityReport
         page.Section("Subsets", "Accuracy of each subset under each setting.");
         page.Table(["", "lines", .. all.Runs.Select(r => r.Name)], all.Results[0].Subsets.Select((subset, s) => (Html[])
         [
-            ReportPage.Cell(subset.Name), ReportPage.Cell(Text.Count(subset.Examples)),
+            ReportPage.Cell(subset.Name), ReportPage.Cell(Readable.Count(subset.Examples)),
             .. all.Results.Select(r => ReportPage.Cell(AccuracyChart.Percent(r.Subsets[s].Score), r.Subsets[s].Score > subset.Score ? "gained" : r.Subsets[s].Score < subset.Score ? "lost" : "")),
         ]));
     }
@@ -65,6 +65,6 @@ internal static class FidelityReport
         FailedLine[] failures = [.. all.Runs.SelectMany(r => r.Failures).DistinctBy(f => f.Number).OrderBy(f => f.Number).Take(MostFlips)];
         if (failures.Length == 0) return;
         page.Section("Left out", "Lines that could not be scored under every setting count nowhere above. The first of them:");
-        page.Table(["line, from 0", "reason"], failures.Select(f => (Html[])[ReportPage.Cell(Text.Count(f.Number)), ReportPage.Cell(f.Error, "left")]));
+        page.Table(["line, from 0", "reason"], failures.Select(f => (Html[])[ReportPage.Cell(Readable.Count(f.Number)), ReportPage.Cell(f.Error, "left")]));
     }
 }

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LdlVk.Cli.Evaluation;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Report;
 
@@ -20,8 +21,8 @@ internal static class FidelitySummary
         yield return Candidates("change of accuracy", f => Signed(f.Change * 100, "0.0") + " %");
         yield return Candidates("  95 % (Tango)", f => Range(f.ChangeInterval, "+0.0;−0.0;0.0"));
         yield return Candidates("  p (exact McNemar)", f => EvalReport.Number(f.PValue, "0.00##"));
-        yield return Candidates("lines that flip", f => Text.Count(f.Flips.Count));
-        yield return Candidates("  to right, to wrong", f => $"{Text.Count(f.Gained)}, {Text.Count(f.Lost)}");
+        yield return Candidates("lines that flip", f => Readable.Count(f.Flips.Count));
+        yield return Candidates("  to right, to wrong", f => $"{Readable.Count(f.Gained)}, {Readable.Count(f.Lost)}");
         yield return Candidates("score error, mean", f => Digits(f.Error.Mean));
         yield return Candidates("  root mean square", f => Digits(f.Error.Rms));
         yield return Candidates("  largest", f => Digits(f.Error.Largest));
@@ -39,18 +40,18 @@ internal static class FidelitySummary
     public static void Show(SettingRuns all, Screen screen)
     {
         (string Name, string[] Values)[] rows = [("", [.. all.Runs.Select(r => r.Name)]), .. Rows(all)];
-        int[] widths = [.. Enumerable.Range(0, all.Runs.Count).Select(i => rows.Max(r => Text.OneLine(r.Values[i], 40).Length))];
+        int[] widths = [.. Enumerable.Range(0, all.Runs.Count).Select(i => rows.Max(r => Readable.OneLine(r.Values[i], 40).Length))];
         foreach ((string name, string[] values) in rows)
-            screen.Line(Screen.Safe(name.PadRight(23) + string.Concat(values.Select((v, i) => "  " + Text.OneLine(v, 40).PadLeft(widths[i])))).TrimEnd());
+            screen.Line(Screen.Safe(name.PadRight(23) + string.Concat(values.Select((v, i) => "  " + Readable.OneLine(v, 40).PadLeft(widths[i])))).TrimEnd());
         for (int i = 0; i < all.Comparisons.Count; i++)
         {
             Fidelity comparison = all.Comparisons[i];
             if (comparison.Flips.Count == 0) continue;
             screen.Line();
-            screen.Line($"[bold]{Screen.Safe(Text.OneLine(all.Runs[i + 1].Name, 60))}[/] flips, margin before and after:");
+            screen.Line($"[bold]{Screen.Safe(Readable.OneLine(all.Runs[i + 1].Name, 60))}[/] flips, margin before and after:");
             foreach (Flip flip in comparison.Flips.Take(MostFlips))
-                screen.Line(Screen.Safe($"  {Margin(flip.Baseline),9} → {Margin(flip.Candidate),9}  {(flip.IsGain ? "to right" : "to wrong")}  {EvalReport.Id(flip.Baseline.Id)}  {Text.OneLine(flip.Baseline.Subset, 30)}"));
-            if (comparison.Flips.Count > MostFlips) screen.Line($"  and {Text.Count(comparison.Flips.Count - MostFlips)} more; --json has them all.");
+                screen.Line(Screen.Safe($"  {Margin(flip.Baseline),9} → {Margin(flip.Candidate),9}  {(flip.IsGain ? "to right" : "to wrong")}  {EvalReport.Id(flip.Baseline.Id)}  {Readable.OneLine(flip.Baseline.Subset, 30)}"));
+            if (comparison.Flips.Count > MostFlips) screen.Line($"  and {Readable.Count(comparison.Flips.Count - MostFlips)} more; --json has them all.");
         }
     }
 

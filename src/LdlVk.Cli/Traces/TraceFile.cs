@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.Text.Json;
-using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Traces;
@@ -32,7 +31,7 @@ internal sealed class TraceFile : IDisposable
         }
         catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or ArgumentException or OutOfMemoryException)
         {
-            throw new UsageException($"{path} is not a readable trace: {Text.OneLine(e.Message)}", e);
+            throw new UsageException($"{path} is not a readable trace: {Readable.OneLine(e.Message)}", e);
         }
     }
 

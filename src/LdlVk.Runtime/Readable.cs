@@ -1,10 +1,11 @@
 using System.Globalization;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Execution;
 
-namespace LdlVk.Cli.Output;
+namespace LdlVk.Runtime;
 
-/// <summary>Numbers and texts as people read them.</summary>
-internal static class Text
+/// <summary>Writes numbers, devices and foreign texts as people read them, the same in every culture.</summary>
+public static class Readable
 {
     /// <summary>Bytes in GB, MB or kB (powers of ten, as drives and cards are sold).</summary>
     public static string Bytes(long bytes) => bytes switch
@@ -15,10 +16,10 @@ internal static class Text
         _ => string.Create(CultureInfo.InvariantCulture, $"{bytes} bytes"),
     };
 
-    /// <summary>A whole number with its thousands apart.</summary>
+    /// <summary>A whole number with commas between the thousands.</summary>
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
-    /// <summary>A score with two decimals and its sign in a column of its own.</summary>
+    /// <summary>A score with two decimals.</summary>
     public static string Score(float score) => score.ToString("F2", CultureInfo.InvariantCulture);
 
     /// <summary>A number of things: <c>1 text</c>, <c>2 texts</c>.</summary>
@@ -30,12 +31,15 @@ internal static class Text
     /// <summary>Devices with their product names.</summary>
     public static string Devices(IEnumerable<DeviceInfo> devices) => string.Join(" with ", devices.Select(Device));
 
-    /// <summary>The format's name on the command line.</summary>
-    public static string Format(WeightFormat format) => format.ToString().ToLowerInvariant();
+    /// <summary>The name of a weight format: <c>fp32</c>, <c>fp16</c>, <c>int8</c>, <c>int4</c>.</summary>
+    public static string Name(WeightFormat format) => format.ToString().ToLowerInvariant();
+
+    /// <summary>The name of a way to compute products: <c>auto</c>, <c>int8</c>.</summary>
+    public static string Name(ComputeMode compute) => compute.ToString().ToLowerInvariant();
 
     /// <summary>
-    /// A text on one line: control characters, which could also steer the reader's terminal, become spaces, and what is longer than
-    /// <paramref name="width"/> is cut.
+    /// A text on one line: control characters, which could also steer the reader's terminal, become spaces, and a text longer than
+    /// <paramref name="width"/> characters is cut.
     /// </summary>
     public static string OneLine(string text, int width = int.MaxValue)
     {
@@ -47,14 +51,5 @@ internal static class Text
         int end = line.Length - 1;
         if (end > 0 && char.IsHighSurrogate(line[end - 1])) end--;
         return $"{line.AsSpan(0, end)}…";
-    }
-
-    /// <summary>A bar of <paramref name="width"/> columns, filled up to <paramref name="share"/> (0 to 1), in eighths of a column.</summary>
-    public static string Bar(double share, int width)
-    {
-        const string Eighths = " ▏▎▍▌▋▊▉";
-        int filled = (int)Math.Round(Math.Clamp(share, 0, 1) * width * 8), whole = filled / 8;
-        string bar = new string('█', whole) + (filled % 8 > 0 ? Eighths[filled % 8] : "");
-        return bar.PadRight(width);
     }
 }
