@@ -1,5 +1,7 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan;

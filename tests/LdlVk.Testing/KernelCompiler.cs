@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Testing;
@@ -30,7 +31,7 @@ public sealed unsafe class KernelCompiler : IDisposable
     private readonly VulkanInstance _instance;
     private readonly PhysicalDeviceFacts _facts;
     private readonly Device _device;
-    private readonly Kernels _kernels;
+    private readonly ComputePipelines _kernels;
     private readonly LinearKernels _linear;
     private readonly LinearFamily _family;
 
@@ -50,7 +51,7 @@ public sealed unsafe class KernelCompiler : IDisposable
         using var names = new NativeStrings([.. features.Extensions]);
         var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: 1, pQueueCreateInfos: &queue, enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         api.CreateDevice(physical, in create, null, out _device).Check("vkCreateDevice");
-        _kernels = new Kernels(api, _device, _facts, new PipelineCacheFile(null, _facts.Properties), PipelineCreateFlags.CreateCaptureStatisticsBitKhr);
+        _kernels = new ComputePipelines(api, _device, _facts, new PipelineCacheFile(null, _facts.Properties), PipelineCreateFlags.CreateCaptureStatisticsBitKhr);
         _linear = new LinearKernels(_family, _facts, new TileChoices(null, _facts));
     }
 

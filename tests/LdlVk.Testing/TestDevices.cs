@@ -4,6 +4,8 @@ using LdlVk.Cpu;
 using LdlVk.DirectML;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Testing;
 

@@ -2,7 +2,7 @@ using LdlVk.Cpu;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
 using Xunit;
 

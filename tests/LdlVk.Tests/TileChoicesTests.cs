@@ -1,6 +1,6 @@
 using CsCheck;
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Kernels;
 using Xunit;
 
 namespace LdlVk.Tests;

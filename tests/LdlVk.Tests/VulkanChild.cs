@@ -8,6 +8,8 @@ using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Memory;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Tests;

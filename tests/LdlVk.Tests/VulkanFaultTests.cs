@@ -1,6 +1,6 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using CsCheck;
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Device;
 using Xunit;
 
 namespace LdlVk.Tests;

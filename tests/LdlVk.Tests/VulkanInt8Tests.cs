@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 using Xunit;
 
 namespace LdlVk.Tests;

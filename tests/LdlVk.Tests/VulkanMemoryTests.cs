@@ -1,7 +1,8 @@
 using CsCheck;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Memory;
 using Xunit;
 
 namespace LdlVk.Tests;

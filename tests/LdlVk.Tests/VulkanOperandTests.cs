@@ -1,6 +1,7 @@
 using LdlVk.Cpu;
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 using Xunit;
 
 namespace LdlVk.Tests;

@@ -1,4 +1,5 @@
-using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
 using Xunit;
 

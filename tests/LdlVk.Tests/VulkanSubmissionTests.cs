@@ -6,6 +6,7 @@ using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
 using Xunit;
 

@@ -1,5 +1,7 @@
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
 using Xunit;
 

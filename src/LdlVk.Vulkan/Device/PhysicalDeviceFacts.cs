@@ -1,0 +1,175 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Kernels;
+using Silk.NET.Core;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan.Device;
+
+/// <summary>What is asked of a physical device before it is opened.</summary>
+internal sealed unsafe class PhysicalDeviceFacts
+{
+    /// <summary>What has to be enabled for <see cref="HasIntegerDot"/>, beside its feature.</summary>
+    public const string IntegerDotExtension = "VK_KHR_shader_integer_dot_product";
+
+    private PhysicalDeviceFacts() { }
+
+    public required PhysicalDeviceProperties Properties { get; init; }
+    public required PhysicalDeviceMemoryProperties Memory { get; init; }
+    public required string Name { get; init; }
+    public required string Driver { get; init; }
+    public required uint SubgroupSize { get; init; }
+    public required bool HasSubgroupBroadcast { get; init; }
+
+    /// <summary>Whether kernels can ask for a size of subgroups; where there is but one size, they need not.</summary>
+    public required bool SetsSubgroupSize { get; init; }
+    public required ulong MaxAllocationBytes { get; init; }
+    public required uint ComputeQueueFamily { get; init; }
+    public required QueueFamilyProperties[] QueueFamilies { get; init; }
+
+    /// <summary>Bits of a timestamp on the compute queue that count; 0 where there are none.</summary>
+    public uint TimestampBits => QueueFamilies[ComputeQueueFamily].TimestampValidBits;
+
+    public required bool HasMemoryBudget { get; init; }
+    public required bool HasFloat16 { get; init; }
+    public required bool HasInt8 { get; init; }
+
+    /// <summary>Whether it has an instruction for products of four bytes.</summary>
+    public required bool HasIntegerDot { get; init; }
+
+    /// <summary>Shared memory of a workgroup in bytes.</summary>
+    public required uint SharedBytes { get; init; }
+
+    /// <summary>Invocations of a workgroup, at most.</summary>
+    public required uint MaxThreads { get; init; }
+
+    /// <summary>Units for matrices of halves.</summary>
+    public required MatrixUnits? MatrixUnits { get; init; }
+
+    /// <summary>Units for matrices of bytes.</summary>
+    public required MatrixUnits? ByteMatrixUnits { get; init; }
+
+    /// <summary>Units for matrices of flexible size.</summary>
+    public required FlexibleMatrices? FlexibleMatrices { get; init; }
+    public required long DeviceBytes { get; init; }
+    public required long FreeDeviceBytes { get; init; }
+
+    public DeviceKind Kind => Properties.DeviceType switch
+    {
+        PhysicalDeviceType.DiscreteGpu => DeviceKind.DiscreteGpu,
+        PhysicalDeviceType.IntegratedGpu => DeviceKind.IntegratedGpu,
+        PhysicalDeviceType.VirtualGpu => DeviceKind.VirtualGpu,
+        _ => DeviceKind.Software,
+    };
+
+    /// <summary>
+    /// The family of a graphics card's copy engines, which bring data over the bus while it computes: one that can do nothing else. Null
+    /// where there is none, or no bus.
+    /// </summary>
+    public uint? CopyQueueFamily
+    {
+        get
+        {
+            const QueueFlags Copies = QueueFlags.TransferBit | QueueFlags.SparseBindingBit | QueueFlags.ProtectedBit;
+            int family = Array.FindIndex(QueueFamilies, f => f.QueueFlags.HasFlag(QueueFlags.TransferBit) && (f.QueueFlags & ~Copies) == 0);
+            return Kind == DeviceKind.DiscreteGpu && family >= 0 ? (uint)family : null;
+        }
+    }
+
+    /// <summary>
+    /// Whether the host writes weights where the device reads them, if a memory type allows it: the two share their memory, so a copy by way
+    /// of a chunk would only read and write it once more. A graphics card's memory is written by its copy engines instead: what of it the
+    /// host can map may be a window of 256 MB, and what the host writes there crosses the bus in small pieces, on cores that could convert
+    /// the next rows.
+    /// </summary>
+    public bool SharesHostMemory => Kind is DeviceKind.Software or DeviceKind.IntegratedGpu;
+
+    /// <summary>What the device is to others, if it runs Linear with this family.</summary>
+    public DeviceInfo ToInfo(int index, LinearFamily family)
+    {
+        var version = (Version32)Properties.ApiVersion;
+        List<string> features = [$"vulkan {version.Major}.{version.Minor}", $"subgroup {SubgroupSize}"];
+        if (HasFloat16) features.Add("fp16");
+        if (HasInt8) features.Add("int8");
+        if (HasIntegerDot) features.Add("int8 dot");
+        if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
+        if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
+        return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features)
+        {
+            MatrixOperandBytes = LinearKernels.UsesMatrixUnits(family, this) ? OperandKind.MostBytes : 0,
+            Int8OperandBytes = OperandKind.MostBytes,
+        };
+    }
+
+    public static PhysicalDeviceFacts Of(VulkanInstance instance, PhysicalDevice device)
+    {
+        Vk api = instance.Api;
+        // Asking needs the driver to know the extension, not the device to enable it.
+        bool budget = HasExtension(api, device, "VK_EXT_memory_budget");
+        var driver = new PhysicalDeviceDriverProperties(sType: StructureType.PhysicalDeviceDriverProperties);
+        bool knowsSizes = HasExtension(api, device, "VK_EXT_subgroup_size_control");
+        var sizes = new PhysicalDeviceSubgroupSizeControlProperties(pNext: &driver);
+        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: knowsSizes ? &sizes : &driver);
+        var maintenance = new PhysicalDeviceMaintenance3Properties(pNext: &subgroup);
+        var properties = new PhysicalDeviceProperties2(pNext: &maintenance);
+        api.GetPhysicalDeviceProperties2(device, &properties);
+
+        var free = new PhysicalDeviceMemoryBudgetPropertiesEXT(sType: StructureType.PhysicalDeviceMemoryBudgetPropertiesExt);
+        var memory = new PhysicalDeviceMemoryProperties2(pNext: budget ? &free : null);
+        api.GetPhysicalDeviceMemoryProperties2(device, &memory);
+        uint heap = DeviceHeap(memory.MemoryProperties);
+        ulong total = memory.MemoryProperties.MemoryHeaps[(int)heap].Size;
+        ulong available = budget ? Math.Min(total, free.HeapBudget[(int)heap] - Math.Min(free.HeapUsage[(int)heap], free.HeapBudget[(int)heap])) : total;
+
+        var dot = new PhysicalDeviceShaderIntegerDotProductFeatures(sType: StructureType.PhysicalDeviceShaderIntegerDotProductFeatures);
+        bool knowsDot = HasExtension(api, device, IntegerDotExtension);
+        var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features, pNext: knowsDot ? &dot : null);
+        var features = new PhysicalDeviceFeatures2(pNext: &v12);
+        api.GetPhysicalDeviceFeatures2(device, &features);
+        PhysicalDeviceProperties p = properties.Properties;
+        (MatrixUnits? halves, MatrixUnits? bytes) = MatrixUnits.Of(api, instance.Handle, device, p.VendorID, subgroup.SubgroupSize, sizes);
+        return new PhysicalDeviceFacts
+        {
+            Properties = p,
+            Memory = memory.MemoryProperties,
+            Name = NativeStrings.Read(p.DeviceName),
+            Driver = $"{NativeStrings.Read(driver.DriverName)} {NativeStrings.Read(driver.DriverInfo)}".Trim(),
+            SubgroupSize = subgroup.SubgroupSize,
+            HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
+            SetsSubgroupSize = sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit),
+            MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
+            ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
+            QueueFamilies = DeviceRequirements.QueueFamiliesOf(api, device),
+            HasMemoryBudget = budget,
+            HasFloat16 = v12.ShaderFloat16,
+            HasInt8 = v12.ShaderInt8,
+            HasIntegerDot = dot.ShaderIntegerDotProduct,
+            SharedBytes = p.Limits.MaxComputeSharedMemorySize,
+            MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
+            MatrixUnits = halves,
+            ByteMatrixUnits = bytes,
+            FlexibleMatrices = FlexibleMatrices.Of(api, instance.Handle, device, halves),
+            DeviceBytes = (long)total,
+            FreeDeviceBytes = (long)available,
+        };
+    }
+
+    public static bool HasExtension(Vk api, PhysicalDevice device, string name)
+    {
+        uint count = 0;
+        if (api.EnumerateDeviceExtensionProperties(device, (byte*)null, ref count, null) < Result.Success) return false;
+        var extensions = new ExtensionProperties[count];
+        fixed (ExtensionProperties* p = extensions) api.EnumerateDeviceExtensionProperties(device, (byte*)null, ref count, p);
+        return Array.Exists(extensions, e => NativeStrings.Read(e.ExtensionName) == name);
+    }
+
+    /// <summary>
+    /// The heap of the first device-local memory type, which is the one that buffers get: further ones, such as the window of it that the
+    /// host can map, are the same memory or cannot be counted on.
+    /// </summary>
+    public static uint DeviceHeap(PhysicalDeviceMemoryProperties memory)
+    {
+        for (int i = 0; i < memory.MemoryTypeCount; i++)
+            if (memory.MemoryTypes[i].PropertyFlags.HasFlag(MemoryPropertyFlags.DeviceLocalBit)) return memory.MemoryTypes[i].HeapIndex;
+        return 0;
+    }
+}

@@ -1,0 +1,39 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Kernels;
+using LdlVk.Vulkan.Memory;
+
+namespace LdlVk.Vulkan.Device;
+
+/// <summary>Made-up weights, which the device makes itself: a measurement of a 27B model neither computes nor uploads 52 GB.</summary>
+internal sealed unsafe partial class VulkanDevice
+{
+    /// <summary>Words of a dispatch, for the kernel's indexes to stay far below 2³¹.</summary>
+    private const int RandomWordsPerDispatch = 1 << 28;
+
+    private void FillRandom(RandomWeightSource source, VulkanWeight weight)
+    {
+        Allocation target = weight.Allocation;
+        uint format = (uint)source.Format;
+        int wordsPerRow = (int)WeightLayout.RowBytes(source.Format, source.InputFeatures) / sizeof(uint);
+        int rowsAtOnce = Math.Max(1, RandomWordsPerDispatch / wordsPerRow);
+        for (int row = 0; row < source.OutputFeatures; row += rowsAtOnce)
+        {
+            int rows = Math.Min(rowsAtOnce, source.OutputFeatures - row);
+            ulong address = target.Address + ((ulong)row * (ulong)wordsPerRow * sizeof(uint));
+            Fill(address, row, rows, wordsPerRow, [format, 0]);
+        }
+
+        // Two scales a word. An odd number leaves half a word over, which the allocation's alignment leaves room for, as kernels read it too.
+        long scales = (long)source.OutputFeatures * WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
+        Fill(target.Address + VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures), 0, 1, (int)((scales + 1) / 2), [format, 1]);
+
+        void Fill(ulong address, int firstRow, int rows, int words, ReadOnlySpan<uint> constants)
+        {
+            PushConstants push = new PushConstants()
+                .Add(address).Add(firstRow).Add(rows).Add(words).Add(source.InputFeatures).Add(source.Seed);
+            Dispatch("fill_random", constants, push, Groups(words, 64), rows, Work.Elementwise("FillRandom", rows, words),
+                reads: [], writes: [new MemoryRange(address, (ulong)rows * (ulong)words * sizeof(uint), weight.Shared)]);
+        }
+    }
+}

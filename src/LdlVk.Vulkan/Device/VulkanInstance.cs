@@ -1,0 +1,96 @@
+using Silk.NET.Core;
+using Silk.NET.Core.Loader;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan.Device;
+
+/// <summary>The Vulkan loader and one instance: finds the physical devices. Owns the instance handle.</summary>
+internal sealed unsafe class VulkanInstance : IDisposable
+{
+    private const string NoDriver = "the Vulkan loader found no usable driver; install the GPU's driver (on Debian/Ubuntu: apt install mesa-vulkan-drivers)";
+
+    /// <summary>Vulkan 1.2 brings timeline semaphores and buffer device addresses into core; nothing newer is required.</summary>
+    private static readonly Version32 RequiredVersion = Vk.Version12;
+
+    public Vk Api { get; }
+
+    public Instance Handle { get; private set; }
+
+    private VulkanInstance(Vk api, Instance handle) => (Api, Handle) = (api, handle);
+
+    /// <summary>Opens the loader; null with a reason where this machine has none or it is too old.</summary>
+    public static VulkanInstance? TryCreate(Func<Vk> loader, out string? whyNot)
+    {
+        Vk? api = null;
+        try
+        {
+            api = loader();
+            Result result = Create(api, out Instance instance);
+            whyNot = result switch
+            {
+                Result.Success => null,
+                Result.ErrorIncompatibleDriver => NoDriver,
+                _ => $"vkCreateInstance answered {result}",
+            };
+            if (whyNot is null) return new VulkanInstance(api, instance);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DllNotFoundException or EntryPointNotFoundException or SymbolLoadingException)
+        {
+            whyNot = "no Vulkan loader (libvulkan.so.1 or vulkan-1.dll) was found; install the GPU's driver (on Debian/Ubuntu: apt install libvulkan1 mesa-vulkan-drivers)";
+        }
+
+        api?.Dispose();
+        return null;
+    }
+
+    /// <summary>All physical devices that can run the backend, in the loader's order, and the reasons of those that cannot.</summary>
+    public IReadOnlyList<PhysicalDevice> PhysicalDevices(out string? whyNot)
+    {
+        whyNot = NoDriver;
+        uint count = 0;
+        if (Api.EnumeratePhysicalDevices(Handle, ref count, null) < Result.Success || count == 0) return [];
+        var devices = new PhysicalDevice[count];
+        fixed (PhysicalDevice* p = devices) Api.EnumeratePhysicalDevices(Handle, ref count, p).Check("vkEnumeratePhysicalDevices");
+
+        List<PhysicalDevice> usable = [];
+        List<string> reasons = [];
+        foreach (PhysicalDevice device in devices.AsSpan(0, (int)count))
+        {
+            if (DeviceRequirements.Of(Api, device).Unmet() is { } reason) reasons.Add(reason);
+            else usable.Add(device);
+        }
+
+        whyNot = reasons.Count == 0 ? null : string.Join("; ", reasons);
+        return usable;
+    }
+
+    private static Result Create(Vk api, out Instance instance)
+    {
+        // Drivers that are not fully conformant (MoltenVK) are listed only if asked for.
+        bool portability = HasExtension(api, "VK_KHR_portability_enumeration");
+        using var names = new NativeStrings("ldlvk");
+        using var extensions = new NativeStrings(portability ? ["VK_KHR_portability_enumeration"] : []);
+        // The newest version that a kernel is compiled for; devices of RequiredVersion are listed all the same.
+        var application = new ApplicationInfo(pApplicationName: names.Pointers[0], pEngineName: names.Pointers[0], apiVersion: Vk.Version13);
+        var create = new InstanceCreateInfo(flags: portability ? InstanceCreateFlags.EnumeratePortabilityBitKhr : 0,
+            pApplicationInfo: &application, enabledExtensionCount: extensions.Count, ppEnabledExtensionNames: extensions.Pointers);
+        return api.CreateInstance(in create, null, out instance);
+    }
+
+    private static bool HasExtension(Vk api, string name)
+    {
+        uint count = 0;
+        if (api.EnumerateInstanceExtensionProperties((byte*)null, ref count, null) < Result.Success) return false;
+        var extensions = new ExtensionProperties[count];
+        fixed (ExtensionProperties* p = extensions) api.EnumerateInstanceExtensionProperties((byte*)null, ref count, p);
+        return Array.Exists(extensions, e => NativeStrings.Read(e.ExtensionName) == name);
+    }
+
+    public void Dispose()
+    {
+        if (Handle.Handle == 0) return;
+        Api.DestroyInstance(Handle, null);
+        Handle = default;
+        Api.Dispose();
+    }
+}

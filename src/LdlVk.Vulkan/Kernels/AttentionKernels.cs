@@ -1,0 +1,68 @@
+using LdlVk.Vulkan.Device;
+
+namespace LdlVk.Vulkan.Kernels;
+
+/// <summary>One way to run Attention.</summary>
+/// <param name="Shader">The shader's name.</param>
+/// <param name="Constants">Its specialization constants.</param>
+/// <param name="Queries">Query rows of a workgroup.</param>
+/// <param name="SubgroupSize">The size of its subgroups where it depends on that, else 0.</param>
+internal readonly record struct AttentionKernel(string Shader, uint[] Constants, int Queries, uint SubgroupSize = 0);
+
+/// <summary>
+/// Chooses the kernel of Attention. Its family is that of Linear and follows from the device's features alone; the families differ in the
+/// order of sums, and so in bits.
+/// </summary>
+internal sealed class AttentionKernels(LinearFamily family, uint subgroupSize)
+{
+    /// <summary>Sums of an invocation that leave registers for the rest, where there are 255.</summary>
+    private const uint LikelySums = 64;
+
+    /// <summary>Halves beyond a tile's row in shared memory (shaders/include/halves.glsl).</summary>
+    private const uint Padding = 8;
+
+    /// <summary>Query rows that one workgroup handles.</summary>
+    public int QueryBlock => family == LinearFamily.Stream ? (int)subgroupSize : 16;
+
+    /// <summary>The kernel for a head dimension.</summary>
+    public AttentionKernel For(int headDimension)
+    {
+        if (family == LinearFamily.Stream) return new AttentionKernel("attention_stream", [subgroupSize, (uint)headDimension], QueryBlock);
+
+        // Tiles that fill, but do not pass, KernelLimits.SharedMemoryBytes.
+        uint keysPerTile = headDimension <= 128 ? 32u : 8u;
+        return new AttentionKernel("attention", [(uint)headDimension, keysPerTile], QueryBlock);
+    }
+
+    /// <summary>Query rows that a workgroup of attention_matrix.comp may have; the more, the fewer load the same keys.</summary>
+    public static readonly int[] MatrixQueryBlocks = [64, 32, 16];
+
+    /// <summary>
+    /// The kernel for a head dimension on matrix units; null where they do not suit it. The size of a tile of keys and the subgroups that
+    /// share a query, and with them the order of sums, depend on the units and the head dimension alone.
+    /// </summary>
+    public static AttentionKernel? On(MatrixUnits units, int headDimension, uint sharedBytes)
+    {
+        uint keys = headDimension <= 128 ? 32u : 16u, dimension = ((uint)headDimension + 31) / 32 * 32;
+        if (keys % Math.Max(units.N, units.K) != 0) return null;
+        // What an invocation keeps: its share of the sums of M queries, and of the queries themselves.
+        uint sums = units.M * dimension / units.SubgroupSize, operands = sums / 2, split = 1;
+        while (sums / split > Math.Min(LikelySums, units.MostSums) && split < units.M && dimension / units.N % (2 * split) == 0) split *= 2;
+        bool fewRegisters = (sums / split) + operands > units.MostSums;
+        // A row's softmax needs whole invocations.
+        if (units.SubgroupSize * split % units.M != 0) return null;
+        foreach (int queries in MatrixQueryBlocks)
+        {
+            if (queries > 2 * keys || queries % units.M != 0 || SharedBytes((uint)queries) > sharedBytes) continue;
+            uint threads = (uint)queries / units.M * split * units.SubgroupSize;
+            return new AttentionKernel("attention_matrix",
+                [threads, units.SubgroupSize, units.M, units.N, units.K, (uint)headDimension, keys, split, fewRegisters ? 1u : 0u], queries, units.SubgroupSize);
+        }
+
+        return null;
+
+        // The kernel's arrays, one after the other.
+        uint SharedBytes(uint queries) => ((2 * keys) + (fewRegisters ? queries : 0)) * (dimension + Padding) * 2
+            + (queries * (Math.Max(keys, split * units.N) + 4) * 4) + (queries * (keys + Padding) * 2) + (2 * keys * 4) + 8;
+    }
+}

@@ -1,0 +1,46 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan.Kernels;
+
+/// <summary>
+/// A driver's compiled pipelines on disk, so that a second start compiles nothing. The file is only a shortcut: a missing, damaged,
+/// foreign or unwritable one costs time, never an error. A digest stands in front because drivers check little more than the header of
+/// what they are given.
+/// </summary>
+internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDeviceProperties properties)
+{
+    /// <summary>Beyond what any driver makes of a dozen kernels; a larger file is not ours.</summary>
+    private const int MostBytes = 64 << 20;
+
+    /// <summary>Length, version, vendor, device (32 bits each) and UUID: VkPipelineCacheHeaderVersionOne.</summary>
+    private const int HeaderBytes = 32;
+
+    /// <summary>The file's name for a device and its driver's version.</summary>
+    public static string NameFor(PhysicalDeviceProperties p) => $"pipelines-{CacheFile.DriverKey(p)}.bin";
+
+    /// <summary>What was saved last by this device's driver, or nothing.</summary>
+    public byte[] Load()
+    {
+        byte[] file = path is null ? [] : CacheFile.Read(path, SHA256.HashSizeInBytes + HeaderBytes + 1, MostBytes);
+        if (file.Length == 0) return [];
+        byte[] data = file[SHA256.HashSizeInBytes..];
+        return SHA256.HashData(data).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes)) && IsOfThisDriver(data) ? data : [];
+    }
+
+    public void Save(ReadOnlySpan<byte> data)
+    {
+        if (path is not null && data.Length <= MostBytes - SHA256.HashSizeInBytes) CacheFile.Replace(path, [.. SHA256.HashData(data), .. data]);
+    }
+
+    private bool IsOfThisDriver(ReadOnlySpan<byte> data)
+    {
+        if (data.Length < HeaderBytes) return false;
+        fixed (byte* uuid = properties.PipelineCacheUuid)
+            return BinaryPrimitives.ReadUInt32LittleEndian(data[4..]) == (uint)PipelineCacheHeaderVersion.One
+                && BinaryPrimitives.ReadUInt32LittleEndian(data[8..]) == properties.VendorID
+                && BinaryPrimitives.ReadUInt32LittleEndian(data[12..]) == properties.DeviceID
+                && data.Slice(16, 16).SequenceEqual(new ReadOnlySpan<byte>(uuid, 16));
+    }
+}

@@ -1,0 +1,268 @@
+using System.Globalization;
+using LdlVk.Runtime;
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Device;
+using Silk.NET.Vulkan;
+using Buffer = Silk.NET.Vulkan.Buffer;
+
+namespace LdlVk.Vulkan.Memory;
+
+/// <summary>A range of a memory block; given back by <see cref="MemoryAllocator.Free"/>.</summary>
+internal readonly record struct Allocation(MemoryBlock Block, ulong Offset, ulong Size)
+{
+    /// <summary>The range's device address, for push constants.</summary>
+    public ulong Address => Block.Address + Offset;
+
+    /// <summary>Whether the host sees it.</summary>
+    public unsafe bool IsMapped => Block.Mapped is not null;
+
+    /// <summary>Its first byte, where the host sees it. Not public: a record's ToString has its public members, and native compilation fails at a pointer's.</summary>
+    internal unsafe byte* Mapped => Block.Mapped + Offset;
+}
+
+/// <summary>One vkAllocateMemory with one buffer over all of it, and the free ranges in it.</summary>
+/// <param name="memory">The allocation.</param>
+/// <param name="buffer">The buffer.</param>
+/// <param name="address">The buffer's device address.</param>
+/// <param name="size">Bytes of the buffer.</param>
+/// <param name="taken">Bytes of the allocation, which may be a little more.</param>
+/// <param name="mapped">Where the host sees it as long as it lives; null if it does not.</param>
+internal sealed unsafe class MemoryBlock(DeviceMemory memory, Buffer buffer, ulong address, ulong size, ulong taken, byte* mapped)
+{
+    /// <summary>Free ranges by offset; neighbours are always merged.</summary>
+    private readonly SortedList<ulong, ulong> _free = new() { [0] = size };
+
+    public DeviceMemory Memory => memory;
+    public Buffer Buffer => buffer;
+    public ulong Address => address;
+    public ulong Taken => taken;
+    public byte* Mapped => mapped;
+
+    /// <summary>The value of the compute timeline before which what was freed last may be in use.</summary>
+    public ulong FreedAt { get; set; }
+
+    /// <summary>The value of the copies' timeline before which what was freed may be copied to.</summary>
+    public ulong CopiedUntil { get; set; }
+
+    public bool IsUnused => _free.Count == 1 && _free.Values[0] == size;
+
+    /// <summary>Takes the smallest free range that fits; null if none does.</summary>
+    public ulong? Take(ulong bytes)
+    {
+        int best = -1;
+        for (int i = 0; i < _free.Count; i++)
+            if (_free.Values[i] >= bytes && (best < 0 || _free.Values[i] < _free.Values[best])) best = i;
+        if (best < 0) return null;
+        ulong offset = _free.Keys[best], rest = _free.Values[best] - bytes;
+        _free.RemoveAt(best);
+        if (rest > 0) _free.Add(offset + bytes, rest);
+        return offset;
+    }
+
+    public void Give(ulong offset, ulong bytes)
+    {
+        _free.Add(offset, bytes);
+        int i = _free.IndexOfKey(offset);
+        if (i + 1 < _free.Count && _free.Keys[i] + _free.Values[i] == _free.Keys[i + 1])
+        {
+            _free.SetValueAtIndex(i, _free.Values[i] + _free.Values[i + 1]);
+            _free.RemoveAt(i + 1);
+        }
+
+        if (i > 0 && _free.Keys[i - 1] + _free.Values[i - 1] == _free.Keys[i])
+        {
+            _free.SetValueAtIndex(i - 1, _free.Values[i - 1] + _free.Values[i]);
+            _free.RemoveAt(i);
+        }
+    }
+}
+
+/// <summary>
+/// Sub-allocates device-local memory. Kernels reach it by device address, so neither maxStorageBufferRange (128 MiB on some drivers)
+/// nor the count of descriptors limits anything. All use is in the order of one queue with barriers between the commands, so a freed
+/// range may be handed out again at once; who fills memory on another queue, or from the host, waits for <see cref="MemoryBlock.FreedAt"/>, and the first
+/// queue waits for copies to what is freed. Only whole blocks that go back to the driver must first be done with on the device: they are
+/// set aside until it has passed the timeline values of their last use, and are waited for only if there is no memory without them.
+/// </summary>
+internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families, MemoryBudget budget, bool mapped) : IDisposable
+{
+    /// <summary>Memory of the device's own that the host can write. Drivers list the kind that is fastest for the device first.</summary>
+    private const MemoryPropertyFlags Writable = MemoryPropertyFlags.DeviceLocalBit | HostBuffer.Mappable;
+
+    private const ulong BlockBytes = 64UL << 20;
+
+    /// <summary>Alignment of every range: a cache line, and enough for 16-byte vector loads.</summary>
+    private const ulong Alignment = 256;
+
+    /// <summary>Blocks that are smaller than usual are whole multiples of what drivers hand out, so that none is rounded up past the limit.</summary>
+    private const ulong Granularity = 64 << 10;
+
+    private const double MiB = 1 << 20;
+
+    private readonly List<MemoryBlock> _blocks = [];
+    private readonly List<(MemoryBlock Block, ulong Until)> _retired = [];
+
+    /// <summary>Bytes handed out now.</summary>
+    public long UsedBytes { get; private set; }
+
+    /// <summary>Blocks taken from the driver so far.</summary>
+    public int BlocksMade { get; private set; }
+
+    /// <summary>Takes a range for something; <paramref name="what"/> names it in errors.</summary>
+    public Allocation Allocate(ulong bytes, Func<string> what)
+    {
+        bytes = Math.Max(Alignment, (bytes + Alignment - 1) / Alignment * Alignment);
+        foreach (MemoryBlock block in _blocks)
+            if (block.Take(bytes) is { } offset) return Account(new Allocation(block, offset, bytes));
+        RetireUnused();
+        MemoryBlock fresh = CreateBlockFor(bytes, what);
+        _blocks.Add(fresh);
+        return Account(new Allocation(fresh, fresh.Take(bytes)!.Value, bytes));
+    }
+
+    /// <summary>Takes a range back.</summary>
+    /// <param name="allocation">The range.</param>
+    /// <param name="copiedUntil">The value of the copies' timeline with which the last copy to it is done; 0 if there was none.</param>
+    public void Free(Allocation allocation, ulong copiedUntil)
+    {
+        MemoryBlock block = allocation.Block;
+        (block.FreedAt, block.CopiedUntil) = (stream.Recorded, Math.Max(block.CopiedUntil, copiedUntil));
+        block.Give(allocation.Offset, allocation.Size);
+        UsedBytes -= (long)allocation.Size;
+    }
+
+    public void Dispose()
+    {
+        foreach (MemoryBlock block in _blocks.Concat(_retired.Select(r => r.Block))) Destroy(block);
+        _blocks.Clear();
+        _retired.Clear();
+    }
+
+    private Allocation Account(Allocation allocation)
+    {
+        UsedBytes += (long)allocation.Size;
+        return allocation;
+    }
+
+    private void RetireUnused()
+    {
+        _retired.AddRange(_blocks.Where(b => b.IsUnused).Select(b => (b, stream.Recorded)));
+        _blocks.RemoveAll(b => b.IsUnused);
+        DestroyRetired();
+    }
+
+    private void DestroyRetired()
+    {
+        // Values rise along the list.
+        int done = 0;
+        while (done < _retired.Count && IsDone(_retired[done].Block, _retired[done].Until)) Destroy(_retired[done++].Block);
+        _retired.RemoveRange(0, done);
+    }
+
+    private bool IsDone(MemoryBlock block, ulong until) =>
+        until < stream.Pending && stream.Reached(until) && (copies is null || copies.Reached(block.CopiedUntil));
+
+    private MemoryBlock CreateBlockFor(ulong bytes, Func<string> what)
+    {
+        if (bytes > facts.MaxAllocationBytes)
+            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(bytes)} MiB are needed in one piece for {what()}. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.", failure: DeviceFailure.OutOfMemory);
+        // What is left below the limit may be less than a whole block.
+        ulong size = Math.Max(bytes, Math.Min(Math.Min(BlockBytes, facts.MaxAllocationBytes), budget.Left / Granularity * Granularity));
+        try
+        {
+            return CreateBlock(size, what);
+        }
+        catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory && _retired.Count > 0)
+        {
+            stream.Finish();
+            copies?.Finish();
+            DestroyRetired();
+            return CreateBlockFor(bytes, what);
+        }
+        catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory && size > bytes)
+        {
+            // No room for a whole block; there may be for what is needed.
+            return CreateBlock(bytes, what);
+        }
+    }
+
+    private MemoryBlock CreateBlock(ulong size, Func<string> what)
+    {
+        (DeviceMemory memory, Buffer buffer, ulong taken, MemoryPropertyFlags kind) = CreateBuffer(api, device, facts, size,
+            BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | BufferUsageFlags.ShaderDeviceAddressBit,
+            mapped ? [Writable, MemoryPropertyFlags.DeviceLocalBit] : [MemoryPropertyFlags.DeviceLocalBit],
+            () => $" ({what()}: {Mebibytes(size)} MiB more on {facts.Name}, {Mebibytes((ulong)UsedBytes)} MiB in use)", families, budget);
+        BlocksMade++;
+        var info = new BufferDeviceAddressInfo(buffer: buffer);
+        return new MemoryBlock(memory, buffer, api.GetBufferDeviceAddress(device, in info), size, taken, mapped && kind.HasFlag(Writable) ? TryMap(memory) : null);
+    }
+
+    /// <summary>Null where the driver will not let the host see the memory: it is filled through chunks then.</summary>
+    private byte* TryMap(DeviceMemory memory)
+    {
+        void* host;
+        return api.MapMemory(device, memory, 0, Vk.WholeSize, 0, &host) == Result.Success ? (byte*)host : null;
+    }
+
+    private void Destroy(MemoryBlock block)
+    {
+        api.DestroyBuffer(device, block.Buffer, null);
+        api.FreeMemory(device, block.Memory, null);
+        budget.Give(block.Taken);
+    }
+
+    private static ulong Mebibytes(ulong bytes) => (bytes + (1 << 20) - 1) >> 20;
+
+    /// <summary>
+    /// Makes a buffer with memory of its own, of the first of the wanted property sets that a memory type offers, for queues of several
+    /// families if given. What is taken from the driver counts in the budget, if there is one.
+    /// </summary>
+    public static (DeviceMemory Memory, Buffer Buffer, ulong Taken, MemoryPropertyFlags Kind) CreateBuffer(
+        Vk api, VkDevice device, PhysicalDeviceFacts facts, ulong size, BufferUsageFlags usage, ReadOnlySpan<MemoryPropertyFlags> wanted, Func<string> context,
+        ReadOnlySpan<uint> families = default, MemoryBudget? budget = null)
+    {
+        Buffer buffer;
+        fixed (uint* sharing = families)
+        {
+            var create = new BufferCreateInfo(size: size, usage: usage, sharingMode: families.Length > 1 ? SharingMode.Concurrent : SharingMode.Exclusive,
+                queueFamilyIndexCount: (uint)families.Length, pQueueFamilyIndices: sharing);
+            api.CreateBuffer(device, in create, null, out buffer).Check("vkCreateBuffer");
+        }
+
+        DeviceMemory memory = default;
+        try
+        {
+            api.GetBufferMemoryRequirements(device, buffer, out MemoryRequirements requirements);
+            if (budget is not null && requirements.Size > budget.Left)
+                throw new DeviceException(string.Create(CultureInfo.InvariantCulture, $"The memory limit of {budget.Limit / MiB:F1} MiB on {facts.Name} is reached{context()}: {budget.Held / MiB:F1} MiB are taken. Give it more (--memory), or use smaller weights (--weights int8 or int4) or a smaller --batch-tokens."), failure: DeviceFailure.OutOfMemory);
+            var flags = new MemoryAllocateFlagsInfo(
+                flags: usage.HasFlag(BufferUsageFlags.ShaderDeviceAddressBit) ? MemoryAllocateFlags.DeviceAddressBit : 0);
+            uint type = MemoryType(facts, requirements.MemoryTypeBits, wanted);
+            var allocate = new MemoryAllocateInfo(pNext: &flags, allocationSize: requirements.Size, memoryTypeIndex: type);
+            api.AllocateMemory(device, in allocate, null, out memory).Check("vkAllocateMemory" + context());
+            api.BindBufferMemory(device, buffer, memory, 0).Check("vkBindBufferMemory");
+            budget?.Take(requirements.Size);
+            return (memory, buffer, requirements.Size, facts.Memory.MemoryTypes[(int)type].PropertyFlags);
+        }
+        catch
+        {
+            api.DestroyBuffer(device, buffer, null);
+            if (memory.Handle != 0) api.FreeMemory(device, memory, null);
+            throw;
+        }
+    }
+
+    private static uint MemoryType(PhysicalDeviceFacts facts, uint allowed, ReadOnlySpan<MemoryPropertyFlags> wanted)
+    {
+        PhysicalDeviceMemoryProperties memory = facts.Memory;
+        foreach (MemoryPropertyFlags want in wanted)
+            for (uint i = 0; i < memory.MemoryTypeCount; i++)
+            {
+                if ((allowed & (1u << (int)i)) == 0 || !memory.MemoryTypes[(int)i].PropertyFlags.HasFlag(want)) continue;
+                // Of another heap, it would not be the memory that is planned with.
+                if (want != Writable || memory.MemoryTypes[(int)i].HeapIndex == PhysicalDeviceFacts.DeviceHeap(memory)) return i;
+            }
+
+        throw new DeviceException($"{facts.Name} offers no memory of the kind {wanted[^1]}. Its driver cannot be used.");
+    }
+}

@@ -1,0 +1,179 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Device;
+
+namespace LdlVk.Vulkan.Memory;
+
+/// <summary>Device memory with one owner.</summary>
+/// <param name="device">Whose memory it is.</param>
+/// <param name="allocation">The memory.</param>
+/// <param name="shared">How the stream that fills it and the one that computes with it keep apart; null if one does both.</param>
+internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation, SharedUse? shared = null) : IDisposable
+{
+    private bool _disposed;
+
+    public VulkanDevice Device => device;
+
+    public SharedUse? Shared => shared;
+
+    /// <summary>The memory, while it is owned.</summary>
+    public Allocation Allocation
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            return allocation;
+        }
+    }
+
+    /// <summary>All of its bytes.</summary>
+    public MemoryRange Memory => new(Allocation.Address, Allocation.Size, shared);
+
+    public void Dispose()
+    {
+        if (_disposed) return;
+        _disposed = true;
+        Free();
+    }
+
+    protected virtual void Free() => device.Free(allocation, shared);
+}
+
+/// <summary>What kernels see of a tensor: an address, and rows of a padded length.</summary>
+internal interface IVulkanTensor : ITensor
+{
+    ulong Address { get; }
+
+    /// <summary>Floats from one row to the next: a multiple of the quantisation group, the padding always zero.</summary>
+    int Stride { get; }
+
+    VulkanTensor Owner { get; }
+
+    int FirstRow { get; }
+
+    /// <summary>The bytes of some rows.</summary>
+    MemoryRange RangeOf(int firstRow, int rowCount) => new(AddressOf(firstRow), (ulong)rowCount * (ulong)Stride * sizeof(float));
+
+    /// <summary>Its bytes.</summary>
+    MemoryRange Range => RangeOf(0, Rows);
+
+    /// <summary>The address of one element; (0, 0) is <see cref="Address"/>.</summary>
+    ulong AddressOf(int row, int column = 0) => Address + ((((ulong)row * (ulong)Stride) + (ulong)column) * sizeof(float));
+
+    /// <summary>Whether the two share a byte. Views have all columns of their tensor, so rows decide.</summary>
+    bool Overlaps(IVulkanTensor other) =>
+        Owner == other.Owner && FirstRow < other.FirstRow + other.Rows && other.FirstRow < FirstRow + Rows;
+}
+
+internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, int rows, int columns)
+    : VulkanMemory(device, allocation), IVulkanTensor
+{
+    private Allocation? _operand;
+
+    public int Rows => rows;
+    public int Columns => columns;
+    public int Stride { get; } = WeightLayout.PaddedRow(columns);
+    public ulong Address => Allocation.Address;
+    public VulkanTensor Owner => this;
+    public int FirstRow => 0;
+    public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
+
+    /// <summary>The rows that <see cref="OperandMemory"/> holds as they are now, and as what; none after the tensor was written.</summary>
+    public (int First, int Count, OperandKind Kind) OperandRows { get; set; }
+
+    /// <summary>Memory for the tensor's rows as operands of products, made at the first call and freed with the tensor.</summary>
+    /// <exception cref="ObjectDisposedException">The tensor is disposed.</exception>
+    public Allocation OperandMemory(Func<Allocation> allocate)
+    {
+        _ = Allocation;
+        return _operand ??= allocate();
+    }
+
+    public bool HoldsOperand(int firstRow, int rowCount, OperandKind kind) =>
+        OperandRows.Kind == kind && OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
+
+    protected override void Free()
+    {
+        base.Free();
+        if (_operand is { } operand) Device.Free(operand, null);
+    }
+}
+
+internal sealed class VulkanView : IVulkanTensor
+{
+    public VulkanView(IVulkanTensor tensor, int firstRow, int rowCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
+        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, tensor.Rows, nameof(rowCount));
+        (Owner, FirstRow, Rows) = (tensor.Owner, tensor.FirstRow + firstRow, rowCount);
+    }
+
+    public int Rows { get; }
+    public int Columns => Owner.Columns;
+    public int Stride => Owner.Stride;
+    public ulong Address => Owner.Address + ((ulong)FirstRow * (ulong)Stride * sizeof(float));
+    public VulkanTensor Owner { get; }
+    public int FirstRow { get; }
+    public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
+
+    public void Dispose()
+    {
+        // The tensor owns the memory.
+    }
+}
+
+/// <summary>Values in rows of <see cref="WeightLayout.PaddedRow"/> elements, then, on the next 16-byte boundary, the scales.</summary>
+internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, SharedUse? shared, WeightFormat format, int outputFeatures, int inputFeatures)
+    : VulkanMemory(device, allocation, shared), IWeight
+{
+    public int OutputFeatures => outputFeatures;
+    public int InputFeatures => inputFeatures;
+    public WeightFormat Format => format;
+
+    /// <summary>That of the source it was last filled from; ops take it with them when they are recorded.</summary>
+    public float Scale { get; set; } = 1;
+
+    public ulong AddressOf(int feature) => Allocation.Address + ScalesOffset(Format, feature, InputFeatures);
+
+    /// <summary>Scales are read two at a time, so the number of those before the feature must be even.</summary>
+    public ulong ScalesAddressOf(int feature) => Allocation.Address + ScalesOffset(Format, OutputFeatures, InputFeatures)
+        + ((ulong)feature * (ulong)WeightLayout.ScalesPerRow(Format, InputFeatures) * 2);
+
+    public static ulong ScalesOffset(WeightFormat format, int outputFeatures, int inputFeatures) =>
+        (ulong)outputFeatures * (ulong)WeightLayout.RowBytes(format, inputFeatures);
+}
+
+/// <summary>Integers, and the place of the largest, which is all it takes to keep kernels within their operands.</summary>
+internal sealed class VulkanIndices(VulkanDevice device, Allocation allocation, int count, int placeOfLargest, int largest)
+    : VulkanMemory(device, allocation), IIndexList
+{
+    public int Count => count;
+    public int PlaceOfLargest => placeOfLargest;
+
+    /// <summary>−1 if the list is empty.</summary>
+    public int Largest => largest;
+
+    public ulong Address => Allocation.Address;
+}
+
+/// <summary>Query blocks (segment, first query) of some size, over which attention's workgroups are spread.</summary>
+/// <param name="Size">Queries of a block; the last of a segment may be shorter.</param>
+/// <param name="Count">Number of blocks.</param>
+/// <param name="Offset">Bytes from the segments to the list.</param>
+internal readonly record struct QueryBlocks(int Size, int Count, int Offset)
+{
+    /// <summary>Bytes of an entry.</summary>
+    public const int EntryBytes = 2 * sizeof(int);
+}
+
+/// <summary>Segments, and a list of query blocks for each of the sizes that attention's kernels take.</summary>
+internal sealed class VulkanSegments(VulkanDevice device, Allocation allocation, IReadOnlyList<AttentionSegment> segments, IReadOnlyList<QueryBlocks> blocks)
+    : VulkanMemory(device, allocation), ISegmentList
+{
+    public IReadOnlyList<AttentionSegment> Segments => segments;
+    public ulong SegmentsAddress => Allocation.Address;
+
+    /// <summary>The blocks of a size.</summary>
+    public QueryBlocks BlocksOf(int size) => blocks.First(b => b.Size == size);
+}
