@@ -4,7 +4,7 @@ using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>What is measured, on its device: a backbone with made-up weights, or a checkpoint's whole reward model.</summary>
 internal sealed class BenchModel : IDisposable

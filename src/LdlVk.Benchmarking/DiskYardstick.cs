@@ -1,6 +1,6 @@
 using System.Diagnostics;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>How fast a disk takes bytes: what <c>ldlvk convert</c> is measured by.</summary>
 internal static class DiskYardstick

@@ -3,7 +3,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Execution;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>Texts to be computed, packed into micro-batches.</summary>
 /// <param name="Name">What is measured, as a column's heading and a JSON value: <c>text</c>, <c>batch</c>, <c>best-of</c> …</param>

@@ -1,11 +1,11 @@
 using System.Globalization;
-using LdlVk.Cli.Output;
+using LdlVk.Benchmarking;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Cli.Output;
 
 /// <summary>Measurements for people.</summary>
 internal sealed class BenchReport(Screen screen)

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>What was measured of one scenario.</summary>
 /// <param name="Scenario">What was computed.</param>

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>What the device could do at best: the arithmetic of a large product, the traffic of a large copy.</summary>
 /// <param name="ProductSize">N of the N×N×N product.</param>

@@ -2,7 +2,7 @@ using System.Globalization;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>A backbone to measure: its name and its numbers.</summary>
 internal sealed record BenchShape(string Name, BackboneConfig Config)

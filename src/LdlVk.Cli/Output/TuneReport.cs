@@ -1,9 +1,8 @@
 using System.Globalization;
-using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Cli.Output;
 
 /// <summary>What <c>ldlvk tune</c> found, for people or as JSON lines.</summary>
 internal sealed class TuneReport(Screen screen, ResultLine lines, StatusLine status, DeviceInfo device, bool json) : IProgress<TunedProduct>

@@ -1,7 +1,7 @@
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>Every op by itself, at the shapes of a model and several numbers of rows.</summary>
 internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow> write, Action<string, string, string> skip)

@@ -2,7 +2,7 @@ using System.Text.Json;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cli.Bench;
+namespace LdlVk.Benchmarking;
 
 /// <summary>Measurements as JSON lines.</summary>
 internal static class BenchJson
