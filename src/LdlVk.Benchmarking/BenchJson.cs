@@ -4,10 +4,14 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>Measurements as JSON lines.</summary>
-internal static class BenchJson
+/// <summary>Writes measurements as members of JSON objects; the caller opens and closes the object.</summary>
+public static class BenchJson
 {
-    /// <summary>The members of one measurement.</summary>
+    /// <summary>Writes a measurement.</summary>
+    /// <param name="json">Where to.</param>
+    /// <param name="context">What goes with the measurement.</param>
+    /// <param name="m">The measurement.</param>
+    /// <param name="memory">The most memory in use.</param>
     public static void Write(Utf8JsonWriter json, BenchContext context, Measurement m, PeakMemory memory)
     {
         Device(json, context.Device);
@@ -46,11 +50,15 @@ internal static class BenchJson
         json.WriteEndArray();
     }
 
-    /// <summary>The members of one op measured by itself.</summary>
-    public static void Write(Utf8JsonWriter json, DeviceInfo device, string format, OpRow row)
+    /// <summary>Writes an op measured by itself.</summary>
+    /// <param name="json">Where to.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="format">Format of the weights.</param>
+    /// <param name="row">The op.</param>
+    public static void Write(Utf8JsonWriter json, DeviceInfo device, WeightFormat format, OpRow row)
     {
         Device(json, device);
-        json.WriteString("weights", format);
+        json.WriteString("weights", Readable.Name(format));
         Members(json, row, timed: true);
     }
 
@@ -82,6 +90,6 @@ internal static class BenchJson
         json.WriteNumber("gb_per_second", PerSecond(row.Bytes, row.Seconds) / 1e9);
     }
 
-    /// <summary>A clock too coarse for a short call says 0.</summary>
+    /// <summary>A rate; 0 where the clock was too coarse for a short call.</summary>
     private static double PerSecond(double amount, double seconds) => seconds > 0 ? amount / seconds : 0;
 }

@@ -4,13 +4,15 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>A backbone to measure: its name and its numbers.</summary>
-internal sealed record BenchShape(string Name, BackboneConfig Config)
+/// <summary>The backbone that a benchmark measures.</summary>
+/// <param name="Name">The name of the shape, or the text that it was read from.</param>
+/// <param name="Config">The sizes of the backbone.</param>
+public sealed record BenchShape(string Name, BackboneConfig Config)
 {
-    /// <summary>What --shape takes.</summary>
+    /// <summary>The forms that <see cref="Parse"/> reads, with '|' between them.</summary>
     public const string Names = "peer8|gemma2-27b|llama3-70b|hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
 
-    /// <summary>Small enough for a software driver; bench/peers measures other runtimes at it.</summary>
+    /// <summary>A backbone small enough for a software driver; bench/peers measures other runtimes at it.</summary>
     private static readonly BackboneConfig Peer8 = new()
     {
         Architecture = Architecture.Gemma2,
@@ -32,8 +34,8 @@ internal sealed record BenchShape(string Name, BackboneConfig Config)
         MaxPositions = 8192, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new RopeScaling(8, 1, 4, 8192), QueryPreAttentionScalar = 128,
     };
 
-    /// <summary>Reads a value of --shape.</summary>
-    /// <exception cref="UsageException">There is no such shape, or its numbers cannot be.</exception>
+    /// <summary>Reads a shape: a known name, or sizes such as <c>hidden=64,layers=2</c> over those of peer8.</summary>
+    /// <exception cref="UsageException">No such shape exists, or a size is out of range. The message begins with the text.</exception>
     public static BenchShape Parse(string text) => text switch
     {
         "peer8" => new BenchShape(text, Peer8),
@@ -42,10 +44,10 @@ internal sealed record BenchShape(string Name, BackboneConfig Config)
         _ => new BenchShape(text, Custom(text)),
     };
 
-    /// <summary>The same with another number of layers.</summary>
+    /// <summary>The same shape with another number of layers.</summary>
     public BenchShape WithLayers(int layers) => this with { Config = Config with { Layers = layers } };
 
-    /// <summary>What is not named is as in peer8.</summary>
+    /// <summary>Reads sizes; a size that is not named is that of peer8.</summary>
     private static BackboneConfig Custom(string text)
     {
         BackboneConfig config = Peer8;
@@ -65,15 +67,15 @@ internal sealed record BenchShape(string Name, BackboneConfig Config)
                 _ => throw Wrong($"there is no {pair[0]}"),
             };
 
-            int Number(int most) =>
-                int.TryParse(pair[1], NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value >= 1 && value <= most
-                    ? value : throw Wrong($"{pair[0]} is a whole number from 1 to {most}");
+            int Number(int max) =>
+                int.TryParse(pair[1], NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value >= 1 && value <= max
+                    ? value : throw Wrong($"{pair[0]} is a whole number from 1 to {max}");
         }
 
         if (config.Heads % config.KeyValueHeads != 0) throw Wrong($"{config.KeyValueHeads} kv-heads do not divide {config.Heads} heads");
         if (config.HeadDimension % 2 != 0) throw Wrong("head-dim must be even");
         return config;
 
-        UsageException Wrong(string why) => new($"--shape {text}: {why}. There are {Names.Replace("|", ", ", StringComparison.Ordinal)}.");
+        UsageException Wrong(string why) => new($"{text}: {why}. There are {Names.Replace("|", ", ", StringComparison.Ordinal)}.");
     }
 }

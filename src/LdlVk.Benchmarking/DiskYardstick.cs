@@ -2,14 +2,18 @@ using System.Diagnostics;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>How fast a disk takes bytes: what <c>ldlvk convert</c> is measured by.</summary>
-internal static class DiskYardstick
+/// <summary>How fast a disk writes: the yardstick of a conversion.</summary>
+public static class DiskYardstick
 {
     private const int Chunk = 8 << 20;
 
-    /// <summary>Writes bytes that do not compress to a file in a folder, waits until the disk has them, and removes it.</summary>
+    /// <summary>Writes incompressible bytes to a temporary file, waits until they are on the disk, and deletes the file.</summary>
+    /// <param name="folder">The folder of the temporary file.</param>
+    /// <param name="bytes">How many bytes are written.</param>
+    /// <param name="cancellationToken">Ends the measurement.</param>
     /// <returns>Bytes a second.</returns>
-    public static double Measure(string folder, long bytes, CancellationToken cancellation)
+    /// <exception cref="IOException">The disk is full or fails.</exception>
+    public static double Measure(string folder, long bytes, CancellationToken cancellationToken)
     {
         byte[] chunk = new byte[Chunk];
         new Random(1).NextBytes(chunk);
@@ -17,7 +21,7 @@ internal static class DiskYardstick
         using FileStream file = new(Path.Combine(folder, $".{Guid.NewGuid():N}.tmp"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.DeleteOnClose);
         for (long left = bytes; left > 0; left -= Chunk)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             file.Write(chunk, 0, (int)Math.Min(left, Chunk));
         }
         file.Flush(flushToDisk: true);

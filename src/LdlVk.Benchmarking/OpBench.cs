@@ -3,16 +3,20 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>Every op by itself, at the shapes of a model and several numbers of rows.</summary>
-internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow> write, Action<string, string, string> skip)
+/// <summary>Measures every op by itself, at the shapes of a model and with 1 to 2048 rows.</summary>
+/// <param name="device">The device.</param>
+/// <param name="config">The model.</param>
+/// <param name="measured">Called with each op that was measured.</param>
+/// <param name="skipped">Called with each op that would take too long.</param>
+public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow> measured, Action<SkippedOp> skipped)
 {
-    /// <summary>A call that would take longer is left out.</summary>
-    private const double LongestCall = 5;
+    /// <summary>Seconds; a call that would take longer is skipped.</summary>
+    private const double MaxCallSeconds = 5;
 
-    /// <summary>Enough calls in a row that the cost of waiting for them does not count.</summary>
-    private const double LongEnough = 0.05;
+    /// <summary>Seconds of enough calls in a row that the wait for the device does not count.</summary>
+    private const double MinSeconds = 0.05;
 
-    private const int MostCalls = 64;
+    private const int MaxCalls = 64;
 
     private static readonly int[] Rows = [1, 16, 128, 512, 2048];
 
@@ -20,16 +24,19 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
 
     private int Keys => config.KeyValueHeads * config.HeadDimension;
 
-    /// <summary>Measures the ops that have weights with those of a format, and the others too if asked.</summary>
-    public void Run(WeightFormat format, bool others, CancellationToken cancellation)
+    /// <summary>Measures the ops.</summary>
+    /// <param name="format">Weight format of the ops with weights.</param>
+    /// <param name="others">Whether the ops without weights are measured too.</param>
+    /// <param name="cancellationToken">Ends the measurement between two ops.</param>
+    public void Run(WeightFormat format, bool others, CancellationToken cancellationToken)
     {
-        Linear(format, cancellation);
-        GatedLinear(format, cancellation);
-        if (others) Others(cancellation);
+        Linear(format, cancellationToken);
+        GatedLinear(format, cancellationToken);
+        if (others) Others(cancellationToken);
     }
 
     /// <summary>Linear with the model's matrices in a format, and Int8Linear where the format is one for it.</summary>
-    private void Linear(WeightFormat format, CancellationToken cancellation)
+    private void Linear(WeightFormat format, CancellationToken cancellationToken)
     {
         (string Name, int Outputs, int Inputs)[] matrices =
         [
@@ -38,15 +45,15 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
         ];
         foreach ((string name, int outputs, int inputs) in matrices)
         {
-            using IWeight weight = device.CreateWeight(new RandomWeightSource(name, outputs, inputs, format, 1), null, cancellation);
+            using IWeight weight = device.CreateWeight(new RandomWeightSource(name, outputs, inputs, format, 1), null, cancellationToken);
             double matrix = WeightLayout.MatrixBytes(format, outputs, inputs);
-            Each("Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
+            Each("Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
             {
                 ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
                 return new Case(() => device.Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
             });
             if (!WeightLayout.HasScales(format)) continue;
-            Each("Int8Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
+            Each("Int8Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
             {
                 ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
                 return new Case(() => device.Int8Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
@@ -55,13 +62,13 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
     }
 
     /// <summary>GatedLinear with the model's matrices in a format.</summary>
-    private void GatedLinear(WeightFormat format, CancellationToken cancellation)
+    private void GatedLinear(WeightFormat format, CancellationToken cancellationToken)
     {
         int outputs = config.IntermediateSize, inputs = config.HiddenSize;
-        using IWeight gate = device.CreateWeight(new RandomWeightSource("gate_proj", outputs, inputs, format, 1), null, cancellation);
-        using IWeight up = device.CreateWeight(new RandomWeightSource("up_proj", outputs, inputs, format, 2), null, cancellation);
+        using IWeight gate = device.CreateWeight(new RandomWeightSource("gate_proj", outputs, inputs, format, 1), null, cancellationToken);
+        using IWeight up = device.CreateWeight(new RandomWeightSource("up_proj", outputs, inputs, format, 2), null, cancellationToken);
         double matrices = 2.0 * WeightLayout.MatrixBytes(format, outputs, inputs);
-        Each("GatedLinear", "gate_proj+up_proj", rows => $"{rows} × {outputs} × {inputs}", cancellation, rows =>
+        Each("GatedLinear", "gate_proj+up_proj", rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
         {
             ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs), scratch = device.CreateTensor(rows, outputs);
             return new Case(() => device.GatedLinear(y, scratch, x, gate, up, config.Architecture.GateActivation), 4.0 * rows * outputs * inputs, matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
@@ -69,12 +76,12 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
     }
 
     /// <summary>The ops without weights.</summary>
-    private void Others(CancellationToken cancellation)
+    private void Others(CancellationToken cancellationToken)
     {
         int hidden = config.HiddenSize;
         using ITensor norm = RandomTensor.Create(device, 1, hidden);
         using ITensor angles = RandomTensor.Create(device, Rows[^1], config.HeadDimension);
-        Each("Attention", "one text", rows => $"{rows} × {Queries}", cancellation, rows =>
+        Each("Attention", "one text", rows => $"{rows} × {Queries}", cancellationToken, rows =>
         {
             ITensor q = RandomTensor.Create(device, rows, Queries), k = RandomTensor.Create(device, rows, Keys), y = device.CreateTensor(rows, Queries);
             ISegmentList segments = device.CreateSegments([new AttentionSegment(0, rows, 0, 0, 0, 0)]);
@@ -82,24 +89,24 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
             double pairs = ProfiledDevice.VisiblePairs(segments.Segments[0], shape.Window);
             return new Case(() => device.Attention(y, q, k, k, segments, shape), 4 * pairs * Queries, Floats(rows, 2 * (Queries + Keys)), [q, k, y, segments]);
         });
-        Each("RmsNorm", "", rows => $"{rows} × {hidden}", cancellation, rows => Wide(rows, hidden, 2, (x, y) => device.RmsNorm(y, x, norm, 1e-6f)));
-        Each("NormAdd", "", rows => $"{rows} × {hidden}", cancellation, rows => Wide(rows, hidden, 3, (x, y) => device.NormAdd(y, x, norm, 1e-6f)));
-        Each("Rope", "", rows => $"{rows} × {Queries}", cancellation, rows =>
+        Each("RmsNorm", "", rows => $"{rows} × {hidden}", cancellationToken, rows => Wide(rows, hidden, 2, (x, y) => device.RmsNorm(y, x, norm, 1e-6f)));
+        Each("NormAdd", "", rows => $"{rows} × {hidden}", cancellationToken, rows => Wide(rows, hidden, 3, (x, y) => device.NormAdd(y, x, norm, 1e-6f)));
+        Each("Rope", "", rows => $"{rows} × {Queries}", cancellationToken, rows =>
         {
             ITensor x = RandomTensor.Create(device, rows, Queries);
             IIndexList positions = device.CreateIndices([.. Enumerable.Range(0, rows)]);
             return new Case(() => device.Rope(x, config.Heads, positions, angles), 0, Floats(rows, 2 * Queries), [x, positions]);
         });
         int ffn = config.IntermediateSize;
-        Each("GateMultiply", "", rows => $"{rows} × {ffn}", cancellation, rows => Wide(rows, ffn, 3, (x, y) => device.GateMultiply(y, x, y, config.Architecture.GateActivation)));
-        Each("GatherRows", "", rows => $"{rows} × {hidden}", cancellation, rows =>
+        Each("GateMultiply", "", rows => $"{rows} × {ffn}", cancellationToken, rows => Wide(rows, ffn, 3, (x, y) => device.GateMultiply(y, x, y, config.Architecture.GateActivation)));
+        Each("GatherRows", "", rows => $"{rows} × {hidden}", cancellationToken, rows =>
         {
             IIndexList all = device.CreateIndices([.. Enumerable.Range(0, rows)]);
             Case wide = Wide(rows, hidden, 2, (x, y) => device.GatherRows(y, x, all));
             return wide with { Operands = [.. wide.Operands, all] };
         });
         const int Attributes = 22, Bins = 10;
-        Each("LdlReadout", "", rows => $"{rows} × {Attributes * Bins}", cancellation, rows =>
+        Each("LdlReadout", "", rows => $"{rows} × {Attributes * Bins}", cancellationToken, rows =>
         {
             ITensor rewards = RandomTensor.Create(device, rows, Attributes * Bins), gates = RandomTensor.Create(device, rows, Attributes);
             ITensor y = device.CreateTensor(rows, 1 + Bins + Attributes + (Attributes * Bins));
@@ -114,23 +121,23 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
         return new Case(() => op(x, y), 0, Floats(rows, passes * columns), [x, y]);
     }
 
-    private void Each(string op, string operand, Func<int, string> shape, CancellationToken cancellation, Func<int, Case> make)
+    private void Each(string op, string operand, Func<int, string> shape, CancellationToken cancellationToken, Func<int, Case> make)
     {
         double perRow = 0;
         foreach (int rows in Rows)
         {
-            cancellation.ThrowIfCancellationRequested();
-            if (perRow * rows > LongestCall)
+            cancellationToken.ThrowIfCancellationRequested();
+            if (perRow * rows > MaxCallSeconds)
             {
-                skip(operand.Length == 0 ? op : $"{op} {operand}", shape(rows), $"left out: a call would take about {perRow * rows:F0} s");
+                skipped(new SkippedOp(operand.Length == 0 ? op : $"{op} {operand}", shape(rows), $"left out: a call would take about {perRow * rows:F0} s"));
                 continue;
             }
 
-            Case measured = make(rows);
-            double seconds = Seconds(measured.Call);
-            foreach (IDisposable part in measured.Operands) part.Dispose();
+            Case one = make(rows);
+            double seconds = Seconds(one.Call);
+            foreach (IDisposable part in one.Operands) part.Dispose();
             perRow = seconds / rows;
-            write(new OpRow(op, operand, shape(rows), 1, seconds, measured.Operations, measured.Bytes));
+            measured(new OpRow(op, operand, shape(rows), 1, seconds, one.Operations, one.Bytes));
         }
     }
 
@@ -138,7 +145,7 @@ internal sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRo
     private double Seconds(Action call)
     {
         double one = Yardsticks.Time(device, call);
-        int calls = (int)Math.Clamp(LongEnough / one, 1, MostCalls);
+        int calls = (int)Math.Clamp(MinSeconds / one, 1, MaxCalls);
         return calls == 1 ? one : Yardsticks.Time(device, () => { for (int i = 0; i < calls; i++) call(); }) / calls;
     }
 

@@ -4,21 +4,22 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>What the device could do at best: the arithmetic of a large product, the traffic of a large copy.</summary>
+/// <summary>The best rates of a device: the arithmetic of a large matrix product and the traffic of a large copy.</summary>
 /// <param name="ProductSize">N of the N×N×N product.</param>
 /// <param name="ProductRate">Its operations a second, 2·N³ counted.</param>
-/// <param name="CopyRate">Bytes a second of a copy in the device's memory, read and written ones counted.</param>
-internal sealed record Yardsticks(int ProductSize, double ProductRate, double CopyRate)
+/// <param name="CopyRate">Bytes a second of a copy in the device's memory; bytes read and bytes written both count.</param>
+public sealed record Yardsticks(int ProductSize, double ProductRate, double CopyRate)
 {
     private const int LargestProduct = 8192, CopyColumns = 4096;
 
-    /// <summary>Operands take at most this part of the device's memory: a driver on the processor would take it from everybody.</summary>
+    /// <summary>Operands take at most 1/16 of the device's memory: a software driver's memory is that of the whole machine.</summary>
     private const int MemoryShare = 16;
 
-    /// <summary>A measurement that would take longer is not started.</summary>
-    private const double Patience = 1.5;
+    /// <summary>Seconds; a measurement that would take longer is not started.</summary>
+    private const double MaxSeconds = 1.5;
 
-    /// <summary>Measures a device with weights of a format.</summary>
+    /// <summary>Measures a device with weights of a format; takes a few seconds.</summary>
+    /// <exception cref="DeviceException">The device has no memory even for the smallest sizes.</exception>
     public static Yardsticks Measure(IDevice device, WeightFormat format)
     {
         double room = (double)device.Info.MemoryBytes / MemoryShare;
@@ -27,8 +28,8 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
         return new Yardsticks(size, product, copy);
     }
 
-    /// <summary>The seconds that a call takes on the device, waiting included: the least of a few.</summary>
-    public static double Time(IDevice device, Action call)
+    /// <summary>Seconds of a call including the wait for the device: the shortest of up to three.</summary>
+    internal static double Time(IDevice device, Action call)
     {
         const int Times = 3;
         using ITensor small = device.CreateTensor(1, 1);
@@ -41,13 +42,13 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
             device.Read(small, waited); // waits for all that came before
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             if (i > 0) least = Math.Min(least, seconds); // the first one compiles
-            if (seconds * Times > Patience && i > 0) break;
+            if (seconds * Times > MaxSeconds && i > 0) break;
         }
 
         return least;
     }
 
-    /// <summary>The best rate over growing sizes, as long as they fit and take no longer than is bearable.</summary>
+    /// <summary>The best rate over growing sizes, until a size does not fit or takes too long.</summary>
     private static (int Size, double Rate) Largest(int first, int last, int step, double growth, Func<int, (double Work, double Seconds)> measure)
     {
         (int Size, double Rate) best = default;
@@ -57,7 +58,7 @@ internal sealed record Yardsticks(int ProductSize, double ProductRate, double Co
             {
                 (double work, double seconds) = measure(size);
                 if (work / seconds > best.Rate) best = (size, work / seconds);
-                if (seconds * growth > Patience) break;
+                if (seconds * growth > MaxSeconds) break;
             }
             catch (DeviceException) when (best.Rate > 0)
             {

@@ -1,7 +1,6 @@
 using System.CommandLine;
-using System.Diagnostics;
 using System.Globalization;
-using LdlVk.Cli.Bench;
+using LdlVk.Benchmarking;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;
@@ -50,111 +49,101 @@ internal sealed class BenchCommand
         Option[] options = [bench._shape, bench._layers, bench._model, bench._tokens, bench._batch, bench._bestOf, bench._weights, bench._compute, bench._device,
             bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet];
         foreach (Option option in options) command.Options.Add(option);
-        command.SetAction((call, cancellation) => Task.FromResult(bench.Run(call, cancellation)));
+        command.SetAction((call, cancellationToken) => Task.FromResult(bench.Run(call, cancellationToken)));
         return command;
     }
 
-    private int Run(ParseResult call, CancellationToken cancellation)
+    private int Run(ParseResult call, CancellationToken cancellationToken)
     {
         // What is cheap to check comes first.
-        BenchShape shape = BenchShape.Parse(call.GetValue(_shape)!);
+        BenchShape shape = FlagValue.Read(_shape.Name, call.GetValue(_shape)!, BenchShape.Parse);
         if (Number(call, _layers) is { } layers) shape = shape.WithLayers(layers);
-        WeightFormat[] formats = Formats.Read(_weights.Name, call.GetValue(_weights)!);
+        WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
         ComputeMode compute = ModelFlags.ReadCompute(call, _compute);
         foreach (WeightFormat format in formats) ModelMemory.CheckCompute(compute, format);
         int runs = Number(call, _runs) ?? 5;
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
         DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
-        int batchTokens = ModelFlags.ReadBatchTokens(call, _batchTokens);
-        Plan plan = MakePlan(call, shape, batchTokens);
+        Plan plan = MakePlan(call, shape, ModelFlags.ReadBatchTokens(call, _batchTokens));
+        bool cold = call.GetValue(_cold);
 
         using Screen screen = new(_terminal);
         using StatusLine status = new(_terminal, call.GetValue(_quiet));
+        Output output = new(new BenchReport(screen), new ResultLine(_terminal.Out), status, call.GetValue(_json));
         foreach (WeightFormat format in formats)
         {
-            if (call.GetValue(_ops)) MeasureOps(device, shape, format, screen, status, call, first: format == formats[0], cancellation);
-            else Measure(device, shape, checkpoint, format, compute, plan, runs, screen, status, call, cancellation);
+            if (call.GetValue(_ops))
+            {
+                MeasureOps(device, shape, format, !cold, output, first: format == formats[0], cancellationToken);
+                continue;
+            }
+
+            BenchRequest request = new(device, shape, format, [.. plan.All])
+            {
+                Checkpoint = checkpoint, Compute = compute, MemoryLimit = ReadMemory(call), UseKeptKernels = !cold,
+            };
+            Measure(request, plan, runs, output, cancellationToken);
         }
 
         return ExitCode.Success;
     }
 
-    private void Measure(
-        DeviceInfo info, BenchShape shape, Checkpoint? checkpoint, WeightFormat format, ComputeMode compute, Plan plan, int runs, Screen screen, StatusLine status, ParseResult call, CancellationToken cancellation)
+    private static void Measure(BenchRequest request, Plan plan, int runs, Output output, CancellationToken cancellationToken)
     {
-        bool cold = call.GetValue(_cold), json = call.GetValue(_json);
-        Scenario first = plan.All.First();
-        status.Show(() => $"{info.Id}: weights");
-        long start = Stopwatch.GetTimestamp();
-        IReadOnlyList<long> limits = ModelFlags.ReadMemory(call, _memory);
-        if (limits.Count > 1) throw new UsageException("--memory has several figures, and bench uses one device at a time. Give one.");
-        ExecutionPlan layers = BenchModel.Plan(info, shape, checkpoint, format, compute, plan.All.Max(s => s.Batches.Max(b => b.Rows)), limits);
-        using IDevice opened = ComputeDevices.Open(info, limits.Count > 0 ? layers.Stages[0].Budget : null, useKeptKernels: !cold);
-        // The limit is the model's, which may come close to it: yardsticks have memory of their own.
-        using IDevice? unlimited = limits.Count > 0 ? ComputeDevices.Open(info, useKeptKernels: !cold) : null;
-        ProfiledDevice device = new(opened);
-        double open = Lap(), weights, firstRun;
-        using (BenchModel model = BenchModel.Create(device, shape, checkpoint, layers, compute, cancellation))
+        ExecutionPlan layers = request.MakePlan();
+        if (layers.Streams && request.MemoryLimit is null)
         {
-            weights = Lap();
-            status.Show(() => $"{info.Id}: first result");
-            model.Run(first);
-            firstRun = Lap();
-            // All else once, to warm up, and to see the memory before that of the yardsticks comes in.
-            foreach (Scenario scenario in plan.All.Skip(1)) model.Run(scenario);
-            PeakMemory memory = new(device.PeakAllocatedBytes, Process.GetCurrentProcess().PeakWorkingSet64);
-            BenchContext context = new(info, shape, format, compute, Yardsticks.Measure(unlimited ?? opened, format), new ColdStart(open, weights, firstRun), !cold, device.WhyNotTimed);
-            BenchReport report = new(screen);
-            ResultLine lines = new(_terminal.Out);
-            if (!json) report.Begin(context, layers);
-            foreach (Scenario single in plan.Singles) Take(single);
-            foreach ((Scenario full, Scenario shared) in plan.Shared)
-            {
-                Measurement slow = Take(full), fast = Take(shared);
-                if (!json) report.WriteSharing(slow, fast);
-            }
-
-            if (!json) report.End(memory);
-
-            Measurement Take(Scenario scenario)
-            {
-                status.Show(() => $"{info.Id}: {scenario.Label}");
-                Measurement taken = Measurement.Take(device, model, scenario, runs, cancellation);
-                if (json) lines.Write(o => BenchJson.Write(o, context, taken, memory));
-                else report.Write(context, taken);
-                return taken;
-            }
+            throw new DeviceException(
+                $"{request.DescribeMemory()} Use fewer --layers, smaller --weights or fewer tokens, or give --memory to measure with layers that are streamed.");
         }
 
-        double Lap()
+        using BenchSession session = BenchSession.Open(request, layers, step => output.Status.Show(() => $"{request.Device.Id}: {step}"), cancellationToken);
+        if (!output.Json) output.Report.Begin(session.Context, layers);
+        foreach (Scenario single in plan.Singles) Take(single);
+        foreach ((Scenario full, Scenario shared) in plan.Shared)
         {
-            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            start = Stopwatch.GetTimestamp();
-            return seconds;
+            Measurement slow = Take(full), fast = Take(shared);
+            if (!output.Json) output.Report.WriteSharing(slow, fast);
+        }
+
+        if (!output.Json) output.Report.End(session.Memory);
+
+        Measurement Take(Scenario scenario)
+        {
+            output.Status.Show(() => $"{request.Device.Id}: {scenario.Label}");
+            Measurement taken = session.Measure(scenario, runs, cancellationToken);
+            if (output.Json) output.Lines.Write(o => BenchJson.Write(o, session.Context, taken, session.Memory));
+            else output.Report.Write(session.Context, taken);
+            return taken;
         }
     }
 
-    private void MeasureOps(DeviceInfo info, BenchShape shape, WeightFormat format, Screen screen, StatusLine status, ParseResult call, bool first, CancellationToken cancellation)
+    private static void MeasureOps(
+        DeviceInfo info, BenchShape shape, WeightFormat format, bool useKeptKernels, Output output, bool first, CancellationToken cancellationToken)
     {
-        bool json = call.GetValue(_json);
-        status.Show(() => $"{info.Id}: ops");
-        using IDevice device = ComputeDevices.Open(info, useKeptKernels: !call.GetValue(_cold));
-        BenchReport report = new(screen);
-        ResultLine lines = new(_terminal.Out);
+        output.Status.Show(() => $"{info.Id}: ops");
+        using IDevice device = ComputeDevices.Open(info, useKeptKernels: useKeptKernels);
         OpBench ops = new(device, shape.Config,
             row =>
             {
-                if (json) lines.Write(o => BenchJson.Write(o, info, Readable.Name(format), row));
-                else report.WriteOp(row);
+                if (output.Json) output.Lines.Write(o => BenchJson.Write(o, info, format, row));
+                else output.Report.WriteOp(row);
             },
-            (name, sizes, why) =>
+            skipped =>
             {
-                if (!json) report.WriteSkipped(name, sizes, why);
+                if (!output.Json) output.Report.WriteSkipped(skipped);
             });
-        if (!json) report.BeginOps(info, $"{shape.Name}, {Readable.Name(format)} weights");
-        ops.Run(format, others: first, cancellation);
+        if (!output.Json) output.Report.BeginOps(info, $"{shape.Name}, {Readable.Name(format)} weights");
+        ops.Run(format, others: first, cancellationToken);
     }
+
+    private long? ReadMemory(ParseResult call) => ModelFlags.ReadMemory(call, _memory) switch
+    {
+        [] => null,
+        [long limit] => limit,
+        _ => throw new UsageException("--memory has several figures, and bench uses one device at a time. Give one."),
+    };
 
     private Checkpoint? OpenModel(ParseResult call)
     {
@@ -167,20 +156,24 @@ internal sealed class BenchCommand
     private Plan MakePlan(ParseResult call, BenchShape shape, int batchTokens)
     {
         string? tokens = call.GetValue(_tokens), batch = call.GetValue(_batch), bestOf = call.GetValue(_bestOf);
-        int vocabulary = shape.Config.VocabularySize, longest = shape.Config.MaxPositions;
         if (tokens is null && batch is null && bestOf is null) tokens = "128,512";
         return new Plan(
-            [.. tokens is null ? [] : Scenario.Single(tokens, vocabulary, longest), .. batch is null ? [] : Scenario.Packed(batch, vocabulary, longest)],
-            bestOf is null ? [] : [.. Scenario.BestOf(bestOf, vocabulary, longest, batchTokens)]);
+            [.. Read(_tokens, tokens, list => ScenarioList.ReadTexts(list, shape.Config)), .. Read(_batch, batch, list => ScenarioList.ReadPacked(list, shape.Config))],
+            Read(_bestOf, bestOf, list => ScenarioList.ReadBestOf(list, shape.Config, batchTokens)));
+
+        static IReadOnlyList<T> Read<T>(Option option, string? list, Func<string, IReadOnlyList<T>> read) => list is null ? [] : FlagValue.Read(option.Name, list, read);
     }
 
     private static int? Number(ParseResult call, Option<string?> option)
     {
-        const int Most = 1000;
+        const int Max = 1000;
         if (call.GetValue(option) is not { } text) return null;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value is >= 1 and <= Most
-            ? value : throw new UsageException($"{option.Name} {text}: give a whole number from 1 to {Most}.");
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value is >= 1 and <= Max
+            ? value : throw new UsageException($"{option.Name} {text}: give a whole number from 1 to {Max}.");
     }
+
+    /// <summary>Where measurements are shown: a report for people, or JSON lines.</summary>
+    private sealed record Output(BenchReport Report, ResultLine Lines, StatusLine Status, bool Json);
 
     /// <summary>What is measured.</summary>
     private sealed record Plan(IReadOnlyList<Scenario> Singles, IReadOnlyList<(Scenario Full, Scenario Shared)> Shared)

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using LdlVk.Cli.Bench;
+using LdlVk.Benchmarking;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;

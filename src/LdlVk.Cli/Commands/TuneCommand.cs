@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using LdlVk.Cli.Bench;
+using LdlVk.Benchmarking;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;
@@ -45,7 +45,7 @@ internal sealed class TuneCommand
     private int Run(ParseResult call, CancellationToken cancellation)
     {
         BenchShape shape = ReadShape(call);
-        WeightFormat[] formats = Formats.Read(_weights.Name, call.GetValue(_weights)!);
+        WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
         int[]? rows = call.GetValue(_rows)?.Split(',').Select(text => Number(_rows.Name, text, 1 << 16)).ToArray();
         TimeSpan? limit = call.GetValue(_seconds) is { } seconds ? TimeSpan.FromSeconds(Number(_seconds.Name, seconds, 1 << 16)) : null;
         DeviceInfo info = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
@@ -72,7 +72,7 @@ internal sealed class TuneCommand
 
     private BenchShape ReadShape(ParseResult call)
     {
-        if (call.GetValue(_model) is not { } folder) return BenchShape.Parse(call.GetValue(_shape)!);
+        if (call.GetValue(_model) is not { } folder) return FlagValue.Read(_shape.Name, call.GetValue(_shape)!, BenchShape.Parse);
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         if (call.GetResult(_shape) is { Implicit: false }) throw new UsageException("--model has a shape of its own: leave out --shape.");
         using Checkpoint checkpoint = Checkpoint.Open(folder);

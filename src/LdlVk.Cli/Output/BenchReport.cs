@@ -19,7 +19,7 @@ internal sealed class BenchReport(Screen screen)
         BackboneConfig s = c.Shape.Config;
         screen.Line($"[bold]{Screen.Safe(Readable.Device(c.Device))}[/], {Screen.Safe(c.Device.Driver)}");
         screen.Line($"{Screen.Safe(c.Shape.Name)}: hidden {s.HiddenSize}, {Readable.Plural(s.Layers, "layer")}, {s.Heads} heads, {s.KeyValueHeads} KV heads of {s.HeadDimension}, FFN {s.IntermediateSize}; {Readable.Name(c.Weights)} weights{(c.Compute == ComputeMode.Int8 ? ", int8 compute" : "")}");
-        screen.Line($"Yardsticks: {Rate(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with {Readable.Name(c.Weights)} weights; {ByteRate(c.Yardsticks.CopyRate)} in a copy on the device");
+        screen.Line($"Yardsticks: {Rates.Operations(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with {Readable.Name(c.Weights)} weights; {Rates.Bytes(c.Yardsticks.CopyRate)} in a copy on the device");
         screen.Line(Number($"Cold start: {c.ColdStart.Total:F2} s = {c.ColdStart.Open:F2} opening the device + {c.ColdStart.Weights:F2} weights + {c.ColdStart.First:F2} first result, kernels {(c.KeptKernels ? "kept from earlier runs" : "compiled anew")}"));
         if (plan.Streams) screen.Line($"{plan.Stages[0].Layers.Streamed} of {s.Layers} layers are streamed: {Readable.Bytes(plan.Stages[0].StreamedBytes)} for each run");
         if (c.WhyNotTimed is { } why) screen.Line($"No times of ops: {Screen.Safe(why)}.");
@@ -29,15 +29,15 @@ internal sealed class BenchReport(Screen screen)
     public void Write(BenchContext c, Measurement m)
     {
         screen.Line();
-        screen.Line(Number($"[bold]{m.Scenario.Label}: {m.TokensPerSecond:G4} tokens/s[/] (median of {m.Seconds.Length}; best {m.BestTokensPerSecond:G4}), {Seconds(m.Median)}"));
-        screen.Line(Number($"  {Rate(m.Rate)}, {100 * m.Rate / c.Yardsticks.ProductRate:F0} % of the product's; {ByteRate(m.ByteRate)}, {100 * m.ByteRate / c.Yardsticks.CopyRate:F0} % of the copy's"));
+        screen.Line(Number($"[bold]{m.Scenario.Label}: {m.TokensPerSecond:G4} tokens/s[/] (median of {m.Seconds.Count}; best {m.BestTokensPerSecond:G4}), {Rates.Seconds(m.Median)}"));
+        screen.Line(Number($"  {Rates.Operations(m.Rate)}, {100 * m.Rate / c.Yardsticks.ProductRate:F0} % of the product's; {Rates.Bytes(m.ByteRate)}, {100 * m.ByteRate / c.Yardsticks.CopyRate:F0} % of the copy's"));
         if (c.WhyNotTimed is not null) return;
         double total = m.DeviceSeconds;
         screen.Line(Number($"  {"op",-36} {"rows × outputs × inputs",-24} {"calls",5} {"time",9} {"share",6} {"rate",13} {"traffic",10}"));
         foreach (OpRow row in m.Ops.Where(r => r.Seconds >= SmallShare * total)) Op(row, total);
         OpRow[] small = [.. m.Ops.Where(r => r.Seconds < SmallShare * total)];
         if (small.Length > 0) Op(new OpRow($"{small.Length} smaller", "", "", small.Sum(r => r.Calls), small.Sum(r => r.Seconds), small.Sum(r => r.Operations), small.Sum(r => r.Bytes)), total);
-        screen.Line(Number($"  {Seconds(total)} on the device's clock, {100 * total / m.Median:F0} % of the median run"));
+        screen.Line(Number($"  {Rates.Seconds(total)} on the device's clock, {100 * total / m.Median:F0} % of the median run"));
     }
 
     /// <summary>What sharing the prompt of answers brings.</summary>
@@ -59,32 +59,19 @@ internal sealed class BenchReport(Screen screen)
     public void BeginOps(DeviceInfo device, string heading)
     {
         screen.Line($"[bold]{Screen.Safe(Readable.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(heading)}");
-        screen.Line(Number($"  {"op",-36} {"rows × outputs × inputs",-24} {"time",9} {"rate",13} {"traffic",10}"));
+        screen.Line(OpTable.Heading);
     }
 
     /// <summary>An op measured by itself.</summary>
-    public void WriteOp(OpRow row) => screen.Line(Number($"  {Name(row),-36} {row.Shape,-24} {Seconds(row.Seconds),9} {Rate(row),13} {ByteRate(row.Bytes / row.Seconds),10}"));
+    public void WriteOp(OpRow row) => screen.Line(Screen.Safe(OpTable.Line(row)));
 
     /// <summary>An op that was not measured.</summary>
-    public void WriteSkipped(string name, string shape, string why) => screen.Line($"  {Screen.Safe(name),-36} {Screen.Safe(shape),-24} {Screen.Safe(why)}");
+    public void WriteSkipped(SkippedOp op) => screen.Line(Screen.Safe(OpTable.Line(op)));
 
     private void Op(OpRow row, double total) =>
-        screen.Line(Number($"  {Name(row),-36} {row.Shape,-24} {row.Calls,5} {Seconds(row.Seconds),9} {(total > 0 ? 100 * row.Seconds / total : 0),4:F1} % {Rate(row),13} {(row.Seconds > 0 ? ByteRate(row.Bytes / row.Seconds) : ""),10}"));
+        screen.Line(Number($"  {Screen.Safe(row.Name),-36} {row.Shape,-24} {row.Calls,5} {Rates.Seconds(row.Seconds),9} {(total > 0 ? 100 * row.Seconds / total : 0),4:F1} % {Rate(row),13} {(row.Seconds > 0 ? Rates.Bytes(row.Bytes / row.Seconds) : ""),10}"));
 
-    private static string Name(OpRow row) => Screen.Safe(row.Operand.Length == 0 ? row.Op : $"{row.Op} {row.Operand}");
-
-    private static string Rate(OpRow row) => row.Operations > 0 && row.Seconds > 0 ? Rate(row.Operations / row.Seconds) : "";
-
-    private static string Rate(double operations) => operations >= 1e12 ? Number($"{operations / 1e12:G3} TFLOP/s") : Number($"{operations / 1e9:G3} GFLOP/s");
-
-    private static string ByteRate(double bytes) => Number($"{bytes / 1e9:G3} GB/s");
-
-    private static string Seconds(double seconds) => seconds switch
-    {
-        >= 1 => Number($"{seconds:F2} s"),
-        >= 1e-3 => Number($"{seconds * 1e3:F2} ms"),
-        _ => Number($"{seconds * 1e6:F1} µs"),
-    };
+    private static string Rate(OpRow row) => row.Operations > 0 && row.Seconds > 0 ? Rates.Operations(row.Operations / row.Seconds) : "";
 
     private static string Number(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
