@@ -1,4 +1,4 @@
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>Lets one caller at a time use the model on its device. Thread-safe.</summary>
 internal sealed class ScoringTurns(PlacedModel model, Action<string> warn) : IDisposable

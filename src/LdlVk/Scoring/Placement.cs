@@ -4,7 +4,7 @@ using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>Which devices a model goes to, and in which format.</summary>
 internal static class Placement

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>Names of the attributes, from the optional file labels.json: a list of as many strings.</summary>
 internal static class Labels

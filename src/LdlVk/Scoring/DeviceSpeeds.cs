@@ -5,7 +5,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>
 /// How fast the devices of this machine are, measured once for each driver and weight format and kept in a file: a plan that depends on it

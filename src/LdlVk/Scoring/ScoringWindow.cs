@@ -2,7 +2,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>
 /// Texts that are packed together, and their results as they come. A text that cannot be scored has its result, an error, from the start.

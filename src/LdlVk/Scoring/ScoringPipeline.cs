@@ -3,7 +3,7 @@ using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>
 /// The waves of one call that are under way: while the devices compute some, the next is prepared and handed over. Callers take turns, a

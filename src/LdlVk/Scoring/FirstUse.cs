@@ -5,7 +5,7 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>
 /// The short look for fast tiles when a model first meets a device and a version of its driver; <c>ldlvk tune</c> looks longer. It changes

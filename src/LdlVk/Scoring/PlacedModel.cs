@@ -5,7 +5,7 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk;
+namespace LdlVk.Scoring;
 
 /// <summary>
 /// A checkpoint's weights on the devices of a plan, and the way to put them there again when one is lost. Owns the devices, not the
