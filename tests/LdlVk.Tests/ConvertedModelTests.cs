@@ -63,7 +63,7 @@ public sealed class ConvertedModelTests : DeviceTest, IDisposable
         string message = Assert.Throws<UsageException>(() => RewardModel.Load(converted, new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Int8 })).Message;
         Assert.Contains("converted to fp16", message);
         // Bytes cannot be multiplied where there are none.
-        Assert.Contains("int8", Assert.Throws<UsageException>(() => RewardModel.Load(converted, new RewardModelOptions { Device = "cpu", Compute = Runtime.Execution.ComputeMode.Int8 })).Message);
+        Assert.Contains("int8", Assert.Throws<UsageException>(() => RewardModel.Load(converted, new RewardModelOptions { Device = "cpu", Compute = ComputeMode.Int8 })).Message);
     }
 
     private static int[] Bits(string device, string folder, WeightFormat format, int[][] texts)

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using LdlVk.Cpu;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Scoring;
 using Xunit;
 
 namespace LdlVk.Tests;

@@ -83,8 +83,8 @@ public sealed class PipelineTests(ITestOutputHelper output)
         {
             using ScoringEngine engine = ScoringEngine.Load(stages, checkpoint, new LoadSettings(WeightFormat.Int8), timeline: timeline);
             long start = Stopwatch.GetTimestamp();
-            PendingRewards[] pending = [.. waves.Select(w => engine.Begin(w))];
-            foreach (PendingRewards p in pending)
+            PendingWave[] pending = [.. waves.Select(w => engine.Begin(w))];
+            foreach (PendingWave p in pending)
                 using (p) p.Finish();
             return Stopwatch.GetElapsedTime(start).TotalSeconds;
         }

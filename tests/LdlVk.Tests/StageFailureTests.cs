@@ -171,12 +171,12 @@ public sealed class StageFailureTests
         using var device = new PacedDevice(CpuBackend.Open(CpuBackend.DeviceId), TimeSpan.FromMilliseconds(20), TimeSpan.Zero);
         ScoringEngine engine = ScoringEngine.Load(
             [new PlacedStage(device, new StageLayers(0, 2)), new PlacedStage(device, new StageLayers(2, 3))], checkpoint, new LoadSettings(WeightFormat.Fp16));
-        PendingRewards[] pending = [.. Enumerable.Range(0, 100).Select(_ => engine.Begin(new Wave([Packer.Pack([[2, 3]], 64).Single()])))];
+        PendingWave[] pending = [.. Enumerable.Range(0, 100).Select(_ => engine.Begin(new Wave([Packer.Pack([[2, 3]], 64).Single()])))];
         long start = Environment.TickCount64;
         engine.Dispose();
         Assert.InRange(Environment.TickCount64 - start, 0, 5000); // all of them would take 10 s
         Assert.ThrowsAny<OperationCanceledException>(() => pending[99].Finish());
-        foreach (PendingRewards p in pending) p.Dispose();
+        foreach (PendingWave p in pending) p.Dispose();
         Assert.Equal(0, device.AllocatedBytes);
     }
 

@@ -94,7 +94,7 @@ public sealed class StagesTests : DeviceTest
                 foreach (Wave wave in Packer.PackWaves(x.Texts, x.BatchTokens, x.WaveTokens))
                 {
                     kept += wave.Batches.Count(b => b.KeptRows > 0);
-                    Assert.True(wave.Rows <= x.WaveTokens || wave.Runs().Count() == 1);
+                    Assert.True(wave.Rows <= x.WaveTokens || wave.Chains().Count() == 1);
                     Reward[] rewards = model.Engine.Score(wave);
                     int[] numbers = [.. wave.Texts];
                     for (int i = 0; i < rewards.Length; i++)
@@ -141,8 +141,8 @@ public sealed class StagesTests : DeviceTest
             [2, 3], [2, 3, 4, 5], [.. Enumerable.Range(2, 60)], [2, 3],
         ];
         float[] scores = new float[texts.Length];
-        List<(Wave Wave, PendingRewards Pending)> flights = [.. Packer.PackWaves(texts, batchTokens, waveTokens, share).Select(wave => (wave, engine.Begin(wave)))];
-        foreach ((Wave wave, PendingRewards pending) in flights)
+        List<(Wave Wave, PendingWave Pending)> pendingWaves = [.. Packer.PackWaves(texts, batchTokens, waveTokens, share).Select(wave => (wave, engine.Begin(wave)))];
+        foreach ((Wave wave, PendingWave pending) in pendingWaves)
         {
             using (pending)
             {

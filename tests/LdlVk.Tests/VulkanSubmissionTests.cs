@@ -40,8 +40,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
         {
             int[][] texts = [.. Enumerable.Range(0, n == 0 ? 20 : random.Next(1, 20)).Select(t => Ids(n == 0 ? 60 : random.Next(1, 60), t))];
             MicroBatch batch = Packer.Pack(texts, 4096).Single();
-            PendingReadout? pending = null;
-            stage.Run([batch], ComputeMode.Auto, (_, _) => { }, (_, hidden) => pending = stage.Head!.Begin(hidden, [.. batch.TokenCounts]));
+            PendingReadout pending = new ForwardPass(stage.Weights, [batch], new ForwardOptions(ComputeMode.Auto), new NoLink()).Run().Single().Readout!;
             Assert.Equal(0, waits);
             using (before) before?.Finish();
             (before, waits) = (pending, 0);
@@ -167,4 +166,22 @@ public sealed class VulkanSubmissionTests : VulkanTest
     }
 
     private static int[] Ids(int length, int seed) => [.. Enumerable.Range(0, length).Select(i => 2 + (((i * 7) + (seed * 31)) % 200))];
+
+    /// <summary>A stage on its own, with room for any number of results.</summary>
+    private sealed class NoLink : IStageLink
+    {
+        public void WaitForInput()
+        {
+        }
+
+        public void Receive(ITensor hidden) => throw new InvalidOperationException("The first stage embeds.");
+
+        public void FirstLayerIsQueued()
+        {
+        }
+
+        public void WaitForRoom()
+        {
+        }
+    }
 }

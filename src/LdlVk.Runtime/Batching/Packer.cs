@@ -23,16 +23,16 @@ public static class Packer
     {
         List<MicroBatch> wave = [];
         long rows = 0;
-        foreach (IReadOnlyList<MicroBatch> run in Wave.Runs(PackBatches(texts, maxTokens, waveTokens, sharePrefixes)))
+        foreach (IReadOnlyList<MicroBatch> chain in Wave.Chains(PackBatches(texts, maxTokens, waveTokens, sharePrefixes)))
         {
-            long more = run.Sum(batch => (long)batch.Rows);
+            long more = chain.Sum(batch => (long)batch.Rows);
             if (wave.Count > 0 && rows + more > waveTokens)
             {
                 yield return new Wave(wave);
                 (wave, rows) = ([], 0);
             }
 
-            wave.AddRange(run);
+            wave.AddRange(chain);
             rows += more;
         }
 
@@ -55,7 +55,7 @@ public static class Packer
             }
 
             int prefixRow = -1;
-            long runRows = 0; // of the batches that have this group's prefix in common
+            long chainRows = 0; // of the batches that have this group's prefix in common
             // Texts that are nothing but the prefix have their last row in the batch that computes it.
             foreach (int text in group.Texts.OrderBy(t => texts[t].Length > group.PrefixLength))
             {
@@ -66,14 +66,14 @@ public static class Packer
                 // A text that is no more than a prefix already there needs no rows, however full the batch is.
                 if (batch.Rows > 0 && ((needed > 0 && batch.Rows + needed > maxTokens) || batch.Texts == maxTokens))
                 {
-                    runRows += batch.Rows;
-                    bool goesOn = prefixRow == 0 && own > 0 && IsLong(group, maxTokens) && runRows + Math.Max(maxTokens, own) <= waveTokens;
+                    chainRows += batch.Rows;
+                    bool goesOn = prefixRow == 0 && own > 0 && IsLong(group, maxTokens) && chainRows + Math.Max(maxTokens, own) <= waveTokens;
                     yield return batch.Build();
                     batch = new Builder(goesOn ? group.PrefixLength : 0);
-                    if (!goesOn) (prefixRow, runRows) = (-1, 0);
+                    if (!goesOn) (prefixRow, chainRows) = (-1, 0);
                 }
 
-                if (prefixRow < 0 && group.PrefixLength > 0) prefixRow = batch.AddRun(ids, 0, group.PrefixLength, 0, 0);
+                if (prefixRow < 0 && group.PrefixLength > 0) prefixRow = batch.AddRows(ids, 0, group.PrefixLength, 0, 0);
                 batch.AddText(text, ids, prefixRow, group.PrefixLength);
             }
         }
@@ -104,7 +104,7 @@ public static class Packer
         public int Texts => _texts.Count;
 
         /// <summary>Adds the tokens [from, to) of a text as rows with a segment; returns the row of the first one's key.</summary>
-        public int AddRun(int[] ids, int from, int to, int prefixRow, int prefixLength)
+        public int AddRows(int[] ids, int from, int to, int prefixRow, int prefixLength)
         {
             int row = Rows, keyRow = keptRows + row;
             _tokenIds.AddRange(ids.AsSpan(from, to - from));
@@ -118,7 +118,7 @@ public static class Packer
             // A text that is nothing but the prefix has its last row there.
             int ownRow = keptRows + Rows;
             bool hasOwn = ids.Length > prefixLength;
-            if (hasOwn) AddRun(ids, prefixLength, ids.Length, prefixRow, prefixLength);
+            if (hasOwn) AddRows(ids, prefixLength, ids.Length, prefixRow, prefixLength);
             int last = ids.Length - 1;
             _lastSegments.Add(new AttentionSegment(_texts.Count, 1, last, prefixRow, prefixLength, ownRow));
             _texts.Add(text);

@@ -17,24 +17,25 @@ public sealed record Wave(IReadOnlyList<MicroBatch> Batches)
     public int Rows => Batches.Sum(b => b.Rows);
 
     /// <summary>
-    /// The batches in runs that need nothing of each other: a batch that uses a prefix kept by the one before it is in that one's run.
+    /// The micro-batches in chains that do not depend on each other: a micro-batch that uses a prefix kept by the one before it is in that
+    /// one's chain.
     /// </summary>
-    public IEnumerable<IReadOnlyList<MicroBatch>> Runs() => Runs(Batches);
+    public IEnumerable<IReadOnlyList<MicroBatch>> Chains() => Chains(Batches);
 
-    internal static IEnumerable<IReadOnlyList<MicroBatch>> Runs(IEnumerable<MicroBatch> batches)
+    internal static IEnumerable<IReadOnlyList<MicroBatch>> Chains(IEnumerable<MicroBatch> batches)
     {
-        List<MicroBatch> run = [];
+        List<MicroBatch> chain = [];
         foreach (MicroBatch batch in batches)
         {
-            if (run.Count > 0 && batch.KeptRows == 0)
+            if (chain.Count > 0 && batch.KeptRows == 0)
             {
-                yield return run;
-                run = [];
+                yield return chain;
+                chain = [];
             }
 
-            run.Add(batch);
+            chain.Add(batch);
         }
 
-        if (run.Count > 0) yield return run;
+        if (chain.Count > 0) yield return chain;
     }
 }

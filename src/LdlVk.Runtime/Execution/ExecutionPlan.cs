@@ -65,7 +65,7 @@ public sealed record ExecutionPlan(WeightFormat Weights, int BatchTokens, int Wa
 
         IEnumerable<Wave> waves = Packer.PackWaves(texts, batchTokens, WaveTokens, sharePrefixes);
         // Layers that stay need no wave; without one the first results come sooner.
-        return Streams ? waves : waves.SelectMany(wave => wave.Runs()).Select(run => new Wave(run));
+        return Streams ? waves : waves.SelectMany(wave => wave.Chains()).Select(chain => new Wave(chain));
     }
 
     /// <summary>Expected tokens per second over many waves; null where a device's speed is not known.</summary>

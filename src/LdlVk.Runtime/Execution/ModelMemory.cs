@@ -62,7 +62,7 @@ public sealed record ModelMemory(
         {
             RowBytes = RowBytes + (linear * (hidden + queries)) + (matrix * (queries + (2 * keys))),
             FeedForwardRowBytes = FeedForwardRowBytes + ((long)linear * config.IntermediateSize),
-            FeedForwardRows = DecoderLayers.FeedForwardRows(device),
+            FeedForwardRows = Workspace.FeedForwardRows(device),
         };
         return memory.With(device.Scratch, config, weights, compute);
     }

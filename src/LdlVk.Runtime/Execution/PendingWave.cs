@@ -2,48 +2,76 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// A wave on its way through the stages. Each stage takes the hidden states of its micro-batches from the stage before as they come, and
-/// the last adds their rewards. Thread-safe.
+/// A wave that the devices have been given, and its rewards once they are computed. Each stage takes the hidden states of its micro-batches
+/// from the stage before as they come, and the last stage adds the rewards. Disposing it gives the wave up, and waits until nothing of it is
+/// left on a device. Thread-safe.
 /// </summary>
-internal sealed class WaveJob(Wave wave, ComputeMode compute, ITrace? trace, bool wantsHidden, int stages)
+public sealed class PendingWave : IDisposable
 {
-    private readonly BlockingCollection<float[]>[] _handovers = [.. Enumerable.Range(0, stages).Select(_ => new BlockingCollection<float[]>())];
+    private readonly BlockingCollection<float[]>[] _handovers;
     private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ManualResetEventSlim _released = new();
     private readonly List<Reward> _rewards = [];
     private readonly List<float> _hidden = [];
-    private int _holders = stages;
+    private int _holders;
 
-    public Wave Wave => wave;
+    internal PendingWave(Wave wave, ForwardOptions options, int stages)
+    {
+        (Wave, Options, _holders) = (wave, options, stages);
+        _handovers = [.. Enumerable.Range(0, stages).Select(_ => new BlockingCollection<float[]>())];
+    }
 
-    public ComputeMode Compute => compute;
+    internal Wave Wave { get; }
 
-    public ITrace? Trace => trace;
-
-    public bool WantsHidden => wantsHidden;
+    internal ForwardOptions Options { get; }
 
     /// <summary>Whether nobody waits for it any more: it is done, failed or given up.</summary>
-    public bool IsOver => _end.Task.IsCompleted;
+    internal bool IsOver => _end.Task.IsCompleted;
 
-    /// <summary>Says that one more has something of it on a device; each stage is one from the beginning.</summary>
-    public void Hold() => Interlocked.Increment(ref _holders);
+    /// <summary>Waits for the rewards; result i belongs to text i of <see cref="Wave.Texts"/>.</summary>
+    /// <exception cref="DeviceException">A device failed.</exception>
+    /// <exception cref="OperationCanceledException">The engine was disposed before.</exception>
+    public Reward[] Finish() => FinishWithHidden().Rewards;
 
-    /// <summary>Says that one less has.</summary>
-    public void Release()
+    /// <summary>As <see cref="Finish"/>, with the hidden states that the head read, if <see cref="ForwardOptions.ReadsHidden"/> asks for them.</summary>
+    internal (Reward[] Rewards, float[] Hidden) FinishWithHidden()
+    {
+        try
+        {
+            _end.Task.Wait();
+        }
+        catch (AggregateException e)
+        {
+            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
+        }
+
+        return ([.. _rewards], [.. _hidden]);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        GiveUp();
+        _released.Wait();
+    }
+
+    /// <summary>Counts one more part of it that is on a device; each stage counts as one from the beginning.</summary>
+    internal void Hold() => Interlocked.Increment(ref _holders);
+
+    /// <summary>Counts one part less.</summary>
+    internal void Release()
     {
         if (Interlocked.Decrement(ref _holders) == 0) _released.Set();
     }
 
-    /// <summary>Waits until nothing of it is on a device.</summary>
-    public void WaitUntilReleased() => _released.Wait();
-
-    /// <summary>Hands the hidden states of the next micro-batch to a stage; from a pooled array, which becomes its to return.</summary>
-    public void HandTo(int stage, float[] hidden)
+    /// <summary>Hands the hidden states of the next micro-batch to a stage, in a pooled array, which the stage returns.</summary>
+    internal void HandTo(int stage, float[] hidden)
     {
         try
         {
@@ -57,42 +85,26 @@ internal sealed class WaveJob(Wave wave, ComputeMode compute, ITrace? trace, boo
     }
 
     /// <summary>The hidden states of a stage's next micro-batch, if they are there.</summary>
-    public bool TryTake(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden);
+    internal bool TryTake(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden);
 
-    /// <summary>As <see cref="TryTake"/>, and waits for them; false if the job is over.</summary>
-    public bool Take(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden, Timeout.Infinite);
+    /// <summary>As <see cref="TryTake"/>, and waits for them; false if the wave is over.</summary>
+    internal bool Take(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden, Timeout.Infinite);
 
-    /// <summary>Adds the rewards of the next micro-batch, and what the heads read if it is wanted.</summary>
-    public void Add(Reward[] rewards, ReadOnlySpan<float> hidden)
+    /// <summary>Adds the rewards of the next micro-batch, and the hidden states that the head read if they are wanted.</summary>
+    internal void Add(Reward[] rewards, ReadOnlySpan<float> hidden)
     {
         _rewards.AddRange(rewards);
         _hidden.AddRange(hidden);
     }
 
-    /// <summary>Ends the job with all rewards.</summary>
-    public void Complete() => End(() => _end.TrySetResult());
+    /// <summary>Ends the wave with all rewards.</summary>
+    internal void Complete() => End(() => _end.TrySetResult());
 
-    /// <summary>Ends the job with an error.</summary>
-    public void Fail(Exception e) => End(() => _end.TrySetException(e));
+    /// <summary>Ends the wave with an error.</summary>
+    internal void Fail(Exception e) => End(() => _end.TrySetException(e));
 
-    /// <summary>Ends the job because nobody wants it any more.</summary>
-    public void GiveUp() => End(() => _end.TrySetCanceled());
-
-    /// <summary>Waits for the end.</summary>
-    /// <returns>The rewards in the order of <see cref="Wave.Texts"/>, and what the heads read.</returns>
-    public (Reward[] Rewards, float[] Hidden) Wait()
-    {
-        try
-        {
-            _end.Task.Wait();
-        }
-        catch (AggregateException e)
-        {
-            ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
-        }
-
-        return ([.. _rewards], [.. _hidden]);
-    }
+    /// <summary>Ends the wave because nobody wants it any more.</summary>
+    internal void GiveUp() => End(() => _end.TrySetCanceled());
 
     private void End(Func<bool> end)
     {

@@ -37,21 +37,21 @@ public sealed class ScoringEngine : IDisposable
     /// Hands a wave of checked texts over, which may still be computed when this returns: more can be handed over before the rewards of
     /// this one are waited for. Waves are done in order. Reward i belongs to text i of <see cref="Wave.Texts"/>.
     /// </summary>
-    public PendingRewards Begin(Wave wave, ITrace? trace = null) => Begin(wave, _compute, trace, false);
+    public PendingWave Begin(Wave wave, ITrace? trace = null) => Begin(wave, new ForwardOptions(_compute, trace));
 
     /// <summary>As <see cref="Begin(Wave, ITrace?)"/>, and waits for the rewards.</summary>
-    public Reward[] Score(Wave wave, ITrace? trace = null) => Run(wave, _compute, trace, false).Rewards;
+    public Reward[] Score(Wave wave, ITrace? trace = null) => Run(wave, new ForwardOptions(_compute, trace)).Rewards;
 
     /// <summary>Scores a micro-batch that needs no other.</summary>
     public Reward[] Score(MicroBatch batch, ITrace? trace = null) => Score(new Wave([batch]), trace);
 
     /// <summary>As <see cref="Score(Wave, ITrace?)"/>, computed as <see cref="ComputeMode.Auto"/> says, with the same weights: what other modes are measured against.</summary>
-    public Reward[] ScoreExactly(Wave wave) => Run(wave, ComputeMode.Auto, null, false).Rewards;
+    public Reward[] ScoreExactly(Wave wave) => Run(wave, new ForwardOptions(ComputeMode.Auto)).Rewards;
 
     /// <summary>As <see cref="Score(MicroBatch, ITrace?)"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).</summary>
     public (Reward[] Rewards, float[] Hidden) ScoreWithHidden(MicroBatch batch) => ScoreWithHidden(new Wave([batch]));
 
-    internal (Reward[] Rewards, float[] Hidden) ScoreWithHidden(Wave wave) => Run(wave, _compute, null, true);
+    internal (Reward[] Rewards, float[] Hidden) ScoreWithHidden(Wave wave) => Run(wave, new ForwardOptions(_compute, ReadsHidden: true));
 
     /// <summary>Frees the weights, after the micro-batches that the devices have been given; waves that are not done are given up.</summary>
     public void Dispose()
@@ -66,30 +66,30 @@ public sealed class ScoringEngine : IDisposable
     /// <param name="settings">Formats and numerics.</param>
     /// <param name="progress">Told what has been uploaded so far.</param>
     /// <param name="timeline">Told what the devices do when.</param>
-    /// <param name="cancellation">Ends the loading; everything is freed.</param>
+    /// <param name="cancellationToken">Ends the loading; everything is freed.</param>
     /// <exception cref="UsageException">The settings contradict each other.</exception>
     public static ScoringEngine Load(
         IReadOnlyList<PlacedStage> stages, Checkpoint checkpoint, LoadSettings settings,
-        IProgress<LoadProgress>? progress = null, ITimeline? timeline = null, CancellationToken cancellation = default)
+        IProgress<LoadProgress>? progress = null, ITimeline? timeline = null, CancellationToken cancellationToken = default)
     {
         ModelMemory.CheckCompute(settings.Compute, settings.Weights);
         var meter = new Meter(progress, ModelMemory.Of(checkpoint.Config, checkpoint.Head, settings.Weights, settings.Heads).WeightBytes);
-        return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline, cancellation);
+        return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline, cancellationToken);
     }
 
     /// <summary>As <see cref="Load(IReadOnlyList{PlacedStage}, Checkpoint, LoadSettings, IProgress{LoadProgress}?, ITimeline?, CancellationToken)"/>, with all layers on one device.</summary>
     public static ScoringEngine Load(
-        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellation = default) =>
-        Load([new PlacedStage(device, new StageLayers(0, checkpoint.Config.Layers))], checkpoint, settings, progress, null, cancellation);
+        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        Load([new PlacedStage(device, new StageLayers(0, checkpoint.Config.Layers))], checkpoint, settings, progress, null, cancellationToken);
 
     /// <summary>Loads the stages, one after another: their devices share the files, and often the bus.</summary>
     internal static ScoringEngine Load(
-        IReadOnlyList<PlacedStage> stages, IModelWeights weights, ComputeMode compute, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellation)
+        IReadOnlyList<PlacedStage> stages, IModelWeights weights, ComputeMode compute, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellationToken)
     {
         List<Stage> loaded = [];
         try
         {
-            foreach (PlacedStage stage in stages) loaded.Add(new StageLoader(stage.Device, weights, stage.Layers, progress, timeline, cancellation).Load());
+            foreach (PlacedStage stage in stages) loaded.Add(new StageLoader(stage.Device, weights, stage.Layers, progress, timeline, cancellationToken).Load());
             return new ScoringEngine([.. loaded], compute, timeline);
         }
         catch
@@ -99,20 +99,20 @@ public sealed class ScoringEngine : IDisposable
         }
     }
 
-    private (Reward[] Rewards, float[] Hidden) Run(Wave wave, ComputeMode compute, ITrace? trace, bool wantsHidden)
+    private (Reward[] Rewards, float[] Hidden) Run(Wave wave, ForwardOptions options)
     {
-        using PendingRewards pending = Begin(wave, compute, trace, wantsHidden);
+        using PendingWave pending = Begin(wave, options);
         return pending.FinishWithHidden();
     }
 
-    private PendingRewards Begin(Wave wave, ComputeMode compute, ITrace? trace, bool wantsHidden)
+    private PendingWave Begin(Wave wave, ForwardOptions options)
     {
         ArgumentNullException.ThrowIfNull(wave);
-        var job = new WaveJob(wave, compute, trace, wantsHidden, _stages.Length);
+        var pending = new PendingWave(wave, options, _stages.Length);
         // All stages see the waves in the same order.
         lock (_workers)
-            foreach (StageWorker worker in _workers) worker.Add(job);
-        return new PendingRewards(job);
+            foreach (StageWorker worker in _workers) worker.Add(pending);
+        return pending;
     }
 
     private sealed class Meter(IProgress<LoadProgress>? progress, long total) : IProgress<long>

@@ -6,9 +6,9 @@ namespace LdlVk.Runtime.Execution;
 
 /// <summary>Puts a stage of a model on its device, matrix by matrix; frees everything if one fails.</summary>
 internal sealed class StageLoader(
-    IDevice device, IModelWeights model, StageLayers layers, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellation)
+    IDevice device, IModelWeights model, StageLayers layers, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellationToken)
 {
-    private readonly WeightsOnDevice _weights = new(device, cancellation);
+    private readonly WeightsOnDevice _weights = new(device, cancellationToken);
 
     public Stage Load()
     {
@@ -17,8 +17,10 @@ internal sealed class StageLoader(
             BackboneConfig config = model.Config;
             EmbeddingTable? embedding = layers.First == 0 ? model.Embedding() : null;
             ILayerWeights weights = layers.Streamed == 0 ? Resident() : Streamed();
-            StageTop? top = layers.End == config.Layers ? new StageTop(Vector("norm.weight"), Head()) : null;
-            return new Stage(device, config, _weights, embedding, weights, top);
+            bool isLast = layers.End == config.Layers;
+            ITensor? finalNorm = isLast ? Vector("norm.weight") : null;
+            RewardHead? head = isLast ? Head() : null;
+            return new Stage(new StageWeights(device, config, embedding, weights, _weights.Rope(config), finalNorm, head), _weights);
         }
         catch
         {
@@ -27,7 +29,7 @@ internal sealed class StageLoader(
         }
     }
 
-    private ResidentLayers Resident() => new(layers.First, [.. Numbers().Select(layer => new DecoderLayer(Matrices(layer), LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector)))]);
+    private ResidentLayers Resident() => new(layers.First, [.. Numbers().Select(layer => new DecoderLayer(layer, Matrices(layer), LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector)))]);
 
     private StreamedLayers Streamed()
     {
@@ -61,7 +63,7 @@ internal sealed class StageLoader(
     /// <summary>A matrix of a layer that does not stay: in host memory as the device reads it fastest, or read from the file each time.</summary>
     private IWeightSource Streamed(string name)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         IWeightSource source = model.Matrix(name);
         return layers.InHostMemory ? _weights.Pin(source, progress) : source;
     }

@@ -8,184 +8,182 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// Runs a stage on a thread of its own, wave after wave. The device is given a micro-batch while it still computes the one before; results
-/// are waited for when the device has enough to do, or when there is nothing else to give it.
+/// Takes one wave after another through a stage, on a thread of its own. The device is given a micro-batch while it still computes the one
+/// before; a result is waited for when the device has enough to do, or when there is nothing else to give it.
 /// </summary>
 internal sealed class StageWorker : IDisposable
 {
-    /// <summary>Micro-batches a device is given before the results of the first are waited for: the one it computes, and the next.</summary>
-    private const int InFlight = 2;
+    /// <summary>Micro-batches that a device is given before the result of the first is waited for: the one it computes, and the next.</summary>
+    private const int MaxQueued = 2;
 
     private readonly Stage _stage;
+    private readonly StageWeights _weights;
     private readonly int _number;
     private readonly ITimeline? _timeline;
-    private readonly BlockingCollection<WaveJob> _jobs = [];
-    private readonly Queue<Pending> _pending = new();
+    private readonly BlockingCollection<PendingWave> _waves = [];
+    private readonly Queue<QueuedOutput> _queued = new();
     private readonly Thread _thread;
     private long _idleSince = Stopwatch.GetTimestamp();
     private volatile bool _ends;
 
-    /// <summary>A micro-batch that the device has been given, and what is to come of it.</summary>
-    private sealed record Pending(WaveJob Job, MicroBatch Batch, bool IsLast, long Begun, IReadback? Hidden, PendingReadout? Readout);
+    /// <summary>A micro-batch that the device has been given, and whether it is the last of its wave.</summary>
+    private sealed record QueuedOutput(PendingWave Wave, StageOutput Output, bool IsLast);
 
     public StageWorker(Stage stage, int number, ITimeline? timeline)
     {
-        (_stage, _number, _timeline) = (stage, number, timeline);
-        _thread = new Thread(Work) { IsBackground = true, Name = stage.Device.Info.Id };
+        (_stage, _weights, _number, _timeline) = (stage, stage.Weights, number, timeline);
+        _thread = new Thread(Work) { IsBackground = true, Name = _weights.Device.Info.Id };
         _thread.Start();
     }
 
     /// <summary>Adds a wave to those to be computed.</summary>
-    public void Add(WaveJob job) => _jobs.Add(job);
+    public void Add(PendingWave wave) => _waves.Add(wave);
 
     /// <summary>Ends the thread, after the micro-batches that the device has been given; it is idle then. Waves that are not done are given up.</summary>
     public void Dispose()
     {
         _ends = true;
-        _jobs.CompleteAdding();
+        _waves.CompleteAdding();
         _thread.Join();
-        _jobs.Dispose();
+        _waves.Dispose();
     }
 
     private void Work()
     {
         while (true)
         {
-            if (!_jobs.TryTake(out WaveJob? job))
+            if (!_waves.TryTake(out PendingWave? wave))
             {
                 if (FinishOldest()) continue;
-                if (!_jobs.TryTake(out job, Timeout.Infinite)) return;
+                if (!_waves.TryTake(out wave, Timeout.Infinite)) return;
             }
 
             try
             {
-                if (_ends) job.GiveUp();
-                if (!job.IsOver) Run(job);
+                if (_ends) wave.GiveUp();
+                if (!wave.IsOver) Queue(wave);
             }
-            catch (OperationCanceledException) when (job.IsOver)
+            catch (OperationCanceledException) when (wave.IsOver)
             {
                 // Nobody waits for it any more.
             }
             catch (Exception e)
             {
-                job.Fail(Named(e));
+                wave.Fail(Named(e));
             }
             finally
             {
-                job.Release();
+                wave.Release();
             }
         }
     }
 
-    private void Run(WaveJob job)
+    /// <summary>Gives the device all micro-batches of a wave.</summary>
+    private void Queue(PendingWave wave)
     {
-        int left = job.Wave.Batches.Count;
-        // Layers that stay on the device need not meet the whole wave one by one, and the first results come sooner.
-        foreach (IReadOnlyList<MicroBatch> run in _stage.Streams ? [job.Wave.Batches] : job.Wave.Runs())
+        int left = wave.Wave.Batches.Count;
+        var link = new Link(this, wave);
+        // Resident layers need not meet the whole wave one by one; taking it chain by chain gives the first results sooner.
+        foreach (IReadOnlyList<MicroBatch> chain in _stage.Streams ? [wave.Wave.Batches] : wave.Wave.Chains())
         {
-            long[] begun = new long[run.Count];
-            _stage.Run(run, job.Compute,
-                (i, residual) =>
-                {
-                    while (_pending.Count >= InFlight) FinishOldest();
-                    if (!_stage.IsFirst) Receive(job, residual);
-                    if (_ends) job.GiveUp();
-                    if (job.IsOver) throw new OperationCanceledException();
-                    begun[i] = Stopwatch.GetTimestamp();
-                },
-                (i, hidden) =>
-                {
-                    while (_pending.Count >= InFlight) FinishOldest();
-                    _pending.Enqueue(Begin(job, run[i], --left == 0, begun[i], hidden));
-                },
-                _stage.Streams ? () => FinishBefore(job) : null,
-                job.Trace);
+            foreach (StageOutput output in new ForwardPass(_weights, chain, wave.Options, link).Run())
+            {
+                _queued.Enqueue(new QueuedOutput(wave, output, IsLast: --left == 0));
+                wave.Hold();
+            }
         }
     }
 
-    /// <summary>
-    /// Passes on what is left of earlier waves. Bringing layers in takes long: the stage behind must not wait until this one is through.
-    /// </summary>
-    private void FinishBefore(WaveJob job)
-    {
-        while (_pending.TryPeek(out Pending? oldest) && oldest.Job != job) FinishOldest();
-    }
-
-    /// <summary>Writes the hidden states that the stage before has for the next micro-batch.</summary>
-    private void Receive(WaveJob job, ITensor residual)
-    {
-        float[]? hidden;
-        while (!job.TryTake(_number, out hidden))
-        {
-            // The stage behind must not wait for what lies here while this one waits.
-            if (FinishOldest()) continue;
-            if (!job.Take(_number, out hidden)) throw new OperationCanceledException();
-            break;
-        }
-
-        _stage.Device.Write(residual, 0, hidden!.AsSpan(0, residual.Rows * residual.Columns));
-        ArrayPool<float>.Shared.Return(hidden!);
-    }
-
-    private Pending Begin(WaveJob job, MicroBatch batch, bool isLast, long begun, ITensor hidden)
-    {
-        IReadback? states = !_stage.IsLast || job.WantsHidden ? _stage.Device.BeginRead(hidden) : null;
-        try
-        {
-            var pending = new Pending(job, batch, isLast, begun, states, _stage.Head?.Begin(hidden, [.. batch.TokenCounts]));
-            job.Hold();
-            return pending;
-        }
-        catch
-        {
-            states?.Dispose();
-            throw;
-        }
-    }
-
-    /// <summary>Waits for the oldest micro-batch that the device has been given, and passes on what came of it; false if there is none.</summary>
+    /// <summary>Waits for the oldest micro-batch that the device has been given, and passes its result on; false if there is none.</summary>
     private bool FinishOldest()
     {
-        if (!_pending.TryDequeue(out Pending? oldest)) return false;
+        if (!_queued.TryDequeue(out QueuedOutput? oldest)) return false;
+        (PendingWave wave, StageOutput output, bool isLast) = oldest;
         try
         {
-            if (!oldest.Job.IsOver) Finish(oldest);
+            if (!wave.IsOver) Finish(wave, output);
         }
         catch (Exception e)
         {
-            oldest.Job.Fail(Named(e));
+            wave.Fail(Named(e));
         }
         finally
         {
-            oldest.Hidden?.Dispose();
-            oldest.Readout?.Dispose();
-            oldest.Job.Release();
+            output.Dispose();
+            wave.Release();
         }
 
-        if (oldest.IsLast && _stage.IsLast) oldest.Job.Complete();
+        if (isLast && _weights.IsLast) wave.Complete();
         return true;
     }
 
-    private void Finish(Pending oldest)
+    private void Finish(PendingWave wave, StageOutput output)
     {
-        int count = (_stage.IsLast ? oldest.Batch.Texts.Length : oldest.Batch.Rows) * _stage.Columns;
-        float[] hidden = oldest.Hidden is null ? [] : ArrayPool<float>.Shared.Rent(count);
-        oldest.Hidden?.Finish(hidden.AsSpan(0, count));
-        Reward[] rewards = oldest.Readout?.Finish() ?? [];
-        Done(oldest);
-        if (_stage.IsLast) oldest.Job.Add(rewards, oldest.Job.WantsHidden ? hidden.AsSpan(0, count) : []);
-        else oldest.Job.HandTo(_number + 1, hidden);
+        int count = output.Rows * _weights.Config.HiddenSize;
+        float[] hidden = output.Hidden is null ? [] : ArrayPool<float>.Shared.Rent(count);
+        output.Hidden?.Finish(hidden.AsSpan(0, count));
+        Reward[] rewards = output.Readout?.Finish() ?? [];
+        AddToTimeline(output);
+        if (_weights.IsLast) wave.Add(rewards, output.Hidden is null ? [] : hidden.AsSpan(0, count));
+        else wave.HandTo(_number + 1, hidden);
     }
 
-    /// <summary>The device was at a micro-batch from when it was given it, or was done with the one before, until now.</summary>
-    private void Done(Pending oldest)
+    /// <summary>The device computed a micro-batch from when it was given it, or was done with the one before, until now.</summary>
+    private void AddToTimeline(StageOutput output)
     {
         long now = Stopwatch.GetTimestamp();
-        _timeline?.Add(new TimelineSpan(_stage.Name, $"{oldest.Batch.Rows} tokens", Math.Max(oldest.Begun, _idleSince), now));
+        _timeline?.Add(new TimelineSpan(_stage.Name, $"{output.Batch.Rows} tokens", Math.Max(output.Entered, _idleSince), now));
         _idleSince = now;
     }
 
-    /// <summary>Says of a device's failure which one it was, where there are several.</summary>
+    /// <summary>Says of a device's failure which stage it was, where there are several.</summary>
     private Exception Named(Exception e) =>
-        e is DeviceException failure && !_stage.IsWhole ? new DeviceException($"{_stage.Name}: {failure.Message}", failure, failure.Failure) : e;
+        e is DeviceException failure && !_weights.IsWhole ? new DeviceException($"{_stage.Name}: {failure.Message}", failure, failure.Failure) : e;
+
+    /// <summary>Connects the forward pass of a wave with the stages before and behind, and with the results that were not read yet.</summary>
+    private sealed class Link(StageWorker worker, PendingWave wave) : IStageLink
+    {
+        private float[]? _hidden;
+
+        public void WaitForInput()
+        {
+            WaitForRoom();
+            if (!worker._weights.IsFirst) _hidden = Take();
+            if (worker._ends) wave.GiveUp();
+            if (wave.IsOver) throw new OperationCanceledException();
+        }
+
+        public void Receive(ITensor hidden)
+        {
+            worker._weights.Device.Write(hidden, 0, _hidden!.AsSpan(0, hidden.Rows * hidden.Columns));
+            ArrayPool<float>.Shared.Return(_hidden!);
+        }
+
+        public void FirstLayerIsQueued()
+        {
+            // Uploading a streamed layer takes long: results of earlier waves must not wait here until that is done.
+            if (!worker._stage.Streams) return;
+            while (worker._queued.TryPeek(out QueuedOutput? oldest) && oldest.Wave != wave) worker.FinishOldest();
+        }
+
+        public void WaitForRoom()
+        {
+            while (worker._queued.Count >= MaxQueued) worker.FinishOldest();
+        }
+
+        /// <summary>The hidden states that the stage before has for the next micro-batch.</summary>
+        private float[] Take()
+        {
+            float[]? hidden;
+            while (!wave.TryTake(worker._number, out hidden))
+            {
+                // The stage behind must not wait for results that lie here while this stage waits.
+                if (worker.FinishOldest()) continue;
+                if (!wave.Take(worker._number, out hidden)) throw new OperationCanceledException();
+                break;
+            }
+
+            return hidden!;
+        }
+    }
 }

@@ -32,10 +32,19 @@ internal sealed class StreamedLayers(
     /// <summary>Whether layer <paramref name="index"/> of <paramref name="layers"/> is one of <paramref name="streamed"/> that do not stay.</summary>
     public static bool IsStreamed(int index, int layers, int streamed) => (long)(index + 1) * streamed / layers > (long)index * streamed / layers;
 
-    public DecoderLayer Begin(int layer)
+    public IEnumerable<DecoderLayer> InOrder()
     {
-        int index = layer - first;
-        if (resident[index] is { } stays) return new DecoderLayer(stays, norms[index]);
+        for (int i = 0; i < norms.Length; i++)
+        {
+            yield return new DecoderLayer(first + i, Matrices(i), norms[i]);
+            if (resident[i] is null) Reuse(i);
+        }
+    }
+
+    /// <summary>The matrices of a layer, which are on the device already unless a wave before was cut short.</summary>
+    private LayerMatrices Matrices(int index)
+    {
+        if (resident[index] is { } stays) return stays;
         int slot = Array.IndexOf(_held, index);
         if (slot < 0)
         {
@@ -44,13 +53,12 @@ internal sealed class StreamedLayers(
             Fill(slot = 0, index);
         }
 
-        return new DecoderLayer(slots[slot], norms[index]);
+        return slots[slot];
     }
 
-    public void Finish(int layer)
+    /// <summary>Fills the empty slots and that of a layer whose ops have all been queued, with the layers that come next.</summary>
+    private void Reuse(int index)
     {
-        int index = layer - first;
-        if (resident[index] is not null) return;
         int done = Array.IndexOf(_held, index);
         // Empty slots first: they need not wait until the device is done with this layer.
         for (int slot = 0; slot < slots.Length; slot++)

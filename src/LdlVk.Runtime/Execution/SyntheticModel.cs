@@ -17,14 +17,14 @@ public sealed class SyntheticModel : IDisposable
     /// <param name="stages">Which layers go to which device; the devices must outlive the model.</param>
     /// <param name="config">The shape.</param>
     /// <param name="settings">Format of the matrices, and how products are computed.</param>
-    /// <param name="cancellation">Ends the making; everything is freed.</param>
+    /// <param name="cancellationToken">Ends the making; everything is freed.</param>
     /// <exception cref="DeviceException">It does not fit.</exception>
-    public SyntheticModel(IReadOnlyList<PlacedStage> stages, BackboneConfig config, LoadSettings settings, CancellationToken cancellation = default) =>
-        _engine = ScoringEngine.Load(stages, new RandomWeights(config, settings.Weights), settings.Compute, null, null, cancellation);
+    public SyntheticModel(IReadOnlyList<PlacedStage> stages, BackboneConfig config, LoadSettings settings, CancellationToken cancellationToken = default) =>
+        _engine = ScoringEngine.Load(stages, new RandomWeights(config, settings.Weights), settings.Compute, null, null, cancellationToken);
 
     /// <summary>As the other constructor, with all layers on one device.</summary>
-    public SyntheticModel(IDevice device, BackboneConfig config, LoadSettings settings, CancellationToken cancellation = default)
-        : this([new PlacedStage(device, new StageLayers(0, config.Layers))], config, settings, cancellation)
+    public SyntheticModel(IDevice device, BackboneConfig config, LoadSettings settings, CancellationToken cancellationToken = default)
+        : this([new PlacedStage(device, new StageLayers(0, config.Layers))], config, settings, cancellationToken)
     {
     }
 

@@ -5,20 +5,20 @@ namespace LdlVk.Runtime.Execution;
 
 /// <summary>Puts the weights of a model on one device, one after another, and remembers them, to free all if one fails.</summary>
 /// <param name="device">Where to.</param>
-/// <param name="cancellation">Ends it between two tensors, and within a matrix.</param>
-internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancellation) : IDisposable
+/// <param name="cancellationToken">Ends it between two tensors, and within a matrix.</param>
+internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancellationToken) : IDisposable
 {
     private readonly List<IDisposable> _made = [];
 
     /// <summary>A matrix.</summary>
-    public IWeight Matrix(IWeightSource source, IProgress<long>? progress = null) => Keep(device.CreateWeight(source, progress, cancellation));
+    public IWeight Matrix(IWeightSource source, IProgress<long>? progress = null) => Keep(device.CreateWeight(source, progress, cancellationToken));
 
     /// <summary>Memory for a matrix, to be filled later.</summary>
     public IWeight Empty(WeightFormat format, int outputFeatures, int inputFeatures, string name) =>
         Keep(device.CreateWeight(format, outputFeatures, inputFeatures, name));
 
     /// <summary>A matrix in host memory, as the device reads it fastest.</summary>
-    public IWeightSource Pin(IWeightSource source, IProgress<long>? progress = null) => Keep(device.Pin(source, progress, cancellation));
+    public IWeightSource Pin(IWeightSource source, IProgress<long>? progress = null) => Keep(device.Pin(source, progress, cancellationToken));
 
     /// <summary>The weights of a norm or a bias, [1, count].</summary>
     public ITensor Vector(float[] values) => Tensor(values, 1);
@@ -35,7 +35,7 @@ internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancella
 
     private ITensor Tensor(float[] values, int rows)
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         ITensor tensor = Keep(device.CreateTensor(rows, values.Length / rows));
         device.Write(tensor, 0, values);
         return tensor;

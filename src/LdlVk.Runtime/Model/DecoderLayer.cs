@@ -3,7 +3,10 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>The weights of one decoder layer on its device.</summary>
-internal sealed record DecoderLayer(LayerMatrices Matrices, LayerNorms Norms);
+/// <param name="Index">Number of the layer in the model, from 0.</param>
+/// <param name="Matrices">Its matrices.</param>
+/// <param name="Norms">Its norms.</param>
+internal sealed record DecoderLayer(int Index, LayerMatrices Matrices, LayerNorms Norms);
 
 /// <summary>The matrices of a layer: nearly all of its bytes.</summary>
 /// <param name="Query">[heads · head dimension, hidden].</param>

@@ -1,63 +1,110 @@
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// Consecutive decoder layers of a backbone on one device. Prefill only: the K and V of a layer live for that layer, and the model's last layer computes queries, attention output and MLP for the last token of
-/// each text alone.
+/// The forward pass: embed → layers → final norm → head. Prefill only: no token is generated, so K and V of a layer live for that layer.
+/// <para>
+/// A model on one device takes all four steps. In a model divided over several devices, each takes the steps for its part of the weights:
+/// a later stage receives the hidden states of the stage before instead of embedding, and an earlier stage hands its hidden states over
+/// instead of the final norm and the head.
+/// </para>
+/// <para>
+/// Each step takes one micro-batch at a time from the step before, so the head of a micro-batch is queued before the next micro-batch has
+/// left the last layer. Ops are only queued here; <see cref="StageOutput"/> holds what is read later.
+/// </para>
 /// </summary>
-internal sealed class DecoderLayers(IDevice device, BackboneConfig config, ILayerWeights weights, ITensor rope)
+/// <param name="stage">The part of the model on one device.</param>
+/// <param name="batches">Micro-batches of a <see cref="Wave"/>, in order.</param>
+/// <param name="options">How products are computed, and what is recorded.</param>
+/// <param name="link">The neighboring stages, and the limit to what is queued on the device.</param>
+internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> batches, ForwardOptions options, IStageLink link)
 {
-    /// <summary>
-    /// Rows of gate and up at a time: at 36864 features they are the largest activations by far. A GPU needs many to be busy; on a processor
-    /// 256 are as fast as any number (of the small shape's 512 tokens, 1.00 to 1.01 of the speed with all of them; 128: 0.96 with the CPU device).
-    /// </summary>
-    public static int FeedForwardRows(DeviceInfo device) => device.IsProcessor ? 256 : 1024;
+    private readonly IDevice _device = stage.Device;
+    private readonly BackboneConfig _config = stage.Config;
+    private readonly ITrace? _trace = options.Trace;
+
+    /// <summary>Queues the micro-batches as the result is enumerated; it has one output for each, in their order.</summary>
+    public IEnumerable<StageOutput> Run()
+    {
+        IEnumerable<BatchState> states = batches.Select(batch => stage.IsFirst ? Embed(batch) : Receive(batch));
+        states = Layers(states);
+        return stage.IsLast ? states.Select(FinalNorm).Select(Head) : states.Select(HandOver);
+    }
+
+    /// <summary>residual[row] = embedding[token of the row] · factor.</summary>
+    private BatchState Embed(MicroBatch batch)
+    {
+        link.WaitForInput();
+        return BatchState.Create(_device, batch, _config.HiddenSize, residual =>
+        {
+            stage.Embedding!.Write(_device, residual, batch.TokenIds);
+            _trace?.Record("residual.embedding", _device, residual);
+        });
+    }
+
+    /// <summary>residual = what the stage before handed over.</summary>
+    private BatchState Receive(MicroBatch batch)
+    {
+        link.WaitForInput();
+        return BatchState.Create(_device, batch, _config.HiddenSize, link.Receive);
+    }
 
     /// <summary>
-    /// Takes micro-batches through the layers, each layer with all of them before the next: what that layer has to be on the device for.
-    /// With a trace, every row goes through every layer, so that all intermediates can be compared; the result has the same bits.
+    /// Each layer with all micro-batches before the next layer: a streamed layer comes to the device once for all of them, and a prefix
+    /// computed by one micro-batch can be used by the next. The model's last layer leaves the texts' last rows alone, unless traced.
     /// </summary>
-    /// <param name="batches">The micro-batches of a <see cref="Wave"/>, or a run of them.</param>
-    /// <param name="compute">How products are computed.</param>
-    /// <param name="enter">Gives the hidden states [rows, hidden] with which batch i enters; they become this call's to change and free.</param>
-    /// <param name="leave">
-    /// Is shown the hidden states of batch i after the last layer, for the time of the call: of all rows, or, after the model's last layer,
-    /// of the texts' last rows.
-    /// </param>
-    /// <param name="begun">Called when the device has been given the first layer with all batches, and so has something to do.</param>
-    /// <param name="trace">Where intermediates go; null for nowhere.</param>
-    public void Run(
-        IReadOnlyList<MicroBatch> batches, ComputeMode compute, Func<int, ITensor> enter, Action<int, ITensor> leave, Action? begun = null, ITrace? trace = null)
+    private IEnumerable<BatchState> Layers(IEnumerable<BatchState> entering)
     {
-        var passes = new Pass?[batches.Count];
-        // Equal texts share their rows, so that there may be more last rows than rows.
-        int mostRows = batches.Max(b => Math.Max(b.Rows, b.Texts.Length)), gateRows = trace is null ? Math.Min(FeedForwardRows(device.Info), mostRows) : mostRows;
-        using var workspace = new Workspace(device, config, mostRows, batches.Max(b => b.KeyRows), gateRows);
+        using Workspace workspace = Workspace.For(batches, _device, _config, isTraced: _trace is not null);
+        List<BatchState> states = [];
         try
         {
-            for (int layer = weights.First; layer < weights.End; layer++)
+            // Where layers are streamed, this enumerator uploads the weights of later layers while the device computes.
+            foreach (DecoderLayer layer in stage.Layers.InOrder())
             {
-                DecoderLayer current = weights.Begin(layer);
-                for (int i = 0; i < passes.Length; i++)
+                bool isFirst = layer.Index == stage.Layers.First, isLast = layer.Index == stage.Layers.End - 1;
+                var pass = new LayerPass(_device, _config, layer, options.Compute, stage.Rope, workspace, _trace);
+                foreach (BatchState state in isFirst ? entering : states)
                 {
-                    Pass pass = passes[i] ??= new Pass(device, batches[i], enter(i));
-                    new LayerPass(device, config, current, layer, compute, rope, workspace, trace).Run(pass);
-                    if (layer < weights.End - 1) continue;
-                    leave(i, pass.Residual);
-                    pass.Dispose();
-                    passes[i] = null;
+                    if (isFirst) states.Add(state);
+                    pass.Run(state);
+                    if (!isLast) continue;
+                    yield return state;
+                    state.Dispose();
                 }
 
-                if (layer == weights.First) begun?.Invoke();
-                weights.Finish(layer);
+                if (isFirst) link.FirstLayerIsQueued();
             }
         }
         finally
         {
-            foreach (Pass? pass in passes) pass?.Dispose();
+            foreach (BatchState state in states) state.Dispose();
         }
+    }
+
+    /// <summary>RmsNorm of the texts' last rows, which the head reads; a trace gets that of all rows.</summary>
+    private BatchState FinalNorm(BatchState state)
+    {
+        state.Replace(state.Residual.Rows, (normed, residual) => _device.RmsNorm(normed, residual, stage.FinalNorm!, _config.RmsNormEpsilon));
+        if (_trace is null) return state;
+        _trace.Record("final_norm", _device, state.Residual);
+        state.KeepLastRows();
+        return state;
+    }
+
+    /// <summary>Rewards from the last rows. A backbone alone has no head.</summary>
+    private StageOutput Head(BatchState state)
+    {
+        link.WaitForRoom();
+        return StageOutput.Begin(_device, state, options.ReadsHidden, stage.Head);
+    }
+
+    /// <summary>The hidden states of all rows, for the next stage.</summary>
+    private StageOutput HandOver(BatchState state)
+    {
+        link.WaitForRoom();
+        return StageOutput.Begin(_device, state, readsHidden: true, head: null);
     }
 }

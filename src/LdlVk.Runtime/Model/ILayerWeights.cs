@@ -1,6 +1,6 @@
 namespace LdlVk.Runtime.Model;
 
-/// <summary>The weights of consecutive layers on a device: all of them resident, or some brought in when their turn comes.</summary>
+/// <summary>The weights of consecutive layers on a device: all of them resident, or some streamed.</summary>
 internal interface ILayerWeights
 {
     /// <summary>The first layer, counted in the model.</summary>
@@ -9,11 +9,11 @@ internal interface ILayerWeights
     /// <summary>The layer after the last.</summary>
     int End { get; }
 
-    /// <summary>The weights of a layer, good for ops until <see cref="Finish"/>.</summary>
-    DecoderLayer Begin(int layer);
-
-    /// <summary>Says that all ops of a layer have been called: its memory may take other weights in.</summary>
-    void Finish(int layer);
+    /// <summary>
+    /// The layers in order. The weights of each are good for ops until the next one is asked for, or the end: then all ops of the layer must
+    /// have been queued, for its memory may take in other weights.
+    /// </summary>
+    IEnumerable<DecoderLayer> InOrder();
 }
 
 /// <summary>Layers that are all on the device.</summary>
@@ -23,10 +23,5 @@ internal sealed class ResidentLayers(int first, DecoderLayer[] layers) : ILayerW
 
     public int End => first + layers.Length;
 
-    public DecoderLayer Begin(int layer) => layers[layer - first];
-
-    public void Finish(int layer)
-    {
-        // They stay.
-    }
+    public IEnumerable<DecoderLayer> InOrder() => layers;
 }

@@ -1,11 +1,10 @@
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Runtime.Model;
 
 /// <summary>One decoder layer, and what it needs to compute a micro-batch.</summary>
 internal sealed class LayerPass(
-    IDevice device, BackboneConfig config, DecoderLayer layer, int index, ComputeMode compute, ITensor rope, Workspace workspace, ITrace? trace)
+    IDevice device, BackboneConfig config, DecoderLayer layer, ComputeMode compute, ITensor rope, Workspace workspace, ITrace? trace)
 {
     private readonly LayerMatrices _weights = layer.Matrices;
     private readonly LayerNorms _norms = layer.Norms;
@@ -14,26 +13,26 @@ internal sealed class LayerPass(
         config.Heads, config.KeyValueHeads, config.HeadDimension,
         Scale: (float)(1.0 / Math.Sqrt(config.QueryPreAttentionScalar)),
         Softcap: config.AttentionSoftcap,
-        Window: config.Architecture.Window(config, index),
+        Window: config.Architecture.Window(config, layer.Index),
         HalvesOperands: layer.Matrices.Query.Format != WeightFormat.Fp32);
 
     /// <summary>Takes a batch through the layer. After the model's last one, unless traced, the texts' last rows are left.</summary>
-    public void Run(Pass pass)
+    public void Run(BatchState state)
     {
-        ITensor normed = workspace.Normed.View(0, pass.Residual.Rows);
-        device.RmsNorm(normed, pass.Residual, _norms.Input, config.RmsNormEpsilon);
+        ITensor normed = workspace.Normed.View(0, state.Residual.Rows);
+        device.RmsNorm(normed, state.Residual, _norms.Input, config.RmsNormEpsilon);
         Record(_names.Input, normed);
-        if (index < config.Layers - 1 || trace is not null)
+        if (layer.Index < config.Layers - 1 || trace is not null)
         {
-            Run(pass.All, pass.All, pass.Batch.KeptRows, normed, normed, pass.Residual);
+            Run(state.All, state.All, state.Batch.KeptRows, normed, normed, state.Residual);
         }
         else
         {
-            using ITensor lastNormed = pass.Narrow(normed);
-            Run(pass.All, pass.Queries, pass.Batch.KeptRows, normed, lastNormed, pass.Residual);
+            using ITensor lastNormed = state.KeepLastRows(normed);
+            Run(state.All, state.Queries, state.Batch.KeptRows, normed, lastNormed, state.Residual);
         }
 
-        trace?.Record($"residual.layer.{index}", device, pass.Residual);
+        trace?.Record($"residual.layer.{layer.Index}", device, state.Residual);
     }
 
     /// <summary>Adds to the residual stream, which has the query rows.</summary>
@@ -43,7 +42,7 @@ internal sealed class LayerPass(
     /// <param name="normedKeys">Input norm of the key rows.</param>
     /// <param name="normedQueries">Input norm of the query rows.</param>
     /// <param name="residual">Residual stream of the query rows.</param>
-    private void Run(Rows keys, Rows queries, int kept, ITensor normedKeys, ITensor normedQueries, ITensor residual)
+    private void Run(RowSet keys, RowSet queries, int kept, ITensor normedKeys, ITensor normedQueries, ITensor residual)
     {
         Workspace w = workspace;
         ITensor query = w.Query.View(0, queries.Count), heads = w.Heads.View(0, queries.Count), normed = w.Normed.View(0, queries.Count);
@@ -99,7 +98,7 @@ internal sealed class LayerPass(
         else device.Linear(output, input, weight);
     }
 
-    private void Record(string name, ITensor tensor) => trace?.Record($"layer.{index}.{name}", device, tensor);
+    private void Record(string name, ITensor tensor) => trace?.Record($"layer.{layer.Index}.{name}", device, tensor);
 
     /// <summary>residual += RmsNorm(y), or y where the architecture has no norm there.</summary>
     private void AddTo(ITensor residual, ITensor y, string? name, ITensor? weight)

@@ -1,0 +1,24 @@
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>The part of a model that one device computes: some consecutive layers, and what comes before the first or after the last.</summary>
+/// <param name="Device">The device that holds the weights.</param>
+/// <param name="Config">The whole model.</param>
+/// <param name="Embedding">The embeddings, of the first stage alone.</param>
+/// <param name="Layers">The layers.</param>
+/// <param name="Rope">The rotary angles of all positions, see <see cref="RopeTable"/>.</param>
+/// <param name="FinalNorm">The norm after the last layer, [1, hidden], of the last stage alone.</param>
+/// <param name="Head">The head, of the last stage alone; null for a backbone without a head.</param>
+internal sealed record StageWeights(
+    IDevice Device, BackboneConfig Config, EmbeddingTable? Embedding, ILayerWeights Layers, ITensor Rope, ITensor? FinalNorm, RewardHead? Head)
+{
+    /// <summary>Whether it has the first layer.</summary>
+    public bool IsFirst => Embedding is not null;
+
+    /// <summary>Whether it has the last layer.</summary>
+    public bool IsLast => FinalNorm is not null;
+
+    /// <summary>Whether it has all layers.</summary>
+    public bool IsWhole => Layers.End - Layers.First == Config.Layers;
+}
