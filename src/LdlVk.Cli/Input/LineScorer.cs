@@ -58,7 +58,7 @@ internal sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? pr
                 bytes += line.Bytes;
                 _pending.Enqueue(new Pending(line));
                 if (line.Ids is { } ids) yield return new TokenizedText(ids);
-                foreach (Conversation conversation in line.Conversations) yield return model.TryTokenize(conversation);
+                foreach (Conversation conversation in line.Conversations) yield return model.Encode(conversation);
             }
         }
     }

@@ -31,7 +31,7 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <param name="conversation">The conversation.</param>
     /// <param name="typed">What special tokens in its messages are; null for the server's default.</param>
     public void Add(Conversation conversation, SpecialTokens? typed = null) =>
-        Add(conversation.Messages.Sum(m => (long)m.Content.Length), () => model.TryTokenize(conversation, typed ?? options.SpecialTokens));
+        Add(conversation.Messages.Sum(m => (long)m.Content.Length), () => model.Encode(conversation, typed ?? options.SpecialTokens));
 
     /// <summary>Adds a text that holds the template already.</summary>
     /// <param name="text">The text.</param>
@@ -41,7 +41,7 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     {
         Add(text.Length, () =>
         {
-            TokenizedText ids = bos ? model.TryTokenizeTemplated(text) : model.TryTokenizeText(text);
+            TokenizedText ids = bos ? model.EncodeTemplated(text) : model.EncodeText(text);
             return ids.Error is null && cut is not null ? new TokenizedText(cut(ids.Ids)) : ids;
         });
     }

@@ -21,9 +21,9 @@ internal static class FirstUse
     /// <param name="config">The model.</param>
     /// <param name="weights">Format of its weights.</param>
     /// <param name="batchTokens">Tokens of a micro-batch.</param>
-    /// <param name="cancellation">Ends it.</param>
+    /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The device, and what to tell the user; null where nothing was done.</returns>
-    public static (IDevice Device, string? Note) Open(Func<IDevice> open, BackboneConfig config, WeightFormat weights, int batchTokens, CancellationToken cancellation)
+    public static (IDevice Device, string? Note) Open(Func<IDevice> open, BackboneConfig config, WeightFormat weights, int batchTokens, CancellationToken cancellationToken)
     {
         IDevice device = open();
         try
@@ -31,7 +31,7 @@ internal static class FirstUse
             if (device is not ITunableDevice tunable || device.Info.IsProcessor) return (device, null);
             IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, weights, [64, 512, batchTokens]));
             long start = Stopwatch.GetTimestamp();
-            if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellation)) return (device, null);
+            if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellationToken)) return (device, null);
             return (device, string.Create(CultureInfo.InvariantCulture,
                 $"looked for the fastest tiles of this model's products on {device.Info.Id} ({device.Info.Name}) for {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, once for this driver. ldlvk tune looks longer, --no-tune leaves it out; scores are the same."));
         }

@@ -1,43 +1,40 @@
 namespace LdlVk.Scoring;
 
-/// <summary>Lets one caller at a time use the model on its device. Thread-safe.</summary>
-internal sealed class ScoringTurns(PlacedModel model, Action<string> warn) : IDisposable
+/// <summary>Lets one caller at a time use the model on its devices. Thread-safe.</summary>
+internal sealed class ModelLock(PlacedModel model) : IDisposable
 {
     /// <summary>Never disposed: it has no handle unless one asks for it, and callers may still wait for it.</summary>
-    private readonly SemaphoreSlim _turn = new(1, 1);
+    private readonly SemaphoreSlim _semaphore = new(1, 1);
 
     private volatile bool _disposed;
 
-    /// <summary>Tells the user what happened.</summary>
-    public void Warn(string message) => warn(message);
-
-    /// <summary>Waits until it is the caller's turn.</summary>
+    /// <summary>Waits until no other caller uses the model.</summary>
     /// <exception cref="ObjectDisposedException">The model is disposed.</exception>
-    public Turn Take(CancellationToken cancellation)
+    public Holder Acquire(CancellationToken cancellationToken)
     {
         ObjectDisposedException.ThrowIf(_disposed, typeof(RewardModel));
-        cancellation.ThrowIfCancellationRequested();
-        _turn.Wait(cancellation);
-        if (!_disposed) return new Turn(this);
-        _turn.Release();
+        cancellationToken.ThrowIfCancellationRequested();
+        _semaphore.Wait(cancellationToken);
+        if (!_disposed) return new Holder(this);
+        _semaphore.Release();
         throw new ObjectDisposedException(nameof(RewardModel));
     }
 
-    /// <summary>Frees the model once it is nobody's turn.</summary>
+    /// <summary>Frees the model once no caller uses it.</summary>
     public void Dispose()
     {
-        _turn.Wait();
-        using var turn = new Turn(this);
+        _semaphore.Wait();
+        using var holder = new Holder(this);
         _disposed = true;
         model.Dispose();
     }
 
-    /// <summary>Its holder may use the model; disposing it ends the turn.</summary>
-    public readonly struct Turn(ScoringTurns turns) : IDisposable
+    /// <summary>Its owner may use the model until it disposes this.</summary>
+    public readonly struct Holder(ModelLock owner) : IDisposable
     {
-        public PlacedModel Model => turns.Model;
+        public PlacedModel Model => owner.Model;
 
-        public void Dispose() => turns._turn.Release();
+        public void Dispose() => owner._semaphore.Release();
     }
 
     private PlacedModel Model => model;

@@ -40,29 +40,29 @@ internal sealed class PlacedModel : IDisposable
 
     /// <summary>Opens the devices and uploads a checkpoint to them.</summary>
     public static PlacedModel Load(
-        Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings, IProgress<LoadProgress>? progress, ITimeline? timeline, CancellationToken cancellation)
+        Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings, IProgress<LoadProgress>? progress, ITimeline? timeline, CancellationToken cancellationToken)
     {
         var model = new PlacedModel(open, checkpoint, plan, settings, timeline);
-        model.Place(progress, cancellation);
+        model.Place(progress, cancellationToken);
         return model;
     }
 
     /// <summary>The model, ready to score; loaded again if it is not on the devices since an attempt at that failed.</summary>
-    public ScoringEngine Engine(CancellationToken cancellation)
+    public ScoringEngine Engine(CancellationToken cancellationToken)
     {
-        if (_engine is null) Reload(cancellation);
+        if (_engine is null) Reload(cancellationToken);
         return _engine!;
     }
 
     /// <summary>Opens the devices afresh and loads the weights again.</summary>
     /// <exception cref="DeviceException">One does not come back; the next use tries again.</exception>
-    public void Reload(CancellationToken cancellation)
+    public void Reload(CancellationToken cancellationToken)
     {
         Dispose();
         Generation++;
         try
         {
-            Place(null, cancellation);
+            Place(null, cancellationToken);
         }
         catch (LdlVkException e)
         {
@@ -94,19 +94,19 @@ internal sealed class PlacedModel : IDisposable
         _devices = [];
     }
 
-    private void Place(IProgress<LoadProgress>? progress, CancellationToken cancellation)
+    private void Place(IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         try
         {
             List<PlacedStage> stages = [];
             foreach (StagePlan stage in Plan.Stages)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 _devices.Add(Open(stage));
                 stages.Add(new PlacedStage(_devices[^1], stage.Layers));
             }
 
-            _engine = ScoringEngine.Load(stages, _checkpoint, _settings, progress, _timeline, cancellation);
+            _engine = ScoringEngine.Load(stages, _checkpoint, _settings, progress, _timeline, cancellationToken);
         }
         catch
         {

@@ -6,74 +6,76 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Scoring;
 
 /// <summary>
-/// The waves of one call that are under way: while the devices compute some, the next is prepared and handed over. Callers take turns, a
-/// wave at a time.
+/// The pending waves of one call: while the devices compute some, the next is prepared and handed over. Concurrent callers alternate, wave by
+/// wave.
 /// <para>
-/// A wave during which a device is lost is scored once more on devices opened afresh; one for which memory does not suffice is scored once
-/// more in smaller pieces, which by the invariance of scores gives the same bits. Waves finish in order, each once.
+/// If a device is lost, the wave is scored once more on devices opened afresh. If memory does not suffice, the wave is scored once more in
+/// smaller pieces; scores do not depend on the batch, so they have the same bits. Waves finish in order, each once.
 /// </para>
 /// </summary>
-/// <param name="turns">The model.</param>
-/// <param name="depth">Waves under way: enough that no device waits for the next.</param>
+/// <param name="modelLock">The model.</param>
+/// <param name="depth">How many waves are pending: enough that no device waits for the next.</param>
 /// <param name="sharePrefixes">Whether pieces of a wave share prefixes.</param>
 /// <param name="done">Told of each micro-batch that is done.</param>
-/// <param name="cancellation">Ends it.</param>
-internal sealed class ScoringPipeline(ScoringTurns turns, int depth, bool sharePrefixes, Action<MicroBatch> done, CancellationToken cancellation) : IDisposable
+/// <param name="warn">Told what failed and is scored once more.</param>
+/// <param name="cancellationToken">Ends it.</param>
+internal sealed class ScoringPipeline(
+    ModelLock modelLock, int depth, bool sharePrefixes, Action<MicroBatch> done, Action<string> warn, CancellationToken cancellationToken) : IDisposable
 {
-    private readonly Queue<Flight> _flights = new();
+    private readonly Queue<Entry> _entries = new();
 
     /// <summary>A wave that the devices were given, or why it could not be.</summary>
-    private sealed record Flight(ScoringWindow Window, Wave Wave, int Generation, PendingRewards? Pending, DeviceException? Failure);
+    private sealed record Entry(ScoringWindow Window, Wave Wave, int Generation, PendingWave? Pending, DeviceException? Failure);
 
     /// <summary>Hands a wave of a window's texts to the devices; the oldest of those under way is finished first if there are enough.</summary>
     public void Add(ScoringWindow window, Wave wave)
     {
-        if (_flights.Count == depth) FinishOldest();
-        using ScoringTurns.Turn turn = turns.Take(cancellation);
+        if (_entries.Count == depth) FinishOldest();
+        using ModelLock.Holder holder = modelLock.Acquire(cancellationToken);
         try
         {
-            PendingRewards pending = turn.Model.Engine(cancellation).Begin(wave);
-            _flights.Enqueue(new Flight(window, wave, turn.Model.Generation, pending, null));
+            PendingWave pending = holder.Model.Engine(cancellationToken).Begin(wave);
+            _entries.Enqueue(new Entry(window, wave, holder.Model.Generation, pending, null));
         }
         catch (DeviceException e)
         {
             // What can be done about it is done when those before it are through.
-            _flights.Enqueue(new Flight(window, wave, turn.Model.Generation, null, e));
+            _entries.Enqueue(new Entry(window, wave, holder.Model.Generation, null, e));
         }
     }
 
     /// <summary>Waits for the oldest wave and hands its rewards to its window; false if there is none.</summary>
     public bool FinishOldest()
     {
-        if (!_flights.TryPeek(out Flight? flight)) return false;
-        // Not during the caller's turn: meanwhile others hand over theirs, so that callers of single texts too keep the devices busy.
-        Reward[]? rewards = Wait(flight, out DeviceException? failure);
-        using (ScoringTurns.Turn turn = turns.Take(cancellation))
+        if (!_entries.TryPeek(out Entry? entry)) return false;
+        // Without the lock: meanwhile others hand over their waves, so that callers with single texts keep the devices busy too.
+        Reward[]? rewards = Wait(entry, out DeviceException? failure);
+        using (ModelLock.Holder holder = modelLock.Acquire(cancellationToken))
         {
-            rewards ??= ScoreAgain(flight, failure, turn.Model);
-            turn.Model.Measure(flight.Wave, rewards);
-            flight.Window.Add(flight.Wave, rewards);
+            rewards ??= ScoreAgain(entry, failure, holder.Model);
+            holder.Model.Measure(entry.Wave, rewards);
+            entry.Window.Add(entry.Wave, rewards);
         }
 
-        _flights.Dequeue();
-        foreach (MicroBatch batch in flight.Wave.Batches) done(batch);
+        _entries.Dequeue();
+        foreach (MicroBatch batch in entry.Wave.Batches) done(batch);
         return true;
     }
 
     /// <summary>Gives up what is under way.</summary>
     public void Dispose()
     {
-        foreach (Flight flight in _flights) flight.Pending?.Dispose();
-        _flights.Clear();
+        foreach (Entry entry in _entries) entry.Pending?.Dispose();
+        _entries.Clear();
     }
 
     /// <summary>Waits for a wave's rewards; null if there are none, and why if it was the wave's own failure.</summary>
-    private static Reward[]? Wait(Flight flight, out DeviceException? failure)
+    private static Reward[]? Wait(Entry entry, out DeviceException? failure)
     {
-        failure = flight.Failure;
+        failure = entry.Failure;
         try
         {
-            return flight.Pending?.Finish();
+            return entry.Pending?.Finish();
         }
         catch (DeviceException e)
         {
@@ -85,36 +87,36 @@ internal sealed class ScoringPipeline(ScoringTurns turns, int depth, bool shareP
         }
         finally
         {
-            flight.Pending?.Dispose();
+            entry.Pending?.Dispose();
         }
 
         return null;
     }
 
-    private Reward[] ScoreAgain(Flight flight, DeviceException? failure, PlacedModel model)
+    private Reward[] ScoreAgain(Entry entry, DeviceException? failure, PlacedModel model)
     {
         try
         {
             // A wave that was lost together with another, on which the device was given up, has not had its own chance.
-            if (flight.Generation != model.Generation) return Score(flight.Wave, model);
+            if (entry.Generation != model.Generation) return Score(entry.Wave, model);
         }
         catch (DeviceException e)
         {
             failure = e;
         }
 
-        IReadOnlyList<int[]> texts = [.. flight.Wave.Texts.Select(t => flight.Window.Valid[t])];
+        IReadOnlyList<int[]> texts = [.. entry.Wave.Texts.Select(t => entry.Window.Valid[t])];
         try
         {
             switch (failure!.Failure)
             {
                 case DeviceFailure.Lost:
-                    turns.Warn($"{Name(model)} was lost: {failure.Message} It is opened again, the weights are loaded again, and the batch is scored once more.");
-                    model.Reload(cancellation);
-                    return Score(flight.Wave, model);
+                    warn($"{model.Name} was lost: {failure.Message} It is opened again, the weights are loaded again, and the batch is scored once more.");
+                    model.Reload(cancellationToken);
+                    return Score(entry.Wave, model);
                 case DeviceFailure.OutOfMemory:
-                    turns.Warn($"{Name(model)} has not enough memory for {Sizes(flight.Wave)}: {failure.Message} The batch is scored once more, in smaller pieces.");
-                    return ScorePieces(texts, flight.Wave.Batches.Max(b => b.Rows) / 2, model);
+                    warn($"{model.Name} has not enough memory for {Sizes(entry.Wave)}: {failure.Message} The batch is scored once more, in smaller pieces.");
+                    return ScorePieces(texts, entry.Wave.Batches.Max(b => b.Rows) / 2, model);
                 default:
                     throw failure;
             }
@@ -122,14 +124,14 @@ internal sealed class ScoringPipeline(ScoringTurns turns, int depth, bool shareP
         catch (DeviceException e)
         {
             string again = e == failure ? "" : ", also when it was tried once more";
-            throw new DeviceException($"{Name(model)} failed at {Sizes(flight.Wave)}{again}: {e.Message}", e, e.Failure);
+            throw new DeviceException($"{model.Name} failed at {Sizes(entry.Wave)}{again}: {e.Message}", e, e.Failure);
         }
     }
 
     private Reward[] Score(Wave wave, PlacedModel model)
     {
-        cancellation.ThrowIfCancellationRequested();
-        return model.Engine(cancellation).Score(wave);
+        cancellationToken.ThrowIfCancellationRequested();
+        return model.Engine(cancellationToken).Score(wave);
     }
 
     /// <summary>Packs texts into batches of fewer tokens, and those that are still too large again, down to single texts.</summary>
@@ -153,8 +155,6 @@ internal sealed class ScoringPipeline(ScoringTurns turns, int depth, bool shareP
 
         return rewards;
     }
-
-    private static string Name(PlacedModel model) => model.Name;
 
     private static string Sizes(Wave wave)
     {
