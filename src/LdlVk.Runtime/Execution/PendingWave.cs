@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
