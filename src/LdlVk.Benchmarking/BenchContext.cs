@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Benchmarking;
 

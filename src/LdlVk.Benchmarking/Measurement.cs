@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Benchmarking;
 

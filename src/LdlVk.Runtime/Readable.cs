@@ -1,6 +1,5 @@
 using System.Globalization;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Runtime;
 
