@@ -4,7 +4,7 @@ using System.Text.Json;
 using LdlVk.Cli.Input;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Output;
+namespace LdlVk.Datasets.Resuming;
 
 /// <summary>
 /// A file of results that outlives the run that writes it. Results are appended to FILE.partial. About every second they are on the disk,

@@ -1,4 +1,4 @@
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>How Parquet stores a value (Type in parquet.thrift).</summary>
 internal enum PhysicalType

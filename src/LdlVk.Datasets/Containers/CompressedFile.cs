@@ -1,6 +1,6 @@
 using ICSharpCode.SharpZipLib;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Containers;
 
 /// <summary>A file of lines, decompressed on the way if it is gzip or Zstandard, whatever its name.</summary>
 internal static class CompressedFile

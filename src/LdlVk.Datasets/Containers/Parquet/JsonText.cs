@@ -2,7 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>Writes one line of JSON, the same bytes for the same values in all versions: runs that go on compare them.</summary>
 internal sealed class JsonText

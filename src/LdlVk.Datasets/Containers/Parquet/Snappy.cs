@@ -1,4 +1,4 @@
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>Decompresses Snappy's raw format (github.com/google/snappy, format_description.txt), which most Parquet files are in.</summary>
 internal static class Snappy

@@ -1,7 +1,7 @@
 using System.Globalization;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>
 /// One machine's part of a data set: of every <paramref name="Count"/> blocks of <see cref="BlockLines"/> lines the one numbered

@@ -1,6 +1,6 @@
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Output;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>
 /// What a command writes: standard output, or a file that appears under its name only when it is complete. Until then it is a temporary

@@ -4,7 +4,7 @@ using System.Text.Unicode;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Text;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>Reads fields of one line; every error is an <see cref="InputException"/> that says what the field should be.</summary>
 internal static class JsonLine

@@ -2,7 +2,7 @@ using LdlVk.Cli.Input.Parquet;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>Where a command's lines come from; owns the file.</summary>
 internal sealed class LineSource : IDisposable

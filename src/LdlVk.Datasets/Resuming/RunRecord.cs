@@ -3,7 +3,7 @@ using System.Text.Json.Serialization;
 using LdlVk.Cli.Input;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Output;
+namespace LdlVk.Datasets.Resuming;
 
 /// <summary>What a finished file of results says about itself, in the file of the same name with <see cref="Suffix"/> behind it.</summary>
 /// <param name="Settings">What the results depend on.</param>

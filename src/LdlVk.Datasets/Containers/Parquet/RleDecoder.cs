@@ -1,4 +1,4 @@
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>
 /// Small numbers as runs of one value or packed in bits (Encodings.md, "Run Length Encoding / Bit-Packing Hybrid"), one at a time: a few

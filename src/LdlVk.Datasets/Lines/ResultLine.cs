@@ -4,7 +4,7 @@ using System.Text.Json;
 using LdlVk.Cli.Input;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk.Cli.Output;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>Writes results as JSON lines. Numbers are the shortest that read back to the same bits.</summary>
 internal sealed class ResultLine(Stream output)

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>
 /// Names the lines of an input up to any of them: SHA-256 of the digest before and the line. Two runs that agree on it have read the same.

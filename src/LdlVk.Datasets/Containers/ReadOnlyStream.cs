@@ -1,4 +1,4 @@
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Containers;
 
 /// <summary>A stream that is read from its beginning to its end.</summary>
 internal abstract class ReadOnlyStream : Stream

@@ -1,4 +1,4 @@
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>Types of Thrift's compact protocol.</summary>
 internal enum ThriftType

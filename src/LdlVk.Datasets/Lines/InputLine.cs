@@ -1,7 +1,7 @@
 using System.Text.Json;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>A line of input: one text, several responses to one prompt, or the reason why it is neither.</summary>
 internal sealed class InputLine

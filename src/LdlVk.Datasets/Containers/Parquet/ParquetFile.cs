@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Text.Unicode;
 using Microsoft.Win32.SafeHandles;
 
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>
 /// A Parquet file (github.com/apache/parquet-format) as lines of JSON, one for each row: columns are fields, groups objects, lists arrays.

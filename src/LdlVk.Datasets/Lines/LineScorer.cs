@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using LdlVk.Runtime.Model;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Lines;
 
 /// <summary>A line and what became of it.</summary>
 /// <param name="Line">The line.</param>

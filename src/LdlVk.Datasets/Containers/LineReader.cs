@@ -1,6 +1,6 @@
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Containers;
 
 /// <summary>One line of a file.</summary>
 /// <param name="Number">Its number, from 0.</param>

@@ -2,7 +2,7 @@ using ICSharpCode.SharpZipLib;
 using ICSharpCode.SharpZipLib.Checksum;
 using ICSharpCode.SharpZipLib.Zip.Compression;
 
-namespace LdlVk.Cli.Input;
+namespace LdlVk.Datasets.Containers;
 
 /// <summary>
 /// Decompresses gzip (RFC 1952): any number of members, zeros behind them as tapes have, and nothing else. To .NET's GZipStream a file that was

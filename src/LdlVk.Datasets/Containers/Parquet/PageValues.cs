@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>A value of a column.</summary>
 /// <param name="Number">A whole number, the bits of a double, or 0 and 1 for false and true.</param>

@@ -3,7 +3,7 @@ using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>The entries of one column, one at a time and with memory for one page and one dictionary.</summary>
 internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMemory memory, CancellationToken cancellation)

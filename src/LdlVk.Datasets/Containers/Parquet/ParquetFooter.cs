@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>Where a column's pages of a row group lie.</summary>
 /// <param name="Type">How its values are stored.</param>

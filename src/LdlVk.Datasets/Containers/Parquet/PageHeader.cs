@@ -1,4 +1,4 @@
-namespace LdlVk.Cli.Input.Parquet;
+namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>What a page is.</summary>
 internal enum PageType
