@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using LdlVk.Cli.Evaluation;
-using LdlVk.Cli.Input;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Items;
 
 namespace LdlVk.Cli.Tests;
 
@@ -93,7 +94,7 @@ public class BenchmarkScoreTests
     public void Of_several_chosen_outside_Ties_the_first_must_be_best(double result, float[] chosen, float[] rejected)
     {
         PairLine line = Parse("""{"prompt":"p","chosen":["a","b"],"rejected":["c"],"subset":"Math","num_correct":2}""");
-        Assert.Equal((null, 2, 3, null), (line.Texts.Error, line.ChosenCount, line.Texts.Texts, line.Ties));
+        Assert.Equal((null, 2, 3, null), (line.Item.Texts.Error, line.ChosenCount, line.Item.Texts.Texts, line.Ties));
         Assert.Equal(result, new Example(0, "0", "Math", true, null, chosen, rejected).Result);
     }
 
@@ -118,13 +119,13 @@ public class BenchmarkScoreTests
     public void Pairs_are_read_in_every_published_form()
     {
         PairLine plain = Parse(Line[0]);
-        Assert.Equal((PairLine.NoSubset, 1, false, 2), (plain.Subset, plain.ChosenCount, plain.IsBestOf, plain.Texts.Conversations.Count));
+        Assert.Equal((PairLine.NoSubset, 1, false, 2), (plain.Subset, plain.ChosenCount, plain.IsBestOf, plain.Texts.Item.Conversations.Count));
         foreach (string same in (string[])[
             """{"question":"p","chosen":"a","rejected":"b"}""",
             """{"prompt":[{"role":"user","content":"p"}],"chosen":"a","rejected":"b"}""",
             """{"prompt":"p","chosen":[{"role":"assistant","content":"a"}],"rejected":[{"role":"assistant","content":"b"}]}""",
             """{"prompt":"p","chosen":[{"role":"user","content":"p"},{"role":"assistant","content":"a"}],"rejected":[{"role":"user","content":"p"},{"role":"assistant","content":"b"}]}"""])
-            Assert.Equal(plain.Texts.Conversations.Select(c => c.Messages), Parse(same).Texts.Conversations.Select(c => c.Messages));
+            Assert.Equal(plain.Texts.Item.Conversations.Select(c => c.Messages), Parse(same).Texts.Item.Conversations.Select(c => c.Messages));
         PairLine tied = Parse("""{"prompt":"p","chosen":["a","b"],"rejected":["c","d","e"],"subset":"Ties","id":"tied:12","num_correct":2}""");
         Assert.Equal((true, 2, 5, new TiesId(false, 12)), (tied.IsBestOf, tied.ChosenCount, tied.Texts.Texts, tied.Ties!.Value));
     }

@@ -1,8 +1,9 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Lines;
+using LdlVk.Datasets.Resuming;
 
 namespace LdlVk.Cli.Tests;
 

@@ -1,5 +1,5 @@
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Lines;
 using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;

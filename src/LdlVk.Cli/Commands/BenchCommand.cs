@@ -3,6 +3,7 @@ using System.Globalization;
 using LdlVk.Benchmarking;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
@@ -70,7 +71,7 @@ internal sealed class BenchCommand
 
         using Screen screen = new(_terminal);
         using StatusLine status = new(_terminal, call.GetValue(_quiet));
-        Output output = new(new BenchReport(screen), new ResultLine(_terminal.Out), status, call.GetValue(_json));
+        Output output = new(new BenchReport(screen), new ResultWriter(_terminal.Out), status, call.GetValue(_json));
         foreach (WeightFormat format in formats)
         {
             if (call.GetValue(_ops))
@@ -173,7 +174,7 @@ internal sealed class BenchCommand
     }
 
     /// <summary>Where measurements are shown: a report for people, or JSON lines.</summary>
-    private sealed record Output(BenchReport Report, ResultLine Lines, StatusLine Status, bool Json);
+    private sealed record Output(BenchReport Report, ResultWriter Lines, StatusLine Status, bool Json);
 
     /// <summary>What is measured.</summary>
     private sealed record Plan(IReadOnlyList<Scenario> Singles, IReadOnlyList<(Scenario Full, Scenario Shared)> Shared)

@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -24,7 +25,7 @@ internal static class CompareCommand
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             using LineSource source = texts.Open(call, terminal, cancellation);
             InputLine line = source.Lines().Single();
-            if (line.Texts != 2) throw new UsageException($"compare takes two responses, and {Readable.Plural(line.Texts, "--response")} was given. To order any number, use ldlvk rank.");
+            if (line.Item.Texts != 2) throw new UsageException($"compare takes two responses, and {Readable.Plural(line.Item.Texts, "--response")} was given. To order any number, use ldlvk rank.");
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)
             {
@@ -40,7 +41,7 @@ internal static class CompareCommand
         return command;
     }
 
-    private static void WriteJson(Comparison comparison, Terminal terminal) => new ResultLine(terminal.Out).Write(json =>
+    private static void WriteJson(Comparison comparison, Terminal terminal) => new ResultWriter(terminal.Out).Write(json =>
     {
         json.WriteStartArray("scores");
         json.WriteNumberValue(comparison.A.Score);
@@ -53,8 +54,8 @@ internal static class CompareCommand
     {
         using Screen screen = new(terminal);
         bool aIsBetter = comparison.A.Score > comparison.B.Score, equal = comparison.A.Score == comparison.B.Score;
-        Row("A", comparison.A.Score, line.Conversations[0], aIsBetter);
-        Row("B", comparison.B.Score, line.Conversations[1], !aIsBetter && !equal);
+        Row("A", comparison.A.Score, line.Item.Conversations[0], aIsBetter);
+        Row("B", comparison.B.Score, line.Item.Conversations[1], !aIsBetter && !equal);
         screen.Line($"P(A > B) = {Probability(comparison.ProbabilityAIsBetter)}");
 
         void Row(string name, float score, Conversation conversation, bool better)

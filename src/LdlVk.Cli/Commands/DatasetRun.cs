@@ -1,7 +1,9 @@
 using System.CommandLine;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Lines;
+using LdlVk.Datasets.Resuming;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -19,13 +21,13 @@ internal sealed class DatasetRun(
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
         string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
         if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(source, finished);
-        using ResumableFile file = ResumableFile.Open(output, settings, shard, resume, terminal);
+        using ResumableFile file = ResumableFile.Open(output, settings, shard, resume, terminal.Say);
         (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
         using (loaded)
         {
             long before = file.Failed;
             if (file.Lines > 0 && !call.GetValue(model.Quiet)) terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} there already.");
-            ResultLine result = new(file.Stream);
+            ResultWriter result = new(file.Stream);
             int code = await run.ScoreAsync(loaded, source.Lines(shard, file.Lines, file.InputDigest), line =>
             {
                 result.Write(line, details);

@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Globalization;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
@@ -24,7 +25,7 @@ internal static class DemoCommand
             using DemoModel files = new();
             using RewardModel model = await run.LoadAsync(files.Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellation).ConfigureAwait(false);
             List<ScoredLine> scored = [];
-            IEnumerable<InputLine> lines = DemoPrompt.All.Select(p => InputLine.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)]));
+            IEnumerable<InputLine> lines = DemoPrompt.All.Select(p => InputLine.Of("0", Item.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)])));
             await run.ScoreAsync(model, lines, scored.Add, cancellation).ConfigureAwait(false);
             using Screen screen = new(terminal);
             screen.Line("[bold]ldl-mini[/], a reward model of 3.5 million parameters,");

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using LdlVk.Cli.Evaluation;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Report;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -36,9 +36,9 @@ internal static class EvalCommand
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             NotStandardOutput(call.GetValue(output), output.Name);
             NotStandardOutput(call.GetValue(report), report.Name);
-            using LineSource source = LineSource.Open(call.GetValue(input)!, terminal, cancellation);
-            using OutputFile? outputFile = call.GetValue(output) is { } path ? OutputFile.Open(path, output.Name, terminal, isLines: true) : null;
-            using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? OutputFile.Open(reportPath, report.Name, terminal) : null;
+            using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellation);
+            using OutputFile? outputFile = call.GetValue(output) is { } path ? terminal.OpenOutput(path, output.Name, isLines: true) : null;
+            using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)
             {

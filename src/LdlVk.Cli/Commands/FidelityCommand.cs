@@ -1,9 +1,9 @@
 using System.CommandLine;
 using LdlVk.Cli.Evaluation;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Report;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -39,8 +39,8 @@ internal static class FidelityCommand
             string path = call.GetValue(input)!;
             if (path == "-") throw new UsageException("--input - can be read only once, and fidelity reads it for each setting. Give a file.");
             EvalCommand.NotStandardOutput(call.GetValue(report), report.Name);
-            LineSource.Open(path, terminal, cancellation).Dispose();
-            using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? OutputFile.Open(reportPath, report.Name, terminal) : null;
+            terminal.OpenInput(path, cancellation).Dispose();
+            using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
             List<SettingRun> runs = [];
             int code = ExitCode.Success;
             foreach (ModelSetting setting in settings)
@@ -48,7 +48,7 @@ internal static class FidelityCommand
                 bool quiet = call.GetValue(model.Quiet);
                 if (!quiet) terminal.Error.WriteLine(Readable.OneLine(setting.Name));
                 ScoringRun run = new(terminal, quiet);
-                using LineSource source = LineSource.Open(path, terminal, cancellation);
+                using LineSource source = terminal.OpenInput(path, cancellation);
                 using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellation).ConfigureAwait(false);
                 PairScorer scorer = new(terminal);
                 int result = await scorer.ScoreAsync(run, loaded, source, scored: null, cancellation).ConfigureAwait(false);

@@ -1,7 +1,8 @@
 using System.CommandLine;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -30,12 +31,12 @@ internal static class RankCommand
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             using LineSource source = texts.Open(call, terminal, cancellation);
-            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal, isLines: true);
+            using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)
             using (Screen screen = new(terminal, file.Stream))
             {
-                ResultLine result = new(file.Stream);
+                ResultWriter result = new(file.Stream);
                 bool asJson = call.GetValue(json);
                 int code = await run.ScoreAsync(loaded, source.Lines().Select(OnlyPrompts), Write, cancellation).ConfigureAwait(false);
                 file.Complete();
@@ -52,11 +53,11 @@ internal static class RankCommand
     }
 
     private static InputLine OnlyPrompts(InputLine line) =>
-        line.Error is not null || line.Prompt is not null ? line : line.Failed("to rank, the line needs prompt and responses.");
+        line.Error is not null || line.Item.Prompt is not null ? line : line.Failed("to rank, the line needs prompt and responses.");
 
     private static int[] Order(ScoredLine line) => [.. Enumerable.Range(0, line.Rewards.Count).OrderByDescending(i => line.Rewards[i].Score)];
 
-    private static void WriteJson(ResultLine result, ScoredLine line)
+    private static void WriteJson(ResultWriter result, ScoredLine line)
     {
         if (line.Error is { } error)
         {
@@ -66,7 +67,7 @@ internal static class RankCommand
 
         result.Write(json =>
         {
-            ResultLine.WriteId(json, line.Line.Id);
+            RewardJson.WriteId(json, line.Line.Id);
             json.WriteStartArray("ranking");
             foreach (int i in Order(line))
             {
@@ -83,13 +84,13 @@ internal static class RankCommand
 
     private static void Show(Screen screen, ScoredLine line)
     {
-        string title = line.Line.Prompt is { } prompt ? Readable.OneLine(prompt, 70) : "";
+        string title = line.Line.Item.Prompt is { } prompt ? Readable.OneLine(prompt, 70) : "";
         screen.Line($"[bold]{Screen.Safe(Readable.OneLine(line.Line.Id, 30))}[/]  {Screen.Safe(title)}".TrimEnd());
         if (line.Error is { } error) screen.Line($"  [red]error: {Screen.Safe(error)}[/]");
         int place = 1;
         foreach (int i in Order(line))
         {
-            string row = $"{place,4}. {Readable.Score(line.Rewards[i].Score),7}  #{i,-3} {Screen.Safe(Readable.OneLine(line.Line.Conversations[i].Messages[^1].Content, 58))}";
+            string row = $"{place,4}. {Readable.Score(line.Rewards[i].Score),7}  #{i,-3} {Screen.Safe(Readable.OneLine(line.Line.Item.Conversations[i].Messages[^1].Content, 58))}";
             screen.Line(place++ == 1 ? $"[green]{row}[/]" : row);
         }
     }

@@ -1,8 +1,9 @@
 using System.CommandLine;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
@@ -60,12 +61,12 @@ internal static class ScoreCommand
             IEnumerable<InputLine> lines = source.Lines();
             string? tracePath = call.GetValue(trace);
             if (tracePath is not null) lines = [OnlyText(lines)];
-            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal, isLines: true);
-            using OutputFile? traceFile = tracePath is null ? null : OutputFile.Open(tracePath, trace.Name, terminal);
+            using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
+            using OutputFile? traceFile = tracePath is null ? null : terminal.OpenOutput(tracePath, trace.Name);
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)
             {
-                ResultLine result = new(file.Stream);
+                ResultWriter result = new(file.Stream);
                 bool withDetails = call.GetValue(details);
                 int code = traceFile is null
                     ? await run.ScoreAsync(loaded, lines, line => result.Write(line, withDetails), cancellation).ConfigureAwait(false)
@@ -82,13 +83,13 @@ internal static class ScoreCommand
     private static InputLine OnlyText(IEnumerable<InputLine> lines)
     {
         InputLine[] first = [.. lines.Take(2)];
-        if (first is not [{ } line] || line.Texts > 1) throw new UsageException("--trace is for one text. Give one --prompt and --response, or a file of one line.");
+        if (first is not [{ } line] || line.Item.Texts > 1) throw new UsageException("--trace is for one text. Give one --prompt and --response, or a file of one line.");
         return line.Error is null ? line : throw new InputException($"The line to trace cannot be scored: {line.Error}");
     }
 
     private static int Trace(RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write, CancellationToken cancellation)
     {
-        int[] ids = line.Ids ?? model.Tokenize(line.Conversations[0]);
+        int[] ids = line.Item.Ids ?? model.Tokenize(line.Item.Conversations[0]);
         Reward reward;
         using (TraceWriter trace = new(file.Stream, line.Name))
         {

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Execution;
 
@@ -79,7 +79,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     private void WriteTimeline()
     {
         if (_timeline is null) return;
-        using (OutputFile file = OutputFile.Open(timelinePath, "--trace-events", terminal))
+        using (OutputFile file = terminal.OpenOutput(timelinePath, "--trace-events"))
         {
             _timeline.Write(file.Stream);
             file.Complete();

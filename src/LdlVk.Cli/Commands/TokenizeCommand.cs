@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Text.Json;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -26,12 +28,12 @@ internal static class TokenizeCommand
         Command command = new NotedCommand("tokenize", "Turn texts and conversations into token ids.", Notes) { model, input, output, template };
         command.SetAction((call, cancellation) =>
         {
-            using LineSource source = LineSource.Open(call.GetValue(input)!, terminal, cancellation);
+            using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellation);
             string folder = call.GetValue(model)!;
             TextEncoder encoder = new(folder, ModelFlags.ReadChatTemplate(call, template));
             if (!encoder.HasTokenizer) throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");
-            using OutputFile file = OutputFile.Open(call.GetValue(output), output.Name, terminal, isLines: true);
-            ResultLine result = new(file.Stream);
+            using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
+            ResultWriter result = new(file.Stream);
             int code = ExitCode.Success;
             foreach (RawLine line in source.RawLines())
             {
@@ -48,9 +50,9 @@ internal static class TokenizeCommand
         return command;
     }
 
-    private static void Write(ResultLine result, string? id, int[] ids) => result.Write(json =>
+    private static void Write(ResultWriter result, string? id, int[] ids) => result.Write(json =>
     {
-        if (id is not null) ResultLine.WriteId(json, id);
+        if (id is not null) RewardJson.WriteId(json, id);
         json.WriteStartArray("ids");
         foreach (int token in ids) json.WriteNumberValue(token);
         json.WriteEndArray();
@@ -58,11 +60,11 @@ internal static class TokenizeCommand
 
     private static (string? Id, int[] Ids, string? Error) Encode(TextEncoder encoder, JsonElement line, string id)
     {
-        string? given = JsonLine.Find(line, "id") is null ? null : id;
-        return (JsonLine.Find(line, "text"), JsonLine.Find(line, "messages")) switch
+        string? given = JsonLine.Fields.Find(line, "id") is null ? null : id;
+        return (JsonLine.Fields.Find(line, "text"), JsonLine.Fields.Find(line, "messages")) switch
         {
-            ({ } text, null) => (given, encoder.Encode(JsonLine.String(text, "text")), null),
-            (null, { } messages) => (given, encoder.Encode(new Conversation(JsonLine.Messages(messages))), null),
+            ({ } text, null) => (given, encoder.Encode(JsonLine.Fields.String(text, "text")), null),
+            (null, { } messages) => (given, encoder.Encode(new Conversation(JsonLine.Fields.Messages(messages))), null),
             _ => throw new InputException("the line needs text or messages, and not both."),
         };
     }

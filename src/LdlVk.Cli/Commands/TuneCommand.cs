@@ -3,6 +3,7 @@ using System.Globalization;
 using LdlVk.Benchmarking;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
@@ -61,7 +62,7 @@ internal sealed class TuneCommand
         rows ??= [1, .. Enumerable.Range(4, 16).Select(power => 1 << power).TakeWhile(r => r <= RewardModelOptions.DefaultBatchTokens)];
         LinearProduct[] products = [.. formats.SelectMany(format => LayerProducts.Of(shape.Config, format, rows))];
         using StatusLine status = new(_terminal, call.GetValue(_quiet));
-        TuneReport report = new(screen, new ResultLine(_terminal.Out), status, info, json);
+        TuneReport report = new(screen, new ResultWriter(_terminal.Out), status, info, json);
         report.Begin(shape.Name);
         bool kept = tunable.Tune(products, limit, report, cancellation);
         status.Dispose();

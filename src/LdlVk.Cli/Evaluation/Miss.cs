@@ -1,3 +1,4 @@
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Text;
 
 namespace LdlVk.Cli.Evaluation;
@@ -30,7 +31,7 @@ internal sealed class WorstMisses
         // The queue gives up its least priority: the miss by the least margin.
         double badness = -example.Margin;
         if (_misses.Count == Most && _misses.TryPeek(out _, out double least) && badness <= least) return;
-        IReadOnlyList<Conversation> texts = line.Texts.Conversations;
+        IReadOnlyList<Conversation> texts = line.Texts.Item.Conversations;
         int chosen = Array.IndexOf(example.Chosen, example.Chosen.Min()), rejected = Array.IndexOf(example.Rejected, example.Rejected.Max());
         Conversation good = texts[chosen], bad = texts[example.Chosen.Length + rejected];
         _misses.Enqueue(new Miss(example, Cut(Prompt(good)), Cut(good.Messages[^1].Content), Cut(bad.Messages[^1].Content)), badness);

@@ -1,5 +1,7 @@
 using System.Text.Json;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Cli.Evaluation;
 
@@ -12,7 +14,7 @@ internal sealed class OutputsFile(Stream output, RewardModel model)
 {
     private static readonly string[] Own = ["prompt", "results", "scores_chosen", "scores_rejected", "text_chosen", "text_rejected"];
 
-    private readonly ResultLine _lines = new(output);
+    private readonly ResultWriter _lines = new(output);
 
     /// <summary>Writes a line.</summary>
     public void Write(PairLine line, Example example) => _lines.Write(json =>
@@ -23,7 +25,7 @@ internal sealed class OutputsFile(Stream output, RewardModel model)
 
     private void WritePair(Utf8JsonWriter json, PairLine line, Example example)
     {
-        IReadOnlyList<Conversation> texts = line.Texts.Conversations;
+        IReadOnlyList<Conversation> texts = line.Texts.Item.Conversations;
         Conversation prompt = new([.. texts[0].Messages.SkipLast(1)]);
         json.WriteString("prompt", prompt.Messages.Count > 0 ? model.Render(prompt) : "");
         json.WriteNumber("results", (int)example.Result!.Value);
@@ -38,15 +40,15 @@ internal sealed class OutputsFile(Stream output, RewardModel model)
     private void WriteBestOf(Utf8JsonWriter json, PairLine line, Example example)
     {
         json.WriteStartArray("text");
-        foreach (Conversation text in line.Texts.Conversations) json.WriteStringValue(model.Render(text));
+        foreach (Conversation text in line.Texts.Item.Conversations) json.WriteStringValue(model.Render(text));
         json.WriteEndArray();
         json.WritePropertyName("scores");
-        ResultLine.WriteNumbers(json, [.. example.Chosen, .. example.Rejected]);
+        RewardJson.WriteNumbers(json, [.. example.Chosen, .. example.Rejected]);
         json.WritePropertyName("results");
         if (example.Result is { } result) json.WriteNumberValue(result);
         else json.WriteNullValue();
         json.WriteString("subset", example.Subset);
-        ResultLine.WriteId(json, example.Id);
+        RewardJson.WriteId(json, example.Id);
         json.WriteNumber("num_correct", example.Chosen.Length);
     }
 }

@@ -1,5 +1,7 @@
 using System.Text.Json;
-using LdlVk.Cli.Input;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Text;
 
@@ -35,18 +37,18 @@ internal sealed class PairLine
     public static PairLine Parse(RawLine line)
     {
         int bytes = line.Bytes.Length;
-        return JsonLine.Read(line, (root, id) => Read(root.Clone(), id, bytes), (id, error) => new PairLine(InputLine.Of(id, [], bytes).Failed(error)));
+        return JsonLine.Read(line, (root, id) => Read(root.Clone(), id, bytes), (id, error) => new PairLine(InputLine.Failed(id, error, bytes)));
     }
 
     private static PairLine Read(JsonElement root, string id, int bytes)
     {
         JsonElement chosen = Required(root, "chosen"), rejected = Required(root, "rejected");
         Message[] prompt = Prompt(root);
-        string subset = JsonLine.Find(root, "subset") is { } given ? JsonLine.String(given, "subset") : NoSubset;
+        string subset = JsonLine.Fields.Find(root, "subset") is { } given ? JsonLine.Fields.String(given, "subset") : NoSubset;
         bool isBestOf = IsListOfResponses(chosen) || IsListOfResponses(rejected);
         Conversation[] good = isBestOf ? Responses(chosen, "chosen", prompt) : [Response(chosen, "chosen", prompt)];
         Conversation[] bad = isBestOf ? Responses(rejected, "rejected", prompt) : [Response(rejected, "rejected", prompt)];
-        return new PairLine(InputLine.Of(id, [.. good, .. bad], bytes))
+        return new PairLine(InputLine.Of(id, new Item { Conversations = [.. good, .. bad], HasResponses = true }, bytes))
         {
             Subset = subset, ChosenCount = good.Length, IsBestOf = isBestOf, Fields = root,
             Ties = isBestOf ? CheckBestOf(root, subset, good.Length) : null,
@@ -56,24 +58,24 @@ internal sealed class PairLine
     /// <summary>What only RewardBench 2 has: the number of right answers, and the Ties subset.</summary>
     private static TiesId? CheckBestOf(JsonElement root, string subset, int chosen)
     {
-        if (JsonLine.Find(root, "num_correct") is { } correct && !(correct.ValueKind == JsonValueKind.Number && correct.TryGetDouble(out double n) && n == chosen))
+        if (JsonLine.Fields.Find(root, "num_correct") is { } correct && !(correct.ValueKind == JsonValueKind.Number && correct.TryGetDouble(out double n) && n == chosen))
             throw new InputException($"num_correct is {correct.GetRawText()}, but chosen has {chosen}.");
         if (!subset.Equals("ties", StringComparison.OrdinalIgnoreCase)) return null;
-        TiesId id = (JsonLine.Find(root, "id") is { ValueKind: JsonValueKind.String } text ? TiesId.Parse(text.GetString()!) : null)
+        TiesId id = (JsonLine.Fields.Find(root, "id") is { ValueKind: JsonValueKind.String } text ? TiesId.Parse(text.GetString()!) : null)
             ?? throw new InputException("a line of the subset Ties needs an id such as \"ref:7\" or \"tied:7\", which says to which prompt it belongs.");
         if (!id.IsReference && chosen < 2) throw new InputException("a \"tied\" line of the subset Ties has at least two chosen responses.");
         return id;
     }
 
     private static JsonElement Required(JsonElement root, string name) =>
-        JsonLine.Find(root, name) ?? throw new InputException($"the line has no {name}. Pairs have prompt, chosen and rejected.");
+        JsonLine.Fields.Find(root, name) ?? throw new InputException($"the line has no {name}. Pairs have prompt, chosen and rejected.");
 
     private static Message[] Prompt(JsonElement root)
     {
         // The published tools take the other two names as well.
-        JsonElement? prompt = JsonLine.Find(root, "prompt") ?? JsonLine.Find(root, "question") ?? JsonLine.Find(root, "input");
+        JsonElement? prompt = JsonLine.Fields.Find(root, "prompt") ?? JsonLine.Fields.Find(root, "question") ?? JsonLine.Fields.Find(root, "input");
         if (prompt is not { } given) return [];
-        return given.ValueKind == JsonValueKind.Array ? JsonLine.Messages(given, "prompt") : [new Message("user", JsonLine.String(given, "prompt"))];
+        return given.ValueKind == JsonValueKind.Array ? JsonLine.Fields.Messages(given, "prompt") : [new Message("user", JsonLine.Fields.String(given, "prompt"))];
     }
 
     private static bool IsListOfResponses(JsonElement value) =>
@@ -82,17 +84,15 @@ internal sealed class PairLine
     /// <summary>A response as a string; or as messages, which are the whole conversation unless they begin with the answer.</summary>
     private static Conversation Response(JsonElement value, string name, Message[] prompt)
     {
-        if (value.ValueKind != JsonValueKind.Array) return Answer(JsonLine.String(value, name), prompt);
-        Message[] messages = JsonLine.Messages(value, name);
+        if (value.ValueKind != JsonValueKind.Array) return Answer(JsonLine.Fields.String(value, name), prompt);
+        Message[] messages = JsonLine.Fields.Messages(value, name);
         return new Conversation(messages[0].Role == "user" ? messages : [.. prompt, .. messages]);
     }
 
     private static Conversation[] Responses(JsonElement value, string name, Message[] prompt)
     {
-        int count = JsonLine.Length(value, name);
-        if (count == 0) throw new InputException($"{name} is empty.");
-        if (count > InputLine.MostResponses) throw new InputException($"{name} has {count} items; at most {InputLine.MostResponses} go on a line.");
-        return [.. value.EnumerateArray().Select((item, i) => Answer(JsonLine.String(item, $"{name}[{i}]"), prompt))];
+        List<string> responses = JsonLine.Fields.StringList(value, name, InputLine.MaxResponses);
+        return responses.Count > 0 ? [.. responses.Select(response => Answer(response, prompt))] : throw new InputException($"{name} is empty.");
     }
 
     private static Conversation Answer(string response, Message[] prompt) => prompt.Length > 0

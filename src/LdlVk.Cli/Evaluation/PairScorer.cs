@@ -1,6 +1,8 @@
 using LdlVk.Cli.Commands;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Evaluation;
@@ -88,7 +90,7 @@ internal sealed class PairScorer(Terminal terminal)
     /// <summary>"response 1" by the field's name.</summary>
     private static string Name(string error, PairLine line)
     {
-        for (int i = 0; i < line.Texts.Texts && error.StartsWith("response ", StringComparison.Ordinal); i++)
+        for (int i = 0; i < line.Texts.Item.Texts && error.StartsWith("response ", StringComparison.Ordinal); i++)
         {
             string place = $"response {i} (counted from 0)";
             if (!error.StartsWith(place, StringComparison.Ordinal)) continue;

@@ -1,6 +1,7 @@
 using System.CommandLine;
-using LdlVk.Cli.Input;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Options;
@@ -48,11 +49,11 @@ internal sealed class TextFlags
         if (input is not null)
         {
             if (given) throw new UsageException("The texts come from --input or from --prompt and --response, not from both.");
-            return LineSource.Open(input, terminal, cancellation);
+            return terminal.OpenInput(input, cancellation);
         }
 
         string orInput = _input is null ? "" : ", or --input FILE.jsonl (- for standard input)";
         if (prompt is null || responses.Length == 0) throw new UsageException($"Which texts? Give --prompt TEXT and --response TEXT{orInput}.");
-        return LineSource.Of(InputLine.Of(prompt, responses));
+        return LineSource.Of(InputLine.Of("0", Item.Of(prompt, responses) with { HasResponses = responses.Length > 1 }));
     }
 }

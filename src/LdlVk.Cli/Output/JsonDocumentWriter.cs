@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Datasets.Items;
 
 namespace LdlVk.Cli.Output;
 
@@ -11,7 +12,7 @@ internal sealed class JsonDocumentWriter : IDisposable
     public JsonDocumentWriter(Terminal terminal)
     {
         _terminal = terminal;
-        Json = new Utf8JsonWriter(_buffer, ResultLine.Indented);
+        Json = new Utf8JsonWriter(_buffer, RewardJson.Indented);
         Json.WriteStartObject();
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Output;
@@ -45,6 +46,19 @@ internal sealed class Terminal
 
     /// <summary><see cref="Out"/> or another stream for text; disposing the writer leaves the stream open.</summary>
     public TextWriter OpenText(Stream? stream = null) => new StreamWriter(stream ?? Out, Utf8, leaveOpen: true) { AutoFlush = true };
+
+    /// <summary>Opens an output; <c>-</c> and null are <see cref="Out"/>.</summary>
+    /// <param name="path">Value of the flag.</param>
+    /// <param name="flag">Name of the flag.</param>
+    /// <param name="isLines">Whether the lines of a run that failed are kept.</param>
+    /// <exception cref="UsageException">The file cannot be made there.</exception>
+    public OutputFile OpenOutput(string? path, string flag, bool isLines = false) =>
+        path is null or "-" ? OutputFile.Of(Out) : OutputFile.Open(path, flag, isLines ? Say : null);
+
+    /// <summary>Opens an input; <c>-</c> is <see cref="In"/>.</summary>
+    /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
+    public LineSource OpenInput(string path, CancellationToken cancellationToken) =>
+        path == "-" ? LineSource.Of(In, cancellationToken) : LineSource.Open(path, cancellationToken);
 
     /// <summary>Says something to the user, on one line.</summary>
     public void Say(string message) => Error.WriteLine($"ldlvk: {Readable.OneLine(message)}");

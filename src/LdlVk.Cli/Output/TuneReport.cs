@@ -1,11 +1,12 @@
 using System.Globalization;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cli.Output;
 
 /// <summary>What <c>ldlvk tune</c> found, for people or as JSON lines.</summary>
-internal sealed class TuneReport(Screen screen, ResultLine lines, StatusLine status, DeviceInfo device, bool json) : IProgress<TunedProduct>
+internal sealed class TuneReport(Screen screen, ResultWriter lines, StatusLine status, DeviceInfo device, bool json) : IProgress<TunedProduct>
 {
     /// <summary>What is tuned.</summary>
     public void Begin(string shape)

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LdlVk.Cli.Evaluation;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Report;
@@ -28,7 +29,7 @@ internal static class EvalSummary
     public static void WriteFailures(Utf8JsonWriter json, IReadOnlyList<FailedLine> failures) => Array(json, "errors", failures, f =>
     {
         json.WriteNumber("line", f.Number);
-        Output.ResultLine.WriteId(json, f.Id);
+        RewardJson.WriteId(json, f.Id);
         json.WriteString("error", f.Error);
     });
 
@@ -88,7 +89,7 @@ internal static class EvalSummary
         });
         Array(json, "worst_misses", findings.Misses, m =>
         {
-            ResultLine.WriteId(json, m.Example.Id);
+            RewardJson.WriteId(json, m.Example.Id);
             json.WriteString("subset", m.Example.Subset);
             json.WriteNumber("margin", m.Example.Margin);
         });

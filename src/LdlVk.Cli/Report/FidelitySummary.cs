@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LdlVk.Cli.Evaluation;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Report;
@@ -110,7 +111,7 @@ internal static class FidelitySummary
         EvalSummary.Array(json, "flips", comparison.Flips, f =>
         {
             json.WriteNumber("line", f.Baseline.Line);
-            ResultLine.WriteId(json, f.Baseline.Id);
+            RewardJson.WriteId(json, f.Baseline.Id);
             json.WriteString("subset", f.Baseline.Subset);
             json.WriteNumber("margin_baseline", f.Baseline.Margin);
             json.WriteNumber("margin", f.Candidate.Margin);

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Traces;
@@ -24,7 +25,7 @@ internal sealed class TimelineFile : ITimeline
     /// <summary>Writes the file.</summary>
     public void Write(Stream output)
     {
-        using Utf8JsonWriter json = new(output, ResultLine.Compact);
+        using Utf8JsonWriter json = new(output, RewardJson.Compact);
         lock (_gate)
         {
             long zero = _spans.Count == 0 ? 0 : _spans.Min(s => s.Begin);

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
@@ -16,7 +17,7 @@ internal sealed class TraceWriter : ITrace, IDisposable
 
     public TraceWriter(Stream output, string inputName)
     {
-        _json = new Utf8JsonWriter(output, ResultLine.Compact);
+        _json = new Utf8JsonWriter(output, RewardJson.Compact);
         _json.WriteStartObject();
         _json.WriteStartObject(inputName);
     }

@@ -2,21 +2,13 @@ using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Containers;
 
-/// <summary>One line of a file.</summary>
-/// <param name="Number">Its number, from 0.</param>
-/// <param name="Bytes">Its bytes without the line's end, valid until the next line is read; empty if <paramref name="TooLong"/>.</param>
-/// <param name="TooLong">Whether it is longer than <see cref="LineReader.LongestLine"/>; it was skipped.</param>
-internal readonly record struct RawLine(long Number, ReadOnlyMemory<byte> Bytes, bool TooLong)
-{
-    /// <summary>Whether there is nothing but white space on it.</summary>
-    public bool IsBlank => !TooLong && Bytes.Span.IndexOfAnyExcept(" \t\r"u8) < 0;
-}
-
 /// <summary>Cuts a stream into lines, at "\n" or "\r\n", with memory for one line.</summary>
-internal sealed class LineReader(Stream stream, CancellationToken cancellation)
+/// <param name="stream">The stream, which stays the caller's to close.</param>
+/// <param name="cancellationToken">Ends the wait for more.</param>
+public sealed class LineReader(Stream stream, CancellationToken cancellationToken)
 {
     /// <summary>Bytes of the longest line that is read: thousands of long responses.</summary>
-    public const int LongestLine = 16 << 20;
+    public const int MaxLineBytes = 16 << 20;
 
     private byte[] _buffer = new byte[1 << 16];
     private int _start, _end;
@@ -31,21 +23,21 @@ internal sealed class LineReader(Stream stream, CancellationToken cancellation)
         bool skipping = false;
         int searched = 0;
         SkipByteOrderMark();
-        if (Parquet.ParquetFile.Is(_buffer.AsSpan(0, _end))) throw new UsageException("The input is Parquet, which is not read from a pipe: give the file to --input.");
+        if (Parquet.ParquetFile.Is(_buffer.AsSpan(0, _end))) throw new UsageException("The input is Parquet, which is not read from a pipe: give the file itself.");
         while (true)
         {
             int newline = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
             if (newline >= 0)
             {
                 int length = searched + newline;
-                yield return skipping || length > LongestLine ? new RawLine(number, default, true) : Line(number, length);
+                yield return skipping || length > MaxLineBytes ? new RawLine(number, default, true) : Line(number, length);
                 (_start, searched, skipping) = (_start + length + 1, 0, false);
                 number++;
                 continue;
             }
 
             searched = _end - _start;
-            if (skipping || searched > LongestLine)
+            if (skipping || searched > MaxLineBytes)
             {
                 skipping = true;
                 (_start, _end, searched) = (0, 0, 0);
@@ -86,7 +78,7 @@ internal sealed class LineReader(Stream stream, CancellationToken cancellation)
         }
 
         // A read from a terminal or a pipe may last for ever; Ctrl-C must end the wait for it. (ReadAsync of standard input waits itself.)
-        int read = Task.Run(() => stream.Read(_buffer, _end, _buffer.Length - _end), cancellation).WaitAsync(cancellation).GetAwaiter().GetResult();
+        int read = Task.Run(() => stream.Read(_buffer, _end, _buffer.Length - _end), cancellationToken).WaitAsync(cancellationToken).GetAwaiter().GetResult();
         _end += read;
         return read > 0;
     }

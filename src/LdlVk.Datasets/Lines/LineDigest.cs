@@ -1,11 +1,12 @@
 using System.Security.Cryptography;
+using LdlVk.Datasets.Containers;
 
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>
-/// Names the lines of an input up to any of them: SHA-256 of the digest before and the line. Two runs that agree on it have read the same.
+/// A digest of the lines of an input so far: SHA-256 of the digest before and the line. Two runs with the same digest have read the same lines.
 /// </summary>
-internal sealed class LineDigest
+public sealed class LineDigest
 {
     private byte[] _value = new byte[SHA256.HashSizeInBytes];
     private byte[] _buffer = [];
@@ -19,7 +20,7 @@ internal sealed class LineDigest
     /// <summary>Adds a line.</summary>
     public void Add(RawLine line)
     {
-        // What is too long to be read counts as nothing, as it does for the results.
+        // A line that is too long to be read counts as empty, as it does for the results.
         if (_buffer.Length < _value.Length + line.Bytes.Length) _buffer = new byte[_value.Length + (2 * line.Bytes.Length)];
         _value.CopyTo(_buffer, 0);
         line.Bytes.Span.CopyTo(_buffer.AsSpan(_value.Length));

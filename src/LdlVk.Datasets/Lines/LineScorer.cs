@@ -7,14 +7,12 @@ namespace LdlVk.Datasets.Lines;
 /// <param name="Line">The line.</param>
 /// <param name="Rewards">A reward for each of its texts; empty if there is an error.</param>
 /// <param name="Error">Why it could not be scored; null if it was.</param>
-internal sealed record ScoredLine(InputLine Line, IReadOnlyList<Reward> Rewards, string? Error)
-{
-    /// <summary>Index of the best response; of equals the first.</summary>
-    public int Best => Rewards.Index().MaxBy(r => r.Item.Score).Index;
-}
+public sealed record ScoredLine(InputLine Line, IReadOnlyList<Reward> Rewards, string? Error);
 
 /// <summary>Scores lines: their texts go to the model in one stream, and the results come back to their lines.</summary>
-internal sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress)
+/// <param name="model">The model.</param>
+/// <param name="progress">Told after each micro-batch.</param>
+public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress)
 {
     /// <summary>
     /// Lines and bytes that go to the model in one stream. It reads ahead by tokens, and lines that fail have none: without an end to the
@@ -30,13 +28,13 @@ internal sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? pr
     public ScoreProgress Progress => _now;
 
     /// <summary>The lines with their results, in order.</summary>
-    public async IAsyncEnumerable<ScoredLine> ScoreAsync(IEnumerable<InputLine> lines, [EnumeratorCancellation] CancellationToken cancellation)
+    public async IAsyncEnumerable<ScoredLine> ScoreAsync(IEnumerable<InputLine> lines, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using IEnumerator<InputLine> source = lines.GetEnumerator();
         bool more = true;
         while (more)
         {
-            await foreach (ScoreResult result in model.ScoreManyAsync(Texts(), new Relay(this), cancellation).ConfigureAwait(false))
+            await foreach (ScoreResult result in model.ScoreManyAsync(Texts(), new Relay(this), cancellationToken).ConfigureAwait(false))
             {
                 while (_pending.Peek().IsComplete) yield return _pending.Dequeue().ToScored();
                 _pending.Peek().Add(result);
@@ -51,14 +49,14 @@ internal sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? pr
         {
             for (long count = 0, bytes = 0; count < LinesPerStream && bytes < BytesPerStream; count++)
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 more = source.MoveNext();
                 if (!more) yield break;
                 InputLine line = source.Current;
                 bytes += line.Bytes;
                 _pending.Enqueue(new Pending(line));
-                if (line.Ids is { } ids) yield return new TokenizedText(ids);
-                foreach (Conversation conversation in line.Conversations) yield return model.Encode(conversation);
+                if (line.Item.Ids is { } ids) yield return new TokenizedText(ids);
+                foreach (Conversation conversation in line.Item.Conversations) yield return model.Encode(conversation);
             }
         }
     }
@@ -70,11 +68,11 @@ internal sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? pr
         private string? _error = line.Error;
         private int _done;
 
-        public bool IsComplete => _done == line.Texts;
+        public bool IsComplete => _done == line.Item.Texts;
 
         public void Add(ScoreResult result)
         {
-            if (result.Error is { } error) _error ??= line.HasResponses ? $"response {_done} (counted from 0): {error}" : error;
+            if (result.Error is { } error) _error ??= line.Item.HasResponses ? $"response {_done} (counted from 0): {error}" : error;
             else _rewards.Add(result.Reward!);
             _done++;
         }

@@ -1,11 +1,11 @@
-using LdlVk.Cli.Input.Parquet;
-using LdlVk.Cli.Output;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Containers.Parquet;
 using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>Where a command's lines come from; owns the file.</summary>
-internal sealed class LineSource : IDisposable
+public sealed class LineSource : IDisposable
 {
     private readonly IDisposable? _file;
     private readonly Func<IEnumerable<RawLine>>? _raw;
@@ -20,36 +20,42 @@ internal sealed class LineSource : IDisposable
     /// <summary>One line that is there already.</summary>
     public static LineSource Of(InputLine line) => new(null, null, () => null, line);
 
-    /// <summary>The lines of a file; <c>-</c> is standard input.</summary>
+    /// <summary>The lines of a stream, which stays the caller's to close.</summary>
+    /// <param name="stream">JSON lines.</param>
+    /// <param name="cancellationToken">Ends the wait for more.</param>
+    public static LineSource Of(Stream stream, CancellationToken cancellationToken = default) => new(null, new LineReader(stream, cancellationToken).Lines, () => null, null);
+
+    /// <summary>The lines of a file: JSON lines, also in gzip or Zstandard, or Parquet. The content decides, not the name.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
     /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
-    public static LineSource Open(string path, Terminal terminal, CancellationToken cancellation)
+    public static LineSource Open(string path, CancellationToken cancellationToken = default)
     {
-        if (path == "-") return new LineSource(null, new LineReader(terminal.In, cancellation).Lines, () => null, null);
-        if (Directory.Exists(path)) throw new UsageException($"--input {path} is a folder. Give a file of JSON lines, or of Parquet.");
-        if (!File.Exists(path)) throw new UsageException($"There is no file {path} for --input.");
+        if (Directory.Exists(path)) throw new UsageException($"The input {path} is a folder. Give a file of JSON lines, or of Parquet.");
+        if (!File.Exists(path)) throw new UsageException($"There is no input file {path}.");
         try
         {
             FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            if (!file.CanSeek) return new LineSource(file, new LineReader(file, cancellation).Lines, () => null, null); // a pipe
+            if (!file.CanSeek) return new LineSource(file, new LineReader(file, cancellationToken).Lines, () => null, null); // a pipe
             Span<byte> magic = stackalloc byte[4];
             int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
             file.Position = 0;
             if (ParquetFile.Is(magic[..read]))
             {
                 file.Dispose();
-                ParquetFile parquet = ParquetFile.Open(path, cancellation);
+                ParquetFile parquet = ParquetFile.Open(path, cancellationToken);
                 return new LineSource(parquet, parquet.Lines, () => parquet.Share, null);
             }
 
             // A gzip or Zstandard file is read in pieces that are small beside it.
             long bytes = file.Length;
             Stream plain = CompressedFile.Open(path, file, magic[..read]);
-            LineReader reader = new(plain, cancellation);
+            LineReader reader = new(plain, cancellationToken);
             return new LineSource(plain, reader.Lines, () => bytes == 0 ? null : Math.Clamp((file.Position - (plain == file ? reader.Ahead : 0)) / (double)bytes, 0, 1), null);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"--input {path} cannot be read: {e.Message}", e);
+            throw new UsageException($"The input {path} cannot be read: {e.Message}", e);
         }
     }
 
@@ -100,7 +106,7 @@ internal sealed class LineSource : IDisposable
     }
 
     private static UsageException Changed(long done) =>
-        new($"The {Readable.Plural(done, "result")} that are there are not of the lines that --input has now. Use the same input, or another --output.");
+        new($"The {Readable.Plural(done, "result")} that are there are not of the lines that the input has now. Use the same input, or another output file.");
 
     /// <summary>The lines of the file as they are. Of blank lines only the very last one is left out.</summary>
     public IEnumerable<RawLine> RawLines()

@@ -3,31 +3,32 @@ using LdlVk.Runtime;
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>
-/// What a command writes: standard output, or a file that appears under its name only when it is complete. Until then it is a temporary
+/// An output: a stream, or a file that appears under its name only when it is complete. Until then it is a temporary
 /// file in the same folder. When the run fails that is removed, or, of results line by line, kept under the name with <c>.partial</c>
 /// behind it, up to the last complete line.
 /// </summary>
-internal sealed class OutputFile : IDisposable
+public sealed class OutputFile : IDisposable
 {
     private readonly string? _temporary, _final;
-    private readonly Terminal? _keepsLines;
+    private readonly Action<string>? _keepsLines;
     private bool _complete;
 
-    private OutputFile(Stream stream, string? temporary, string? final, Terminal? keepsLines) =>
+    private OutputFile(Stream stream, string? temporary, string? final, Action<string>? keepsLines) =>
         (Stream, _temporary, _final, _keepsLines) = (stream, temporary, final, keepsLines);
 
     /// <summary>Where to write.</summary>
     public Stream Stream { get; }
 
-    /// <summary>Opens an output; <c>-</c> and null are standard output.</summary>
-    /// <param name="path">Value of the flag.</param>
-    /// <param name="flag">Name of the flag, for messages.</param>
-    /// <param name="terminal">The standard streams.</param>
-    /// <param name="isLines">Whether each line is of use without those behind it.</param>
+    /// <summary>An output that is a stream already, such as standard output.</summary>
+    public static OutputFile Of(Stream stream) => new(stream, null, null, null);
+
+    /// <summary>Opens a file to write.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="flag">What the caller's user calls the file, for messages.</param>
+    /// <param name="keepsLines">Told where the lines of a run that failed are kept; null if they are of no use without those behind them.</param>
     /// <exception cref="UsageException">The file cannot be made there.</exception>
-    public static OutputFile Open(string? path, string flag, Terminal terminal, bool isLines = false)
+    public static OutputFile Open(string path, string flag, Action<string>? keepsLines = null)
     {
-        if (path is null or "-") return new OutputFile(terminal.Out, null, null, null);
         if (path.Length == 0 || Directory.Exists(path)) throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
         {
@@ -38,7 +39,7 @@ internal sealed class OutputFile : IDisposable
                 return new OutputFile(new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null, null);
             if (!Directory.Exists(Path.GetDirectoryName(final))) throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Make it first.");
             string temporary = Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}.{Guid.NewGuid():N}.tmp");
-            return new OutputFile(new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final, isLines ? terminal : null);
+            return new OutputFile(new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final, keepsLines);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -74,7 +75,7 @@ internal sealed class OutputFile : IDisposable
         File.Delete(_temporary);
     }
 
-    private void KeepLines(Terminal terminal)
+    private void KeepLines(Action<string> say)
     {
         try
         {
@@ -95,7 +96,7 @@ internal sealed class OutputFile : IDisposable
 
             string partial = _final + ".partial";
             File.Move(_temporary!, partial, overwrite: true);
-            terminal.Say($"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {partial}.");
+            say($"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {partial}.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

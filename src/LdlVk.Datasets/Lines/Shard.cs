@@ -5,12 +5,12 @@ namespace LdlVk.Datasets.Lines;
 
 /// <summary>
 /// One machine's part of a data set: of every <paramref name="Count"/> blocks of <see cref="BlockLines"/> lines the one numbered
-/// <paramref name="Index"/>. Neighbours stay together, for they often have their prompt in common; and how many lines there are need not be
+/// <paramref name="Index"/>. Neighbors stay together, for they often have their prompt in common; and how many lines there are need not be
 /// known.
 /// </summary>
 /// <param name="Index">From 0, as array jobs of Slurm and Kubernetes count.</param>
 /// <param name="Count">Number of parts.</param>
-internal readonly record struct Shard(int Index, int Count)
+public readonly record struct Shard(int Index, int Count)
 {
     /// <summary>Lines that stay together.</summary>
     public const int BlockLines = 256;
@@ -21,15 +21,15 @@ internal readonly record struct Shard(int Index, int Count)
     /// <summary>Whether a line, counted from 0, belongs to this part.</summary>
     public bool Has(long line) => line / BlockLines % Count == Index;
 
-    /// <summary>Reads the value of --shard.</summary>
+    /// <summary>Reads a part as I/N.</summary>
     /// <exception cref="UsageException">It is none.</exception>
     public static Shard Parse(string text)
     {
         string[] parts = text.Split('/');
         if (parts.Length != 2 || !Number(parts[0], out int index) || !Number(parts[1], out int count) || count == 0)
-            throw new UsageException($"--shard {text}: give the part's number, from 0, and the number of parts, as 0/8.");
+            throw new UsageException($"{text} is no part of an input: give the part's number, from 0, and the number of parts, as 0/8.");
         return index < count ? new Shard(index, count)
-            : throw new UsageException($"--shard {text}: parts are counted from 0, so the last of {count} is {count - 1}/{count}.");
+            : throw new UsageException($"{text} is no part of an input: parts are counted from 0, so the last of {count} is {count - 1}/{count}.");
 
         static bool Number(string text, out int number) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }

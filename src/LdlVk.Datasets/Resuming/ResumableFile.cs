@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
-using LdlVk.Cli.Input;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Resuming;
@@ -12,14 +13,14 @@ namespace LdlVk.Datasets.Resuming;
 /// believes the journal as far as the checksums are right, cuts off what is behind, and goes on there; as scores are the same to the bit
 /// every time, so is the file. In the end it has its name, and FILE.run.json beside it.
 /// </summary>
-internal sealed class ResumableFile : IDisposable
+public sealed class ResumableFile : IDisposable
 {
     private const string PartialSuffix = ".partial", JournalSuffix = ".journal";
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly string _path;
-    private readonly Terminal _terminal;
+    private readonly Action<string> _say;
     private readonly JournalHead _head;
     private readonly FileStream _journal, _results;
     private readonly IncrementalHash _all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256), _piece = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -29,9 +30,9 @@ internal sealed class ResumableFile : IDisposable
     private string _input = "";
     private bool _complete;
 
-    private ResumableFile(string path, JournalHead head, FileStream journal, FileStream results, Terminal terminal)
+    private ResumableFile(string path, JournalHead head, FileStream journal, FileStream results, Action<string> say)
     {
-        (_path, _head, _journal, _results, _terminal) = (path, head, journal, results, terminal);
+        (_path, _head, _journal, _results, _say) = (path, head, journal, results, say);
         Stream = new Appended(this);
     }
 
@@ -56,17 +57,17 @@ internal sealed class ResumableFile : IDisposable
     }
 
     /// <summary>Opens a file of results to go on with, or a new one.</summary>
-    /// <param name="path">Value of --output.</param>
+    /// <param name="path">The file of results.</param>
     /// <param name="settings">What the results depend on.</param>
     /// <param name="shard">Part of the input.</param>
     /// <param name="resume">Whether an unfinished one may be there.</param>
-    /// <param name="terminal">The standard streams.</param>
+    /// <param name="say">Told what a run that ends early leaves.</param>
     /// <exception cref="UsageException">It belongs to another run, or cannot be written.</exception>
-    public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Terminal terminal)
+    public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<string> say)
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
         if (!resume && File.Exists(journalPath))
-            throw new UsageException($"{partial} holds results of a run that did not finish. Add --resume to go on with it, or delete {partial} and {journalPath}.");
+            throw new UsageException($"{partial} holds results of a run that did not finish. Resume it, or delete {partial} and {journalPath}.");
         JournalHead head = new(settings, shard.ToString());
         FileStream? journal = null, results = null;
         try
@@ -74,7 +75,7 @@ internal sealed class ResumableFile : IDisposable
             // Whoever has the journal open keeps others out.
             journal = new FileStream(journalPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             results = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-            ResumableFile file = new(path, head, journal, results, terminal);
+            ResumableFile file = new(path, head, journal, results, say);
             file.TakeUp();
             return file;
         }
@@ -82,7 +83,7 @@ internal sealed class ResumableFile : IDisposable
         {
             results?.Dispose();
             journal?.Dispose();
-            throw new UsageException($"--output {path} cannot be written: {e.Message}", e);
+            throw new UsageException($"The output {path} cannot be written: {e.Message}", e);
         }
         catch
         {
@@ -130,7 +131,7 @@ internal sealed class ResumableFile : IDisposable
         try
         {
             Keep();
-            if (_lines > _linesBefore) _terminal.Say($"the first {Readable.Plural(_lines, "result")} {(_lines == 1 ? "is" : "are")} kept in {_path + PartialSuffix}: the same command with --resume goes on from there.");
+            if (_lines > _linesBefore) _say($"the first {Readable.Plural(_lines, "result")} {(_lines == 1 ? "is" : "are")} kept in {_path + PartialSuffix}: a run with the same settings that resumes it continues from there.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
@@ -178,9 +179,9 @@ internal sealed class ResumableFile : IDisposable
     private bool IsHead(RawLine line)
     {
         if (Parse(line, RunJson.Default.JournalHead) is not { } head) return false;
-        if (head.Shard != _head.Shard) throw new UsageException($"{_path + PartialSuffix} is of --shard {head.Shard}, not {_head.Shard}. Give each part a file of its own.");
+        if (head.Shard != _head.Shard) throw new UsageException($"{_path + PartialSuffix} is of part {head.Shard}, not {_head.Shard}. Give each part a file of its own.");
         if (head.Settings != _head.Settings)
-            throw new UsageException($"{_path + PartialSuffix} was begun with other settings ({head.Settings}; now {_head.Settings}). Use the same, or another --output.");
+            throw new UsageException($"{_path + PartialSuffix} was begun with other settings ({head.Settings}; now {_head.Settings}). Use the same, or another output file.");
         return true;
     }
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using LdlVk.Cli.Input;
+using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Resuming;
@@ -15,7 +15,7 @@ namespace LdlVk.Datasets.Resuming;
 /// <param name="Failed">Those of them that are errors.</param>
 /// <param name="Bytes">Size of the results.</param>
 /// <param name="Sha256">Their SHA-256.</param>
-internal sealed record RunRecord(
+public sealed record RunRecord(
     string Settings, int Shard, int Shards, long InputLines, string InputSha256, long Lines, long Failed, long Bytes, string Sha256)
 {
     /// <summary>What is behind the results' name.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using LdlVk.Datasets.Items;
 using System.Text.Unicode;
 using Microsoft.AspNetCore.Http;
 
@@ -62,7 +63,7 @@ internal sealed class RequestBody(int most, ByteBudget memory)
         try
         {
             using JsonDocument json = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
-            if (json.RootElement.ValueKind != JsonValueKind.Object) throw new RequestException(400, $"The body is {Fields.Kind(json.RootElement)}, not an object {{…}}.");
+            if (json.RootElement.ValueKind != JsonValueKind.Object) throw new RequestException(400, $"The body is {JsonFields.Kind(json.RootElement)}, not an object {{…}}.");
             return use(json.RootElement);
         }
         catch (JsonException e)

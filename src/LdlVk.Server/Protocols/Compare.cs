@@ -22,9 +22,9 @@ internal sealed class Compare : Protocol
         if (pair && Fields.Find(body, "responses") is not null) throw new RequestException(422, "There are a or b and responses, which do not go together.");
         IReadOnlyList<Conversation> conversations = pair
             ? [new(prompt, Fields.String(Fields.Get(body, "a"), "a")), new(prompt, Fields.String(Fields.Get(body, "b"), "b"))]
-            : Items.Responses(body, prompt, texts.Most);
+            : Items.ReadResponses(body, texts.Most).Conversations;
         if (conversations.Count < 2) throw new RequestException(422, "There is one response; to compare takes two or more.");
-        foreach (Conversation conversation in conversations) texts.Add(conversation, Items.Typed(body));
+        foreach (Conversation conversation in conversations) texts.Add(conversation, SpecialTokensOf(body));
         return new Answer.OfAll(Write);
     }
 

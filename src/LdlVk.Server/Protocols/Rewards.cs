@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Text;
 using LdlVk.Server.Http;
@@ -21,7 +22,7 @@ internal sealed class Rewards : Protocol
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         bool details = Fields.Flag(body, "details");
-        SpecialTokens? typed = Items.Typed(body);
+        SpecialTokens? typed = SpecialTokensOf(body);
         List<Place> places = [];
         bool many = Fields.Find(body, "items") is not null;
         if (many)
@@ -45,13 +46,8 @@ internal sealed class Rewards : Protocol
             string? id = null;
             try
             {
-                if (Fields.Find(item, "id") is { } given)
-                {
-                    if (given.ValueKind is not (JsonValueKind.String or JsonValueKind.Number)) throw Fields.Wrong(given, "id", "a string or a number");
-                    id = given.GetRawText();
-                }
-
-                Items.Item read = Items.Read(item, texts.Most);
+                id = Fields.Id(item);
+                Item read = Items.Read(item, texts.Most);
                 if (read.Ids is { } ids)
                 {
                     texts.Add(ids);
@@ -85,15 +81,10 @@ internal sealed class Rewards : Protocol
             Place place = places[i];
             json.WriteStartObject();
             json.WriteNumber("index", i);
-            if (place.Id is { } id)
-            {
-                json.WritePropertyName("id");
-                json.WriteRawValue(id, skipInputValidation: true);
-            }
-
+            if (place.Id is { } id) RewardJson.WriteId(json, id);
             if (many) json.WriteNumber("item", place.Item);
             if (place.Response is { } response) json.WriteNumber("response", response);
-            if (results[i].Reward is { } reward) Write(json, reward, details);
+            if (results[i].Reward is { } reward) RewardJson.Write(json, reward, details);
             else WriteError(json, results[i].Error!);
             json.WriteEndObject();
         }
@@ -108,30 +99,5 @@ internal sealed class Rewards : Protocol
         json.WriteStartObject("error");
         json.WriteString("message", message);
         json.WriteEndObject();
-    }
-
-    private static void Write(Utf8JsonWriter json, Reward reward, bool details)
-    {
-        json.WriteNumber("score", reward.Score);
-        json.WriteNumber("tokens", reward.Tokens);
-        if (!details || !reward.HasDistribution) return;
-        WriteNumbers(json, "weights", reward.Weights);
-        WriteNumbers(json, "distribution", reward.Distribution);
-        json.WriteStartArray("rewards");
-        for (int a = 0; a < reward.Attributes; a++)
-        {
-            json.WriteStartArray();
-            foreach (float value in reward.AttributeDistribution(a)) json.WriteNumberValue(value);
-            json.WriteEndArray();
-        }
-
-        json.WriteEndArray();
-    }
-
-    private static void WriteNumbers(Utf8JsonWriter json, string name, float[] numbers)
-    {
-        json.WriteStartArray(name);
-        foreach (float number in numbers) json.WriteNumberValue(number);
-        json.WriteEndArray();
     }
 }

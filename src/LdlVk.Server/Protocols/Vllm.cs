@@ -36,7 +36,7 @@ internal abstract class Vllm : Protocol
         if (Fields.Find(body, "messages") is { } messages)
         {
             if (Fields.Find(body, "input") is not null) throw new RequestException(422, "There are input and messages, which do not go together.");
-            texts.Add(new Conversation(Items.Messages(messages)));
+            texts.Add(new Conversation(Fields.Messages(messages)));
             return;
         }
 

@@ -16,7 +16,7 @@ internal sealed class JsonText
     public ReadOnlyMemory<byte> Bytes => IsTooLong ? default : _bytes.AsMemory(0, _length);
 
     /// <summary>Whether it is longer than a line may be; what comes then is left out.</summary>
-    public bool IsTooLong => _length > LineReader.LongestLine;
+    public bool IsTooLong => _length > LineReader.MaxLineBytes;
 
     /// <summary>A name as JSON.</summary>
     public static byte[] Quoted(string name)
@@ -33,9 +33,9 @@ internal sealed class JsonText
     public void Raw(ReadOnlySpan<byte> bytes)
     {
         if (IsTooLong) return;
-        if (bytes.Length > LineReader.LongestLine)
+        if (bytes.Length > LineReader.MaxLineBytes)
         {
-            _length = LineReader.LongestLine + 1;
+            _length = LineReader.MaxLineBytes + 1;
             return;
         }
 

@@ -1,10 +1,11 @@
 using System.Buffers.Binary;
 using System.Text.Json;
-using LdlVk.Cli.Input;
-using LdlVk.Cli.Input.Parquet;
+using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Containers.Parquet;
+using LdlVk.Datasets.Lines;
 using LdlVk.Testing;
 
-namespace LdlVk.Cli.Tests;
+namespace LdlVk.Datasets.Tests;
 
 /// <summary>Parquet as input: files of two independent writers (tests/data/parquet/make.mjs), and files that are damaged or lie.</summary>
 public sealed class ParquetTests : IDisposable

@@ -1,0 +1,31 @@
+namespace LdlVk.Datasets.Items;
+
+/// <summary>What an item says is to be scored: one text, or several responses to one prompt.</summary>
+public sealed record Item
+{
+    /// <summary>An item without texts.</summary>
+    public static Item None { get; } = new();
+
+    /// <summary>The prompt, where the item has one.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>A conversation for each text; none if the text is given as token ids.</summary>
+    public IReadOnlyList<Conversation> Conversations { get; init; } = [];
+
+    /// <summary>The one text as token ids; null if it is not given so.</summary>
+    public int[]? Ids { get; init; }
+
+    /// <summary>Whether the item has a list of responses, so that its result is a list too.</summary>
+    public bool HasResponses { get; init; }
+
+    /// <summary>Number of texts.</summary>
+    public int Texts => Ids is null ? Conversations.Count : 1;
+
+    /// <summary>Several responses to one prompt.</summary>
+    public static Item Of(string prompt, IReadOnlyList<string> responses) => new()
+    {
+        Prompt = prompt,
+        Conversations = [.. responses.Select(r => new Conversation(prompt, r))],
+        HasResponses = true,
+    };
+}
