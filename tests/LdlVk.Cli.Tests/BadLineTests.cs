@@ -1,3 +1,4 @@
+using LdlVk.Testing;
 using System.Text;
 using System.Text.Json;
 

@@ -94,7 +94,7 @@ public class BenchmarkScoreTests
     public void Of_several_chosen_outside_Ties_the_first_must_be_best(double result, float[] chosen, float[] rejected)
     {
         PairLine line = Parse("""{"prompt":"p","chosen":["a","b"],"rejected":["c"],"subset":"Math","num_correct":2}""");
-        Assert.Equal((null, 2, 3, null), (line.Item.Texts.Error, line.ChosenCount, line.Item.Texts.Texts, line.Ties));
+        Assert.Equal((null, 2, 3, null), (line.Texts.Error, line.ChosenCount, line.Texts.Item.Texts, line.Ties));
         Assert.Equal(result, new Example(0, "0", "Math", true, null, chosen, rejected).Result);
     }
 
@@ -127,7 +127,7 @@ public class BenchmarkScoreTests
             """{"prompt":"p","chosen":[{"role":"user","content":"p"},{"role":"assistant","content":"a"}],"rejected":[{"role":"user","content":"p"},{"role":"assistant","content":"b"}]}"""])
             Assert.Equal(plain.Texts.Item.Conversations.Select(c => c.Messages), Parse(same).Texts.Item.Conversations.Select(c => c.Messages));
         PairLine tied = Parse("""{"prompt":"p","chosen":["a","b"],"rejected":["c","d","e"],"subset":"Ties","id":"tied:12","num_correct":2}""");
-        Assert.Equal((true, 2, 5, new TiesId(false, 12)), (tied.IsBestOf, tied.ChosenCount, tied.Texts.Texts, tied.Ties!.Value));
+        Assert.Equal((true, 2, 5, new TiesId(false, 12)), (tied.IsBestOf, tied.ChosenCount, tied.Texts.Item.Texts, tied.Ties!.Value));
     }
 
     private static PairLine Parse(string line) => PairLine.Parse(new RawLine(0, Encoding.UTF8.GetBytes(line), false));

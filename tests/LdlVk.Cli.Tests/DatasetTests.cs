@@ -1,3 +1,4 @@
+using LdlVk.Testing;
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
@@ -104,56 +105,6 @@ public sealed class DatasetTests : IDisposable
         static long Length(string path) => File.Exists(path) ? new FileInfo(path).Length : 0;
     }
 
-    /// <summary>Whatever is left of the two files, what is believed is a beginning of what was written, and the rest is written behind it.</summary>
-    [Fact]
-    public void Files_that_are_cut_or_spoiled_anywhere_lose_nothing_but_time()
-    {
-        string path = _folder["out"];
-        using (ResumableFile file = Open())
-            for (int i = 0; i < 6; i++)
-            {
-                Add(file, i);
-                if (i % 2 == 1) file.Keep();
-            }
-        byte[] results = File.ReadAllBytes(path + ".partial"), journal = File.ReadAllBytes(path + ".journal");
-        Assert.Equal(4, journal.Count(b => b == '\n'));
-        int[] kept = new int[7];
-        for (int i = 0; i <= journal.Length; i++) Check(results, journal[..i]);
-        for (int i = 0; i <= results.Length; i++) Check(results[..i], journal);
-        for (int i = 0; i < results.Length; i++) Check([.. results[..i], (byte)(results[i] ^ 1), .. results[(i + 1)..]], journal);
-        Check([.. results, 1, 2, 3], [.. journal, 0, 0, 0, (byte)'\n']);
-        Assert.All([0, 2, 4, 6], lines => Assert.NotEqual(0, kept[lines]));
-        Assert.Equal(kept.Sum(), kept[0] + kept[2] + kept[4] + kept[6]);
-
-        void Check(byte[] someResults, byte[] someJournal)
-        {
-            File.WriteAllBytes(path + ".partial", someResults);
-            File.WriteAllBytes(path + ".journal", someJournal);
-            using (ResumableFile file = Open())
-            {
-                kept[file.Lines]++;
-                Assert.Equal(file.Lines == 0 ? "" : $"digest{file.Lines - 1}", file.InputDigest);
-                for (int i = (int)file.Lines; i < 6; i++) Add(file, i);
-                file.Complete(new LineDigest(), Shard.Whole);
-            }
-
-            Assert.Equal(results, File.ReadAllBytes(path));
-            RunRecord record = RunRecord.Read(path)!;
-            Assert.Equal((6, 2, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(results))), (record.Lines, record.Failed, record.Sha256));
-            Assert.False(File.Exists(path + ".journal") || File.Exists(path + ".partial"));
-        }
-
-        ResumableFile Open() => ResumableFile.Open(path, "settings", Shard.Whole, resume: true, new Terminal { In = Stream.Null, Out = Stream.Null, Error = TextWriter.Null });
-
-        static void Add(ResumableFile file, int i)
-        {
-            file.Stream.Write(Encoding.UTF8.GetBytes($"{{\"id\":{i},\"score\":0.{i}}}\n"));
-            InputLine line = InputLine.Of("p", ["r"]);
-            line.Digest = $"digest{i}";
-            file.Wrote(new ScoredLine(line, [], i % 3 == 0 ? "error" : null));
-        }
-    }
-
     [Fact]
     public async Task What_does_not_belong_together_is_refused()
     {
@@ -168,8 +119,8 @@ public sealed class DatasetTests : IDisposable
             + $$"""{"lines":3,"failed":0,"bytes":{{partial.Length}},"input":"{{record.InputSha256}}","sha256":"{{record.Sha256}}"}""" + "\n");
         (await ScoreAsync(input, "--output", output, "--shard", "0/1")).Fails(2, "did not finish", "--resume");
         (await ScoreAsync(input, "--output", output, "--resume", "--details")).Fails(2, "other settings", "no details", ", details");
-        (await ScoreAsync(input, "--output", output, "--resume", "--shard", "1/2")).Fails(2, "--shard 0/1, not 1/2");
-        (await ScoreAsync(other, "--output", output, "--resume", "--quiet")).Fails(2, "not of the lines that --input has now");
+        (await ScoreAsync(input, "--output", output, "--resume", "--shard", "1/2")).Fails(2, "part 0/1, not 1/2");
+        (await ScoreAsync(other, "--output", output, "--resume", "--quiet")).Fails(2, "not of the lines that the input has now");
         Assert.Equal(0, (await ScoreAsync(input, "--output", output, "--resume")).Code);
         Assert.Equal(partial, File.ReadAllBytes(output));
 

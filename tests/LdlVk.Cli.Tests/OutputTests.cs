@@ -1,3 +1,5 @@
+using LdlVk.Testing;
+
 namespace LdlVk.Cli.Tests;
 
 public class OutputTests
@@ -32,23 +34,6 @@ public class OutputTests
     }
 
     /// <summary>Where nothing was scored nothing is kept, and of a line that was cut short, as by a full disk, nothing either.</summary>
-    [Theory]
-    [InlineData("", null)]
-    [InlineData("half", null)]
-    [InlineData("one\ntwo\nhal", "one\ntwo\n")]
-    [InlineData("one\n", "one\n")]
-    public void Only_complete_lines_are_kept(string written, string? kept)
-    {
-        using TempFolder temp = new();
-        using StringWriter error = new();
-        temp.Write("out.jsonl.partial", "of an earlier run");
-        using (Output.OutputFile file = Output.OutputFile.Open(temp["out.jsonl"], "--output", new Output.Terminal { In = Stream.Null, Out = Stream.Null, Error = error }, isLines: true))
-            file.Stream.Write(System.Text.Encoding.UTF8.GetBytes(written));
-        Assert.Equal(["out.jsonl.partial"], temp.Names);
-        Assert.Equal(kept ?? "of an earlier run", File.ReadAllText(temp["out.jsonl.partial"]));
-        Assert.Equal(kept is not null, error.ToString().Contains(".partial", StringComparison.Ordinal));
-    }
-
     [Fact]
     public async Task A_link_stays_a_link_and_a_device_a_device()
     {

@@ -1,3 +1,4 @@
+using LdlVk.Testing;
 using System.Text.Json;
 
 namespace LdlVk.Cli.Tests;

@@ -1,3 +1,4 @@
+using LdlVk.Testing;
 using System.Diagnostics;
 
 namespace LdlVk.Cli.Tests;

@@ -1,3 +1,4 @@
+using LdlVk.Testing;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using LdlVk.Cli.Report;

@@ -1,3 +1,4 @@
+using LdlVk.Testing;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;

@@ -52,7 +52,7 @@ public sealed class TimeLeftTests : IDisposable
             gzip.Write(System.Text.Encoding.UTF8.GetBytes(text));
         }
 
-        using LineSource source = LineSource.Open(path, new Terminal { In = Stream.Null, Out = Stream.Null, Error = TextWriter.Null }, CancellationToken.None);
+        using LineSource source = LineSource.Open(path);
         double[] shares = [.. source.Lines().Select(line => line.Share!.Value)];
         for (int i = 0; i < shares.Length; i++) Assert.Equal((i + 1.0) / shares.Length, shares[i], how == "plain" ? 0.01 : 0.1);
         Assert.InRange(shares[^1], 0.99, 1);

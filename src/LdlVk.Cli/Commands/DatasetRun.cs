@@ -21,7 +21,10 @@ internal sealed class DatasetRun(
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
         string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
         if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(source, finished);
-        using ResumableFile file = ResumableFile.Open(output, settings, shard, resume, terminal.Say);
+        if (!resume && ResumableFile.IsUnfinished(output))
+            throw new UsageException($"{ResumableFile.Unfinished(output)} Add --resume to go on with it, or delete {output}.partial and {output}.journal.");
+        using ResumableFile file = ResumableFile.Open(output, settings, shard, resume,
+            (lines, path) => terminal.Say($"{Terminal.Kept(lines, path)}: the same command with --resume goes on from there."));
         (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
         using (loaded)
         {

@@ -53,12 +53,18 @@ internal sealed class Terminal
     /// <param name="isLines">Whether the lines of a run that failed are kept.</param>
     /// <exception cref="UsageException">The file cannot be made there.</exception>
     public OutputFile OpenOutput(string? path, string flag, bool isLines = false) =>
-        path is null or "-" ? OutputFile.Of(Out) : OutputFile.Open(path, flag, isLines ? Say : null);
+        path is null or "-" ? OutputFile.Of(Out) : OutputFile.Open(path, flag, isLines ? SayKept : null);
 
     /// <summary>Opens an input; <c>-</c> is <see cref="In"/>.</summary>
     /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
     public LineSource OpenInput(string path, CancellationToken cancellationToken) =>
         path == "-" ? LineSource.Of(In, cancellationToken) : LineSource.Open(path, cancellationToken);
+
+    /// <summary>Says where the results of a run that failed are.</summary>
+    private void SayKept(long lines, string path) => Say($"{Kept(lines, path)}.");
+
+    /// <summary>The words for results of a run that failed.</summary>
+    public static string Kept(long lines, string path) => $"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {path}";
 
     /// <summary>Says something to the user, on one line.</summary>
     public void Say(string message) => Error.WriteLine($"ldlvk: {Readable.OneLine(message)}");

@@ -10,10 +10,10 @@ namespace LdlVk.Datasets.Lines;
 public sealed class OutputFile : IDisposable
 {
     private readonly string? _temporary, _final;
-    private readonly Action<string>? _keepsLines;
+    private readonly Action<long, string>? _keepsLines;
     private bool _complete;
 
-    private OutputFile(Stream stream, string? temporary, string? final, Action<string>? keepsLines) =>
+    private OutputFile(Stream stream, string? temporary, string? final, Action<long, string>? keepsLines) =>
         (Stream, _temporary, _final, _keepsLines) = (stream, temporary, final, keepsLines);
 
     /// <summary>Where to write.</summary>
@@ -25,9 +25,9 @@ public sealed class OutputFile : IDisposable
     /// <summary>Opens a file to write.</summary>
     /// <param name="path">The file.</param>
     /// <param name="flag">What the caller's user calls the file, for messages.</param>
-    /// <param name="keepsLines">Told where the lines of a run that failed are kept; null if they are of no use without those behind them.</param>
+    /// <param name="keepsLines">Told how many lines of a run that failed are kept, and where; null if they are of no use without the rest.</param>
     /// <exception cref="UsageException">The file cannot be made there.</exception>
-    public static OutputFile Open(string path, string flag, Action<string>? keepsLines = null)
+    public static OutputFile Open(string path, string flag, Action<long, string>? keepsLines = null)
     {
         if (path.Length == 0 || Directory.Exists(path)) throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
@@ -75,7 +75,7 @@ public sealed class OutputFile : IDisposable
         File.Delete(_temporary);
     }
 
-    private void KeepLines(Action<string> say)
+    private void KeepLines(Action<long, string> tell)
     {
         try
         {
@@ -96,7 +96,7 @@ public sealed class OutputFile : IDisposable
 
             string partial = _final + ".partial";
             File.Move(_temporary!, partial, overwrite: true);
-            say($"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {partial}.");
+            tell(lines, partial);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

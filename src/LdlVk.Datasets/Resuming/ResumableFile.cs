@@ -20,7 +20,7 @@ public sealed class ResumableFile : IDisposable
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly string _path;
-    private readonly Action<string> _say;
+    private readonly Action<long, string> _kept;
     private readonly JournalHead _head;
     private readonly FileStream _journal, _results;
     private readonly IncrementalHash _all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256), _piece = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -30,9 +30,9 @@ public sealed class ResumableFile : IDisposable
     private string _input = "";
     private bool _complete;
 
-    private ResumableFile(string path, JournalHead head, FileStream journal, FileStream results, Action<string> say)
+    private ResumableFile(string path, JournalHead head, FileStream journal, FileStream results, Action<long, string> kept)
     {
-        (_path, _head, _journal, _results, _say) = (path, head, journal, results, say);
+        (_path, _head, _journal, _results, _kept) = (path, head, journal, results, kept);
         Stream = new Appended(this);
     }
 
@@ -48,6 +48,12 @@ public sealed class ResumableFile : IDisposable
     /// <summary>Digest of the input up to the last line that has a result; empty if there is none.</summary>
     public string InputDigest => _input;
 
+    /// <summary>Whether a run that wrote this file did not finish.</summary>
+    public static bool IsUnfinished(string path) => File.Exists(path + JournalSuffix);
+
+    /// <summary>The sentence that says so.</summary>
+    public static string Unfinished(string path) => $"{path + PartialSuffix} holds results of a run that did not finish.";
+
     /// <summary>The record of a run that is finished, if it was this one; null if there is something to do.</summary>
     /// <exception cref="UsageException">It is damaged.</exception>
     public static RunRecord? Finished(string path, string settings, Shard shard)
@@ -61,13 +67,12 @@ public sealed class ResumableFile : IDisposable
     /// <param name="settings">What the results depend on.</param>
     /// <param name="shard">Part of the input.</param>
     /// <param name="resume">Whether an unfinished one may be there.</param>
-    /// <param name="say">Told what a run that ends early leaves.</param>
+    /// <param name="kept">Told how many results a run that ends early leaves, and where.</param>
     /// <exception cref="UsageException">It belongs to another run, or cannot be written.</exception>
-    public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<string> say)
+    public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<long, string> kept)
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
-        if (!resume && File.Exists(journalPath))
-            throw new UsageException($"{partial} holds results of a run that did not finish. Resume it, or delete {partial} and {journalPath}.");
+        if (!resume && IsUnfinished(path)) throw new UsageException($"{Unfinished(path)} Resume it, or delete {partial} and {journalPath}.");
         JournalHead head = new(settings, shard.ToString());
         FileStream? journal = null, results = null;
         try
@@ -75,7 +80,7 @@ public sealed class ResumableFile : IDisposable
             // Whoever has the journal open keeps others out.
             journal = new FileStream(journalPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             results = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-            ResumableFile file = new(path, head, journal, results, say);
+            ResumableFile file = new(path, head, journal, results, kept);
             file.TakeUp();
             return file;
         }
@@ -131,7 +136,7 @@ public sealed class ResumableFile : IDisposable
         try
         {
             Keep();
-            if (_lines > _linesBefore) _say($"the first {Readable.Plural(_lines, "result")} {(_lines == 1 ? "is" : "are")} kept in {_path + PartialSuffix}: a run with the same settings that resumes it continues from there.");
+            if (_lines > _linesBefore) _kept(_lines, _path + PartialSuffix);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {

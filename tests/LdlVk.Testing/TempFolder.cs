@@ -1,7 +1,7 @@
-namespace LdlVk.Cli.Tests;
+namespace LdlVk.Testing;
 
 /// <summary>A folder for one test.</summary>
-internal sealed class TempFolder : IDisposable
+public sealed class TempFolder : IDisposable
 {
     public TempFolder() => Directory.CreateDirectory(Root);
 
