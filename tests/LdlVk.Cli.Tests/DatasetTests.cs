@@ -120,7 +120,7 @@ public sealed class DatasetTests : IDisposable
         (await ScoreAsync(input, "--output", output, "--shard", "0/1")).Fails(2, "did not finish", "--resume");
         (await ScoreAsync(input, "--output", output, "--resume", "--details")).Fails(2, "other settings", "no details", ", details");
         (await ScoreAsync(input, "--output", output, "--resume", "--shard", "1/2")).Fails(2, "part 0/1, not 1/2");
-        (await ScoreAsync(other, "--output", output, "--resume", "--quiet")).Fails(2, "not of the lines that the input has now");
+        (await ScoreAsync(other, "--output", output, "--resume", "--quiet")).Fails(2, "not of the lines that --input has now");
         Assert.Equal(0, (await ScoreAsync(input, "--output", output, "--resume")).Code);
         Assert.Equal(partial, File.ReadAllBytes(output));
 
@@ -147,7 +147,7 @@ public sealed class DatasetTests : IDisposable
         string output = _folder["merged"];
         (await Cli.RunAsync("merge", parts[0], parts[2], "--output", output)).Fails(2, "Of 3 parts 1 is missing");
         (await Cli.RunAsync(["merge", .. parts, parts[0], "--output", output])).Fails(2, "Part 0/3 is there 2 times");
-        (await Cli.RunAsync("merge", input, "--output", output)).Fails(2, "not written by ldlvk score --shard");
+        (await Cli.RunAsync("merge", input, "--output", output)).Fails(2, "not written as a part", "resume it");
         (await Cli.RunAsync("merge", _folder["none"], "--output", output)).Fails(2, "There is no file");
         byte[] sound = File.ReadAllBytes(parts[1]);
         foreach (byte[] spoiled in (byte[][])[sound[..^1], [.. sound, (byte)'\n'], [.. sound[..50], (byte)(sound[50] ^ 1), .. sound[51..]], []])

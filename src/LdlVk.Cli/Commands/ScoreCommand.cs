@@ -78,7 +78,17 @@ internal static class ScoreCommand
         return command;
     }
 
-    private static Shard Parse(string? shard) => shard is null ? Shard.Whole : Shard.Parse(shard);
+    private static Shard Parse(string? shard)
+    {
+        try
+        {
+            return shard is null ? Shard.Whole : Shard.Parse(shard);
+        }
+        catch (UsageException e)
+        {
+            throw new UsageException($"--shard {e.Message}", e);
+        }
+    }
 
     private static InputLine OnlyText(IEnumerable<InputLine> lines)
     {

@@ -58,7 +58,7 @@ internal sealed class Terminal
     /// <summary>Opens an input; <c>-</c> is <see cref="In"/>.</summary>
     /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
     public LineSource OpenInput(string path, CancellationToken cancellationToken) =>
-        path == "-" ? LineSource.Of(In, cancellationToken) : LineSource.Open(path, cancellationToken);
+        path == "-" ? LineSource.Of(In, cancellationToken) : LineSource.Open(path, "--input", cancellationToken);
 
     /// <summary>Says where the results of a run that failed are.</summary>
     private void SayKept(long lines, string path) => Say($"{Kept(lines, path)}.");

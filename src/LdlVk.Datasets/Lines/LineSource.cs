@@ -11,8 +11,10 @@ public sealed class LineSource : IDisposable
     private readonly Func<IEnumerable<RawLine>>? _raw;
     private readonly Func<double?> _share;
     private readonly InputLine? _only;
+    private readonly string _name;
 
-    private LineSource(IDisposable? file, Func<IEnumerable<RawLine>>? raw, Func<double?> share, InputLine? only) => (_file, _raw, _share, _only) = (file, raw, share, only);
+    private LineSource(IDisposable? file, Func<IEnumerable<RawLine>>? raw, Func<double?> share, InputLine? only, string name = "the input") =>
+        (_file, _raw, _share, _only, _name) = (file, raw, share, only, name);
 
     /// <summary>Whether the lines come from a file or from standard input.</summary>
     public bool IsFile => _only is null;
@@ -27,16 +29,17 @@ public sealed class LineSource : IDisposable
 
     /// <summary>The lines of a file: JSON lines, also in gzip or Zstandard, or Parquet. The content decides, not the name.</summary>
     /// <param name="path">The file.</param>
+    /// <param name="name">What the caller's user calls the input, for messages.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
-    public static LineSource Open(string path, CancellationToken cancellationToken = default)
+    public static LineSource Open(string path, string name = "the input", CancellationToken cancellationToken = default)
     {
-        if (Directory.Exists(path)) throw new UsageException($"The input {path} is a folder. Give a file of JSON lines, or of Parquet.");
-        if (!File.Exists(path)) throw new UsageException($"There is no input file {path}.");
+        if (Directory.Exists(path)) throw new UsageException($"{name} {path} is a folder. Give a file of JSON lines, or of Parquet.");
+        if (!File.Exists(path)) throw new UsageException($"There is no file {path} for {name}.");
         try
         {
             FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            if (!file.CanSeek) return new LineSource(file, new LineReader(file, cancellationToken).Lines, () => null, null); // a pipe
+            if (!file.CanSeek) return new LineSource(file, new LineReader(file, cancellationToken).Lines, () => null, null, name); // a pipe
             Span<byte> magic = stackalloc byte[4];
             int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
             file.Position = 0;
@@ -44,18 +47,18 @@ public sealed class LineSource : IDisposable
             {
                 file.Dispose();
                 ParquetFile parquet = ParquetFile.Open(path, cancellationToken);
-                return new LineSource(parquet, parquet.Lines, () => parquet.Share, null);
+                return new LineSource(parquet, parquet.Lines, () => parquet.Share, null, name);
             }
 
             // A gzip or Zstandard file is read in pieces that are small beside it.
             long bytes = file.Length;
             Stream plain = CompressedFile.Open(path, file, magic[..read]);
             LineReader reader = new(plain, cancellationToken);
-            return new LineSource(plain, reader.Lines, () => bytes == 0 ? null : Math.Clamp((file.Position - (plain == file ? reader.Ahead : 0)) / (double)bytes, 0, 1), null);
+            return new LineSource(plain, reader.Lines, () => bytes == 0 ? null : Math.Clamp((file.Position - (plain == file ? reader.Ahead : 0)) / (double)bytes, 0, 1), null, name);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new UsageException($"The input {path} cannot be read: {e.Message}", e);
+            throw new UsageException($"{name} {path} cannot be read: {e.Message}", e);
         }
     }
 
@@ -105,8 +108,8 @@ public sealed class LineSource : IDisposable
         return line;
     }
 
-    private static UsageException Changed(long done) =>
-        new($"The {Readable.Plural(done, "result")} that are there are not of the lines that the input has now. Use the same input, or another output file.");
+    private UsageException Changed(long done) =>
+        new($"The {Readable.Plural(done, "result")} that are there are not of the lines that {_name} has now. Use the same input, or another output file.");
 
     /// <summary>The lines of the file as they are. Of blank lines only the very last one is left out.</summary>
     public IEnumerable<RawLine> RawLines()

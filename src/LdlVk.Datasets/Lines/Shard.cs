@@ -27,9 +27,9 @@ public readonly record struct Shard(int Index, int Count)
     {
         string[] parts = text.Split('/');
         if (parts.Length != 2 || !Number(parts[0], out int index) || !Number(parts[1], out int count) || count == 0)
-            throw new UsageException($"{text} is no part of an input: give the part's number, from 0, and the number of parts, as 0/8.");
+            throw new UsageException($"{text}: give the part's number, from 0, and the number of parts, as 0/8.");
         return index < count ? new Shard(index, count)
-            : throw new UsageException($"{text} is no part of an input: parts are counted from 0, so the last of {count} is {count - 1}/{count}.");
+            : throw new UsageException($"{text}: parts are counted from 0, so the last of {count} is {count - 1}/{count}.");
 
         static bool Number(string text, out int number) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number);
     }

@@ -48,7 +48,7 @@ public sealed class PartialResults : IDisposable
     private static Part[] OpenParts(IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
         (string Path, RunRecord Record)[] records = [.. paths.Select(path => (path, File.Exists(path)
-            ? RunRecord.Read(path) ?? throw new UsageException($"{path} has no {RunRecord.Suffix} beside it: it was not written by a run over one part, or that run has not ended. Resume it.")
+            ? RunRecord.Read(path) ?? throw new UsageException($"{path} has no {RunRecord.Suffix} beside it: it was not written as a part of a data set, or not to its end. Score that part again, or resume it.")
             : throw new UsageException($"There is no file {path}."))).OrderBy(part => part.Item2.Shard)];
         (string firstPath, RunRecord first) = records[0];
         foreach ((string path, RunRecord record) in records)
