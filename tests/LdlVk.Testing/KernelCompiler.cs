@@ -33,7 +33,7 @@ public sealed unsafe class KernelCompiler : IDisposable
     private readonly Device _device;
     private readonly ComputePipelines _kernels;
     private readonly LinearKernels _linear;
-    private readonly LinearFamily _family;
+    private readonly AttentionKernels _attention;
 
     /// <summary>Opens a device of this machine, 0 unless told, for compiling alone.</summary>
     public KernelCompiler(int index = 0)
@@ -42,8 +42,8 @@ public sealed unsafe class KernelCompiler : IDisposable
         Vk api = _instance.Api;
         PhysicalDevice physical = _instance.PhysicalDevices(out _)[index];
         _facts = PhysicalDeviceFacts.Of(_instance, physical);
-        _family = LinearKernels.FamilyFor(_facts);
-        DeviceInfo info = _facts.ToInfo(index, _family);
+        LinearFamily family = LinearKernels.FamilyFor(_facts);
+        DeviceInfo info = _facts.ToInfo(index, family);
         Name = $"{info.Name}, {info.Driver} ({string.Join(", ", info.Features)})";
         float priority = 1;
         var queue = new DeviceQueueCreateInfo(queueFamilyIndex: _facts.ComputeQueueFamily, queueCount: 1, pQueuePriorities: &priority);
@@ -52,7 +52,8 @@ public sealed unsafe class KernelCompiler : IDisposable
         var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: 1, pQueueCreateInfos: &queue, enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         api.CreateDevice(physical, in create, null, out _device).Check("vkCreateDevice");
         _kernels = new ComputePipelines(api, _device, _facts, new PipelineCacheFile(null, _facts.Properties), PipelineCreateFlags.CreateCaptureStatisticsBitKhr);
-        _linear = new LinearKernels(_family, _facts, new TileChoices(null, _facts));
+        _linear = new LinearKernels(family, _facts, new TileChoices(null, _facts));
+        _attention = new AttentionKernels(family, _facts);
     }
 
     /// <summary>The device, its driver and what it can do.</summary>
@@ -71,11 +72,11 @@ public sealed unsafe class KernelCompiler : IDisposable
             foreach (bool gated in (bool[])[false, true])
             {
                 LinearProduct product = new(format, gated, gated ? 36864 : 4608, 4608, rows);
-                if (gated && _linear.MatrixUnitsFor(format) is null) continue;
+                if (gated && !_linear.UsesMatrixUnitsFor(format)) continue;
                 foreach (ITiling tiling in _linear.Candidates(_linear.KeyOf(product)).Take(tilings))
                 {
                     _linear.Forced = tiling.Name;
-                    LinearKernel kernel = _linear.MatrixUnitsFor(format) is { } units ? _linear.KernelFor(units, product) : _linear.KernelFor(product);
+                    LinearKernel kernel = _linear.KernelFor(product);
                     _linear.Forced = null;
                     yield return Compile($"{format}{(gated ? ", gate and up" : "")}, {rows} rows, {tiling.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
                 }
@@ -83,13 +84,13 @@ public sealed unsafe class KernelCompiler : IDisposable
 
             if (!WeightLayout.HasScales(format)) continue;
             LinearProduct bytes = new(format, false, 4608, 4608, rows);
-            foreach (ByteUnits units in Enum.GetValues<ByteUnits>())
+            foreach (Int8Units units in Enum.GetValues<Int8Units>())
             {
-                if (units == ByteUnits.Matrix ? _linear.ByteMatrixUnits is null : units == ByteUnits.Dot && !_facts.HasIntegerDot) continue;
-                foreach (string? tiling in units == ByteUnits.Matrix ? _linear.Candidates(LinearKernels.Int8KeyOf(bytes)).Take(tilings).Select(t => (string?)t.Name) : [null])
+                if (units == Int8Units.Matrix ? _linear.ByteMatrixUnits is null : units == Int8Units.Dot && !_facts.HasIntegerDot) continue;
+                foreach (string? tiling in units == Int8Units.Matrix ? _linear.Candidates(LinearKernels.Int8KeyOf(bytes)).Take(tilings).Select(t => (string?)t.Name) : [null])
                 {
                     _linear.Forced = tiling;
-                    LinearKernel kernel = _linear.Int8KernelFor(units, bytes);
+                    LinearKernel kernel = _linear.Int8Kernel(units, bytes);
                     _linear.Forced = null;
                     yield return Compile($"{format}, {rows} rows, {tiling ?? kernel.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
                 }
@@ -98,9 +99,9 @@ public sealed unsafe class KernelCompiler : IDisposable
 
         foreach (int dimension in (int[])[64, 128, 256])
         {
-            if (_linear.HasMatrixUnits && AttentionKernels.On(_facts.MatrixUnits!, dimension, _facts.SharedBytes) is { } matrix)
+            if (_attention.MatrixKernel(dimension) is { } matrix)
                 yield return Compile($"heads of {dimension}", matrix.Shader, matrix.Constants, matrix.SubgroupSize);
-            AttentionKernel portable = new AttentionKernels(_family, _facts.SubgroupSize).For(dimension);
+            AttentionKernel portable = _attention.PortableKernel(dimension);
             yield return Compile($"heads of {dimension}", portable.Shader, portable.Constants, 0);
         }
 

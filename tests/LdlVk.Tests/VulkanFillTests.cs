@@ -227,7 +227,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         foreach (ITensor tensor in tensors) tensor.Dispose();
         // Nothing is recorded now that could be waited for.
         AssertWorks(device);
-        device.Finish();
+        device.Resources.Finish();
         using (device.CreateTensor(99 * 256, 1024)) Assert.InRange(device.PeakBytes, 100 * MiB, Limit);
         Assert.Contains("[8, 16384]", Assert.Throws<DeviceException>(() => Open(driver, memoryLimit: 1000).CreateWeight(new RowWeight(8, 16384))).Message);
     }
@@ -253,7 +253,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         {
             for (int i = 0; i < 1000; i++) device.CreateTensor(64 * 256, 1024);
         });
-        device.Finish();
+        device.Resources.Finish();
         long rose = Usage() - before;
         Assert.Equal(Limit, device.PeakBytes);
         TestContext.Current.TestOutputHelper?.WriteLine($"{Limit} bytes held, usage rose by {rose}");

@@ -103,9 +103,9 @@ public sealed class VulkanHazardTests : VulkanTest
 
         long Barriers(Action run)
         {
-            long before = device.Barriers;
+            long before = device.Resources.Stream.Barriers;
             run();
-            return device.Barriers - before;
+            return device.Resources.Stream.Barriers - before;
         }
 
         void Write(ITensor tensor) => device.Write(tensor, 0, new float[tensor.Rows * tensor.Columns]);
@@ -129,16 +129,16 @@ public sealed class VulkanHazardTests : VulkanTest
         using IWeight wide = device.CreateWeight(new RowWeight(64, 32)), narrow = device.CreateWeight(new RowWeight(32, 32));
         device.Linear(q, x, wide);
         // Parts of an op that is split are as independent.
-        device.OperationsPerDispatch = 1;
-        long before = device.Barriers;
+        device.Ops.Context.OperationsPerDispatch = 1;
+        long before = device.Resources.Stream.Barriers;
         device.Linear(k, x, narrow);
         device.Linear(gate, x, wide);
         device.Linear(up.View(0, 20), x.View(0, 20), wide);
         device.Linear(up.View(20, 20), x.View(20, 20), wide);
-        Assert.Equal(before, device.Barriers);
+        Assert.Equal(before, device.Resources.Stream.Barriers);
         device.GateMultiply(gate, gate, up, GateActivation.Gelu);
-        Assert.Equal(before + 1, device.Barriers);
+        Assert.Equal(before + 1, device.Resources.Stream.Barriers);
         device.GateMultiply(gate, gate, up, GateActivation.Gelu);
-        Assert.Equal(before + 2, device.Barriers);
+        Assert.Equal(before + 2, device.Resources.Stream.Barriers);
     }
 }

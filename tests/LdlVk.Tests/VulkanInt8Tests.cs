@@ -13,13 +13,13 @@ public sealed class VulkanInt8Tests : VulkanTest
     public void AllKernelsGiveTheSameBits(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
-        if (device.ByteUnits == ByteUnits.Scalar)
+        if (device.Ops.Int8Linear.Units == Int8Units.Scalar)
         {
             Assert.Skip($"{device.Info.Name} has neither integer dot products nor matrix units: conformance tests its only kernel.");
             return;
         }
 
-        ByteUnits[] all = device.ByteUnits == ByteUnits.Matrix ? [ByteUnits.Scalar, ByteUnits.Dot, ByteUnits.Matrix] : [ByteUnits.Scalar, ByteUnits.Dot];
+        Int8Units[] all = device.Ops.Int8Linear.Units == Int8Units.Matrix ? [Int8Units.Scalar, Int8Units.Dot, Int8Units.Matrix] : [Int8Units.Scalar, Int8Units.Dot];
         Random random = new(3);
         foreach (WeightFormat format in new[] { WeightFormat.Int8, WeightFormat.Int4 })
         {
@@ -29,27 +29,27 @@ public sealed class VulkanInt8Tests : VulkanTest
                 using ITensor input = device.CreateTensor(rows, columns), output = device.CreateTensor(rows, features);
                 device.Write(input, 0, [.. Enumerable.Range(0, rows * columns).Select(_ => (float)((random.NextDouble() - 0.5) * Math.Pow(2, random.Next(20))))]);
                 float[]? wanted = null;
-                foreach (ByteUnits units in all)
+                foreach (Int8Units units in all)
                 {
-                    device.ByteUnits = units;
+                    device.Ops.Int8Linear.Units = units;
                     device.Int8Linear(output, input, weight);
                     float[] got = Read(device, output);
                     wanted ??= got;
                     Assert.True(wanted.AsSpan().SequenceEqual(got), $"{units}, {format} [{rows}, {features}, {columns}]");
                 }
 
-                if (device.ByteUnits == ByteUnits.Matrix)
+                if (device.Ops.Int8Linear.Units == Int8Units.Matrix)
                 {
                     // Each is a pipeline to compile: some of the hundreds that there are.
-                    IReadOnlyList<ITiling> tilings = device.LinearKernels.Candidates(LinearKernels.Int8KeyOf(new LinearProduct(format, false, features, columns, rows)));
+                    IReadOnlyList<ITiling> tilings = device.Resources.LinearKernels.Candidates(LinearKernels.Int8KeyOf(new LinearProduct(format, false, features, columns, rows)));
                     foreach (ITiling tiling in tilings.Where((_, i) => i % 97 == 50))
                     {
-                        device.LinearKernels.Forced = tiling.Name;
+                        device.Resources.LinearKernels.Forced = tiling.Name;
                         device.Int8Linear(output, input, weight);
                         Assert.True(wanted.AsSpan().SequenceEqual(Read(device, output)), $"tiles {tiling.Name}, {format} [{rows}, {features}, {columns}]");
                     }
 
-                    device.LinearKernels.Forced = null;
+                    device.Resources.LinearKernels.Forced = null;
                 }
 
                 Assert.Contains(wanted!, v => v != 0);

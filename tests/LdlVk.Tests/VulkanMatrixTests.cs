@@ -16,19 +16,19 @@ public sealed class VulkanMatrixTests : VulkanTest
     public void AllTilesGiveTheSameBits(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
-        if (device.LinearKernels.MatrixUnitsFor(WeightFormat.Fp16) is null)
+        if (!device.Resources.LinearKernels.UsesMatrixUnitsFor(WeightFormat.Fp16))
         {
             Assert.Skip($"{device.Info.Name} has no matrix units.");
             return;
         }
 
-        MatrixTiles[] all = [.. device.LinearKernels.Candidates(device.LinearKernels.KeyOf(new LinearProduct(WeightFormat.Fp16, false, 75, Columns, Rows))).Cast<MatrixTiles>()];
+        MatrixTiles[] all = [.. device.Resources.LinearKernels.Candidates(device.Resources.LinearKernels.KeyOf(new LinearProduct(WeightFormat.Fp16, false, 75, Columns, Rows))).Cast<MatrixTiles>()];
         Assert.Contains(all, t => t.Buffers == 1);
         Assert.Contains(all, t => t.Buffers == 2);
 
         // A driver on a processor compiles for seconds: there, every seventh and the first.
         IEnumerable<MatrixTiles> tried = device.Info.Kind == DeviceKind.Software ? all.Where((_, i) => i % 7 == 0) : all;
-        AssertSameBits(device, features: 75, tried, tiles => device.LinearKernels.Forced = tiles.Name);
+        AssertSameBits(device, features: 75, tried, tiles => device.Resources.LinearKernels.Forced = tiles.Name);
     }
 
     [Theory]
@@ -36,8 +36,8 @@ public sealed class VulkanMatrixTests : VulkanTest
     public void AnyNumberOfFlexibleMatricesGivesTheSameBits(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.MatrixNv);
-        LinearKernels kernels = device.LinearKernels;
-        if (kernels.Flexible is not { } flexible || kernels.MatrixUnitsFor(WeightFormat.Fp16) is not { } units)
+        LinearKernels kernels = device.Resources.LinearKernels;
+        if (kernels.Flexible is not { } flexible || !kernels.UsesMatrixUnitsFor(WeightFormat.Fp16))
         {
             Assert.Skip($"{device.Info.Name} has no matrices of flexible size.");
             return;
@@ -46,11 +46,11 @@ public sealed class VulkanMatrixTests : VulkanTest
         // Weights with fewer features than a matrix, or in fp32, are not its business.
         foreach (WeightFormat format in new[] { WeightFormat.Fp16, WeightFormat.Int8 })
         {
-            Assert.Equal("linear_matrix_nv", kernels.KernelFor(units, new LinearProduct(format, false, (int)flexible.N, Columns, 1)).Shader);
-            Assert.Equal("linear_matrix", kernels.KernelFor(units, new LinearProduct(format, false, (int)flexible.N - 1, Columns, 1)).Shader);
+            Assert.Equal("linear_matrix_nv", kernels.KernelFor(new LinearProduct(format, false, (int)flexible.N, Columns, 1)).Shader);
+            Assert.Equal("linear_matrix", kernels.KernelFor(new LinearProduct(format, false, (int)flexible.N - 1, Columns, 1)).Shader);
         }
 
-        Assert.Null(kernels.MatrixUnitsFor(WeightFormat.Fp32));
+        Assert.False(kernels.UsesMatrixUnitsFor(WeightFormat.Fp32));
         AssertSameBits<(uint, uint)>(device, features: (int)(4 * flexible.N) + 11, [(1, 1), (2, 1), (1, 2)], products => kernels.ForcedProducts = products);
     }
 
@@ -59,7 +59,7 @@ public sealed class VulkanMatrixTests : VulkanTest
     public void HoweverManySubgroupsShareAHeadItsAttentionIsRight(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
-        if (device.MatrixUnits is not { } units)
+        if (device.Resources.LinearKernels.MatrixUnits is not { } units)
         {
             Assert.Skip($"{device.Info.Name} has no matrix units.");
             return;
@@ -73,9 +73,9 @@ public sealed class VulkanMatrixTests : VulkanTest
             HashSet<string> kernels = [];
             foreach (uint sums in new uint[] { 1024, 128, 32, 16, 8 })
             {
-                AttentionKernel kernel = AttentionKernels.On(units with { MostSums = sums }, dimension, device.SharedBytes)!.Value;
+                AttentionKernel kernel = AttentionKernels.MatrixKernelOn(units with { MaxSums = sums }, dimension, device.Resources.Facts.SharedBytes)!.Value;
                 if (!kernels.Add(string.Join(',', kernel.Constants))) continue;
-                device.MostSums = sums;
+                device.Resources.AttentionKernels.ForcedSums = sums;
                 float[] got = Attention(device, dimension);
                 double error = Math.Sqrt(got.Zip(exact, (g, e) => Math.Pow(g - e, 2)).Sum() / exact.Sum(e => Math.Pow(e, 2)));
                 Assert.True(error < 2e-3, $"heads of {dimension}, {string.Join(", ", kernel.Constants)}: relative error {error}");

@@ -94,7 +94,7 @@ public sealed class VulkanStreamTests : VulkanTest
         {
             using VulkanDevice device = Open(driver, linear: family);
             (float[] linear, float[] attention) = LinearAndAttention(device);
-            device.OperationsPerDispatch = 1;
+            device.Ops.Context.OperationsPerDispatch = 1;
             (float[] linearParts, float[] attentionParts) = LinearAndAttention(device);
             Assert.Equal(linear, linearParts);
             Assert.Equal(attention, attentionParts);

@@ -47,7 +47,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
         }
 
         using (before) Assert.All(before!.Finish(), r => Assert.True(float.IsFinite(r.Score)));
-        Assert.Equal(1, device.BlocksMade);
+        Assert.Equal(1, device.Resources.Memory.BlocksMade);
     }
 
     /// <summary>The activations of the 27B model's shapes, for batches of any size: after a while all of them find room in what is there.</summary>
@@ -74,11 +74,11 @@ public sealed class VulkanSubmissionTests : VulkanTest
             ITensor[] last = [.. new[] { (rows, 2048), (rows, 2048), (rows, 4608), (8, 36864), (8, 36864), (8, 4608) }.Select(t => device.CreateTensor(t.Item1, t.Item2))];
             foreach (ITensor tensor in last) tensor.Dispose();
             residual.Dispose();
-            if (n == 19) first = device.BlocksMade;
+            if (n == 19) first = device.Resources.Memory.BlocksMade;
         }
 
         Assert.Equal(0, waits);
-        Assert.Equal(first, device.BlocksMade);
+        Assert.Equal(first, device.Resources.Memory.BlocksMade);
         TestContext.Current.TestOutputHelper?.WriteLine($"{first} blocks, {vulkan.UsedBytes >> 20} MiB");
     }
 

@@ -28,15 +28,15 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
             foreach (int rows in matrix ? [33] : (int[])[1, 7, 33])
             {
                 float[] guessed = Compute(device, format, rows);
-                IReadOnlyList<ITiling> all = device.LinearKernels.Candidates(device.LinearKernels.KeyOf(new LinearProduct(format, false, Features, Columns, rows)));
+                IReadOnlyList<ITiling> all = device.Resources.LinearKernels.Candidates(device.Resources.LinearKernels.KeyOf(new LinearProduct(format, false, Features, Columns, rows)));
                 Assert.Equal(all.Count, all.Select(t => t.Name).Distinct().Count());
                 foreach (ITiling tiling in all is [MatrixTiles, ..] ? all.Where((_, i) => i % 97 == 50) : all)
                 {
-                    device.LinearKernels.Forced = tiling.Name;
+                    device.Resources.LinearKernels.Forced = tiling.Name;
                     Assert.True(guessed.AsSpan().SequenceEqual(Compute(device, format, rows)), $"{tiling.Name} gives other bits than {all[0].Name} with {rows} rows in {format}");
                 }
 
-                device.LinearKernels.Forced = null;
+                device.Resources.LinearKernels.Forced = null;
             }
     }
 
@@ -58,7 +58,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
             Assert.Empty(device.Untuned(products));
             Assert.NotEmpty(device.Untuned([products[0] with { Rows = 33 }]));
             Assert.NotEmpty(device.Untuned([products[0] with { InputFeatures = Columns + 1 }]));
-            Assert.Null(device.LinearKernels.Forced);
+            Assert.Null(device.Resources.LinearKernels.Forced);
             Assert.True(untuned.AsSpan().SequenceEqual(Compute(device, format, 30)), "tuning changed bits");
         }
 
@@ -68,7 +68,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         Assert.All(reports.Where(r => r.Tried > 0), r => Assert.True(r.Seconds > 0 && r.Seconds <= r.GuessSeconds && r.Product.Rows == 32));
         using VulkanDevice again = OpenFamily(index, family, _folder);
         Assert.Empty(again.Untuned(products));
-        Assert.Equal(reports.Select(r => r.Tiles), reports.Select(r => again.LinearKernels.Choices[again.LinearKernels.KeyOf(r.Product)]));
+        Assert.Equal(reports.Select(r => r.Tiles), reports.Select(r => again.Resources.LinearKernels.Choices[again.Resources.LinearKernels.KeyOf(r.Product)]));
         Assert.True(untuned.AsSpan().SequenceEqual(Compute(again, format, 30)), "what was kept changed bits");
     }
 
@@ -82,26 +82,26 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         using (VulkanDevice device = OpenFamily(index, "own", _folder))
         {
             wanted = Compute(device, WeightFormat.Fp16, 20);
-            key = device.LinearKernels.KeyOf(new LinearProduct(WeightFormat.Fp16, false, Features, Columns, 20));
-            names = [.. device.LinearKernels.Candidates(key).Select(c => c.Name).TakeLast(3)];
+            key = device.Resources.LinearKernels.KeyOf(new LinearProduct(WeightFormat.Fp16, false, Features, Columns, 20));
+            names = [.. device.Resources.LinearKernels.Candidates(key).Select(c => c.Name).TakeLast(3)];
         }
 
         foreach (string name in (string[])["", "0x0", "1000000x1000000/16x16x2", "\0", new string('9', 100_000), .. names])
         {
             using (VulkanDevice device = OpenFamily(index, "own", _folder))
             {
-                device.LinearKernels.Choose(key, name);
-                Assert.True(device.LinearKernels.Choices.Save());
+                device.Resources.LinearKernels.Choose(key, name);
+                Assert.True(device.Resources.LinearKernels.Choices.Save());
             }
 
             using VulkanDevice reader = OpenFamily(index, "own", _folder);
-            Assert.Equal(name, reader.LinearKernels.Choices[key]);
+            Assert.Equal(name, reader.Resources.LinearKernels.Choices[key]);
             Assert.True(wanted.AsSpan().SequenceEqual(Compute(reader, WeightFormat.Fp16, 20)), $"the choice \"{name}\" changed bits");
         }
 
         File.WriteAllText(Path.Combine(_folder, Path.GetFileName(Directory.GetFiles(_folder, "tiles-*").Single())), "{\"device\":");
         using VulkanDevice damaged = OpenFamily(index, "own", _folder);
-        Assert.Null(damaged.LinearKernels.Choices[key]);
+        Assert.Null(damaged.Resources.LinearKernels.Choices[key]);
         Assert.True(wanted.AsSpan().SequenceEqual(Compute(damaged, WeightFormat.Fp16, 20)));
     }
 
@@ -166,7 +166,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
     private static VulkanDevice OpenFamily(int index, string family, string? folder)
     {
         VulkanDevice device = Open(index, cacheFolder: folder, linear: family == "own" ? null : Enum.Parse<LinearFamily>(family));
-        if (family != nameof(LinearFamily.Matrix) || device.LinearKernels.HasMatrixUnits) return device;
+        if (family != nameof(LinearFamily.Matrix) || device.Resources.LinearKernels.HasMatrixUnits) return device;
         string name = device.Info.Name;
         device.Dispose();
         Assert.Skip($"{name} has no matrix units.");

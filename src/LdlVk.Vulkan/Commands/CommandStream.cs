@@ -2,6 +2,7 @@ using System.Diagnostics;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Memory;
 using Silk.NET.Vulkan;
 using Semaphore = Silk.NET.Vulkan.Semaphore;
 
@@ -20,7 +21,7 @@ namespace LdlVk.Vulkan.Commands;
 internal sealed unsafe class CommandStream : IDisposable
 {
     /// <summary>Submissions in flight beyond which recording waits: so far behind, a device is not idle, and memory must end somewhere.</summary>
-    private const int MostInFlight = 256;
+    private const int MaxInFlight = 256;
 
     private const int CommandsPerSubmission = 256;
 
@@ -127,7 +128,7 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>
     /// Lets what is recorded now wait on the device until another stream, always the same one, has passed a value of its timeline. The
     /// other hands over what that takes when this does, so it must not wait for what is being recorded here: of two streams that wait for
-    /// each other, one submits first (<see cref="VulkanDevice.Fill"/>).
+    /// each other, one submits first (<see cref="WeightFiller.Fill"/>).
     /// </summary>
     public void Await(CommandStream other, ulong value)
     {
@@ -203,7 +204,7 @@ internal sealed unsafe class CommandStream : IDisposable
 
     private CommandBuffer Begin()
     {
-        if (_inFlight.Count >= MostInFlight) Wait(_inFlight.Peek().Value);
+        if (_inFlight.Count >= MaxInFlight) Wait(_inFlight.Peek().Value);
         if (!_idle.TryPop(out CommandBuffer buffer))
         {
             var allocate = new CommandBufferAllocateInfo(commandPool: _pool, level: CommandBufferLevel.Primary, commandBufferCount: 1);

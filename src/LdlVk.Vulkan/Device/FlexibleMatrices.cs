@@ -74,10 +74,6 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
         return (down, products / down > 1 && features >= 2 * N ? 2u : 1u);
     }
 
-    /// <summary>The kernel whose workgroups compute so many products; of gated ones, pairs.</summary>
-    public LinearKernel KernelFor(WeightFormat format, bool gated, uint down, uint across) =>
-        new("linear_matrix_nv", [Invocations, (uint)Scope, M, N, down, across, (uint)format, gated ? 1u : 0u], (int)(down * M), (int)(across * N), SubgroupSize);
-
     private static FlexibleMatrices Sized(ScopeKHR scope, uint invocations, uint subgroupSize)
     {
         // Sums that each invocation holds. Of a workgroup's, four products leave room for operands in 255 registers. A subgroup's are of

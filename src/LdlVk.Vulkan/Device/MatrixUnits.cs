@@ -10,8 +10,8 @@ namespace LdlVk.Vulkan.Device;
 /// <param name="N">Columns of a product.</param>
 /// <param name="K">Length of the sums of one instruction.</param>
 /// <param name="SubgroupSize">Invocations of the subgroups in which they run.</param>
-/// <param name="MostSums">Sums that an invocation can keep in registers beside what it multiplies.</param>
-internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupSize, uint MostSums)
+/// <param name="MaxSums">Sums that an invocation can keep in registers beside what it multiplies.</param>
+internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupSize, uint MaxSums)
 {
     private const uint IntelVendor = 0x8086;
 
@@ -39,11 +39,11 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         // Who has but one size need not let it be asked for (Mesa's driver for NVIDIA does not).
         if (sizes.MinSubgroupSize != sizes.MaxSubgroupSize && !sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit)) return (null, null);
         // Intel's matrix units work on the smallest of its subgroups, elsewhere the driver's own size is theirs.
-        (uint lanes, uint mostSums) = vendor == IntelVendor ? (sizes.MinSubgroupSize, IntelSums) : (subgroupSize, UsualSums);
+        (uint lanes, uint maxSums) = vendor == IntelVendor ? (sizes.MinSubgroupSize, IntelSums) : (subgroupSize, UsualSums);
         CooperativeMatrixPropertiesKHR[] shapes = Shapes(api, instance, device);
-        MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes, mostSums);
+        MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes, maxSums);
         // Bytes in shared memory are a feature of their own.
-        MatrixUnits? bytes = HasBytes(api, device) ? Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes, mostSums) : null;
+        MatrixUnits? bytes = HasBytes(api, device) ? Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes, maxSums) : null;
         return halves is null ? (null, null) : (halves, bytes);
     }
 
@@ -67,7 +67,7 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         return v12.ShaderInt8;
     }
 
-    private static MatrixUnits? Best(CooperativeMatrixPropertiesKHR[] shapes, ComponentTypeKHR operand, ComponentTypeKHR sum, uint lanes, uint mostSums)
+    private static MatrixUnits? Best(CooperativeMatrixPropertiesKHR[] shapes, ComponentTypeKHR operand, ComponentTypeKHR sum, uint lanes, uint maxSums)
     {
         (uint M, uint N, uint K) best = shapes
             .Where(s => s.AType == operand && s.BType == operand && s.CType == sum && s.ResultType == sum && s.Scope == ScopeKHR.SubgroupKhr && !s.SaturatingAccumulation)
@@ -75,7 +75,7 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
             .Where(s => Fits(s.M) && Fits(s.N) && Fits(s.K))
             // The largest does most for each element loaded; among equals the squarer, then a fixed order.
             .OrderByDescending(s => s.M * s.N * s.K).ThenBy(s => Math.Max(s.M, s.N)).ThenBy(s => s.M).FirstOrDefault();
-        return best.M == 0 ? null : new MatrixUnits(best.M, best.N, best.K, lanes, mostSums);
+        return best.M == 0 ? null : new MatrixUnits(best.M, best.N, best.K, lanes, maxSums);
 
         // Powers of two that divide a group of 32, which is what tiles are made of.
         static bool Fits(uint size) => size is 4 or 8 or 16 or 32;

@@ -95,8 +95,8 @@ internal sealed unsafe class PhysicalDeviceFacts
         if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features)
         {
-            MatrixOperandBytes = LinearKernels.UsesMatrixUnits(family, this) ? OperandKind.MostBytes : 0,
-            Int8OperandBytes = OperandKind.MostBytes,
+            MatrixOperandBytes = LinearKernels.UsesMatrixUnits(family, this) ? OperandKind.MaxBytes : 0,
+            Int8OperandBytes = OperandKind.MaxBytes,
         };
     }
 

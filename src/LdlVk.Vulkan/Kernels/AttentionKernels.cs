@@ -13,7 +13,7 @@ internal readonly record struct AttentionKernel(string Shader, uint[] Constants,
 /// Chooses the kernel of Attention. Its family is that of Linear and follows from the device's features alone; the families differ in the
 /// order of sums, and so in bits.
 /// </summary>
-internal sealed class AttentionKernels(LinearFamily family, uint subgroupSize)
+internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts facts)
 {
     /// <summary>Sums of an invocation that leave registers for the rest, where there are 255.</summary>
     private const uint LikelySums = 64;
@@ -21,34 +21,45 @@ internal sealed class AttentionKernels(LinearFamily family, uint subgroupSize)
     /// <summary>Halves beyond a tile's row in shared memory (shaders/include/halves.glsl).</summary>
     private const uint Padding = 8;
 
-    /// <summary>Query rows that one workgroup handles.</summary>
-    public int QueryBlock => family == LinearFamily.Stream ? (int)subgroupSize : 16;
+    /// <summary>Query rows that a workgroup of attention_matrix.comp may have; the more, the fewer load the same keys.</summary>
+    public static readonly int[] MatrixQueryBlocks = [64, 32, 16];
 
-    /// <summary>The kernel for a head dimension.</summary>
-    public AttentionKernel For(int headDimension)
+    /// <summary>Sums that an invocation keeps, instead of as many as the device's registers allow, for tests.</summary>
+    public uint? ForcedSums { get; set; }
+
+    /// <summary>Query rows of a workgroup, for each of the device's kernels.</summary>
+    public IEnumerable<int> QueryBlockSizes =>
+        LinearKernels.UsesMatrixUnits(family, facts) ? MatrixQueryBlocks.Prepend(PortableQueryBlock).Distinct() : [PortableQueryBlock];
+
+    private int PortableQueryBlock => family == LinearFamily.Stream ? (int)facts.SubgroupSize : 16;
+
+    /// <summary>The portable kernel for a head dimension.</summary>
+    public AttentionKernel PortableKernel(int headDimension)
     {
-        if (family == LinearFamily.Stream) return new AttentionKernel("attention_stream", [subgroupSize, (uint)headDimension], QueryBlock);
+        if (family == LinearFamily.Stream) return new AttentionKernel("attention_stream", [facts.SubgroupSize, (uint)headDimension], PortableQueryBlock);
 
         // Tiles that fill, but do not pass, KernelLimits.SharedMemoryBytes.
         uint keysPerTile = headDimension <= 128 ? 32u : 8u;
-        return new AttentionKernel("attention", [(uint)headDimension, keysPerTile], QueryBlock);
+        return new AttentionKernel("attention", [(uint)headDimension, keysPerTile], PortableQueryBlock);
     }
 
-    /// <summary>Query rows that a workgroup of attention_matrix.comp may have; the more, the fewer load the same keys.</summary>
-    public static readonly int[] MatrixQueryBlocks = [64, 32, 16];
+    /// <summary>The device's kernel for a head dimension on matrix units; null where it has none, or they do not suit the head dimension.</summary>
+    public AttentionKernel? MatrixKernel(int headDimension) =>
+        !LinearKernels.UsesMatrixUnits(family, facts) ? null
+        : MatrixKernelOn(ForcedSums is { } sums ? facts.MatrixUnits! with { MaxSums = sums } : facts.MatrixUnits!, headDimension, facts.SharedBytes);
 
     /// <summary>
     /// The kernel for a head dimension on matrix units; null where they do not suit it. The size of a tile of keys and the subgroups that
     /// share a query, and with them the order of sums, depend on the units and the head dimension alone.
     /// </summary>
-    public static AttentionKernel? On(MatrixUnits units, int headDimension, uint sharedBytes)
+    public static AttentionKernel? MatrixKernelOn(MatrixUnits units, int headDimension, uint sharedBytes)
     {
         uint keys = headDimension <= 128 ? 32u : 16u, dimension = ((uint)headDimension + 31) / 32 * 32;
         if (keys % Math.Max(units.N, units.K) != 0) return null;
         // What an invocation keeps: its share of the sums of M queries, and of the queries themselves.
         uint sums = units.M * dimension / units.SubgroupSize, operands = sums / 2, split = 1;
-        while (sums / split > Math.Min(LikelySums, units.MostSums) && split < units.M && dimension / units.N % (2 * split) == 0) split *= 2;
-        bool fewRegisters = (sums / split) + operands > units.MostSums;
+        while (sums / split > Math.Min(LikelySums, units.MaxSums) && split < units.M && dimension / units.N % (2 * split) == 0) split *= 2;
+        bool fewRegisters = (sums / split) + operands > units.MaxSums;
         // A row's softmax needs whole invocations.
         if (units.SubgroupSize * split % units.M != 0) return null;
         foreach (int queries in MatrixQueryBlocks)

@@ -43,7 +43,7 @@ internal static unsafe class CacheFile
     }
 
     /// <summary>The file's content; empty where it is missing, unreadable, or of another size.</summary>
-    public static byte[] Read(string path, int leastBytes, int mostBytes)
+    public static byte[] Read(string path, int minBytes, int maxBytes)
     {
         try
         {
@@ -60,7 +60,7 @@ internal static unsafe class CacheFile
             return [];
         }
 
-        bool Fits(long length) => length >= leastBytes && length <= mostBytes;
+        bool Fits(long length) => length >= minBytes && length <= maxBytes;
     }
 
     private static bool IsTrouble(Exception e) =>

@@ -1,42 +1,9 @@
-using System.Diagnostics.CodeAnalysis;
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using LdlVk.Runtime;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Core.Native;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Kernels;
-
-/// <summary>The push constants of one dispatch, laid out as GLSL's std430 does: addresses first, then 32-bit values.</summary>
-[InlineArray(Bytes)]
-internal struct PushBytes
-{
-    /// <summary>What every Vulkan device offers at least.</summary>
-    public const int Bytes = 128;
-
-    private byte _first;
-}
-
-/// <summary>Writes <see cref="PushBytes"/> in order.</summary>
-internal ref struct PushConstants
-{
-    private PushBytes _bytes;
-    private int _length;
-
-    public PushConstants Add<T>(T value) where T : unmanaged
-    {
-        if (_length + Unsafe.SizeOf<T>() > PushBytes.Bytes)
-            throw new InvalidOperationException($"A kernel takes more than {PushBytes.Bytes} bytes of push constants, which not every device has.");
-        Span<byte> bytes = _bytes;
-        MemoryMarshal.Write(bytes[_length..], in value);
-        _length += Unsafe.SizeOf<T>();
-        return this;
-    }
-
-    [UnscopedRef]
-    public readonly ReadOnlySpan<byte> Written => ((ReadOnlySpan<byte>)_bytes)[.._length];
-}
 
 /// <summary>
 /// The device's compute pipelines, made on first use from the embedded SPIR-V and kept in the driver's cache on disk. All kernels take

@@ -26,7 +26,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// Sums of a workgroup: half of the 65,536 registers that a core has at least. With twice as many, in workgroups of 1024, a Radeon RX 7900
     /// would spill 77 values (bench/RESULTS.md).
     /// </summary>
-    private const uint MostSumsOfWorkgroup = 32768;
+    private const uint MaxSumsPerWorkgroup = 32768;
 
     public string Name { get; } = $"{Rows}x{Features}/{SubgroupRows}x{SubgroupFeatures}x{Buffers}";
 
@@ -46,7 +46,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
             : (Rows + Features) * Pitch * 2;
         uint shared = (Buffers * step) + (subgroups * units.M * units.N * sizeof(float));
         return SubgroupRows % units.M == 0 && SubgroupFeatures % (2 * units.N) == 0
-            && SubgroupRows * SubgroupFeatures <= units.MostSums * units.SubgroupSize && Rows * Features <= MostSumsOfWorkgroup
+            && SubgroupRows * SubgroupFeatures <= units.MaxSums * units.SubgroupSize && Rows * Features <= MaxSumsPerWorkgroup
             && Threads(units) <= maxThreads && shared <= sharedBytes;
     }
 
@@ -54,7 +54,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// All tiles that fit, for any number of rows; the first is the best guess for an unknown device: large tiles reuse more of what they
     /// load, but what is left over of the last tile of rows is lost, and so are subgroups that hold too many sums.
     /// </summary>
-    public static IReadOnlyList<MatrixTiles> For(MatrixUnits units, uint sharedBytes, uint maxThreads, int rows, bool bytes = false)
+    public static IReadOnlyList<MatrixTiles> Candidates(MatrixUnits units, uint sharedBytes, uint maxThreads, int rows, bool bytes = false)
     {
         uint[] sizes = [16, 32, 64, 128, 256];
         return
@@ -79,7 +79,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
         double tileLoads = (1.0 / Rows) + (1.0 / Features), registerLoads = (1.0 / SubgroupRows) + (1.0 / SubgroupFeatures);
         double sums = (double)SubgroupRows * SubgroupFeatures / units.SubgroupSize, threads = Threads(units);
         // A workgroup of 256 hides its own waits.
-        double crowding = Math.Abs(Math.Log2(sums / Math.Min(LikelySums, units.MostSums))) + Math.Abs(Math.Log2(threads / 256));
+        double crowding = Math.Abs(Math.Log2(sums / Math.Min(LikelySums, units.MaxSums))) + Math.Abs(Math.Log2(threads / 256));
         return padded * (1 + (32 * tileLoads) + (8 * registerLoads) + (0.05 * crowding) + (Buffers == 2 ? 0 : 0.05));
     }
 }

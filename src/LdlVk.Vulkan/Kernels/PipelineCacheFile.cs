@@ -12,7 +12,7 @@ namespace LdlVk.Vulkan.Kernels;
 internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDeviceProperties properties)
 {
     /// <summary>Beyond what any driver makes of a dozen kernels; a larger file is not ours.</summary>
-    private const int MostBytes = 64 << 20;
+    private const int MaxBytes = 64 << 20;
 
     /// <summary>Length, version, vendor, device (32 bits each) and UUID: VkPipelineCacheHeaderVersionOne.</summary>
     private const int HeaderBytes = 32;
@@ -23,7 +23,7 @@ internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDevicePrope
     /// <summary>What was saved last by this device's driver, or nothing.</summary>
     public byte[] Load()
     {
-        byte[] file = path is null ? [] : CacheFile.Read(path, SHA256.HashSizeInBytes + HeaderBytes + 1, MostBytes);
+        byte[] file = path is null ? [] : CacheFile.Read(path, SHA256.HashSizeInBytes + HeaderBytes + 1, MaxBytes);
         if (file.Length == 0) return [];
         byte[] data = file[SHA256.HashSizeInBytes..];
         return SHA256.HashData(data).AsSpan().SequenceEqual(file.AsSpan(0, SHA256.HashSizeInBytes)) && IsOfThisDriver(data) ? data : [];
@@ -31,7 +31,7 @@ internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDevicePrope
 
     public void Save(ReadOnlySpan<byte> data)
     {
-        if (path is not null && data.Length <= MostBytes - SHA256.HashSizeInBytes) CacheFile.Replace(path, [.. SHA256.HashData(data), .. data]);
+        if (path is not null && data.Length <= MaxBytes - SHA256.HashSizeInBytes) CacheFile.Replace(path, [.. SHA256.HashData(data), .. data]);
     }
 
     private bool IsOfThisDriver(ReadOnlySpan<byte> data)

@@ -15,7 +15,7 @@ namespace LdlVk.Vulkan.Kernels;
 internal sealed class TileChoices
 {
     /// <summary>Some hundred bytes a choice: more than all models of a machine need.</summary>
-    private const int MostBytes = 4 << 20;
+    private const int MaxBytes = 4 << 20;
 
     private static readonly Lazy<string> LinearShaders = new(HashOfShaders);
 
@@ -26,7 +26,7 @@ internal sealed class TileChoices
     /// <param name="folder">The cache folder; null to keep nothing.</param>
     /// <param name="facts">The device.</param>
     public TileChoices(string? folder, PhysicalDeviceFacts facts)
-        : this(folder is null ? null : Path.Combine(folder, NameFor(facts.Properties)), CacheFile.DriverKey(facts.Properties), $"{LinearShaders.Value} {facts.MatrixUnits}")
+        : this(folder is null ? null : Path.Combine(folder, NameFor(facts.Properties)), CacheFile.DriverKey(facts.Properties), $"{LinearShaders.Value} {SizesOf(facts.MatrixUnits)}")
     {
     }
 
@@ -62,7 +62,7 @@ internal sealed class TileChoices
         foreach ((TilingKey key, string name) in _own) _chosen[key] = name;
         ArrayBufferWriter<byte> bytes = new();
         using (Utf8JsonWriter json = new(bytes, new JsonWriterOptions { Indented = true })) Write(json);
-        return bytes.WrittenCount <= MostBytes && CacheFile.Replace(FilePath, bytes.WrittenSpan);
+        return bytes.WrittenCount <= MaxBytes && CacheFile.Replace(FilePath, bytes.WrittenSpan);
     }
 
     private void Write(Utf8JsonWriter json)
@@ -91,7 +91,7 @@ internal sealed class TileChoices
     /// <summary>Takes over what is in the file, if it is whole and of this device, driver and version of the kernels.</summary>
     private void Load()
     {
-        byte[] file = FilePath is null ? [] : CacheFile.Read(FilePath, 2, MostBytes);
+        byte[] file = FilePath is null ? [] : CacheFile.Read(FilePath, 2, MaxBytes);
         if (file.Length == 0) return;
         try
         {
@@ -124,6 +124,10 @@ internal sealed class TileChoices
     }
 
     private static string Name<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
+
+    /// <summary>The units' sizes, in the words of the files that exist: other words would make every device be tuned again.</summary>
+    private static string SizesOf(MatrixUnits? units) => units is null ? ""
+        : $"MatrixUnits {{ M = {units.M}, N = {units.N}, K = {units.K}, SubgroupSize = {units.SubgroupSize}, MostSums = {units.MaxSums} }}";
 
     /// <summary>Another version of a kernel may be fastest with other tiles.</summary>
     private static string HashOfShaders()

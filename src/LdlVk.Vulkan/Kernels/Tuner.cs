@@ -15,37 +15,57 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
     /// <summary>
     /// Tilings of a product that are tried, the likely fastest first, of several hundred that there may be: each is a pipeline to compile.
     /// </summary>
-    private const int MostTried = 16;
+    private const int MaxTried = 16;
 
     /// <summary>What a tiling must gain over the guess: less is within what measurements differ by from run to run.</summary>
     private const double WorthIt = 0.98;
 
+    private readonly LinearKernels _kernels = device.Resources.LinearKernels;
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly HashSet<(string Tiles, WeightFormat Format, bool Gated)> _compiled = [];
     private double _operationsPerSecond;
 
-    /// <summary>Times products, and chooses.</summary>
-    public void Run(IReadOnlyList<TilingKey> keys, IProgress<TunedProduct>? progress, CancellationToken cancellation)
+    /// <summary>As <see cref="ITunableDevice.Tune"/>.</summary>
+    public bool Tune(IReadOnlyList<LinearProduct> products, IProgress<TunedProduct>? progress, CancellationToken cancellationToken)
+    {
+        TilingKey[] keys = [.. products.Select(p => _kernels.KeyOf(p)).Distinct()];
+        // Until it is measured the default is kept: should a driver crash on a tiling, the next start does not try it again.
+        foreach (TilingKey key in keys)
+            if (_kernels.Choices[key] is null) _kernels.Choose(key, _kernels.Candidates(key)[0].Name);
+        if (!_kernels.Choices.Save() && limit is not null) return false;
+        try
+        {
+            Run(keys, progress, cancellationToken);
+        }
+        finally
+        {
+            _kernels.Forced = null;
+        }
+
+        return _kernels.Choices.Save();
+    }
+
+    private void Run(IReadOnlyList<TilingKey> keys, IProgress<TunedProduct>? progress, CancellationToken cancellationToken)
     {
         TilingKey[] ordered = [.. keys.OrderBy(k => Product(k).Operations)];
         for (int i = 0; i < ordered.Length; i++)
         {
             TimeSpan? share = (limit - Stopwatch.GetElapsedTime(_start)) / (ordered.Length - i);
-            TunedProduct tuned = Tune(ordered[i], share, cancellation);
-            device.LinearKernels.Choose(ordered[i], tuned.Tiles);
+            TunedProduct tuned = Tune(ordered[i], share, cancellationToken);
+            _kernels.Choose(ordered[i], tuned.Tiles);
             progress?.Report(tuned);
         }
     }
 
     private static LinearProduct Product(TilingKey key) => new(key.Format, key.Gated, key.OutputFeatures, key.InputFeatures, key.Rows);
 
-    private TunedProduct Tune(TilingKey key, TimeSpan? share, CancellationToken cancellation)
+    private TunedProduct Tune(TilingKey key, TimeSpan? share, CancellationToken cancellationToken)
     {
         LinearProduct product = Product(key);
-        IReadOnlyList<ITiling> candidates = device.LinearKernels.Candidates(key);
+        IReadOnlyList<ITiling> candidates = _kernels.Candidates(key);
         var guess = new Entry(candidates[0].Name);
         // Where time is short, what is compiled already comes first.
-        Entry[] field = [guess, .. candidates.Skip(1).Take(MostTried - 1).Select(c => new Entry(c.Name)).OrderBy(e => limit is not null && !_compiled.Contains((e.Tiles, key.Format, key.Gated)))];
+        Entry[] field = [guess, .. candidates.Skip(1).Take(MaxTried - 1).Select(c => new Entry(c.Name)).OrderBy(e => limit is not null && !_compiled.Contains((e.Tiles, key.Format, key.Gated)))];
         long start = Stopwatch.GetTimestamp();
         // Once to warm up, and once to measure.
         if (share is { } most && product.Operations * 2 > _operationsPerSecond * most.TotalSeconds && _operationsPerSecond > 0) return Result([]);
@@ -57,7 +77,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
             {
                 foreach (Entry entry in Enumerable.Repeat(left, times).SelectMany(e => e).TakeWhile(_ => !Late()))
                 {
-                    cancellation.ThrowIfCancellationRequested();
+                    cancellationToken.ThrowIfCancellationRequested();
                     Measure(entry, operands, key);
                 }
 
@@ -87,11 +107,11 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
     private void Measure(Entry entry, Operands operands, TilingKey key)
     {
         if (entry.Fails) return;
-        device.LinearKernels.Forced = entry.Tiles;
+        _kernels.Forced = entry.Tiles;
         try
         {
             if (double.IsPositiveInfinity(entry.Seconds)) operands.Call();
-            device.Finish();
+            device.Resources.Finish();
             _compiled.Add((entry.Tiles, key.Format, key.Gated));
             entry.Seconds = Math.Min(entry.Seconds, Seconds(operands.Call));
             _operationsPerSecond = Math.Max(_operationsPerSecond, operands.Product.Operations / entry.Seconds);
@@ -103,7 +123,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         }
         finally
         {
-            device.LinearKernels.Forced = null;
+            _kernels.Forced = null;
         }
     }
 
@@ -114,7 +134,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         {
             long start = Stopwatch.GetTimestamp();
             call();
-            device.Finish();
+            device.Resources.Finish();
             return Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
 

@@ -1,4 +1,3 @@
-using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
@@ -50,32 +49,5 @@ internal sealed unsafe class Downloads(Vk api, VkDevice device, PhysicalDeviceFa
     public void Dispose()
     {
         foreach (HostBuffer chunk in _all) chunk.Dispose();
-    }
-}
-
-/// <summary>A tensor's values on their way: chunks of whole rows, padding included, all there when the timeline reaches a value.</summary>
-internal sealed class VulkanReadback(VulkanDevice device, IVulkanTensor source) : IReadback
-{
-    private readonly Queue<(HostBuffer Chunk, int Rows)> _chunks = new();
-
-    public ulong ReadyAt { get; set; }
-
-    public void Add(HostBuffer chunk, int rows) => _chunks.Enqueue((chunk, rows));
-
-    public void Finish(Span<float> destination)
-    {
-        OpChecks.Read(source, destination.Length);
-        device.WaitFor(this);
-        int done = 0, columns = source.Columns, stride = source.Stride;
-        foreach ((HostBuffer chunk, int rows) in _chunks)
-        {
-            ReadOnlySpan<float> padded = System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(chunk.Bytes);
-            for (int row = 0; row < rows; row++, done += columns) padded.Slice(row * stride, columns).CopyTo(destination[done..]);
-        }
-    }
-
-    public void Dispose()
-    {
-        while (_chunks.TryDequeue(out (HostBuffer Chunk, int Rows) part)) device.End(part.Chunk);
     }
 }

@@ -39,13 +39,13 @@ internal sealed unsafe class StagingRing(Vk api, VkDevice device, PhysicalDevice
     public const int Alignment = 64;
 
     /// <summary>Chunks with which loading keeps both the host and the device busy.</summary>
-    private const int Usual = 3;
+    private const int UsualChunks = 3;
 
     /// <summary>
     /// Chunks there may be at most: the embeddings of a batch of 4096 tokens of the 27B model take 4½, which wait on the device for the
     /// batch before; a host that waited for them could not prepare the batch.
     /// </summary>
-    private const int Most = 12;
+    private const int MaxChunks = 12;
 
     private readonly List<Chunk> _chunks = [];
     private int _current;
@@ -109,7 +109,7 @@ internal sealed unsafe class StagingRing(Vk api, VkDevice device, PhysicalDevice
         // The next in the ring is the one longest in use.
         int next = _chunks.Count == 0 ? 0 : (_current + 1) % _chunks.Count;
         bool free = _chunks.Count > 0 && stream.Reached(_chunks[next].BusyUntil);
-        if (!free && _chunks.Count < (mayWait ? Usual : Most) && TryCreate() is { } fresh)
+        if (!free && _chunks.Count < (mayWait ? UsualChunks : MaxChunks) && TryCreate() is { } fresh)
         {
             next = _chunks.Count == 0 ? 0 : _current + 1;
             _chunks.Insert(next, fresh);

@@ -1,6 +1,7 @@
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Vulkan.Memory;
 
@@ -79,7 +80,7 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
 
     /// <summary>The rows that <see cref="OperandMemory"/> holds as they are now, and as what; none after the tensor was written.</summary>
-    public (int First, int Count, OperandKind Kind) OperandRows { get; set; }
+    public (int First, int Count, OperandKind Kind) ConvertedRows { get; set; }
 
     /// <summary>Memory for the tensor's rows as operands of products, made at the first call and freed with the tensor.</summary>
     /// <exception cref="ObjectDisposedException">The tensor is disposed.</exception>
@@ -90,7 +91,7 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     }
 
     public bool HoldsOperand(int firstRow, int rowCount, OperandKind kind) =>
-        OperandRows.Kind == kind && OperandRows.First <= firstRow && firstRow + rowCount <= OperandRows.First + OperandRows.Count;
+        ConvertedRows.Kind == kind && ConvertedRows.First <= firstRow && firstRow + rowCount <= ConvertedRows.First + ConvertedRows.Count;
 
     protected override void Free()
     {

@@ -12,7 +12,7 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Vu
     private readonly int _rowBytes = (int)WeightLayout.RowBytes(source.Format, source.InputFeatures);
     private readonly int _rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
 
-    public void Run(IProgress<long>? progress, CancellationToken cancellation)
+    public void Run(IProgress<long>? progress, CancellationToken cancellationToken)
     {
         // Values and scales of the same rows share a chunk.
         int rowsPerChunk = Math.Clamp((StagingRing.ChunkBytes - StagingRing.Alignment) / (_rowBytes + (_rowScales * 2)), 1, source.OutputFeatures);
@@ -20,7 +20,7 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Vu
         ulong scalesOffset = VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures);
         for (int row = 0; row < source.OutputFeatures; row += rowsPerChunk)
         {
-            cancellation.ThrowIfCancellationRequested();
+            cancellationToken.ThrowIfCancellationRequested();
             int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
             staging.Upload(target.Allocation, target.Shared, (ulong)row * (ulong)_rowBytes, rows * _rowBytes, mayWait: true, (row, rows, scales), ReadRows);
             if (_rowScales > 0)

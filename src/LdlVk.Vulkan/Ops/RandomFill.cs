@@ -3,20 +3,20 @@ using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Kernels;
 using LdlVk.Vulkan.Memory;
 
-namespace LdlVk.Vulkan.Device;
+namespace LdlVk.Vulkan.Ops;
 
-/// <summary>Made-up weights, which the device makes itself: a measurement of a 27B model neither computes nor uploads 52 GB.</summary>
-internal sealed unsafe partial class VulkanDevice
+/// <summary>Weights that the device makes itself (fill_random.comp): a measurement of a 27B model neither computes nor uploads 52 GB.</summary>
+internal sealed class RandomFill(OpContext context)
 {
-    /// <summary>Words of a dispatch, for the kernel's indexes to stay far below 2³¹.</summary>
-    private const int RandomWordsPerDispatch = 1 << 28;
+    /// <summary>Words of a dispatch: the kernel's indexes stay far below 2³¹.</summary>
+    private const int WordsPerDispatch = 1 << 28;
 
-    private void FillRandom(RandomWeightSource source, VulkanWeight weight)
+    public void Record(RandomWeightSource source, VulkanWeight weight)
     {
         Allocation target = weight.Allocation;
         uint format = (uint)source.Format;
         int wordsPerRow = (int)WeightLayout.RowBytes(source.Format, source.InputFeatures) / sizeof(uint);
-        int rowsAtOnce = Math.Max(1, RandomWordsPerDispatch / wordsPerRow);
+        int rowsAtOnce = Math.Max(1, WordsPerDispatch / wordsPerRow);
         for (int row = 0; row < source.OutputFeatures; row += rowsAtOnce)
         {
             int rows = Math.Min(rowsAtOnce, source.OutputFeatures - row);
@@ -24,7 +24,7 @@ internal sealed unsafe partial class VulkanDevice
             Fill(address, row, rows, wordsPerRow, [format, 0]);
         }
 
-        // Two scales a word. An odd number leaves half a word over, which the allocation's alignment leaves room for, as kernels read it too.
+        // Two scales a word. An odd number leaves half a word over, for which the allocation's alignment leaves room; kernels read it too.
         long scales = (long)source.OutputFeatures * WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
         Fill(target.Address + VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures), 0, 1, (int)((scales + 1) / 2), [format, 1]);
 
@@ -32,7 +32,7 @@ internal sealed unsafe partial class VulkanDevice
         {
             PushConstants push = new PushConstants()
                 .Add(address).Add(firstRow).Add(rows).Add(words).Add(source.InputFeatures).Add(source.Seed);
-            Dispatch("fill_random", constants, push, Groups(words, 64), rows, Work.Elementwise("FillRandom", rows, words),
+            context.DispatchLooping("fill_random", constants, push, OpContext.Groups(words, 64), rows, Work.Elementwise("FillRandom", rows, words),
                 reads: [], writes: [new MemoryRange(address, (ulong)rows * (ulong)words * sizeof(uint), weight.Shared)]);
         }
     }

@@ -1,0 +1,126 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Kernels;
+using LdlVk.Vulkan.Memory;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan.Device;
+
+/// <summary>The Vulkan objects of an open device, made together and destroyed in the reverse order.</summary>
+internal sealed unsafe class DeviceResources
+{
+    private readonly VkDevice _device;
+    private readonly DeviceHandles _handles;
+
+    /// <summary>Opens a device and takes the instance over, to be disposed with it; if this throws, the instance stays the caller's.</summary>
+    public DeviceResources(VulkanInstance instance, PhysicalDevice physicalDevice, LinearFamily? linear, string? cacheFolder, UploadQueue upload, long? memoryLimit)
+    {
+        Api = instance.Api;
+        Budget = new MemoryBudget(memoryLimit);
+        Facts = PhysicalDeviceFacts.Of(instance, physicalDevice);
+        Family = linear ?? LinearKernels.FamilyFor(Facts);
+        QueueChoice queues = QueueChoice.For(Facts, upload);
+        _device = CreateDevice(physicalDevice, queues);
+        _handles = new DeviceHandles(instance, _device);
+        try
+        {
+            bool watched = Facts.Kind != DeviceKind.Software;
+            Stream = new CommandStream(Api, _device, Facts.ComputeQueueFamily, 0, computes: true, watched);
+            if (queues.Copy is { } copy) Copies = new CommandStream(Api, _device, copy.Family, copy.Index, computes: false, watched);
+            Memory = new MemoryAllocator(Api, _device, Facts, Stream, Copies, queues.Families, Budget, mapped: upload == UploadQueue.Auto && Facts.SharesHostMemory);
+            Staging = new StagingRing(Api, _device, Facts, Stream, Copies, queues.Families, Budget);
+            WeightStaging = Copies is null ? Staging : new StagingRing(Api, _device, Facts, Copies, null, [], Budget);
+            Pinned = new PinnedWeights(Api, _device, _handles, Facts, Copies ?? Stream);
+            Downloads = new Downloads(Api, _device, Facts, Stream);
+            string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(Facts.Properties));
+            Pipelines = new ComputePipelines(Api, _device, Facts, new PipelineCacheFile(cache, Facts.Properties));
+            LinearKernels = new LinearKernels(Family, Facts, new TileChoices(cacheFolder, Facts));
+            AttentionKernels = new AttentionKernels(Family, Facts);
+        }
+        catch
+        {
+            Destroy();
+            Api.DestroyDevice(_device, null);
+            throw;
+        }
+    }
+
+    public Vk Api { get; }
+
+    public PhysicalDeviceFacts Facts { get; }
+
+    /// <summary>The family of kernels that products run on.</summary>
+    public LinearFamily Family { get; }
+
+    /// <summary>Account of the device memory taken from the driver.</summary>
+    public MemoryBudget Budget { get; }
+
+    /// <summary>The stream of ops, on the queue that computes.</summary>
+    public CommandStream Stream { get; }
+
+    /// <summary>The stream of uploads on a queue of their own; null where <see cref="Stream"/> carries them.</summary>
+    public CommandStream? Copies { get; }
+
+    public MemoryAllocator Memory { get; }
+
+    /// <summary>Chunks through which activations and lists reach the device.</summary>
+    public StagingRing Staging { get; }
+
+    /// <summary>Chunks through which weights reach the device.</summary>
+    public StagingRing WeightStaging { get; }
+
+    public PinnedWeights Pinned { get; }
+
+    public Downloads Downloads { get; }
+
+    public ComputePipelines Pipelines { get; }
+
+    public LinearKernels LinearKernels { get; }
+
+    public AttentionKernels AttentionKernels { get; }
+
+    /// <summary>Starts to time each command by the device's clock.</summary>
+    public CommandTimer StartTimer() => new(Api, _device, Stream, Facts);
+
+    /// <summary>Submits what is recorded and waits until everything is done.</summary>
+    public void Finish()
+    {
+        Stream.Finish();
+        Copies?.Finish();
+    }
+
+    /// <summary>Waits for the device and destroys everything. Its handle lives on while pinned weights hold it.</summary>
+    public void Close()
+    {
+        Stream.Drain();
+        Destroy();
+        _handles.LetGo();
+    }
+
+    private VkDevice CreateDevice(PhysicalDevice physicalDevice, QueueChoice queues)
+    {
+        float* priorities = stackalloc float[] { 1, 1 };
+        var queue = stackalloc DeviceQueueCreateInfo[2];
+        for (int i = 0; i < queues.Families.Length; i++)
+            queue[i] = new DeviceQueueCreateInfo(queueFamilyIndex: queues.Families[i], queueCount: i == 0 ? queues.ComputeFamilyQueues : 1, pQueuePriorities: priorities);
+        using var features = new EnabledFeatures(Api, physicalDevice, Facts);
+        using var names = new NativeStrings([.. features.Extensions]);
+        var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
+            enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
+        Api.CreateDevice(physicalDevice, in create, null, out VkDevice device).Check("vkCreateDevice");
+        return device;
+    }
+
+    /// <summary>Destroys what has been made so far, in the reverse order.</summary>
+    private void Destroy()
+    {
+        Pipelines?.Dispose();
+        Downloads?.Dispose();
+        if (WeightStaging != Staging) WeightStaging?.Dispose();
+        Staging?.Dispose();
+        Memory?.Dispose();
+        Copies?.Dispose();
+        Stream?.Dispose();
+        Pinned?.Close();
+    }
+}

@@ -1,0 +1,17 @@
+namespace LdlVk.Vulkan.Kernels;
+
+/// <summary>Which shader family a device runs Linear with.</summary>
+internal enum LinearFamily
+{
+    /// <summary>linear_tile.comp: shared-memory tiles, for GPUs.</summary>
+    Tile,
+    /// <summary>linear_stream.comp: register tiles and subgroup broadcasts, for drivers that run on a processor.</summary>
+    Stream,
+    /// <summary>linear_matrix.comp: matrix units with fp16 operands; fp32 weights, which they would round, go through tiles.</summary>
+    Matrix,
+    /// <summary>
+    /// linear_matrix_nv.comp: fp16 and int8 weights on matrices of flexible size; what it cannot take goes the way of
+    /// <see cref="Matrix"/>. Only where it is named: no GPU has shown yet whether it is faster.
+    /// </summary>
+    MatrixNv,
+}

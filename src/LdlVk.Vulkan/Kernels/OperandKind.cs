@@ -1,0 +1,31 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Commands;
+
+namespace LdlVk.Vulkan.Kernels;
+
+/// <summary>The form that rows of a tensor are converted to, to be multiplied.</summary>
+/// <param name="Bytes">Bytes of an element.</param>
+/// <param name="Length">Elements that share a scale.</param>
+internal readonly record struct OperandKind(int Bytes, int Length)
+{
+    /// <summary>fp16 (halve_rows.comp).</summary>
+    public static OperandKind Halves(int length) => new(sizeof(ushort), length);
+
+    /// <summary>Bytes of an element and its share of a scale, at most: an fp16 value, and a scale for four, the shortest length there is.</summary>
+    public const int MaxBytes = sizeof(ushort) + (sizeof(float) / 4);
+
+    /// <summary>int8 with a scale a group (quantize_rows.comp).</summary>
+    public static readonly OperandKind Int8 = new(sizeof(sbyte), WeightLayout.GroupSize);
+}
+
+/// <summary>Rows of a tensor, converted.</summary>
+/// <param name="Elements">Address of the first row.</param>
+/// <param name="RowBytes">Bytes from one row to the next.</param>
+/// <param name="Scales">Address of its scales.</param>
+/// <param name="RowScaleBytes">Bytes of a row's scales.</param>
+/// <param name="Memory">The memory that holds all of it.</param>
+internal readonly record struct Operand(ulong Elements, ulong RowBytes, ulong Scales, ulong RowScaleBytes, MemoryRange Memory)
+{
+    /// <summary>The same from a later row on.</summary>
+    public Operand From(int row) => this with { Elements = Elements + ((ulong)row * RowBytes), Scales = Scales + ((ulong)row * RowScaleBytes) };
+}

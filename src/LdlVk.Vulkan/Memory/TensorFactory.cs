@@ -1,0 +1,109 @@
+using System.Runtime.InteropServices;
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan.Memory;
+
+/// <summary>Makes what lies in device memory (tensors, weights, lists of rows and of segments), and takes their memory back.</summary>
+internal sealed class TensorFactory(VulkanDevice device, DeviceResources resources, Transfers transfers)
+{
+    /// <summary>Bounds the list of blocks that a segment makes; a thousand times the longest text.</summary>
+    private const int MaxSegmentQueries = 1 << 24;
+
+    /// <summary>A tensor of zeros.</summary>
+    public VulkanTensor CreateTensor(int rows, int columns)
+    {
+        ulong bytes = KernelLimits.TensorBytes(rows, columns);
+        return Create(bytes, () => $"a tensor [{rows}, {columns}]", allocation =>
+        {
+            if (bytes > 0)
+            {
+                CommandBuffer commands = resources.Stream.Next(Work.Elementwise("CreateTensor", rows, columns), [], [new MemoryRange(allocation.Address, bytes)]);
+                resources.Api.CmdFillBuffer(commands, allocation.Block.Buffer, allocation.Offset, bytes, 0);
+            }
+
+            return new VulkanTensor(device, allocation, rows, columns);
+        });
+    }
+
+    /// <summary>A weight whose values are undefined until it is filled.</summary>
+    public VulkanWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name)
+    {
+        ulong bytes = KernelLimits.WeightBytes(name, format, outputFeatures, inputFeatures);
+        return Create(bytes, () => $"{name} [{outputFeatures}, {inputFeatures}] in {format}", allocation =>
+        {
+            bool oneStream = resources.Copies is null && !allocation.IsMapped;
+            return new VulkanWeight(device, allocation, oneStream ? null : new SharedUse(resources.Stream, resources.Copies, allocation.Block.FreedAt),
+                format, outputFeatures, inputFeatures);
+        });
+    }
+
+    public VulkanIndices CreateIndices(ReadOnlySpan<int> values)
+    {
+        int place = 0, largest = -1;
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (values[i] < 0) throw new ArgumentException($"Index {i} is {values[i]}; indices are not negative.");
+            if (values[i] > largest) (place, largest) = (i, values[i]);
+        }
+
+        int[] ints = values.ToArray();
+        return Create((ulong)ints.Length * sizeof(int), () => $"{ints.Length} indices", allocation =>
+        {
+            transfers.UploadInts(allocation, ints);
+            return new VulkanIndices(device, allocation, ints.Length, place, largest);
+        });
+    }
+
+    /// <summary>Segments, and behind them for each kernel of attention the blocks of queries that its workgroups take.</summary>
+    public VulkanSegments CreateSegments(ReadOnlySpan<AttentionSegment> segments)
+    {
+        List<int> ints = [];
+        foreach (AttentionSegment s in segments) ints.AddRange([s.QueryRow, s.QueryCount, s.QueryPosition, s.PrefixRow, s.PrefixLength, s.OwnRow]);
+        List<QueryBlocks> blocks = [];
+        foreach (int size in resources.AttentionKernels.QueryBlockSizes)
+        {
+            int before = ints.Count;
+            for (int s = 0; s < segments.Length; s++)
+            {
+                if (segments[s].QueryCount > MaxSegmentQueries) throw new ArgumentException($"Segment {s} has {segments[s].QueryCount} query rows; {MaxSegmentQueries} are supported.");
+                for (int first = 0; first < segments[s].QueryCount; first += size) ints.AddRange([s, first]);
+            }
+
+            blocks.Add(new QueryBlocks(size, (ints.Count - before) * sizeof(int) / QueryBlocks.EntryBytes, before * sizeof(int)));
+        }
+
+        AttentionSegment[] kept = segments.ToArray();
+        return Create((ulong)ints.Count * sizeof(int), () => $"{kept.Length} segments", allocation =>
+        {
+            transfers.UploadInts(allocation, CollectionsMarshal.AsSpan(ints));
+            return new VulkanSegments(device, allocation, kept, blocks);
+        });
+    }
+
+    /// <summary>Takes memory back. The next owner's commands come after the copies to it, whether these were used or not.</summary>
+    public void Free(Allocation allocation, SharedUse? shared)
+    {
+        if (shared is { Copied: > 0 and var copied }) resources.Stream.Await(resources.Copies!, copied);
+        resources.Memory.Free(allocation, shared?.Copied ?? 0);
+    }
+
+    /// <summary>Makes an object with memory of its own; the memory is freed again if that fails.</summary>
+    private T Create<T>(ulong bytes, Func<string> what, Func<Allocation, T> make)
+    {
+        device.ThrowIfDisposed();
+        Allocation allocation = resources.Memory.Allocate(bytes, what);
+        try
+        {
+            return make(allocation);
+        }
+        catch
+        {
+            Free(allocation, null);
+            throw;
+        }
+    }
+}

@@ -1,0 +1,27 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Kernels;
+using LdlVk.Vulkan.Memory;
+
+namespace LdlVk.Vulkan.Ops;
+
+/// <summary><see cref="IDevice.GatedLinear"/>. Portable: two Linear and a GateMultiply. On matrix units: both products in one kernel.</summary>
+internal sealed class GatedLinearOp(OpContext context, LinearKernels kernels, LinearOp linear, GateMultiplyOp gateMultiply)
+{
+    public void Record(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    {
+        OpChecks.GatedLinear(output, scratch, input, gate, up);
+        VulkanWeight g = context.Own.Weight(gate), u = context.Own.Weight(up);
+        if (g.Format == u.Format && kernels.UsesMatrixUnitsFor(g.Format))
+        {
+            IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input);
+            OpContext.RequireApart(nameof(IDevice.GatedLinear), y, x);
+            linear.RecordOnMatrixUnits(nameof(IDevice.GatedLinear), y, x, g, u, bias: null, Activation.None, activation);
+        }
+        else
+        {
+            linear.Record(output, input, gate, bias: null, Activation.None);
+            linear.Record(scratch, input, up, bias: null, Activation.None);
+            gateMultiply.Record(output, output, scratch, activation);
+        }
+    }
+}

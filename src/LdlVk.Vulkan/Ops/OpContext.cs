@@ -1,0 +1,63 @@
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Device;
+using LdlVk.Vulkan.Kernels;
+using LdlVk.Vulkan.Memory;
+using Silk.NET.Vulkan;
+
+namespace LdlVk.Vulkan.Ops;
+
+/// <summary>What every op needs of its device: the check of its operands, the command stream, the pipelines.</summary>
+internal sealed class OpContext(Ownership own, PhysicalDeviceFacts facts, CommandStream stream, ComputePipelines pipelines)
+{
+    /// <summary>Checks that operands belong to the device, and gives them their own types.</summary>
+    public Ownership Own => own;
+
+    public PhysicalDeviceFacts Facts => facts;
+
+    /// <summary>Operations of one dispatch of an op that can be split; null follows the device's measured speed. Tests make it small.</summary>
+    public double? OperationsPerDispatch { get; set; }
+
+    /// <summary>
+    /// Records a dispatch of a kernel that loops over what lies beyond <see cref="KernelLimits.MaxGroups"/>: any but those of products and
+    /// of attention. Nothing is recorded for an empty grid.
+    /// </summary>
+    public void DispatchLooping(
+        string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y, in Work work,
+        ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
+    {
+        if (x == 0 || y == 0) return;
+        CommandBuffer commands = stream.Next(work, reads, writes);
+        pipelines.Dispatch(commands, shader, constants, push, Math.Min(x, KernelLimits.MaxGroups), Math.Min(y, KernelLimits.MaxGroups));
+    }
+
+    /// <summary>Records a dispatch of exactly x·y·z workgroups.</summary>
+    public void Dispatch(
+        string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, (int X, int Y, int Z) groups, uint subgroupSize, in Work work,
+        ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
+    {
+        CommandBuffer commands = stream.Next(work, reads, writes);
+        pipelines.Dispatch(commands, shader, constants, push, groups.X, groups.Y, groups.Z, subgroupSize);
+    }
+
+    /// <summary>
+    /// How many items one dispatch takes: whole groups of them, within the work of one submission and the limit on workgroups. A dispatch
+    /// that ran for seconds would make a driver take the GPU for hung.
+    /// </summary>
+    public int ItemsPerDispatch(int perGroup, double operationsPerItem) =>
+        perGroup * (int)Math.Clamp((OperationsPerDispatch ?? stream.Budget) / Math.Max(1, operationsPerItem) / perGroup, 1, KernelLimits.MaxGroups);
+
+    /// <summary>Groups of a size that hold so many items.</summary>
+    public static int Groups(int count, int size) => (int)(((long)count + size - 1) / size);
+
+    /// <summary>Refuses an output that shares memory with an input, where the op's contract does not allow it.</summary>
+    public static void RequireApart(string op, IVulkanTensor output, IVulkanTensor input)
+    {
+        if (output.Overlaps(input)) throw new ArgumentException($"{op}: output and input share memory.");
+    }
+
+    /// <summary>Refuses an output that overlaps an input without being it.</summary>
+    public static void RequireSameOrApart(string op, IVulkanTensor output, IVulkanTensor input)
+    {
+        if (output.Overlaps(input) && output.FirstRow != input.FirstRow) throw new ArgumentException($"{op}: output and input overlap without being the same.");
+    }
+}

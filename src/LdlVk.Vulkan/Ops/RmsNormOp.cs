@@ -1,0 +1,29 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Kernels;
+using LdlVk.Vulkan.Memory;
+
+namespace LdlVk.Vulkan.Ops;
+
+/// <summary><see cref="IDevice.RmsNorm"/>: rms_norm.comp.</summary>
+internal sealed class RmsNormOp(OpContext context)
+{
+    public void Record(ITensor output, ITensor input, ITensor weight, float epsilon)
+    {
+        OpChecks.Norm(nameof(IDevice.RmsNorm), output, input, weight);
+        Record(nameof(IDevice.RmsNorm), output, input, weight, epsilon, add: false);
+    }
+
+    /// <summary>The kernel of both norms, whose operands the op has checked; <paramref name="add"/> adds the result to the output.</summary>
+    public void Record(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
+    {
+        IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input), w = context.Own.Input(weight);
+        OpContext.RequireSameOrApart(op, y, x);
+        OpContext.RequireApart(op, y, w);
+        PushConstants push = new PushConstants()
+            .Add(x.Address).Add(w.Address).Add(y.Address)
+            .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon);
+        context.DispatchLooping("rms_norm", [add ? 1u : 0u], push, x.Rows, 1, Work.Elementwise(op, x.Rows, x.Columns),
+            reads: [x.Range, w.Range], writes: [y.Range]);
+    }
+}

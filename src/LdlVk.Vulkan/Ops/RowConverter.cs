@@ -1,0 +1,39 @@
+using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Kernels;
+using LdlVk.Vulkan.Memory;
+
+namespace LdlVk.Vulkan.Ops;
+
+/// <summary>
+/// Converts rows of tensors to fp16 (halve_rows.comp) or int8 (quantize_rows.comp), once for all products that read them. The result is
+/// kept with the tensor until it is written again.
+/// </summary>
+internal sealed class RowConverter(OpContext context, LinearKernels kernels, MemoryAllocator memory)
+{
+    /// <summary>The rows of a tensor in a form; records their conversion unless the tensor holds them already.</summary>
+    public Operand OperandOf(IVulkanTensor x, OperandKind kind)
+    {
+        VulkanTensor tensor = x.Owner;
+        int scalesPerRow = x.Stride / kind.Length;
+        ulong rowBytes = (ulong)x.Stride * (ulong)kind.Bytes;
+        Allocation held = tensor.OperandMemory(() => memory.Allocate(
+            OperandBytes(tensor), () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
+        Operand operand = new Operand(held.Address, rowBytes, held.Address + ((ulong)tensor.Rows * rowBytes), (ulong)scalesPerRow * sizeof(float),
+            new MemoryRange(held.Address, held.Size)).From(x.FirstRow);
+        if (!tensor.HoldsOperand(x.FirstRow, x.Rows, kind))
+        {
+            int scales = x.Rows * scalesPerRow;
+            PushConstants push = new PushConstants().Add(x.Address).Add(operand.Elements).Add(operand.Scales).Add(scales);
+            if (kind == OperandKind.Int8)
+                context.DispatchLooping("quantise_rows", [], push, OpContext.Groups(scales, 64), 1, Work.Elementwise("QuantiseRows", x.Rows, x.Columns), reads: [x.Range], writes: [operand.Memory]);
+            else
+                context.DispatchLooping("halve_rows", [], push.Add(kind.Length / 4), scales, 1, Work.Elementwise("HalveRows", scales, kind.Length), reads: [x.Range], writes: [operand.Memory]);
+            tensor.ConvertedRows = (x.FirstRow, x.Rows, kind);
+        }
+
+        return operand;
+    }
+
+    /// <summary>Memory for a tensor's rows in either form.</summary>
+    private ulong OperandBytes(VulkanTensor tensor) => (((ulong)tensor.Rows * OperandKind.MaxBytes) + ((ulong)kernels.RowsReadBeyond * 2)) * (ulong)tensor.Stride;
+}
