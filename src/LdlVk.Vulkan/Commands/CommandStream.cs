@@ -9,18 +9,18 @@ using Semaphore = Silk.NET.Vulkan.Semaphore;
 namespace LdlVk.Vulkan.Commands;
 
 /// <summary>
-/// An ordered stream of commands on one queue: records into a command buffer, hands it over when it holds enough work, and counts
-/// submissions on a timeline semaphore. Barriers stand where <see cref="Hazards"/> wants them, also across submissions: a barrier
-/// reaches back to everything that was submitted to its queue before.
+/// An ordered stream of commands on one queue. It records into a command buffer, submits that when it holds enough work, and counts
+/// submissions on a timeline semaphore. <see cref="Hazards"/> decides where a barrier is needed, also across submissions: a barrier
+/// covers everything that was submitted to its queue before.
 /// </summary>
 /// <remarks>
-/// Command buffers are recorded anew for each pass, not kept by shape. The whole host side of a pass of 46 layers, some 720 commands,
-/// was measured at 1.1 ms (1.5 µs a command; llvmpipe, hidden size 64), while the device still computes the batch before. A pass of the
-/// 27B shapes with 4096 tokens takes 0.7 s on a card of 300 TFLOP/s: what keeping them could save is 0.2 % of it, and hidden already.
+/// Command buffers are recorded again for each pass, not kept by shape. Recording a pass of 46 layers, some 720 commands, was measured at
+/// 1.1 ms (1.5 µs a command; llvmpipe, hidden size 64), while the device still computes the previous batch. A pass of the 27B shapes with
+/// 4096 tokens takes 0.7 s on a card of 300 TFLOP/s: keeping command buffers could save 0.2 % of it, which already overlaps.
 /// </remarks>
 internal sealed unsafe class CommandStream : IDisposable
 {
-    /// <summary>Submissions in flight beyond which recording waits: so far behind, a device is not idle, and memory must end somewhere.</summary>
+    /// <summary>Recording waits when so many submissions are in flight: that keeps any device busy, and bounds memory.</summary>
     private const int MaxInFlight = 256;
 
     private const int CommandsPerSubmission = 256;
@@ -53,9 +53,9 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <param name="api">The loader.</param>
     /// <param name="device">The device.</param>
     /// <param name="family">The queue's family.</param>
-    /// <param name="queue">The queue's number there.</param>
-    /// <param name="computes">Whether there will be dispatches; else there are copies alone, and the family need not be able to compute.</param>
-    /// <param name="watched">Whether a watchdog looks at the device.</param>
+    /// <param name="queue">The queue's number in its family.</param>
+    /// <param name="computes">Whether the stream has dispatches; without them it has copies only, and the family need not compute.</param>
+    /// <param name="watched">Whether the operating system resets the device when a submission runs for seconds.</param>
     public CommandStream(Vk api, VkDevice device, uint family, uint queue, bool computes, bool watched)
     {
         (_api, _device, _budget) = (api, device, new SubmissionBudget(watched));
@@ -85,10 +85,10 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>The timeline value that the commands being recorded now will signal.</summary>
     public ulong Pending { get; private set; } = 1;
 
-    /// <summary>The timeline value with which all that was recorded so far is done.</summary>
+    /// <summary>The timeline value at which everything recorded so far is done.</summary>
     public ulong Recorded => _recording is null ? Pending - 1 : Pending;
 
-    /// <summary>What times each command; null, as nearly always, for nothing. While it is there, commands do not overlap.</summary>
+    /// <summary>Times each command; usually null. While a timer is set, commands do not overlap.</summary>
     public CommandTimer? Timer { get; set; }
 
     /// <summary>Operations of one submission, and of one dispatch where it can be split.</summary>
@@ -97,10 +97,10 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>Barriers recorded so far.</summary>
     public long Barriers { get; private set; }
 
-    /// <summary>The command buffer to record one command into, behind a barrier if it needs one.</summary>
-    /// <param name="work">What it does.</param>
-    /// <param name="reads">What it reads of the memory that commands of this stream write.</param>
-    /// <param name="writes">What it writes.</param>
+    /// <summary>Begins a command: records a barrier if it needs one, and returns the command buffer to record it into.</summary>
+    /// <param name="work">What the command does.</param>
+    /// <param name="reads">The ranges that the command reads, of the memory that commands of this stream write.</param>
+    /// <param name="writes">The ranges that it writes.</param>
     public CommandBuffer Next(in Work work, ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
     {
         ThrowIfFailed();
@@ -126,17 +126,17 @@ internal sealed unsafe class CommandStream : IDisposable
     }
 
     /// <summary>
-    /// Lets what is recorded now wait on the device until another stream, always the same one, has passed a value of its timeline. The
-    /// other hands over what that takes when this does, so it must not wait for what is being recorded here: of two streams that wait for
-    /// each other, one submits first (<see cref="WeightFiller.Fill"/>).
+    /// Makes the commands recorded from now on wait, on the device, until another stream has reached a value of its timeline. The other
+    /// stream is always the same one. It is submitted when this one is, so it must not wait for what is being recorded here: of two
+    /// streams that wait for each other, one submits first (<see cref="WeightFiller.Fill"/>).
     /// </summary>
     public void Await(CommandStream other, ulong value)
     {
-        // What has been waited for holds for all that comes later on a queue.
+        // A wait holds for everything that comes later on the queue.
         if (value > _awaited) (_other, _awaited, _awaits) = (other, value, true);
     }
 
-    /// <summary>Hands over what has been recorded; returns the timeline value that its end signals.</summary>
+    /// <summary>Submits what has been recorded; returns the timeline value that its end signals.</summary>
     public ulong Submit()
     {
         ThrowIfFailed();
@@ -147,7 +147,7 @@ internal sealed unsafe class CommandStream : IDisposable
         }
         catch (DeviceException e)
         {
-            // What was recorded is lost, so nothing that comes after it could be right.
+            // The recorded commands are lost, so later ones would compute with wrong data.
             _failure = new DeviceException(e.Message, e.InnerException, DeviceFailure.Lost);
             throw _failure;
         }
@@ -156,7 +156,7 @@ internal sealed unsafe class CommandStream : IDisposable
         return Pending - 1;
     }
 
-    /// <summary>Whether the timeline has reached a value; asks the device, and does not wait.</summary>
+    /// <summary>Asks the device, without waiting, whether the timeline has reached a value.</summary>
     public bool Reached(ulong value)
     {
         if (value <= _reached) return true;
@@ -179,7 +179,7 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <summary>Submits what is recorded and waits for everything.</summary>
     public void Finish() => Wait(Submit());
 
-    /// <summary>Waits until the device does nothing any more, for destruction: what is recorded is dropped, and no failure matters.</summary>
+    /// <summary>Waits until the device is idle, before destruction: recorded commands are dropped, and failures are ignored.</summary>
     public void Drain() => _api.DeviceWaitIdle(_device);
 
     public void Dispose()
@@ -188,7 +188,7 @@ internal sealed unsafe class CommandStream : IDisposable
         _api.DestroyCommandPool(_device, _pool, null);
     }
 
-    /// <summary>Lets the next command wait for what the other stream did to the memory it uses.</summary>
+    /// <summary>Makes the next command wait for the other stream's uses of its memory.</summary>
     private void AwaitUses(ReadOnlySpan<MemoryRange> ranges)
     {
         foreach (MemoryRange range in ranges)
@@ -196,7 +196,7 @@ internal sealed unsafe class CommandStream : IDisposable
             if (range.Shared is not { } shared) continue;
             (CommandStream? other, ulong value) = shared.Before(this);
             if (value <= _awaited) continue;
-            // What was recorded before does not need to wait.
+            // Commands recorded earlier need not wait: submit them first.
             if (_commands > 0 && !other!.Reached(value)) Submit();
             Await(other!, value);
         }
@@ -220,7 +220,7 @@ internal sealed unsafe class CommandStream : IDisposable
     private void Submit(CommandBuffer buffer)
     {
         Timer?.EndCommand(buffer);
-        // What the host reads back after waiting must be visible to it, and what it overwrites must not be written out after that.
+        // After waiting, the host must see what the device wrote, and the device must not write out what the host overwrites.
         var barrier = new MemoryBarrier(srcAccessMask: _writes, dstAccessMask: AccessFlags.HostReadBit | AccessFlags.HostWriteBit);
         _api.CmdPipelineBarrier(buffer, _stages, PipelineStageFlags.HostBit, 0, 1, &barrier, 0, null, 0, null);
         _api.EndCommandBuffer(buffer).Check("vkEndCommandBuffer");
@@ -239,7 +239,7 @@ internal sealed unsafe class CommandStream : IDisposable
         Pending++;
     }
 
-    /// <summary>Takes note that the timeline has reached a value: command buffers are free again, and the device's speed shows.</summary>
+    /// <summary>Notes that the timeline has reached a value: reuses its command buffers, and measures the device's speed.</summary>
     private void Retire(ulong value)
     {
         _reached = Math.Max(_reached, value);
@@ -255,7 +255,7 @@ internal sealed unsafe class CommandStream : IDisposable
         _budget.Completed(operations, Stopwatch.GetElapsedTime(first));
     }
 
-    /// <summary>Throws if a call failed, and names what the device was at; if the device is lost, so is everything to come.</summary>
+    /// <summary>Throws if a call failed, and names the work in flight. After a lost device every later call throws too.</summary>
     private void Check(Result result, string call)
     {
         if (result >= Result.Success) return;
@@ -273,6 +273,7 @@ internal sealed unsafe class CommandStream : IDisposable
 
     private void ThrowIfFailed()
     {
-        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
+        if (_failure is { } e)
+            throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
     }
 }

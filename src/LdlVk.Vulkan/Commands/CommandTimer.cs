@@ -5,12 +5,12 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Commands;
 
 /// <summary>
-/// Times every command of a <see cref="CommandStream"/> by two timestamps. Since a barrier stands between commands, the two enclose that
-/// command alone, and pauses between submissions count for none.
+/// Times every command of a <see cref="CommandStream"/> by two timestamps. A barrier between commands makes the two enclose that command
+/// alone; pauses between submissions are not counted.
 /// </summary>
 internal sealed unsafe class CommandTimer : IOpTimer
 {
-    /// <summary>Timestamps of a query pool; even, so that both of a command are in one.</summary>
+    /// <summary>Timestamps of a query pool; even, so that both timestamps of a command are in one pool.</summary>
     private const uint PoolSize = 2048;
 
     private readonly Vk _api;
@@ -36,7 +36,7 @@ internal sealed unsafe class CommandTimer : IOpTimer
 
     public void End() => _ends.Add(Commands);
 
-    /// <summary>Before a command, behind its barrier.</summary>
+    /// <summary>Called before a command is recorded, after its barrier.</summary>
     public void BeginCommand(CommandBuffer buffer)
     {
         if (_written == _pools.Count * PoolSize)
@@ -50,7 +50,7 @@ internal sealed unsafe class CommandTimer : IOpTimer
         Stamp(buffer);
     }
 
-    /// <summary>After the command, if one has begun.</summary>
+    /// <summary>Called after a command was recorded; does nothing if none has begun.</summary>
     public void EndCommand(CommandBuffer buffer)
     {
         if (_written % 2 != 0) Stamp(buffer);
@@ -77,7 +77,12 @@ internal sealed unsafe class CommandTimer : IOpTimer
     {
         ulong[] ticks = new ulong[count];
         fixed (ulong* p = ticks)
-            _api.GetQueryPoolResults(_device, pool, 0, (uint)count, (nuint)count * sizeof(ulong), p, sizeof(ulong), QueryResultFlags.Result64Bit | QueryResultFlags.ResultWaitBit).Check("vkGetQueryPoolResults");
+        {
+            const QueryResultFlags Flags = QueryResultFlags.Result64Bit | QueryResultFlags.ResultWaitBit;
+            _api.GetQueryPoolResults(_device, pool, 0, (uint)count, (nuint)count * sizeof(ulong), p, sizeof(ulong), Flags)
+                .Check("vkGetQueryPoolResults");
+        }
+
         double[] seconds = new double[count / 2];
         for (int i = 0; i < seconds.Length; i++) seconds[i] = ((ticks[(2 * i) + 1] - ticks[2 * i]) & _validBits) * _secondsPerTick;
         return seconds;

@@ -1,9 +1,9 @@
 namespace LdlVk.Vulkan.Commands;
 
-/// <summary>Bytes of device memory, by device address.</summary>
-/// <param name="Address">The first.</param>
-/// <param name="Bytes">How many.</param>
-/// <param name="Shared">Who uses them, where not one stream alone does.</param>
+/// <summary>A range of device memory.</summary>
+/// <param name="Address">Device address of its first byte.</param>
+/// <param name="Bytes">Its length.</param>
+/// <param name="Shared">The uses of it, where more than one stream, or the host too, uses it; else null.</param>
 internal readonly record struct MemoryRange(ulong Address, ulong Bytes, SharedUse? Shared = null)
 {
     public bool Overlaps(MemoryRange other) =>

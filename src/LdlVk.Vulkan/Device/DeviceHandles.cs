@@ -1,8 +1,8 @@
 namespace LdlVk.Vulkan.Device;
 
 /// <summary>
-/// The logical device and its instance, which are destroyed when the last that holds them lets go: the open device, and each weight that
-/// is pinned for it. A pinned weight is of use to other devices after this one is closed, and its memory is the device's child.
+/// Counts the users of the logical device and its instance, which are destroyed with the last: the open device, and each weight pinned for
+/// it. Other devices can read a pinned weight after this device is closed, and its memory is a child object of the device.
 /// </summary>
 internal sealed unsafe class DeviceHandles(VulkanInstance instance, VkDevice device)
 {

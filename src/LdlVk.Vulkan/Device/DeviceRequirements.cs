@@ -4,7 +4,7 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Device;
 
-/// <summary>What the backend needs of a physical device.</summary>
+/// <summary>The properties of a physical device that the backend requires.</summary>
 internal sealed unsafe record DeviceRequirements
 {
     public required string Name { get; init; }
@@ -15,21 +15,23 @@ internal sealed unsafe record DeviceRequirements
     public required uint SharedMemoryBytes { get; init; }
     public required uint WorkgroupInvocations { get; init; }
 
-    /// <summary>Null if the backend can run there, else the device and the reason.</summary>
+    /// <summary>Null if the backend can run on the device, else the device's name and the reason.</summary>
     public string? Unmet() =>
         Version.Value < Vk.Version12.Value ? $"{Name} offers Vulkan {Version.Major}.{Version.Minor}, and 1.2 is needed; update its driver"
         : !BufferDeviceAddress ? $"{Name} has no buffer device addresses; update its driver"
         : !TimelineSemaphore ? $"{Name} has no timeline semaphores; update its driver"
         : ComputeFamily is null ? $"{Name} cannot compute"
-        : SharedMemoryBytes < KernelLimits.SharedMemoryBytes ? $"{Name} has {SharedMemoryBytes} bytes of shared memory, and the kernels need {KernelLimits.SharedMemoryBytes}"
-        : WorkgroupInvocations < KernelLimits.WorkgroupInvocations ? $"{Name} runs workgroups of {WorkgroupInvocations}, and the kernels need {KernelLimits.WorkgroupInvocations}"
+        : SharedMemoryBytes < KernelLimits.SharedMemoryBytes
+            ? $"{Name} has {SharedMemoryBytes} bytes of shared memory, and the kernels need {KernelLimits.SharedMemoryBytes}"
+        : WorkgroupInvocations < KernelLimits.WorkgroupInvocations
+            ? $"{Name} runs workgroups of {WorkgroupInvocations}, and the kernels need {KernelLimits.WorkgroupInvocations}"
         : null;
 
     public static DeviceRequirements Of(Vk api, PhysicalDevice device)
     {
         api.GetPhysicalDeviceProperties(device, out PhysicalDeviceProperties properties);
         var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features);
-        // An older device does not know the structure.
+        // A device of an older version does not know the structure.
         if (properties.ApiVersion >= Vk.Version12.Value)
         {
             var features = new PhysicalDeviceFeatures2(pNext: &v12);
@@ -49,7 +51,7 @@ internal sealed unsafe record DeviceRequirements
         };
     }
 
-    /// <summary>The first family with compute: on all desktop drivers the one that also draws, which is never the slower one.</summary>
+    /// <summary>The first queue family with compute. On all desktop drivers it also draws, and is never slower than others.</summary>
     public static uint? ComputeFamilyOf(Vk api, PhysicalDevice device)
     {
         int index = Array.FindIndex(QueueFamiliesOf(api, device), f => f.QueueFlags.HasFlag(QueueFlags.ComputeBit));

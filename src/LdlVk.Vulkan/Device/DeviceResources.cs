@@ -6,14 +6,15 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Device;
 
-/// <summary>The Vulkan objects of an open device, made together and destroyed in the reverse order.</summary>
+/// <summary>The Vulkan objects of an open device: created together, destroyed in the reverse order.</summary>
 internal sealed unsafe class DeviceResources
 {
     private readonly VkDevice _device;
     private readonly DeviceHandles _handles;
 
-    /// <summary>Opens a device and takes the instance over, to be disposed with it; if this throws, the instance stays the caller's.</summary>
-    public DeviceResources(VulkanInstance instance, PhysicalDevice physicalDevice, LinearFamily? linear, string? cacheFolder, UploadQueue upload, long? memoryLimit)
+    /// <summary>Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.</summary>
+    public DeviceResources(
+        VulkanInstance instance, PhysicalDevice physicalDevice, LinearFamily? linear, string? cacheFolder, UploadQueue upload, long? memoryLimit)
     {
         Api = instance.Api;
         Budget = new MemoryBudget(memoryLimit);
@@ -27,7 +28,8 @@ internal sealed unsafe class DeviceResources
             bool watched = Facts.Kind != DeviceKind.Software;
             Stream = new CommandStream(Api, _device, Facts.ComputeQueueFamily, 0, computes: true, watched);
             if (queues.Copy is { } copy) Copies = new CommandStream(Api, _device, copy.Family, copy.Index, computes: false, watched);
-            Memory = new MemoryAllocator(Api, _device, Facts, Stream, Copies, queues.Families, Budget, mapped: upload == UploadQueue.Auto && Facts.SharesHostMemory);
+            bool mapped = upload == UploadQueue.Auto && Facts.SharesHostMemory;
+            Memory = new MemoryAllocator(Api, _device, Facts, Stream, Copies, queues.Families, Budget, mapped);
             Staging = new StagingRing(Api, _device, Facts, Stream, Copies, queues.Families, Budget);
             WeightStaging = Copies is null ? Staging : new StagingRing(Api, _device, Facts, Copies, null, [], Budget);
             Pinned = new PinnedWeights(Api, _device, _handles, Facts, Copies ?? Stream);
@@ -52,7 +54,7 @@ internal sealed unsafe class DeviceResources
     /// <summary>The family of kernels that products run on.</summary>
     public LinearFamily Family { get; }
 
-    /// <summary>Account of the device memory taken from the driver.</summary>
+    /// <summary>Counts the device memory taken from the driver, and limits it.</summary>
     public MemoryBudget Budget { get; }
 
     /// <summary>The stream of ops, on the queue that computes.</summary>
@@ -102,10 +104,15 @@ internal sealed unsafe class DeviceResources
         float* priorities = stackalloc float[] { 1, 1 };
         var queue = stackalloc DeviceQueueCreateInfo[2];
         for (int i = 0; i < queues.Families.Length; i++)
-            queue[i] = new DeviceQueueCreateInfo(queueFamilyIndex: queues.Families[i], queueCount: i == 0 ? queues.ComputeFamilyQueues : 1, pQueuePriorities: priorities);
+        {
+            uint count = i == 0 ? queues.ComputeFamilyQueues : 1;
+            queue[i] = new DeviceQueueCreateInfo(queueFamilyIndex: queues.Families[i], queueCount: count, pQueuePriorities: priorities);
+        }
+
         using var features = new EnabledFeatures(Api, physicalDevice, Facts);
         using var names = new NativeStrings([.. features.Extensions]);
-        var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
+        var create = new DeviceCreateInfo(
+            pNext: features.Chain, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,
             enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         Api.CreateDevice(physicalDevice, in create, null, out VkDevice device).Check("vkCreateDevice");
         return device;

@@ -4,8 +4,8 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Device;
 
 /// <summary>
-/// The extensions and features that a device is opened with: what the backend needs, and of what it can use what the device has. Lies in
-/// native memory, for the structures of a chain point to each other.
+/// The extensions and features that a device is opened with: all that the backend requires, and the optional ones that the device has. They
+/// lie in native memory, since the structures of a chain point to each other.
 /// </summary>
 internal sealed unsafe class EnabledFeatures : IDisposable
 {
@@ -26,14 +26,18 @@ internal sealed unsafe class EnabledFeatures : IDisposable
     /// <summary>The features for a device.</summary>
     /// <param name="api">The loader.</param>
     /// <param name="device">The device.</param>
-    /// <param name="facts">What it is.</param>
-    /// <param name="statistics">Whether the driver is asked what it made of kernels (VK_KHR_pipeline_executable_properties).</param>
+    /// <param name="facts">Its properties.</param>
+    /// <param name="statistics">Whether the driver will be asked for statistics of compiled kernels (VK_KHR_pipeline_executable_properties).</param>
     public EnabledFeatures(Vk api, PhysicalDevice device, PhysicalDeviceFacts facts, bool statistics = false)
     {
         _all = (Structures*)NativeMemory.AllocZeroed((nuint)sizeof(Structures));
         ref PhysicalDeviceVulkan12Features core = ref _all->Core;
-        core = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features) { BufferDeviceAddress = true, TimelineSemaphore = true };
-        // Whoever is not fully conformant (MoltenVK) says so by this extension, which must then be enabled.
+        core = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features)
+        {
+            BufferDeviceAddress = true,
+            TimelineSemaphore = true,
+        };
+        // A driver that is not fully conformant (MoltenVK) reports this extension, which must then be enabled.
         if (PhysicalDeviceFacts.HasExtension(api, device, "VK_KHR_portability_subset")) _extensions.Add("VK_KHR_portability_subset");
         if (facts.MatrixUnits is not null)
         {
@@ -48,7 +52,7 @@ internal sealed unsafe class EnabledFeatures : IDisposable
             _extensions.Add(FlexibleMatrices.Extension);
             core.ShaderInt8 = true;
             Enable(&_all->Flexible, flexible.Features);
-            // SPIR-V 1.6 states the size of a workgroup in a way that needs it; Vulkan 1.3 always has it.
+            // SPIR-V 1.6 declares the workgroup size in a way that needs this feature; Vulkan 1.3 always has it.
             Enable(&_all->Maintenance, new(maintenance4: true));
         }
 
@@ -65,7 +69,7 @@ internal sealed unsafe class EnabledFeatures : IDisposable
         }
     }
 
-    /// <summary>What <see cref="DeviceCreateInfo.PNext"/> points to.</summary>
+    /// <summary>The chain of structures for <see cref="DeviceCreateInfo.PNext"/>.</summary>
     public void* Chain => &_all->Core;
 
     /// <summary>Names of the extensions.</summary>
@@ -73,7 +77,7 @@ internal sealed unsafe class EnabledFeatures : IDisposable
 
     public void Dispose() => NativeMemory.Free(_all);
 
-    /// <summary>Fills in a structure and puts it behind the first of the chain.</summary>
+    /// <summary>Fills in a structure and inserts it after the first of the chain.</summary>
     private void Enable<T>(T* place, T features) where T : unmanaged
     {
         *place = features;

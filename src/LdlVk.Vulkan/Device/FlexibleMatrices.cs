@@ -6,26 +6,26 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Device;
 
 /// <summary>
-/// The matrices of linear_matrix_nv.comp: products of fp16 matrices with fp32 sums whose size is the kernel's choice, computed by a
-/// subgroup or a whole workgroup together (VK_NV_cooperative_matrix2).
+/// The matrices of linear_matrix_nv.comp: products of fp16 matrices with fp32 sums, computed by a subgroup or a whole workgroup together.
+/// The kernel chooses their size (VK_NV_cooperative_matrix2).
 /// </summary>
-/// <param name="Scope">Who computes them together; a workgroup has no other invocations.</param>
-/// <param name="Invocations">How many these are.</param>
+/// <param name="Scope">Subgroup or workgroup: the invocations that compute a product together. A workgroup has no others.</param>
+/// <param name="Invocations">Number of these invocations.</param>
 /// <param name="M">Rows of a product.</param>
 /// <param name="N">Columns of a product.</param>
 /// <param name="SubgroupSize">Invocations of a subgroup.</param>
 internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations, uint M, uint N, uint SubgroupSize)
 {
-    /// <summary>Products of a workgroup, at most; a gated one counts twice.</summary>
+    /// <summary>Products of a workgroup, at most; a gated product counts twice.</summary>
     private const uint MaxProducts = 4;
 
-    /// <summary>Products of a workgroup that lie one below the other, at most.</summary>
+    /// <summary>Products of a workgroup one below the other, at most.</summary>
     public const int MaxDown = 2;
 
     /// <summary>Length of a step of K.</summary>
     private const uint K = WeightLayout.GroupSize;
 
-    /// <summary>What has to be enabled for them beside <see cref="MatrixUnits.Extensions"/>.</summary>
+    /// <summary>The extension to enable besides <see cref="MatrixUnits.Extensions"/>.</summary>
     public const string Extension = "VK_NV_cooperative_matrix2";
 
     /// <summary>The matrices of a device with matrix units, or null where it has none that the kernel can use.</summary>
@@ -35,38 +35,41 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
         var sizes = new PhysicalDeviceCooperativeMatrix2PropertiesNV(sType: StructureType.PhysicalDeviceCooperativeMatrix2PropertiesNV);
         var properties = new PhysicalDeviceProperties2(pNext: &sizes);
         api.GetPhysicalDeviceProperties2(device, &properties);
-        // The kernel is SPIR-V 1.6.
+        // The kernel is SPIR-V 1.6, which needs Vulkan 1.3.
         if (properties.Properties.ApiVersion < Vk.Version13) return null;
 
         var flexible = new PhysicalDeviceCooperativeMatrix2FeaturesNV(sType: StructureType.PhysicalDeviceCooperativeMatrix2FeaturesNV);
         var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features, pNext: &flexible);
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
-        if (!flexible.CooperativeMatrixFlexibleDimensions || !flexible.CooperativeMatrixPerElementOperations || !v12.ShaderInt8) return null;
+        if (!flexible.CooperativeMatrixFlexibleDimensions || !flexible.CooperativeMatrixPerElementOperations || !v12.ShaderInt8)
+            return null;
 
         bool workgroups = flexible.CooperativeMatrixWorkgroupScope;
         uint largest = sizes.CooperativeMatrixFlexibleDimensionsMaxDimension;
         CooperativeMatrixFlexibleDimensionsPropertiesNV[] granularities = Granularities(api, instance, device);
         return granularities
-            .Where(g => g is { AType: ComponentTypeKHR.Float16Khr, BType: ComponentTypeKHR.Float16Khr, CType: ComponentTypeKHR.Float32Khr, ResultType: ComponentTypeKHR.Float32Khr })
+            .Where(g => g is { AType: ComponentTypeKHR.Float16Khr, BType: ComponentTypeKHR.Float16Khr })
+            .Where(g => g is { CType: ComponentTypeKHR.Float32Khr, ResultType: ComponentTypeKHR.Float32Khr })
             .Where(g => g.Scope == ScopeKHR.SubgroupKhr || (g.Scope == ScopeKHR.WorkgroupKhr && workgroups))
-            // What a whole workgroup computes is loaded once for all of it; 256 invocations hide each other's waits.
+            // A whole workgroup loads its operands only once; 256 invocations hide each other's latency.
             .OrderByDescending(g => g.Scope == ScopeKHR.WorkgroupKhr).ThenBy(g => Math.Abs((int)g.WorkgroupInvocations - 256))
             .Select(g => Sized(g.Scope, g.Scope == ScopeKHR.WorkgroupKhr ? g.WorkgroupInvocations : units.SubgroupSize, units.SubgroupSize))
             .FirstOrDefault(m => Math.Max(m.M, m.N) <= largest
-                && granularities.Any(g => m.Has(g, ComponentTypeKHR.Float16Khr)) && granularities.Any(g => m.Has(g, ComponentTypeKHR.Sint8Khr)));
+                && granularities.Any(g => m.Suits(g, ComponentTypeKHR.Float16Khr)) && granularities.Any(g => m.Suits(g, ComponentTypeKHR.Sint8Khr)));
     }
 
     /// <summary>The features that the kernel needs.</summary>
-    public PhysicalDeviceCooperativeMatrix2FeaturesNV Features => new(sType: StructureType.PhysicalDeviceCooperativeMatrix2FeaturesNV,
-        cooperativeMatrixFlexibleDimensions: true, cooperativeMatrixPerElementOperations: true, cooperativeMatrixWorkgroupScope: Scope == ScopeKHR.WorkgroupKhr);
+    public PhysicalDeviceCooperativeMatrix2FeaturesNV Features => new(
+        sType: StructureType.PhysicalDeviceCooperativeMatrix2FeaturesNV, cooperativeMatrixFlexibleDimensions: true,
+        cooperativeMatrixPerElementOperations: true, cooperativeMatrixWorkgroupScope: Scope == ScopeKHR.WorkgroupKhr);
 
-    /// <summary>Whether the kernel takes weights of so many features: a matrix at least, and no more than a dispatch covers.</summary>
+    /// <summary>Whether the kernel takes weights of so many features: at least one matrix, at most what a dispatch covers.</summary>
     public bool Takes(int features) => features >= N && features <= KernelLimits.MaxGroups * (long)N;
 
     /// <summary>
-    /// How many products a workgroup computes, down and across. A matrix of weights is loaded once for all that lie one below the other,
-    /// and one of rows for all that lie side by side. The products' own size never changes, so every choice gives the same bits.
+    /// How many products a workgroup computes, down and across. Products one below the other share a load of weights, products side by side
+    /// a load of rows. The size of a product never changes, so every choice gives the same bits.
     /// </summary>
     public (uint Down, uint Across) ProductsFor(int features, int rows, bool gated)
     {
@@ -76,15 +79,15 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
 
     private static FlexibleMatrices Sized(ScopeKHR scope, uint invocations, uint subgroupSize)
     {
-        // Sums that each invocation holds. Of a workgroup's, four products leave room for operands in 255 registers. A subgroup's are of
-        // the usual 16×16 for 32: larger ones, drivers unroll into code that one on a processor compiles for a minute.
+        // Sums of an invocation. Four products of a workgroup leave room for operands in 255 registers. A subgroup's products have the usual
+        // 16×16 for 32 invocations: drivers unroll larger ones into code that a driver on a processor compiles for a minute.
         uint sumsEach = scope == ScopeKHR.WorkgroupKhr ? 32u : 8u;
         int log = BitOperations.Log2(invocations * sumsEach);
         return new FlexibleMatrices(scope, invocations, 1u << (log / 2), 1u << (log - (log / 2)), subgroupSize);
     }
 
-    /// <summary>Whether the device has such matrices with operands of a type.</summary>
-    private bool Has(in CooperativeMatrixFlexibleDimensionsPropertiesNV g, ComponentTypeKHR type) =>
+    /// <summary>Whether a granularity of the device allows these matrices with operands of a type.</summary>
+    private bool Suits(in CooperativeMatrixFlexibleDimensionsPropertiesNV g, ComponentTypeKHR type) =>
         g.AType == type && g.BType == type && g.Scope == Scope && (Scope == ScopeKHR.SubgroupKhr || g.WorkgroupInvocations == Invocations)
             && M % g.MGranularity == 0 && N % g.NGranularity == 0 && K % g.KGranularity == 0;
 
@@ -95,7 +98,7 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
         uint count = 0;
         if (query is null || query(device, &count, null) < Result.Success) return [];
         var all = new CooperativeMatrixFlexibleDimensionsPropertiesNV[count];
-        for (int i = 0; i < all.Length; i++) all[i] = new CooperativeMatrixFlexibleDimensionsPropertiesNV(sType: StructureType.CooperativeMatrixFlexibleDimensionsPropertiesNV);
+        Array.Fill(all, new CooperativeMatrixFlexibleDimensionsPropertiesNV(sType: StructureType.CooperativeMatrixFlexibleDimensionsPropertiesNV));
         fixed (CooperativeMatrixFlexibleDimensionsPropertiesNV* p = all)
             return query(device, &count, p) < Result.Success ? [] : all[..(int)count];
     }

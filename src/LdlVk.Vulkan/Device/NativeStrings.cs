@@ -15,10 +15,10 @@ internal sealed unsafe class NativeStrings : IDisposable
 
     public uint Count => (uint)_strings.Length;
 
-    /// <summary>Valid until disposal.</summary>
+    /// <summary>Pointers to the strings, valid until disposal.</summary>
     public byte** Pointers => (byte**)Marshal.UnsafeAddrOfPinnedArrayElement(_strings, 0);
 
-    /// <summary>The string that ends at the first zero.</summary>
+    /// <summary>Reads a zero-terminated string.</summary>
     public static string Read(byte* text) => Marshal.PtrToStringUTF8((nint)text) ?? "";
 
     public void Dispose()

@@ -5,10 +5,10 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Device;
 
-/// <summary>What is asked of a physical device before it is opened.</summary>
+/// <summary>The properties of a physical device, as it reports them before it is opened.</summary>
 internal sealed unsafe class PhysicalDeviceFacts
 {
-    /// <summary>What has to be enabled for <see cref="HasIntegerDot"/>, beside its feature.</summary>
+    /// <summary>The extension to enable for <see cref="HasIntegerDot"/>, besides its feature.</summary>
     public const string IntegerDotExtension = "VK_KHR_shader_integer_dot_product";
 
     private PhysicalDeviceFacts() { }
@@ -20,20 +20,20 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required uint SubgroupSize { get; init; }
     public required bool HasSubgroupBroadcast { get; init; }
 
-    /// <summary>Whether kernels can ask for a size of subgroups; where there is but one size, they need not.</summary>
+    /// <summary>Whether kernels can request a subgroup size; where there is a single size, they need not.</summary>
     public required bool SetsSubgroupSize { get; init; }
     public required ulong MaxAllocationBytes { get; init; }
     public required uint ComputeQueueFamily { get; init; }
     public required QueueFamilyProperties[] QueueFamilies { get; init; }
 
-    /// <summary>Bits of a timestamp on the compute queue that count; 0 where there are none.</summary>
+    /// <summary>Valid bits of a timestamp on the compute queue; 0 where it has no timestamps.</summary>
     public uint TimestampBits => QueueFamilies[ComputeQueueFamily].TimestampValidBits;
 
     public required bool HasMemoryBudget { get; init; }
     public required bool HasFloat16 { get; init; }
     public required bool HasInt8 { get; init; }
 
-    /// <summary>Whether it has an instruction for products of four bytes.</summary>
+    /// <summary>Whether it has an instruction for the dot product of four bytes.</summary>
     public required bool HasIntegerDot { get; init; }
 
     /// <summary>Shared memory of a workgroup in bytes.</summary>
@@ -42,13 +42,13 @@ internal sealed unsafe class PhysicalDeviceFacts
     /// <summary>Invocations of a workgroup, at most.</summary>
     public required uint MaxThreads { get; init; }
 
-    /// <summary>Units for matrices of halves.</summary>
+    /// <summary>Matrix units for fp16; null for none.</summary>
     public required MatrixUnits? MatrixUnits { get; init; }
 
-    /// <summary>Units for matrices of bytes.</summary>
+    /// <summary>Matrix units for int8; null for none.</summary>
     public required MatrixUnits? ByteMatrixUnits { get; init; }
 
-    /// <summary>Units for matrices of flexible size.</summary>
+    /// <summary>Matrix units for matrices of flexible size; null for none.</summary>
     public required FlexibleMatrices? FlexibleMatrices { get; init; }
     public required long DeviceBytes { get; init; }
     public required long FreeDeviceBytes { get; init; }
@@ -62,8 +62,8 @@ internal sealed unsafe class PhysicalDeviceFacts
     };
 
     /// <summary>
-    /// The family of a graphics card's copy engines, which bring data over the bus while it computes: one that can do nothing else. Null
-    /// where there is none, or no bus.
+    /// The queue family of a graphics card's copy engines, which move data over the bus while it computes: a family that can only copy. Null
+    /// where there is none, or where the device is not a discrete card.
     /// </summary>
     public uint? CopyQueueFamily
     {
@@ -76,14 +76,14 @@ internal sealed unsafe class PhysicalDeviceFacts
     }
 
     /// <summary>
-    /// Whether the host writes weights where the device reads them, if a memory type allows it: the two share their memory, so a copy by way
-    /// of a chunk would only read and write it once more. A graphics card's memory is written by its copy engines instead: what of it the
-    /// host can map may be a window of 256 MB, and what the host writes there crosses the bus in small pieces, on cores that could convert
-    /// the next rows.
+    /// Whether the host writes weights directly where the device reads them, if a memory type allows it: host and device share memory, so a
+    /// copy through a staging chunk would only read and write the data once more. A graphics card's memory is written by its copy engines
+    /// instead: the part that the host can map may be a window of 256 MB, and host writes cross the bus in small pieces, on cores that could
+    /// convert the next rows.
     /// </summary>
     public bool SharesHostMemory => Kind is DeviceKind.Software or DeviceKind.IntegratedGpu;
 
-    /// <summary>What the device is to others, if it runs Linear with this family.</summary>
+    /// <summary>The device's description for users, if it runs Linear with this family.</summary>
     public DeviceInfo ToInfo(int index, LinearFamily family)
     {
         var version = (Version32)Properties.ApiVersion;
@@ -103,7 +103,7 @@ internal sealed unsafe class PhysicalDeviceFacts
     public static PhysicalDeviceFacts Of(VulkanInstance instance, PhysicalDevice device)
     {
         Vk api = instance.Api;
-        // Asking needs the driver to know the extension, not the device to enable it.
+        // The query needs the driver to know the extension; the device need not enable it.
         bool budget = HasExtension(api, device, "VK_EXT_memory_budget");
         var driver = new PhysicalDeviceDriverProperties(sType: StructureType.PhysicalDeviceDriverProperties);
         bool knowsSizes = HasExtension(api, device, "VK_EXT_subgroup_size_control");
@@ -118,7 +118,8 @@ internal sealed unsafe class PhysicalDeviceFacts
         api.GetPhysicalDeviceMemoryProperties2(device, &memory);
         uint heap = DeviceHeap(memory.MemoryProperties);
         ulong total = memory.MemoryProperties.MemoryHeaps[(int)heap].Size;
-        ulong available = budget ? Math.Min(total, free.HeapBudget[(int)heap] - Math.Min(free.HeapUsage[(int)heap], free.HeapBudget[(int)heap])) : total;
+        ulong ours = free.HeapBudget[(int)heap], used = free.HeapUsage[(int)heap];
+        ulong available = budget ? Math.Min(total, ours - Math.Min(used, ours)) : total;
 
         var dot = new PhysicalDeviceShaderIntegerDotProductFeatures(sType: StructureType.PhysicalDeviceShaderIntegerDotProductFeatures);
         bool knowsDot = HasExtension(api, device, IntegerDotExtension);
@@ -134,7 +135,8 @@ internal sealed unsafe class PhysicalDeviceFacts
             Name = NativeStrings.Read(p.DeviceName),
             Driver = $"{NativeStrings.Read(driver.DriverName)} {NativeStrings.Read(driver.DriverInfo)}".Trim(),
             SubgroupSize = subgroup.SubgroupSize,
-            HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit) && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
+            HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit)
+                && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
             SetsSubgroupSize = sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit),
             MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
             ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
@@ -163,8 +165,8 @@ internal sealed unsafe class PhysicalDeviceFacts
     }
 
     /// <summary>
-    /// The heap of the first device-local memory type, which is the one that buffers get: further ones, such as the window of it that the
-    /// host can map, are the same memory or cannot be counted on.
+    /// The heap of the first device-local memory type, from which buffers are allocated. Further heaps are the same memory, such as the window
+    /// that the host can map, or cannot be relied on.
     /// </summary>
     public static uint DeviceHeap(PhysicalDeviceMemoryProperties memory)
     {

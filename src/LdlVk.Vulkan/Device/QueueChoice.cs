@@ -1,20 +1,20 @@
 namespace LdlVk.Vulkan.Device;
 
-/// <summary>What brings data to a device.</summary>
+/// <summary>The queue that uploads data to a device.</summary>
 internal enum UploadQueue
 {
-    /// <summary>A graphics card's copy engines where there are any, else the queue that computes; weights the host itself where it can.</summary>
+    /// <summary>A graphics card's copy engines if it has any, else the compute queue; where it can, the host writes weights itself.</summary>
     Auto,
-    /// <summary>The queue that computes, also for weights, for tests: as on a graphics card without copy engines.</summary>
+    /// <summary>The compute queue, also for weights, as on a graphics card without copy engines; for tests.</summary>
     Computing,
-    /// <summary>A stream of its own wherever that is possible, for tests: on copy engines, on a second queue, or beside the first on the only one.</summary>
+    /// <summary>A separate stream on copy engines, on a second queue, or else on the only queue; for tests.</summary>
     Separate,
 }
 
 /// <summary>The queues of a device.</summary>
-/// <param name="Families">Their families, that of the queue that computes first.</param>
-/// <param name="ComputeFamilyQueues">How many queues of the first family there are.</param>
-/// <param name="Copy">The queue for uploads; null if they take the one that computes.</param>
+/// <param name="Families">Their families; the compute queue's is the first.</param>
+/// <param name="ComputeFamilyQueues">Number of queues of the first family.</param>
+/// <param name="Copy">The queue for uploads; null if the compute queue uploads.</param>
 internal sealed record QueueChoice(uint[] Families, uint ComputeFamilyQueues, (uint Family, uint Index)? Copy)
 {
     public static QueueChoice For(PhysicalDeviceFacts facts, UploadQueue upload)

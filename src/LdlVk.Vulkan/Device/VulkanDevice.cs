@@ -8,8 +8,8 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Device;
 
 /// <summary>
-/// The op set on one Vulkan device. Each op is a class in Ops/ that records into a <see cref="CommandStream"/> in call order; data enters
-/// and leaves by <see cref="Transfers"/> and <see cref="WeightFiller"/>.
+/// The op set on one Vulkan device. Each op is a class in Ops/, which records its dispatches into a <see cref="CommandStream"/> in call
+/// order. <see cref="Transfers"/> and <see cref="WeightFiller"/> move data to the device and back.
 /// </summary>
 internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
 {
@@ -18,8 +18,10 @@ internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
     private readonly WeightFiller _weights;
     private bool _disposed;
 
-    /// <summary>Opens a device and takes the instance over, to be disposed with it; if this throws, the instance stays the caller's.</summary>
-    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload, long? memoryLimit)
+    /// <summary>Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.</summary>
+    public VulkanDevice(
+        VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload,
+        long? memoryLimit)
     {
         Resources = new DeviceResources(instance, physicalDevice, linear, cacheFolder, upload, memoryLimit);
         Info = Resources.Facts.ToInfo(index, Resources.Family);
@@ -62,7 +64,8 @@ internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
     public IReadOnlyList<LinearProduct> Untuned(IEnumerable<LinearProduct> products) => Resources.LinearKernels.Untuned(products);
 
     public bool Tune(
-        IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null, CancellationToken cancellationToken = default)
+        IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         ThrowIfDisposed();
         return new Tuner(this, limit).Tune(products, progress, cancellationToken);
@@ -77,7 +80,8 @@ internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
 
     public ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments) => _tensors.CreateSegments(segments);
 
-    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default) =>
+    public void Fill(
+        IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default) =>
         _weights.Fill(weight, source, progress, cancellationToken);
 
     public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default) =>
@@ -108,7 +112,8 @@ internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape) =>
         Ops.Attention.Record(output, queries, keys, values, segments, shape);
 
-    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation) => Ops.GateMultiply.Record(output, gate, up, activation);
+    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation) =>
+        Ops.GateMultiply.Record(output, gate, up, activation);
 
     public void GatherRows(ITensor output, ITensor input, IIndexList rows) => Ops.GatherRows.Record(output, input, rows);
 

@@ -4,10 +4,13 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Device;
 
-/// <summary>The Vulkan loader and one instance: finds the physical devices. Owns the instance handle.</summary>
+/// <summary>The Vulkan loader and one instance, whose handle it owns: finds the physical devices.</summary>
 internal sealed unsafe class VulkanInstance : IDisposable
 {
-    private const string NoDriver = "the Vulkan loader found no usable driver; install the GPU's driver (on Debian/Ubuntu: apt install mesa-vulkan-drivers)";
+    private const string NoDriver =
+        "the Vulkan loader found no usable driver; install the GPU's driver (on Debian/Ubuntu: apt install mesa-vulkan-drivers)";
+    private const string NoLoader = "no Vulkan loader (libvulkan.so.1 or vulkan-1.dll) was found; install the GPU's driver "
+        + "(on Debian/Ubuntu: apt install libvulkan1 mesa-vulkan-drivers)";
 
     /// <summary>Vulkan 1.2 brings timeline semaphores and buffer device addresses into core; nothing newer is required.</summary>
     private static readonly Version32 RequiredVersion = Vk.Version12;
@@ -18,7 +21,7 @@ internal sealed unsafe class VulkanInstance : IDisposable
 
     private VulkanInstance(Vk api, Instance handle) => (Api, Handle) = (api, handle);
 
-    /// <summary>Opens the loader; null with a reason where this machine has none or it is too old.</summary>
+    /// <summary>Opens the loader; null, with a reason, where this machine has none or it is too old.</summary>
     public static VulkanInstance? TryCreate(Func<Vk> loader, out string? whyNot)
     {
         Vk? api = null;
@@ -34,16 +37,17 @@ internal sealed unsafe class VulkanInstance : IDisposable
             };
             if (whyNot is null) return new VulkanInstance(api, instance);
         }
-        catch (Exception e) when (e is FileNotFoundException or DllNotFoundException or EntryPointNotFoundException or SymbolLoadingException)
+        catch (Exception e)
+            when (e is FileNotFoundException or DllNotFoundException or EntryPointNotFoundException or SymbolLoadingException)
         {
-            whyNot = "no Vulkan loader (libvulkan.so.1 or vulkan-1.dll) was found; install the GPU's driver (on Debian/Ubuntu: apt install libvulkan1 mesa-vulkan-drivers)";
+            whyNot = NoLoader;
         }
 
         api?.Dispose();
         return null;
     }
 
-    /// <summary>All physical devices that can run the backend, in the loader's order, and the reasons of those that cannot.</summary>
+    /// <summary>The physical devices that can run the backend, in the loader's order, and why the others cannot.</summary>
     public IReadOnlyList<PhysicalDevice> PhysicalDevices(out string? whyNot)
     {
         whyNot = NoDriver;
@@ -66,11 +70,11 @@ internal sealed unsafe class VulkanInstance : IDisposable
 
     private static Result Create(Vk api, out Instance instance)
     {
-        // Drivers that are not fully conformant (MoltenVK) are listed only if asked for.
+        // Drivers that are not fully conformant (MoltenVK) are listed only on request.
         bool portability = HasExtension(api, "VK_KHR_portability_enumeration");
         using var names = new NativeStrings("ldlvk");
         using var extensions = new NativeStrings(portability ? ["VK_KHR_portability_enumeration"] : []);
-        // The newest version that a kernel is compiled for; devices of RequiredVersion are listed all the same.
+        // The newest version that a kernel is compiled for. Devices of RequiredVersion are listed too.
         var application = new ApplicationInfo(pApplicationName: names.Pointers[0], pEngineName: names.Pointers[0], apiVersion: Vk.Version13);
         var create = new InstanceCreateInfo(flags: portability ? InstanceCreateFlags.EnumeratePortabilityBitKhr : 0,
             pApplicationInfo: &application, enabledExtensionCount: extensions.Count, ppEnabledExtensionNames: extensions.Pointers);
