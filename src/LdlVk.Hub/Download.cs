@@ -1,9 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
-using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Hub;
+namespace LdlVk.Hub;
 
 /// <summary>
 /// Brings files into a folder. A file is there under its name with <see cref="OutputNames.Partial"/> behind it until all of it is and its

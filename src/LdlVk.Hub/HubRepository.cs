@@ -1,6 +1,6 @@
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Hub;
+namespace LdlVk.Hub;
 
 /// <summary>A model's repository on a hub.</summary>
 /// <param name="Endpoint">Where the hub is, without a slash at the end.</param>

@@ -1,9 +1,8 @@
-using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cli.Hub;
+namespace LdlVk.Hub;
 
 /// <summary>What was pulled.</summary>
 /// <param name="Folder">Where to, as a full path.</param>

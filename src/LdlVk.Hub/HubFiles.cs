@@ -2,7 +2,7 @@ using System.IO.Enumeration;
 using System.Text.Json;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Hub;
+namespace LdlVk.Hub;
 
 /// <summary>A file of a repository.</summary>
 /// <param name="Name">Its path there, with '/'.</param>

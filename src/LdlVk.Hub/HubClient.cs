@@ -4,7 +4,7 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Hub;
+namespace LdlVk.Hub;
 
 /// <summary>
 /// Asks a hub, as often as it takes: what may pass (a busy server, a cut connection) is tried again with growing pauses, or when the server

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cli.Hub;
+namespace LdlVk.Hub;
 
 /// <summary><c>.ldlvk-pull.json</c>: of what a folder is the copy, and how far it is.</summary>
 /// <param name="Repository">Address of the repository's page.</param>

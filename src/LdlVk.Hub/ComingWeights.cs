@@ -5,7 +5,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Conversion;
 using Microsoft.Win32.SafeHandles;
 
-namespace LdlVk.Cli.Hub;
+namespace LdlVk.Hub;
 
 /// <summary>
 /// Weight files that come while they are converted: each lies in the folder as its header with a hole behind, which takes no room, then
