@@ -8,18 +8,18 @@ using Microsoft.Win32.SafeHandles;
 namespace LdlVk.Hub;
 
 /// <summary>
-/// Weight files that come while they are converted: each lies in the folder as its header with a hole behind, which takes no room, then
-/// whole with the right checksum, and then as header and hole again. Downloading whole files, and not tensors, is what lets each be checked
-/// before any of its tensors counts.
+/// Weight files that are downloaded while they are converted. Each file is a stand-in at first: its header with a hole behind it, which takes
+/// no room on the disk. Then it is whole with the right checksum, and after its conversion a stand-in again. Whole files are downloaded, not
+/// single tensors, because only a whole file can be checked before its tensors are used.
 /// </summary>
-internal sealed partial class ComingWeights(Download download, IReadOnlyList<HubFile> files, string folder, PullReceipt receipt, CancellationToken cancellation) : IWeightSupply
+internal sealed partial class ComingWeights(Download download, IReadOnlyList<HubFile> files, string folder, PullReceipt receipt, CancellationToken cancellationToken) : IWeightSupply
 {
-    private const int LongestHeader = 100_000_000, HeaderSize = sizeof(long);
+    private const int MaxHeaderBytes = 100_000_000, LengthBytes = sizeof(long);
 
     private readonly Dictionary<string, HubFile> _files = files.ToDictionary(download.PathOf, StringComparer.Ordinal);
     private readonly HashSet<string> _fetched = [.. receipt.Fetched];
 
-    /// <summary>Puts headers in the places of all files that are not whole.</summary>
+    /// <summary>Writes a stand-in for each file that is not whole.</summary>
     public async Task PrepareAsync()
     {
         foreach ((string path, HubFile file) in _files)
@@ -41,10 +41,10 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
             byte[] header = ReadHeader(path, file);
             download.FetchAsync(file, replace: true, partial =>
             {
-                // The plan was made of what the server sent first.
+                // The plan of the conversion was made from the header that the server sent first.
                 if (!ReadHeader(partial, file).AsSpan().SequenceEqual(header)) throw new IOException($"{file.Name} came with another header than before. Delete {folder} and try again.");
                 SetTime(file, partial);
-            }, cancellation).GetAwaiter().GetResult();
+            }, cancellationToken).GetAwaiter().GetResult();
             _fetched.Add(file.Name);
             Remember();
         }
@@ -64,8 +64,8 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
     }
 
     /// <summary>
-    /// Gives a file a time of writing that stands for its content: a conversion knows its source by names, sizes and these times, and goes
-    /// on only with the same.
+    /// Gives a file a time of writing that stands for its content: a conversion recognizes its source by names, sizes and these times, and
+    /// continues only with the same source.
     /// </summary>
     public static void SetTime(HubFile file, string path)
     {
@@ -79,22 +79,22 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
     {
         if (new FileInfo(path) is not { Exists: true } there || there.Length != file.Bytes) return false;
         using FileStream stream = File.OpenRead(path);
-        Span<byte> length = stackalloc byte[HeaderSize];
-        return stream.ReadAtLeast(length, HeaderSize, throwOnEndOfStream: false) == HeaderSize && BinaryPrimitives.ReadInt64LittleEndian(length) > 0;
+        Span<byte> length = stackalloc byte[LengthBytes];
+        return stream.ReadAtLeast(length, LengthBytes, throwOnEndOfStream: false) == LengthBytes && BinaryPrimitives.ReadInt64LittleEndian(length) > 0;
     }
 
     private async Task<byte[]> HeaderAsync(HubFile file)
     {
-        byte[] head = await download.BeginningAsync(file, 1 << 16, cancellation).ConfigureAwait(false);
+        byte[] head = await download.BeginningAsync(file, 1 << 16, cancellationToken).ConfigureAwait(false);
         int length = HeaderLength(head, file);
-        if (head.Length < length) head = await download.BeginningAsync(file, length, cancellation).ConfigureAwait(false);
+        if (head.Length < length) head = await download.BeginningAsync(file, length, cancellationToken).ConfigureAwait(false);
         return head[..length];
     }
 
     private static byte[] ReadHeader(string path, HubFile file)
     {
         using FileStream stream = File.OpenRead(path);
-        byte[] length = new byte[HeaderSize];
+        byte[] length = new byte[LengthBytes];
         stream.ReadExactly(length);
         byte[] header = new byte[HeaderLength(length, file)];
         stream.Position = 0;
@@ -105,8 +105,8 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
     /// <summary>Bytes before the first tensor.</summary>
     private static int HeaderLength(ReadOnlySpan<byte> head, HubFile file)
     {
-        long length = head.Length < HeaderSize ? -1 : BinaryPrimitives.ReadInt64LittleEndian(head);
-        return length is > 0 and <= LongestHeader && length <= file.Bytes - HeaderSize ? HeaderSize + (int)length
+        long length = head.Length < LengthBytes ? -1 : BinaryPrimitives.ReadInt64LittleEndian(head);
+        return length is > 0 and <= MaxHeaderBytes && length <= file.Bytes - LengthBytes ? LengthBytes + (int)length
             : throw new CheckpointException($"{file.Name} is no safetensors file: its header has no possible length.");
     }
 
@@ -123,11 +123,11 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
         SetTime(file, path);
     }
 
-    /// <summary>On NTFS a file has holes only where one asks for it; without, the disk must have the room.</summary>
+    /// <summary>NTFS makes holes only in a file that is marked as sparse; without the mark the disk must have room for the whole file.</summary>
     private static void MakeSparse(SafeFileHandle file)
     {
-        const uint setSparse = 0x000900C4;
-        DeviceIoControl(file, setSparse, 0, 0, 0, 0, out _, 0);
+        const uint SetSparse = 0x000900C4;
+        DeviceIoControl(file, SetSparse, 0, 0, 0, 0, out _, 0);
     }
 
     [LibraryImport("kernel32.dll", SetLastError = true)]

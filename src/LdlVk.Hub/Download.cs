@@ -5,38 +5,38 @@ using LdlVk.Runtime;
 namespace LdlVk.Hub;
 
 /// <summary>
-/// Brings files into a folder. A file is there under its name with <see cref="OutputNames.Partial"/> behind it until all of it is and its
-/// checksum is right; what is there of it is never asked for again.
+/// Downloads files into a folder. A file has <see cref="OutputNames.Partial"/> behind its name until it is whole and its checksum is right;
+/// bytes that are there are never requested again.
 /// </summary>
 internal sealed class Download(HubClient client, HubRepository repository, string commit, string folder, DownloadProgress progress)
 {
-    /// <summary>Where a file will be.</summary>
+    /// <summary>The path of a file.</summary>
     public string PathOf(HubFile file) => Path.Combine([folder, .. file.Name.Split('/')]);
 
-    /// <summary>Bytes of a file that need not be asked for, before they are checked.</summary>
+    /// <summary>Bytes of a file on the disk, which are not requested again; they are not checked yet.</summary>
     public long BytesThere(HubFile file) => new FileInfo(PathOf(file)) is { Exists: true } whole ? whole.Length == file.Bytes ? file.Bytes : 0
         : new FileInfo(PathOf(file) + OutputNames.Partial) is { Exists: true } part ? Math.Min(part.Length, file.Bytes) : 0;
 
-    /// <summary>Sees that a file is there and is right.</summary>
+    /// <summary>Downloads a file unless it is there with the right checksum.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="replace">Whether what lies under its name is another one.</param>
-    /// <param name="check">Looks at it once its checksum is right, before it gets its name.</param>
-    /// <param name="cancellation">Ends it; what is there stays.</param>
-    /// <exception cref="IOException">It cannot be had.</exception>
-    public async Task FetchAsync(HubFile file, bool replace, Action<string>? check, CancellationToken cancellation)
+    /// <param name="replace">Whether the file under its name is a stand-in that is replaced.</param>
+    /// <param name="check">Checks the path of the file once its checksum is right, before the file gets its name.</param>
+    /// <param name="cancellationToken">Ends the download; the bytes on the disk stay.</param>
+    /// <exception cref="IOException">The file cannot be downloaded.</exception>
+    public async Task FetchAsync(HubFile file, bool replace, Action<string>? check, CancellationToken cancellationToken)
     {
         string path = PathOf(file), partial = path + OutputNames.Partial;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         if (!replace && File.Exists(path))
         {
-            if (new FileInfo(path).Length == file.Bytes && await IsRightAsync(file, path, cancellation).ConfigureAwait(false)) return;
+            if (new FileInfo(path).Length == file.Bytes && await IsRightAsync(file, path, cancellationToken).ConfigureAwait(false)) return;
             File.Delete(path);
         }
 
-        // A checksum that is wrong may come from a disk or a proxy: once more from the beginning, and then it is the server's.
+        // A disk or a proxy may have spoiled the bytes. If a second download is wrong too, the server is.
         for (int attempt = 0; attempt < 2; attempt++)
         {
-            if (await FetchPartialAsync(file, partial, cancellation).ConfigureAwait(false))
+            if (await FetchPartialAsync(file, partial, cancellationToken).ConfigureAwait(false))
             {
                 check?.Invoke(partial);
                 File.Move(partial, path, overwrite: true);
@@ -49,27 +49,27 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
         throw new IOException($"{file.Name} of {repository.Name} came twice with another checksum than {file.Checksum}, which the hub says. Try again later, or another mirror.");
     }
 
-    /// <summary>Reads the beginning of a file.</summary>
+    /// <summary>Reads the beginning of a file from the hub.</summary>
     /// <param name="file">The file.</param>
-    /// <param name="bytes">How much, at least; less if it has less.</param>
-    /// <param name="cancellation">Ends it.</param>
-    public async Task<byte[]> BeginningAsync(HubFile file, int bytes, CancellationToken cancellation)
+    /// <param name="bytes">Minimum number of bytes; a shorter file gives fewer.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    public async Task<byte[]> BeginningAsync(HubFile file, int bytes, CancellationToken cancellationToken)
     {
         using MemoryStream head = new();
         await client.ReadAsync(repository.File(commit, file.Name), 0, file.Bytes, (_, more) =>
         {
             head.Write(more.Span);
             return head.Length < bytes;
-        }, () => head.SetLength(0), cancellation).ConfigureAwait(false);
+        }, () => head.SetLength(0), cancellationToken).ConfigureAwait(false);
         return head.ToArray();
     }
 
-    private async Task<bool> FetchPartialAsync(HubFile file, string partial, CancellationToken cancellation)
+    private async Task<bool> FetchPartialAsync(HubFile file, string partial, CancellationToken cancellationToken)
     {
         using IncrementalHash hash = Begin(file);
         using FileStream stream = new(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
         if (stream.Length > file.Bytes) stream.SetLength(0);
-        await HashAsync(file, stream, hash, cancellation).ConfigureAwait(false);
+        await HashAsync(file, stream, hash, cancellationToken).ConfigureAwait(false);
         long there = stream.Length;
         if (there < file.Bytes)
         {
@@ -85,7 +85,7 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
                 stream.SetLength(0);
                 hash.GetHashAndReset();
                 Begin(file, hash);
-            }, cancellation).ConfigureAwait(false);
+            }, cancellationToken).ConfigureAwait(false);
         }
 
         stream.Flush(flushToDisk: true);
@@ -94,22 +94,22 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
         return false;
     }
 
-    private async Task<bool> IsRightAsync(HubFile file, string path, CancellationToken cancellation)
+    private async Task<bool> IsRightAsync(HubFile file, string path, CancellationToken cancellationToken)
     {
         using IncrementalHash hash = Begin(file);
         using FileStream stream = File.OpenRead(path);
-        await HashAsync(file, stream, hash, cancellation).ConfigureAwait(false);
+        await HashAsync(file, stream, hash, cancellationToken).ConfigureAwait(false);
         if (IsRight(file, hash)) return true;
         progress.Add(file.Name, -stream.Length, isNew: false);
         return false;
     }
 
-    /// <summary>Takes what is there into account.</summary>
-    private async Task HashAsync(HubFile file, FileStream stream, IncrementalHash hash, CancellationToken cancellation)
+    /// <summary>Hashes the bytes on the disk.</summary>
+    private async Task HashAsync(HubFile file, FileStream stream, IncrementalHash hash, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[1 << 20];
         stream.Position = 0;
-        while (await stream.ReadAsync(buffer, cancellation).ConfigureAwait(false) is > 0 and var read)
+        while (await stream.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and var read)
         {
             hash.AppendData(buffer, 0, read);
             progress.Add(file.Name, read, isNew: false);
@@ -125,37 +125,4 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
     }
 
     private static bool IsRight(HubFile file, IncrementalHash hash) => Convert.ToHexStringLower(hash.GetHashAndReset()) == file.Checksum;
-}
-
-/// <summary>Says how far a download is, how fast it goes and how long the rest will take.</summary>
-internal sealed class DownloadProgress(StatusLine status, long total)
-{
-    private readonly TimeLeft _left = new();
-    private long _there, _new, _began = TimeProvider.System.GetTimestamp();
-
-    /// <summary>Bytes that came over the wire.</summary>
-    public long New => _new;
-
-    /// <summary>Begins to measure.</summary>
-    public void Begin()
-    {
-        _began = TimeProvider.System.GetTimestamp();
-        _left.Begin();
-    }
-
-    /// <summary>Bytes of a file are there now, or count no more.</summary>
-    public void Add(string file, long bytes, bool isNew)
-    {
-        _there += bytes;
-        if (isNew)
-        {
-            _new += bytes;
-            _left.Done(total == 0 ? null : Math.Clamp((double)_there / total, 0, 1));
-        }
-
-        double seconds = Math.Max(1e-3, TimeProvider.System.GetElapsedTime(_began).TotalSeconds);
-        status.Show(() => isNew
-            ? $"{Readable.Bytes(_there)} of {Readable.Bytes(total)}, {Readable.Bytes((long)(_new / seconds))}/s{_left}: {file}"
-            : $"checking {Readable.Bytes(_there)} of {Readable.Bytes(total)}: {file}");
-    }
 }

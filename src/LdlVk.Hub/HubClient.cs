@@ -7,68 +7,73 @@ using LdlVk.Runtime;
 namespace LdlVk.Hub;
 
 /// <summary>
-/// Asks a hub, as often as it takes: what may pass (a busy server, a cut connection) is tried again with growing pauses, or when the server
-/// says. Follows redirections itself, for the token is for the hub alone and not for where it sends us.
+/// Reads a repository of a hub. Failures that may pass (a busy server, a cut connection) are tried again, after growing pauses or when the
+/// server says. The client follows redirections itself, because the token is for the hub only and not for the hosts to which it redirects.
 /// </summary>
-internal sealed class HubClient : IDisposable
+public sealed class HubClient : IDisposable
 {
-    private const int MostRedirections = 10, MostAttempts = 8;
-    private const int LongestAnswer = 32 << 20;
+    private const int MaxRedirections = 10, MaxAttempts = 8;
 
-    /// <summary>A longer wait is not worth it: the same command goes on later.</summary>
-    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(10);
+    /// <summary>Bytes of a list of files.</summary>
+    private const int MaxListBytes = 32 << 20;
+
+    /// <summary>A longer wait is an error: the same call continues later.</summary>
+    private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(10);
 
     private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(30) })
     {
         Timeout = Timeout.InfiniteTimeSpan,
     };
 
-    private readonly HubRepository _repository;
     private readonly string? _token;
 
-    /// <param name="repository">What is asked for.</param>
-    /// <param name="token">Who asks; null for anybody.</param>
-    /// <exception cref="UsageException">The token could be read on the way.</exception>
+    /// <summary>Makes a client of a repository. Nothing is sent yet.</summary>
+    /// <param name="repository">The repository.</param>
+    /// <param name="token">The access token of the hub; null for public models.</param>
+    /// <exception cref="UsageException">The token would be sent without encryption.</exception>
     public HubClient(HubRepository repository, string? token)
     {
-        (_repository, _token) = (repository, token);
+        (Repository, _token) = (repository, token);
         _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("ldlvk", typeof(HubClient).Assembly.GetName().Version?.ToString(3)));
         if (token is not null && repository.Endpoint is { Scheme: "http", IsLoopback: false })
             throw new UsageException($"The token would go to {repository.Endpoint.Host} in the clear. Use https, or no token.");
     }
 
-    /// <summary>Told of each pause, and why.</summary>
+    /// <summary>The repository.</summary>
+    public HubRepository Repository { get; }
+
+    /// <summary>Called before each pause with its reason and length.</summary>
     public Action<string> Waiting { get; init; } = _ => { };
 
     /// <summary>How it waits; tests do not.</summary>
-    public Func<TimeSpan, CancellationToken, Task> Delay { get; init; } = Task.Delay;
+    internal Func<TimeSpan, CancellationToken, Task> Delay { get; init; } = Task.Delay;
 
-    /// <summary>How long no byte may come.</summary>
+    /// <summary>Time without a byte after which a connection counts as cut.</summary>
     public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>The files of the repository.</summary>
-    /// <exception cref="UsageException">There is none, or it is not for us.</exception>
+    /// <summary>Lists the files of the repository.</summary>
+    /// <exception cref="UsageException">The repository does not exist, or may not be read with this token.</exception>
     /// <exception cref="IOException">The hub does not answer.</exception>
-    public async Task<HubFiles> ListAsync(CancellationToken cancellation)
+    public async Task<HubFiles> ListAsync(CancellationToken cancellationToken)
     {
         using MemoryStream answer = new();
-        await ReadAsync(_repository.Listing, 0, null, (_, bytes) =>
+        await ReadAsync(Repository.Listing, 0, null, (_, bytes) =>
         {
-            if (answer.Length + bytes.Length > LongestAnswer) throw new UsageException($"{_repository.Endpoint.Host} answers with more than {LongestAnswer >> 20} MiB. Is --endpoint right?");
+            if (answer.Length + bytes.Length > MaxListBytes) throw new UsageException($"{Repository.Endpoint.Host} answers with more than {MaxListBytes >> 20} MiB. Is --endpoint right?");
             answer.Write(bytes.Span);
             return true;
-        }, () => answer.SetLength(0), cancellation).ConfigureAwait(false);
-        return HubFiles.Parse(_repository, answer.ToArray());
+        }, () => answer.SetLength(0), cancellationToken).ConfigureAwait(false);
+        return HubFiles.Parse(Repository, answer.ToArray());
     }
 
-    /// <summary>Reads a file from a byte on, until its end or until <paramref name="take"/> has enough.</summary>
-    /// <param name="address">Where it is.</param>
-    /// <param name="offset">The first byte.</param>
-    /// <param name="size">Bytes of the whole; null if that is not known.</param>
-    /// <param name="take">Given where bytes are and the bytes, in order; false ends the reading.</param>
-    /// <param name="restart">Called when all comes anew from byte 0, since the server does not give parts.</param>
-    /// <param name="cancellation">Ends it.</param>
-    public async Task ReadAsync(Uri address, long offset, long? size, Func<long, ReadOnlyMemory<byte>, bool> take, Action restart, CancellationToken cancellation)
+    /// <summary>Reads a file from an offset to its end, or until <paramref name="take"/> has enough.</summary>
+    /// <param name="address">The address of the file.</param>
+    /// <param name="offset">Offset of the first byte.</param>
+    /// <param name="size">Bytes of the whole file; null if that is not known.</param>
+    /// <param name="take">Given the offset of bytes and the bytes, in order; returns false to end the reading.</param>
+    /// <param name="restart">Called when the file comes again from byte 0, because the server does not give ranges.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    internal async Task ReadAsync(Uri address, long offset, long? size, Func<long, ReadOnlyMemory<byte>, bool> take, Action restart, CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[1 << 20];
         for (int attempt = 1; ; attempt++)
@@ -76,9 +81,9 @@ internal sealed class HubClient : IDisposable
             (string why, TimeSpan? pause) = ("", null);
             try
             {
-                using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+                using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
                 patience.CancelAfter(Patience);
-                // A list has no known size, and comes as a whole each time.
+                // A list has no known size; every attempt reads all of it.
                 if (size is null) (offset, _) = (0, Restarted(restart));
                 using HttpResponseMessage response = await SendAsync(address, offset, patience.Token).ConfigureAwait(false);
                 if (MayPass(response.StatusCode))
@@ -116,7 +121,7 @@ internal sealed class HubClient : IDisposable
                     if (why.Length == 0) why = "the connection was cut";
                 }
             }
-            catch (OperationCanceledException) when (!cancellation.IsCancellationRequested)
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
                 why = $"nothing came for {Patience.TotalSeconds:F0} s";
             }
@@ -125,11 +130,11 @@ internal sealed class HubClient : IDisposable
                 why = e.Message;
             }
 
-            if (attempt >= MostAttempts) throw new IOException($"{address.Host} could not be read after {MostAttempts} attempts: {why}. What is there is kept; the same command goes on.");
+            if (attempt >= MaxAttempts) throw new IOException($"{address.Host} could not be read after {MaxAttempts} attempts: {why}. What is there is kept; the same command goes on.");
             TimeSpan wait = pause ?? TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, attempt - 1)));
-            if (wait > LongestPause) throw new IOException($"{why} and wants to be asked again in {wait.TotalMinutes:F0} minutes. What is there is kept; run the same command then.");
+            if (wait > MaxPause) throw new IOException($"{why} and wants to be asked again in {wait.TotalMinutes:F0} minutes. What is there is kept; run the same command then.");
             Waiting(string.Create(CultureInfo.InvariantCulture, $"{why}; again in {wait.TotalSeconds:F0} s"));
-            await Delay(wait, cancellation).ConfigureAwait(false);
+            await Delay(wait, cancellationToken).ConfigureAwait(false);
         }
 
         static bool Restarted(Action restart)
@@ -142,15 +147,15 @@ internal sealed class HubClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
-    private async Task<HttpResponseMessage> SendAsync(Uri address, long offset, CancellationToken cancellation)
+    private async Task<HttpResponseMessage> SendAsync(Uri address, long offset, CancellationToken cancellationToken)
     {
         Uri at = address;
-        for (int hop = 0; hop <= MostRedirections; hop++)
+        for (int hop = 0; hop <= MaxRedirections; hop++)
         {
             using HttpRequestMessage request = new(HttpMethod.Get, at);
             if (_token is not null && IsHub(at)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
             if (offset > 0) request.Headers.Range = new RangeHeaderValue(offset, null);
-            HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation).ConfigureAwait(false);
+            HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
             if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308)) return response;
             Uri? next = response.Headers.Location;
             response.Dispose();
@@ -161,11 +166,11 @@ internal sealed class HubClient : IDisposable
             at = next;
         }
 
-        throw new IOException($"{address.Host} redirects more than {MostRedirections} times.");
+        throw new IOException($"{address.Host} redirects more than {MaxRedirections} times.");
     }
 
-    /// <summary>Whether an address is the hub itself: the same scheme, host and port.</summary>
-    private bool IsHub(Uri address) => Uri.Compare(address, _repository.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
+    /// <summary>Whether an address is on the hub itself: the same scheme, host and port.</summary>
+    private bool IsHub(Uri address) => Uri.Compare(address, Repository.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
 
     private static bool MayPass(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
 
@@ -189,14 +194,14 @@ internal sealed class HubClient : IDisposable
     {
         if (response.IsSuccessStatusCode) return;
         string code = Header("X-Error-Code");
-        bool isFile = address != _repository.Listing;
+        bool isFile = address != Repository.Listing;
         throw (int)response.StatusCode switch
         {
-            401 or 403 when code == "GatedRepo" => new UsageException($"{_repository.Name} is for those who accepted its conditions: do that on {_repository.Page}, then {(_token is null ? "give your token with --token-file FILE or HF_TOKEN" : "use a token of that account that may read it")}."),
+            401 or 403 when code == "GatedRepo" => new UsageException($"{Repository.Name} is for those who accepted its conditions: do that on {Repository.Page}, then {(_token is null ? "give your token with --token-file FILE or HF_TOKEN" : "use a token of that account that may read it")}."),
             401 or 403 or 404 when code != "RevisionNotFound" && !isFile => new UsageException(
-                $"There is no model {_repository.Name} at {_repository.Endpoint.Host}, or {(_token is null ? "it is private or gated: give a token with --token-file FILE or HF_TOKEN" : "the token may not read it: accept the model's conditions on " + _repository.Page + " with its account, or use another token")}."),
-            401 or 403 => new UsageException($"{response.RequestMessage!.RequestUri!.Host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). {(_token is null ? "Give a token with --token-file FILE or HF_TOKEN" : "Accept the model's conditions on " + _repository.Page + ", or use another token")}."),
-            404 => new UsageException($"{_repository.Name} at {_repository.Endpoint.Host} has no {(isFile ? address.AbsolutePath : "revision " + _repository.Revision)}."),
+                $"There is no model {Repository.Name} at {Repository.Endpoint.Host}, or {(_token is null ? "it is private or gated: give a token with --token-file FILE or HF_TOKEN" : "the token may not read it: accept the model's conditions on " + Repository.Page + " with its account, or use another token")}."),
+            401 or 403 => new UsageException($"{response.RequestMessage!.RequestUri!.Host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). {(_token is null ? "Give a token with --token-file FILE or HF_TOKEN" : "Accept the model's conditions on " + Repository.Page + ", or use another token")}."),
+            404 => new UsageException($"{Repository.Name} at {Repository.Endpoint.Host} has no {(isFile ? address.AbsolutePath : "revision " + Repository.Revision)}."),
             416 => new IOException($"{address.Host} has fewer bytes of {address.AbsolutePath} than the hub says."),
             int status => new IOException($"{response.RequestMessage!.RequestUri!.Host} answers {status} for {address.AbsolutePath}. {Readable.OneLine(Header("X-Error-Message"), 200)}"),
         };

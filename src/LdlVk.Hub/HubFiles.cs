@@ -4,28 +4,14 @@ using LdlVk.Runtime;
 
 namespace LdlVk.Hub;
 
-/// <summary>A file of a repository.</summary>
-/// <param name="Name">Its path there, with '/'.</param>
-/// <param name="Bytes">Its size.</param>
-/// <param name="Sha256">Of a large file, in hexadecimal.</param>
-/// <param name="BlobSha1">Of any other, as git names it: SHA-1 of <c>blob SIZE\0</c> and the bytes.</param>
-internal sealed record HubFile(string Name, long Bytes, string? Sha256, string? BlobSha1)
-{
-    /// <summary>Its checksum, whichever it is.</summary>
-    public string Checksum => (Sha256 ?? BlobSha1)!;
-
-    /// <summary>Whether it holds tensors.</summary>
-    public bool IsWeights => Name.EndsWith(".safetensors", StringComparison.Ordinal);
-}
-
-/// <summary>What a hub says is in a revision of a repository.</summary>
-/// <param name="Commit">The commit that the revision is now.</param>
+/// <summary>The files of a repository at one revision, as the hub lists them.</summary>
+/// <param name="Commit">The commit that the revision names now.</param>
 /// <param name="Files">Its files.</param>
-internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
+public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
 {
-    private const long MostBytes = 1L << 50;
+    private const long MaxBytes = 1L << 50;
 
-    /// <summary>What LdlVk reads of a model, and its licence.</summary>
+    /// <summary>Patterns of the files that LdlVk reads of a model, and of its license.</summary>
     private static readonly string[] Needed =
     [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
@@ -34,8 +20,8 @@ internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
     ];
 
     /// <summary>Reads a hub's answer.</summary>
-    /// <exception cref="UsageException">It is none, or names a file that would leave the folder.</exception>
-    public static HubFiles Parse(HubRepository repository, byte[] answer)
+    /// <exception cref="UsageException">The answer is not that of a hub, or names a file outside the folder.</exception>
+    internal static HubFiles Parse(HubRepository repository, byte[] answer)
     {
         try
         {
@@ -50,11 +36,11 @@ internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
         }
     }
 
-    /// <summary>Those that a model needs.</summary>
-    /// <param name="repository">For messages.</param>
-    /// <param name="include">Patterns of further ones.</param>
-    /// <param name="exclude">Patterns of those that are not wanted.</param>
-    /// <exception cref="UsageException">There is no model, or a file cannot be checked.</exception>
+    /// <summary>Selects the files that a model needs.</summary>
+    /// <param name="repository">The repository, for messages.</param>
+    /// <param name="include">Patterns of further files.</param>
+    /// <param name="exclude">Patterns of files to leave out.</param>
+    /// <exception cref="UsageException">The repository has no model, or a file has no checksum.</exception>
     public IReadOnlyList<HubFile> Select(HubRepository repository, IReadOnlyList<string> include, IReadOnlyList<string> exclude)
     {
         HubFile[] wanted = [.. Files.Where(file => (Needed.Any(pattern => Fits(pattern, file.Name)) || include.Any(pattern => Fits(pattern, file.Name)))
@@ -81,13 +67,13 @@ internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
     private static HubFile Read(JsonElement sibling)
     {
         string name = sibling.GetProperty("rfilename").GetString() ?? throw new FormatException();
-        // Separators and drives of all systems; and names that are folders, or end where Windows would not.
+        // Separators and drives of all systems, names of folders, and ends of names that Windows drops.
         if (name.Length is 0 or > 400 || name.AsSpan().IndexOfAny("\\:*?\"<>|") >= 0 || name.Any(char.IsControl)
             || name.Split('/').Any(part => part.Trim().Length == 0 || part is "." or ".." || part.EndsWith('.') || part.EndsWith(' ')))
             throw new UsageException($"The repository names a file {Readable.OneLine(name, 60)}, which could lie outside the folder, or on no disk. It is not to be trusted.");
         JsonElement lfs = Member(sibling, "lfs");
         long bytes = Member(lfs, "size") is { ValueKind: JsonValueKind.Number } large ? large.GetInt64() : Member(sibling, "size") is { ValueKind: JsonValueKind.Number } size ? size.GetInt64() : -1;
-        if (bytes is < 0 or > MostBytes) throw new FormatException();
+        if (bytes is < 0 or > MaxBytes) throw new FormatException();
         return new HubFile(name, bytes, Hash(Member(lfs, "sha256"), 64), lfs.ValueKind == JsonValueKind.Object ? null : Hash(Member(sibling, "blobId"), 40));
     }
 
@@ -95,11 +81,4 @@ internal sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
 
     private static string? Hash(JsonElement json, int length) => json.ValueKind == JsonValueKind.String && json.GetString() is { } hash && hash.Length == length && hash.All(char.IsAsciiHexDigit)
         ? hash.ToLowerInvariant() : null;
-}
-
-/// <summary>Names in a folder that is being filled.</summary>
-internal static class OutputNames
-{
-    /// <summary>What a file's name ends with until all of it is there and its checksum is right.</summary>
-    public const string Partial = ".partial";
 }

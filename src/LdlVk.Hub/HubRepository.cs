@@ -3,27 +3,27 @@ using LdlVk.Runtime;
 namespace LdlVk.Hub;
 
 /// <summary>A model's repository on a hub.</summary>
-/// <param name="Endpoint">Where the hub is, without a slash at the end.</param>
-/// <param name="Name">As <c>owner/name</c>.</param>
+/// <param name="Endpoint">Address of the hub.</param>
+/// <param name="Name">The repository, as <c>owner/name</c>.</param>
 /// <param name="Revision">A branch, a tag or a commit.</param>
-internal sealed record HubRepository(Uri Endpoint, string Name, string Revision)
+public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
 {
-    /// <summary>The hub that is meant where none is named.</summary>
+    /// <summary>The hub that is used unless another is named.</summary>
     public const string DefaultEndpoint = "https://huggingface.co";
 
     private const string DefaultRevision = "main", Tree = "/tree/";
 
-    /// <summary>The page of the repository, for people.</summary>
+    /// <summary>Address of the repository's page for people.</summary>
     public string Page => $"{Address(Endpoint)}/{Name}";
 
-    /// <summary>Where the list of its files is.</summary>
-    public Uri Listing => new($"{Address(Endpoint)}/api/models/{Name}/revision/{Uri.EscapeDataString(Revision)}?blobs=true");
+    /// <summary>Address of the list of files.</summary>
+    internal Uri Listing => new($"{Address(Endpoint)}/api/models/{Name}/revision/{Uri.EscapeDataString(Revision)}?blobs=true");
 
-    /// <summary>Reads what is given on the command line: <c>owner/name</c>, or an address as a browser shows it.</summary>
-    /// <param name="given">The first argument.</param>
-    /// <param name="revision">--revision.</param>
-    /// <param name="endpoint">--endpoint, or what stands for it.</param>
-    /// <exception cref="UsageException">It is neither, or contradicts the flags.</exception>
+    /// <summary>Reads the name of a repository, or the address of its page.</summary>
+    /// <param name="given"><c>owner/name</c>, or an address as a browser shows it.</param>
+    /// <param name="revision">Branch, tag or commit; null for that of the address, or main.</param>
+    /// <param name="endpoint">Address of the hub; null for that of the address, or <see cref="DefaultEndpoint"/>.</param>
+    /// <exception cref="UsageException">The text is neither, or contradicts the revision.</exception>
     public static HubRepository Parse(string given, string? revision, string? endpoint)
     {
         string name = given.Trim('/');
@@ -52,8 +52,8 @@ internal sealed record HubRepository(Uri Endpoint, string Name, string Revision)
         return new HubRepository(Web(endpoint ?? DefaultEndpoint, "--endpoint " + endpoint), name, revision);
     }
 
-    /// <summary>Where a file is.</summary>
-    public Uri File(string commit, string name) =>
+    /// <summary>Address of a file.</summary>
+    internal Uri File(string commit, string name) =>
         new($"{Address(Endpoint)}/{Name}/resolve/{Uri.EscapeDataString(commit)}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}");
 
     private static string Address(Uri endpoint) => endpoint.AbsoluteUri.TrimEnd('/');

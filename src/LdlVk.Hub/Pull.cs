@@ -4,59 +4,62 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Hub;
 
-/// <summary>What was pulled.</summary>
-/// <param name="Folder">Where to, as a full path.</param>
+/// <summary>The result of a pull.</summary>
+/// <param name="Folder">Full path of the folder.</param>
 /// <param name="Commit">The commit of the repository.</param>
-/// <param name="Bytes">Bytes of the repository's files that are wanted.</param>
-/// <param name="Downloaded">Bytes that came over the wire now.</param>
-/// <param name="Time">How long it took.</param>
-internal sealed record PullResult(string Folder, string Commit, long Bytes, long Downloaded, TimeSpan Time);
+/// <param name="Bytes">Bytes of the repository's files that the model needs.</param>
+/// <param name="Downloaded">Bytes that came from the hub in this call.</param>
+/// <param name="Time">Time of this call.</param>
+public sealed record PullResult(string Folder, string Commit, long Bytes, long Downloaded, TimeSpan Time);
 
 /// <summary>
-/// Brings a model from a hub into a folder. Whatever ends it, the same call goes on: every file that is there with the right checksum is
-/// kept, and so is the beginning of the one that was coming.
+/// Downloads a model from a hub into a folder. After an interruption the same call continues: files with the right checksum are kept, and so
+/// is the beginning of the file that was coming.
 /// </summary>
-internal sealed class Pull(HubRepository repository, HubClient client, StatusLine status)
+/// <param name="client">The client of the model's repository.</param>
+/// <param name="progress">Told how far the pull is, from the calling thread; null for nobody.</param>
+public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = null)
 {
-    /// <summary>Patterns of further files.</summary>
+    private readonly HubRepository _repository = client.Repository;
+
+    /// <summary>Patterns, with * and ?, of files that are downloaded beside those that a model needs.</summary>
     public IReadOnlyList<string> Include { get; init; } = [];
 
-    /// <summary>Patterns of files that are not wanted.</summary>
+    /// <summary>Patterns, with * and ?, of files that are not downloaded.</summary>
     public IReadOnlyList<string> Exclude { get; init; } = [];
 
-    /// <summary>What the layers' weights are converted to as they come; null for a copy.</summary>
+    /// <summary>Format to which the layers' weights are converted as they come; null for a copy.</summary>
     public WeightFormat? Weights { get; init; }
 
-    /// <summary>Bytes of a file of a conversion.</summary>
+    /// <summary>Bytes of each weight file that a conversion writes.</summary>
     public long ShardBytes { get; init; } = 4L << 30;
 
-    /// <summary>Pulls.</summary>
+    /// <summary>Downloads the model.</summary>
     /// <param name="destination">A folder that is new, empty, or was begun by the same call.</param>
-    /// <param name="cancellation">Ends it; what is there stays for the next call.</param>
-    /// <exception cref="UsageException">There is no such model, it is not for us, or the folder holds something else.</exception>
-    /// <exception cref="IOException">The hub does not answer, sends what is wrong, or the disk is too small.</exception>
-    public async Task<PullResult> RunAsync(string destination, CancellationToken cancellation)
+    /// <param name="cancellationToken">Ends the download; the bytes on the disk stay for the next call.</param>
+    /// <exception cref="UsageException">The model does not exist, may not be read, or the folder holds something else.</exception>
+    /// <exception cref="IOException">The hub does not answer, sends wrong bytes, or the disk is too small.</exception>
+    public async Task<PullResult> RunAsync(string destination, CancellationToken cancellationToken)
     {
         string folder = Path.GetFullPath(destination);
         if (File.Exists(folder)) throw new UsageException($"{folder} is a file. Give the name of a new folder.");
-        status.Show(() => $"asking {repository.Endpoint.Host} for {repository.Name}");
-        HubFiles listed = await client.ListAsync(cancellation).ConfigureAwait(false);
-        IReadOnlyList<HubFile> files = listed.Select(repository, Include, Exclude);
-        PullReceipt wanted = new(repository.Page, listed.Commit, Weights is { } format ? Readable.Name(format) : "", false, new HashSet<string>());
+        progress?.Report(new PullProgress(PullStage.Listing, _repository.Name, 0, 0, 0));
+        HubFiles listed = await client.ListAsync(cancellationToken).ConfigureAwait(false);
+        IReadOnlyList<HubFile> files = listed.Select(_repository, Include, Exclude);
+        PullReceipt wanted = new(_repository.Page, listed.Commit, Weights is { } format ? Readable.Name(format) : "", false, new HashSet<string>());
         PullReceipt? found = Check(folder, wanted);
         long began = TimeProvider.System.GetTimestamp(), bytes = files.Sum(file => file.Bytes);
-        DownloadProgress progress = new(status, bytes);
+        DownloadProgress counted = new(progress, bytes);
         if (found is not { IsComplete: true } || Weights is null)
         {
             Directory.CreateDirectory(folder);
             if (found is null) wanted.Write(folder);
-            progress.Begin();
-            if (Weights is null) await CopyAsync(files, folder, listed.Commit, progress, cancellation).ConfigureAwait(false);
-            else await ConvertAsync(files, folder, found ?? wanted, progress, cancellation).ConfigureAwait(false);
+            if (Weights is null) await CopyAsync(files, folder, listed.Commit, counted, cancellationToken).ConfigureAwait(false);
+            else await ConvertAsync(files, folder, found ?? wanted, counted, cancellationToken).ConfigureAwait(false);
             (wanted with { IsComplete = true }).Write(folder);
         }
 
-        return new PullResult(folder, listed.Commit, bytes, progress.New, TimeProvider.System.GetElapsedTime(began));
+        return new PullResult(folder, listed.Commit, bytes, counted.New, TimeProvider.System.GetElapsedTime(began));
     }
 
     /// <summary>Refuses a folder that holds something else.</summary>
@@ -78,36 +81,36 @@ internal sealed class Pull(HubRepository repository, HubClient client, StatusLin
         }
 
         if (found.Commit != wanted.Commit)
-            throw new UsageException($"{folder} holds commit {found.Commit}, but {repository.Revision} is {wanted.Commit} now. Give another folder, or --revision {found.Commit} to go on.");
+            throw new UsageException($"{folder} holds commit {found.Commit}, but {_repository.Revision} is {wanted.Commit} now. Give another folder, or --revision {found.Commit} to go on.");
         return found;
     }
 
-    private async Task CopyAsync(IReadOnlyList<HubFile> files, string folder, string commit, DownloadProgress progress, CancellationToken cancellation)
+    private async Task CopyAsync(IReadOnlyList<HubFile> files, string folder, string commit, DownloadProgress counted, CancellationToken cancellationToken)
     {
-        Download download = new(client, repository, commit, folder, progress);
+        Download download = new(client, _repository, commit, folder, counted);
         CheckSpace(folder, files.Sum(file => file.Bytes - download.BytesThere(file)));
         // The index comes last: without it the folder is refused.
         foreach (HubFile file in files.OrderBy(file => file.Name.EndsWith(".index.json", StringComparison.Ordinal) ? 2 : file.IsWeights ? 1 : 0).ThenBy(file => file.Name, StringComparer.Ordinal))
-            await download.FetchAsync(file, replace: false, check: null, cancellation).ConfigureAwait(false);
+            await download.FetchAsync(file, replace: false, check: null, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task ConvertAsync(IReadOnlyList<HubFile> files, string folder, PullReceipt receipt, DownloadProgress progress, CancellationToken cancellation)
+    private async Task ConvertAsync(IReadOnlyList<HubFile> files, string folder, PullReceipt receipt, DownloadProgress counted, CancellationToken cancellationToken)
     {
-        // Hidden, since whoever converts refuses folders that hold something else.
+        // Hidden: a conversion refuses a folder that holds something else.
         string source = Path.Combine(folder, ".download");
-        Download download = new(client, repository, receipt.Commit, source, progress);
+        Download download = new(client, _repository, receipt.Commit, source, counted);
         HubFile[] weights = [.. files.Where(file => file.IsWeights)];
-        // A file of the result is made of up to three of the usual size. How large the result is, is known and checked when their headers are there.
+        // A converted file is made of up to three files of the usual size. The size of the result is known, and checked, once the headers are there.
         CheckSpace(folder, files.Where(file => !file.IsWeights).Sum(file => file.Bytes - download.BytesThere(file)) + weights.Select(file => file.Bytes).OrderDescending().Take(3).Sum());
         foreach (HubFile file in files.Where(file => !file.IsWeights))
         {
-            await download.FetchAsync(file, replace: false, check: null, cancellation).ConfigureAwait(false);
+            await download.FetchAsync(file, replace: false, check: null, cancellationToken).ConfigureAwait(false);
             ComingWeights.SetTime(file, download.PathOf(file));
         }
 
-        ComingWeights coming = new(download, weights, folder, receipt, cancellation);
+        ComingWeights coming = new(download, weights, folder, receipt, cancellationToken);
         await coming.PrepareAsync().ConfigureAwait(false);
-        await Task.Run(() => Converter.Run(source, folder, Weights!.Value, coming, ShardBytes, new Conversion(status), cancellation), cancellation).ConfigureAwait(false);
+        await Task.Run(() => Converter.Run(source, folder, Weights!.Value, coming, ShardBytes, progress is null ? null : new Conversion(progress), cancellationToken), cancellationToken).ConfigureAwait(false);
         Directory.Delete(source, recursive: true);
     }
 
@@ -120,15 +123,16 @@ internal sealed class Pull(HubRepository repository, HubClient client, StatusLin
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return; // The system does not tell.
+            return; // the system does not tell
         }
 
         if (free < bytes) throw new IOException($"{folder} needs {Readable.Bytes(bytes)} more, and {Readable.Bytes(free)} are free there. Free space, give a folder on another disk, or convert on the way with --weights int8 or int4.");
     }
 
-    private sealed class Conversion(StatusLine status) : IProgress<ConversionProgress>
+    /// <summary>Reports the progress of a conversion as that of the pull.</summary>
+    private sealed class Conversion(IProgress<PullProgress> progress) : IProgress<ConversionProgress>
     {
-        public void Report(ConversionProgress value) => status.Show(() =>
-            $"{(value.Stage == ConversionStage.Checking ? "checking" : "converting")} {Readable.Bytes(value.BytesDone)} of {Readable.Bytes(value.BytesTotal)}: {value.File}");
+        public void Report(ConversionProgress value) => progress.Report(new PullProgress(
+            value.Stage == ConversionStage.Checking ? PullStage.Checking : PullStage.Converting, value.File, value.BytesDone, value.BytesTotal, 0));
     }
 }

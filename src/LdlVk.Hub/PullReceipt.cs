@@ -3,25 +3,25 @@ using LdlVk.Runtime;
 
 namespace LdlVk.Hub;
 
-/// <summary><c>.ldlvk-pull.json</c>: of what a folder is the copy, and how far it is.</summary>
+/// <summary><c>.ldlvk-pull.json</c>: the source of a folder, and how far the pull is.</summary>
 /// <param name="Repository">Address of the repository's page.</param>
 /// <param name="Commit">The commit.</param>
-/// <param name="Weights">To what weights it is converted; empty for a copy.</param>
-/// <param name="IsComplete">Whether all is there.</param>
-/// <param name="Fetched">Weight files that are whole while they are being converted.</param>
+/// <param name="Weights">Name of the weight format of a conversion; empty for a copy.</param>
+/// <param name="IsComplete">Whether all files are there.</param>
+/// <param name="Fetched">Weight files that are whole, during a conversion.</param>
 internal sealed record PullReceipt(string Repository, string Commit, string Weights, bool IsComplete, IReadOnlySet<string> Fetched)
 {
-    /// <summary>Its name in the folder.</summary>
+    /// <summary>The name of the file.</summary>
     public const string Name = ".ldlvk-pull.json";
 
-    private const int MostBytes = 1 << 20;
+    private const int MaxBytes = 1 << 20;
 
-    /// <summary>Reads that of a folder; null if there is none.</summary>
-    /// <exception cref="UsageException">It is damaged.</exception>
+    /// <summary>Reads the receipt of a folder; null if there is none.</summary>
+    /// <exception cref="UsageException">The receipt is damaged.</exception>
     public static PullReceipt? Read(string folder)
     {
         string path = Path.Combine(folder, Name);
-        if (new FileInfo(path) is not { Exists: true, Length: <= MostBytes }) return null;
+        if (new FileInfo(path) is not { Exists: true, Length: <= MaxBytes }) return null;
         try
         {
             using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
@@ -35,7 +35,7 @@ internal sealed record PullReceipt(string Repository, string Commit, string Weig
         }
     }
 
-    /// <summary>Writes it.</summary>
+    /// <summary>Writes the receipt of a folder.</summary>
     public void Write(string folder)
     {
         string path = Path.Combine(folder, Name);

@@ -1,6 +1,7 @@
 using LdlVk.Testing;
 using System.Text;
 using System.Text.Json;
+using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 
@@ -85,7 +86,7 @@ public class BadLineTests
         string config = model["config.json"];
         File.WriteAllText(config, File.ReadAllText(config).Replace("\"max_position_embeddings\": 8192", "\"max_position_embeddings\": 300", StringComparison.Ordinal));
         int[] ids = [.. Enumerable.Range(0, 301).Select(i => i + 10)];
-        string[] flags = ["score", "--model", model.Root, "--device", "cpu", "--input", "-"];
+        string[] flags = ["score", "--model", model.Path, "--device", "cpu", "--input", "-"];
         Outcome refused = await Cli.RunWithInputAsync($"{{\"input_ids\":[{string.Join(',', ids)}]}}", flags);
         Assert.Equal(3, refused.Code);
         Assert.Contains("301 tokens, and the model takes at most 300", refused.ErrorOf(0), StringComparison.Ordinal);

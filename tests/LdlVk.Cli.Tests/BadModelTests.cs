@@ -17,7 +17,7 @@ public class BadModelTests
         using TempFolder temp = new();
         await Fails(temp, temp["nowhere"], "There is no folder", "nowhere");
         await Fails(temp, temp.Write("file", "x"), "is a file");
-        await Fails(temp, temp.Root, "neither model.safetensors nor model.safetensors.index.json");
+        await Fails(temp, temp.Path, "neither model.safetensors nor model.safetensors.index.json");
         (await Cli.RunAsync("score", "--model", "", "--device", "cpu", "--prompt", "a", "--response", "b")).Fails(2, "--model is empty");
         (await Cli.RunAsync("inspect", temp["nowhere"])).Fails(2, "There is no folder");
     }
@@ -121,7 +121,7 @@ public class BadModelTests
     {
         using TempFolder model = new TempFolder().WithModel(Cli.Mini);
         File.Delete(model["tokenizer.json"]);
-        Outcome run = await Cli.RunWithInputAsync("{\"prompt\":\"a\",\"response\":\"b\"}\n{\"input_ids\":[2,5,6]}\n", "score", "--model", model.Root, "--device", "cpu", "--input", "-");
+        Outcome run = await Cli.RunWithInputAsync("{\"prompt\":\"a\",\"response\":\"b\"}\n{\"input_ids\":[2,5,6]}\n", "score", "--model", model.Path, "--device", "cpu", "--input", "-");
         Assert.Equal(3, run.Code);
         Assert.Contains("no tokenizer.json", run.ErrorOf(0), StringComparison.Ordinal);
         Assert.True(run.Lines[1].TryGetProperty("score", out _));
@@ -131,7 +131,7 @@ public class BadModelTests
     {
         using TempFolder model = new TempFolder().WithModel(source);
         damage(model);
-        await Fails(model, model.Root, message);
+        await Fails(model, model.Path, message);
     }
 
     /// <summary>Scoring into a file fails, and leaves neither it nor anything else behind.</summary>

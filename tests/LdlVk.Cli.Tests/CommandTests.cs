@@ -62,7 +62,7 @@ public class CommandTests
         string input = string.Concat(goldens.Select(g => $"{{\"messages\":{g.GetProperty("messages").GetRawText()}}}\n{{\"id\":\"t\",\"text\":{g.GetProperty("text").GetRawText()}}}\n"));
         using TempFolder folder = new();
         foreach (string file in (string[])["tokenizer.json", "tokenizer_config.json"]) File.Copy(Path.Combine(Cli.Mini, file), folder[file]);
-        Outcome run = await Cli.RunWithInputAsync(input, "tokenize", "--model", folder.Root, "--input", "-");
+        Outcome run = await Cli.RunWithInputAsync(input, "tokenize", "--model", folder.Path, "--input", "-");
         Assert.Equal((0, "", 2 * goldens.Length), (run.Code, run.Error, run.Lines.Length));
         for (int i = 0; i < goldens.Length; i++)
         {

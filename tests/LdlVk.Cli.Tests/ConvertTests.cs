@@ -69,7 +69,7 @@ public class ConvertTests
         (await Cli.RunAsync("convert", temp["nothing"], temp["m"], "--weights", "int8")).Fails(2, "no folder", temp["nothing"]);
         (await Cli.RunAsync("convert", Cli.Mini, Cli.Mini, "--weights", "int8")).Fails(2, "into itself");
         temp.Write("x", "");
-        (await Cli.RunAsync("convert", Cli.Mini, temp.Root, "--weights", "int8")).Fails(2, "not empty", "x", "new folder");
+        (await Cli.RunAsync("convert", Cli.Mini, temp.Path, "--weights", "int8")).Fails(2, "not empty", "x", "new folder");
         Assert.Equal(["x"], temp.Names);
 
         await Cli.RunAsync("convert", Cli.Mini, temp["m"], "--weights", "int8");

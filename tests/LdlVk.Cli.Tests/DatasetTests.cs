@@ -1,10 +1,10 @@
-using LdlVk.Testing;
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Lines;
 using LdlVk.Datasets.Resuming;
+using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 

@@ -1,6 +1,7 @@
 using LdlVk.Testing;
 using System.Text.Json;
 using LdlVk.Cli.Evaluation;
+using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 

@@ -1,5 +1,6 @@
 using LdlVk.Testing;
 using System.Text.Json;
+using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 

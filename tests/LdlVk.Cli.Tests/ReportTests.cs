@@ -2,6 +2,7 @@ using LdlVk.Testing;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using LdlVk.Cli.Report;
+using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 

@@ -1,5 +1,6 @@
 using LdlVk.Testing;
 using System.Text.Json;
+using LdlVk.Testing;
 using LdlVk.Vulkan;
 
 namespace LdlVk.Cli.Tests;

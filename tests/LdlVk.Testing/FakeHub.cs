@@ -5,16 +5,16 @@ using System.Net.Sockets;
 using System.Security.Cryptography;
 using System.Text;
 
-namespace LdlVk.Cli.Tests.Hub;
+namespace LdlVk.Testing;
 
 /// <summary>A request as it came.</summary>
-internal sealed record HubRequest(bool IsHub, string Path, string? Authorization, string? Range);
+public sealed record HubRequest(bool IsHub, string Path, string? Authorization, string? Range);
 
 /// <summary>
-/// A server on the loopback that behaves as a hub: lists a repository's files, redirects large ones to a second port, gives ranges. What a
-/// test wants to go wrong it says with <see cref="Fault"/>.
+/// A server on the loopback that behaves as a hub: lists a repository's files, redirects large ones to a second port, gives ranges. A test
+/// makes it fail with <see cref="Fault"/>.
 /// </summary>
-internal sealed class FakeHub : IDisposable
+public sealed class FakeHub : IDisposable
 {
     private readonly TcpListener _hub = new(IPAddress.Loopback, 0), _store = new(IPAddress.Loopback, 0);
     private readonly CancellationTokenSource _stop = new();
@@ -56,6 +56,9 @@ internal sealed class FakeHub : IDisposable
         return this;
     }
 
+    /// <summary>Whether the hub lists SHA-256 for a file, and not the name that git gives it.</summary>
+    public static bool IsLarge(string name) => name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal);
+
     public static string Sha256(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
     public static string GitSha1(byte[] bytes) => Convert.ToHexStringLower(SHA1.HashData([.. Encoding.ASCII.GetBytes($"blob {bytes.Length}\0"), .. bytes]));
@@ -74,7 +77,7 @@ internal sealed class FakeHub : IDisposable
     /// <param name="Headers">Further headers, each with its line's end.</param>
     /// <param name="CutAfter">Bytes of the body after which the connection is cut; -1 for none.</param>
     /// <param name="Length">Content-Length, if it is not the body's.</param>
-    internal sealed record Answer(int Status, byte[] Body, string Headers = "", int CutAfter = -1, long? Length = null);
+    public sealed record Answer(int Status, byte[] Body, string Headers = "", int CutAfter = -1, long? Length = null);
 
     /// <summary>How a hub answers.</summary>
     public Answer Honest(HubRequest request)
@@ -89,8 +92,6 @@ internal sealed class FakeHub : IDisposable
         int from = int.Parse(request.Range["bytes=".Length..^1], CultureInfo.InvariantCulture);
         return new Answer(206, file[from..], $"Content-Range: bytes {from}-{file.Length - 1}/{file.Length}\r\n");
     }
-
-    private static bool IsLarge(string name) => name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".pt", StringComparison.Ordinal);
 
     private string Listing() => $$"""{"sha":"{{Commit}}","siblings":[{{string.Join(",", Files.Select(file => Entry(file.Key, file.Value)))}}]}""";
 
@@ -138,7 +139,7 @@ internal sealed class FakeHub : IDisposable
         }
         catch (IOException)
         {
-            // Whoever asked has gone.
+            // The client is gone.
         }
     }
 }

@@ -1,30 +1,53 @@
+using System.Text;
+using Paths = System.IO.Path;
+
 namespace LdlVk.Testing;
 
-/// <summary>A folder for one test.</summary>
+/// <summary>A folder for one test, deleted with everything in it when it is disposed.</summary>
 public sealed class TempFolder : IDisposable
 {
-    public TempFolder() => Directory.CreateDirectory(Root);
+    /// <summary>The folder.</summary>
+    public string Path { get; } = Directory.CreateTempSubdirectory("ldlvk-test-").FullName;
 
-    public string Root { get; } = Path.Combine(Path.GetTempPath(), $"ldlvk-cli-{Guid.NewGuid():N}");
+    /// <summary>Names of everything in it, hidden files too, sorted.</summary>
+    public string[] Names => NamesIn(Path);
 
-    /// <summary>Names of everything in it, hidden files too.</summary>
-    public string[] Names => [.. Directory.EnumerateFileSystemEntries(Root).Select(p => Path.GetFileName(p)).Order(StringComparer.Ordinal)];
+    /// <summary>The path of a file in it.</summary>
+    public string this[string name] => Paths.Combine(Path, name);
 
-    public string this[string name] => Path.Combine(Root, name);
+    /// <summary>Names of everything in a folder, hidden files too, sorted.</summary>
+    public static string[] NamesIn(string folder) =>
+        [.. Directory.EnumerateFileSystemEntries(folder).Select(p => Paths.GetFileName(p)).Order(StringComparer.Ordinal)];
 
     /// <summary>Writes a file and returns its path.</summary>
-    public string Write(string name, string text)
+    public string Write(string name, byte[] bytes)
     {
-        File.WriteAllText(this[name], text);
+        File.WriteAllBytes(this[name], bytes);
         return this[name];
     }
+
+    /// <summary>Writes a file and returns its path.</summary>
+    public string Write(string name, string text) => Write(name, Encoding.UTF8.GetBytes(text));
 
     /// <summary>Copies a model's files into it.</summary>
     public TempFolder WithModel(string source)
     {
-        foreach (string file in Directory.EnumerateFiles(source)) File.Copy(file, this[Path.GetFileName(file)]);
+        foreach (string file in Directory.EnumerateFiles(source)) File.Copy(file, this[Paths.GetFileName(file)]);
         return this;
     }
 
-    public void Dispose() => Directory.Delete(Root, recursive: true);
+    /// <summary>Copies a golden checkpoint into it, without its goldens.</summary>
+    public TempFolder CopyGolden(string name)
+    {
+        foreach (string file in Directory.GetFiles(Repository.Path("tests", "data", "goldens", name)))
+        {
+            string fileName = Paths.GetFileName(file);
+            if (fileName is not ("goldens.json" or "trace.json" or "sensitivity.json")) File.Copy(file, this[fileName]);
+        }
+
+        return this;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Directory.Delete(Path, recursive: true);
 }

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
-using LdlVk.Cli.Hub;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Hub;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
@@ -31,7 +31,7 @@ internal static class PullCommand
         Option<string[]> exclude = new("--exclude") { Description = "No files of this name, with * and ?; may be repeated.", HelpName = "PATTERN" };
         Option<bool> quiet = ModelFlags.CreateQuiet();
         NotedCommand command = new("pull", "Download a model from Hugging Face or a mirror.", Notes) { model, folder, revision, endpoint, token, weights, include, exclude, quiet };
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             HubRepository repository = HubRepository.Parse(call.GetValue(model)!, call.GetValue(revision), call.GetValue(endpoint) ?? Variable(EndpointVariable));
             WeightFormat? format = call.GetValue(weights) is { } name ? Formats.ReadConvertible(name) : null;
@@ -45,11 +45,11 @@ internal static class PullCommand
                     if (!call.GetValue(quiet)) terminal.Say(why);
                 },
             };
-            Pull pull = new(repository, client, status) { Include = call.GetValue(include) ?? [], Exclude = call.GetValue(exclude) ?? [], Weights = format };
+            Pull pull = new(client, new PullStatus(repository, status)) { Include = call.GetValue(include) ?? [], Exclude = call.GetValue(exclude) ?? [], Weights = format };
             PullResult result;
             try
             {
-                result = await pull.RunAsync(to, cancellation).ConfigureAwait(false);
+                result = await pull.RunAsync(to, cancellationToken).ConfigureAwait(false);
             }
             catch (OperationCanceledException) when (!call.GetValue(quiet))
             {

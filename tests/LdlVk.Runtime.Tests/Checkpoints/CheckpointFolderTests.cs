@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using LdlVk.Runtime.Checkpoints;
+using LdlVk.Testing;
 using Xunit;
 using static LdlVk.Runtime.Tests.Checkpoints.Safetensors;
 

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Model;
+using LdlVk.Testing;
 using Xunit;
 
 namespace LdlVk.Runtime.Tests.Checkpoints;

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using LdlVk.Runtime.Checkpoints;
+using LdlVk.Testing;
 using Xunit;
 using static LdlVk.Runtime.Tests.Checkpoints.Safetensors;
 

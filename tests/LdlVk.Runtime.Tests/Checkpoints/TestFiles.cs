@@ -1,35 +1,8 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
-using LdlVk.Testing;
 
 namespace LdlVk.Runtime.Tests.Checkpoints;
-
-/// <summary>A folder that disappears with the test.</summary>
-internal sealed class TempFolder : IDisposable
-{
-    public string Path { get; } = Directory.CreateTempSubdirectory("ldlvk-checkpoints-").FullName;
-
-    public string this[string name] => System.IO.Path.Combine(Path, name);
-
-    public string Write(string name, byte[] bytes)
-    {
-        File.WriteAllBytes(this[name], bytes);
-        return this[name];
-    }
-
-    public string Write(string name, string text) => Write(name, Encoding.UTF8.GetBytes(text));
-
-    /// <summary>Copies a golden checkpoint, without its goldens.</summary>
-    public TempFolder CopyGolden(string name)
-    {
-        foreach (string file in Directory.GetFiles(Repository.Path("tests", "data", "goldens", name)))
-            if (System.IO.Path.GetFileName(file) is not ("goldens.json" or "trace.json" or "sensitivity.json")) File.Copy(file, this[System.IO.Path.GetFileName(file)]);
-        return this;
-    }
-
-    public void Dispose() => Directory.Delete(Path, recursive: true);
-}
 
 /// <summary>Bytes of a safetensors file from a header and data, whatever they say.</summary>
 internal static class Safetensors

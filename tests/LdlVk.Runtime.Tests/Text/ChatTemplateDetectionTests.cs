@@ -11,7 +11,7 @@ public sealed class ChatTemplateDetectionTests : IDisposable
     private static readonly string Gemma2 =
         JsonDocument.Parse(File.ReadAllText(Repository.Path("models", "ldl-mini", "tokenizer_config.json"))).RootElement.Text("chat_template");
 
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 

@@ -9,7 +9,7 @@ namespace LdlVk.Runtime.Tests.Text;
 /// <summary>Llama 3.1's tokenizer against the Rust library's ids, and all chat templates against what a Jinja interpreter makes of them.</summary>
 public sealed class Llama3Tests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 

@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using CsCheck;
 using LdlVk.Runtime.Text;
+using LdlVk.Testing;
 using Xunit;
 
 namespace LdlVk.Runtime.Tests.Text;
@@ -9,7 +10,7 @@ namespace LdlVk.Runtime.Tests.Text;
 /// <summary>What Load takes, and how it refuses what it does not: a CheckpointException that names the file and the field.</summary>
 public sealed class TokenizerFileTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 
