@@ -8,7 +8,6 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Tests.Checkpoints;
 using LdlVk.Testing;
 using Xunit;
-using TempFolder = LdlVk.Runtime.Tests.Checkpoints.TempFolder;
 
 namespace LdlVk.Runtime.Tests.Conversion;
 

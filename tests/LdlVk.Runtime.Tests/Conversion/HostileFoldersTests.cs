@@ -6,7 +6,6 @@ using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using Xunit;
-using TempFolder = LdlVk.Runtime.Tests.Checkpoints.TempFolder;
 
 namespace LdlVk.Runtime.Tests.Conversion;
 

@@ -14,7 +14,7 @@ public sealed class InterruptedTests : IDisposable
 {
     private const long ShardBytes = 100_000;
     private static readonly string Source = Repository.Path("tests", "data", "goldens", "d_f16_gate_softmax");
-    private readonly Checkpoints.TempFolder _folders = new();
+    private readonly TempFolder _folders = new();
 
     public void Dispose() => _folders.Dispose();
 
