@@ -1,4 +1,3 @@
-using LdlVk.Testing;
 using System.Diagnostics;
 using LdlVk.Testing;
 

@@ -1,4 +1,3 @@
-using LdlVk.Testing;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using LdlVk.Cli.Report;

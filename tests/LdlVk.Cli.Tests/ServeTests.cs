@@ -1,4 +1,3 @@
-using LdlVk.Testing;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net;

@@ -1,4 +1,3 @@
-using LdlVk.Testing;
 using System.Text.Json;
 using LdlVk.Testing;
 using LdlVk.Vulkan;
