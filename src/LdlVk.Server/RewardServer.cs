@@ -10,6 +10,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -31,7 +32,8 @@ public sealed class RewardServer : IAsyncDisposable
     ];
 
     private readonly ServerOptions _options;
-    private readonly ServerMetrics _metrics = new();
+    private readonly ILogger _log;
+    private readonly ServerMetrics _metrics;
     private readonly ScoringQueue _queue;
     private readonly ScoringEndpoint _scoring;
     private readonly WebApplication _app;
@@ -40,13 +42,14 @@ public sealed class RewardServer : IAsyncDisposable
     private RewardServer(RewardModel model, ScoreTexts score, ServerOptions options, IReadOnlyList<ListenAddress> addresses)
     {
         _options = options;
+        _log = options.LoggerFactory.CreateLogger<RewardServer>();
+        _metrics = new ServerMetrics(() => Waiting, () => IsReady);
         _queue = new ScoringQueue(score, model.Plan, options, _metrics);
         _scoring = new ScoringEndpoint(model, options, _queue, _metrics);
         _tracing = Tracing.Start();
         _app = Build(addresses);
         bool onlyLoopback = addresses.All(a => a.IsLoopback);
-        if (!onlyLoopback && options.ApiKey is null)
-            options.Log?.Invoke("WARNING: other machines reach this server, and it asks for no API key: anybody in the network can use it. Set one, or listen on 127.0.0.1.");
+        if (!onlyLoopback && options.ApiKey is null) _log.NoApiKey();
         Map(model, new Guard(options.ApiKey, onlyLoopback));
     }
 
@@ -57,7 +60,7 @@ public sealed class RewardServer : IAsyncDisposable
     internal bool IsReady => !_scoring.IsDraining && _queue.Failure is null;
 
     /// <summary>Its endpoints, for what describes them.</summary>
-    internal IEnumerable<Microsoft.AspNetCore.Routing.EndpointDataSource> Endpoints => ((Microsoft.AspNetCore.Routing.IEndpointRouteBuilder)_app).DataSources;
+    internal IEnumerable<EndpointDataSource> Endpoints => ((IEndpointRouteBuilder)_app).DataSources;
 
     /// <summary>Texts and tokens that wait.</summary>
     internal (int Texts, long Tokens) Waiting => _queue.Waiting;
@@ -82,6 +85,8 @@ public sealed class RewardServer : IAsyncDisposable
         try
         {
             await server._app.StartAsync(cancellation).ConfigureAwait(false);
+            string devices = string.Join(", ", model.Devices.Select(d => d.Name));
+            server._log.Serving(options.ModelName, devices, Readable.Name(model.Weights), string.Join(" and ", server.Urls));
             return server;
         }
         catch
@@ -99,7 +104,7 @@ public sealed class RewardServer : IAsyncDisposable
     {
         _scoring.Drain();
         long begun = Stopwatch.GetTimestamp();
-        while (_metrics.UnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime) await Task.Delay(10).ConfigureAwait(false);
+        while (_metrics.RequestsUnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime) await Task.Delay(10).ConfigureAwait(false);
         using CancellationTokenSource now = new(TimeSpan.FromSeconds(2)); // for connections that are kept open
         await _app.StopAsync(now.Token).ConfigureAwait(false);
     }
@@ -110,13 +115,15 @@ public sealed class RewardServer : IAsyncDisposable
         _scoring.Drain();
         _queue.Dispose();
         await _app.DisposeAsync().ConfigureAwait(false);
+        _metrics.Dispose();
         _tracing?.Dispose();
     }
 
     private WebApplication Build(IReadOnlyList<ListenAddress> addresses)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
-        builder.Logging.ClearProviders();
+        // The caller's loggers instead of the builder's own, which would write to the console.
+        builder.Services.AddSingleton(_options.LoggerFactory);
         // Signals are the process's own business: a second lifetime would stop listening before what is under way is answered.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.WebHost.UseKestrel(kestrel =>
@@ -148,7 +155,7 @@ public sealed class RewardServer : IAsyncDisposable
         Facts facts = new(model, _options);
         Get("/v1/models", http => Replies.JsonAsync(http.Response, 200, "application/json", facts.WriteModels));
         Get("/info", http => Replies.JsonAsync(http.Response, 200, "application/json", facts.WriteInfo));
-        Get("/metrics", http => Replies.TextAsync(http.Response, "text/plain; version=0.0.4; charset=utf-8", _metrics.Write(_queue, IsReady)));
+        Get("/metrics", _metrics.Endpoint(((IEndpointRouteBuilder)_app).CreateApplicationBuilder()));
         Open("/health", http => StatusAsync(http, 200, "ok"));
         Open("/ready", http => IsReady ? StatusAsync(http, 200, "ready") : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!));
         Open("/openapi.json", http => ResourceAsync(http, "openapi.json", "application/json"));
@@ -188,7 +195,7 @@ public sealed class RewardServer : IAsyncDisposable
         }
         catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
         {
-            _options.Log?.Invoke($"Internal error: {e.GetType().Name}: {e.Message}");
+            _log.InternalError(ServerLog.Reason(e));
             await Replies.ErrorAsync(http.Response, new RequestException(500, "Internal error; the server's log says more."), protocol).ConfigureAwait(false);
         }
         catch (OperationCanceledException)

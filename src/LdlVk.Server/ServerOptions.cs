@@ -1,6 +1,8 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Text;
 using LdlVk.Server.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace LdlVk.Server;
 
@@ -40,8 +42,11 @@ public sealed record ServerOptions
     /// <summary>What special tokens are that stand in a message, unless a request says: here, where messages come from anybody, text.</summary>
     public SpecialTokens SpecialTokens { get; init; } = SpecialTokens.Text;
 
-    /// <summary>Told, in a sentence, what whoever runs the server should know; null for nobody.</summary>
-    public Action<string>? Log { get; init; }
+    /// <summary>
+    /// Creates the loggers of the server and of ASP.NET Core below it. The default logs nothing. Give your program's own, so that its providers
+    /// and filters apply. No text of a request is ever logged.
+    /// </summary>
+    public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 
     /// <summary>What the time that batches take is told by: a test's own does not depend on what else a machine does.</summary>
     internal TimeProvider Clock { get; init; } = TimeProvider.System;

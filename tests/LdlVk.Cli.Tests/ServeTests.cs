@@ -52,11 +52,45 @@ public class ServeTests
     [InlineData("--max-queue", "0")]
     [InlineData("--max-wait-ms", "5000")]
     [InlineData("--special-tokens", "none")]
+    [InlineData("--log-format", "xml")]
     public async Task A_wrong_flag_is_told_before_the_model_is_loaded(string flag, string value)
     {
         Outcome run = await Cli.RunAsync("serve", "--model", "/nonexistent", "--device", "cpu", flag, value);
         Assert.Equal(2, run.Code);
         Assert.DoesNotContain("nonexistent", run.Error, StringComparison.Ordinal);
+    }
+
+    /// <summary>With JSON every line of standard error is an object, also those that are written while the model is loaded.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task The_log_is_JSON_where_that_is_asked_for(bool quiet)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Signals are sent with kill.");
+        // Port 0 of all addresses: the warning of the missing key is logged too.
+        using Process process = Cli.Start(
+            null, ["serve", "--model", Cli.Mini, "--device", "cpu", "--urls", "http://*:0", "--log-format", "json", .. quiet ? ["--quiet"] : Array.Empty<string>()]);
+        List<JsonElement> lines = [];
+        try
+        {
+            while (lines.Count < (quiet ? 1 : 2)) lines.Add(Cli.Json(await process.StandardError.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) ?? ""));
+            // The warning comes before the server listens; it ends well only once it does.
+            await Task.Delay(quiet ? 2000 : 0);
+            await Process.Start("/bin/sh", ["-c", $"kill -TERM {process.Id}"]).WaitForExitAsync();
+            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.Equal((0, "", ""), (process.ExitCode, await process.StandardOutput.ReadToEndAsync(), await process.StandardError.ReadToEndAsync()));
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+
+        Assert.Equal(("Warning", "LdlVk.Server.RewardServer"), (lines[0].GetProperty("LogLevel").GetString(), lines[0].GetProperty("Category").GetString()));
+        if (quiet) return;
+        JsonElement serving = lines[1];
+        Assert.Equal(("Information", "ldl-mini"), (serving.GetProperty("LogLevel").GetString(), serving.GetProperty("State").GetProperty("Model").GetString()));
+        Assert.Matches("^ldl-mini on .+ weights, at http://.+:[0-9]+$", serving.GetProperty("Message").GetString());
+        Assert.Equal(TimeSpan.Zero, DateTimeOffset.Parse(serving.GetProperty("Timestamp").GetString()!, System.Globalization.CultureInfo.InvariantCulture).Offset);
     }
 
     /// <summary>Spans go to the collector that OpenTelemetry's variables name, in the caller's trace, at the latest when the server ends.</summary>

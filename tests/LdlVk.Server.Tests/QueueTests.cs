@@ -261,20 +261,4 @@ public class QueueTests(Mini mini)
         Assert.Equal(200, (await api.PostAsync("v1/rewards", Body("a"))).Status);
         Assert.Equal(200, (await api.GetAsync("ready")).Status);
     }
-
-    [Fact]
-    public async Task Metrics_count_what_happened()
-    {
-        await using Api api = await Api.StartAsync(mini);
-        await api.PostAsync("v1/rewards", new { prompt = "p", responses = new[] { "x", "y" } });
-        await api.PostAsync("v1/rewards", "{");
-        string text = (await api.GetAsync("metrics")).Text;
-        Assert.Contains("ldlvk_requests_total{endpoint=\"/v1/rewards\",status=\"200\"} 1\n", text, StringComparison.Ordinal);
-        Assert.Contains("ldlvk_requests_total{endpoint=\"/v1/rewards\",status=\"400\"} 1\n", text, StringComparison.Ordinal);
-        Assert.Contains("ldlvk_batch_texts_sum 2\n", text, StringComparison.Ordinal);
-        Assert.Contains("ldlvk_ready 1\n", text, StringComparison.Ordinal);
-        // Every line is a comment or a sample of Prometheus' text format.
-        foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
-            Assert.Matches("^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\\})? [-+.0-9eE]+)$", line);
-    }
 }

@@ -1,4 +1,5 @@
 using LdlVk.Runtime;
+using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Tests;
 
@@ -70,11 +71,13 @@ public class SecurityTests(Mini mini)
     [Fact]
     public async Task Other_machines_without_a_key_are_warned_of()
     {
-        List<string> said = [];
-        await using (await Api.StartAsync(mini, Api.Options with { Urls = ["http://*:0"], Log = said.Add })) Assert.Contains("WARNING", Assert.Single(said), StringComparison.Ordinal);
-        said.Clear();
-        await using (await Api.StartAsync(mini, Api.Options with { Urls = ["http://*:0"], Log = said.Add, ApiKey = Key })) Assert.Empty(said);
-        await using (await Api.StartAsync(mini, Api.Options with { Log = said.Add })) Assert.Empty(said);
+        using LogRecorder log = new();
+        IEnumerable<LogRecord> Warnings() => log.Records.Where(r => r.Level >= LogLevel.Warning);
+        ServerOptions everywhere = Api.Options with { Urls = ["http://*:0"], LoggerFactory = log };
+        await using (await Api.StartAsync(mini, everywhere)) Assert.Contains("asks for no API key", Assert.Single(Warnings()).Message, StringComparison.Ordinal);
+        log.Clear();
+        await using (await Api.StartAsync(mini, everywhere with { ApiKey = Key })) Assert.Empty(Warnings());
+        await using (await Api.StartAsync(mini, Api.Options with { LoggerFactory = log })) Assert.Empty(Warnings());
     }
 
     [Theory]

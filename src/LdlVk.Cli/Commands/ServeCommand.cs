@@ -5,6 +5,7 @@ using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Text;
 using LdlVk.Server;
+using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Cli.Commands;
 
@@ -39,6 +40,12 @@ internal static class ServeCommand
         };
         Option<string?> name = new("--model-name") { Description = "The model's name in answers [default: the folder's]. Requests may ask for any.", HelpName = "NAME" };
         Option<string?> keyFile = new("--api-key-file") { Description = $"File with a key that requests must show (Authorization: Bearer, or X-API-Key); so does the environment variable {KeyVariable}.", HelpName = "FILE" };
+        Option<string> format = new("--log-format")
+        {
+            Description = "How messages on standard error look: lines of text, or JSON objects, one a line.",
+            HelpName = $"{ServeLog.Text}|{ServeLog.Json}",
+            DefaultValueFactory = _ => ServeLog.Text,
+        };
         Option<string> special = new("--special-tokens")
         {
             Description = "What special tokens in messages are: text like any other, or the tokens, with which who writes a message can end their turn. Texts with the template in them keep theirs.",
@@ -52,11 +59,15 @@ internal static class ServeCommand
         Option<int> maxWait = Number("--max-wait-ms", "Milliseconds that a text waits for company at most while a device is idle; never more than a twentieth of what it takes itself.", (int)Defaults.MaxWait.TotalMilliseconds);
         Option<int> drain = Number("--drain-seconds", "Seconds that requests under way have when the server is told to stop.", (int)Defaults.DrainTime.TotalSeconds);
         Command command = new NotedCommand("serve", "Serve scores over HTTP, in the protocols of trainers and tools.", Notes);
-        foreach (Option option in (Option[])[urls, name, keyFile, special, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait, drain]) command.Options.Add(option);
+        foreach (Option option in (Option[])[urls, name, keyFile, special, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait, drain, format]) command.Options.Add(option);
         model.AddTo(command);
         command.SetAction(async (call, cancellation) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
+            string given = call.GetValue(format)!;
+            if (given is not (ServeLog.Text or ServeLog.Json)) throw new UsageException($"--log-format {given}: there is only {ServeLog.Text}, {ServeLog.Json}.");
+            using ILoggerFactory log = ServeLog.Create(given, terminal, call.GetValue(model.Quiet));
+            Terminal messages = given == ServeLog.Json ? ServeLog.TerminalInto(log, terminal) : terminal;
             ServerOptions options = new()
             {
                 Urls = Urls(call.GetValue(urls)),
@@ -75,16 +86,14 @@ internal static class ServeCommand
                 MaxBodyBytes = call.GetValue(maxBody),
                 MaxWait = TimeSpan.FromMilliseconds(call.GetValue(maxWait)),
                 DrainTime = TimeSpan.FromSeconds(call.GetValue(drain)),
-                Log = terminal.Say,
+                LoggerFactory = log,
             };
             // What is cheap to check comes first: a typing error should not cost the loading of a model.
             options.Check();
-            (_, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+            (_, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, messages, cancellation).ConfigureAwait(false);
             using (loaded)
             {
                 await using RewardServer server = await RewardServer.StartAsync(loaded, options, cancellation).ConfigureAwait(false);
-                if (!call.GetValue(model.Quiet))
-                    terminal.Say($"{options.ModelName} on {string.Join(", ", loaded.Devices.Select(d => d.Name))}, {Readable.Name(loaded.Weights)} weights, at {string.Join(" and ", server.Urls)}");
                 await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
                 await server.StopAsync().ConfigureAwait(false);
                 return ExitCode.Success;

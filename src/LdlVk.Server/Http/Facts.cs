@@ -1,7 +1,6 @@
-using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
-using LdlVk.Runtime.Devices;
+using LdlVk.Runtime;
 
 namespace LdlVk.Server.Http;
 
@@ -27,7 +26,7 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
         foreach (string name in model.AttributeNames) json.WriteStringValue(name);
         json.WriteEndArray();
         json.WriteString("device", string.Join(", ", model.Devices.Select(d => d.Name)));
-        json.WriteString("weights", Format(model.Weights));
+        json.WriteString("weights", Readable.Name(model.Weights));
         json.WriteEndObject();
         json.WriteEndArray();
         json.WriteEndObject();
@@ -38,7 +37,7 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
         json.WriteStartObject();
         json.WriteString("model_id", options.ModelName);
         json.WriteNull("model_sha");
-        json.WriteString("model_dtype", Format(model.Weights));
+        json.WriteString("model_dtype", Readable.Name(model.Weights));
         json.WriteStartObject("model_type");
         json.WriteStartObject("reranker");
         json.WriteStartObject("id2label");
@@ -61,6 +60,4 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
         json.WriteNull("docker_label");
         json.WriteEndObject();
     }
-
-    private static string Format(WeightFormat format) => format.ToString().ToLower(CultureInfo.InvariantCulture);
 }

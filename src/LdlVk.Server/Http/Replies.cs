@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Globalization;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using LdlVk.Server.Protocols;
@@ -24,9 +23,6 @@ internal static class Replies
         using (Utf8JsonWriter json = new(buffer, Compact)) write(json);
         return buffer.WrittenMemory;
     }
-
-    /// <summary>Writes text.</summary>
-    public static Task TextAsync(HttpResponse response, string type, string text) => BytesAsync(response, 200, type, Encoding.UTF8.GetBytes(text));
 
     /// <summary>Writes an error in the shape of a protocol, or as problem+json.</summary>
     public static Task ErrorAsync(HttpResponse response, RequestException error, Protocol? protocol)

@@ -6,6 +6,7 @@ using LdlVk.Server.Protocols;
 using LdlVk.Server.Scoring;
 using LdlVk.Server.Telemetry;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Http;
 
@@ -21,11 +22,13 @@ internal sealed class ScoringEndpoint
     private readonly ServerOptions _options;
     private readonly ScoringQueue _queue;
     private readonly ServerMetrics _metrics;
+    private readonly ILogger _log;
     private volatile bool _draining;
 
     public ScoringEndpoint(RewardModel model, ServerOptions options, ScoringQueue queue, ServerMetrics metrics)
     {
         (_model, _options, _queue, _metrics) = (model, options, queue, metrics);
+        _log = options.LoggerFactory.CreateLogger<ScoringEndpoint>();
         _memory = new ByteBudget((long)Together * options.MaxBodyBytes);
         _body = new RequestBody(options.MaxBodyBytes, _memory);
     }
@@ -41,6 +44,7 @@ internal sealed class ScoringEndpoint
     {
         _metrics.RequestBegins();
         long begun = Stopwatch.GetTimestamp();
+        int count = 0;
         try
         {
             // After the count: whoever drains waits until that is zero.
@@ -48,6 +52,7 @@ internal sealed class ScoringEndpoint
             _queue.CheckRoom();
             TextIntake texts = new(_model, _options, http.RequestAborted);
             Answer answer = await ReadAsync(http, protocol, texts).ConfigureAwait(false);
+            count = texts.Texts.Count;
             await AnswerAsync(http, texts, answer).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
@@ -60,7 +65,9 @@ internal sealed class ScoringEndpoint
         }
         finally
         {
-            _metrics.RequestEnds(protocol.Path, http.Response.StatusCode, Stopwatch.GetElapsedTime(begun));
+            TimeSpan time = Stopwatch.GetElapsedTime(begun);
+            _metrics.RequestEnds(protocol.Path, http.Response.StatusCode, time);
+            _log.Answered(protocol.Path, count, http.Response.StatusCode, time.TotalMilliseconds);
         }
     }
 
@@ -122,7 +129,7 @@ internal sealed class ScoringEndpoint
             case OperationCanceledException or ObjectDisposedException:
                 return new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             default:
-                _options.Log?.Invoke($"Internal error: {e.GetType().Name}: {e.Message}");
+                _log.InternalError(ServerLog.Reason(e));
                 return new RequestException(500, "Internal error; the server's log says more.");
         }
     }

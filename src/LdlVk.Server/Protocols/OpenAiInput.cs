@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
-using LdlVk.Server.Http;
 
 namespace LdlVk.Server.Protocols;
 

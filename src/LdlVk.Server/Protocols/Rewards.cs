@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LdlVk.Datasets.Items;
-using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Text;
 using LdlVk.Server.Http;
 

@@ -3,6 +3,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Execution;
 using LdlVk.Server.Http;
 using LdlVk.Server.Telemetry;
+using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Scoring;
 
@@ -38,6 +39,7 @@ internal sealed class ScoringQueue : IDisposable
     private readonly ScoreTexts _score;
     private readonly ServerOptions _options;
     private readonly ServerMetrics _metrics;
+    private readonly ILogger _log;
     private readonly int _budget, _devices;
     private readonly object _lock = new();
     private readonly LinkedList<QueuedText> _waiting = new();
@@ -54,6 +56,7 @@ internal sealed class ScoringQueue : IDisposable
     public ScoringQueue(ScoreTexts score, ExecutionPlan plan, ServerOptions options, ServerMetrics metrics)
     {
         (_score, _options, _metrics) = (score, options, metrics);
+        _log = options.LoggerFactory.CreateLogger<ScoringQueue>();
         _budget = plan.Streams ? plan.WaveTokens : plan.BatchTokens;
         _devices = plan.Stages.Count;
         // One batch for each device, and one that lies ready.
@@ -143,7 +146,7 @@ internal sealed class ScoringQueue : IDisposable
             Forget(request, unwanted);
         }
 
-        _metrics.Abandoned.Add(request.Texts.Count);
+        _metrics.TextsAbandoned(request.Texts.Count);
         // Outside the lock: whoever waits for such a batch goes on in this call.
         foreach (ScoringBatch batch in unwanted) batch.Abandoned.Cancel();
     }
@@ -245,7 +248,7 @@ internal sealed class ScoringQueue : IDisposable
         long begun = Stopwatch.GetTimestamp(), clock = _options.Clock.GetTimestamp();
         using Activity? span = Tracing.Source.StartActivity("score batch", ActivityKind.Internal, batch.Texts[0].Request.Trace);
         span?.SetTag("ldlvk.texts", batch.Texts.Count).SetTag("ldlvk.tokens", batch.Tokens);
-        foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct()) _metrics.QueueSeconds.Add(Stopwatch.GetElapsedTime(request.Since, begun).TotalSeconds);
+        foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct()) _metrics.RequestWaited(Stopwatch.GetElapsedTime(request.Since, begun));
         try
         {
             ScoreResult[] results = _score([.. batch.Texts.Select(t => new TokenizedText(t.Ids))], batch.Abandoned.Token);
@@ -263,9 +266,10 @@ internal sealed class ScoringQueue : IDisposable
         }
         catch (Exception e)
         {
-            span?.SetStatus(ActivityStatusCode.Error, e.Message);
+            string reason = ServerLog.Reason(e);
+            span?.SetStatus(ActivityStatusCode.Error, reason);
             if (e is DeviceException) Failure = e.Message;
-            _options.Log?.Invoke($"A batch of {batch.Texts.Count} texts failed: {e.Message}");
+            _log.BatchFailed(batch.Texts.Count, reason);
             lock (_lock)
             {
                 foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct())

@@ -1,142 +1,144 @@
-using System.Collections.Concurrent;
-using System.Globalization;
+using System.Diagnostics.Metrics;
 using System.Text;
+using LdlVk.Server.Http;
 using LdlVk.Server.Scoring;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using OpenTelemetry;
+using OpenTelemetry.Metrics;
 
 namespace LdlVk.Server.Telemetry;
 
-/// <summary>What <c>/metrics</c> tells, in the text format of Prometheus. Thread-safe.</summary>
-internal sealed class ServerMetrics
+/// <summary>
+/// The instruments of one server, in the meter <see cref="MeterName"/>, and their exporter for Prometheus. Thread-safe.
+/// </summary>
+/// <remarks>
+/// The names at <c>/metrics</c> are the instruments' own: without units and with the suffix <c>_total</c> in the counters' names, the
+/// exporter has nothing to append. Its additions, <c>target_info</c> and the label <c>otel_scope_name</c>, are switched off.
+/// A histogram appears with its first value, a counter or gauge from the start.
+/// </remarks>
+internal sealed class ServerMetrics : IDisposable
 {
-    private static readonly double[] Seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
+    /// <summary>The meter's name, for listeners of the embedding program.</summary>
+    public const string MeterName = "LdlVk.Server";
 
-    private readonly ConcurrentDictionary<(string Endpoint, int Status), Counter> _requests = new();
-    private readonly ConcurrentDictionary<string, Histogram> _requestSeconds = new();
-    private readonly Histogram _batchTexts = new([1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]);
-    private readonly Histogram _batchSeconds = new(Seconds);
-    private readonly Counter _tokens = new();
-    private int _underWay;
+    private const string Format = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// <summary>How long requests waited before their first text was scored.</summary>
-    public Histogram QueueSeconds { get; } = new(Seconds);
-
-    /// <summary>Texts whose caller had gone.</summary>
-    public Counter Abandoned { get; } = new();
-
-    /// <summary>Requests for scores that are not answered yet.</summary>
-    public int UnderWay => Volatile.Read(ref _underWay);
-
-    public void RequestBegins() => Interlocked.Increment(ref _underWay);
-
-    public void RequestEnds(string endpoint, int status, TimeSpan time)
+    private static readonly InstrumentAdvice<double> Seconds = new()
     {
-        Interlocked.Decrement(ref _underWay);
-        _requests.GetOrAdd((endpoint, status), _ => new Counter()).Add(1);
-        _requestSeconds.GetOrAdd(endpoint, _ => new Histogram(Seconds)).Add(time.TotalSeconds);
+        HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
+    };
+
+    private static readonly InstrumentAdvice<int> Texts = new() { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] };
+
+    private readonly Meter _meter = new(MeterName);
+    private readonly Counter<long> _requests, _tokens, _abandonedTexts;
+    private readonly Histogram<double> _requestSeconds, _queueSeconds, _batchSeconds;
+    private readonly Histogram<int> _batchTexts;
+    private readonly MeterProvider _provider;
+    private int _requestsUnderWay;
+
+    /// <param name="queueLength">Returns the number of texts that wait, and of their tokens.</param>
+    /// <param name="isReady">Returns whether the server can score.</param>
+    public ServerMetrics(Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady)
+    {
+        _provider = Sdk.CreateMeterProviderBuilder()
+            // The SDK's environment variables are for what is sent to a collector; one of them (OTEL_SDK_DISABLED) would empty /metrics.
+            .ConfigureServices(services => services.AddSingleton<IConfiguration>(new ConfigurationBuilder().Build()))
+            .AddMeter(MeterName)
+            // The provider finds meters by name; those of other servers in this process have the same.
+            .AddView(instrument => ReferenceEquals(instrument.Meter, _meter) ? null : MetricStreamConfiguration.Drop)
+            .AddPrometheusExporter(options =>
+            {
+                options.ScopeInfoEnabled = false;
+                options.TargetInfoEnabled = false;
+                options.ScrapeResponseCacheDurationMilliseconds = 0;
+            })
+            .Build();
+        _requests = Counter("ldlvk_requests_total", "Requests by endpoint and status.");
+        _requestSeconds = _meter.CreateHistogram("ldlvk_request_seconds", null, "Time from a request to its answer.", null, Seconds);
+        _queueSeconds = _meter.CreateHistogram("ldlvk_queue_seconds", null, "Time that requests waited before a batch took their texts.", null, Seconds);
+        _batchTexts = _meter.CreateHistogram("ldlvk_batch_texts", null, "Texts of a batch.", null, Texts);
+        _batchSeconds = _meter.CreateHistogram("ldlvk_batch_seconds", null, "Time from forming a batch to its scores.", null, Seconds);
+        _tokens = Counter("ldlvk_tokens_total", "Tokens of scored texts; a shared prefix counts for each text.");
+        _abandonedTexts = Counter("ldlvk_abandoned_texts_total", "Texts whose caller left before they were scored.");
+        _tokens.Add(0);
+        _abandonedTexts.Add(0);
+        _meter.CreateObservableGauge("ldlvk_requests_under_way", () => RequestsUnderWay, null, "Requests for scores that are not answered yet.");
+        _meter.CreateObservableGauge("ldlvk_queue_texts", () => queueLength().Texts, null, "Texts that wait.");
+        _meter.CreateObservableGauge("ldlvk_queue_tokens", () => queueLength().Tokens, null, "Tokens that wait.");
+        _meter.CreateObservableGauge("ldlvk_ready", () => isReady() ? 1 : 0, null, "1 while the server can score.");
     }
 
+    /// <summary>Requests for scores that are not answered yet.</summary>
+    public int RequestsUnderWay => Volatile.Read(ref _requestsUnderWay);
+
+    /// <summary>Counts a request that has come.</summary>
+    public void RequestBegins() => Interlocked.Increment(ref _requestsUnderWay);
+
+    /// <summary>Counts a request that is answered.</summary>
+    /// <param name="endpoint">The endpoint's path.</param>
+    /// <param name="status">The answer's HTTP status.</param>
+    /// <param name="time">The time from the request to its answer.</param>
+    public void RequestEnds(string endpoint, int status, TimeSpan time)
+    {
+        Interlocked.Decrement(ref _requestsUnderWay);
+        KeyValuePair<string, object?> label = new("endpoint", endpoint);
+        _requests.Add(1, label, new("status", status));
+        _requestSeconds.Record(time.TotalSeconds, label);
+    }
+
+    /// <summary>Records how long a request waited before a batch took the first of its texts.</summary>
+    public void RequestWaited(TimeSpan time) => _queueSeconds.Record(time.TotalSeconds);
+
+    /// <summary>Counts texts whose caller left before they were scored.</summary>
+    public void TextsAbandoned(int texts) => _abandonedTexts.Add(texts);
+
+    /// <summary>Records a batch that was scored.</summary>
     public void BatchDone(ScoringBatch batch, TimeSpan time)
     {
-        _batchTexts.Add(batch.Texts.Count);
-        _batchSeconds.Add(time.TotalSeconds);
+        _batchTexts.Record(batch.Texts.Count);
+        _batchSeconds.Record(time.TotalSeconds);
         _tokens.Add(batch.Tokens);
     }
 
-    /// <summary>All figures.</summary>
-    public string Write(ScoringQueue queue, bool ready)
+    /// <summary>Returns what answers a request for <c>/metrics</c>.</summary>
+    /// <param name="pipeline">An empty pipeline of the application.</param>
+    public RequestDelegate Endpoint(IApplicationBuilder pipeline)
     {
-        StringBuilder text = new();
-        (int texts, long tokens) = queue.Waiting;
-        Head("ldlvk_requests_total", "counter", "Requests by endpoint and status.");
-        foreach (((string endpoint, int status), Counter count) in _requests.OrderBy(r => r.Key))
-            Line("ldlvk_requests_total", $"endpoint=\"{endpoint}\",status=\"{status}\"", count.Value);
-        Head("ldlvk_request_seconds", "histogram", "Time from a request to its answer.");
-        foreach ((string endpoint, Histogram histogram) in _requestSeconds.OrderBy(r => r.Key, StringComparer.Ordinal)) Write(histogram, "ldlvk_request_seconds", $"endpoint=\"{endpoint}\"");
-        One("ldlvk_queue_seconds", "Time that requests waited before a batch took their texts.", QueueSeconds);
-        One("ldlvk_batch_texts", "Texts of a batch.", _batchTexts);
-        One("ldlvk_batch_seconds", "Time from forming a batch to its scores.", _batchSeconds);
-        Single("ldlvk_tokens_total", "counter", "Tokens of scored texts, shared beginnings counted for each.", _tokens.Value);
-        Single("ldlvk_abandoned_texts_total", "counter", "Texts whose caller had gone before their score was there.", Abandoned.Value);
-        Single("ldlvk_requests_under_way", "gauge", "Requests for scores that are not answered yet.", UnderWay);
-        Single("ldlvk_queue_texts", "gauge", "Texts that wait.", texts);
-        Single("ldlvk_queue_tokens", "gauge", "Tokens that wait.", tokens);
-        Single("ldlvk_ready", "gauge", "1 while scores are to be had.", ready ? 1 : 0);
-        return text.ToString();
-
-        void Head(string name, string type, string help) => text.Append("# HELP ").Append(name).Append(' ').Append(help).Append("\n# TYPE ").Append(name).Append(' ').Append(type).Append('\n');
-
-        void Line(string name, string labels, double value)
+        RequestDelegate export = pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(_provider, static _ => true, null, null, null).Build();
+        return async http =>
         {
-            text.Append(name);
-            if (labels.Length > 0) text.Append('{').Append(labels).Append('}');
-            text.Append(' ').Append(value.ToString(CultureInfo.InvariantCulture)).Append('\n');
-        }
-
-        void Single(string name, string type, string help, double value)
-        {
-            Head(name, type, help);
-            Line(name, "", value);
-        }
-
-        void One(string name, string help, Histogram histogram)
-        {
-            Head(name, "histogram", help);
-            Write(histogram, name, "");
-        }
-
-        void Write(Histogram histogram, string name, string labels)
-        {
-            (long[] counts, double sum) = histogram.Values;
-            string comma = labels.Length > 0 ? "," : "";
-            long total = 0;
-            for (int i = 0; i < counts.Length; i++)
+            // In the format OpenMetrics, which Prometheus prefers, the exporter writes bounds as le="1.0": the series would no longer be those
+            // that are stored as le="1".
+            http.Request.Headers.Accept = "text/plain;version=0.0.4";
+            http.Request.Headers.AcceptEncoding = default;
+            Stream body = http.Response.Body;
+            using MemoryStream written = new();
+            http.Response.Body = written;
+            try
             {
-                total += counts[i];
-                string bound = i == histogram.Bounds.Count ? "+Inf" : histogram.Bounds[i].ToString(CultureInfo.InvariantCulture);
-                Line(name + "_bucket", $"{labels}{comma}le=\"{bound}\"", total);
+                await export(http).ConfigureAwait(false);
+            }
+            finally
+            {
+                http.Response.Body = body;
             }
 
-            Line(name + "_sum", labels, sum);
-            Line(name + "_count", labels, total);
-        }
+            // 1.20.1-beta.1 writes braces around no labels (name{} 1) once the label of the scope is off; scripts that look for "name 1" know none.
+            string text = Encoding.UTF8.GetString(written.GetBuffer(), 0, (int)written.Length).Replace("{} ", " ", StringComparison.Ordinal);
+            await Replies.BytesAsync(http.Response, http.Response.StatusCode, Format, Encoding.UTF8.GetBytes(text)).ConfigureAwait(false);
+        };
     }
-}
 
-/// <summary>A number that grows. Thread-safe.</summary>
-internal sealed class Counter
-{
-    private long _value;
-
-    public long Value => Volatile.Read(ref _value);
-
-    public void Add(long more) => Interlocked.Add(ref _value, more);
-}
-
-/// <summary>How often values up to each bound occurred. Thread-safe.</summary>
-internal sealed class Histogram(double[] bounds)
-{
-    private readonly long[] _counts = new long[bounds.Length + 1];
-    private double _sum;
-
-    /// <summary>Upper bounds of all buckets but the last, which has none.</summary>
-    public IReadOnlyList<double> Bounds => bounds;
-
-    /// <summary>Values in each bucket, and the sum of all.</summary>
-    public (long[] Counts, double Sum) Values
+    /// <inheritdoc/>
+    public void Dispose()
     {
-        get
-        {
-            lock (_counts) return ([.. _counts], _sum);
-        }
+        _provider.Dispose();
+        _meter.Dispose();
     }
 
-    public void Add(double value)
-    {
-        int bucket = Array.FindIndex(bounds, bound => value <= bound);
-        lock (_counts)
-        {
-            _counts[bucket < 0 ? bounds.Length : bucket]++;
-            _sum += value;
-        }
-    }
+    private Counter<long> Counter(string name, string help) => _meter.CreateCounter<long>(name, null, help);
 }

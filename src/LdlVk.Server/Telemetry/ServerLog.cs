@@ -1,0 +1,36 @@
+using System.Diagnostics;
+using LdlVk.Runtime;
+using Microsoft.Extensions.Logging;
+
+namespace LdlVk.Server.Telemetry;
+
+/// <summary>The server's log messages. None holds a text of a request, nor the message of an exception that could quote one.</summary>
+internal static partial class ServerLog
+{
+    [LoggerMessage(1, LogLevel.Information, "{Model} on {Devices}, {Weights} weights, at {Urls}")]
+    public static partial void Serving(this ILogger log, string model, string devices, string weights, string urls);
+
+    [LoggerMessage(2, LogLevel.Warning, "Other machines can reach this server, and it asks for no API key: "
+        + "anybody in the network can use it. Set a key, or listen on 127.0.0.1.")]
+    public static partial void NoApiKey(this ILogger log);
+
+    [LoggerMessage(3, LogLevel.Error, "A batch of {Texts} texts failed: {Reason}")]
+    public static partial void BatchFailed(this ILogger log, int texts, string reason);
+
+    [LoggerMessage(4, LogLevel.Error, "Internal error: {Reason}")]
+    public static partial void InternalError(this ILogger log, string reason);
+
+    [LoggerMessage(5, LogLevel.Debug, "{Endpoint} answered {Texts} texts with status {Status} after {Milliseconds} ms")]
+    public static partial void Answered(this ILogger log, string endpoint, int texts, int status, double milliseconds);
+
+    /// <summary>
+    /// Returns what may be logged of an exception: a device's message; of any other exception, whose message may quote a request, its type and
+    /// the method that threw it.
+    /// </summary>
+    public static string Reason(Exception exception)
+    {
+        if (exception is DeviceException) return exception.Message;
+        DiagnosticMethodInfo? method = new StackTrace(exception).GetFrame(0) is { } frame ? DiagnosticMethodInfo.Create(frame) : null;
+        return method is null ? exception.GetType().Name : $"{exception.GetType().Name} in {method.DeclaringTypeName}.{method.Name}";
+    }
+}
