@@ -2,7 +2,6 @@ using System.Text;
 using System.Text.Json;
 using LdlVk.Cli.Evaluation;
 using LdlVk.Datasets.Containers;
-using LdlVk.Datasets.Items;
 
 namespace LdlVk.Cli.Tests;
 

@@ -2,7 +2,6 @@ using System.CommandLine;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
-using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Model;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 

@@ -1,7 +1,6 @@
 using LdlVk.Cli.Commands;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Containers;
-using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime.Model;
 

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Execution;
 

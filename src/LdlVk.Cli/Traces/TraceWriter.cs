@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
-using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
