@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 
 namespace LdlVk.Conformance;
 

@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using Xunit;
 
 namespace LdlVk.Conformance;

@@ -1,5 +1,6 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using Xunit;
 
 namespace LdlVk.Conformance;
@@ -125,7 +126,7 @@ public sealed class TensorTests : ConformanceTest
             using ITensor reused = device.CreateTensor(30, 200);
             device.Write(reused, 0, Matrix.Filled(30, 200, float.NaN).Data);
         }
-        (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, null, Activation.None, Testing.TestDevices.Get(id).OperandRounding(weight.Format));
+        (double[] wanted, double[] bounds) = Reference64.Linear(x, weight, null, Activation.None, TestDevices.Get(id).OperandRounding(weight.Format));
         Check.Close($"Linear on {id} with operands disposed after the call", Read(device, gathered), wanted, bounds);
     }
 

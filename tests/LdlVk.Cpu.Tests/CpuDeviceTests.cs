@@ -1,13 +1,15 @@
 using System.Runtime.Intrinsics;
-using LdlVk.Cpu;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
-using Xunit;
+using LdlVk.Testing;
 
-namespace LdlVk.Conformance;
+// The shared devices are not thread-safe.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace LdlVk.Cpu.Tests;
 
 /// <summary>What the CPU device promises beyond the op set's contract.</summary>
-public sealed class CpuDeviceTests : ConformanceTest
+public sealed class CpuDeviceTests : OperandTest
 {
     private const string Cpu = CpuBackend.DeviceId;
 

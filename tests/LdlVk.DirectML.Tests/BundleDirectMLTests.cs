@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
 using LdlVk.Testing;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.DirectML.Tests;
 
 /// <summary>What -p:BundleDirectML=true changes in the command line's project. The package itself is not needed to know.</summary>
 public sealed class BundleDirectMLTests

@@ -5,9 +5,8 @@ using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.RegularExpressions;
 using LdlVk.DirectML.Interop;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.DirectML.Tests;
 
 /// <summary>
 /// The hand-written interop against Microsoft's headers, as Debian packages them (directx-headers-dev): a C++ compiler says the size and
@@ -101,7 +100,7 @@ public sealed class DirectMLAbiTests
         ("DML_TENSOR_TYPE_BUFFER", TypedDesc.BufferTensor), ("DML_BINDING_TYPE_BUFFER", TypedDesc.BufferBinding), ("DML_BINDING_TYPE_BUFFER_ARRAY", TypedDesc.BufferArrayBinding),
         ("DML_GRAPH_NODE_TYPE_OPERATOR", TypedDesc.OperatorNode), ("DML_GRAPH_EDGE_TYPE_INPUT", TypedDesc.InputEdge), ("DML_GRAPH_EDGE_TYPE_OUTPUT", TypedDesc.OutputEdge),
         ("DML_GRAPH_EDGE_TYPE_INTERMEDIATE", TypedDesc.IntermediateEdge), ("DML_MATRIX_TRANSFORM_TRANSPOSE", 1), ("DML_ROUNDING_MODE_HALVES_TO_NEAREST_EVEN", 0), ("DML_FEATURE_FEATURE_LEVELS", 1),
-        ("DML_FEATURE_LEVEL_1_0", 0x1000), ("DML_FEATURE_LEVEL_5_1", DirectML.DirectMLBackend.RequiredLevel), ("DML_FEATURE_LEVEL_6_4", 0x6400),
+        ("DML_FEATURE_LEVEL_1_0", 0x1000), ("DML_FEATURE_LEVEL_5_1", DirectMLBackend.RequiredLevel), ("DML_FEATURE_LEVEL_6_4", 0x6400),
     ];
 
     private static readonly (string Native, Guid Ours)[] Interfaces =
@@ -171,7 +170,7 @@ public sealed class DirectMLAbiTests
         string[] ours = [.. Values.Select(v => v.Native).Where(name => name.StartsWith("DML_OPERATOR_", StringComparison.Ordinal))];
         Assert.Equal(Enum.GetValues<OperatorType>().Length, ours.Length);
         Assert.Equal((0x1000, 0x5100, 0x6300), (levels["DML_OPERATOR_GEMM"], levels["DML_OPERATOR_ACTIVATION_SOFTMAX1"], levels["DML_OPERATOR_DEQUANTIZE"]));
-        Assert.Equal(["DML_OPERATOR_MEAN_VARIANCE_NORMALIZATION2"], ours.Where(name => levels[name] > DirectML.DirectMLBackend.RequiredLevel));
+        Assert.Equal(["DML_OPERATOR_MEAN_VARIANCE_NORMALIZATION2"], ours.Where(name => levels[name] > DirectMLBackend.RequiredLevel));
     }
 
     private static void SkipWithoutHeaders()

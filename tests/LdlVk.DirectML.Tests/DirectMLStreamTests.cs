@@ -1,9 +1,8 @@
-using LdlVk.DirectML;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime.Devices;
-using Xunit;
+using LdlVk.Testing;
 
-namespace LdlVk.Tests;
+namespace LdlVk.DirectML.Tests;
 
 /// <summary>Weights that come by a queue of their own: what waits for what, what is held, and what comes of faults.</summary>
 public sealed class DirectMLStreamTests
@@ -95,7 +94,7 @@ public sealed class DirectMLStreamTests
         // Each of the 44 MiB as one copy, and before the first what was to be computed with the weight.
         Assert.Equal(submissions + 22, direct3D.Submissions.Count);
         device.Linear(y, x, weight);
-        Assert.Equal([.. Enumerable.Range(0, 700).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], VulkanTest.Read(device, y));
+        Assert.Equal([.. Enumerable.Range(0, 700).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], DeviceProbe.Read(device, y));
     }
 
     /// <summary>Where the device may have no more of the host's memory, weights are pinned in plain memory, and filled through chunks.</summary>
@@ -116,7 +115,7 @@ public sealed class DirectMLStreamTests
         float[] values = [.. Enumerable.Range(0, Columns).Select(i => (float)i)];
         device.Write(x, 0, values);
         device.Linear(y, x, weight);
-        Assert.Equal([.. Enumerable.Range(0, 700).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], VulkanTest.Read(device, y));
+        Assert.Equal([.. Enumerable.Range(0, 700).Select(n => RowWeight.ValueOf(n) * values[source.ColumnOf(n)])], DeviceProbe.Read(device, y));
         device.Dispose();
         pinned.Dispose();
         Assert.Equal((0L, living), (device.PinnedBytes, ComObject.Living));

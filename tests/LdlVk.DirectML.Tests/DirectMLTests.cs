@@ -1,4 +1,3 @@
-using LdlVk.DirectML;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
@@ -7,9 +6,11 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
-using Xunit;
 
-namespace LdlVk.Tests;
+// The shared devices are not thread-safe.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace LdlVk.DirectML.Tests;
 
 /// <summary>The DirectML backend beside others, over many scores, and when its device fails. What it computes is held to the contract elsewhere.</summary>
 public sealed class DirectMLTests
@@ -206,7 +207,7 @@ public sealed class DirectMLTests
         SkipWithoutDevice();
         using DirectMLDevice device = OpenFaulty(out FaultyDirect3D faulty);
         using FaultyDirect3D restored = faulty;
-        VulkanTest.AssertWorks(device);
+        DeviceProbe.AssertWorks(device);
         faulty.Fault = (name, _) => name == "CreateCommittedResource" ? HResult.OutOfMemory : 0;
         long held = device.HeldBytes;
         DeviceException e = Assert.Throws<DeviceException>(() => device.CreateTensor(1 << 15, 32));
@@ -217,7 +218,7 @@ public sealed class DirectMLTests
         // What waited to be freed is.
         Assert.InRange(device.HeldBytes, 1, held);
         faulty.Fault = (_, _) => 0;
-        VulkanTest.AssertWorks(device);
+        DeviceProbe.AssertWorks(device);
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using LdlVk.DirectML.Interop;
 
-namespace LdlVk.Tests;
+namespace LdlVk.DirectML.Tests;
 
 /// <summary>
 /// Stands between the DirectML backend and one Direct3D 12 device: in the vtables of devices, queues and fences, calls that may fail lead here

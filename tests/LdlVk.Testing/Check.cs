@@ -1,7 +1,7 @@
 using System.Globalization;
 using Xunit;
 
-namespace LdlVk.Conformance;
+namespace LdlVk.Testing;
 
 /// <summary>Comparisons that say where they fail: the worst element, what was got, wanted, and allowed.</summary>
 public static class Check

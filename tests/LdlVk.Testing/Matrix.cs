@@ -1,4 +1,4 @@
-namespace LdlVk.Conformance;
+namespace LdlVk.Testing;
 
 /// <summary>A row-major fp32 matrix on the test's side.</summary>
 public sealed class Matrix(int rows, int columns)

@@ -1,36 +1,16 @@
 using LdlVk.Runtime.Devices;
-using LdlVk.Testing;
 using Xunit;
 
-// The shared devices are not thread-safe.
-[assembly: CollectionBehavior(DisableTestParallelization = true)]
-
-namespace LdlVk.Conformance;
+namespace LdlVk.Testing;
 
 /// <summary>
-/// What all conformance tests share: the devices as a theory's data, uploads, and the check after every test that nothing is left
-/// on any device.
+/// The base of tests that make operands on the shared devices: uploads, and the check after every test that nothing is left on any
+/// device. The devices are not thread-safe, so an assembly of such tests turns parallel tests off.
 /// </summary>
-public abstract class ConformanceTest : IDisposable
+public abstract class OperandTest : IDisposable
 {
     private readonly List<IDisposable> owned = [];
     private readonly HashSet<IDevice> used = [];
-
-    /// <summary>Ids of the devices present.</summary>
-    public static TheoryData<string> Devices => [.. TestDevices.Ids];
-
-    /// <summary>Every device with every weight format.</summary>
-    public static TheoryData<string, WeightFormat> DevicesAndFormats
-    {
-        get
-        {
-            TheoryData<string, WeightFormat> data = [];
-            foreach (string id in TestDevices.Ids)
-                foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
-                    data.Add(id, format);
-            return data;
-        }
-    }
 
     /// <summary>The shared device of that name, empty.</summary>
     protected IDevice Open(string id)

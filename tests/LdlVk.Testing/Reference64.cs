@@ -1,6 +1,6 @@
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Conformance;
+namespace LdlVk.Testing;
 
 /// <summary>
 /// The op set in double, straight from the formulas of <see cref="IDevice"/>: what every device is measured against. Each op gives

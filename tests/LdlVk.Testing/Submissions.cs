@@ -1,9 +1,9 @@
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Testing;
 
 /// <summary>What tests of streams of commands share: uses of a weight that are handed over, and what was handed over by something.</summary>
-internal static class Submissions
+public static class Submissions
 {
     /// <summary>What an action adds to the submissions made so far.</summary>
     public static List<T> During<T>(this List<T> submissions, Action act)

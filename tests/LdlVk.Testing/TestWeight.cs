@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Conformance;
+namespace LdlVk.Testing;
 
 /// <summary>A random weight matrix in any format, which also gives its elements as the numbers that they stand for.</summary>
 public sealed class TestWeight : IWeightSource

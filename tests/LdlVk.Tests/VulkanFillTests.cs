@@ -1,5 +1,6 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Memory;
 using Silk.NET.Vulkan;

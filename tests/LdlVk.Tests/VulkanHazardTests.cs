@@ -1,5 +1,6 @@
 using CsCheck;
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
 using Xunit;

@@ -1,6 +1,7 @@
 using CsCheck;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Memory;
 using Xunit;

@@ -1,5 +1,6 @@
 using LdlVk.Cpu;
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
 using Xunit;

@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Devices;
+using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
 using Xunit;
