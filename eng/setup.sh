@@ -1,4 +1,5 @@
 # Installs what is missing, for ./ldlvk and ./test. Sourced, not run. On Debian and Ubuntu with apt; elsewhere it says what and how.
+# LDLVK_INSTALL says what happens to a missing thing: yes (it is installed; the default), plan (it is named), no (it is named and left out).
 
 say() { printf 'ldlvk: %s\n' "$*" >&2; }
 
@@ -7,6 +8,16 @@ as_root() {
     elif command -v sudo >/dev/null 2>&1; then sudo "$@"
     else return 1
     fi
+}
+
+# missing WHAT-FOR WITHOUT PACKAGE…: names what is missing; true if nothing more is to be done about it now.
+missing() {
+    local purpose=$1 without=$2; shift 2
+    case ${LDLVK_INSTALL:-yes} in
+        yes) return 1 ;;
+        plan) if command -v apt-get >/dev/null 2>&1; then say "will install $*: $purpose"; return; fi ;;
+    esac
+    say "missing: $*: $purpose; $without"
 }
 
 # apt_install WHAT-FOR PACKAGE…: true if the packages are installed afterwards.
@@ -51,6 +62,10 @@ enable_bookworm_backports() {
     local from
     from=$(debian_mirror)
     [ -n "$from" ] || return 0
+    case ${LDLVK_INSTALL:-yes} in
+        no) return 0 ;;
+        plan) say "will add the suite $suite of the configured mirror to apt's sources: it has a current Mesa"; return 0 ;;
+    esac
     say "adding the suite $suite of the configured mirror, for a current Mesa …"
     printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: /usr/share/keyrings/debian-archive-keyring.gpg\n' "$from" "$suite" |
         as_root tee "$sources/ldlvk-backports.sources" >/dev/null || return 0
@@ -60,14 +75,16 @@ enable_bookworm_backports() {
 # llvmpipe, a Vulkan driver on the processor, and the loader. True if the driver is installed afterwards; lavapipe prints its ICD file.
 lavapipe() { ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1; }
 need_lavapipe() {
+    local purpose='llvmpipe, a Vulkan driver on the processor, for the tests'
     if [ -z "$(lavapipe)" ]; then
         enable_bookworm_backports
+        missing "$purpose" 'tests on it are left out' mesa-vulkan-drivers libvulkan1 && return 1
         if apt-cache policy mesa-vulkan-drivers 2>/dev/null | grep -q bpo || { [ -z "${apt_updated:-}" ] && grep -qs bookworm-backports /etc/apt/sources.list.d/ldlvk-backports.sources; }; then
-            apt_install 'llvmpipe, a Vulkan driver on the processor, for the tests' mesa-vulkan-drivers/bookworm-backports libvulkan1
+            apt_install "$purpose" mesa-vulkan-drivers/bookworm-backports libvulkan1
         fi
-        [ -n "$(lavapipe)" ] || apt_install 'llvmpipe, a Vulkan driver on the processor, for the tests' mesa-vulkan-drivers libvulkan1
+        [ -n "$(lavapipe)" ] || apt_install "$purpose" mesa-vulkan-drivers libvulkan1
     fi
-    [[ $(ldconfig -p 2>/dev/null) == *libvulkan.so.1* ]] || apt_install 'the Vulkan loader, for the tests' libvulkan1
+    [[ $(ldconfig -p 2>/dev/null) == *libvulkan.so.1* ]] || missing 'the Vulkan loader, for the tests' 'Vulkan is left out' libvulkan1 || apt_install 'the Vulkan loader, for the tests' libvulkan1
     [ -n "$(lavapipe)" ]
 }
 
@@ -75,9 +92,14 @@ need_lavapipe() {
 need_software_drivers() {
     [ -z "${LDLVK_LAB:-}" ] || return 0
     need_lavapipe || true
-    [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] || apt_install 'the Vulkan validation layer, for the tests' vulkan-validationlayers
+    local layer='the Vulkan validation layer, for the tests'
+    [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] || missing "$layer" 'its messages are not looked at' vulkan-validationlayers || apt_install "$layer" vulkan-validationlayers
     local swiftshader drivers
-    swiftshader=$("$root/eng/fetch-swiftshader") || say "without SwiftShader: $swiftshader"
+    if [ "${LDLVK_INSTALL:-yes}" = plan ]; then
+        [ -f "$root/.cache/swiftshader/vk_swiftshader_icd.json" ] || say 'will fetch from npm into .cache: SwiftShader, a second Vulkan driver on the processor, and tokenizers to compare with'
+        return 0
+    fi
+    swiftshader=$("$root/eng/fetch-swiftshader") || say "without SwiftShader, the second Vulkan driver on the processor: $swiftshader"
     drivers=$(lavapipe)
     [ -f "$swiftshader" ] && drivers="$drivers:$swiftshader"
     export VK_DRIVER_FILES="${drivers#:}"
@@ -86,19 +108,19 @@ need_software_drivers() {
 # Microsoft's headers and a C++ compiler, with which tests check the DirectML interop. Debian 12's own headers are too old.
 need_directx_headers() {
     grep -qs DML_FEATURE_LEVEL_6_4 /usr/include/directx/DirectML.h && command -v g++ >/dev/null 2>&1 && return 0
-    local suite=
-    if grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release; then
-        enable_bookworm_backports
-        suite=/bookworm-backports
-    fi
-    apt_install 'the headers of DirectML, for the tests' "directx-headers-dev$suite" g++ || say 'without directx-headers-dev and g++ the DirectML interop is not compared with its headers.'
+    local suite= purpose='the headers of DirectML and a C++ compiler, for the tests' without='the DirectML interop is not compared with its headers'
+    if grep -qs 'VERSION_CODENAME=bookworm' /etc/os-release; then suite=/bookworm-backports; fi
+    missing "$purpose" "$without" "directx-headers-dev$suite" g++ && return 0
+    [ -z "$suite" ] || enable_bookworm_backports
+    apt_install "$purpose" "directx-headers-dev$suite" g++ || say "without directx-headers-dev and g++ $without."
 }
 
 # Chromium, in which tests open the reports.
 need_chromium() {
-    local name
+    local name purpose='the tests open the page and the reports in it' without='pages are not opened in a browser'
     for name in chromium chromium-browser google-chrome; do
         command -v "$name" >/dev/null 2>&1 && return 0
     done
-    apt_install 'Chromium, which the tests open the reports in' chromium || say 'without chromium the reports are not opened in a browser.'
+    missing "$purpose" "$without" chromium && return 0
+    apt_install "$purpose" chromium || say "without chromium $without."
 }

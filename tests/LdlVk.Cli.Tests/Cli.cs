@@ -59,13 +59,9 @@ internal static class Cli
     /// <summary>Starts the command line as a process of its own.</summary>
     public static Process Start(IReadOnlyDictionary<string, string>? environment, params string[] args)
     {
-        ProcessStartInfo start = new("dotnet")
-        {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-            StandardOutputEncoding = Encoding.UTF8, StandardErrorEncoding = Encoding.UTF8,
-        };
-        start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll"));
-        foreach (string arg in args) start.ArgumentList.Add(arg);
+        ProcessStartInfo start = ChildProcess.WithDefaultSignals("dotnet", [Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll"), .. args]);
+        start.RedirectStandardInput = start.RedirectStandardOutput = start.RedirectStandardError = true;
+        start.StandardOutputEncoding = start.StandardErrorEncoding = Encoding.UTF8;
         foreach ((string name, string value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
         try
         {

@@ -4,6 +4,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>compare, rank, tokenize, inspect, devices and demo.</summary>
+[Trait("Wine", "Together")]
 public class CommandTests
 {
     private static readonly string[] Texts = ["--prompt", "What is meant by \"horse\"?", "--response", "I cannot help.", "--response", "An animal that people ride."];

@@ -2,6 +2,7 @@ using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 
+[Trait("Wine", "Together")]
 public class OutputTests
 {
     private static readonly string[] Score = ["score", "--model", Cli.Mini, "--device", "cpu", "--quiet", "--input", "-", "--output"];

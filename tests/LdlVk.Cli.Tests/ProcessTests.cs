@@ -4,6 +4,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>What needs a process of its own: signals, pipes, full disks, the Vulkan loader.</summary>
+[Trait("Wine", "Together")]
 public class ProcessTests
 {
     private const string Good = """{"prompt":"a","response":"b"}""";

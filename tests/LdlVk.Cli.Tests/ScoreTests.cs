@@ -5,6 +5,7 @@ using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 
+[Trait("Wine", "Together")]
 public class ScoreTests
 {
     private static JsonElement[] Goldens { get; } = [.. File.ReadLines(Repository.Path("tests", "data", "ldl-mini", "goldens.jsonl")).Select(Cli.Json)];

@@ -7,6 +7,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>Every golden on every device and in every format, within the bars that tests/data/goldens/sensitivity.json justifies.</summary>
+[Trait("Wine", "Together")]
 public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
 {
     /// <summary>The closest mistake of sensitivity.json that is not rounding moves scores further than this.</summary>

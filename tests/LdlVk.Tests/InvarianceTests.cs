@@ -11,6 +11,7 @@ namespace LdlVk.Tests;
 /// Bitwise invariance: a text's score has the same bits alone and in any batch, in any order, with prefixes shared or not, at any size
 /// of the micro-batch.
 /// </summary>
+[Trait("Wine", "Together")]
 public sealed class InvarianceTests : DeviceTest
 {
     public static TheoryData<string, string, WeightFormat, ComputeMode> Cases

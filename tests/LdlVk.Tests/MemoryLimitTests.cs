@@ -6,6 +6,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>A model scored within a memory limit: the devices never take more, the plan foresaw what they take, and the scores are the same.</summary>
+[Trait("Wine", "DirectML")]
 public sealed class MemoryLimitTests
 {
     private static readonly SyntheticShape Shape = new(Hidden: 128, Layers: 12, Heads: 2, KeyValueHeads: 1, HeadDimension: 64, FeedForward: 512, Vocabulary: 512, HeadHidden: 64);

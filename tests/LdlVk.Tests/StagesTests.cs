@@ -51,6 +51,7 @@ public sealed class StagesTests : DeviceTest
     }
 
     /// <summary>Streaming with any number of resident layers and slots.</summary>
+    [Trait("Wine", "Alone")]
     [Theory]
     [MemberData(nameof(Twice))]
     public void StreamedLayersGiveTheSameBits(string id)
