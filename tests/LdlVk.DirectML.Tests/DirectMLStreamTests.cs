@@ -10,6 +10,7 @@ public sealed class DirectMLStreamTests
     private const int Columns = 64;
 
     /// <summary>Copies wait for the last use of their own weight, and only what reads it waits for them.</summary>
+    [Trait("Wine", "Alone")]
     [Fact]
     public void CopiesAndOpsWaitForTheirOwnWeightAlone()
     {
@@ -52,6 +53,7 @@ public sealed class DirectMLStreamTests
     }
 
     /// <summary>What is written anew in the list that reads it changes its state before the copy, which so comes after what reads it.</summary>
+    [Trait("Wine", "Alone")]
     [Fact]
     public void AnUploadComesAfterWhatReadsWhatItReplaces()
     {
@@ -72,6 +74,7 @@ public sealed class DirectMLStreamTests
     }
 
     /// <summary>Filling a layer's weights from pinned ones waits for nothing on the host, however much is before it.</summary>
+    [Trait("Wine", "Alone")]
     [Fact]
     public void TheHostDoesNotWaitForFillsFromPinnedWeights()
     {
@@ -98,6 +101,7 @@ public sealed class DirectMLStreamTests
     }
 
     /// <summary>Where the device may have no more of the host's memory, weights are pinned in plain memory, and filled through chunks.</summary>
+    [Trait("Wine", "Alone")]
     [Fact]
     public void WherePinnedMemoryIsRefusedItIsPlain()
     {
@@ -125,6 +129,7 @@ public sealed class DirectMLStreamTests
     /// Weights made, filled from pinned and plain sources, used and disposed in any order, some while the device is at them, and the device
     /// closed with some alive: nothing is left.
     /// </summary>
+    [Trait("Wine", "Alone")]
     [Fact]
     public void FillsLeaveNothingBehind()
     {

@@ -22,6 +22,7 @@ public sealed class DirectMLTests
     private static readonly TokenizedText[] Texts =
         [.. Enumerable.Range(0, 6).Select(i => new TokenizedText([.. Enumerable.Range(2, 9), .. Enumerable.Range(20 + i, 1 + (i % 4))])), new([2, 3]), new([.. Enumerable.Range(2, 60)])];
 
+    [Trait("Wine", "Alone")]
     [Theory]
     [InlineData("a_f32_sliding")]
     [InlineData("c_bf16_outliers")]
@@ -53,6 +54,7 @@ public sealed class DirectMLTests
     }
 
     /// <summary>Layers divided between DirectML and another device, as --device directml:0,vulkan:0 --split does.</summary>
+    [Trait("Wine", "Alone")]
     [Theory]
     [InlineData("directml:0,cpu")]
     [InlineData("vulkan:0,directml:0")]
@@ -74,6 +76,7 @@ public sealed class DirectMLTests
     }
 
     /// <summary>A model of one small layer, as a thousand scores take a while here; texts of many lengths, so that all graphs are used.</summary>
+    [Trait("Wine", "Alone")]
     [Fact]
     public void AThousandScoresLeaveNothingBehind()
     {
@@ -107,6 +110,7 @@ public sealed class DirectMLTests
     /// A device that is removed at some call of a run says so at each use until it is opened again, once; each text gets its score once. Where
     /// layers are streamed, some calls are copies of weights.
     /// </summary>
+    [Trait("Wine", "Alone")]
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -163,6 +167,7 @@ public sealed class DirectMLTests
         Assert.Equal(living, ComObject.Living);
     }
 
+    [Trait("Wine", "Alone")]
     [Fact]
     public async Task ADeviceThatDoesNotComeBackIsAnError()
     {
@@ -181,6 +186,7 @@ public sealed class DirectMLTests
         faulty.Dispose();
     }
 
+    [Trait("Wine", "Alone")]
     [Fact]
     public void ARemovedDeviceSaysSoAtEachUseAndClosesQuietly()
     {
@@ -201,6 +207,7 @@ public sealed class DirectMLTests
         Assert.Equal(living, ComObject.Living);
     }
 
+    [Trait("Wine", "Alone")]
     [Fact]
     public void WantOfMemoryIsAnErrorAndTheDeviceStillWorks()
     {
@@ -221,6 +228,7 @@ public sealed class DirectMLTests
         DeviceProbe.AssertWorks(device);
     }
 
+    [Trait("Wine", "Alone")]
     [Fact]
     public void TheDeviceSaysWhichLibraryItIsOf()
     {
@@ -285,6 +293,7 @@ public sealed class DirectMLTests
     }
 
     /// <summary>Such an adapter is no device, and who asks for it is told why.</summary>
+    [Trait("Wine", "Alone")]
     [Fact]
     public void AnAdapterOfALowFeatureLevelIsNoDevice()
     {
