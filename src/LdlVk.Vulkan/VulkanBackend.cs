@@ -12,34 +12,44 @@ public static class VulkanBackend
     /// <summary>All usable devices in the loader's order, <c>vulkan:0</c>, <c>vulkan:1</c>, …; empty where there is no Vulkan.</summary>
     public static IReadOnlyList<DeviceInfo> Enumerate() => Enumerate(out _);
 
-    /// <summary>As <see cref="Enumerate()"/>, and why there are none where the list is empty.</summary>
+    /// <summary>As <see cref="Enumerate()"/>, with the reason if the list is empty.</summary>
     public static IReadOnlyList<DeviceInfo> Enumerate(out string? whyNone) => Enumerate(Vk.GetApi, out whyNone);
 
-    /// <summary>As <see cref="Enumerate(out string?)"/>, with a loader of the caller's.</summary>
+    /// <summary>As <see cref="Enumerate(out string?)"/>, with the caller's loader.</summary>
     internal static IReadOnlyList<DeviceInfo> Enumerate(Func<Vk> loader, out string? whyNone)
     {
         using VulkanInstance? instance = VulkanInstance.TryCreate(loader, out whyNone);
         if (instance is null) return [];
         IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out string? whyNot);
         whyNone = devices.Count == 0 ? whyNot : null;
-        return [.. devices.Select(d => PhysicalDeviceFacts.Of(instance, d)).Select((facts, i) => facts.ToInfo(i, LinearKernels.FamilyFor(facts)))];
+        IEnumerable<PhysicalDeviceFacts> facts = devices.Select(d => PhysicalDeviceFacts.Of(instance, d));
+        return [.. facts.Select((f, i) => f.ToInfo(i, LinearKernels.FamilyFor(f)))];
     }
 
     /// <summary>Opens the device <c>vulkan:<paramref name="index"/></c>.</summary>
-    /// <param name="index">Its number.</param>
-    /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are compiled.</param>
-    /// <param name="memoryLimit">Bytes of device memory it may take from the driver for weights and activations; null for all there are.</param>
-    /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
+    /// <param name="index">Its number, from 0.</param>
+    /// <param name="useKeptKernels">Whether to use kernels compiled in earlier runs and keep new ones; else all kernels are compiled
+    /// again.</param>
+    /// <param name="memoryLimit">Bytes of device memory to take from the driver at most, for weights and activations; null for no
+    /// limit.</param>
+    /// <exception cref="UsageException">There is no such device; the message says how many there are.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
     public static IDevice Open(int index, bool useKeptKernels = true, long? memoryLimit = null) =>
         Open(Vk.GetApi, index, null, useKeptKernels ? CacheFile.DefaultFolder : null, memoryLimit: memoryLimit);
 
-    /// <summary>As <see cref="Open(int, bool, long?)"/>, with a kernel family and a way of uploading of the caller's choice, so that each can be tested on any device.</summary>
+    /// <summary>
+    /// As <see cref="Open(int, bool, long?)"/>, with the caller's family of kernels and upload queue, so that each can be tested on any
+    /// device.
+    /// </summary>
     internal static IDevice Open(int index, LinearFamily? linear, UploadQueue upload = UploadQueue.Auto, long? memoryLimit = null) =>
         Open(Vk.GetApi, index, linear, CacheFile.DefaultFolder, upload, memoryLimit);
 
-    /// <summary>As <see cref="Open(int, bool, long?)"/>, with a loader, a folder for compiled kernels and a way of uploading of the caller's.</summary>
-    internal static VulkanDevice Open(Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload = UploadQueue.Auto, long? memoryLimit = null)
+    /// <summary>
+    /// As <see cref="Open(int, bool, long?)"/>, with the caller's loader, family, folder for compiled kernels and upload queue.
+    /// </summary>
+    internal static VulkanDevice Open(
+        Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload = UploadQueue.Auto,
+        long? memoryLimit = null)
     {
         VulkanInstance instance = VulkanInstance.TryCreate(loader, out string? whyNot)
             ?? throw new UsageException($"Device vulkan:{index} cannot be opened: {whyNot}.");
@@ -47,7 +57,12 @@ public static class VulkanBackend
         {
             IReadOnlyList<PhysicalDevice> devices = instance.PhysicalDevices(out whyNot);
             if (index < 0 || index >= devices.Count)
-                throw new UsageException($"There is no device vulkan:{index}; {devices.Count} usable Vulkan devices were found (see `ldlvk devices`){(whyNot is null ? "" : $": {whyNot}")}.");
+            {
+                string reasons = whyNot is null ? "" : $": {whyNot}";
+                throw new UsageException(
+                    $"There is no device vulkan:{index}; {devices.Count} usable Vulkan devices were found (see `ldlvk devices`){reasons}.");
+            }
+
             return new VulkanDevice(instance, devices[index], index, linear, cacheFolder, upload, memoryLimit);
         }
         catch

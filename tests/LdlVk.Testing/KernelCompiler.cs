@@ -105,7 +105,7 @@ public sealed unsafe class KernelCompiler : IDisposable
             yield return Compile($"heads of {dimension}", portable.Shader, portable.Constants, 0);
         }
 
-        foreach (string name in (string[])["add", "gate_multiply", "gather_rows", "halve_rows", "ldl_readout", "quantise_rows", "rope"]) yield return Compile("", name, [], 0);
+        foreach (string name in (string[])["add", "gate_multiply", "gather_rows", "halve_rows", "ldl_readout", "quantize_rows", "rope"]) yield return Compile("", name, [], 0);
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
             foreach (uint scales in WeightLayout.HasScales(format) ? (uint[])[0, 1] : [0])
                 yield return Compile($"{format}{(scales == 0 ? "" : ", scales")}", "fill_random", [(uint)format, scales], 0);

@@ -12,9 +12,12 @@ internal sealed unsafe class DeviceResources
     private readonly VkDevice _device;
     private readonly DeviceHandles _handles;
 
-    /// <summary>Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.</summary>
+    /// <summary>
+    /// Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.
+    /// </summary>
     public DeviceResources(
-        VulkanInstance instance, PhysicalDevice physicalDevice, LinearFamily? linear, string? cacheFolder, UploadQueue upload, long? memoryLimit)
+        VulkanInstance instance, PhysicalDevice physicalDevice, LinearFamily? linear, string? cacheFolder, UploadQueue upload,
+        long? memoryLimit)
     {
         Api = instance.Api;
         Budget = new MemoryBudget(memoryLimit);

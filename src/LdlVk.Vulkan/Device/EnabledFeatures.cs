@@ -27,7 +27,8 @@ internal sealed unsafe class EnabledFeatures : IDisposable
     /// <param name="api">The loader.</param>
     /// <param name="device">The device.</param>
     /// <param name="facts">Its properties.</param>
-    /// <param name="statistics">Whether the driver will be asked for statistics of compiled kernels (VK_KHR_pipeline_executable_properties).</param>
+    /// <param name="statistics">Whether the driver will be asked for statistics of compiled kernels
+    /// (VK_KHR_pipeline_executable_properties).</param>
     public EnabledFeatures(Vk api, PhysicalDevice device, PhysicalDeviceFacts facts, bool statistics = false)
     {
         _all = (Structures*)NativeMemory.AllocZeroed((nuint)sizeof(Structures));

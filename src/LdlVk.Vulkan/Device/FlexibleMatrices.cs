@@ -56,7 +56,8 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
             .OrderByDescending(g => g.Scope == ScopeKHR.WorkgroupKhr).ThenBy(g => Math.Abs((int)g.WorkgroupInvocations - 256))
             .Select(g => Sized(g.Scope, g.Scope == ScopeKHR.WorkgroupKhr ? g.WorkgroupInvocations : units.SubgroupSize, units.SubgroupSize))
             .FirstOrDefault(m => Math.Max(m.M, m.N) <= largest
-                && granularities.Any(g => m.Suits(g, ComponentTypeKHR.Float16Khr)) && granularities.Any(g => m.Suits(g, ComponentTypeKHR.Sint8Khr)));
+                && granularities.Any(g => m.Suits(g, ComponentTypeKHR.Float16Khr))
+                && granularities.Any(g => m.Suits(g, ComponentTypeKHR.Sint8Khr)));
     }
 
     /// <summary>The features that the kernel needs.</summary>
@@ -79,8 +80,8 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
 
     private static FlexibleMatrices Sized(ScopeKHR scope, uint invocations, uint subgroupSize)
     {
-        // Sums of an invocation. Four products of a workgroup leave room for operands in 255 registers. A subgroup's products have the usual
-        // 16×16 for 32 invocations: drivers unroll larger ones into code that a driver on a processor compiles for a minute.
+        // Sums of an invocation. Four products of a workgroup leave room for operands in 255 registers. A subgroup's products have the
+        // usual 16×16 for 32 invocations: drivers unroll larger ones into code that a driver on a processor compiles for a minute.
         uint sumsEach = scope == ScopeKHR.WorkgroupKhr ? 32u : 8u;
         int log = BitOperations.Log2(invocations * sumsEach);
         return new FlexibleMatrices(scope, invocations, 1u << (log / 2), 1u << (log - (log / 2)), subgroupSize);
@@ -98,7 +99,8 @@ internal sealed unsafe record FlexibleMatrices(ScopeKHR Scope, uint Invocations,
         uint count = 0;
         if (query is null || query(device, &count, null) < Result.Success) return [];
         var all = new CooperativeMatrixFlexibleDimensionsPropertiesNV[count];
-        Array.Fill(all, new CooperativeMatrixFlexibleDimensionsPropertiesNV(sType: StructureType.CooperativeMatrixFlexibleDimensionsPropertiesNV));
+        const StructureType Type = StructureType.CooperativeMatrixFlexibleDimensionsPropertiesNV;
+        Array.Fill(all, new CooperativeMatrixFlexibleDimensionsPropertiesNV(sType: Type));
         fixed (CooperativeMatrixFlexibleDimensionsPropertiesNV* p = all)
             return query(device, &count, p) < Result.Success ? [] : all[..(int)count];
     }

@@ -33,7 +33,8 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
     /// <param name="subgroupSize">The driver's default subgroup size.</param>
     /// <param name="sizes">The subgroup sizes that the driver supports; zeros where it does not report them.</param>
     public static (MatrixUnits? Halves, MatrixUnits? Bytes) Of(
-        Vk api, Instance instance, PhysicalDevice device, uint vendor, uint subgroupSize, in PhysicalDeviceSubgroupSizeControlProperties sizes)
+        Vk api, Instance instance, PhysicalDevice device, uint vendor, uint subgroupSize,
+        in PhysicalDeviceSubgroupSizeControlProperties sizes)
     {
         if (!IsUsable(api, device)) return (null, null);
         // A driver with a single subgroup size need not support requesting one; Mesa's NVK does not.
@@ -44,7 +45,8 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         CooperativeMatrixPropertiesKHR[] shapes = Shapes(api, instance, device);
         MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes, maxSums);
         // int8 in shared memory is a separate feature.
-        MatrixUnits? bytes = HasInt8(api, device) ? Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes, maxSums) : null;
+        MatrixUnits? bytes = !HasInt8(api, device) ? null
+            : Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes, maxSums);
         return halves is null ? (null, null) : (halves, bytes);
     }
 
@@ -58,7 +60,8 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features, pNext: &matrix);
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
-        return matrix.CooperativeMatrix && control.SubgroupSizeControl && control.ComputeFullSubgroups && v12.ShaderFloat16 && v12.VulkanMemoryModel;
+        return matrix.CooperativeMatrix && control.SubgroupSizeControl && control.ComputeFullSubgroups
+            && v12.ShaderFloat16 && v12.VulkanMemoryModel;
     }
 
     private static bool HasInt8(Vk api, PhysicalDevice device)

@@ -62,8 +62,8 @@ internal sealed unsafe class PhysicalDeviceFacts
     };
 
     /// <summary>
-    /// The queue family of a graphics card's copy engines, which move data over the bus while it computes: a family that can only copy. Null
-    /// where there is none, or where the device is not a discrete card.
+    /// The queue family of a graphics card's copy engines, which move data over the bus while it computes: a family that can only copy.
+    /// Null where there is none, or where the device is not a discrete card.
     /// </summary>
     public uint? CopyQueueFamily
     {
@@ -78,8 +78,8 @@ internal sealed unsafe class PhysicalDeviceFacts
     /// <summary>
     /// Whether the host writes weights directly where the device reads them, if a memory type allows it: host and device share memory, so a
     /// copy through a staging chunk would only read and write the data once more. A graphics card's memory is written by its copy engines
-    /// instead: the part that the host can map may be a window of 256 MB, and host writes cross the bus in small pieces, on cores that could
-    /// convert the next rows.
+    /// instead: the part that the host can map may be a window of 256 MB, and host writes cross the bus in small pieces, on cores that
+    /// could convert the next rows.
     /// </summary>
     public bool SharesHostMemory => Kind is DeviceKind.Software or DeviceKind.IntegratedGpu;
 
@@ -165,8 +165,8 @@ internal sealed unsafe class PhysicalDeviceFacts
     }
 
     /// <summary>
-    /// The heap of the first device-local memory type, from which buffers are allocated. Further heaps are the same memory, such as the window
-    /// that the host can map, or cannot be relied on.
+    /// The heap of the first device-local memory type, from which buffers are allocated. Further heaps are the same memory, such as the
+    /// window that the host can map, or cannot be relied on.
     /// </summary>
     public static uint DeviceHeap(PhysicalDeviceMemoryProperties memory)
     {

@@ -3,7 +3,9 @@ namespace LdlVk.Vulkan.Device;
 /// <summary>The queue that uploads data to a device.</summary>
 internal enum UploadQueue
 {
-    /// <summary>A graphics card's copy engines if it has any, else the compute queue; where it can, the host writes weights itself.</summary>
+    /// <summary>
+    /// A graphics card's copy engines if it has any, else the compute queue; where it can, the host writes weights itself.
+    /// </summary>
     Auto,
     /// <summary>The compute queue, also for weights, as on a graphics card without copy engines; for tests.</summary>
     Computing,

@@ -18,7 +18,9 @@ internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
     private readonly WeightFiller _weights;
     private bool _disposed;
 
-    /// <summary>Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.</summary>
+    /// <summary>
+    /// Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.
+    /// </summary>
     public VulkanDevice(
         VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload,
         long? memoryLimit)

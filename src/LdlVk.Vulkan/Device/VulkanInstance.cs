@@ -75,7 +75,8 @@ internal sealed unsafe class VulkanInstance : IDisposable
         using var names = new NativeStrings("ldlvk");
         using var extensions = new NativeStrings(portability ? ["VK_KHR_portability_enumeration"] : []);
         // The newest version that a kernel is compiled for. Devices of RequiredVersion are listed too.
-        var application = new ApplicationInfo(pApplicationName: names.Pointers[0], pEngineName: names.Pointers[0], apiVersion: Vk.Version13);
+        byte* name = names.Pointers[0];
+        var application = new ApplicationInfo(pApplicationName: name, pEngineName: name, apiVersion: Vk.Version13);
         var create = new InstanceCreateInfo(flags: portability ? InstanceCreateFlags.EnumeratePortabilityBitKhr : 0,
             pApplicationInfo: &application, enabledExtensionCount: extensions.Count, ppEnabledExtensionNames: extensions.Pointers);
         return api.CreateInstance(in create, null, out instance);

@@ -20,10 +20,12 @@ internal static class VulkanResult
 
     private static string Meaning(Result result) => result switch
     {
-        Result.ErrorDeviceLost => "the GPU was lost (a driver reset, a crash or a timeout). Run again; if it returns, update the driver or lower --batch-tokens.",
-        Result.ErrorOutOfDeviceMemory => "out of device memory. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.",
+        Result.ErrorDeviceLost => "the GPU was lost (a driver reset, a crash or a timeout). Run again; if it returns, update the driver or "
+            + "lower --batch-tokens.",
+        Result.ErrorOutOfDeviceMemory =>
+            "out of device memory. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.",
         Result.ErrorOutOfHostMemory => "out of host memory. Close other programs or use a smaller --batch-tokens.",
-        Result.ErrorInitializationFailed => "the driver could not be initialised. Check it with `vulkaninfo`.",
+        Result.ErrorInitializationFailed => "the driver could not be initialized. Check it with `vulkaninfo`.",
         Result.ErrorIncompatibleDriver => "the driver does not support the Vulkan version asked for. Update it.",
         _ => $"{result}.",
     };

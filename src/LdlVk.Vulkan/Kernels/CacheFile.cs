@@ -3,7 +3,10 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Kernels;
 
-/// <summary>What the files of the user's cache folder have in common: they belong to one driver, and are shortcuts, never errors.</summary>
+/// <summary>
+/// Reads and writes the files of the user's cache folder. Each belongs to one version of one driver and only saves time: a file that cannot
+/// be read or written is never an error.
+/// </summary>
 internal static unsafe class CacheFile
 {
     /// <summary>The user's cache folder; null where there is none.</summary>
@@ -11,7 +14,8 @@ internal static unsafe class CacheFile
     {
         get
         {
-            string folder = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            string folder = Environment.GetFolderPath(
+                Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
             return folder.Length == 0 ? null : Path.Combine(folder, "ldlvk");
         }
     }
@@ -21,10 +25,10 @@ internal static unsafe class CacheFile
         $"{p.VendorID:x4}-{p.DeviceID:x4}-{p.DriverVersion:x}-{Convert.ToHexStringLower(new ReadOnlySpan<byte>(p.PipelineCacheUuid, 16))}";
 
     /// <summary>
-    /// Writes a file of its own and moves it to the path in one step: readers see the old one or the new one, and several processes may do
-    /// this at once.
+    /// Writes a temporary file and moves it to the path in one step: readers see the old content or the new one, and several processes may
+    /// do this at once.
     /// </summary>
-    /// <returns>Whether it is there.</returns>
+    /// <returns>Whether the file was written.</returns>
     public static bool Replace(string path, ReadOnlySpan<byte> content)
     {
         string temporary = $"{path}.{Guid.NewGuid():N}";
@@ -35,19 +39,19 @@ internal static unsafe class CacheFile
             File.Move(temporary, path, overwrite: true);
             return true;
         }
-        catch (Exception e) when (IsTrouble(e))
+        catch (Exception e) when (IsFileError(e))
         {
-            try { File.Delete(temporary); } catch (Exception d) when (IsTrouble(d)) { }
+            try { File.Delete(temporary); } catch (Exception d) when (IsFileError(d)) { }
             return false;
         }
     }
 
-    /// <summary>The file's content; empty where it is missing, unreadable, or of another size.</summary>
+    /// <summary>The file's content; empty where it is missing, unreadable, or its size is out of range.</summary>
     public static byte[] Read(string path, int minBytes, int maxBytes)
     {
         try
         {
-            // What is no file, as a pipe, has no length, and opening it might wait for ever.
+            // A pipe is no file: it has no length, and opening it might wait forever.
             if (!File.Exists(path) || !Fits(new FileInfo(path).Length)) return [];
             using FileStream file = File.OpenRead(path);
             if (!Fits(file.Length)) return [];
@@ -55,7 +59,7 @@ internal static unsafe class CacheFile
             file.ReadExactly(content);
             return content;
         }
-        catch (Exception e) when (IsTrouble(e))
+        catch (Exception e) when (IsFileError(e))
         {
             return [];
         }
@@ -63,6 +67,6 @@ internal static unsafe class CacheFile
         bool Fits(long length) => length >= minBytes && length <= maxBytes;
     }
 
-    private static bool IsTrouble(Exception e) =>
+    private static bool IsFileError(Exception e) =>
         e is IOException or UnauthorizedAccessException or SecurityException or NotSupportedException or ArgumentException;
 }

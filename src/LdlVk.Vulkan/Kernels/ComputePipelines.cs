@@ -6,8 +6,8 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// The device's compute pipelines, made on first use from the embedded SPIR-V and kept in the driver's cache on disk. All kernels take
-/// device addresses by push constants; there are no descriptor sets.
+/// The device's compute pipelines: compiled at first use from the embedded SPIR-V, and kept on disk in the driver's cache. All kernels take
+/// device addresses as push constants; there are no descriptor sets.
 /// </summary>
 internal sealed unsafe class ComputePipelines : IDisposable
 {
@@ -29,16 +29,17 @@ internal sealed unsafe class ComputePipelines : IDisposable
     }
 
     /// <summary>Records one dispatch.</summary>
-    /// <param name="commands">Where to record.</param>
-    /// <param name="kernel">The shader's file name without ending.</param>
+    /// <param name="commands">The command buffer to record into.</param>
+    /// <param name="kernel">The shader's file name without extension.</param>
     /// <param name="constants">Its specialization constants 0, 1, 2, …</param>
     /// <param name="push">Its push constants.</param>
     /// <param name="x">Workgroups in x.</param>
     /// <param name="y">Workgroups in y.</param>
     /// <param name="z">Workgroups in z.</param>
-    /// <param name="subgroupSize">The size of its subgroups where it depends on that; 0 leaves it to the driver.</param>
+    /// <param name="subgroupSize">The subgroup size that the shader needs; 0 leaves it to the driver.</param>
     public void Dispatch(
-        CommandBuffer commands, string kernel, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y = 1, int z = 1, uint subgroupSize = 0)
+        CommandBuffer commands, string kernel, ReadOnlySpan<uint> constants, scoped in PushConstants push,
+        int x, int y = 1, int z = 1, uint subgroupSize = 0)
     {
         _api.CmdBindPipeline(commands, PipelineBindPoint.Compute, PipelineOf(kernel, constants, subgroupSize));
         fixed (byte* p = push.Written)
@@ -94,7 +95,8 @@ internal sealed unsafe class ComputePipelines : IDisposable
                     flags: subgroupSize > 0 ? PipelineShaderStageCreateFlags.RequireFullSubgroupsBit : 0,
                     stage: ShaderStageFlags.ComputeBit, module: module, pName: (byte*)main, pSpecializationInfo: &specialization);
                 var create = new ComputePipelineCreateInfo(flags: _flags, stage: stage, layout: _layout);
-                _api.CreateComputePipelines(_device, _cache.Handle, 1, in create, null, out Pipeline pipeline).Check($"vkCreateComputePipelines({kernel})");
+                _api.CreateComputePipelines(_device, _cache.Handle, 1, in create, null, out Pipeline pipeline)
+                    .Check($"vkCreateComputePipelines({kernel})");
                 return pipeline;
             }
         }

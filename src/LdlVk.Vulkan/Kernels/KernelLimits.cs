@@ -5,21 +5,21 @@ using LdlVk.Vulkan.Memory;
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// What the kernels can address. SPIR-V takes the indexes of an access chain as signed, so a kernel's 32-bit index must stay below 2³¹:
-/// floats of a tensor, vectors of a weight. And a row must fit into a staging chunk.
+/// What the kernels can address. SPIR-V takes the indexes of an access chain as signed, so a kernel's 32-bit index must stay below 2³¹: it
+/// counts floats of a tensor and vectors of a weight. A row must fit into a staging chunk.
 /// </summary>
 internal static class KernelLimits
 {
-    /// <summary>What every device allows in each dimension of a dispatch.</summary>
+    /// <summary>Workgroups that every device allows in each dimension of a dispatch.</summary>
     public const int MaxGroups = 65535;
 
-    /// <summary>Shared memory of attention.comp and linear_tile.comp, at most; Vulkan itself promises only half of it.</summary>
+    /// <summary>Shared memory that attention.comp and linear_tile.comp use at most; Vulkan itself guarantees only half of it.</summary>
     public const uint SharedMemoryBytes = 32 << 10;
 
-    /// <summary>Invocations of a workgroup of linear_tile.comp; Vulkan itself promises only 128.</summary>
+    /// <summary>Invocations of a workgroup of linear_tile.comp; Vulkan itself guarantees only 128.</summary>
     public const uint WorkgroupInvocations = 256;
 
-    /// <summary>Elements of a head, for attention's tiles to fit into shared memory.</summary>
+    /// <summary>Elements of a head at which attention's tiles still fit into shared memory.</summary>
     public const int MaxHeadDimension = 256;
 
     private const int MaxIndex = int.MaxValue;
@@ -34,7 +34,12 @@ internal static class KernelLimits
         CheckRow($"A tensor [{rows}, {columns}]", (long)columns * sizeof(float));
         long elements = (long)rows * WeightLayout.PaddedRow(columns);
         if (elements > MaxIndex)
-            throw new DeviceException($"A tensor [{rows}, {columns}] of {elements >> 28} GiB is above the 8 GiB that the Vulkan kernels address. Use a smaller --batch-tokens.");
+        {
+            throw new DeviceException(
+                $"A tensor [{rows}, {columns}] of {elements >> 28} GiB is above the 8 GiB that the Vulkan kernels address. "
+                + "Use a smaller --batch-tokens.");
+        }
+
         return (ulong)elements * sizeof(float);
     }
 
@@ -43,10 +48,11 @@ internal static class KernelLimits
     /// <exception cref="DeviceException">It is too large for the kernels.</exception>
     public static ulong WeightBytes(string name, WeightFormat format, int outputFeatures, int inputFeatures)
     {
-        if (outputFeatures <= 0 || inputFeatures <= 0) throw new ArgumentException($"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix.");
+        if (outputFeatures <= 0 || inputFeatures <= 0)
+            throw new ArgumentException($"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix.");
         string what = $"{name} [{outputFeatures}, {inputFeatures}] in {format}";
         CheckRow(what, WeightLayout.RowBytes(format, inputFeatures));
-        // Vectors of 8 elements, for fp32 of 4, for int4 of 16.
+        // Kernels load vectors of 8 elements; of fp32 4, of int4 16.
         long vectors = (long)outputFeatures * WeightLayout.PaddedRow(inputFeatures) / (format == WeightFormat.Fp32 ? 4 : 8);
         if (vectors > MaxIndex) throw new DeviceException($"{what} is larger than the Vulkan kernels address. Use --device cpu.");
         return (ulong)WeightLayout.MatrixBytes(format, outputFeatures, inputFeatures);
@@ -56,6 +62,10 @@ internal static class KernelLimits
     {
         // Half a chunk leaves room for the scales of a row.
         if (rowBytes > StagingRing.ChunkBytes / 2)
-            throw new DeviceException($"{what}: rows of more than {StagingRing.ChunkBytes >> 21} MiB are above what the Vulkan backend moves in one piece. Use --device cpu.");
+        {
+            throw new DeviceException(
+                $"{what}: rows of more than {StagingRing.ChunkBytes >> 21} MiB are above what the Vulkan backend moves in one piece. "
+                + "Use --device cpu.");
+        }
     }
 }

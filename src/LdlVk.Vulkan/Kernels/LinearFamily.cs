@@ -5,13 +5,15 @@ internal enum LinearFamily
 {
     /// <summary>linear_tile.comp: shared-memory tiles, for GPUs.</summary>
     Tile,
-    /// <summary>linear_stream.comp: register tiles and subgroup broadcasts, for drivers that run on a processor.</summary>
+    /// <summary>linear_stream.comp: register tiles and subgroup broadcasts, for drivers on a processor.</summary>
     Stream,
-    /// <summary>linear_matrix.comp: matrix units with fp16 operands; fp32 weights, which they would round, go through tiles.</summary>
+    /// <summary>
+    /// linear_matrix.comp: matrix units with fp16 operands. fp32 weights, which they would round, use <see cref="Tile"/>.
+    /// </summary>
     Matrix,
     /// <summary>
-    /// linear_matrix_nv.comp: fp16 and int8 weights on matrices of flexible size; what it cannot take goes the way of
-    /// <see cref="Matrix"/>. Only where it is named: no GPU has shown yet whether it is faster.
+    /// linear_matrix_nv.comp: fp16 and int8 weights on matrices of flexible size; other weights use <see cref="Matrix"/>. Chosen only by
+    /// name: it has not been measured on a GPU yet.
     /// </summary>
     MatrixNv,
 }

@@ -1,11 +1,12 @@
+using System.Numerics;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// Chooses among the kernels of Linear. The family follows from the device's features and the weight's format alone; within a family
-/// only the tile's shape depends on the number of rows and on what was measured, and all shapes give the same bits.
+/// Chooses the kernels of Linear, GatedLinear and Int8Linear. The family follows from the device's features and the weight's format alone.
+/// Within a family, the number of rows and measurements choose the tile's shape, and all shapes give the same bits.
 /// </summary>
 internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts facts, TileChoices choices)
 {
@@ -13,11 +14,12 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     private readonly Dictionary<TilingKey, IReadOnlyList<ITiling>> _candidates = [];
 
     /// <summary>
-    /// The family for a device. llvmpipe offers matrix units that it computes element by element: streaming is three times faster there.
+    /// The family for a device. llvmpipe offers matrix units but computes them element by element: streaming is three times faster there.
     /// </summary>
     public static LinearFamily FamilyFor(PhysicalDeviceFacts facts) =>
         facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 } ? LinearFamily.Stream
-        : facts.MatrixUnits is { } units && MatrixTiles.Candidates(units, facts.SharedBytes, facts.MaxThreads, 16).Count > 0 ? LinearFamily.Matrix
+        : facts.MatrixUnits is { } units && MatrixTiles.Candidates(units, facts.SharedBytes, facts.MaxThreads, 16).Count > 0
+            ? LinearFamily.Matrix
         : LinearFamily.Tile;
 
     /// <summary>Whether a weight of this format is multiplied on matrix units; else it goes through a portable kernel.</summary>
@@ -33,13 +35,15 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     /// <summary>The matrix units for operands in fp16; null where products do not run on any.</summary>
     public MatrixUnits? MatrixUnits => HasMatrixUnits ? facts.MatrixUnits : null;
 
-    /// <summary>The matrix units for Int8Linear; null where it goes through dot products.</summary>
+    /// <summary>
+    /// The matrix units for Int8Linear; null where it uses <see cref="Int8Units.Dot"/> or <see cref="Int8Units.Scalar"/>.
+    /// </summary>
     public MatrixUnits? ByteMatrixUnits => HasMatrixUnits ? facts.ByteMatrixUnits : null;
 
     /// <summary>The matrices of linear_matrix_nv.comp, if that is the family and the device has them.</summary>
     public FlexibleMatrices? Flexible => family == LinearFamily.MatrixNv ? facts.FlexibleMatrices : null;
 
-    /// <summary>Rows that kernels load beyond the last of their input, whatever is there.</summary>
+    /// <summary>Rows after the last of their input that kernels may load; their values do not matter.</summary>
     public int RowsReadBeyond => FlexibleMatrices.MaxDown * (int)(Flexible?.M ?? 0);
 
     /// <summary>
@@ -53,7 +57,10 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         {
             (uint down, uint across) = ForcedProducts ?? flexible.ProductsFor(product.OutputFeatures, product.Rows, product.Gated);
             return new LinearKernel("linear_matrix_nv",
-                [flexible.Invocations, (uint)flexible.Scope, flexible.M, flexible.N, down, across, (uint)product.Format, product.Gated ? 1u : 0u],
+                [
+                    flexible.Invocations, (uint)flexible.Scope, flexible.M, flexible.N, down, across,
+                    (uint)product.Format, product.Gated ? 1u : 0u,
+                ],
                 (int)(down * flexible.M), (int)(across * flexible.N), flexible.SubgroupSize);
         }
 
@@ -69,38 +76,41 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         {
             MatrixUnits units = ByteMatrixUnits!;
             var tiles = (MatrixTiles)TilingFor(Int8KeyOf(product));
-            return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)product.Format], (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
+            return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)product.Format],
+                (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
         }
 
         int perInvocation = product.Rows <= 16 ? 1 : product.Rows <= 32 ? 2 : 4;
-        return new LinearKernel(multiply == Int8Units.Dot ? "linear_int8_dot" : "linear_int8", [(uint)product.Format, (uint)perInvocation], 16 * perInvocation, 64);
+        string shader = multiply == Int8Units.Dot ? "linear_int8_dot" : "linear_int8";
+        return new LinearKernel(shader, [(uint)product.Format, (uint)perInvocation], 16 * perInvocation, 64);
     }
 
-    /// <summary>Products down and across a workgroup of linear_matrix_nv.comp for any number of rows, for tests.</summary>
+    /// <summary>Products down and across a workgroup of linear_matrix_nv.comp, for any number of rows; for tests.</summary>
     public (uint Down, uint Across)? ForcedProducts { get; set; }
 
-    /// <summary>What was measured to be fastest.</summary>
+    /// <summary>The tilings that were measured to be fastest.</summary>
     public TileChoices Choices => choices;
 
-    /// <summary>Name of the tiles to use wherever they are among the candidates, for measurements and tests.</summary>
+    /// <summary>Name of the tiling to use wherever it is a candidate; for measurements and tests.</summary>
     public string? Forced { get; set; }
 
-    /// <summary>The key of a product.</summary>
+    /// <summary>The key under which the tiling of a Linear or GatedLinear product is kept.</summary>
     public TilingKey KeyOf(in LinearProduct product) => KeyOf(product, UsesMatrixUnitsFor(product.Format) ? TiledKernel.Matrix
         : family == LinearFamily.Stream ? TiledKernel.Stream : TiledKernel.Tile);
 
-    /// <summary>The key of a product by Int8Linear on matrix units.</summary>
+    /// <summary>The key under which the tiling of an Int8Linear product on matrix units is kept.</summary>
     public static TilingKey Int8KeyOf(in LinearProduct product) => KeyOf(product, TiledKernel.Int8Matrix);
 
     private static TilingKey KeyOf(in LinearProduct product, TiledKernel kernel)
     {
-        // No tile of the matrix units has fewer than 16 rows, none of the others fewer than 4.
-        int least = kernel is TiledKernel.Matrix or TiledKernel.Int8Matrix ? 16 : 4;
-        int rows = (int)Math.Clamp(System.Numerics.BitOperations.RoundUpToPowerOf2((uint)product.Rows), least, 4096);
-        return new TilingKey(kernel, product.Format, product.Gated && kernel == TiledKernel.Matrix, product.OutputFeatures, product.InputFeatures, rows);
+        // Tiles of matrix units have at least 16 rows, other tiles at least 4.
+        int minRows = kernel is TiledKernel.Matrix or TiledKernel.Int8Matrix ? 16 : 4;
+        int rows = (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((uint)product.Rows), minRows, 4096);
+        bool gated = product.Gated && kernel == TiledKernel.Matrix;
+        return new TilingKey(kernel, product.Format, gated, product.OutputFeatures, product.InputFeatures, rows);
     }
 
-    /// <summary>All tilings that the device can run a product with, the likely fastest first.</summary>
+    /// <summary>All tilings that the device can run a product with. The first is the default: the one expected to be fastest.</summary>
     public IReadOnlyList<ITiling> Candidates(in TilingKey key)
     {
         TilingKey shared = key with { Gated = false, OutputFeatures = 0, InputFeatures = 0 };
@@ -108,7 +118,8 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
             _candidates.Add(shared, candidates = shared.Kernel switch
             {
                 TiledKernel.Matrix => MatrixTiles.Candidates(facts.MatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows),
-                TiledKernel.Int8Matrix => MatrixTiles.Candidates(facts.ByteMatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows, bytes: true),
+                TiledKernel.Int8Matrix =>
+                    MatrixTiles.Candidates(facts.ByteMatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows, bytes: true),
                 TiledKernel.Stream => StreamTilings(shared.Format, shared.Rows),
                 _ => TileTilings(shared.Format, shared.Rows),
             });
@@ -116,16 +127,17 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     }
 
     /// <summary>Those products for which no choice is kept.</summary>
-    public IReadOnlyList<LinearProduct> Untuned(IEnumerable<LinearProduct> products) => [.. products.Where(p => choices[KeyOf(p)] is null)];
+    public IReadOnlyList<LinearProduct> Untuned(IEnumerable<LinearProduct> products) =>
+        [.. products.Where(p => choices[KeyOf(p)] is null)];
 
-    /// <summary>Chooses the tiles for products from now on.</summary>
+    /// <summary>Chooses the tiling of products from now on.</summary>
     public void Choose(in TilingKey key, string name)
     {
         choices[key] = name;
         _inUse.Remove(key);
     }
 
-    /// <summary>What was chosen, where that can be run, else the guess.</summary>
+    /// <summary>The tiling that was chosen if the device can run it, else the default.</summary>
     private ITiling TilingFor(in TilingKey key)
     {
         if (Forced is { } forced && Candidates(key).FirstOrDefault(c => c.Name == forced) is { } wanted) return wanted;
@@ -140,7 +152,7 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
 
     private IReadOnlyList<ITiling> StreamTilings(WeightFormat format, int rows)
     {
-        // 16 rows amortise the loads of a weight; fewer rows must not pay for 16. As for features, see the kernel.
+        // 16 rows amortize the loads of a weight; fewer rows must not pay for 16. linear_stream.comp explains the number of features.
         int likely = Math.Min(rows, 16);
         return
         [

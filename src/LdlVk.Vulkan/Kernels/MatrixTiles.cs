@@ -7,24 +7,24 @@ namespace LdlVk.Vulkan.Kernels;
 /// choice gives the same bits.
 /// </summary>
 /// <param name="Rows">Rows of a workgroup's tile.</param>
-/// <param name="Features">Features of it; of a gated product half of them are gate's, half up's.</param>
+/// <param name="Features">Features of the tile; of a gated product one half are the gate's, the other half the up's.</param>
 /// <param name="SubgroupRows">Rows of a subgroup's part.</param>
-/// <param name="SubgroupFeatures">Features of it.</param>
-/// <param name="Buffers">2 to load a step of K into one buffer while the other is multiplied, 1 to do with half the shared memory.</param>
+/// <param name="SubgroupFeatures">Features of a subgroup's part.</param>
+/// <param name="Buffers">2 to load a step of K into one buffer while the other is multiplied, 1 to use half the shared memory.</param>
 internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, uint SubgroupFeatures, uint Buffers) : ITiling
 {
-    /// <summary>Halves of a step of K, padding included (shaders/include/halves.glsl).</summary>
+    /// <summary>fp16 values of a step of K, padding included (shaders/include/halves.glsl).</summary>
     private const uint Pitch = 32 + 8;
 
     /// <summary>Bytes of a step of K, padding included (linear_int8_matrix.comp).</summary>
     private const uint BytePitch = 32 + 16;
 
-    /// <summary>Sums of an invocation that leave registers for operands, and for a second workgroup on the core, where there are 255.</summary>
+    /// <summary>Sums of an invocation that leave registers for operands and for a second workgroup on the core, of 255 registers.</summary>
     private const uint LikelySums = 64;
 
     /// <summary>
-    /// Sums of a workgroup: half of the 65,536 registers that a core has at least. With twice as many, in workgroups of 1024, a Radeon RX 7900
-    /// would spill 77 values (bench/RESULTS.md).
+    /// Sums of a workgroup, at most: half of the 65,536 registers that every core has. With twice as many, in workgroups of 1024, a Radeon
+    /// RX 7900 would spill 77 values (bench/RESULTS.md).
     /// </summary>
     private const uint MaxSumsPerWorkgroup = 32768;
 
@@ -36,11 +36,13 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     public uint[] Constants(MatrixUnits units) =>
         [Threads(units), units.SubgroupSize, units.M, units.N, units.K, Rows, Features, SubgroupRows, SubgroupFeatures, Buffers];
 
-    /// <summary>Whether linear_matrix.comp or, with bytes, linear_int8_matrix.comp works with these tiles on a device with such limits.</summary>
+    /// <summary>
+    /// Whether these tiles of linear_matrix.comp, or with bytes of linear_int8_matrix.comp, are within a device's limits.
+    /// </summary>
     public bool Fit(MatrixUnits units, uint sharedBytes, uint maxThreads, bool bytes)
     {
         uint subgroups = Rows / SubgroupRows * (Features / SubgroupFeatures);
-        // A step of K: halves; or bytes, and matrices of scales.
+        // Shared memory of a step of K: fp16 values; or bytes, and matrices of scales.
         uint step = bytes
             ? ((Rows + Features) * BytePitch) + (((Rows * units.N) + (Features * units.M)) * sizeof(float))
             : (Rows + Features) * Pitch * 2;
@@ -51,8 +53,8 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     }
 
     /// <summary>
-    /// All tiles that fit, for any number of rows; the first is the best guess for an unknown device: large tiles reuse more of what they
-    /// load, but what is left over of the last tile of rows is lost, and so are subgroups that hold too many sums.
+    /// All tiles that fit, for any number of rows; the first is the default for an unmeasured device. Large tiles reuse more of what they
+    /// load, but waste the unused rows of the last tile, and too many sums in a subgroup spill.
     /// </summary>
     public static IReadOnlyList<MatrixTiles> Candidates(MatrixUnits units, uint sharedBytes, uint maxThreads, int rows, bool bytes = false)
     {
@@ -71,14 +73,14 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
         ];
     }
 
-    /// <summary>A guess at the time of a product in arbitrary units.</summary>
+    /// <summary>An estimate of a product's time, in arbitrary units.</summary>
     private double Cost(MatrixUnits units, int rows)
     {
         double padded = Math.Ceiling((double)rows / Rows) * Rows;
-        // Loads for each multiplication, from memory into a tile and from there into registers.
+        // Loads for each multiplication: from memory into a tile, and from there into registers.
         double tileLoads = (1.0 / Rows) + (1.0 / Features), registerLoads = (1.0 / SubgroupRows) + (1.0 / SubgroupFeatures);
         double sums = (double)SubgroupRows * SubgroupFeatures / units.SubgroupSize, threads = Threads(units);
-        // A workgroup of 256 hides its own waits.
+        // A workgroup of 256 invocations hides its own latency.
         double crowding = Math.Abs(Math.Log2(sums / Math.Min(LikelySums, units.MaxSums))) + Math.Abs(Math.Log2(threads / 256));
         return padded * (1 + (32 * tileLoads) + (8 * registerLoads) + (0.05 * crowding) + (Buffers == 2 ? 0 : 0.05));
     }

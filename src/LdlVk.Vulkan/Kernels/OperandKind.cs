@@ -8,13 +8,15 @@ namespace LdlVk.Vulkan.Kernels;
 /// <param name="Length">Elements that share a scale.</param>
 internal readonly record struct OperandKind(int Bytes, int Length)
 {
-    /// <summary>fp16 (halve_rows.comp).</summary>
+    /// <summary>fp16, with a scale for each <paramref name="length"/> elements (halve_rows.comp).</summary>
     public static OperandKind Halves(int length) => new(sizeof(ushort), length);
 
-    /// <summary>Bytes of an element and its share of a scale, at most: an fp16 value, and a scale for four, the shortest length there is.</summary>
+    /// <summary>
+    /// Bytes of an element and its share of a scale, at most: an fp16 value, and a scale for each 4 of them, the shortest length.
+    /// </summary>
     public const int MaxBytes = sizeof(ushort) + (sizeof(float) / 4);
 
-    /// <summary>int8 with a scale a group (quantize_rows.comp).</summary>
+    /// <summary>int8, with a scale for each group of 32 (quantize_rows.comp).</summary>
     public static readonly OperandKind Int8 = new(sizeof(sbyte), WeightLayout.GroupSize);
 }
 
@@ -27,5 +29,6 @@ internal readonly record struct OperandKind(int Bytes, int Length)
 internal readonly record struct Operand(ulong Elements, ulong RowBytes, ulong Scales, ulong RowScaleBytes, MemoryRange Memory)
 {
     /// <summary>The same from a later row on.</summary>
-    public Operand From(int row) => this with { Elements = Elements + ((ulong)row * RowBytes), Scales = Scales + ((ulong)row * RowScaleBytes) };
+    public Operand From(int row) =>
+        this with { Elements = Elements + ((ulong)row * RowBytes), Scales = Scales + ((ulong)row * RowScaleBytes) };
 }

@@ -5,13 +5,12 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// A driver's compiled pipelines on disk, so that a second start compiles nothing. The file is only a shortcut: a missing, damaged,
-/// foreign or unwritable one costs time, never an error. A digest stands in front because drivers check little more than the header of
-/// what they are given.
+/// A driver's compiled pipelines on disk, so that a second start compiles nothing. The file only saves time: a missing, damaged, foreign or
+/// unwritable one is never an error. It begins with a digest, since drivers check little more than the header of the data they are given.
 /// </summary>
 internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDeviceProperties properties)
 {
-    /// <summary>Beyond what any driver makes of a dozen kernels; a larger file is not ours.</summary>
+    /// <summary>More than any driver makes of some dozen kernels; a larger file is not ours.</summary>
     private const int MaxBytes = 64 << 20;
 
     /// <summary>Length, version, vendor, device (32 bits each) and UUID: VkPipelineCacheHeaderVersionOne.</summary>
@@ -20,7 +19,7 @@ internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDevicePrope
     /// <summary>The file's name for a device and its driver's version.</summary>
     public static string NameFor(PhysicalDeviceProperties p) => $"pipelines-{CacheFile.DriverKey(p)}.bin";
 
-    /// <summary>What was saved last by this device's driver, or nothing.</summary>
+    /// <summary>The data that this device's driver saved last; empty for none.</summary>
     public byte[] Load()
     {
         byte[] file = path is null ? [] : CacheFile.Read(path, SHA256.HashSizeInBytes + HeaderBytes + 1, MaxBytes);
@@ -31,7 +30,8 @@ internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDevicePrope
 
     public void Save(ReadOnlySpan<byte> data)
     {
-        if (path is not null && data.Length <= MaxBytes - SHA256.HashSizeInBytes) CacheFile.Replace(path, [.. SHA256.HashData(data), .. data]);
+        if (path is not null && data.Length <= MaxBytes - SHA256.HashSizeInBytes)
+            CacheFile.Replace(path, [.. SHA256.HashData(data), .. data]);
     }
 
     private bool IsOfThisDriver(ReadOnlySpan<byte> data)

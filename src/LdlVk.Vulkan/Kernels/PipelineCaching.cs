@@ -15,10 +15,10 @@ internal sealed unsafe class PipelineCaching : IDisposable
         Handle = Create(file.Load());
     }
 
-    /// <summary>For vkCreateComputePipelines; null where the driver made none, which is allowed there.</summary>
+    /// <summary>The cache for vkCreateComputePipelines; a null handle, which that call allows, where the driver made none.</summary>
     public PipelineCache Handle { get; }
 
-    /// <summary>Whether there is something new to save.</summary>
+    /// <summary>Whether the cache holds something that the file does not.</summary>
     public bool Changed { get; set; }
 
     public void Dispose()

@@ -8,7 +8,7 @@ namespace LdlVk.Vulkan.Kernels;
 [InlineArray(Bytes)]
 internal struct PushBytes
 {
-    /// <summary>What every Vulkan device offers at least.</summary>
+    /// <summary>The size that every Vulkan device supports.</summary>
     public const int Bytes = 128;
 
     private byte _first;
@@ -23,7 +23,11 @@ internal ref struct PushConstants
     public PushConstants Add<T>(T value) where T : unmanaged
     {
         if (_length + Unsafe.SizeOf<T>() > PushBytes.Bytes)
-            throw new InvalidOperationException($"A kernel takes more than {PushBytes.Bytes} bytes of push constants, which not every device has.");
+        {
+            throw new InvalidOperationException(
+                $"A kernel takes more than {PushBytes.Bytes} bytes of push constants, which not every device has.");
+        }
+
         Span<byte> bytes = _bytes;
         MemoryMarshal.Write(bytes[_length..], in value);
         _length += Unsafe.SizeOf<T>();

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json;
 using LdlVk.Runtime.Devices;
@@ -8,13 +9,13 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// The tiles that were measured to be fastest, by product, in a file for each device and version of its driver. All of them give the same
-/// bits, and a name counts only if it is among the device's candidates, so whatever the file says, it costs time at most: a missing,
-/// damaged, foreign or unwritable one is as good as none. The file says for which kernels it was measured; others take the guess.
+/// The tilings that were measured to be fastest, by product, in a file for each device and version of its driver. All tilings give the same
+/// bits, and a name counts only if it is one of the device's candidates, so a wrong file can only cost time. A missing, damaged, foreign or
+/// unwritable file is ignored. The file names the kernels that it was measured with; other kernels use the default tilings.
 /// </summary>
 internal sealed class TileChoices
 {
-    /// <summary>Some hundred bytes a choice: more than all models of a machine need.</summary>
+    /// <summary>At some hundred bytes a choice, more than all models of a machine need.</summary>
     private const int MaxBytes = 4 << 20;
 
     private static readonly Lazy<string> LinearShaders = new(HashOfShaders);
@@ -26,7 +27,9 @@ internal sealed class TileChoices
     /// <param name="folder">The cache folder; null to keep nothing.</param>
     /// <param name="facts">The device.</param>
     public TileChoices(string? folder, PhysicalDeviceFacts facts)
-        : this(folder is null ? null : Path.Combine(folder, NameFor(facts.Properties)), CacheFile.DriverKey(facts.Properties), $"{LinearShaders.Value} {SizesOf(facts.MatrixUnits)}")
+        : this(
+            folder is null ? null : Path.Combine(folder, NameFor(facts.Properties)), CacheFile.DriverKey(facts.Properties),
+            $"{LinearShaders.Value} {SizesOf(facts.MatrixUnits)}")
     {
     }
 
@@ -43,7 +46,7 @@ internal sealed class TileChoices
     /// <summary>The file; null where nothing is kept.</summary>
     public string? FilePath { get; }
 
-    /// <summary>The name of the tiles for a product; null where nothing was chosen.</summary>
+    /// <summary>The name of the tiling for a product; null where nothing was chosen.</summary>
     public string? this[in TilingKey key]
     {
         get => _chosen.GetValueOrDefault(key);
@@ -53,8 +56,8 @@ internal sealed class TileChoices
     /// <summary>The file's name for a device and its driver's version.</summary>
     public static string NameFor(PhysicalDeviceProperties p) => $"tiles-{CacheFile.DriverKey(p)}.json";
 
-    /// <summary>Keeps the choices, together with those that another process has kept since they were read.</summary>
-    /// <returns>Whether they are in the file.</returns>
+    /// <summary>Writes the choices, together with those that other processes have written since they were read.</summary>
+    /// <returns>Whether they were written.</returns>
     public bool Save()
     {
         if (FilePath is null) return false;
@@ -88,7 +91,7 @@ internal sealed class TileChoices
         json.WriteEndObject();
     }
 
-    /// <summary>Takes over what is in the file, if it is whole and of this device, driver and version of the kernels.</summary>
+    /// <summary>Reads the file's choices, if it is intact and of this device, driver and version of the kernels.</summary>
     private void Load()
     {
         byte[] file = FilePath is null ? [] : CacheFile.Read(FilePath, 2, MaxBytes);
@@ -101,8 +104,10 @@ internal sealed class TileChoices
             Dictionary<TilingKey, string> choices = [];
             foreach (JsonElement choice in root.GetProperty("choices").EnumerateArray())
             {
-                TilingKey key = new(Parse<TiledKernel>(Text(choice, "kernel")), Parse<WeightFormat>(Text(choice, "format")), choice.GetProperty("gated").GetBoolean(),
-                    choice.GetProperty("outputs").GetInt32(), choice.GetProperty("inputs").GetInt32(), choice.GetProperty("rows").GetInt32());
+                TilingKey key = new(
+                    Parse<TiledKernel>(Text(choice, "kernel")), Parse<WeightFormat>(Text(choice, "format")),
+                    choice.GetProperty("gated").GetBoolean(), choice.GetProperty("outputs").GetInt32(),
+                    choice.GetProperty("inputs").GetInt32(), choice.GetProperty("rows").GetInt32());
                 choices[key] = Text(choice, "tiles");
             }
 
@@ -110,7 +115,7 @@ internal sealed class TileChoices
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            // Not what we wrote.
+            // Not a file of ours: it is ignored.
         }
     }
 
@@ -125,17 +130,19 @@ internal sealed class TileChoices
 
     private static string Name<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
 
-    /// <summary>The units' sizes, in the words of the files that exist: other words would make every device be tuned again.</summary>
+    /// <summary>The units' sizes, as existing files spell them: with another spelling every device would be tuned again.</summary>
     private static string SizesOf(MatrixUnits? units) => units is null ? ""
         : $"MatrixUnits {{ M = {units.M}, N = {units.N}, K = {units.K}, SubgroupSize = {units.SubgroupSize}, MostSums = {units.MaxSums} }}";
 
-    /// <summary>Another version of a kernel may be fastest with other tiles.</summary>
+    /// <summary>The version of the kernels: another version may be fastest with other tilings.</summary>
     private static string HashOfShaders()
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string shader in typeof(TileChoices).Assembly.GetManifestResourceNames().Where(n => n.StartsWith("linear_", StringComparison.Ordinal)).Order(StringComparer.Ordinal))
+        Assembly assembly = typeof(TileChoices).Assembly;
+        IEnumerable<string> linear = assembly.GetManifestResourceNames().Where(n => n.StartsWith("linear_", StringComparison.Ordinal));
+        foreach (string shader in linear.Order(StringComparer.Ordinal))
         {
-            using Stream code = typeof(TileChoices).Assembly.GetManifestResourceStream(shader)!;
+            using Stream code = assembly.GetManifestResourceStream(shader)!;
             byte[] bytes = new byte[code.Length];
             code.ReadExactly(bytes);
             hash.AppendData(bytes);

@@ -2,7 +2,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Vulkan.Kernels;
 
-/// <summary>Kernels that come with tiles to choose among.</summary>
+/// <summary>Kernels with several tilings. Their names, in lower case, stand in the files of <see cref="TileChoices"/>.</summary>
 internal enum TiledKernel
 {
     /// <summary>linear_tile.comp.</summary>
@@ -15,11 +15,12 @@ internal enum TiledKernel
     Int8Matrix,
 }
 
-/// <summary>The products that get the same tiles.</summary>
-/// <param name="Kernel">Whose tiles.</param>
+/// <summary>The key of products that use the same tiling.</summary>
+/// <param name="Kernel">The kernel that the tiling belongs to.</param>
 /// <param name="Format">Format of the weight.</param>
-/// <param name="Gated">Whether gate and up are computed side by side, which only matrix units do.</param>
+/// <param name="Gated">Whether gate and up are computed in one kernel, which only matrix units do.</param>
 /// <param name="OutputFeatures">Rows of the weight.</param>
 /// <param name="InputFeatures">Columns of the weight.</param>
-/// <param name="Rows">The largest number of input rows: a power of two, for each choice is a pipeline to compile.</param>
-internal readonly record struct TilingKey(TiledKernel Kernel, WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows);
+/// <param name="Rows">The largest number of input rows: a power of two, since each choice is a pipeline to compile.</param>
+internal readonly record struct TilingKey(
+    TiledKernel Kernel, WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows);

@@ -6,19 +6,19 @@ using LdlVk.Vulkan.Device;
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// Finds the fastest tiles of products by timing the likely ones: all once, then the better half again and more often, and so on. Works
-/// from small products to large ones, each with an even share of the time that is left; on a device so slow that a product would take
-/// more than its share, the guess stays.
+/// Finds the fastest tilings of products by timing the most promising ones: all of them once, then the faster half twice, and so on.
+/// Products are measured from small to large, each within an equal share of the time left. Where a device is so slow that one call would
+/// take more than the share, the default tiling stays.
 /// </summary>
 internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
 {
     /// <summary>
-    /// Tilings of a product that are tried, the likely fastest first, of several hundred that there may be: each is a pipeline to compile.
+    /// Tilings of a product that are tried, the most promising first. There may be several hundred, and each is a pipeline to compile.
     /// </summary>
     private const int MaxTried = 16;
 
-    /// <summary>What a tiling must gain over the guess: less is within what measurements differ by from run to run.</summary>
-    private const double WorthIt = 0.98;
+    /// <summary>A tiling replaces the default only if it is at least 2 % faster; smaller differences are measurement noise.</summary>
+    private const double MaxRelativeTime = 0.98;
 
     private readonly LinearKernels _kernels = device.Resources.LinearKernels;
     private readonly long _start = Stopwatch.GetTimestamp();
@@ -64,11 +64,13 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         LinearProduct product = Product(key);
         IReadOnlyList<ITiling> candidates = _kernels.Candidates(key);
         var guess = new Entry(candidates[0].Name);
-        // Where time is short, what is compiled already comes first.
-        Entry[] field = [guess, .. candidates.Skip(1).Take(MaxTried - 1).Select(c => new Entry(c.Name)).OrderBy(e => limit is not null && !_compiled.Contains((e.Tiles, key.Format, key.Gated)))];
+        // With a time limit, tilings that are already compiled come first.
+        IEnumerable<Entry> others = candidates.Skip(1).Take(MaxTried - 1).Select(c => new Entry(c.Name));
+        Entry[] field = [guess, .. others.OrderBy(e => limit is not null && !_compiled.Contains((e.Tiles, key.Format, key.Gated)))];
         long start = Stopwatch.GetTimestamp();
-        // Once to warm up, and once to measure.
-        if (share is { } most && product.Operations * 2 > _operationsPerSecond * most.TotalSeconds && _operationsPerSecond > 0) return Result([]);
+        // One call to warm up, and one to measure.
+        if (share is { } most && product.Operations * 2 > _operationsPerSecond * most.TotalSeconds && _operationsPerSecond > 0)
+            return Result([]);
         try
         {
             using Operands operands = new(device, product);
@@ -81,8 +83,9 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
                     Measure(entry, operands, key);
                 }
 
-                // The guess stays to the end, for others to be compared with it.
-                left = [guess, .. left.Where(e => e != guess && e.Seconds < double.PositiveInfinity).OrderBy(e => e.Seconds).Take((left.Length - 1) / 2)];
+                // The default is measured in each round, since the others are compared with it.
+                IEnumerable<Entry> measured = left.Where(e => e != guess && e.Seconds < double.PositiveInfinity);
+                left = [guess, .. measured.OrderBy(e => e.Seconds).Take((left.Length - 1) / 2)];
             }
         }
         catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory)
@@ -96,14 +99,15 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
 
         TunedProduct Result(Entry[] all)
         {
-            Entry best = all.MinBy(e => e.Seconds) is { } b && b.Seconds < WorthIt * guess.Seconds ? b : guess;
-            return new TunedProduct(product, best.Tiles, Finite(best.Seconds), guess.Tiles, Finite(guess.Seconds), all.Count(e => e.Seconds < double.PositiveInfinity));
+            Entry best = all.MinBy(e => e.Seconds) is { } b && b.Seconds < MaxRelativeTime * guess.Seconds ? b : guess;
+            int tried = all.Count(e => e.Seconds < double.PositiveInfinity);
+            return new TunedProduct(product, best.Tiles, Finite(best.Seconds), guess.Tiles, Finite(guess.Seconds), tried);
         }
 
         static double Finite(double seconds) => double.IsFinite(seconds) ? seconds : 0;
     }
 
-    /// <summary>Times a call; the first with these tiles once before, as it compiles.</summary>
+    /// <summary>Times a call; the first one with these tiles follows an untimed call, which compiles the kernel.</summary>
     private void Measure(Entry entry, Operands operands, TilingKey key)
     {
         if (entry.Fails) return;
@@ -118,7 +122,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         }
         catch (DeviceException e) when (e.Failure == DeviceFailure.Other)
         {
-            // The driver cannot compile it.
+            // The driver cannot compile this tiling.
             entry.Fails = true;
         }
         finally
@@ -127,7 +131,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         }
     }
 
-    /// <summary>Seconds of a call by the device's clock where it has one.</summary>
+    /// <summary>Seconds of a call, by the device's clock if it has one.</summary>
     private double Seconds(Action call)
     {
         if (device.WhyNotTimed is not null)
@@ -142,7 +146,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         timer.Begin();
         call();
         timer.End();
-        // A clock too coarse for a short call says 0.
+        // A coarse clock may report 0 for a short call.
         return Math.Max(timer.Finish()[0], 1e-9);
     }
 
@@ -167,12 +171,13 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
             Product = product;
             try
             {
-                ITensor input = Keep(RandomTensor.Create(device, product.Rows, product.InputFeatures)), output = Keep(device.CreateTensor(product.Rows, product.OutputFeatures));
-                IWeight weight = Keep(device.CreateWeight(new RandomWeightSource("weight", product.OutputFeatures, product.InputFeatures, product.Format, 1)));
+                ITensor input = Keep(RandomTensor.Create(device, product.Rows, product.InputFeatures));
+                ITensor output = Keep(device.CreateTensor(product.Rows, product.OutputFeatures));
+                IWeight weight = Keep(device.CreateWeight(Random("weight", seed: 1)));
                 if (product.Gated)
                 {
                     ITensor scratch = Keep(device.CreateTensor(product.Rows, product.OutputFeatures));
-                    IWeight up = Keep(device.CreateWeight(new RandomWeightSource("up", product.OutputFeatures, product.InputFeatures, product.Format, 2)));
+                    IWeight up = Keep(device.CreateWeight(Random("up", seed: 2)));
                     _call = () => device.GatedLinear(output, scratch, input, weight, up, GateActivation.Gelu);
                 }
                 else
@@ -186,6 +191,9 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
                 throw;
             }
         }
+
+        private RandomWeightSource Random(string name, uint seed) =>
+            new(name, Product.OutputFeatures, Product.InputFeatures, Product.Format, seed);
 
         public LinearProduct Product { get; }
 

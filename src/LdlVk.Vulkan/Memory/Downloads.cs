@@ -14,8 +14,8 @@ internal sealed unsafe class Downloads(Vk api, VkDevice device, PhysicalDeviceFa
     private readonly Stack<HostBuffer> _idle = new();
 
     /// <summary>
-    /// Stands for all chunks where hazards are looked for: a chunk that was given back unread may still be written to. No memory has an
-    /// address this low, and if some had, it would cost a barrier.
+    /// Stands for all chunks in the search for hazards, since the device may still write to a chunk that was returned unread. No memory has
+    /// an address this low; if some had, it would cost only a barrier.
     /// </summary>
     private static readonly MemoryRange Chunks = new(0, 1);
 
@@ -25,13 +25,15 @@ internal sealed unsafe class Downloads(Vk api, VkDevice device, PhysicalDeviceFa
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, StagingRing.ChunkBytes);
         if (!_idle.TryPop(out HostBuffer? chunk))
         {
-            chunk = HostBuffer.Create(api, device, facts, StagingRing.ChunkBytes, "downloads", [], HostBuffer.Mappable | MemoryPropertyFlags.HostCachedBit, HostBuffer.Mappable);
+            chunk = HostBuffer.Create(api, device, facts, StagingRing.ChunkBytes, "downloads", [],
+                HostBuffer.Mappable | MemoryPropertyFlags.HostCachedBit, HostBuffer.Mappable);
             _all.Add(chunk);
         }
 
         try
         {
-            CommandBuffer commands = stream.Next(Work.Elementwise("Read", 1, bytes / sizeof(float)), [new MemoryRange(source.Address + offset, (ulong)bytes)], [Chunks]);
+            MemoryRange read = new(source.Address + offset, (ulong)bytes);
+            CommandBuffer commands = stream.Next(Work.Elementwise("Read", 1, bytes / sizeof(float)), [read], [Chunks]);
             var region = new BufferCopy(source.Offset + offset, 0, (ulong)bytes);
             api.CmdCopyBuffer(commands, source.Block.Buffer, chunk.Buffer, 1, in region);
             return chunk;
@@ -43,7 +45,7 @@ internal sealed unsafe class Downloads(Vk api, VkDevice device, PhysicalDeviceFa
         }
     }
 
-    /// <summary>Gives a chunk back.</summary>
+    /// <summary>Returns a chunk for the next copy.</summary>
     public void End(HostBuffer chunk) => _idle.Push(chunk);
 
     public void Dispose()

@@ -26,14 +26,17 @@ internal sealed unsafe class HostBuffer : IDisposable
     /// <summary>The first byte.</summary>
     public byte* Mapped => (byte*)_mapped;
 
-    /// <summary>All of it, where it is a chunk.</summary>
+    /// <summary>All bytes of a buffer below 2 GiB.</summary>
     public Span<byte> Bytes => new(_mapped, checked((int)_length));
 
-    /// <summary>Makes one, for the queues of several families if given, of the first of the wanted property sets that a memory type offers.</summary>
-    public static HostBuffer Create(Vk api, VkDevice device, PhysicalDeviceFacts facts, ulong bytes, string use, ReadOnlySpan<uint> families, params ReadOnlySpan<MemoryPropertyFlags> wanted)
+    /// <summary>Makes a mapped buffer; memory type and sharing are as in <see cref="MemoryAllocator.CreateBuffer"/>.</summary>
+    public static HostBuffer Create(
+        Vk api, VkDevice device, PhysicalDeviceFacts facts, ulong bytes, string use, ReadOnlySpan<uint> families,
+        params ReadOnlySpan<MemoryPropertyFlags> wanted)
     {
-        (DeviceMemory memory, Buffer buffer, _, _) = MemoryAllocator.CreateBuffer(api, device, facts, bytes,
-            BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, wanted, () => $" ({bytes >> 20} MiB of host memory for {use})", families);
+        (DeviceMemory memory, Buffer buffer, _, _) = MemoryAllocator.CreateBuffer(
+            api, device, facts, bytes, BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, wanted,
+            () => $" ({bytes >> 20} MiB of host memory for {use})", families);
         void* mapped;
         Result result = api.MapMemory(device, memory, 0, Vk.WholeSize, 0, &mapped);
         var made = new HostBuffer(api, device, memory, buffer, mapped, bytes);

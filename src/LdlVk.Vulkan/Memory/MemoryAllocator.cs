@@ -8,15 +8,28 @@ using Buffer = Silk.NET.Vulkan.Buffer;
 namespace LdlVk.Vulkan.Memory;
 
 /// <summary>
-/// Sub-allocates device-local memory. Kernels reach it by device address, so neither maxStorageBufferRange (128 MiB on some drivers)
-/// nor the count of descriptors limits anything. All use is in the order of one queue with barriers between the commands, so a freed
-/// range may be handed out again at once; who fills memory on another queue, or from the host, waits for <see cref="MemoryBlock.FreedAt"/>, and the first
-/// queue waits for copies to what is freed. Only whole blocks that go back to the driver must first be done with on the device: they are
-/// set aside until it has passed the timeline values of their last use, and are waited for only if there is no memory without them.
+/// Sub-allocates device-local memory. Kernels reach it by device address, so neither maxStorageBufferRange (128 MiB on some drivers) nor
+/// the number of descriptors limits it.
+/// <para>
+/// All uses are in the order of one queue with barriers between commands, so a freed range may be allocated again at once. Another queue,
+/// or the host, waits for <see cref="MemoryBlock.FreedAt"/> before it fills memory; the compute queue waits for copies to freed ranges.
+/// Only a whole block that goes back to the driver must be unused on the device: it is retired until the device has reached the timeline
+/// values of its last uses, and the host waits for that only if no other memory is left.
+/// </para>
 /// </summary>
-internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families, MemoryBudget budget, bool mapped) : IDisposable
+/// <param name="api">The loader.</param>
+/// <param name="device">The device.</param>
+/// <param name="facts">Its properties.</param>
+/// <param name="stream">The stream that computes.</param>
+/// <param name="copies">The stream that copies; null where the first one does.</param>
+/// <param name="families">The families of the queues that use the memory.</param>
+/// <param name="budget">Counts and limits what is taken from the driver.</param>
+/// <param name="mapped">Whether to prefer memory that the host can write.</param>
+internal sealed unsafe class MemoryAllocator(
+    Vk api, VkDevice device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families, MemoryBudget budget,
+    bool mapped) : IDisposable
 {
-    /// <summary>Memory of the device's own that the host can write. Drivers list the kind that is fastest for the device first.</summary>
+    /// <summary>Device-local memory that the host can write. Drivers list the type that is fastest for the device first.</summary>
     private const MemoryPropertyFlags Writable = MemoryPropertyFlags.DeviceLocalBit | HostBuffer.Mappable;
 
     private const ulong BlockBytes = 64UL << 20;
@@ -24,7 +37,7 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
     /// <summary>Alignment of every range: a cache line, and enough for 16-byte vector loads.</summary>
     private const ulong Alignment = 256;
 
-    /// <summary>Blocks that are smaller than usual are whole multiples of what drivers hand out, so that none is rounded up past the limit.</summary>
+    /// <summary>The size of a smaller block is a multiple of this, so that the driver does not round it up past the limit.</summary>
     private const ulong Granularity = 64 << 10;
 
     private const double MiB = 1 << 20;
@@ -38,7 +51,7 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
     /// <summary>Blocks taken from the driver so far.</summary>
     public int BlocksMade { get; private set; }
 
-    /// <summary>Takes a range for something; <paramref name="what"/> names it in errors.</summary>
+    /// <summary>Allocates a range; <paramref name="what"/> names its use in errors.</summary>
     public Allocation Allocate(ulong bytes, Func<string> what)
     {
         bytes = Math.Max(Alignment, (bytes + Alignment - 1) / Alignment * Alignment);
@@ -50,9 +63,9 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
         return Account(new Allocation(fresh, fresh.Take(bytes)!.Value, bytes));
     }
 
-    /// <summary>Takes a range back.</summary>
+    /// <summary>Frees a range.</summary>
     /// <param name="allocation">The range.</param>
-    /// <param name="copiedUntil">The value of the copies' timeline with which the last copy to it is done; 0 if there was none.</param>
+    /// <param name="copiedUntil">The value of the copies' timeline at which the last copy to it is done; 0 if there was none.</param>
     public void Free(Allocation allocation, ulong copiedUntil)
     {
         MemoryBlock block = allocation.Block;
@@ -83,7 +96,7 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
 
     private void DestroyRetired()
     {
-        // Values rise along the list.
+        // Timeline values ascend along the list.
         int done = 0;
         while (done < _retired.Count && IsDone(_retired[done].Block, _retired[done].Until)) Destroy(_retired[done++].Block);
         _retired.RemoveRange(0, done);
@@ -95,8 +108,14 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
     private MemoryBlock CreateBlockFor(ulong bytes, Func<string> what)
     {
         if (bytes > facts.MaxAllocationBytes)
-            throw new DeviceException($"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(bytes)} MiB are needed in one piece for {what()}. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.", failure: DeviceFailure.OutOfMemory);
-        // What is left below the limit may be less than a whole block.
+        {
+            throw new DeviceException(
+                $"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(bytes)} MiB are needed "
+                + $"in one piece for {what()}. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.",
+                failure: DeviceFailure.OutOfMemory);
+        }
+
+        // Less than a whole block may be left below the limit.
         ulong size = Math.Max(bytes, Math.Min(Math.Min(BlockBytes, facts.MaxAllocationBytes), budget.Left / Granularity * Granularity));
         try
         {
@@ -111,23 +130,25 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
         }
         catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory && size > bytes)
         {
-            // No room for a whole block; there may be for what is needed.
+            // There is no room for a whole block, but there may be for the bytes needed.
             return CreateBlock(bytes, what);
         }
     }
 
     private MemoryBlock CreateBlock(ulong size, Func<string> what)
     {
-        (DeviceMemory memory, Buffer buffer, ulong taken, MemoryPropertyFlags kind) = CreateBuffer(api, device, facts, size,
-            BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit | BufferUsageFlags.ShaderDeviceAddressBit,
+        const BufferUsageFlags Usage = BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit
+            | BufferUsageFlags.ShaderDeviceAddressBit;
+        (DeviceMemory memory, Buffer buffer, ulong taken, MemoryPropertyFlags kind) = CreateBuffer(api, device, facts, size, Usage,
             mapped ? [Writable, MemoryPropertyFlags.DeviceLocalBit] : [MemoryPropertyFlags.DeviceLocalBit],
             () => $" ({what()}: {Mebibytes(size)} MiB more on {facts.Name}, {Mebibytes((ulong)UsedBytes)} MiB in use)", families, budget);
         BlocksMade++;
         var info = new BufferDeviceAddressInfo(buffer: buffer);
-        return new MemoryBlock(memory, buffer, api.GetBufferDeviceAddress(device, in info), size, taken, mapped && kind.HasFlag(Writable) ? TryMap(memory) : null);
+        ulong address = api.GetBufferDeviceAddress(device, in info);
+        return new MemoryBlock(memory, buffer, address, size, taken, mapped && kind.HasFlag(Writable) ? TryMap(memory) : null);
     }
 
-    /// <summary>Null where the driver will not let the host see the memory: it is filled through chunks then.</summary>
+    /// <summary>Maps memory; null where the driver refuses, and the memory is filled through staging chunks.</summary>
     private byte* TryMap(DeviceMemory memory)
     {
         void* host;
@@ -144,17 +165,18 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
     private static ulong Mebibytes(ulong bytes) => (bytes + (1 << 20) - 1) >> 20;
 
     /// <summary>
-    /// Makes a buffer with memory of its own, of the first of the wanted property sets that a memory type offers, for queues of several
-    /// families if given. What is taken from the driver counts in the budget, if there is one.
+    /// Makes a buffer with memory of its own, from the first memory type that has one of the wanted property sets, in the order of these;
+    /// it is shared between the queue families, if several are given. The memory counts in the budget, if there is one.
     /// </summary>
     public static (DeviceMemory Memory, Buffer Buffer, ulong Taken, MemoryPropertyFlags Kind) CreateBuffer(
-        Vk api, VkDevice device, PhysicalDeviceFacts facts, ulong size, BufferUsageFlags usage, ReadOnlySpan<MemoryPropertyFlags> wanted, Func<string> context,
-        ReadOnlySpan<uint> families = default, MemoryBudget? budget = null)
+        Vk api, VkDevice device, PhysicalDeviceFacts facts, ulong size, BufferUsageFlags usage, ReadOnlySpan<MemoryPropertyFlags> wanted,
+        Func<string> context, ReadOnlySpan<uint> families = default, MemoryBudget? budget = null)
     {
         Buffer buffer;
         fixed (uint* sharing = families)
         {
-            var create = new BufferCreateInfo(size: size, usage: usage, sharingMode: families.Length > 1 ? SharingMode.Concurrent : SharingMode.Exclusive,
+            SharingMode mode = families.Length > 1 ? SharingMode.Concurrent : SharingMode.Exclusive;
+            var create = new BufferCreateInfo(size: size, usage: usage, sharingMode: mode,
                 queueFamilyIndexCount: (uint)families.Length, pQueueFamilyIndices: sharing);
             api.CreateBuffer(device, in create, null, out buffer).Check("vkCreateBuffer");
         }
@@ -164,7 +186,15 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
         {
             api.GetBufferMemoryRequirements(device, buffer, out MemoryRequirements requirements);
             if (budget is not null && requirements.Size > budget.Left)
-                throw new DeviceException(string.Create(CultureInfo.InvariantCulture, $"The memory limit of {budget.Limit / MiB:F1} MiB on {facts.Name} is reached{context()}: {budget.Held / MiB:F1} MiB are taken. Give it more (--memory), or use smaller weights (--weights int8 or int4) or a smaller --batch-tokens."), failure: DeviceFailure.OutOfMemory);
+            {
+                string limit = string.Create(CultureInfo.InvariantCulture, $"{budget.Limit / MiB:F1} MiB");
+                string taken = string.Create(CultureInfo.InvariantCulture, $"{budget.Held / MiB:F1} MiB");
+                throw new DeviceException(
+                    $"The memory limit of {limit} on {facts.Name} is reached{context()}: {taken} are taken. Give it more (--memory), or "
+                    + "use smaller weights (--weights int8 or int4) or a smaller --batch-tokens.",
+                    failure: DeviceFailure.OutOfMemory);
+            }
+
             var flags = new MemoryAllocateFlagsInfo(
                 flags: usage.HasFlag(BufferUsageFlags.ShaderDeviceAddressBit) ? MemoryAllocateFlags.DeviceAddressBit : 0);
             uint type = MemoryType(facts, requirements.MemoryTypeBits, wanted);
@@ -189,7 +219,7 @@ internal sealed unsafe class MemoryAllocator(Vk api, VkDevice device, PhysicalDe
             for (uint i = 0; i < memory.MemoryTypeCount; i++)
             {
                 if ((allowed & (1u << (int)i)) == 0 || !memory.MemoryTypes[(int)i].PropertyFlags.HasFlag(want)) continue;
-                // Of another heap, it would not be the memory that is planned with.
+                // Memory of another heap is not what the plan counts.
                 if (want != Writable || memory.MemoryTypes[(int)i].HeapIndex == PhysicalDeviceFacts.DeviceHeap(memory)) return i;
             }
 

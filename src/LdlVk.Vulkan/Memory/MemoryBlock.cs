@@ -8,11 +8,11 @@ namespace LdlVk.Vulkan.Memory;
 /// <param name="buffer">The buffer.</param>
 /// <param name="address">The buffer's device address.</param>
 /// <param name="size">Bytes of the buffer.</param>
-/// <param name="taken">Bytes of the allocation, which may be a little more.</param>
-/// <param name="mapped">Where the host sees it as long as it lives; null if it does not.</param>
+/// <param name="taken">Bytes of the allocation, which may be slightly more.</param>
+/// <param name="mapped">Its first byte in the host's address space; null if the host does not see it.</param>
 internal sealed unsafe class MemoryBlock(DeviceMemory memory, Buffer buffer, ulong address, ulong size, ulong taken, byte* mapped)
 {
-    /// <summary>Free ranges by offset; neighbours are always merged.</summary>
+    /// <summary>Free ranges by offset; adjacent ranges are always merged.</summary>
     private readonly SortedList<ulong, ulong> _free = new() { [0] = size };
 
     public DeviceMemory Memory => memory;
@@ -21,10 +21,10 @@ internal sealed unsafe class MemoryBlock(DeviceMemory memory, Buffer buffer, ulo
     public ulong Taken => taken;
     public byte* Mapped => mapped;
 
-    /// <summary>The value of the compute timeline before which what was freed last may be in use.</summary>
+    /// <summary>The value of the compute timeline up to which the range freed last may be in use.</summary>
     public ulong FreedAt { get; set; }
 
-    /// <summary>The value of the copies' timeline before which what was freed may be copied to.</summary>
+    /// <summary>The value of the copies' timeline up to which a freed range may be copied to.</summary>
     public ulong CopiedUntil { get; set; }
 
     public bool IsUnused => _free.Count == 1 && _free.Values[0] == size;

@@ -1,6 +1,6 @@
 namespace LdlVk.Vulkan.Memory;
 
-/// <summary>Account of the device memory taken from the driver, and a limit on it.</summary>
+/// <summary>Counts the device memory taken from the driver, and limits it.</summary>
 /// <param name="limit">Bytes that may be taken; null for no limit.</param>
 internal sealed class MemoryBudget(long? limit)
 {
@@ -10,10 +10,10 @@ internal sealed class MemoryBudget(long? limit)
     /// <summary>Bytes taken now.</summary>
     public long Held { get; private set; }
 
-    /// <summary>The most bytes taken at a time.</summary>
+    /// <summary>The largest number of bytes taken at a time.</summary>
     public long Peak { get; private set; }
 
-    /// <summary>Bytes that may be taken still.</summary>
+    /// <summary>Bytes that may still be taken.</summary>
     public ulong Left => limit is { } most ? (ulong)Math.Max(0, most - Held) : long.MaxValue;
 
     /// <summary>Counts bytes that are taken.</summary>

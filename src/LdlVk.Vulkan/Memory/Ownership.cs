@@ -21,7 +21,8 @@ internal sealed class Ownership(VulkanDevice device)
 
     public VulkanIndices Indices(IIndexList indices) => indices is VulkanIndices own && IsOwn(own) ? own : throw Foreign("index list");
 
-    public VulkanSegments Segments(ISegmentList segments) => segments is VulkanSegments own && IsOwn(own) ? own : throw Foreign("segment list");
+    public VulkanSegments Segments(ISegmentList segments) =>
+        segments is VulkanSegments own && IsOwn(own) ? own : throw Foreign("segment list");
 
     private bool IsOwn(VulkanMemory memory)
     {

@@ -6,7 +6,8 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Memory;
 
 /// <summary>
-/// The host memory of pinned weights. What is disposed while the device may still copy from it is set aside until the timeline has passed.
+/// The host memory of pinned weights. Memory that is freed while the device may still copy from it is retired until the timeline has
+/// reached its last copy.
 /// </summary>
 internal sealed unsafe class PinnedWeights(Vk api, VkDevice device, DeviceHandles handles, PhysicalDeviceFacts facts, CommandStream copies)
 {
@@ -19,7 +20,8 @@ internal sealed unsafe class PinnedWeights(Vk api, VkDevice device, DeviceHandle
     public HostBuffer Allocate(ulong bytes, string name)
     {
         Collect();
-        HostBuffer memory = HostBuffer.Create(api, device, facts, bytes, name, [], HostBuffer.Mappable | MemoryPropertyFlags.HostCachedBit, HostBuffer.Mappable);
+        HostBuffer memory = HostBuffer.Create(api, device, facts, bytes, name, [],
+            HostBuffer.Mappable | MemoryPropertyFlags.HostCachedBit, HostBuffer.Mappable);
         Bytes += (long)bytes;
         handles.Hold();
         return memory;
@@ -41,11 +43,11 @@ internal sealed unsafe class PinnedWeights(Vk api, VkDevice device, DeviceHandle
         }
         catch (DeviceException)
         {
-            // A lost device says so at its next use; what is set aside goes when it is closed.
+            // A lost device reports that at its next use; retired memory is destroyed when it is closed.
         }
     }
 
-    /// <summary>The device does nothing any more: what was set aside is destroyed, and from now on what is freed.</summary>
+    /// <summary>Called when the device is idle for good: destroys retired memory, and from now on freed memory at once.</summary>
     public void Close()
     {
         _closed = true;

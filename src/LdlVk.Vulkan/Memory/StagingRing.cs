@@ -7,50 +7,51 @@ using Buffer = Silk.NET.Vulkan.Buffer;
 namespace LdlVk.Vulkan.Memory;
 
 /// <summary>
-/// Host-visible chunks through which data reaches the device. Uploads fill a chunk one behind the other, so that the few small ones of a
-/// batch cost little; a full chunk is handed to the device at once, which copies from it while the host fills the next. A chunk is used
-/// again once the device has passed the timeline value of its last copy.
+/// Host-visible chunks through which data reaches the device. Uploads fill a chunk one after the other, so that the few small ones of a
+/// batch cost little. A full chunk is submitted at once: the device copies from it while the host fills the next. A chunk is used again
+/// once the device has reached the timeline value of its last copy.
 /// <para>
-/// Where the device has a queue for copies alone, weights have a ring of their own on it. What batches bring (token rows, indices) is
-/// copied in order with everything else: its target is memory that earlier commands still use. Unless device memory is limited, each
-/// chunk of that ring has a twin there: the copy queue brings the bytes over the bus while the device computes, and the compute queue
-/// moves them from the twin to their place at the speed of device memory. A chunk that the host may fill again is one whose twin has been
-/// read. Behind weights no twin is used: the copy queue would bring those first, which may wait for much of what is computed.
+/// Where the device has a queue for copies, weights have a ring of their own on it. The data of a batch (token rows, indices) is copied in
+/// order with everything else, since earlier commands still use its target. Unless device memory is limited, each chunk of that ring has a
+/// twin in device memory: the copy queue moves the bytes over the bus into the twin while the device computes, and the compute queue moves
+/// them from the twin to their target at the speed of device memory. The host fills a chunk again only when its twin has been read. While
+/// weights are being copied no twin is used: the copy queue would first copy the weights, which may wait for much of the computation.
 /// </para>
 /// <para>
-/// Buffers that both queues use are shared between the families (CONCURRENT), which for buffers costs nothing on any driver known, and
+/// Buffers that both queues use are shared between the families (CONCURRENT). For buffers that costs nothing on any known driver, and it
 /// saves barriers on both queues for each upload.
 /// </para>
 /// </summary>
 /// <param name="api">The loader.</param>
 /// <param name="device">The device.</param>
-/// <param name="facts">What it is.</param>
-/// <param name="stream">The stream in whose order the copies are.</param>
+/// <param name="facts">Its properties.</param>
+/// <param name="stream">The stream that the copies are recorded into.</param>
 /// <param name="copies">The stream that fills twins; null for none.</param>
 /// <param name="families">The families of the queues.</param>
-/// <param name="budget">Where twins are counted.</param>
-internal sealed unsafe class StagingRing(Vk api, VkDevice device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families, MemoryBudget budget)
+/// <param name="budget">Counts the memory of twins.</param>
+internal sealed unsafe class StagingRing(
+    Vk api, VkDevice device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families, MemoryBudget budget)
     : IDisposable
 {
-    /// <summary>Large enough that a copy runs at full bus speed, small enough that a ring costs no one 100 MB.</summary>
+    /// <summary>Large enough for a copy at full bus speed, small enough that a usual ring takes less than 100 MB.</summary>
     public const int ChunkBytes = 16 << 20;
 
     /// <summary>Uploads start on cache lines.</summary>
     public const int Alignment = 64;
 
-    /// <summary>Chunks with which loading keeps both the host and the device busy.</summary>
+    /// <summary>Number of chunks that keeps both the host and the device busy while weights are loaded.</summary>
     private const int UsualChunks = 3;
 
     /// <summary>
-    /// Chunks there may be at most: the embeddings of a batch of 4096 tokens of the 27B model take 4½, which wait on the device for the
-    /// batch before; a host that waited for them could not prepare the batch.
+    /// Number of chunks at most. The embeddings of a batch of 4096 tokens of the 27B model take 4½, which wait on the device for the
+    /// previous batch; if the host waited for a free chunk, it could not prepare the batch meanwhile.
     /// </summary>
     private const int MaxChunks = 12;
 
     private readonly List<Chunk> _chunks = [];
     private int _current;
 
-    /// <summary>The value of the copies' timeline until which weights are under way.</summary>
+    /// <summary>The value of the copies' timeline at which the copies of weights are done.</summary>
     public ulong WeightsUntil { get; set; }
 
     private sealed record Chunk(HostBuffer Host, DeviceMemory TwinMemory, Buffer Twin)
@@ -61,20 +62,25 @@ internal sealed unsafe class StagingRing(Vk api, VkDevice device, PhysicalDevice
 
     public delegate void Fill<TState>(Span<byte> bytes, TState state) where TState : allows ref struct;
 
-    /// <summary>Lets <paramref name="fill"/> write up to <see cref="ChunkBytes"/> bytes and records their copy to the device.</summary>
-    /// <param name="target">Where to.</param>
-    /// <param name="shared">Who else uses the target, if it is not this stream alone.</param>
-    /// <param name="offset">Where in it.</param>
-    /// <param name="bytes">How many.</param>
-    /// <param name="mayWait">Whether to wait for a free chunk where there are enough for a steady flow, or rather to take another.</param>
-    /// <param name="state">What <paramref name="fill"/> needs.</param>
+    /// <summary>
+    /// Lets <paramref name="fill"/> write up to <see cref="ChunkBytes"/> bytes into a chunk, and records their copy to the device.
+    /// </summary>
+    /// <param name="target">The memory to copy to.</param>
+    /// <param name="shared">The uses of the target, if other streams use it too; else null.</param>
+    /// <param name="offset">Byte offset in the target.</param>
+    /// <param name="bytes">Number of bytes.</param>
+    /// <param name="mayWait">Whether to wait for a free chunk once there are <see cref="UsualChunks"/>; else another chunk is made.</param>
+    /// <param name="state">Passed to <paramref name="fill"/>.</param>
     /// <param name="fill">Writes the bytes.</param>
-    public void Upload<TState>(Allocation target, SharedUse? shared, ulong offset, int bytes, bool mayWait, TState state, Fill<TState> fill) where TState : allows ref struct
+    public void Upload<TState>(
+        Allocation target, SharedUse? shared, ulong offset, int bytes, bool mayWait, TState state, Fill<TState> fill)
+        where TState : allows ref struct
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, ChunkBytes);
         Chunk chunk = ChunkWithRoomFor(bytes, mayWait);
         fill(chunk.Host.Bytes.Slice(chunk.Used, bytes), state);
-        CommandBuffer commands = stream.Next(Work.Elementwise("Upload", 1, bytes / sizeof(float)), [], [new MemoryRange(target.Address + offset, (ulong)bytes, shared)]);
+        MemoryRange written = new(target.Address + offset, (ulong)bytes, shared);
+        CommandBuffer commands = stream.Next(Work.Elementwise("Upload", 1, bytes / sizeof(float)), [], [written]);
         Buffer source = chunk.Host.Buffer;
         if (chunk.Twin.Handle != 0 && copies!.Reached(WeightsUntil))
         {
@@ -100,13 +106,13 @@ internal sealed unsafe class StagingRing(Vk api, VkDevice device, PhysicalDevice
         if (_chunks.Count > 0)
         {
             Chunk current = _chunks[_current];
-            // What the device has copied may be written over: small uploads stay in memory that is in the caches already.
+            // Once the device has copied it, the chunk is filled from its start again: small uploads stay in memory that the caches hold.
             if (current.Used > 0 && stream.Reached(current.BusyUntil)) current.Used = 0;
             if (current.Used + bytes <= ChunkBytes) return current;
             stream.Submit();
         }
 
-        // The next in the ring is the one longest in use.
+        // The next chunk of the ring has been in use for the longest time.
         int next = _chunks.Count == 0 ? 0 : (_current + 1) % _chunks.Count;
         bool free = _chunks.Count > 0 && stream.Reached(_chunks[next].BusyUntil);
         if (!free && _chunks.Count < (mayWait ? UsualChunks : MaxChunks) && TryCreate() is { } fresh)
@@ -121,16 +127,16 @@ internal sealed unsafe class StagingRing(Vk api, VkDevice device, PhysicalDevice
         return _chunks[next];
     }
 
-    /// <summary>Null if there is no memory for another chunk, and one to wait for.</summary>
+    /// <summary>Makes a chunk; null if there is no memory for it, but another chunk to wait for.</summary>
     private Chunk? TryCreate()
     {
         HostBuffer? host = null;
         try
         {
             host = HostBuffer.Create(api, device, facts, ChunkBytes, "uploads", families, HostBuffer.Mappable);
-            (DeviceMemory memory, Buffer twin, _, _) = copies is null || budget.Limit is not null ? default : MemoryAllocator.CreateBuffer(api, device, facts, ChunkBytes,
-                BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit],
-                () => $" ({ChunkBytes >> 20} MiB for uploads)", families, budget);
+            (DeviceMemory memory, Buffer twin, _, _) = copies is null || budget.Limit is not null ? default : MemoryAllocator.CreateBuffer(
+                api, device, facts, ChunkBytes, BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit,
+                [MemoryPropertyFlags.DeviceLocalBit], () => $" ({ChunkBytes >> 20} MiB for uploads)", families, budget);
             return new Chunk(host, memory, twin);
         }
         catch (DeviceException e)

@@ -7,7 +7,7 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Memory;
 
-/// <summary>Makes what lies in device memory (tensors, weights, lists of rows and of segments), and takes their memory back.</summary>
+/// <summary>Makes tensors, weights, index lists and segment lists in device memory, and frees their memory.</summary>
 internal sealed class TensorFactory(VulkanDevice device, DeviceResources resources, Transfers transfers)
 {
     /// <summary>Bounds the list of blocks that a segment makes; a thousand times the longest text.</summary>
@@ -21,7 +21,8 @@ internal sealed class TensorFactory(VulkanDevice device, DeviceResources resourc
         {
             if (bytes > 0)
             {
-                CommandBuffer commands = resources.Stream.Next(Work.Elementwise("CreateTensor", rows, columns), [], [new MemoryRange(allocation.Address, bytes)]);
+                MemoryRange written = new(allocation.Address, bytes);
+                CommandBuffer commands = resources.Stream.Next(Work.Elementwise("CreateTensor", rows, columns), [], [written]);
                 resources.Api.CmdFillBuffer(commands, allocation.Block.Buffer, allocation.Offset, bytes, 0);
             }
 
@@ -36,8 +37,8 @@ internal sealed class TensorFactory(VulkanDevice device, DeviceResources resourc
         return Create(bytes, () => $"{name} [{outputFeatures}, {inputFeatures}] in {format}", allocation =>
         {
             bool oneStream = resources.Copies is null && !allocation.IsMapped;
-            return new VulkanWeight(device, allocation, oneStream ? null : new SharedUse(resources.Stream, resources.Copies, allocation.Block.FreedAt),
-                format, outputFeatures, inputFeatures);
+            SharedUse? shared = oneStream ? null : new SharedUse(resources.Stream, resources.Copies, allocation.Block.FreedAt);
+            return new VulkanWeight(device, allocation, shared, format, outputFeatures, inputFeatures);
         });
     }
 
@@ -58,19 +59,22 @@ internal sealed class TensorFactory(VulkanDevice device, DeviceResources resourc
         });
     }
 
-    /// <summary>Segments, and behind them for each kernel of attention the blocks of queries that its workgroups take.</summary>
+    /// <summary>Segments, followed by the list of query blocks for each block size of attention's kernels.</summary>
     public VulkanSegments CreateSegments(ReadOnlySpan<AttentionSegment> segments)
     {
         List<int> ints = [];
-        foreach (AttentionSegment s in segments) ints.AddRange([s.QueryRow, s.QueryCount, s.QueryPosition, s.PrefixRow, s.PrefixLength, s.OwnRow]);
+        foreach (AttentionSegment s in segments)
+            ints.AddRange([s.QueryRow, s.QueryCount, s.QueryPosition, s.PrefixRow, s.PrefixLength, s.OwnRow]);
         List<QueryBlocks> blocks = [];
         foreach (int size in resources.AttentionKernels.QueryBlockSizes)
         {
             int before = ints.Count;
             for (int s = 0; s < segments.Length; s++)
             {
-                if (segments[s].QueryCount > MaxSegmentQueries) throw new ArgumentException($"Segment {s} has {segments[s].QueryCount} query rows; {MaxSegmentQueries} are supported.");
-                for (int first = 0; first < segments[s].QueryCount; first += size) ints.AddRange([s, first]);
+                int queries = segments[s].QueryCount;
+                if (queries > MaxSegmentQueries)
+                    throw new ArgumentException($"Segment {s} has {queries} query rows; {MaxSegmentQueries} are supported.");
+                for (int first = 0; first < queries; first += size) ints.AddRange([s, first]);
             }
 
             blocks.Add(new QueryBlocks(size, (ints.Count - before) * sizeof(int) / QueryBlocks.EntryBytes, before * sizeof(int)));
@@ -84,7 +88,7 @@ internal sealed class TensorFactory(VulkanDevice device, DeviceResources resourc
         });
     }
 
-    /// <summary>Takes memory back. The next owner's commands come after the copies to it, whether these were used or not.</summary>
+    /// <summary>Frees memory. The next owner's commands wait for the copies to it, even if nothing used what they brought.</summary>
     public void Free(Allocation allocation, SharedUse? shared)
     {
         if (shared is { Copied: > 0 and var copied }) resources.Stream.Await(resources.Copies!, copied);

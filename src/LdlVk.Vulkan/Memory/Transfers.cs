@@ -4,7 +4,9 @@ using LdlVk.Vulkan.Device;
 
 namespace LdlVk.Vulkan.Memory;
 
-/// <summary>Moves activations and lists between host and device, in order with the ops; rows are padded to their stride on the way.</summary>
+/// <summary>
+/// Moves activations and lists between host and device, in order with the ops. Rows are padded to their stride on the way.
+/// </summary>
 internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
 {
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values)
@@ -18,7 +20,8 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
         {
             int count = Math.Min(rowsPerChunk, rows - done);
             ulong offset = (ulong)(tensor.FirstRow + firstRow + done) * (ulong)stride * sizeof(float);
-            resources.Staging.Upload(memory, null, offset, count * stride * sizeof(float), mayWait: false, values.Slice(done * columns, count * columns), (bytes, chunk) =>
+            ReadOnlySpan<float> part = values.Slice(done * columns, count * columns);
+            resources.Staging.Upload(memory, null, offset, count * stride * sizeof(float), mayWait: false, part, (bytes, chunk) =>
             {
                 Span<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
                 for (int row = 0; row < count; row++)
@@ -66,14 +69,14 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
         }
     }
 
-    /// <summary>Waits until a readback's values are there.</summary>
+    /// <summary>Waits until a readback's values have arrived.</summary>
     public void WaitFor(VulkanReadback readback)
     {
         device.ThrowIfDisposed();
         resources.Stream.Wait(readback.ReadyAt);
     }
 
-    /// <summary>Takes a readback's chunk back.</summary>
+    /// <summary>Returns the chunk of a readback for the next one.</summary>
     public void End(HostBuffer chunk) => resources.Downloads.End(chunk);
 
     public void UploadInts(Allocation allocation, ReadOnlySpan<int> values)

@@ -4,10 +4,10 @@ using LdlVk.Vulkan.Device;
 namespace LdlVk.Vulkan.Memory;
 
 /// <summary>
-/// A weight in host memory that the device copies from without a detour. It is laid out as a <see cref="VulkanWeight"/>: values, then
-/// scales. Its mapping is valid until it is disposed, whatever becomes of the device: Vulkan keeps mappings of a lost device, and
-/// <see cref="DeviceHandles"/> live as long as it does. Of the bytes Vulkan does not say so, but they are pages of host memory that the
-/// device was never told to write.
+/// A weight in host memory that the device copies from directly. It is laid out as a <see cref="VulkanWeight"/>: values, then scales. Its
+/// mapping is valid until it is disposed, even if the device is lost or closed: Vulkan keeps the mappings of a lost device, and
+/// <see cref="DeviceHandles"/> live as long as the weight. Vulkan does not guarantee the bytes after a loss, but they are pages of host
+/// memory that the device was never told to write.
 /// </summary>
 internal sealed unsafe class VulkanHostWeight(VulkanDevice device, HostBuffer memory, IWeightSource source) : IHostWeight
 {
@@ -32,7 +32,7 @@ internal sealed unsafe class VulkanHostWeight(VulkanDevice device, HostBuffer me
     /// <exception cref="ObjectDisposedException">It is disposed.</exception>
     public HostBuffer Memory => _memory ?? throw new ObjectDisposedException(Name);
 
-    /// <summary>The timeline value with which the device has passed the last copy from it.</summary>
+    /// <summary>The timeline value at which the last copy from it is done.</summary>
     public ulong BusyUntil { get; set; }
 
     public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
@@ -40,7 +40,8 @@ internal sealed unsafe class VulkanHostWeight(VulkanDevice device, HostBuffer me
         byte* start = Memory.Mapped;
         new ReadOnlySpan<byte>(start + (firstRow * WeightLayout.RowBytes(Format, InputFeatures)), values.Length).CopyTo(values);
         var allScales = (Half*)(start + _scalesOffset);
-        new ReadOnlySpan<Half>(allScales + ((long)firstRow * WeightLayout.ScalesPerRow(Format, InputFeatures)), scales.Length).CopyTo(scales);
+        long firstScale = (long)firstRow * WeightLayout.ScalesPerRow(Format, InputFeatures);
+        new ReadOnlySpan<Half>(allScales + firstScale, scales.Length).CopyTo(scales);
     }
 
     public void Dispose()

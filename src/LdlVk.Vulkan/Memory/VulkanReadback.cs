@@ -3,7 +3,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Vulkan.Memory;
 
-/// <summary>A tensor's values on their way: chunks of whole rows, padding included, all there when the timeline reaches a value.</summary>
+/// <summary>A tensor's values on their way to the host: chunks of whole rows, padding included, complete at a timeline value.</summary>
 internal sealed class VulkanReadback(Transfers transfers, IVulkanTensor source) : IReadback
 {
     private readonly Queue<(HostBuffer Chunk, int Rows)> _chunks = new();

@@ -6,9 +6,9 @@ using LdlVk.Vulkan.Kernels;
 namespace LdlVk.Vulkan.Memory;
 
 /// <summary>Device memory with one owner.</summary>
-/// <param name="device">Whose memory it is.</param>
+/// <param name="device">The device that the memory belongs to.</param>
 /// <param name="allocation">The memory.</param>
-/// <param name="shared">How the stream that fills it and the one that computes with it keep apart; null if one does both.</param>
+/// <param name="shared">The uses by the stream that fills it and by the one that computes with it; null if one stream does both.</param>
 internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation, SharedUse? shared = null) : IDisposable
 {
     private bool _disposed;
@@ -45,7 +45,7 @@ internal interface IVulkanTensor : ITensor
 {
     ulong Address { get; }
 
-    /// <summary>Floats from one row to the next: a multiple of the quantisation group, the padding always zero.</summary>
+    /// <summary>Floats from one row to the next: a multiple of the quantization group. The padding is always zero.</summary>
     int Stride { get; }
 
     VulkanTensor Owner { get; }
@@ -61,7 +61,7 @@ internal interface IVulkanTensor : ITensor
     /// <summary>The address of one element; (0, 0) is <see cref="Address"/>.</summary>
     ulong AddressOf(int row, int column = 0) => Address + ((((ulong)row * (ulong)Stride) + (ulong)column) * sizeof(float));
 
-    /// <summary>Whether the two share a byte. Views have all columns of their tensor, so rows decide.</summary>
+    /// <summary>Whether the two share a byte. Views have all columns of their tensor, so comparing rows suffices.</summary>
     bool Overlaps(IVulkanTensor other) =>
         Owner == other.Owner && FirstRow < other.FirstRow + other.Rows && other.FirstRow < FirstRow + Rows;
 }
@@ -79,10 +79,10 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     public int FirstRow => 0;
     public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
 
-    /// <summary>The rows that <see cref="OperandMemory"/> holds as they are now, and as what; none after the tensor was written.</summary>
+    /// <summary>The rows that <see cref="OperandMemory"/> holds converted, and their form; none after the tensor was written.</summary>
     public (int First, int Count, OperandKind Kind) ConvertedRows { get; set; }
 
-    /// <summary>Memory for the tensor's rows as operands of products, made at the first call and freed with the tensor.</summary>
+    /// <summary>Memory for the tensor's rows as operands of products, allocated at the first call and freed with the tensor.</summary>
     /// <exception cref="ObjectDisposedException">The tensor is disposed.</exception>
     public Allocation OperandMemory(Func<Allocation> allocate)
     {
@@ -124,20 +124,25 @@ internal sealed class VulkanView : IVulkanTensor
     }
 }
 
-/// <summary>Values in rows of <see cref="WeightLayout.PaddedRow"/> elements, then, on the next 16-byte boundary, the scales.</summary>
-internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, SharedUse? shared, WeightFormat format, int outputFeatures, int inputFeatures)
+/// <summary>
+/// A weight: values in rows of <see cref="WeightLayout.PaddedRow"/> elements, then, at the next 16-byte boundary, the scales.
+/// </summary>
+internal sealed class VulkanWeight(
+    VulkanDevice device, Allocation allocation, SharedUse? shared, WeightFormat format, int outputFeatures, int inputFeatures)
     : VulkanMemory(device, allocation, shared), IWeight
 {
     public int OutputFeatures => outputFeatures;
     public int InputFeatures => inputFeatures;
     public WeightFormat Format => format;
 
-    /// <summary>That of the source it was last filled from; ops take it with them when they are recorded.</summary>
+    /// <summary>The scale of the source it was last filled from; an op takes its value when it is recorded.</summary>
     public float Scale { get; set; } = 1;
 
     public ulong AddressOf(int feature) => Allocation.Address + ScalesOffset(Format, feature, InputFeatures);
 
-    /// <summary>Scales are read two at a time, so the number of those before the feature must be even.</summary>
+    /// <summary>
+    /// The address of a feature's first scale. Kernels read scales in pairs, so the number of scales before it must be even.
+    /// </summary>
     public ulong ScalesAddressOf(int feature) => Allocation.Address + ScalesOffset(Format, OutputFeatures, InputFeatures)
         + ((ulong)feature * (ulong)WeightLayout.ScalesPerRow(Format, InputFeatures) * 2);
 
@@ -145,7 +150,7 @@ internal sealed class VulkanWeight(VulkanDevice device, Allocation allocation, S
         (ulong)outputFeatures * (ulong)WeightLayout.RowBytes(format, inputFeatures);
 }
 
-/// <summary>Integers, and the place of the largest, which is all it takes to keep kernels within their operands.</summary>
+/// <summary>Integers, with the place of the largest: checking it suffices to keep kernels within their operands.</summary>
 internal sealed class VulkanIndices(VulkanDevice device, Allocation allocation, int count, int placeOfLargest, int largest)
     : VulkanMemory(device, allocation), IIndexList
 {
@@ -158,7 +163,7 @@ internal sealed class VulkanIndices(VulkanDevice device, Allocation allocation, 
     public ulong Address => Allocation.Address;
 }
 
-/// <summary>Query blocks (segment, first query) of some size, over which attention's workgroups are spread.</summary>
+/// <summary>A list of query blocks (segment, first query) of one size; attention runs a workgroup for each block and head.</summary>
 /// <param name="Size">Queries of a block; the last of a segment may be shorter.</param>
 /// <param name="Count">Number of blocks.</param>
 /// <param name="Offset">Bytes from the segments to the list.</param>
@@ -168,8 +173,9 @@ internal readonly record struct QueryBlocks(int Size, int Count, int Offset)
     public const int EntryBytes = 2 * sizeof(int);
 }
 
-/// <summary>Segments, and a list of query blocks for each of the sizes that attention's kernels take.</summary>
-internal sealed class VulkanSegments(VulkanDevice device, Allocation allocation, IReadOnlyList<AttentionSegment> segments, IReadOnlyList<QueryBlocks> blocks)
+/// <summary>Segments, and a list of query blocks for each block size of attention's kernels.</summary>
+internal sealed class VulkanSegments(
+    VulkanDevice device, Allocation allocation, IReadOnlyList<AttentionSegment> segments, IReadOnlyList<QueryBlocks> blocks)
     : VulkanMemory(device, allocation), ISegmentList
 {
     public IReadOnlyList<AttentionSegment> Segments => segments;

@@ -16,7 +16,7 @@ internal sealed unsafe class WeightFiller(VulkanDevice device, DeviceResources r
         OpChecks.Fill(weight, source);
         VulkanWeight w = device.Own.Weight(weight);
         cancellationToken.ThrowIfCancellationRequested();
-        // The device computes while the host reads rows; and what copies wait for is submitted.
+        // The device computes while the host reads rows, and the commands that copies wait for are submitted.
         resources.Stream.Submit();
         if (source is RandomWeightSource made) random.Record(made, w);
         else if (source is VulkanHostWeight pinned && pinned.Device == device) CopyPinned(pinned, w, progress);

@@ -4,8 +4,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Vulkan.Memory;
 
 /// <summary>
-/// Moves a weight matrix into device memory a few rows at a time: the source converts rows straight into a staging chunk, on all
-/// cores, while the device copies the chunk before it.
+/// Moves a weight matrix into device memory a few rows at a time: the source converts rows directly into a staging chunk, on all cores,
+/// while the device copies the previous chunk.
 /// </summary>
 internal sealed class WeightUpload(StagingRing staging, IWeightSource source, VulkanWeight target)
 {
@@ -15,18 +15,24 @@ internal sealed class WeightUpload(StagingRing staging, IWeightSource source, Vu
     public void Run(IProgress<long>? progress, CancellationToken cancellationToken)
     {
         // Values and scales of the same rows share a chunk.
-        int rowsPerChunk = Math.Clamp((StagingRing.ChunkBytes - StagingRing.Alignment) / (_rowBytes + (_rowScales * 2)), 1, source.OutputFeatures);
+        int rowBytes = _rowBytes + (_rowScales * 2);
+        int rowsPerChunk = Math.Clamp((StagingRing.ChunkBytes - StagingRing.Alignment) / rowBytes, 1, source.OutputFeatures);
         Half[] scales = new Half[rowsPerChunk * _rowScales];
         ulong scalesOffset = VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures);
         for (int row = 0; row < source.OutputFeatures; row += rowsPerChunk)
         {
             cancellationToken.ThrowIfCancellationRequested();
             int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
-            staging.Upload(target.Allocation, target.Shared, (ulong)row * (ulong)_rowBytes, rows * _rowBytes, mayWait: true, (row, rows, scales), ReadRows);
+            ulong offset = (ulong)row * (ulong)_rowBytes;
+            staging.Upload(target.Allocation, target.Shared, offset, rows * _rowBytes, mayWait: true, (row, rows, scales), ReadRows);
             if (_rowScales > 0)
-                staging.Upload(target.Allocation, target.Shared, scalesOffset + ((ulong)row * (ulong)_rowScales * 2), rows * _rowScales * 2, mayWait: true, scales,
+            {
+                offset = scalesOffset + ((ulong)row * (ulong)_rowScales * 2);
+                staging.Upload(target.Allocation, target.Shared, offset, rows * _rowScales * 2, mayWait: true, scales,
                     static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
-            progress?.Report((long)rows * (_rowBytes + (_rowScales * 2)));
+            }
+
+            progress?.Report((long)rows * rowBytes);
         }
     }
 

@@ -15,6 +15,8 @@ internal sealed class AddOp(OpContext context)
         OpContext.RequireApart(nameof(IDevice.Add), sum, x);
         int vectors = (int)((long)sum.Rows * sum.Stride / 4);
         PushConstants push = new PushConstants().Add(x.Address).Add(sum.Address).Add(vectors);
-        context.DispatchLooping("add", [], push, OpContext.Groups(vectors, 64), 1, Work.Elementwise(nameof(IDevice.Add), sum.Rows, sum.Columns), reads: [x.Range], writes: [sum.Range]);
+        context.DispatchLooping("add", [], push, OpContext.Groups(vectors, 64), 1,
+            Work.Elementwise(nameof(IDevice.Add), sum.Rows, sum.Columns),
+            reads: [x.Range], writes: [sum.Range]);
     }
 }

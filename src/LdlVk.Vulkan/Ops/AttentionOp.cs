@@ -21,13 +21,19 @@ internal sealed class AttentionOp(OpContext context, AttentionKernels kernels, R
     public void Record(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
     {
         OpChecks.Attention(output, queries, keys, values, segments, shape);
-        IVulkanTensor q = context.Own.Input(queries), k = context.Own.Input(keys), v = context.Own.Input(values), y = context.Own.Output(output);
+        IVulkanTensor q = context.Own.Input(queries), k = context.Own.Input(keys), v = context.Own.Input(values);
+        IVulkanTensor y = context.Own.Output(output);
         VulkanSegments s = context.Own.Segments(segments);
         OpContext.RequireApart(nameof(IDevice.Attention), y, q);
         OpContext.RequireApart(nameof(IDevice.Attention), y, k);
         OpContext.RequireApart(nameof(IDevice.Attention), y, v);
         if (shape.HeadDimension > KernelLimits.MaxHeadDimension || shape.Heads > KernelLimits.MaxGroups)
-            throw new UsageException($"Attention with {shape.Heads} heads of {shape.HeadDimension} is above the {KernelLimits.MaxGroups} heads of {KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use --device cpu.");
+        {
+            throw new UsageException(
+                $"Attention with {shape.Heads} heads of {shape.HeadDimension} is above the {KernelLimits.MaxGroups} heads of "
+                + $"{KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use --device cpu.");
+        }
+
         // Matrix units take heads of whole vectors, and rows without padding between one's last head and the next one's first.
         bool suits = shape.HalvesOperands && shape.HeadDimension % 4 == 0 && q.Stride == q.Columns && k.Stride == k.Columns;
         if (suits && kernels.MatrixKernel(shape.HeadDimension) is { } kernel) RecordOnMatrixUnits(kernel, y, q, k, v, s, shape);
@@ -43,14 +49,16 @@ internal sealed class AttentionOp(OpContext context, AttentionKernels kernels, R
                 .Add(q.Address).Add(k.Address).Add(v.Address).Add(y.Address).Add(s.SegmentsAddress).Add(address)
                 .Add(q.Stride).Add(k.Stride).Add(shape.Heads / shape.KeyValueHeads)
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
-            // Blocks have rows of their own, so the barrier before the first dispatch serves the others too.
+            // Parts write different rows, so the barrier before the first dispatch serves the others too.
             bool first = address == s.SegmentsAddress + (ulong)s.BlocksOf(kernel.Queries).Offset;
-            context.DispatchLooping(kernel.Shader, kernel.Constants, push, blocks, shape.Heads, new Work(nameof(IDevice.Attention), y.Rows, y.Columns, operations),
+            context.DispatchLooping(kernel.Shader, kernel.Constants, push, blocks, shape.Heads,
+                new Work(nameof(IDevice.Attention), y.Rows, y.Columns, operations),
                 reads: first ? [q.Range, k.Range, v.Range, s.Memory] : [], writes: first ? [y.Range] : []);
         }
     }
 
-    private void RecordOnMatrixUnits(AttentionKernel kernel, IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
+    private void RecordOnMatrixUnits(
+        AttentionKernel kernel, IVulkanTensor y, IVulkanTensor q, IVulkanTensor k, IVulkanTensor v, VulkanSegments s, AttentionShape shape)
     {
         OperandKind heads = OperandKind.Halves(shape.HeadDimension);
         Operand queries = converter.OperandOf(q, heads), keys = converter.OperandOf(k, heads), values = converter.OperandOf(v, heads);
@@ -70,12 +78,14 @@ internal sealed class AttentionOp(OpContext context, AttentionKernels kernels, R
     /// <summary>The query blocks of a call, in parts of which none runs for too long: address, number, operations.</summary>
     private IEnumerable<(ulong Address, int Count, double Operations)> PartsOf(VulkanSegments s, QueryBlocks blocks, int columns)
     {
-        double operationsPerBlock = s.Segments.Sum(x => 4.0 * OperationCost * x.QueryCount * x.KeyCount) * columns / Math.Max(1, blocks.Count);
+        double operations = s.Segments.Sum(x => 4.0 * OperationCost * x.QueryCount * x.KeyCount) * columns;
+        double operationsPerBlock = operations / Math.Max(1, blocks.Count);
         int atOnce = Math.Min(KernelLimits.MaxGroups, context.ItemsPerDispatch(1, operationsPerBlock));
         for (int block = 0; block < blocks.Count; block += atOnce)
         {
             int count = Math.Min(atOnce, blocks.Count - block);
-            yield return (s.SegmentsAddress + (ulong)blocks.Offset + ((ulong)block * QueryBlocks.EntryBytes), count, count * operationsPerBlock);
+            ulong address = s.SegmentsAddress + (ulong)blocks.Offset + ((ulong)block * QueryBlocks.EntryBytes);
+            yield return (address, count, count * operationsPerBlock);
         }
     }
 }

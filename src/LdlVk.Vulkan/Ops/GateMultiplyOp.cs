@@ -15,8 +15,10 @@ internal sealed class GateMultiplyOp(OpContext context)
         OpContext.RequireSameOrApart(nameof(IDevice.GateMultiply), y, g);
         OpContext.RequireSameOrApart(nameof(IDevice.GateMultiply), y, u);
         int vectors = (int)((long)y.Rows * y.Stride / 4);
-        PushConstants push = new PushConstants().Add(g.Address).Add(u.Address).Add(y.Address).Add(vectors).Add(activation == GateActivation.Silu ? 1 : 0);
-        context.DispatchLooping("gate_multiply", [], push, OpContext.Groups(vectors, 64), 1, Work.Elementwise(nameof(IDevice.GateMultiply), y.Rows, y.Columns),
+        PushConstants push = new PushConstants()
+            .Add(g.Address).Add(u.Address).Add(y.Address).Add(vectors).Add(activation == GateActivation.Silu ? 1 : 0);
+        context.DispatchLooping("gate_multiply", [], push, OpContext.Groups(vectors, 64), 1,
+            Work.Elementwise(nameof(IDevice.GateMultiply), y.Rows, y.Columns),
             reads: [g.Range, u.Range], writes: [y.Range]);
     }
 }

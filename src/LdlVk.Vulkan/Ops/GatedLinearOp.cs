@@ -4,7 +4,9 @@ using LdlVk.Vulkan.Memory;
 
 namespace LdlVk.Vulkan.Ops;
 
-/// <summary><see cref="IDevice.GatedLinear"/>. Portable: two Linear and a GateMultiply. On matrix units: both products in one kernel.</summary>
+/// <summary>
+/// <see cref="IDevice.GatedLinear"/>. Portable: two Linear and a GateMultiply. On matrix units: one kernel for all three.
+/// </summary>
 internal sealed class GatedLinearOp(OpContext context, LinearKernels kernels, LinearOp linear, GateMultiplyOp gateMultiply)
 {
     public void Record(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)

@@ -15,7 +15,8 @@ internal sealed class Int8LinearOp(OpContext context, LinearKernels kernels, Pro
     /// <summary>The units that products of bytes run on: the fastest that the device has, unless a test chooses others.</summary>
     public Int8Units Units
     {
-        get => _units ?? (kernels.ByteMatrixUnits is not null ? Int8Units.Matrix : context.Facts.HasIntegerDot ? Int8Units.Dot : Int8Units.Scalar);
+        get => _units
+            ?? (kernels.ByteMatrixUnits is not null ? Int8Units.Matrix : context.Facts.HasIntegerDot ? Int8Units.Dot : Int8Units.Scalar);
         set => _units = value;
     }
 
@@ -27,7 +28,8 @@ internal sealed class Int8LinearOp(OpContext context, LinearKernels kernels, Pro
         OpContext.RequireApart(nameof(IDevice.Int8Linear), y, x);
         if (x.Rows == 0) return;
         Operand operand = converter.OperandOf(x, OperandKind.Int8);
-        LinearKernel kernel = kernels.Int8Kernel(Units, new LinearProduct(w.Format, Gated: false, w.OutputFeatures, w.InputFeatures, x.Rows));
+        var product = new LinearProduct(w.Format, Gated: false, w.OutputFeatures, w.InputFeatures, x.Rows);
+        LinearKernel kernel = kernels.Int8Kernel(Units, product);
         foreach (ProductPart part in products.PartsOf(kernel, x.Rows, w))
         {
             Operand rows = operand.From(part.Row);

@@ -27,17 +27,20 @@ internal sealed class LinearOp(OpContext context, LinearKernels kernels, Product
         foreach (ProductPart part in products.PartsOf(kernel, x.Rows, w))
         {
             PushConstants push = new PushConstants()
-                .Add(x.AddressOf(part.Row)).Add(w.AddressOf(part.Feature)).Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature))
+                .Add(x.AddressOf(part.Row))
+                .Add(w.AddressOf(part.Feature)).Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature))
                 .Add(b is null ? 0 : b.AddressOf(0, part.Feature)).Add(y.AddressOf(part.Row, part.Feature))
                 .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
                 .Add(w.Scale).Add(b is null ? 0 : 1).Add(activation.NegativeSlope());
-            products.Dispatch(nameof(IDevice.Linear), kernel, part, push, y, reads: [x.RangeOf(part.Row, part.Rows), w.Memory, b?.Range ?? default]);
+            products.Dispatch(nameof(IDevice.Linear), kernel, part, push, y,
+                reads: [x.RangeOf(part.Row, part.Rows), w.Memory, b?.Range ?? default]);
         }
     }
 
-    /// <summary>A product with one weight, or with gate and up side by side, whose results are gated: one kernel does both.</summary>
+    /// <summary>Linear with one weight, or GatedLinear with gate and up: the same kernel runs both.</summary>
     public void RecordOnMatrixUnits(
-        string op, IVulkanTensor y, IVulkanTensor x, VulkanWeight w, VulkanWeight? up, IVulkanTensor? bias, Activation activation, GateActivation gate = default)
+        string op, IVulkanTensor y, IVulkanTensor x, VulkanWeight w, VulkanWeight? up, IVulkanTensor? bias, Activation activation,
+        GateActivation gate = default)
     {
         if (x.Rows == 0) return;
         Operand operand = converter.OperandOf(x, OperandKind.Halves(x.Stride));
@@ -51,7 +54,8 @@ internal sealed class LinearOp(OpContext context, LinearKernels kernels, Product
                 .Add(up?.AddressOf(part.Feature) ?? 0).Add(up?.ScalesAddressOf(part.Feature) ?? 0)
                 .Add(bias?.AddressOf(0, part.Feature) ?? 0).Add(y.AddressOf(part.Row, part.Feature))
                 .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride)
-                .Add(w.Scale).Add(up?.Scale ?? 0).Add(bias is null ? 0 : 1).Add(activation.NegativeSlope()).Add(gate == GateActivation.Silu ? 1 : 0);
+                .Add(w.Scale).Add(up?.Scale ?? 0)
+                .Add(bias is null ? 0 : 1).Add(activation.NegativeSlope()).Add(gate == GateActivation.Silu ? 1 : 0);
             products.Dispatch(op, kernel, part, push, y, reads: [operand.Memory, w.Memory, up?.Memory ?? default, bias?.Range ?? default]);
         }
     }

@@ -6,20 +6,22 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Ops;
 
-/// <summary>What every op needs of its device: the check of its operands, the command stream, the pipelines.</summary>
+/// <summary>The parts of a device that every op uses: the check of operands, the command stream, the pipelines.</summary>
 internal sealed class OpContext(Ownership own, PhysicalDeviceFacts facts, CommandStream stream, ComputePipelines pipelines)
 {
-    /// <summary>Checks that operands belong to the device, and gives them their own types.</summary>
+    /// <summary>Checks that operands belong to the device, and casts them.</summary>
     public Ownership Own => own;
 
     public PhysicalDeviceFacts Facts => facts;
 
-    /// <summary>Operations of one dispatch of an op that can be split; null follows the device's measured speed. Tests make it small.</summary>
+    /// <summary>
+    /// Operations of one dispatch of an op that can be split; null follows the device's measured speed. Tests make it small.
+    /// </summary>
     public double? OperationsPerDispatch { get; set; }
 
     /// <summary>
-    /// Records a dispatch of a kernel that loops over what lies beyond <see cref="KernelLimits.MaxGroups"/>: any but those of products and
-    /// of attention. Nothing is recorded for an empty grid.
+    /// Records a dispatch of a kernel that loops if it needs more workgroups than <see cref="KernelLimits.MaxGroups"/>, as all kernels do
+    /// except those of products and attention. Nothing is recorded for an empty grid.
     /// </summary>
     public void DispatchLooping(
         string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y, in Work work,
@@ -32,21 +34,24 @@ internal sealed class OpContext(Ownership own, PhysicalDeviceFacts facts, Comman
 
     /// <summary>Records a dispatch of exactly x·y·z workgroups.</summary>
     public void Dispatch(
-        string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, (int X, int Y, int Z) groups, uint subgroupSize, in Work work,
-        ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
+        string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, (int X, int Y, int Z) groups, uint subgroupSize,
+        in Work work, ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
     {
         CommandBuffer commands = stream.Next(work, reads, writes);
         pipelines.Dispatch(commands, shader, constants, push, groups.X, groups.Y, groups.Z, subgroupSize);
     }
 
     /// <summary>
-    /// How many items one dispatch takes: whole groups of them, within the work of one submission and the limit on workgroups. A dispatch
-    /// that ran for seconds would make a driver take the GPU for hung.
+    /// How many items one dispatch takes: whole groups of them, within the work of one submission and the limit on workgroups. A driver
+    /// resets a GPU on which one dispatch runs for seconds.
     /// </summary>
-    public int ItemsPerDispatch(int perGroup, double operationsPerItem) =>
-        perGroup * (int)Math.Clamp((OperationsPerDispatch ?? stream.Budget) / Math.Max(1, operationsPerItem) / perGroup, 1, KernelLimits.MaxGroups);
+    public int ItemsPerDispatch(int perGroup, double operationsPerItem)
+    {
+        double items = (OperationsPerDispatch ?? stream.Budget) / Math.Max(1, operationsPerItem);
+        return perGroup * (int)Math.Clamp(items / perGroup, 1, KernelLimits.MaxGroups);
+    }
 
-    /// <summary>Groups of a size that hold so many items.</summary>
+    /// <summary>The number of groups of a size for so many items.</summary>
     public static int Groups(int count, int size) => (int)(((long)count + size - 1) / size);
 
     /// <summary>Refuses an output that shares memory with an input, where the op's contract does not allow it.</summary>
@@ -58,6 +63,7 @@ internal sealed class OpContext(Ownership own, PhysicalDeviceFacts facts, Comman
     /// <summary>Refuses an output that overlaps an input without being it.</summary>
     public static void RequireSameOrApart(string op, IVulkanTensor output, IVulkanTensor input)
     {
-        if (output.Overlaps(input) && output.FirstRow != input.FirstRow) throw new ArgumentException($"{op}: output and input overlap without being the same.");
+        if (output.Overlaps(input) && output.FirstRow != input.FirstRow)
+            throw new ArgumentException($"{op}: output and input overlap without being the same.");
     }
 }

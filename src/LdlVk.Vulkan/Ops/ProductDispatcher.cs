@@ -39,7 +39,8 @@ internal sealed class ProductDispatcher(OpContext context)
     }
 
     /// <summary>Records the dispatch of a part, which writes its rows of <paramref name="y"/>.</summary>
-    public void Dispatch(string op, LinearKernel kernel, in ProductPart part, scoped in PushConstants push, IVulkanTensor y, ReadOnlySpan<MemoryRange> reads)
+    public void Dispatch(
+        string op, LinearKernel kernel, in ProductPart part, scoped in PushConstants push, IVulkanTensor y, ReadOnlySpan<MemoryRange> reads)
     {
         int down = OpContext.Groups(part.Rows, kernel.Rows), band = kernel.InBands ? Math.Min(down, RowTilesPerBand) : down;
         context.Dispatch(kernel.Shader, kernel.Constants, push,

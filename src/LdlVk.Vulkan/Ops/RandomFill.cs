@@ -5,7 +5,9 @@ using LdlVk.Vulkan.Memory;
 
 namespace LdlVk.Vulkan.Ops;
 
-/// <summary>Weights that the device makes itself (fill_random.comp): a measurement of a 27B model neither computes nor uploads 52 GB.</summary>
+/// <summary>
+/// Fills weights with random values on the device (fill_random.comp): to measure a 27B model, no 52 GB are made and uploaded.
+/// </summary>
 internal sealed class RandomFill(OpContext context)
 {
     /// <summary>Words of a dispatch: the kernel's indexes stay far below 2³¹.</summary>
@@ -24,16 +26,19 @@ internal sealed class RandomFill(OpContext context)
             Fill(address, row, rows, wordsPerRow, [format, 0]);
         }
 
-        // Two scales a word. An odd number leaves half a word over, for which the allocation's alignment leaves room; kernels read it too.
+        // Two scales a word. With an odd number the last word is half used; the allocation's alignment leaves room for it, and kernels read
+        // it.
         long scales = (long)source.OutputFeatures * WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
-        Fill(target.Address + VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures), 0, 1, (int)((scales + 1) / 2), [format, 1]);
+        ulong scalesOffset = VulkanWeight.ScalesOffset(source.Format, source.OutputFeatures, source.InputFeatures);
+        Fill(target.Address + scalesOffset, 0, 1, (int)((scales + 1) / 2), [format, 1]);
 
         void Fill(ulong address, int firstRow, int rows, int words, ReadOnlySpan<uint> constants)
         {
             PushConstants push = new PushConstants()
                 .Add(address).Add(firstRow).Add(rows).Add(words).Add(source.InputFeatures).Add(source.Seed);
-            context.DispatchLooping("fill_random", constants, push, OpContext.Groups(words, 64), rows, Work.Elementwise("FillRandom", rows, words),
-                reads: [], writes: [new MemoryRange(address, (ulong)rows * (ulong)words * sizeof(uint), weight.Shared)]);
+            MemoryRange written = new(address, (ulong)rows * (ulong)words * sizeof(uint), weight.Shared);
+            context.DispatchLooping("fill_random", constants, push, OpContext.Groups(words, 64), rows,
+                Work.Elementwise("FillRandom", rows, words), reads: [], writes: [written]);
         }
     }
 }

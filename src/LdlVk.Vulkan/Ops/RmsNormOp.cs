@@ -14,7 +14,9 @@ internal sealed class RmsNormOp(OpContext context)
         Record(nameof(IDevice.RmsNorm), output, input, weight, epsilon, add: false);
     }
 
-    /// <summary>The kernel of both norms, whose operands the op has checked; <paramref name="add"/> adds the result to the output.</summary>
+    /// <summary>
+    /// Records the kernel of RmsNorm and NormAdd, after the op's checks; <paramref name="add"/> adds the result to the output.
+    /// </summary>
     public void Record(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
     {
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input), w = context.Own.Input(weight);

@@ -13,12 +13,18 @@ internal sealed class RopeOp(OpContext context)
         OpChecks.Rope(x, heads, positions, table);
         IVulkanTensor rows = context.Own.Output(x), angles = context.Own.Input(table);
         VulkanIndices p = context.Own.Indices(positions);
-        if (p.Largest >= angles.Rows) throw new ArgumentException($"Rope: the position of row {p.PlaceOfLargest} is {p.Largest}, the table ends at {angles.Rows - 1}.");
+        if (p.Largest >= angles.Rows)
+        {
+            throw new ArgumentException(
+                $"Rope: the position of row {p.PlaceOfLargest} is {p.Largest}, the table ends at {angles.Rows - 1}.");
+        }
+
         OpContext.RequireApart(nameof(IDevice.Rope), rows, angles);
         PushConstants push = new PushConstants()
             .Add(rows.Address).Add(p.Address).Add(angles.Address)
             .Add(rows.Rows).Add(heads).Add(angles.Columns).Add(rows.Stride).Add(angles.Stride);
-        context.DispatchLooping("rope", [], push, OpContext.Groups(heads * angles.Columns / 2, 64), rows.Rows, Work.Elementwise(nameof(IDevice.Rope), rows.Rows, rows.Columns),
+        context.DispatchLooping("rope", [], push, OpContext.Groups(heads * angles.Columns / 2, 64), rows.Rows,
+            Work.Elementwise(nameof(IDevice.Rope), rows.Rows, rows.Columns),
             reads: [p.Memory, angles.Range], writes: [rows.Range]);
     }
 }

@@ -18,16 +18,24 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
         ulong rowBytes = (ulong)x.Stride * (ulong)kind.Bytes;
         Allocation held = tensor.OperandMemory(() => memory.Allocate(
             OperandBytes(tensor), () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
-        Operand operand = new Operand(held.Address, rowBytes, held.Address + ((ulong)tensor.Rows * rowBytes), (ulong)scalesPerRow * sizeof(float),
+        ulong scalesAddress = held.Address + ((ulong)tensor.Rows * rowBytes);
+        Operand operand = new Operand(held.Address, rowBytes, scalesAddress, (ulong)scalesPerRow * sizeof(float),
             new MemoryRange(held.Address, held.Size)).From(x.FirstRow);
         if (!tensor.HoldsOperand(x.FirstRow, x.Rows, kind))
         {
             int scales = x.Rows * scalesPerRow;
             PushConstants push = new PushConstants().Add(x.Address).Add(operand.Elements).Add(operand.Scales).Add(scales);
             if (kind == OperandKind.Int8)
-                context.DispatchLooping("quantise_rows", [], push, OpContext.Groups(scales, 64), 1, Work.Elementwise("QuantiseRows", x.Rows, x.Columns), reads: [x.Range], writes: [operand.Memory]);
+            {
+                context.DispatchLooping("quantize_rows", [], push, OpContext.Groups(scales, 64), 1,
+                    Work.Elementwise("QuantizeRows", x.Rows, x.Columns), reads: [x.Range], writes: [operand.Memory]);
+            }
             else
-                context.DispatchLooping("halve_rows", [], push.Add(kind.Length / 4), scales, 1, Work.Elementwise("HalveRows", scales, kind.Length), reads: [x.Range], writes: [operand.Memory]);
+            {
+                context.DispatchLooping("halve_rows", [], push.Add(kind.Length / 4), scales, 1,
+                    Work.Elementwise("HalveRows", scales, kind.Length), reads: [x.Range], writes: [operand.Memory]);
+            }
+
             tensor.ConvertedRows = (x.FirstRow, x.Rows, kind);
         }
 
@@ -35,5 +43,6 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
     }
 
     /// <summary>Memory for a tensor's rows in either form.</summary>
-    private ulong OperandBytes(VulkanTensor tensor) => (((ulong)tensor.Rows * OperandKind.MaxBytes) + ((ulong)kernels.RowsReadBeyond * 2)) * (ulong)tensor.Stride;
+    private ulong OperandBytes(VulkanTensor tensor) =>
+        (((ulong)tensor.Rows * OperandKind.MaxBytes) + ((ulong)kernels.RowsReadBeyond * 2)) * (ulong)tensor.Stride;
 }
