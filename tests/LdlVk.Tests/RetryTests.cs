@@ -2,6 +2,7 @@ using LdlVk.Cpu;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
+using LdlVk.Vulkan;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
 using Xunit;
@@ -12,8 +13,11 @@ namespace LdlVk.Tests;
 /// A device that is lost or out of memory in the middle of a run: each text gets its score once, in order, with the bits it has without
 /// the failure; or the error says what failed, at what sizes.
 /// </summary>
-public sealed class RetryTests : VulkanTest
+public sealed class RetryTests
 {
+    /// <summary>The index of each Vulkan device of this machine.</summary>
+    public static TheoryData<int> Drivers => [.. Enumerable.Range(0, VulkanBackend.Enumerate().Count)];
+
     private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder;
 
     /// <summary>Texts with prompts that are shared, texts within others, and one that is longer than a batch.</summary>
@@ -247,10 +251,10 @@ public sealed class RetryTests : VulkanTest
         var vulkan = new FaultyVulkan();
         List<string> warnings = [];
         VulkanDevice? device = null;
-        using RewardModel model = RewardModel.Load(Folder, _ => device = Open(driver, vulkan.Load), Options($"vulkan:{driver}", 4096));
+        using RewardModel model = RewardModel.Load(Folder, _ => device = VulkanBackend.Open(vulkan.Load, driver, linear: null, cacheFolder: null), Options($"vulkan:{driver}", 4096));
         model.Warning += warnings.Add;
         // With this the memory for reading results is there.
-        AssertWorks(device!);
+        DeviceProbe.AssertWorks(device!);
         vulkan.HeapBytes = vulkan.UsedBytes;
         Stack<ITensor> rest = [];
         Assert.Throws<DeviceException>(() =>
@@ -266,7 +270,7 @@ public sealed class RetryTests : VulkanTest
     }
 
     private static RewardModel LoadVulkan(int driver, FaultyVulkan vulkan, int batchTokens = 24) =>
-        RewardModel.Load(Folder, _ => Open(driver, vulkan.Load), Options($"vulkan:{driver}", batchTokens));
+        RewardModel.Load(Folder, _ => VulkanBackend.Open(vulkan.Load, driver, linear: null, cacheFolder: null), Options($"vulkan:{driver}", batchTokens));
 
     /// <summary>The scores of a device that does not fail, each text by itself.</summary>
     private static async Task<float?[]> Alone(string device)

@@ -3,9 +3,8 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>Operands that are gone, foreign, out of range or overlapping are refused on the host: no kernel sees them.</summary>
 public sealed class VulkanOperandTests : VulkanTest

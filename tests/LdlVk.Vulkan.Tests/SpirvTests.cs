@@ -2,10 +2,8 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 using LdlVk.Testing;
-using LdlVk.Vulkan;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>The committed SPIR-V is what eng/spirv makes of the shaders.</summary>
 public sealed partial class SpirvTests

@@ -2,13 +2,13 @@ using System.Runtime.InteropServices;
 using Silk.NET.Core.Contexts;
 using Silk.NET.Vulkan;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Testing;
 
 /// <summary>
 /// A Vulkan loader that stands between the backend and the real one: it counts the calls that can fail, fails those it is told to, and
 /// keeps account of the objects that live. All calls concerned take at most six words, which go through as they came.
 /// </summary>
-internal sealed unsafe class FaultyVulkan
+public sealed unsafe class FaultyVulkan
 {
     private static readonly string[] Fallible =
     [

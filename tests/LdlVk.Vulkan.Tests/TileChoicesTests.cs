@@ -1,9 +1,8 @@
 using CsCheck;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Kernels;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>The file of chosen tiles is a shortcut: whatever happens to it is never an error.</summary>
 public sealed class TileChoicesTests : IDisposable

@@ -3,9 +3,8 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
 /// Where barriers stand. A software driver runs commands in order, so a missing barrier does not show in results: the decisions are

@@ -5,12 +5,10 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
-using LdlVk.Vulkan;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>How work reaches the device: without waiting for it, in pieces short enough, on one queue or two.</summary>
 public sealed class VulkanSubmissionTests : VulkanTest

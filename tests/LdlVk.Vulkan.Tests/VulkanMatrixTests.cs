@@ -3,9 +3,8 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>What may be tuned about Linear on matrix units changes no bit.</summary>
 public sealed class VulkanMatrixTests : VulkanTest

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
 /// Graphics cards' own drivers, without the cards: Mesa's, on its drm-shim libraries, which answer for the kernel and compute nothing. So

@@ -1,9 +1,8 @@
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>Tuning changes no bit, whatever is chosen and whatever a file says, and is kept.</summary>
 public sealed class VulkanTunerTests : VulkanTest, IDisposable

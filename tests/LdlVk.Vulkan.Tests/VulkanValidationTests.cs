@@ -1,7 +1,6 @@
 using System.Diagnostics;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
 /// That the validation layer is really there and really reports, where the test run counts on it: an empty log proves nothing else.

@@ -1,9 +1,8 @@
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>Int8Linear by ordinary arithmetic, by an instruction for products of four bytes, and on matrix units: the same bits.</summary>
 public sealed class VulkanInt8Tests : VulkanTest

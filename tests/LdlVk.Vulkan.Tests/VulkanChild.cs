@@ -7,12 +7,11 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
-using LdlVk.Vulkan;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Memory;
 using Silk.NET.Vulkan;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
 /// Runs a piece of a test in a process of its own: the Vulkan loader reads its environment once, and a mistake made on purpose must not
@@ -25,7 +24,7 @@ internal static class VulkanChild
     /// <summary>Starts a child; its output and exit code come with the task.</summary>
     public static async Task<(int ExitCode, string Output)> Run(string action, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "LdlVk.Tests.dll")])
+        var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "LdlVk.Vulkan.Tests.dll")])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -117,7 +116,7 @@ internal static class VulkanChild
         float priority = 1;
         var queue = new DeviceQueueCreateInfo(queueFamilyIndex: 0, queueCount: 1, pQueuePriorities: &priority);
         var create = new DeviceCreateInfo(queueCreateInfoCount: 1, pQueueCreateInfos: &queue);
-        instance.Api.CreateDevice(physical, in create, null, out Device device).Check("vkCreateDevice");
+        instance.Api.CreateDevice(physical, in create, null, out VkDevice device).Check("vkCreateDevice");
         PhysicalDeviceFacts facts = PhysicalDeviceFacts.Of(instance, physical);
         (_, Silk.NET.Vulkan.Buffer buffer, _, _) = MemoryAllocator.CreateBuffer(
             instance.Api, device, facts, 256, BufferUsageFlags.TransferDstBit, [MemoryPropertyFlags.DeviceLocalBit], () => "");

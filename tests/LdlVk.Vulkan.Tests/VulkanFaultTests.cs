@@ -3,9 +3,8 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>Every Vulkan call may fail: the error says so, nothing leaks, and where the device still stands it still works.</summary>
 public sealed class VulkanFaultTests : VulkanTest, IDisposable

@@ -1,12 +1,13 @@
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
-using LdlVk.Vulkan;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
-using Xunit;
 
-namespace LdlVk.Tests;
+// The drivers are shared, and several tests measure what the process holds.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>What the tests of the Vulkan backend share: the drivers present, and devices of their own with no file of compiled kernels.</summary>
 public abstract class VulkanTest

@@ -4,9 +4,8 @@ using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Memory;
 using Silk.NET.Vulkan;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>Weights that are filled again and again: what waits for what, what is held, and what comes of faults.</summary>
 public sealed unsafe class VulkanFillTests : VulkanTest

@@ -7,7 +7,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>Texts beyond the sliding window, which the goldens do not reach.</summary>
-public sealed class VulkanLongTextTests(ITestOutputHelper output) : DeviceTest
+public sealed class LongTextTests(ITestOutputHelper output) : DeviceTest
 {
     /// <summary>The longest text there is, against the CPU device; a layer with a window and one without.</summary>
     [Fact]

@@ -4,9 +4,8 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Memory;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>The free ranges of a memory block against a naive model, and what is too large.</summary>
 public sealed unsafe class VulkanMemoryTests : VulkanTest

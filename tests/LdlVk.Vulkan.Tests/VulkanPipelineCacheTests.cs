@@ -1,9 +1,8 @@
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>The file of compiled kernels is a shortcut: whatever happens to it is never an error.</summary>
 public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable

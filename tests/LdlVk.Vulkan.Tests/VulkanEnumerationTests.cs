@@ -1,12 +1,11 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
-using LdlVk.Vulkan;
+using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Core;
 using Silk.NET.Vulkan;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>Machines without a loader, a driver or a device that can run the kernels: no devices and the reason, never a crash.</summary>
 public sealed class VulkanEnumerationTests : VulkanTest

@@ -2,9 +2,8 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
-using Xunit;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Vulkan.Tests;
 
 /// <summary>Order and size: uploads among dispatches, more work than one command buffer or one dispatch takes.</summary>
 public sealed class VulkanStreamTests : VulkanTest
