@@ -1,0 +1,49 @@
+namespace LdlVk.Evaluation.Benchmarks;
+
+/// <summary>A line that is right under one setting and wrong under the other.</summary>
+/// <param name="Baseline">Its scores under the baseline.</param>
+/// <param name="Candidate">Its scores under the candidate.</param>
+internal sealed record Flip(Example Baseline, Example Candidate)
+{
+    /// <summary>Whether the candidate has it right.</summary>
+    public bool IsGain => Candidate.IsRight;
+}
+
+/// <summary>How the scores of a model under one setting compare with those under another, on the same lines.</summary>
+/// <param name="Error">How far the scores are off.</param>
+/// <param name="Spearman">Agreement of the texts' order, <see cref="RankAgreement.Spearman"/>.</param>
+/// <param name="Kendall">Agreement of the texts' order, <see cref="RankAgreement.KendallTauB"/>.</param>
+/// <param name="Flips">Lines that are right under one setting alone, in the order of the input.</param>
+/// <param name="Lines">All lines.</param>
+internal sealed record Fidelity(ScoreError Error, double Spearman, double Kendall, IReadOnlyList<Flip> Flips, int Lines)
+{
+    /// <summary>Lines that the candidate alone has right.</summary>
+    public int Gained => Flips.Count(f => f.IsGain);
+
+    /// <summary>Lines that the baseline alone has right.</summary>
+    public int Lost => Flips.Count - Gained;
+
+    /// <summary>The candidate's accuracy less the baseline's.</summary>
+    public double Change => (double)(Gained - Lost) / Lines;
+
+    /// <summary>95 % interval of <see cref="Change"/>, <see cref="Interval.PairedDifference"/>.</summary>
+    public Interval ChangeInterval => Interval.PairedDifference(Gained, Lost, Lines);
+
+    /// <summary>Exact p-value of the hypothesis that neither is better, <see cref="McNemar.PValue"/>.</summary>
+    public double PValue => McNemar.PValue(Gained, Lost);
+
+    /// <summary>Compares scores of the same lines.</summary>
+    public static Fidelity Between(IReadOnlyList<Example> baseline, IReadOnlyList<Example> candidate)
+    {
+        float[] expected = Scores(baseline), actual = Scores(candidate);
+        return new Fidelity(
+            ScoreError.Between(expected, actual),
+            RankAgreement.Spearman(expected, actual),
+            RankAgreement.KendallTauB(expected, actual),
+            [.. baseline.Zip(candidate, (b, c) => new Flip(b, c)).Where(f => f.Baseline.IsRight != f.Candidate.IsRight)],
+            baseline.Count);
+    }
+
+    /// <summary>The scores of all texts of all lines.</summary>
+    public static float[] Scores(IEnumerable<Example> examples) => [.. examples.SelectMany(e => e.Chosen.Concat(e.Rejected))];
+}

@@ -1,0 +1,46 @@
+namespace LdlVk.Evaluation.Benchmarks;
+
+/// <summary>The scores of one setting.</summary>
+/// <param name="Name">The setting as it was given.</param>
+/// <param name="Used">Device and formats that came of it.</param>
+/// <param name="Examples">The lines that could be scored, in order.</param>
+/// <param name="Failures">The first lines that could not.</param>
+internal sealed record SettingRun(string Name, string Used, IReadOnlyList<Example> Examples, IReadOnlyList<FailedLine> Failures);
+
+/// <summary>A baseline and candidates on the lines that all of them could score.</summary>
+internal sealed class SettingRuns
+{
+    private SettingRuns(IReadOnlyList<SettingRun> runs, IReadOnlyList<EvalResult> results, IReadOnlyList<Fidelity> comparisons) =>
+        (Runs, Results, Comparisons) = (runs, results, comparisons);
+
+    /// <summary>The runs, the baseline first, cut to the lines they have in common.</summary>
+    public IReadOnlyList<SettingRun> Runs { get; }
+
+    /// <summary>What each says of the model.</summary>
+    public IReadOnlyList<EvalResult> Results { get; }
+
+    /// <summary>Each candidate against the baseline.</summary>
+    public IReadOnlyList<Fidelity> Comparisons { get; }
+
+    /// <summary>Lines that all could score.</summary>
+    public int Lines => Runs[0].Examples.Count;
+
+    /// <summary>Compares runs, the baseline first.</summary>
+    /// <exception cref="IOException">They have not read the same lines.</exception>
+    public static SettingRuns Of(IReadOnlyList<SettingRun> runs)
+    {
+        HashSet<long> common = [.. runs[0].Examples.Select(e => e.Line)];
+        foreach (SettingRun run in runs.Skip(1)) common.IntersectWith(run.Examples.Select(e => e.Line));
+        SettingRun[] cut = [.. runs.Select(r => r with { Examples = [.. r.Examples.Where(e => common.Contains(e.Line))] })];
+        foreach (SettingRun run in cut.Skip(1))
+        {
+            if (!run.Examples.Zip(cut[0].Examples, AreOfOneLine).All(same => same))
+                throw new IOException("--input has changed while it was read: the settings have not seen the same lines. Run it again on a file that stays as it is.");
+        }
+
+        return new SettingRuns(cut, [.. cut.Select(r => EvalResult.Of(r.Examples))], [.. cut.Skip(1).Select(r => Fidelity.Between(cut[0].Examples, r.Examples))]);
+    }
+
+    private static bool AreOfOneLine(Example a, Example b) =>
+        a.Id == b.Id && a.Subset == b.Subset && (a.Chosen.Length, a.Rejected.Length) == (b.Chosen.Length, b.Rejected.Length);
+}

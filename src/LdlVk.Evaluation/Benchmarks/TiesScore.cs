@@ -1,0 +1,77 @@
+using System.Globalization;
+
+namespace LdlVk.Evaluation.Benchmarks;
+
+/// <summary>Which prompt of the Ties subset a line is of: ids are <c>ref:7</c> (one right answer) and <c>tied:7</c> (many).</summary>
+/// <param name="IsReference">Whether it is the one with one right answer.</param>
+/// <param name="Prompt">What the two have in common.</param>
+internal readonly record struct TiesId(bool IsReference, int Prompt)
+{
+    /// <summary>Reads an id; null if it is none.</summary>
+    public static TiesId? Parse(string id) => id.Split(':') switch
+    {
+        ["ref", { } n] when int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out int prompt) => new TiesId(true, prompt),
+        ["tied", { } n] when int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out int prompt) => new TiesId(false, prompt),
+        _ => null,
+    };
+}
+
+/// <summary>
+/// The score of RewardBench 2's Ties subset, as <c>process_single_model</c> of github.com/allenai/reward-bench computes it: whether all right
+/// answers are above all wrong ones, and whether they are closer to each other than to the wrong ones.
+/// </summary>
+/// <param name="ReferenceAccuracy">Share of the prompts with one right answer where that is above all wrong ones.</param>
+/// <param name="TiedAccuracy">Share of the prompts with many right answers where all are above all wrong ones.</param>
+/// <param name="Prompts">Prompts that are there both ways; the rest is about them, and NaN if there are none.</param>
+/// <param name="Preferred">Share where the gap to the wrong answers is wider than the spread of the right ones.</param>
+/// <param name="PreferredHard">The same with the narrower gap of the two ways.</param>
+/// <param name="MarginScore">Mean of tanh(narrower gap / spread − 1): it breaks ties between models.</param>
+internal sealed record TiesScore(double ReferenceAccuracy, double TiedAccuracy, int Prompts, double Preferred, double PreferredHard, double MarginScore)
+{
+    /// <summary>0.3 for each accuracy, 0.2 for each preference, 0.01 for the margins: a perfect model has 1.01 at most.</summary>
+    public double Overall => (0.30 * TiedAccuracy) + (0.30 * ReferenceAccuracy) + (0.20 * Preferred) + (0.20 * PreferredHard) + (0.01 * MarginScore);
+
+    /// <summary>The score of examples of the Ties subset.</summary>
+    public static TiesScore Of(IEnumerable<Example> examples)
+    {
+        Dictionary<int, Answers> references = [], tied = [];
+        foreach (Example example in examples)
+        {
+            TiesId id = example.Ties ?? throw new ArgumentException("An example is not of the Ties subset.", nameof(examples));
+            Dictionary<int, Answers> kind = id.IsReference ? references : tied;
+            // Lines with the same id are one prompt, as the published code has it.
+            kind[id.Prompt] = kind.GetValueOrDefault(id.Prompt, Answers.None).With(example);
+        }
+
+        int[] both = [.. references.Keys.Intersect(tied.Keys).Order()];
+        return new TiesScore(
+            Share(references.Values, a => a.Gap > 0),
+            Share(tied.Values, a => a.Gap > 0),
+            both.Length,
+            Mean(both, p => tied[p].Gap > tied[p].Spread ? 1 : 0),
+            Mean(both, p => Narrower(p) > tied[p].Spread ? 1 : 0),
+            Mean(both, p => Math.Tanh((Narrower(p) / tied[p].Spread) - 1) is var score && double.IsNaN(score) ? 0 : score));
+
+        double Narrower(int prompt) => Math.Min(references[prompt].Gap, tied[prompt].Gap);
+
+        // With no prompts of a kind the published score counts them as wrong.
+        static double Share(ICollection<Answers> prompts, Func<Answers, bool> isRight) => prompts.Count == 0 ? 0 : (double)prompts.Count(isRight) / prompts.Count;
+
+        static double Mean(int[] prompts, Func<int, double> value) => prompts.Length == 0 ? double.NaN : prompts.Average(value);
+    }
+
+    /// <summary>The extremes of a prompt's scores.</summary>
+    private readonly record struct Answers(double BestRight, double WorstRight, double BestWrong)
+    {
+        public static Answers None => new(double.NegativeInfinity, double.PositiveInfinity, double.NegativeInfinity);
+
+        /// <summary>From the worst right answer down to the best wrong one.</summary>
+        public double Gap => WorstRight - BestWrong;
+
+        /// <summary>From the best right answer down to the worst.</summary>
+        public double Spread => BestRight - WorstRight;
+
+        public Answers With(Example example) => new(
+            Math.Max(BestRight, example.Chosen.Max()), Math.Min(WorstRight, example.Chosen.Min()), Math.Max(BestWrong, example.Rejected.Max()));
+    }
+}

@@ -1,0 +1,58 @@
+using System.Globalization;
+using LdlVk.Evaluation.Benchmarks;
+using LdlVk.Evaluation.Statistics;
+
+namespace LdlVk.Evaluation.Reports;
+
+/// <summary>A bar of <see cref="AccuracyChart"/>.</summary>
+/// <param name="Name">What it is of.</param>
+/// <param name="Share">From 0 to 1.</param>
+/// <param name="Interval">Its confidence interval; null if it has none.</param>
+/// <param name="Note">Behind the figure: the number of examples.</param>
+/// <param name="IsSection">Whether it sums up the bars below it.</param>
+internal sealed record AccuracyBar(string Name, double Share, Interval? Interval, string Note, bool IsSection = false);
+
+/// <summary>Accuracies as bars, with whiskers for their intervals.</summary>
+internal static class AccuracyChart
+{
+    private const int Left = 210, Track = 520, Row = 26, Top = 26;
+
+    /// <summary>Draws it.</summary>
+    /// <param name="bars">The bars, from top to bottom.</param>
+    /// <param name="chance">Where guessing would be; null if that is not one place.</param>
+    public static Html Draw(IReadOnlyList<AccuracyBar> bars, double? chance)
+    {
+        int height = Top + (Row * bars.Count) + 4;
+        return Html.Of($"""
+            <svg viewBox="0 0 920 {height}" role="img" aria-label="Accuracy">
+            {Html.Join(((double[])[0, 0.25, 0.5, 0.75, 1]).Select(x => Html.Of($"<line class=\"line\" x1=\"{X(x)}\" x2=\"{X(x)}\" y1=\"{Top - 6}\" y2=\"{height}\"/><text class=\"soft mid\" x=\"{X(x)}\" y=\"12\">{x * 100:0} %</text>\n")))}
+            <text class="soft end" x="918" y="12">lines</text>
+            {Html.Join(bars.Select(Bar))}
+            {(chance is { } c ? Html.Of($"<line class=\"ideal\" x1=\"{X(c)}\" x2=\"{X(c)}\" y1=\"{Top - 6}\" y2=\"{height}\"><title>guessing</title></line>") : Html.Empty)}
+            </svg>
+            """);
+    }
+
+    /// <summary>A share in per cent.</summary>
+    public static string Percent(double share) => double.IsNaN(share) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.0} %");
+
+    private static Html Bar(AccuracyBar bar, int i)
+    {
+        double y = Top + (i * Row), share = double.IsNaN(bar.Share) ? 0 : Math.Clamp(bar.Share, 0, 1);
+        string strong = bar.IsSection ? "strong" : "", kind = bar.IsSection ? "section" : "";
+        string name = bar.Name.Length <= 30 ? bar.Name : string.Concat(bar.Name.AsSpan(0, char.IsHighSurrogate(bar.Name[28]) ? 28 : 29), "…");
+        Html whisker = bar.Interval is { } range
+            ? Html.Of($"<path class=\"whisker\" d=\"M{X(range.Low)} {y + 6}v10M{X(range.Low)} {y + 11}H{X(range.High)}M{X(range.High)} {y + 6}v10\"><title>95 %: {Percent(range.Low)} to {Percent(range.High)}</title></path>")
+            : Html.Empty;
+        return Html.Of($"""
+            <text class="end {strong}" x="{Left - 12}" y="{y + 16}">{name}<title>{bar.Name}</title></text>
+            <rect class="track" x="{Left}" y="{y + 3}" width="{Track}" height="16" rx="3"/>
+            <rect class="bar {kind}" x="{Left}" y="{y + 3}" width="{share * Track}" height="16" rx="3"/>{whisker}
+            <text class="{strong}" x="{Left + Track + 18}" y="{y + 16}">{Percent(bar.Share)}</text>
+            <text class="soft end" x="918" y="{y + 16}">{bar.Note}</text>
+
+            """);
+    }
+
+    private static double X(double share) => Left + (Track * share);
+}
