@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
-using LdlVk.Cli.Report;
 using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
@@ -74,14 +73,6 @@ public partial class ReportTests
         string svg = string.Concat(Svg().Matches(page).Select(m => m.Value));
         Assert.DoesNotContain("NaN", svg, StringComparison.Ordinal);
         Assert.DoesNotContain("∞", svg, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void Holes_are_escaped_and_pieces_are_not()
-    {
-        Html piece = Html.Of($"<b>{"<i>\"'&"}</b>");
-        Assert.Equal("<b>&lt;i&gt;&quot;&#39;&amp;</b>", piece.ToString());
-        Assert.Equal("<p><b>&lt;i&gt;&quot;&#39;&amp;</b>1.5 1,234</p>", Html.Of($"<p>{piece}{1.5} {1234:#,0}</p>").ToString());
     }
 
     [GeneratedRegex("""(?:src|href|xlink:href|action|data|url)\s*=\s*"([^"]*)"|url\(|@import""")]

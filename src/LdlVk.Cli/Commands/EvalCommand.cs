@@ -1,9 +1,9 @@
 using System.CommandLine;
-using LdlVk.Cli.Evaluation;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
-using LdlVk.Cli.Report;
 using LdlVk.Datasets.Lines;
+using LdlVk.Evaluation.Benchmarks;
+using LdlVk.Evaluation.Reports;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -31,27 +31,26 @@ internal static class EvalCommand
         Option[] own = [input, output, report, json];
         foreach (Option option in own) command.Options.Add(option);
         model.AddTo(command);
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             NotStandardOutput(call.GetValue(output), output.Name);
             NotStandardOutput(call.GetValue(report), report.Name);
-            using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellation);
+            using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellationToken);
             using OutputFile? outputFile = call.GetValue(output) is { } path ? terminal.OpenOutput(path, output.Name, isLines: true) : null;
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
-            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
             {
-                PairScorer scorer = new(terminal);
                 AttributeScores attributes = new();
                 WorstMisses misses = new();
                 OutputsFile? outputs = outputFile is null ? null : new OutputsFile(outputFile.Stream, loaded);
-                int code = await scorer.ScoreAsync(run, loaded, source, (line, example, rewards) =>
+                (PairScorer scorer, int code) = await PairRun.ScoreAsync(run, loaded, source, (line, example, rewards) =>
                 {
                     outputs?.Write(line, example);
                     attributes.Add(rewards, line.ChosenCount);
                     misses.Add(example, line);
-                }, cancellation).ConfigureAwait(false);
+                }, terminal, cancellationToken).ConfigureAwait(false);
                 outputFile?.Complete();
                 EvalFindings findings = new(
                     call.GetValue(model.Model)!, call.GetValue(input)!, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights",
@@ -95,11 +94,11 @@ internal static class EvalCommand
         if (asJson)
         {
             using JsonDocumentWriter document = new(terminal);
-            EvalSummary.WriteJson(findings, document.Json);
+            EvalJson.Write(findings, document.Json);
             return;
         }
 
         using Screen screen = new(terminal);
-        EvalSummary.Show(findings, screen);
+        EvalTable.Show(findings, screen);
     }
 }

@@ -1,9 +1,9 @@
 using System.CommandLine;
-using LdlVk.Cli.Evaluation;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
-using LdlVk.Cli.Report;
 using LdlVk.Datasets.Lines;
+using LdlVk.Evaluation.Benchmarks;
+using LdlVk.Evaluation.Reports;
 using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
@@ -31,7 +31,7 @@ internal static class FidelityCommand
         Option[] own = [input, baseline, candidates, report, json];
         foreach (Option option in own) command.Options.Add(option);
         model.AddTo(command);
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             ModelSetting[] settings = Settings(call, model, (baseline, candidates));
             if (call.GetValue(model.DryRun)) return ShowPlans(settings, terminal);
@@ -39,7 +39,7 @@ internal static class FidelityCommand
             string path = call.GetValue(input)!;
             if (path == "-") throw new UsageException("--input - can be read only once, and fidelity reads it for each setting. Give a file.");
             EvalCommand.NotStandardOutput(call.GetValue(report), report.Name);
-            terminal.OpenInput(path, cancellation).Dispose();
+            terminal.OpenInput(path, cancellationToken).Dispose();
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
             List<SettingRun> runs = [];
             int code = ExitCode.Success;
@@ -48,10 +48,9 @@ internal static class FidelityCommand
                 bool quiet = call.GetValue(model.Quiet);
                 if (!quiet) terminal.Error.WriteLine(Readable.OneLine(setting.Name));
                 ScoringRun run = new(terminal, quiet);
-                using LineSource source = terminal.OpenInput(path, cancellation);
-                using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellation).ConfigureAwait(false);
-                PairScorer scorer = new(terminal);
-                int result = await scorer.ScoreAsync(run, loaded, source, scored: null, cancellation).ConfigureAwait(false);
+                using LineSource source = terminal.OpenInput(path, cancellationToken);
+                using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellationToken).ConfigureAwait(false);
+                (PairScorer scorer, int result) = await PairRun.ScoreAsync(run, loaded, source, scored: null, terminal, cancellationToken).ConfigureAwait(false);
                 if (result != ExitCode.Success) code = result;
                 runs.Add(new SettingRun(setting.Name, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights", scorer.Examples, scorer.Failures));
             }
@@ -99,11 +98,11 @@ internal static class FidelityCommand
         if (asJson)
         {
             using JsonDocumentWriter document = new(terminal);
-            FidelitySummary.WriteJson(all, input, document.Json);
+            FidelityJson.Write(all, input, document.Json);
             return;
         }
 
         using Screen screen = new(terminal);
-        FidelitySummary.Show(all, screen);
+        FidelityTable.Show(all, screen);
     }
 }

@@ -1,34 +1,9 @@
+using LdlVk.Evaluation.Statistics;
+
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>Whose rules a data set is scored by.</summary>
-internal enum Benchmark
-{
-    /// <summary>Pairs of any origin: the share that is right.</summary>
-    Pairs,
-
-    /// <summary>RewardBench v1: sections, weighted by the published numbers of examples.</summary>
-    RewardBench1,
-
-    /// <summary>RewardBench 2: best of several responses, and the Ties subset.</summary>
-    RewardBench2,
-}
-
-/// <summary>A subset's score.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Section">Its section, in RewardBench v1; else null.</param>
-/// <param name="Examples">Lines of it.</param>
-/// <param name="Score">Accuracy; of the Ties subset <see cref="TiesScore.Overall"/>.</param>
-/// <param name="Interval">Wilson's interval of the accuracy; null for the Ties subset, whose score is no share.</param>
-internal sealed record SubsetResult(string Name, string? Section, int Examples, double Score, Interval? Interval);
-
-/// <summary>A section's score.</summary>
-/// <param name="Name">Its name.</param>
-/// <param name="Examples">Lines of it.</param>
-/// <param name="Score">Its score, <see cref="RewardBench.SectionScore"/>.</param>
-internal sealed record SectionResult(string Name, int Examples, double Score);
-
 /// <summary>What the scores of a data set say of the model.</summary>
-internal sealed class EvalResult
+public sealed class EvalResult
 {
     private EvalResult(IReadOnlyList<Example> examples, Benchmark benchmark) => (Examples, Benchmark) = (examples, benchmark);
 

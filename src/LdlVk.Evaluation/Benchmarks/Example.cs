@@ -8,7 +8,7 @@ namespace LdlVk.Evaluation.Benchmarks;
 /// <param name="Ties">Which prompt of the Ties subset it is of; null for other subsets.</param>
 /// <param name="Chosen">Scores of the chosen responses, one or more.</param>
 /// <param name="Rejected">Scores of the rejected responses, one or more.</param>
-internal sealed record Example(long Line, string Id, string Subset, bool IsBestOf, TiesId? Ties, float[] Chosen, float[] Rejected)
+public sealed record Example(long Line, string Id, string Subset, bool IsBestOf, TiesId? Ties, float[] Chosen, float[] Rejected)
 {
     /// <summary>Worst chosen score less best rejected one: positive if the line is right.</summary>
     public double Margin => (double)Chosen.Min() - Rejected.Max();

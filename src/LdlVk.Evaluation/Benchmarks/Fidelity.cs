@@ -1,13 +1,6 @@
-namespace LdlVk.Evaluation.Benchmarks;
+using LdlVk.Evaluation.Statistics;
 
-/// <summary>A line that is right under one setting and wrong under the other.</summary>
-/// <param name="Baseline">Its scores under the baseline.</param>
-/// <param name="Candidate">Its scores under the candidate.</param>
-internal sealed record Flip(Example Baseline, Example Candidate)
-{
-    /// <summary>Whether the candidate has it right.</summary>
-    public bool IsGain => Candidate.IsRight;
-}
+namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>How the scores of a model under one setting compare with those under another, on the same lines.</summary>
 /// <param name="Error">How far the scores are off.</param>
@@ -15,7 +8,7 @@ internal sealed record Flip(Example Baseline, Example Candidate)
 /// <param name="Kendall">Agreement of the texts' order, <see cref="RankAgreement.KendallTauB"/>.</param>
 /// <param name="Flips">Lines that are right under one setting alone, in the order of the input.</param>
 /// <param name="Lines">All lines.</param>
-internal sealed record Fidelity(ScoreError Error, double Spearman, double Kendall, IReadOnlyList<Flip> Flips, int Lines)
+public sealed record Fidelity(ScoreError Error, double Spearman, double Kendall, IReadOnlyList<Flip> Flips, int Lines)
 {
     /// <summary>Lines that the candidate alone has right.</summary>
     public int Gained => Flips.Count(f => f.IsGain);

@@ -5,17 +5,19 @@ using LdlVk.Datasets.Lines;
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>
-/// Results line by line with the fields of RewardBench's own <c>{model}_outputs.jsonl</c> (<c>rewardbench.py</c>: prompt, results, scores_chosen,
-/// scores_rejected, text_chosen, text_rejected, then what else the data set has); of RewardBench 2 with those of its result rows
-/// (<c>run_v2.py</c>: text, scores, results, subset, id, num_correct). Texts have their template, as there.
+/// Writes results line by line as RewardBench's own tools do. A pair has the fields of <c>{model}_outputs.jsonl</c> (<c>rewardbench.py</c>:
+/// prompt, results, scores_chosen, scores_rejected, text_chosen, text_rejected, then the other fields of the data set). A line of RewardBench 2
+/// has those of its result rows (<c>run_v2.py</c>: text, scores, results, subset, id, num_correct). Texts are rendered with the model's template.
 /// </summary>
-internal sealed class OutputsFile(Stream output, RewardModel model)
+/// <param name="output">Takes one line in each write.</param>
+/// <param name="model">The model, which renders the texts.</param>
+public sealed class OutputsFile(Stream output, RewardModel model)
 {
     private static readonly string[] Own = ["prompt", "results", "scores_chosen", "scores_rejected", "text_chosen", "text_rejected"];
 
     private readonly ResultWriter _lines = new(output);
 
-    /// <summary>Writes a line.</summary>
+    /// <summary>Writes a line with its scores.</summary>
     public void Write(PairLine line, Example example) => _lines.Write(json =>
     {
         if (example.IsBestOf) WriteBestOf(json, line, example);

@@ -8,7 +8,7 @@ using LdlVk.Runtime.Text;
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>A line of a preference data set: responses of which some should score above the others.</summary>
-internal sealed class PairLine
+public sealed class PairLine
 {
     /// <summary>Subset of lines that name none.</summary>
     public const string NoSubset = "no subset";

@@ -4,76 +4,82 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>A line that could not be scored.</summary>
-/// <param name="Number">Its number in the input, from 0.</param>
-/// <param name="Id">Its id as JSON.</param>
-/// <param name="Error">Why not.</param>
-internal sealed record FailedLine(long Number, string Id, string Error);
+/// <summary>Takes a line of a preference data set that was scored.</summary>
+/// <param name="line">The line.</param>
+/// <param name="example">Its scores.</param>
+/// <param name="rewards">The rewards of its responses, the chosen ones first.</param>
+public delegate void PairScored(PairLine line, Example example, IReadOnlyList<Reward> rewards);
 
-/// <summary>Scores the lines of a preference data set, and keeps their scores.</summary>
-internal sealed class PairScorer(Terminal terminal)
+/// <summary>Reads the lines of a preference data set, and keeps the scores of their responses.</summary>
+public sealed class PairScorer
 {
-    /// <summary>Failed lines that are told of one by one.</summary>
-    private const int MostFailuresSaid = 10;
-
-    /// <summary>Failed lines that are kept; of a file of nothing else, the rest is counted only.</summary>
-    private const int MostFailuresKept = 1000;
+    /// <summary>Failed lines that are kept; further ones are only counted.</summary>
+    private const int MaxFailures = 1000;
 
     private readonly List<Example> _examples = [];
     private readonly List<FailedLine> _failures = [];
     private readonly Dictionary<string, string> _subsets = new(StringComparer.Ordinal);
+    private readonly Queue<PairLine> _waiting = new();
     private long _lines;
 
-    /// <summary>The lines that were scored, in order.</summary>
+    /// <summary>Called with each line that was scored, in the order of the input.</summary>
+    public PairScored? Scored { get; init; }
+
+    /// <summary>Called with each line that could not be scored, after <see cref="Failed"/> has counted it.</summary>
+    public Action<FailedLine>? LineFailed { get; init; }
+
+    /// <summary>The lines that were scored, in the order of the input.</summary>
     public IReadOnlyList<Example> Examples => _examples;
 
-    /// <summary>The first lines that were not.</summary>
+    /// <summary>The first lines that could not be scored, at most 1000.</summary>
     public IReadOnlyList<FailedLine> Failures => _failures;
 
-    /// <summary>All lines that were not.</summary>
+    /// <summary>Number of all lines that could not be scored.</summary>
     public long Failed => _lines - _examples.Count;
 
-    /// <summary>All lines.</summary>
-    public long Lines => _lines;
-
-    /// <summary>Scores all lines of a source, and says on standard error which could not be scored.</summary>
-    /// <returns>The exit code.</returns>
-    public async Task<int> ScoreAsync(
-        ScoringRun run, RewardModel model, LineSource source, Action<PairLine, Example, IReadOnlyList<Reward>>? scored, CancellationToken cancellation)
+    /// <summary>Scores all lines of a source.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="source">The data set.</param>
+    /// <param name="progress">Told after each micro-batch; null for nobody.</param>
+    /// <param name="cancellationToken">Ends the run between micro-batches.</param>
+    public async Task ScoreAsync(RewardModel model, LineSource source, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
     {
-        // Results come in the order of the lines, one for each.
-        Queue<PairLine> waiting = new();
-        return await run.ScoreAsync(model, source.RawLines().Select(Next), Take, cancellation, reasonsAt: "see above, and --json or --report").ConfigureAwait(false);
-
-        InputLine Next(RawLine raw)
-        {
-            PairLine line = PairLine.Parse(raw);
-            waiting.Enqueue(line);
-            return line.Texts;
-        }
-
-        void Take(ScoredLine result)
-        {
-            PairLine line = waiting.Dequeue();
-            long number = _lines++;
-            if (result.Error is { } error)
-            {
-                Fail(new FailedLine(number, line.Texts.Id, Name(error, line)));
-                return;
-            }
-
-            float[] scores = [.. result.Rewards.Select(r => r.Score)];
-            Example example = new(number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..]);
-            _examples.Add(example);
-            scored?.Invoke(line, example, result.Rewards);
-        }
+        LineScorer scorer = new(model, progress);
+        await foreach (ScoredLine line in scorer.ScoreAsync(Lines(source), cancellationToken).ConfigureAwait(false)) Add(line);
     }
 
-    private void Fail(FailedLine failure)
+    /// <summary>The texts of all lines of a source, for a caller that scores them itself and hands each result to <see cref="Add"/>.</summary>
+    public IEnumerable<InputLine> Lines(LineSource source)
     {
-        if (_failures.Count < MostFailuresKept) _failures.Add(failure);
-        if (Failed <= MostFailuresSaid) terminal.Say($"line {failure.Number} (counted from 0) is left out: {failure.Error}");
-        if (Failed == MostFailuresSaid + 1) terminal.Say("more lines are left out.");
+        ArgumentNullException.ThrowIfNull(source);
+        return source.RawLines().Select(Read);
+    }
+
+    /// <summary>Takes the result of the next line that <see cref="Lines"/> gave.</summary>
+    public void Add(ScoredLine result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        PairLine line = _waiting.Dequeue();
+        long number = _lines++;
+        if (result.Error is { } error)
+        {
+            FailedLine failure = new(number, line.Texts.Id, Name(error, line));
+            if (_failures.Count < MaxFailures) _failures.Add(failure);
+            LineFailed?.Invoke(failure);
+            return;
+        }
+
+        float[] scores = [.. result.Rewards.Select(r => r.Score)];
+        Example example = new(number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..]);
+        _examples.Add(example);
+        Scored?.Invoke(line, example, result.Rewards);
+    }
+
+    private InputLine Read(RawLine raw)
+    {
+        PairLine line = PairLine.Parse(raw);
+        _waiting.Enqueue(line);
+        return line.Texts;
     }
 
     /// <summary>One string for all lines of a subset.</summary>
@@ -84,7 +90,7 @@ internal sealed class PairScorer(Terminal terminal)
         return subset;
     }
 
-    /// <summary>"response 1" by the field's name.</summary>
+    /// <summary>The error with the field's name in the place of "response 1".</summary>
     private static string Name(string error, PairLine line)
     {
         for (int i = 0; i < line.Texts.Item.Texts && error.StartsWith("response ", StringComparison.Ordinal); i++)

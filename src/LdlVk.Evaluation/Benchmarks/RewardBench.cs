@@ -1,7 +1,7 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>How RewardBench v1 weighs its subsets: <c>rewardbench/constants.py</c> of github.com/allenai/reward-bench.</summary>
-internal static class RewardBench
+public static class RewardBench
 {
     /// <summary>The sections in the leaderboard's order.</summary>
     public static readonly IReadOnlyList<string> Sections = ["Chat", "Chat Hard", "Safety", "Reasoning"];

@@ -1,14 +1,7 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>The scores of one setting.</summary>
-/// <param name="Name">The setting as it was given.</param>
-/// <param name="Used">Device and formats that came of it.</param>
-/// <param name="Examples">The lines that could be scored, in order.</param>
-/// <param name="Failures">The first lines that could not.</param>
-internal sealed record SettingRun(string Name, string Used, IReadOnlyList<Example> Examples, IReadOnlyList<FailedLine> Failures);
-
 /// <summary>A baseline and candidates on the lines that all of them could score.</summary>
-internal sealed class SettingRuns
+public sealed class SettingRuns
 {
     private SettingRuns(IReadOnlyList<SettingRun> runs, IReadOnlyList<EvalResult> results, IReadOnlyList<Fidelity> comparisons) =>
         (Runs, Results, Comparisons) = (runs, results, comparisons);
@@ -35,7 +28,7 @@ internal sealed class SettingRuns
         foreach (SettingRun run in cut.Skip(1))
         {
             if (!run.Examples.Zip(cut[0].Examples, AreOfOneLine).All(same => same))
-                throw new IOException("--input has changed while it was read: the settings have not seen the same lines. Run it again on a file that stays as it is.");
+                throw new IOException("The input has changed while it was read: the settings have not seen the same lines. Run it again on a file that stays as it is.");
         }
 
         return new SettingRuns(cut, [.. cut.Select(r => EvalResult.Of(r.Examples))], [.. cut.Skip(1).Select(r => Fidelity.Between(cut[0].Examples, r.Examples))]);

@@ -1,20 +1,4 @@
-using System.Globalization;
-
 namespace LdlVk.Evaluation.Benchmarks;
-
-/// <summary>Which prompt of the Ties subset a line is of: ids are <c>ref:7</c> (one right answer) and <c>tied:7</c> (many).</summary>
-/// <param name="IsReference">Whether it is the one with one right answer.</param>
-/// <param name="Prompt">What the two have in common.</param>
-internal readonly record struct TiesId(bool IsReference, int Prompt)
-{
-    /// <summary>Reads an id; null if it is none.</summary>
-    public static TiesId? Parse(string id) => id.Split(':') switch
-    {
-        ["ref", { } n] when int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out int prompt) => new TiesId(true, prompt),
-        ["tied", { } n] when int.TryParse(n, NumberStyles.None, CultureInfo.InvariantCulture, out int prompt) => new TiesId(false, prompt),
-        _ => null,
-    };
-}
 
 /// <summary>
 /// The score of RewardBench 2's Ties subset, as <c>process_single_model</c> of github.com/allenai/reward-bench computes it: whether all right
@@ -26,7 +10,7 @@ internal readonly record struct TiesId(bool IsReference, int Prompt)
 /// <param name="Preferred">Share where the gap to the wrong answers is wider than the spread of the right ones.</param>
 /// <param name="PreferredHard">The same with the narrower gap of the two ways.</param>
 /// <param name="MarginScore">Mean of tanh(narrower gap / spread − 1): it breaks ties between models.</param>
-internal sealed record TiesScore(double ReferenceAccuracy, double TiedAccuracy, int Prompts, double Preferred, double PreferredHard, double MarginScore)
+public sealed record TiesScore(double ReferenceAccuracy, double TiedAccuracy, int Prompts, double Preferred, double PreferredHard, double MarginScore)
 {
     /// <summary>0.3 for each accuracy, 0.2 for each preference, 0.01 for the margins: a perfect model has 1.01 at most.</summary>
     public double Overall => (0.30 * TiedAccuracy) + (0.30 * ReferenceAccuracy) + (0.20 * Preferred) + (0.20 * PreferredHard) + (0.01 * MarginScore);

@@ -1,16 +1,7 @@
-using System.Globalization;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Reports;
-
-/// <summary>A bar of <see cref="AccuracyChart"/>.</summary>
-/// <param name="Name">What it is of.</param>
-/// <param name="Share">From 0 to 1.</param>
-/// <param name="Interval">Its confidence interval; null if it has none.</param>
-/// <param name="Note">Behind the figure: the number of examples.</param>
-/// <param name="IsSection">Whether it sums up the bars below it.</param>
-internal sealed record AccuracyBar(string Name, double Share, Interval? Interval, string Note, bool IsSection = false);
 
 /// <summary>Accuracies as bars, with whiskers for their intervals.</summary>
 internal static class AccuracyChart
@@ -33,22 +24,19 @@ internal static class AccuracyChart
             """);
     }
 
-    /// <summary>A share in per cent.</summary>
-    public static string Percent(double share) => double.IsNaN(share) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.0} %");
-
     private static Html Bar(AccuracyBar bar, int i)
     {
         double y = Top + (i * Row), share = double.IsNaN(bar.Share) ? 0 : Math.Clamp(bar.Share, 0, 1);
         string strong = bar.IsSection ? "strong" : "", kind = bar.IsSection ? "section" : "";
         string name = bar.Name.Length <= 30 ? bar.Name : string.Concat(bar.Name.AsSpan(0, char.IsHighSurrogate(bar.Name[28]) ? 28 : 29), "…");
         Html whisker = bar.Interval is { } range
-            ? Html.Of($"<path class=\"whisker\" d=\"M{X(range.Low)} {y + 6}v10M{X(range.Low)} {y + 11}H{X(range.High)}M{X(range.High)} {y + 6}v10\"><title>95 %: {Percent(range.Low)} to {Percent(range.High)}</title></path>")
+            ? Html.Of($"<path class=\"whisker\" d=\"M{X(range.Low)} {y + 6}v10M{X(range.Low)} {y + 11}H{X(range.High)}M{X(range.High)} {y + 6}v10\"><title>95 %: {Figures.Percent(range.Low)} to {Figures.Percent(range.High)}</title></path>")
             : Html.Empty;
         return Html.Of($"""
             <text class="end {strong}" x="{Left - 12}" y="{y + 16}">{name}<title>{bar.Name}</title></text>
             <rect class="track" x="{Left}" y="{y + 3}" width="{Track}" height="16" rx="3"/>
             <rect class="bar {kind}" x="{Left}" y="{y + 3}" width="{share * Track}" height="16" rx="3"/>{whisker}
-            <text class="{strong}" x="{Left + Track + 18}" y="{y + 16}">{Percent(bar.Share)}</text>
+            <text class="{strong}" x="{Left + Track + 18}" y="{y + 16}">{Figures.Percent(bar.Share)}</text>
             <text class="soft end" x="918" y="{y + 16}">{bar.Note}</text>
 
             """);

@@ -9,7 +9,7 @@ internal static class AttributeChart
     private const int Width = 280, Half = 30;
 
     /// <summary>Draws it with its name and figures.</summary>
-    public static Html Draw(string name, AttributeScores.Attribute attribute)
+    public static Html Draw(string name, AttributeSummary attribute)
     {
         long most = Math.Max(1, Math.Max(attribute.Chosen.Max(), attribute.Rejected.Max()));
         return Html.Of($"""
@@ -25,9 +25,9 @@ internal static class AttributeChart
             """);
     }
 
-    private static Html Bars(long[] counts, long most, bool up)
+    private static Html Bars(IReadOnlyList<long> counts, long most, bool up)
     {
-        double step = (double)Width / counts.Length;
+        double step = (double)Width / counts.Count;
         return Html.Join(counts.Index().Where(c => c.Item > 0).Select(c =>
         {
             double height = Math.Max(1, (double)c.Item / most * Half), y = up ? Half + 2 - height : Half + 2;

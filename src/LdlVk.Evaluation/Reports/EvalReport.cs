@@ -5,42 +5,15 @@ using LdlVk.Runtime;
 
 namespace LdlVk.Evaluation.Reports;
 
-/// <summary>What <c>ldlvk eval</c> found out.</summary>
-/// <param name="Model">Folder of the model.</param>
-/// <param name="Input">The data set.</param>
-/// <param name="Setting">Device and formats.</param>
-/// <param name="AttributeNames">Names of the model's attributes.</param>
-/// <param name="Result">The scores.</param>
-/// <param name="Attributes">The sub-scores.</param>
-/// <param name="Misses">The worst misses, the worst first.</param>
-/// <param name="Failures">The first lines that could not be scored.</param>
-/// <param name="Failed">All lines that could not be scored.</param>
-internal sealed record EvalFindings(
-    string Model, string Input, string Setting, IReadOnlyList<string> AttributeNames, EvalResult Result, AttributeScores Attributes,
-    IReadOnlyList<Miss> Misses, IReadOnlyList<FailedLine> Failures, long Failed)
-{
-    /// <summary>Calibration of all pairs of a chosen and a rejected response.</summary>
-    public Calibration Calibration { get; } = Calibration.Of(Result.Examples.SelectMany(e => e.PairMargins));
-
-    /// <summary>What <see cref="EvalResult.Score"/> is.</summary>
-    public string ScoreName => Result.Benchmark switch
-    {
-        Benchmark.RewardBench1 => "RewardBench score: mean of the sections",
-        Benchmark.RewardBench2 => "RewardBench 2 score: mean of the subsets",
-        _ => "accuracy",
-    };
-
-    /// <summary>A warning that the score is not the leaderboard's; null if it is.</summary>
-    public string? Incomplete => Result.Missing.Count == 0 ? null : $"Not comparable with the leaderboard: {string.Join(", ", Result.Missing)} {(Result.Missing.Count == 1 ? "is" : "are")} not in the data.";
-}
-
 /// <summary>The HTML report of <c>ldlvk eval</c>.</summary>
-internal static class EvalReport
+public static class EvalReport
 {
     /// <summary>Failed lines that are shown.</summary>
-    private const int MostFailures = 100;
+    private const int MaxFailures = 100;
 
-    /// <summary>Writes it.</summary>
+    /// <summary>Writes the report.</summary>
+    /// <param name="findings">The result of the evaluation.</param>
+    /// <param name="output">Takes the page as UTF-8.</param>
     public static void Write(EvalFindings findings, Stream output)
     {
         EvalResult result = findings.Result;
@@ -64,11 +37,11 @@ internal static class EvalReport
     private static IEnumerable<(string, string)> Facts(EvalFindings findings)
     {
         EvalResult result = findings.Result;
-        if (result.Benchmark != Benchmark.Pairs) yield return (AccuracyChart.Percent(result.Score), findings.ScoreName);
+        if (result.Benchmark != Benchmark.Pairs) yield return (Figures.Percent(result.Score), findings.ScoreName);
         Interval range = Interval.Wilson(result.Right, result.Examples.Count);
-        yield return (AccuracyChart.Percent(result.Accuracy), $"of {Readable.Plural(result.Examples.Count, "line")} right; 95 %: {AccuracyChart.Percent(range.Low)} to {AccuracyChart.Percent(range.High)}");
+        yield return (Figures.Percent(result.Accuracy), $"of {Readable.Plural(result.Examples.Count, "line")} right; 95 %: {Figures.Percent(range.Low)} to {Figures.Percent(range.High)}");
         yield return (Readable.Count(result.Examples.Count - result.Right), "misses: a rejected response at or above a chosen one");
-        yield return (Number(findings.Calibration.ExpectedError, "0.000"), "calibration error: 0 where σ(difference) is a true probability");
+        yield return (Figures.Number(findings.Calibration.ExpectedError, "0.000"), "calibration error: 0 where σ(difference) is a true probability");
         if (findings.Failed > 0) yield return (Readable.Count(findings.Failed), "lines could not be scored, and are left out");
     }
 
@@ -85,7 +58,7 @@ internal static class EvalReport
         page.Card(AccuracyChart.Draw([.. Bars(result)], chance));
         if (result.Ties is not { } ties) return;
         page.Table(["Ties", "score", "tied right", "reference right", "gap > spread", "both gaps > spread", "margin"],
-            [[ReportPage.Cell(Readable.Plural(ties.Prompts, "prompt")), .. ((double[])[ties.Overall, ties.TiedAccuracy, ties.ReferenceAccuracy, ties.Preferred, ties.PreferredHard, ties.MarginScore]).Select(v => ReportPage.Cell(Number(v, "0.000")))]]);
+            [[ReportPage.Cell(Readable.Plural(ties.Prompts, "prompt")), .. ((double[])[ties.Overall, ties.TiedAccuracy, ties.ReferenceAccuracy, ties.Preferred, ties.PreferredHard, ties.MarginScore]).Select(v => ReportPage.Cell(Figures.Number(v, "0.000")))]]);
     }
 
     private static IEnumerable<AccuracyBar> Bars(EvalResult result)
@@ -112,11 +85,11 @@ internal static class EvalReport
             <div class="two"><div class="card">{ReliabilityChart.Draw(calibration)}</div>
             <div class="card"><table><tbody>
             <tr><td>pairs</td>{ReportPage.Cell(Readable.Count(calibration.Bins.Sum(b => b.Count)))}</tr>
-            <tr><td>expected calibration error</td>{ReportPage.Cell(Number(calibration.ExpectedError, "0.0000"))}</tr>
-            <tr><td>Brier score</td>{ReportPage.Cell(Number(calibration.Brier, "0.0000"))}</tr>
-            <tr><td>log loss (0.693 for guessing)</td>{ReportPage.Cell(Number(calibration.LogLoss, "0.0000"))}</tr>
+            <tr><td>expected calibration error</td>{ReportPage.Cell(Figures.Number(calibration.ExpectedError, "0.0000"))}</tr>
+            <tr><td>Brier score</td>{ReportPage.Cell(Figures.Number(calibration.Brier, "0.0000"))}</tr>
+            <tr><td>log loss (0.693 for guessing)</td>{ReportPage.Cell(Figures.Number(calibration.LogLoss, "0.0000"))}</tr>
             </tbody></table><p> </p><table><thead><tr><th class="left">sure</th><th>pairs</th><th>right</th><th>mean σ</th></tr></thead><tbody>
-            {Html.Join(calibration.Bins.Where(b => b.Count > 0).Select(b => Html.Of($"<tr><td>{b.From * 100:0}–{b.To * 100:0} %</td>{ReportPage.Cell(Readable.Count(b.Count))}{ReportPage.Cell(AccuracyChart.Percent(b.Accuracy))}{ReportPage.Cell(AccuracyChart.Percent(b.Confidence))}</tr>\n")))}
+            {Html.Join(calibration.Bins.Where(b => b.Count > 0).Select(b => Html.Of($"<tr><td>{b.From * 100:0}–{b.To * 100:0} %</td>{ReportPage.Cell(Readable.Count(b.Count))}{ReportPage.Cell(Figures.Percent(b.Accuracy))}{ReportPage.Cell(Figures.Percent(b.Confidence))}</tr>\n")))}
             </tbody></table></div></div>
 
             """));
@@ -124,7 +97,7 @@ internal static class EvalReport
 
     private static void SubScores(ReportPage page, EvalFindings findings)
     {
-        IReadOnlyList<AttributeScores.Attribute> attributes = findings.Attributes.Attributes;
+        IReadOnlyList<AttributeSummary> attributes = findings.Attributes.Attributes;
         if (attributes.Count == 0) return;
         page.Section("Sub-scores", "Each attribute's expected value from 0 to 1, of chosen responses upwards and of rejected ones downwards; the upright lines are the means. The percentage is how many pairs the attribute alone would order rightly, the weight the mean of those that the model gives it.");
         page.Card(Html.Of($"""
@@ -140,7 +113,7 @@ internal static class EvalReport
         foreach (Miss miss in findings.Misses)
         {
             page.Card(Html.Of($"""
-                <div class="miss"><header><b>{miss.Example.Subset}</b><span>id {Id(miss.Example.Id)}</span><span>margin {Readable.Score((float)miss.Example.Margin)}</span></header>
+                <div class="miss"><header><b>{miss.Example.Subset}</b><span>id {Figures.Id(miss.Example.Id)}</span><span>margin {Readable.Score((float)miss.Example.Margin)}</span></header>
                 <div class="text prompt" dir="auto">{miss.Prompt}</div>
                 <div class="two"><div class="answer good-edge"><small><span>chosen</span><span>{Readable.Score(miss.Example.Chosen.Min())}</span></small><div class="text" dir="auto">{miss.Chosen}</div></div>
                 <div class="answer bad-edge"><small><span>rejected</span><span>{Readable.Score(miss.Example.Rejected.Max())}</span></small><div class="text" dir="auto">{miss.Rejected}</div></div></div></div>
@@ -151,18 +124,8 @@ internal static class EvalReport
     private static void Failures(ReportPage page, EvalFindings findings)
     {
         if (findings.Failed == 0) return;
-        int shown = Math.Min(MostFailures, findings.Failures.Count);
+        int shown = Math.Min(MaxFailures, findings.Failures.Count);
         page.Section("Left out", $"{Readable.Plural(findings.Failed, "line")} could not be scored and {(findings.Failed == 1 ? "counts" : "count")} nowhere above{(findings.Failed > shown ? $"; the first {shown} are" : "")}:");
         page.Table(["line, from 0", "reason"], findings.Failures.Take(shown).Select(f => (Html[])[ReportPage.Cell(Readable.Count(f.Number)), ReportPage.Cell(f.Error, "left")]));
     }
-
-    /// <summary>An id as a person knows it: without the quotes of JSON, cut where it is long.</summary>
-    internal static string Id(string json)
-    {
-        string text = json.StartsWith('"') && System.Text.Json.Nodes.JsonNode.Parse(json) is { } node ? node.GetValue<string>() : json;
-        return Readable.OneLine(text, 60);
-    }
-
-    /// <summary>A number; a dash where there is none.</summary>
-    internal static string Number(double value, string format) => double.IsNaN(value) ? "–" : value.ToString(format, CultureInfo.InvariantCulture);
 }

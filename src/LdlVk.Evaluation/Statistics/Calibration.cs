@@ -1,23 +1,11 @@
 namespace LdlVk.Evaluation.Statistics;
 
-/// <summary>Pairs of which the model was about equally sure.</summary>
-/// <param name="From">Lower end of the bin, of P(preferred ≻ other) = σ(|score difference|).</param>
-/// <param name="To">Its upper end.</param>
-/// <param name="Count">Pairs in it.</param>
-/// <param name="Confidence">Their mean probability; NaN if there are none.</param>
-/// <param name="Correct">In how many the preferred response was the chosen one; equal scores count ½.</param>
-internal sealed record CalibrationBin(double From, double To, long Count, double Confidence, double Correct)
-{
-    /// <summary>Share of the pairs in which the preferred response was the chosen one.</summary>
-    public double Accuracy => Correct / Count;
-}
-
 /// <summary>Whether σ(score A − score B), read as the probability that A is better (Bradley-Terry), is as often right as it says.</summary>
 /// <param name="Bins">Ten bins from ½ to 1.</param>
 /// <param name="ExpectedError">Expected calibration error: Σ count/all · |accuracy − confidence| over the bins (Naeini et al. 2015).</param>
 /// <param name="Brier">Mean of (1 − σ(chosen − rejected))².</param>
 /// <param name="LogLoss">Mean of −ln σ(chosen − rejected): the loss reward models are trained with.</param>
-internal sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double ExpectedError, double Brier, double LogLoss)
+public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double ExpectedError, double Brier, double LogLoss)
 {
     private const int BinCount = 10;
 

@@ -4,7 +4,7 @@ namespace LdlVk.Evaluation.Statistics;
 /// <param name="First">Lower edge of the first bin.</param>
 /// <param name="Width">Width of a bin.</param>
 /// <param name="Counts">Values in each bin; one on an edge belongs to the bin above it.</param>
-internal sealed record Histogram(double First, double Width, long[] Counts)
+public sealed record Histogram(double First, double Width, long[] Counts)
 {
     /// <summary>Lower edge of a bin, or upper edge of the one before it.</summary>
     public double Edge(int bin) => First + (bin * Width);

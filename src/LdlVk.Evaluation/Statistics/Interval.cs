@@ -3,7 +3,7 @@ namespace LdlVk.Evaluation.Statistics;
 /// <summary>A 95 % confidence interval.</summary>
 /// <param name="Low">Its lower end.</param>
 /// <param name="High">Its upper end.</param>
-internal readonly record struct Interval(double Low, double High)
+public readonly record struct Interval(double Low, double High)
 {
     /// <summary>The standard normal's 97.5 % quantile.</summary>
     private const double Z = 1.959963984540054;

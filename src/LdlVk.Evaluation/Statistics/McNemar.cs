@@ -1,7 +1,7 @@
 namespace LdlVk.Evaluation.Statistics;
 
 /// <summary>Whether two settings are right equally often, judged by the examples on which they differ.</summary>
-internal static class McNemar
+public static class McNemar
 {
     /// <summary>
     /// The exact two-sided p-value (McNemar 1947, by the binomial distribution): how often as many of the examples that changed, or more,

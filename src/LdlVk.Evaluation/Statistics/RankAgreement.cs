@@ -1,7 +1,7 @@
 namespace LdlVk.Evaluation.Statistics;
 
 /// <summary>How far two scorings of the same texts agree on their order: 1 entirely, 0 not at all, −1 on the reverse; NaN where all are equal.</summary>
-internal static class RankAgreement
+public static class RankAgreement
 {
     /// <summary>Spearman's ρ: the correlation of the ranks, equal scores having their mean rank.</summary>
     public static double Spearman(ReadOnlySpan<float> a, ReadOnlySpan<float> b)

@@ -7,7 +7,7 @@ namespace LdlVk.Evaluation.Statistics;
 /// <param name="Rms">Root of the mean squared difference.</param>
 /// <param name="Largest">Largest absolute difference.</param>
 /// <param name="Spread">Standard deviation of the baseline's scores.</param>
-internal sealed record ScoreError(int Texts, double Bias, double Mean, double Rms, double Largest, double Spread)
+public sealed record ScoreError(int Texts, double Bias, double Mean, double Rms, double Largest, double Spread)
 {
     /// <summary><see cref="Rms"/> as a share of <see cref="Spread"/>: what the error is worth where scores differ by that much.</summary>
     public double Relative => Rms / Spread;

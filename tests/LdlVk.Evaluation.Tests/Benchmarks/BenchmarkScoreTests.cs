@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.Json;
-using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Items;
+using LdlVk.Evaluation.Benchmarks;
 
 namespace LdlVk.Evaluation.Tests.Benchmarks;
 
@@ -13,19 +14,19 @@ public class BenchmarkScoreTests
     private static Example[] Examples(JsonElement benchmark, bool isBestOf) => [.. benchmark.GetProperty("examples").EnumerateArray().Select((e, i) =>
     {
         string id = e.TryGetProperty("id", out JsonElement given) ? given.GetString()! : $"{i}";
-        return new Example(i, $"\"{id}\"", e.GetProperty("subset").GetString()!, isBestOf, TiesId.Parse(id), StatisticsTests.Floats(e, "chosen"), StatisticsTests.Floats(e, "rejected"));
+        return new Example(i, $"\"{id}\"", e.GetProperty("subset").GetString()!, isBestOf, TiesId.Parse(id), Expected.Floats(e, "chosen"), Expected.Floats(e, "rejected"));
     })];
 
     [Fact]
     public void RewardBench_v1_weighs_subsets_by_the_published_counts()
     {
-        JsonElement expected = StatisticsTests.Expected.GetProperty("rewardbench1");
+        JsonElement expected = Expected.Of("rewardbench1");
         EvalResult result = EvalResult.Of(Examples(expected, isBestOf: false));
         Assert.Equal((Benchmark.RewardBench1, 23, 0), (result.Benchmark, result.Subsets.Count, result.Missing.Count));
-        foreach (SubsetResult subset in result.Subsets) Assert.Equal(StatisticsTests.Number(expected.GetProperty("accuracies"), subset.Name), subset.Score, 1e-12);
+        foreach (SubsetResult subset in result.Subsets) Assert.Equal(Expected.Number(expected.GetProperty("accuracies"), subset.Name), subset.Score, 1e-12);
         Assert.Equal(["Chat", "Chat Hard", "Safety", "Reasoning"], result.Sections.Select(s => s.Name));
-        foreach (SectionResult section in result.Sections) Assert.Equal(StatisticsTests.Number(expected.GetProperty("sections"), section.Name), section.Score, 1e-12);
-        Assert.Equal(StatisticsTests.Number(expected, "score"), result.Score, 1e-12);
+        foreach (SectionResult section in result.Sections) Assert.Equal(Expected.Number(expected.GetProperty("sections"), section.Name), section.Score, 1e-12);
+        Assert.Equal(Expected.Number(expected, "score"), result.Score, 1e-12);
     }
 
     [Fact]
@@ -50,19 +51,19 @@ public class BenchmarkScoreTests
     [Fact]
     public void RewardBench_2_has_best_of_several_and_the_score_of_Ties()
     {
-        JsonElement expected = StatisticsTests.Expected.GetProperty("rewardbench2"), parts = expected.GetProperty("ties");
+        JsonElement expected = Expected.Of("rewardbench2"), parts = expected.GetProperty("ties");
         EvalResult result = EvalResult.Of(Examples(expected, isBestOf: true));
         Assert.Equal((Benchmark.RewardBench2, 0), (result.Benchmark, result.Missing.Count));
         Assert.Equal(RewardBench.SubsetsOf2, result.Subsets.Select(s => s.Name));
-        foreach (SubsetResult subset in result.Subsets) Assert.Equal(StatisticsTests.Number(expected.GetProperty("subsets"), subset.Name), subset.Score, 1e-12);
+        foreach (SubsetResult subset in result.Subsets) Assert.Equal(Expected.Number(expected.GetProperty("subsets"), subset.Name), subset.Score, 1e-12);
         TiesScore ties = result.Ties!;
-        Assert.Equal(StatisticsTests.Number(parts, "tied_accuracy"), ties.TiedAccuracy, 1e-12);
-        Assert.Equal(StatisticsTests.Number(parts, "reference_accuracy"), ties.ReferenceAccuracy, 1e-12);
-        Assert.Equal(StatisticsTests.Number(parts, "preferred"), ties.Preferred, 1e-12);
-        Assert.Equal(StatisticsTests.Number(parts, "preferred_hard"), ties.PreferredHard, 1e-12);
-        Assert.Equal(StatisticsTests.Number(parts, "margin_score"), ties.MarginScore, 1e-9);
+        Assert.Equal(Expected.Number(parts, "tied_accuracy"), ties.TiedAccuracy, 1e-12);
+        Assert.Equal(Expected.Number(parts, "reference_accuracy"), ties.ReferenceAccuracy, 1e-12);
+        Assert.Equal(Expected.Number(parts, "preferred"), ties.Preferred, 1e-12);
+        Assert.Equal(Expected.Number(parts, "preferred_hard"), ties.PreferredHard, 1e-12);
+        Assert.Equal(Expected.Number(parts, "margin_score"), ties.MarginScore, 1e-9);
         Assert.Equal(8, ties.Prompts);
-        Assert.Equal(StatisticsTests.Number(expected, "score"), result.Score, 1e-9);
+        Assert.Equal(Expected.Number(expected, "score"), result.Score, 1e-9);
     }
 
     [Fact]

@@ -1,20 +1,13 @@
 using System.Text.Json;
 using CsCheck;
 using LdlVk.Evaluation.Statistics;
-using LdlVk.Testing;
 
 namespace LdlVk.Evaluation.Tests.Statistics;
 
 /// <summary>Intervals, tests, ranks, calibration and histograms against values computed by other ways (tests/data/evaluation).</summary>
 public class StatisticsTests
 {
-    internal static JsonElement Expected { get; } = Cli.Json(File.ReadAllText(Repository.Path("tests", "data", "evaluation", "expected.json")));
-
-    internal static double Number(JsonElement of, string name) => of.GetProperty(name).GetDouble();
-
-    internal static float[] Floats(JsonElement of, string name) => [.. of.GetProperty(name).EnumerateArray().Select(e => e.GetSingle())];
-
-    private static JsonElement[] Cases(string name) => [.. Expected.GetProperty(name).EnumerateArray()];
+    private static JsonElement[] Cases(string name) => [.. Expected.Of(name).EnumerateArray()];
 
     private static void AssertInterval(JsonElement expected, Interval actual, double tolerance)
     {
@@ -25,7 +18,7 @@ public class StatisticsTests
     [Fact]
     public void Wilson()
     {
-        foreach (JsonElement c in Cases("wilson")) AssertInterval(c, Interval.Wilson(Number(c, "successes"), c.GetProperty("count").GetInt64()), 1e-9);
+        foreach (JsonElement c in Cases("wilson")) AssertInterval(c, Interval.Wilson(Expected.Number(c, "successes"), c.GetProperty("count").GetInt64()), 1e-9);
         // Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
         Assert.Equal((0.2553, 0.3662), Rounded(Interval.Wilson(81, 263)));
         Assert.Equal((0.0624, 0.1605), Rounded(Interval.Wilson(15, 148)));
@@ -57,7 +50,7 @@ public class StatisticsTests
     [Fact]
     public void McNemar_exact()
     {
-        foreach (JsonElement c in Cases("mcnemar")) Assert.Equal(Number(c, "p"), McNemar.PValue(c.GetProperty("gained").GetInt64(), c.GetProperty("lost").GetInt64()), 1e-9);
+        foreach (JsonElement c in Cases("mcnemar")) Assert.Equal(Expected.Number(c, "p"), McNemar.PValue(c.GetProperty("gained").GetInt64(), c.GetProperty("lost").GetInt64()), 1e-9);
         Assert.InRange(McNemar.PValue(100_000, 100_400), 0.3, 0.4);
     }
 
@@ -66,9 +59,9 @@ public class StatisticsTests
     {
         foreach (JsonElement c in Cases("ranks"))
         {
-            float[] a = Floats(c, "a"), b = Floats(c, "b");
-            Assert.Equal(Number(c, "spearman"), RankAgreement.Spearman(a, b), 1e-12);
-            Assert.Equal(Number(c, "kendall"), RankAgreement.KendallTauB(a, b), 1e-12);
+            float[] a = Expected.Floats(c, "a"), b = Expected.Floats(c, "b");
+            Assert.Equal(Expected.Number(c, "spearman"), RankAgreement.Spearman(a, b), 1e-12);
+            Assert.Equal(Expected.Number(c, "kendall"), RankAgreement.KendallTauB(a, b), 1e-12);
         }
 
         Assert.Equal((1.0, -1.0), (RankAgreement.KendallTauB([1, 2, 3], [5, 6, 9]), RankAgreement.Spearman([1, 2, 3], [3, 2, 1])));
@@ -107,12 +100,12 @@ public class StatisticsTests
     [Fact]
     public void Calibration_of_pairs()
     {
-        JsonElement c = Expected.GetProperty("calibration");
+        JsonElement c = Expected.Of("calibration");
         Calibration actual = Calibration.Of(c.GetProperty("margins").EnumerateArray().Select(m => m.GetDouble()));
         Assert.Equal(c.GetProperty("counts").EnumerateArray().Select(n => n.GetInt64()), actual.Bins.Select(b => b.Count));
-        Assert.Equal(Number(c, "expected_error"), actual.ExpectedError, 1e-12);
-        Assert.Equal(Number(c, "brier"), actual.Brier, 1e-12);
-        Assert.Equal(Number(c, "log_loss"), actual.LogLoss, 1e-12);
+        Assert.Equal(Expected.Number(c, "expected_error"), actual.ExpectedError, 1e-12);
+        Assert.Equal(Expected.Number(c, "brier"), actual.Brier, 1e-12);
+        Assert.Equal(Expected.Number(c, "log_loss"), actual.LogLoss, 1e-12);
         // A margin that overflows exp costs what it is.
         Assert.Equal(5000, Calibration.Of([-5000]).LogLoss, 1e-9);
         Assert.Equal(0, Calibration.Of([5000]).LogLoss);

@@ -1,0 +1,36 @@
+using LdlVk.Cli.Output;
+using LdlVk.Datasets.Lines;
+using LdlVk.Evaluation.Benchmarks;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary>Scores preference data, and names on standard error the lines that could not be scored.</summary>
+internal static class PairRun
+{
+    /// <summary>Failed lines that are named one by one.</summary>
+    private const int MaxNamed = 10;
+
+    /// <summary>Scores all lines of a source.</summary>
+    /// <param name="run">The run, which shows the progress.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="source">The data set.</param>
+    /// <param name="scored">Called with each line that was scored; null for nobody.</param>
+    /// <param name="terminal">Takes the names of failed lines.</param>
+    /// <param name="cancellationToken">Ends the run between micro-batches.</param>
+    /// <returns>The scores, and the exit code.</returns>
+    public static async Task<(PairScorer Scorer, int Code)> ScoreAsync(
+        ScoringRun run, RewardModel model, LineSource source, PairScored? scored, Terminal terminal, CancellationToken cancellationToken)
+    {
+        long failed = 0;
+        PairScorer scorer = new() { Scored = scored, LineFailed = Say };
+        int code = await run.ScoreAsync(model, scorer.Lines(source), scorer.Add, cancellationToken, reasonsAt: "see above, and --json or --report").ConfigureAwait(false);
+        return (scorer, code);
+
+        void Say(FailedLine failure)
+        {
+            failed++;
+            if (failed <= MaxNamed) terminal.Say($"line {failure.Number} (counted from 0) is left out: {failure.Error}");
+            if (failed == MaxNamed + 1) terminal.Say("more lines are left out.");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+using LdlVk.Evaluation.Benchmarks;
+using LdlVk.Evaluation.Statistics;
+
+namespace LdlVk.Evaluation.Reports;
+
+/// <summary>What <c>ldlvk eval</c> found out.</summary>
+/// <param name="Model">Folder of the model.</param>
+/// <param name="Input">The data set.</param>
+/// <param name="Setting">Device and formats.</param>
+/// <param name="AttributeNames">Names of the model's attributes.</param>
+/// <param name="Result">The scores.</param>
+/// <param name="Attributes">The sub-scores.</param>
+/// <param name="Misses">The worst misses, the worst first.</param>
+/// <param name="Failures">The first lines that could not be scored.</param>
+/// <param name="Failed">All lines that could not be scored.</param>
+public sealed record EvalFindings(
+    string Model, string Input, string Setting, IReadOnlyList<string> AttributeNames, EvalResult Result, AttributeScores Attributes,
+    IReadOnlyList<Miss> Misses, IReadOnlyList<FailedLine> Failures, long Failed)
+{
+    /// <summary>Calibration of all pairs of a chosen and a rejected response.</summary>
+    public Calibration Calibration { get; } = Calibration.Of(Result.Examples.SelectMany(e => e.PairMargins));
+
+    /// <summary>What <see cref="EvalResult.Score"/> is.</summary>
+    public string ScoreName => Result.Benchmark switch
+    {
+        Benchmark.RewardBench1 => "RewardBench score: mean of the sections",
+        Benchmark.RewardBench2 => "RewardBench 2 score: mean of the subsets",
+        _ => "accuracy",
+    };
+
+    /// <summary>A warning that the score is not the leaderboard's; null if it is.</summary>
+    public string? Incomplete => Result.Missing.Count == 0 ? null : $"Not comparable with the leaderboard: {string.Join(", ", Result.Missing)} {(Result.Missing.Count == 1 ? "is" : "are")} not in the data.";
+}
