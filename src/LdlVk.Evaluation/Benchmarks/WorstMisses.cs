@@ -1,4 +1,3 @@
-using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Text;
 
 namespace LdlVk.Evaluation.Benchmarks;

@@ -1,6 +1,3 @@
-using LdlVk.Evaluation.Benchmarks;
-using LdlVk.Evaluation.Statistics;
-
 namespace LdlVk.Evaluation.Reports;
 
 /// <summary>Accuracies as bars, with whiskers for their intervals.</summary>

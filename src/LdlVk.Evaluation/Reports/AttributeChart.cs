@@ -1,5 +1,4 @@
 using LdlVk.Evaluation.Benchmarks;
-using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Reports;
 

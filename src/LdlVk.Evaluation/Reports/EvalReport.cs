@@ -1,4 +1,3 @@
-using System.Globalization;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Statistics;
 using LdlVk.Runtime;

@@ -1,4 +1,3 @@
-using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Reports;

@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Json;
 using LdlVk.Datasets.Containers;
-using LdlVk.Datasets.Items;
 using LdlVk.Evaluation.Benchmarks;
 
 namespace LdlVk.Evaluation.Tests.Benchmarks;
