@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.Text;
 using System.Text.Json;
-using LdlVk.Datasets.Lines;
 using LdlVk.Datasets.Resuming;
 using LdlVk.Testing;
 
