@@ -1,8 +1,11 @@
 using System.Diagnostics;
 using System.Reflection;
+using System.Text.Json;
 using LdlVk.Runtime;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
 using LdlVk.Server.Protocols;
+using LdlVk.Server.Protocols.Bodies;
 using LdlVk.Server.Scoring;
 using LdlVk.Server.Telemetry;
 using Microsoft.AspNetCore.Builder;
@@ -10,6 +13,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Metadata;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -30,6 +34,9 @@ public sealed class RewardServer : IAsyncDisposable
         new Rewards(), new Compare(), new OpenRlhf(), new Classify(), new VllmPooling(), new VllmScore(), new Embeddings(),
         new TeiPredict(), new TeiRerank(), new LlamaFactory(),
     ];
+
+    /// <summary>Statuses of errors that a request for scores may get, before a protocol translates them into its own.</summary>
+    private static readonly int[] ErrorStatuses = [400, 401, 403, 413, 422, 429, 500, 503];
 
     private readonly ServerOptions _options;
     private readonly ILogger _log;
@@ -140,6 +147,7 @@ public sealed class RewardServer : IAsyncDisposable
             kestrel.Limits.MinResponseDataRate = new MinDataRate(16384, TimeSpan.FromSeconds(5));
             foreach (ListenAddress address in addresses) address.Listen(kestrel);
         });
+        ApiDocument.AddTo(builder.Services);
         return builder.Build();
     }
 
@@ -149,24 +157,38 @@ public sealed class RewardServer : IAsyncDisposable
         foreach (Protocol protocol in Protocols)
         {
             RequestDelegate score = http => _scoring.HandleAsync(http, protocol);
-            _app.MapPost(protocol.Path, score).WithMetadata(protocol);
+            IEnumerable<int> errors = ErrorStatuses.Select(status => protocol.StatusOf(new RequestException(status, ""))).Distinct();
+            ApiDocument.Describe(_app.MapPost(protocol.Path, score).WithMetadata(protocol), score, protocol.Operation with { ErrorStatuses = [.. errors] });
         }
 
         Facts facts = new(model, _options);
-        Get("/v1/models", http => Replies.JsonAsync(http.Response, 200, "application/json", facts.WriteModels));
-        Get("/info", http => Replies.JsonAsync(http.Response, 200, "application/json", facts.WriteInfo));
-        Get("/metrics", _metrics.Endpoint(((IEndpointRouteBuilder)_app).CreateApplicationBuilder()));
-        Open("/health", http => StatusAsync(http, 200, "ok"));
-        Open("/ready", http => IsReady ? StatusAsync(http, 200, "ready") : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!));
-        Open("/openapi.json", http => ResourceAsync(http, "openapi.json", "application/json"));
-        Open("/", http => ResourceAsync(http, "index.html", "text/html; charset=utf-8"));
-        Open("/page.js", http => ResourceAsync(http, "page.js", "text/javascript; charset=utf-8"));
-        Open("/page.css", http => ResourceAsync(http, "page.css", "text/css; charset=utf-8"));
+        ApiDocument document = new(_app.Services);
+        RequestDelegate metrics = _metrics.Endpoint(((IEndpointRouteBuilder)_app).CreateApplicationBuilder());
+        Get("/v1/models", "listModels", "Get the model, with its attributes' names, as vLLM gives it", http => Replies.JsonAsync(http.Response, 200, facts.Models, BodyJson.Own.ModelList), typeof(ModelList));
+        Get("/info", "getInfo", "Get the model and the limits, as text-embeddings-inference gives them", http => Replies.JsonAsync(http.Response, 200, facts.Info, BodyJson.Own.ServerInfo), typeof(ServerInfo));
+        Get("/metrics", "getMetrics", "Get metrics for Prometheus", metrics, media: "text/plain");
+        Open("/health", "getHealth", "Tell that the process lives", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
+        Open("/ready", "getReadiness", "Tell whether the server can score",
+            http => IsReady ? StatusAsync(http, 200, "ready") : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!), typeof(ServerStatus));
+        Open("/openapi.json", "getDescription", "Get this description",
+            async http => await Replies.BytesAsync(http.Response, 200, "application/json", await document.Json.ConfigureAwait(false)).ConfigureAwait(false), typeof(JsonElement));
+        Open("/", "getPage", "Get a page to try the server", http => ResourceAsync(http, "index.html", "text/html; charset=utf-8"), media: "text/html");
+        Open("/page.js", "getPageScript", "Get the page's script", http => ResourceAsync(http, "page.js", "text/javascript; charset=utf-8"), media: "text/javascript");
+        Open("/page.css", "getPageStyle", "Get the page's style", http => ResourceAsync(http, "page.css", "text/css; charset=utf-8"), media: "text/css");
 
-        // What watches over servers often asks for the head alone; Kestrel leaves the body out.
-        IEndpointConventionBuilder Get(string path, RequestDelegate answer) => _app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);
+        void Get(string path, string id, string summary, RequestDelegate answer, Type? type = null, string media = "application/json") =>
+            MapGet(path, answer, new Operation(id, "server", summary) { Answer = type ?? typeof(string), AnswerType = media, ErrorStatuses = [401, 403] });
 
-        void Open(string path, RequestDelegate answer) => Get(path, answer).WithMetadata(NoKey.Needed);
+        void Open(string path, string id, string summary, RequestDelegate answer, Type? type = null, string media = "application/json") =>
+            MapGet(path, answer, new Operation(id, "server", summary) { Answer = type ?? typeof(string), AnswerType = media, ErrorStatuses = [403], NeedsKey = false });
+    }
+
+    /// <summary>Maps an endpoint that answers GET, and HEAD, which monitors often use: Kestrel leaves the body out then.</summary>
+    private void MapGet(string path, RequestDelegate answer, Operation operation)
+    {
+        IEndpointConventionBuilder endpoint = _app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);
+        ApiDocument.Describe(endpoint, answer, operation);
+        if (path == "/ready") endpoint.WithMetadata(new ProducesResponseTypeMetadata(503, typeof(ServerStatus), ["application/json"]));
     }
 
     /// <summary>Runs the rest of the pipeline for who may ask, and gives errors without a body one.</summary>
@@ -183,7 +205,7 @@ public sealed class RewardServer : IAsyncDisposable
         Protocol? protocol = endpoint?.Metadata.GetMetadata<Protocol>();
         try
         {
-            guard.Check(http.Request, endpoint?.Metadata.GetMetadata<NoKey>() is null);
+            guard.Check(http.Request, endpoint?.Metadata.GetMetadata<Operation>()?.NeedsKey ?? true);
             await next(http).ConfigureAwait(false);
             if (http.Response.HasStarted || http.Response.ContentLength is not null) return;
             if (http.Response.StatusCode == 404) throw new RequestException(404, "There is no such endpoint; GET /openapi.json says which there are.");
@@ -204,12 +226,8 @@ public sealed class RewardServer : IAsyncDisposable
         }
     }
 
-    private static Task StatusAsync(HttpContext http, int status, string text) => Replies.JsonAsync(http.Response, status, "application/json", json =>
-    {
-        json.WriteStartObject();
-        json.WriteString("status", text);
-        json.WriteEndObject();
-    });
+    private static Task StatusAsync(HttpContext http, int status, string text) =>
+        Replies.JsonAsync(http.Response, status, new ServerStatus { Status = text }, BodyJson.Own.ServerStatus);
 
     private static async Task ResourceAsync(HttpContext http, string name, string type)
     {
@@ -217,12 +235,6 @@ public sealed class RewardServer : IAsyncDisposable
         using MemoryStream bytes = new();
         await resource.CopyToAsync(bytes, http.RequestAborted).ConfigureAwait(false);
         await Replies.BytesAsync(http.Response, 200, type, bytes.ToArray()).ConfigureAwait(false);
-    }
-
-    /// <summary>Marks an endpoint that needs no key: it tells nothing, or is the page that asks for the key.</summary>
-    private sealed class NoKey
-    {
-        public static readonly NoKey Needed = new();
     }
 
     private sealed class NoLifetime : IHostLifetime

@@ -2,7 +2,9 @@ using System.Buffers;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using LdlVk.Server.Protocols;
+using LdlVk.Server.Protocols.Bodies;
 using Microsoft.AspNetCore.Http;
 
 namespace LdlVk.Server.Http;
@@ -15,6 +17,10 @@ internal static class Replies
 
     /// <summary>Writes JSON, all at once.</summary>
     public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write) => BytesAsync(response, status, type, Json(write));
+
+    /// <summary>Writes a value as JSON.</summary>
+    public static Task JsonAsync<T>(HttpResponse response, int status, T value, JsonTypeInfo<T> type) =>
+        BytesAsync(response, status, "application/json", JsonSerializer.SerializeToUtf8Bytes(value, type));
 
     /// <summary>JSON as bytes.</summary>
     public static ReadOnlyMemory<byte> Json(Action<Utf8JsonWriter> write)
@@ -33,8 +39,8 @@ internal static class Replies
         // What is left of the body is not worth the wait.
         if (error.Status is 408 or 413) response.Headers.Connection = "close";
         return protocol is null
-            ? JsonAsync(response, error.Status, Problem.ContentType, json => Problem.Write(json, error))
-            : JsonAsync(response, protocol.StatusOf(error), protocol.ErrorType, json => protocol.WriteError(json, error));
+            ? JsonAsync(response, error.Status, Problem.ContentType, json => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem))
+            : JsonAsync(response, protocol.StatusOf(error), protocol.Operation.ErrorType, json => protocol.WriteError(json, error));
     }
 
     /// <summary>Writes bytes.</summary>

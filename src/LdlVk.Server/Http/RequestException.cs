@@ -9,6 +9,9 @@ internal sealed class RequestException(int status, string message, IReadOnlyList
     /// <summary>Which texts are wrong and why; empty if it is not about texts.</summary>
     public IReadOnlyList<TextError> Errors { get; } = errors ?? [];
 
+    /// <summary>The wrong texts as error bodies have them: null if there are none.</summary>
+    public IReadOnlyList<TextError>? ErrorsOrNull => Errors.Count > 0 ? Errors : null;
+
     /// <summary>When to try again; null where that would not help.</summary>
     public TimeSpan? RetryAfter { get; init; }
 

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -10,15 +12,18 @@ internal sealed class Classify : Vllm
 {
     public override string Path => "/classify";
 
+    public override Operation Operation { get; } = new("classify", "vLLM", "Score texts as vLLM does, with input or messages, or as SGLang does, with text or input_ids")
+    {
+        Request = typeof(ClassifyRequest), Answer = typeof(ClassifyAnswer), Error = typeof(VllmError), ErrorType = "application/json",
+        Example = $$"""
+            {"model":"any","input":"{{Conversation}}"}
+            """,
+    };
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         if (SgLang.Find(body) is { } field) return SgLang.Read(body, field, texts);
         ReadInput(body, texts);
-        return ListOf("classify", texts, (json, reward) =>
-        {
-            json.WriteString("label", "LABEL_0");
-            WriteScore(json, "probs", reward);
-            json.WriteNumber("num_classes", 1);
-        });
+        return ListOf("classify", texts, BodyJson.Own.VllmListClassifyEntry, (i, reward) => new ClassifyEntry { Index = i, Probs = [reward.Score] });
     }
 }

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -13,7 +15,13 @@ internal sealed class Compare : Protocol
 {
     public override string Path => "/v1/compare";
 
-    public override string ErrorType => Problem.ContentType;
+    public override Operation Operation { get; } = new("compare", "LdlVk", "Find the best of several responses")
+    {
+        Request = typeof(CompareRequest), Answer = typeof(ComparisonAnswer),
+        Example = $$"""
+            {"prompt":"Define \"sea\".","a":"A large body of salt water.","b":"I cannot help."}
+            """,
+    };
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
@@ -28,20 +36,20 @@ internal sealed class Compare : Protocol
         return new Answer.OfAll(Write);
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => Problem.Write(json, error);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem);
 
     private static void Write(Utf8JsonWriter json, Reward[] rewards)
     {
         int best = rewards.Index().MaxBy(r => r.Item.Score).Index;
         double margin = (double)rewards[best].Score - rewards.Where((_, i) => i != best).Max(r => r.Score);
-        json.WriteStartObject();
-        json.WriteStartArray("scores");
-        foreach (Reward reward in rewards) json.WriteNumberValue(reward.Score);
-        json.WriteEndArray();
-        json.WriteNumber("best", best);
-        json.WriteNumber("margin", margin);
-        json.WriteNumber("probability", 1 / (1 + Math.Exp(-margin)));
-        if (rewards is [var a, var b]) json.WriteNumber("probability_a_is_better", new Comparison(a, b).ProbabilityAIsBetter);
-        json.WriteEndObject();
+        ComparisonAnswer answer = new()
+        {
+            Scores = [.. rewards.Select(r => r.Score)],
+            Best = best,
+            Margin = margin,
+            Probability = 1 / (1 + Math.Exp(-margin)),
+            ProbabilityAIsBetter = rewards is [var a, var b] ? new Comparison(a, b).ProbabilityAIsBetter : null,
+        };
+        JsonSerializer.Serialize(json, answer, BodyJson.Own.ComparisonAnswer);
     }
 }

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -8,6 +10,14 @@ namespace LdlVk.Server.Protocols;
 internal sealed class LlamaFactory : Protocol
 {
     public override string Path => "/v1/score/evaluation";
+
+    public override Operation Operation { get; } = new("evaluateScores", "LLaMA-Factory", "Score texts for LLaMA-Factory")
+    {
+        Request = typeof(EvaluationRequest), Answer = typeof(EvaluationAnswer), Error = typeof(FastApiError), ErrorType = "application/json",
+        Example = $$"""
+            {"model":"any","messages":["{{Conversation}}"]}
+            """,
+    };
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
@@ -20,16 +30,10 @@ internal sealed class LlamaFactory : Protocol
         string model = texts.ModelName;
         return new Answer.OfAll((json, rewards) =>
         {
-            json.WriteStartObject();
-            json.WriteString("id", NewId("scoreeval"));
-            json.WriteString("object", "score.evaluation");
-            json.WriteString("model", model);
-            json.WriteStartArray("scores");
-            foreach (Reward reward in rewards) json.WriteNumberValue(reward.Score);
-            json.WriteEndArray();
-            json.WriteEndObject();
+            EvaluationAnswer answer = new() { Id = NewId("scoreeval"), Model = model, Scores = [.. rewards.Select(r => r.Score)] };
+            JsonSerializer.Serialize(json, answer, BodyJson.Own.EvaluationAnswer);
         });
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => Problem.WriteDetail(json, error);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, FastApiError.Of(error), BodyJson.Own.FastApiError);
 }

@@ -1,9 +1,8 @@
 using System.Text.Json;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Server.Protocols;
 
-/// <summary>The field <c>input</c> as OpenAI, vLLM and SGLang have it: a text, texts, token ids, or lists of those; and how numbers are sent back.</summary>
+/// <summary>The field <c>input</c> as OpenAI, vLLM and SGLang have it: a text, texts, token ids, or lists of those.</summary>
 internal static class OpenAiInput
 {
     /// <summary>Reads the texts, which hold the template already.</summary>
@@ -41,20 +40,4 @@ internal static class OpenAiInput
         "base64" => true,
         _ => throw Fields.Wrong(body.GetProperty("encoding_format"), "encoding_format", "\"float\" or \"base64\""),
     };
-
-    /// <summary>The one raw score as a list of numbers.</summary>
-    public static void WriteScore(Utf8JsonWriter json, string name, Reward reward, bool base64)
-    {
-        if (base64)
-        {
-            Span<byte> bytes = stackalloc byte[sizeof(float)];
-            System.Buffers.Binary.BinaryPrimitives.WriteSingleLittleEndian(bytes, reward.Score);
-            json.WriteBase64String(name, bytes);
-            return;
-        }
-
-        json.WriteStartArray(name);
-        json.WriteNumberValue(reward.Score);
-        json.WriteEndArray();
-    }
 }

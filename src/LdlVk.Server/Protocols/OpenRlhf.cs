@@ -1,5 +1,7 @@
 using System.Text.Json;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -14,27 +16,26 @@ internal sealed class OpenRlhf : Protocol
 
     public override string Path => "/get_reward";
 
+    public override Operation Operation { get; } = new("getReward", "OpenRLHF", "Score texts for OpenRLHF's remote reward model")
+    {
+        Request = typeof(OpenRlhfRequest), Answer = typeof(OpenRlhfAnswer), Error = typeof(FastApiError), ErrorType = "application/json",
+        Example = $$"""
+            {"query":["{{Conversation}}"],"prompts":["Define \"sea\"."],"labels":[""]}
+            """,
+    };
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         List<string> queries = Fields.Strings(Fields.Get(body, "query"), "query", texts.Most);
         foreach (string query in queries) texts.AddTemplated(Strip(query));
         return new Answer.OfAll((json, rewards) =>
         {
-            json.WriteStartObject();
-            foreach (string name in (string[])["rewards", "scores"])
-            {
-                json.WriteStartArray(name);
-                foreach (var reward in rewards) json.WriteNumberValue(reward.Score);
-                json.WriteEndArray();
-            }
-
-            json.WriteStartObject("extra_logs");
-            json.WriteEndObject();
-            json.WriteEndObject();
+            float[] scores = [.. rewards.Select(r => r.Score)];
+            JsonSerializer.Serialize(json, new OpenRlhfAnswer { Rewards = scores, Scores = scores }, BodyJson.Own.OpenRlhfAnswer);
         });
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => Problem.WriteDetail(json, error);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, FastApiError.Of(error), BodyJson.Own.FastApiError);
 
     private static string Strip(string query)
     {

@@ -1,17 +1,22 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
 
 namespace LdlVk.Server.Protocols;
 
 /// <summary>An endpoint that scores: how its requests are read, and how answers and errors look. Stateless.</summary>
 internal abstract class Protocol
 {
+    /// <summary>A text with its template, inside a string of JSON, for examples.</summary>
+    protected const string Conversation =
+        """<bos><start_of_turn>user\nDefine \"sea\".<end_of_turn>\n<start_of_turn>model\nA large body of salt water.<end_of_turn>\n""";
+
     /// <summary>Its path.</summary>
     public abstract string Path { get; }
 
-    /// <summary>Media type of its errors.</summary>
-    public virtual string ErrorType => "application/json";
+    /// <summary>What the description of the server says of it, less the statuses.</summary>
+    public abstract Operation Operation { get; }
 
     /// <summary>Reads a request: its texts go to <paramref name="texts"/>.</summary>
     /// <returns>How the answer is written.</returns>
@@ -23,24 +28,6 @@ internal abstract class Protocol
 
     /// <summary>The status of an error, where the protocol has its own.</summary>
     public virtual int StatusOf(RequestException error) => error.Status;
-
-    /// <summary>The one raw score as the list that a classifier gives.</summary>
-    protected static void WriteScore(Utf8JsonWriter json, string name, Reward reward)
-    {
-        json.WriteStartArray(name);
-        json.WriteNumberValue(reward.Score);
-        json.WriteEndArray();
-    }
-
-    /// <summary>Tokens of all texts, in the words of OpenAI.</summary>
-    protected static void WriteUsage(Utf8JsonWriter json, IEnumerable<Reward> rewards)
-    {
-        long tokens = rewards.Sum(r => (long)r.Tokens);
-        json.WriteStartObject("usage");
-        json.WriteNumber("prompt_tokens", tokens);
-        json.WriteNumber("total_tokens", tokens);
-        json.WriteEndObject();
-    }
 
     /// <summary>An id for an answer, as <c>score-0f3a…</c>.</summary>
     protected static string NewId(string kind) => $"{kind}-{Guid.NewGuid():N}";

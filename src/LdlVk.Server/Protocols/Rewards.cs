@@ -2,6 +2,8 @@ using System.Text.Json;
 using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Text;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -16,7 +18,13 @@ internal sealed class Rewards : Protocol
 
     public override string Path => "/v1/rewards";
 
-    public override string ErrorType => Problem.ContentType;
+    public override Operation Operation { get; } = new("score", "LdlVk", "Score texts")
+    {
+        Request = typeof(RewardsRequest), Answer = typeof(RewardList),
+        Example = $$"""
+            {"prompt":"Define \"sea\".","responses":["A large body of salt water.","I cannot help."],"details":true}
+            """,
+    };
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
@@ -67,7 +75,7 @@ internal sealed class Rewards : Protocol
         }
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => Problem.Write(json, error);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem);
 
     private static void Write(Utf8JsonWriter json, string model, bool many, bool details, List<Place> places, ScoreResult[] results)
     {
@@ -89,7 +97,8 @@ internal sealed class Rewards : Protocol
         }
 
         json.WriteEndArray();
-        WriteUsage(json, results.Where(r => r.Reward is not null).Select(r => r.Reward!));
+        json.WritePropertyName("usage");
+        JsonSerializer.Serialize(json, Usage.Of(results.Where(r => r.Reward is not null).Select(r => r.Reward!)), BodyJson.Own.Usage);
         json.WriteEndObject();
     }
 

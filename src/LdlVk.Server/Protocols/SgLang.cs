@@ -1,6 +1,8 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -17,19 +19,13 @@ internal static class SgLang
         bool one = value.ValueKind == JsonValueKind.String || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number);
         return new Answer.OfAll((json, rewards) =>
         {
-            if (!one) json.WriteStartArray();
-            foreach (Reward reward in rewards)
+            SgLangEntry[] entries = [.. rewards.Select(reward => new SgLangEntry
             {
-                json.WriteStartObject();
-                OpenAiInput.WriteScore(json, "embedding", reward, base64: false);
-                json.WriteStartObject("meta_info");
-                json.WriteString("id", Guid.NewGuid().ToString("N"));
-                json.WriteNumber("prompt_tokens", reward.Tokens);
-                json.WriteEndObject();
-                json.WriteEndObject();
-            }
-
-            if (!one) json.WriteEndArray();
+                Embedding = [reward.Score],
+                MetaInfo = new SgLangMetaInfo { Id = Guid.NewGuid().ToString("N"), PromptTokens = reward.Tokens },
+            })];
+            if (one) JsonSerializer.Serialize(json, entries[0], BodyJson.Own.SgLangEntry);
+            else JsonSerializer.Serialize(json, entries, BodyJson.Own.SgLangEntryArray);
         });
     }
 }
@@ -39,6 +35,14 @@ internal sealed class Embeddings : Protocol
 {
     public override string Path => "/v1/embeddings";
 
+    public override Operation Operation { get; } = new("embed", "SGLang", "Score texts, with each score as data[].embedding, which verl reads")
+    {
+        Request = typeof(EmbeddingsRequest), Answer = typeof(EmbeddingList), Error = typeof(SgLangError), ErrorType = "application/json",
+        Example = $$"""
+            {"model":"any","input":"{{Conversation}}"}
+            """,
+    };
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         bool base64 = OpenAiInput.WantsBase64(body);
@@ -46,22 +50,12 @@ internal sealed class Embeddings : Protocol
         string model = texts.ModelName;
         return new Answer.OfAll((json, rewards) =>
         {
-            json.WriteStartObject();
-            json.WriteString("object", "list");
-            json.WriteStartArray("data");
-            foreach ((int i, Reward reward) in rewards.Index())
+            EmbeddingList list = new()
             {
-                json.WriteStartObject();
-                json.WriteString("object", "embedding");
-                json.WriteNumber("index", i);
-                OpenAiInput.WriteScore(json, "embedding", reward, base64);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            json.WriteString("model", model);
-            WriteUsage(json, rewards);
-            json.WriteEndObject();
+                Data = [.. rewards.Select((reward, i) => new EmbeddingEntry { Index = i, Embedding = new EncodedScore(reward.Score, base64) })],
+                Model = model, Usage = Usage.Of(rewards),
+            };
+            JsonSerializer.Serialize(json, list, BodyJson.Own.EmbeddingList);
         });
     }
 
@@ -71,13 +65,8 @@ internal sealed class Embeddings : Protocol
     /// <summary>As SGLang: <c>{"object": "error", "message", "type", "param", "code"}</c>.</summary>
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
-        json.WriteStartObject();
-        json.WriteString("object", "error");
-        json.WriteString("message", error.Message);
-        json.WriteString("type", error.Status >= 500 ? "InternalServerError" : "BadRequestError");
-        json.WriteNull("param");
-        json.WriteNumber("code", StatusOf(error));
-        Problem.WriteErrors(json, error);
-        json.WriteEndObject();
+        string type = error.Status >= 500 ? "InternalServerError" : "BadRequestError";
+        SgLangError body = new() { Message = error.Message, Type = type, Code = StatusOf(error), Errors = error.ErrorsOrNull };
+        JsonSerializer.Serialize(json, body, BodyJson.Own.SgLangError);
     }
 }

@@ -1,6 +1,8 @@
 using System.Text.Json;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -20,18 +22,15 @@ internal abstract class Tei : Protocol
 
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
-        json.WriteStartObject();
-        json.WriteString("error", error.Message);
-        json.WriteString("error_type", error.Status switch
+        string type = error.Status switch
         {
             429 => "Overloaded",
             503 => "Unhealthy",
             >= 500 => "Backend",
             422 when error.Errors.Count == 0 => "Tokenizer",
             _ => "Validation",
-        });
-        Problem.WriteErrors(json, error);
-        json.WriteEndObject();
+        };
+        JsonSerializer.Serialize(json, new TeiError { Error = error.Message, ErrorType = type, Errors = error.ErrorsOrNull }, BodyJson.Own.TeiError);
     }
 
     /// <summary>The score that is sent: raw, or its sigmoid.</summary>
@@ -51,6 +50,14 @@ internal sealed class TeiPredict : Tei
 
     public override string Path => "/predict";
 
+    public override Operation Operation { get; } = new("predict", "text-embeddings-inference", "Score a text, a pair [prompt, response], or a list of those")
+    {
+        Request = typeof(PredictRequest), Answer = typeof(PredictAnswer), Error = typeof(TeiError), ErrorType = "application/json",
+        Example = $$"""
+            {"inputs":["Define \"sea\".","A large body of salt water."],"raw_scores":true}
+            """,
+    };
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         JsonElement inputs = Fields.Get(body, "inputs");
@@ -69,18 +76,9 @@ internal sealed class TeiPredict : Tei
 
         return new Answer.OfAll((json, rewards) =>
         {
-            if (batch) json.WriteStartArray();
-            foreach (Reward reward in rewards)
-            {
-                json.WriteStartArray();
-                json.WriteStartObject();
-                json.WriteNumber("score", Score(reward, raw));
-                json.WriteString("label", "LABEL_0");
-                json.WriteEndObject();
-                json.WriteEndArray();
-            }
-
-            if (batch) json.WriteEndArray();
+            PredictEntry[][] entries = [.. rewards.Select(reward => (PredictEntry[])[new PredictEntry { Score = Score(reward, raw) }])];
+            if (batch) JsonSerializer.Serialize(json, entries, BodyJson.Own.PredictEntryArrayArray);
+            else JsonSerializer.Serialize(json, entries[0], BodyJson.Own.PredictEntryArray);
         });
     }
 
@@ -102,6 +100,14 @@ internal sealed class TeiRerank : Tei
 {
     public override string Path => "/rerank";
 
+    public override Operation Operation { get; } = new("rerank", "text-embeddings-inference", "Rank responses to a prompt, the best first")
+    {
+        Request = typeof(RerankRequest), Answer = typeof(RankEntry[]), Error = typeof(TeiError), ErrorType = "application/json",
+        Example = $$"""
+            {"query":"Define \"sea\".","texts":["I cannot help.","A large body of salt water."]}
+            """,
+    };
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         string query = Fields.String(Fields.Get(body, "query"), "query");
@@ -114,18 +120,13 @@ internal sealed class TeiRerank : Tei
         foreach (string response in responses) texts.Add(new Conversation(query, response));
         return new Answer.OfAll((json, rewards) =>
         {
-            json.WriteStartArray();
             // By the raw scores: of the sigmoid's values many are equal to 1.
-            foreach ((int i, Reward reward) in rewards.Index().OrderByDescending(r => r.Item.Score))
-            {
-                json.WriteStartObject();
-                json.WriteNumber("index", i);
-                if (withText) json.WriteString("text", responses[i]);
-                json.WriteNumber("score", Score(reward, raw));
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
+            IEnumerable<(int Index, Reward Item)> ranked = rewards.Index().OrderByDescending(r => r.Item.Score);
+            RankEntry[] entries =
+            [
+                .. ranked.Select(r => new RankEntry { Index = r.Index, Text = withText ? responses[r.Index] : null, Score = Score(r.Item, raw) }),
+            ];
+            JsonSerializer.Serialize(json, entries, BodyJson.Own.RankEntryArray);
         });
     }
 }

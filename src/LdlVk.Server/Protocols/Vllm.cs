@@ -1,6 +1,9 @@
 using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
+using LdlVk.Server.OpenApi;
+using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
@@ -13,21 +16,15 @@ internal abstract class Vllm : Protocol
     /// <summary>As vLLM: <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
-        json.WriteStartObject();
-        json.WriteStartObject("error");
-        json.WriteString("message", error.Message);
-        json.WriteString("type", error.Status switch
+        string type = error.Status switch
         {
             401 or 403 => "Unauthorized",
             429 => "TooManyRequestsError",
             >= 500 => "InternalServerError",
             _ => "BadRequestError",
-        });
-        json.WriteNull("param");
-        json.WriteNumber("code", StatusOf(error));
-        Problem.WriteErrors(json, error);
-        json.WriteEndObject();
-        json.WriteEndObject();
+        };
+        VllmErrorBody body = new() { Message = error.Message, Type = type, Code = StatusOf(error), Errors = error.ErrorsOrNull };
+        JsonSerializer.Serialize(json, new VllmError { Error = body }, BodyJson.Own.VllmError);
     }
 
     /// <summary>Reads <c>input</c> or <c>messages</c>.</summary>
@@ -45,28 +42,17 @@ internal abstract class Vllm : Protocol
     }
 
     /// <summary>An answer with one entry a text.</summary>
-    protected static Answer ListOf(string kind, TextIntake texts, Action<Utf8JsonWriter, Reward> entry)
+    protected static Answer ListOf<T>(string kind, TextIntake texts, JsonTypeInfo<VllmList<T>> type, Func<int, Reward, T> entry)
     {
         string model = texts.ModelName;
         return new Answer.OfAll((json, rewards) =>
         {
-            json.WriteStartObject();
-            json.WriteString("id", NewId(kind));
-            json.WriteString("object", "list");
-            json.WriteNumber("created", Now);
-            json.WriteString("model", model);
-            json.WriteStartArray("data");
-            foreach ((int i, Reward reward) in rewards.Index())
+            VllmList<T> list = new()
             {
-                json.WriteStartObject();
-                json.WriteNumber("index", i);
-                entry(json, reward);
-                json.WriteEndObject();
-            }
-
-            json.WriteEndArray();
-            WriteUsage(json, rewards);
-            json.WriteEndObject();
+                Id = NewId(kind), Created = DateTimeOffset.UtcNow.ToUnixTimeSeconds(), Model = model,
+                Data = [.. rewards.Select((reward, i) => entry(i, reward))], Usage = Usage.Of(rewards),
+            };
+            JsonSerializer.Serialize(json, list, type);
         });
     }
 }
@@ -76,15 +62,19 @@ internal sealed class VllmPooling : Vllm
 {
     public override string Path => "/pooling";
 
+    public override Operation Operation { get; } = new("pool", "vLLM", "Score texts, with each score as data[].data")
+    {
+        Request = typeof(PoolingRequest), Answer = typeof(VllmList<PoolingEntry>), Error = typeof(VllmError), ErrorType = "application/json",
+        Example = $$"""
+            {"input":"{{Conversation}}"}
+            """,
+    };
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         bool base64 = OpenAiInput.WantsBase64(body);
         ReadInput(body, texts);
-        return ListOf("pool", texts, (json, reward) =>
-        {
-            json.WriteString("object", "pooling");
-            OpenAiInput.WriteScore(json, "data", reward, base64);
-        });
+        return ListOf("pool", texts, BodyJson.Own.VllmListPoolingEntry, (i, reward) => new PoolingEntry { Index = i, Data = new EncodedScore(reward.Score, base64) });
     }
 }
 
@@ -96,6 +86,14 @@ internal sealed class VllmScore : Vllm
 
     public override string Path => "/score";
 
+    public override Operation Operation { get; } = new("scorePairs", "vLLM", "Score pairs of a prompt and a response, with the model's template")
+    {
+        Request = typeof(ScoreRequest), Answer = typeof(VllmList<ScoreEntry>), Error = typeof(VllmError), ErrorType = "application/json",
+        Example = $$"""
+            {"text_1":"Define \"sea\".","text_2":["A large body of salt water."]}
+            """,
+    };
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         (string first, string second) = Names.FirstOrDefault(n => Fields.Find(body, n.Prompts) is not null && Fields.Find(body, n.Responses) is not null);
@@ -105,10 +103,6 @@ internal sealed class VllmScore : Vllm
         if (prompts.Count != 1 && prompts.Count != responses.Count)
             throw new RequestException(422, $"{first} has {prompts.Count} items and {second} has {responses.Count}. Give one prompt for all responses, or one for each.");
         for (int i = 0; i < responses.Count; i++) texts.Add(new Conversation(prompts[prompts.Count == 1 ? 0 : i], responses[i]));
-        return ListOf("score", texts, (json, reward) =>
-        {
-            json.WriteString("object", "score");
-            json.WriteNumber("score", reward.Score);
-        });
+        return ListOf("score", texts, BodyJson.Own.VllmListScoreEntry, (i, reward) => new ScoreEntry { Index = i, Score = reward.Score });
     }
 }

@@ -1,0 +1,36 @@
+using LdlVk.Runtime.Model;
+using LdlVk.Server.OpenApi;
+
+namespace LdlVk.Server.Protocols.Bodies;
+
+/// <summary>One string, or several.</summary>
+[OneOf(typeof(string), typeof(string[]))]
+internal sealed record Texts;
+
+/// <summary>
+/// One or several texts with the template and its special tokens (one bos token comes first, whether it is there or not), or their token ids.
+/// </summary>
+[OneOf(typeof(string), typeof(string[]), typeof(int[]), typeof(int[][]))]
+internal sealed record TextsOrIds;
+
+/// <summary>A message of a conversation.</summary>
+internal sealed record MessageBody
+{
+    public required string Role { get; init; }
+
+    public required string Content { get; init; }
+}
+
+/// <summary>Tokens of all texts, as OpenAI counts them.</summary>
+internal sealed record Usage
+{
+    public required long PromptTokens { get; init; }
+
+    public required long TotalTokens { get; init; }
+
+    public static Usage Of(IEnumerable<Reward> rewards)
+    {
+        long tokens = rewards.Sum(r => (long)r.Tokens);
+        return new Usage { PromptTokens = tokens, TotalTokens = tokens };
+    }
+}

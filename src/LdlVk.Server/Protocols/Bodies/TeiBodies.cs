@@ -1,0 +1,61 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json.Serialization;
+using LdlVk.Server.OpenApi;
+
+namespace LdlVk.Server.Protocols.Bodies;
+
+/// <summary>A request of <c>/predict</c>.</summary>
+internal sealed record PredictRequest
+{
+    public required PredictInputs Inputs { get; init; }
+
+    [DefaultValue(false), Description("Whether the score itself is answered, not its sigmoid")]
+    public bool? RawScores { get; init; }
+
+    public bool? Truncate { get; init; }
+}
+
+/// <summary>A text with its template, a pair [prompt, response], or a list of [text] and [prompt, response].</summary>
+[OneOf(typeof(string), typeof(string[]), typeof(string[][]))]
+internal sealed record PredictInputs;
+
+/// <summary>The prediction of one text, or of each text of a list.</summary>
+[OneOf(typeof(PredictEntry[]), typeof(PredictEntry[][]))]
+internal sealed record PredictAnswer;
+
+/// <summary>A text's score as a prediction.</summary>
+internal sealed record PredictEntry
+{
+    public required float Score { get; init; }
+
+    [AllowedValues("LABEL_0")]
+    public string Label => "LABEL_0";
+}
+
+/// <summary>A request of <c>/rerank</c>.</summary>
+internal sealed record RerankRequest
+{
+    [Description("The prompt")]
+    public required string Query { get; init; }
+
+    [Description("The responses")]
+    public required string[] Texts { get; init; }
+
+    [DefaultValue(false), Description("Whether the score itself is answered, not its sigmoid")]
+    public bool? RawScores { get; init; }
+
+    [DefaultValue(false)]
+    public bool? ReturnText { get; init; }
+}
+
+/// <summary>A response of <c>/rerank</c>.</summary>
+internal sealed record RankEntry
+{
+    public required int Index { get; init; }
+
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Text { get; init; }
+
+    public required float Score { get; init; }
+}
