@@ -3,18 +3,19 @@
 #include "buffers.glsl"
 #include "math.glsl"
 
-// Causal attention of one block of queries of one text and one head, by online softmax over tiles of keys.
+// Op Attention (src/LdlVk.Vulkan/Ops/AttentionOp.cs), portable kernel for GPUs, in fp32. A workgroup computes the causal attention of one
+// block of queries of one text and one head, by online softmax over tiles of keys.
 //
 // Bitwise invariance: key tiles are counted by position in the text, and each gathers its rows from the shared prefix's storage or the
-// text's own. A tile in which a query sees nothing changes nothing of that query's state: its maximum stays, the rescaling factor is
-// exp(0) = 1 exactly, and zeros are added. So it does not matter which queries share a block, or how far the block's range of tiles goes.
+// text's own. A tile in which a query sees no key does not change that query's state: its maximum stays, the rescaling factor is exactly
+// exp(0) = 1, and zeros are added. So it does not matter which queries share a block, or how far the block's range of tiles goes.
 //
-// The long loops must not be unrolled: their bounds are constants, and llvmpipe then compiles for over a minute.
+// The long loops must not be unrolled: their bounds are constants, and llvmpipe would then compile for over a minute.
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint HEAD_DIM = 128u;
 layout(constant_id = 1) const uint KEYS = 32u;  // keys of a tile
 
-const uint QUERIES = 16u;  // queries of a block; AttentionKernels.QueryBlock
+const uint QUERIES = 16u;  // queries of a block; AttentionKernels.PortableQueryBlock
 const uint THREADS = 128u;
 const uint PITCH = HEAD_DIM + 1u;
 const uint OUTPUTS = (QUERIES * HEAD_DIM + THREADS - 1u) / THREADS;
@@ -38,7 +39,7 @@ uint key_row(int position) {
     return uint(position < prefix_length ? prefix_row + position : own_row + position - prefix_length);
 }
 
-// Loads one tile of keys or values; positions after the block's last query are left out.
+// Loads one tile of keys or values, without positions after the block's last query.
 void load_tile(Floats source, uint column, int first_position, int last_position) {
     [[dont_unroll]] for (uint i = gl_LocalInvocationIndex; i < KEYS * HEAD_DIM; i += THREADS) {
         uint key = i / HEAD_DIM, d = i % HEAD_DIM;

@@ -6,15 +6,16 @@
 #include "halves.glsl"
 #include "matrix.glsl"
 
-// Causal attention on matrix units: as attention.comp, by online softmax over tiles of keys counted by position in the text, with fp16
-// operands and fp32 sums. A workgroup takes a block of queries of one text and one head, SPLIT subgroups M of them: each a part of the keys'
-// scores, of the M rows' softmax, and of the sums' columns. So few registers hold a wide head. SPLIT decides how many invocations share a
-// row's softmax, and so the order of its sum: it is fixed for a device and a head's dimension.
+// Op Attention (src/LdlVk.Vulkan/Ops/AttentionOp.cs) on matrix units (VK_KHR_cooperative_matrix), with fp16 operands and fp32 sums. As in
+// attention.comp, a workgroup computes one block of queries of one text and one head, by online softmax over tiles of keys counted by
+// position in the text. SPLIT subgroups share M queries: each computes a part of the keys' scores, of the M rows' softmax and of the sums'
+// columns, so that a wide head needs few registers. SPLIT decides how many invocations share a row's softmax, and so the order of its sum:
+// it is fixed for a device and a head dimension.
 //
-// Range safety: queries, keys and values come from halve_rows.comp, head by head, with a power of two each. Those of q and k multiply
-// the score. That of v goes into the probability, relative to the largest that the query has met so far, of which account is kept as of
-// the largest score: so what is multiplied is at most 1, whatever the magnitudes of the values, and depends on the keys that the query
-// sees and on nothing else.
+// Range safety: halve_rows.comp converts queries, keys and values, each head of a row with a power of two of its own. Those of q and k
+// multiply the score. That of v multiplies the probability, relative to the largest such power that the query has seen so far, which is
+// tracked like the largest score. So the factors are at most 1 whatever the magnitudes of the values, and depend only on the keys that the
+// query sees.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 128u;
 layout(constant_id = 1) const uint SUBGROUP = 32u;
@@ -24,7 +25,7 @@ layout(constant_id = 4) const uint K = 16u;
 layout(constant_id = 5) const uint HEAD_DIM = 128u;
 layout(constant_id = 6) const uint KEYS = 32u;
 layout(constant_id = 7) const uint SPLIT = 1u;
-layout(constant_id = 8) const bool FEW_REGISTERS = false;  // queries stay in shared memory, and loads are not unrolled: all in flight at once, they would spill
+layout(constant_id = 8) const bool FEW_REGISTERS = false;  // keep queries in shared memory, and do not unroll loads: all in flight at once would spill
 
 layout(push_constant, std430) uniform Push {
     UVec2s q; UVec2s k; UVec2s v; Floats q_scales; Floats k_scales; Floats v_scales; Floats y; Ints segments; Ints blocks;
@@ -41,7 +42,7 @@ const uint PER_ROW = SUBGROUP * SPLIT / M;      // invocations that share the sc
 const uint BLOCKS = DIM / N / SPLIT;            // of a subgroup's columns
 const float UNSEEN = -3.4e38;
 
-shared f16vec4 tile[2u * KEYS * PITCH];         // queries at first; then keys, and values behind them
+shared f16vec4 tile[2u * KEYS * PITCH];         // first the queries; then the keys, followed by the values
 shared f16vec4 q_tile[FEW_REGISTERS ? QUERIES * PITCH : 1u];
 shared float s_tile[QUERIES * S_PITCH];
 shared float16_t p_tile[QUERIES * P_PITCH];
@@ -54,13 +55,13 @@ uint key_row(int position) {
     return uint(position < prefix_length ? prefix_row + position : own_row + position - prefix_length);
 }
 
-// Makes what the subgroups that share M queries wrote visible to each other.
+// Makes the writes of the subgroups that share M queries visible to each other.
 void rows_sync() {
     if (SPLIT == 1u) subgroup_sync();
     else barrier();
 }
 
-// The largest, or the sum, over the invocations that share a query.
+// The maximum, or the sum, over the invocations that share a query.
 float row_max(float x) {
     [[unroll]] for (uint i = 1u; i < PER_ROW; i *= 2u) x = max(x, subgroupShuffleXor(x, i));
     return x;
@@ -115,7 +116,7 @@ void main() {
     coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> acc[BLOCKS];
     [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) acc[d] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
 
-    // The query whose scores this invocation works on, with others: its largest score, its largest value's scale, its sum.
+    // State of the query that this invocation shares with others: its largest score, the largest scale of its values, its sum.
     uint row = group + share * (M / SPLIT) + lane / PER_ROW, part = lane % PER_ROW;
     int position = first_query + int(row);
     bool mine = int(row) < queries;
@@ -170,14 +171,14 @@ void main() {
             sum += p;
             p_tile[p_row + key] = float16_t(s == UNSEEN ? 0.0 : p * (v_scale[key] / value_now));
         }
-        // Powers of two, so their quotients are exact. Before the first key that is seen there is nothing to rescale.
+        // Powers of two, so their quotients are exact. Before the first key that the query sees there is nothing to rescale.
         float decay = exact_exp(peak - now);
         total = fma(total, decay, row_sum(sum));
         float factor = value_now == 0.0 ? 1.0 : decay * (value_peak / value_now);
         peak = now;
         value_peak = value_now;
 
-        // acc = factor · acc, row by row: which invocation holds which element only the driver knows, so the factors go the same way.
+        // acc = factor · acc, row by row. Only the driver knows which invocation holds which element, so the factors form a matrix too.
         subgroup_sync();
         [[unroll]] for (uint n = part; n < N; n += PER_ROW) s_tile[s_row + n] = factor;
         rows_sync();
@@ -197,7 +198,7 @@ void main() {
         rows_sync();
     }
 
-    // A block of each subgroup's columns at a time, side by side.
+    // Each subgroup stores a block of its columns at a time, side by side.
     [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) {
         coopMatStore(acc[d], s_tile, group * S_PITCH + share * N, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
         rows_sync();

@@ -4,17 +4,18 @@
 #include "buffers.glsl"
 #include "math.glsl"
 
-// Attention for drivers that run on a processor (llvmpipe, SwiftShader): causal attention of one block of queries of one text and one
-// head, by online softmax over tiles of keys. A workgroup is one subgroup; each invocation owns one query with all of its elements and
-// sums, so softmax needs no other lane, and there are neither barriers nor shared memory.
+// Op Attention (src/LdlVk.Vulkan/Ops/AttentionOp.cs), portable kernel for drivers on a processor (llvmpipe, SwiftShader), in fp32. A
+// workgroup is one subgroup, and computes the causal attention of one block of queries of one text and one head, by online softmax over
+// tiles of keys. Each invocation owns one query with all of its elements and sums, so softmax needs no other lane, no barriers and no
+// shared memory.
 //
-// What shaped it, measured on llvmpipe (Mesa 25.0, 8 lanes): as in linear_stream.comp a load inside a loop is a gather, so the lanes load
-// SUBGROUP neighbouring elements of a key at a time and hand them round by subgroupBroadcast. All loops but the one over tiles are
-// unrolled, because an array with an index that the compiler does not know is gathered and scattered too. 8 heads of 128 take a 16th of
-// attention.comp's time; two queries an invocation gain a few per cent of that, but take a quarter longer to compile. Compiling takes
-// 2.5 s of processor time for heads of 128, and 12 s for heads of 256.
+// Measurements that shaped it, on llvmpipe (Mesa 25.0, 8 lanes): as in linear_stream.comp a load inside a loop is a gather, so the lanes
+// load SUBGROUP adjacent elements of a key at a time and share them by subgroupBroadcast. All loops but the one over tiles are unrolled,
+// because an array access with an index unknown to the compiler is a gather or scatter too. 8 heads of 128 take a 16th of attention.comp's
+// time. Two queries an invocation would gain a few per cent of that, but take a quarter longer to compile. Compiling takes 2.5 s of
+// processor time for heads of 128, and 12 s for heads of 256.
 //
-// Bitwise invariance: as in attention.comp. The tiles are of another size, so the bits are not those of attention.comp.
+// Bitwise invariance: as in attention.comp. The tiles have another size, so the bits differ from those of attention.comp.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint SUBGROUP = 8u;
 layout(constant_id = 1) const uint HEAD_DIM = 128u;
@@ -48,7 +49,7 @@ void main() {
 
     int first_key = window > 0 ? max(0, first_query - window + 1) : 0;
     for (int tile = first_key / int(KEYS); tile <= last_query / int(KEYS); ++tile) {
-        // Where each key's head begins; the block's last key stands for those after it, which no query sees.
+        // Address of each key's head. Keys after the block's last, which no query sees, are replaced by the last.
         uint at[KEYS];
         [[unroll]] for (uint key = 0u; key < KEYS; ++key) {
             int position = min(tile * int(KEYS) + int(key), last_query);
@@ -64,7 +65,7 @@ void main() {
                 [[unroll]] for (uint key = 0u; key < KEYS; ++key) p[key] = fma(query[j + d], subgroupBroadcast(mine[key], d), p[key]);
         }
 
-        // From dot products to probabilities relative to the largest score so far.
+        // Dot products become probabilities relative to the largest score so far.
         float before = peak, sum = 0.0;
         [[unroll]] for (uint key = 0u; key < KEYS; ++key) {
             float s = p[key] * scale;

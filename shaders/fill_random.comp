@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "weights.glsl"
 
-// The words of a made-up weight matrix, or of its scales: LdlVk.Runtime/Devices/RandomWeightSource.cs says what they are, and both give
-// the same bits. One invocation a word.
+// Fills a weight matrix, or its scales, with random values (src/LdlVk.Vulkan/Ops/RandomFill.cs). RandomWeightSource.cs of LdlVk.Runtime
+// defines the values, and gives the same bits. One invocation makes a word.
 layout(local_size_x = 64) in;
 
 layout(constant_id = 0) const uint FORMAT = FP32;
@@ -27,7 +27,7 @@ uint hash(uint x) {
 
 float eleven_bits(uint bits) { return float(int(bits & 2047u) - 1024) * 16.0; }
 
-// The first `count` elements of a word, the others zero.
+// The first `count` elements of a word; the others are zero.
 uint word_of(uint bits, uint count) {
     if (FORMAT == INT4) {
         uint word = 0u;

@@ -3,7 +3,8 @@
 #include "buffers.glsl"
 #include "math.glsl"
 
-// y = activation(gate)·up. One invocation a vector of four; the padding is zero and stays so.
+// Op GateMultiply (src/LdlVk.Vulkan/Ops/GateMultiplyOp.cs): y = activation(gate)·up. One invocation handles a vector of four; the padding
+// is zero and stays zero.
 layout(local_size_x = 64) in;
 
 layout(push_constant, std430) uniform Push { Vec4s gate; Vec4s up; Vec4s y; uint vectors; uint silu; };

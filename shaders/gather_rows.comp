@@ -2,7 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "buffers.glsl"
 
-// y[i] = x[indices[i]]: whole padded rows, one invocation a vector of four.
+// Op GatherRows (src/LdlVk.Vulkan/Ops/GatherRowsOp.cs): y[i] = x[indices[i]]. Copies whole padded rows; one invocation handles a vector of
+// four.
 layout(local_size_x = 64) in;
 
 layout(push_constant, std430) uniform Push { Vec4s x; Ints indices; Vec4s y; uint rows; uint vectors; };

@@ -3,8 +3,8 @@
 #include "buffers.glsl"
 #include "math.glsl"
 
-// The LDL readout of one row by one invocation: it is a few hundred operations a text. Output row: score, distribution[bins],
-// weights[attributes], rewards[attributes][bins].
+// Op LdlReadout (src/LdlVk.Vulkan/Ops/LdlReadoutOp.cs). One invocation handles a row, since a text takes only a few hundred operations.
+// Output row: score, distribution[bins], weights[attributes], rewards[attributes][bins].
 layout(local_size_x = 1) in;
 
 layout(push_constant, std430) uniform Push {
@@ -12,7 +12,7 @@ layout(push_constant, std430) uniform Push {
     uint rows; uint attributes; uint bins; uint regression_stride; uint gating_stride; uint y_stride; float gate_temperature;
 };
 
-// Loads have the same address in all lanes: the clamps are those of buffers.glsl.
+// Loads have the same address in all lanes, so the index is clamped: see buffers.glsl.
 uint at_attribute(uint a) { return min(a, attributes - 1u); }
 uint at_bin(uint b) { return min(b, bins - 1u); }
 

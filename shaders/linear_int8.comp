@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 
-// Int8Linear where the device has no instruction for four products of bytes.
+// Op Int8Linear (include/linear_int8.glsl) for devices without an instruction for the dot product of four bytes.
 int dot4(uint a, uint b) {
     int sum = 0;
     for (int i = 0; i < 32; i += 8) sum += bitfieldExtract(int(a), i, 8) * bitfieldExtract(int(b), i, 8);

@@ -4,11 +4,13 @@
 #include "weights.glsl"
 #include "matrix.glsl"
 
-// Int8Linear on matrix units: bytes × bytes → int32 (VK_KHR_cooperative_matrix), tiles as in linear_matrix.comp. After each group of 32
-// its sums, which are exact, are scaled and added in fp32, element by element, as IDevice.Int8Linear says: the same bits as everywhere.
+// Op Int8Linear (src/LdlVk.Vulkan/Ops/Int8LinearOp.cs) on matrix units (VK_KHR_cooperative_matrix): int8 × int8 → int32, with tiles as in
+// linear_matrix.comp. quantize_rows.comp converts the rows; weights are unpacked on their way into shared memory (include/weights.glsl,
+// load_bytes). The sums of each group of 32 are exact; they are scaled and added in fp32, element by element, as IDevice.Int8Linear
+// defines, so the bits are the same on all devices.
 //
-// Which invocation holds which element only the driver knows, so the scales become matrices too: those of rows with the same number in
-// every column, those of features with the same in every row.
+// Only the driver knows which invocation holds which element of a matrix, so the scales form matrices too: a row's scale fills all columns,
+// a feature's scale all rows.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 128u;
 layout(constant_id = 1) const uint SUBGROUP = 32u;
@@ -26,7 +28,7 @@ layout(push_constant, std430) uniform Push {
     UVec2s x;        // [rows, groups] of 32 bytes
     Floats x_scales; // [rows, groups]
     UVec2s weights;  // [features, groups] of 32 elements
-    UInts scales;    // [features, groups] halves
+    UInts scales;    // [features, groups] fp16
     Floats y;        // [rows, y_stride]
     uint rows;
     uint features;
@@ -56,7 +58,7 @@ uvec2 x_next[X_EACH], w_next[W_EACH];
 
 uint first_row, first_feature;
 
-// Rows and features beyond the last are the last again: what they give is not stored.
+// Rows and features after the last are replaced by the last; their results are not stored.
 void fetch(uint group) {
     [[unroll]] for (uint i = 0u; i < X_EACH; ++i) {
         uint q = min(gl_LocalInvocationIndex + i * THREADS, X_QUARTERS - 1u);

@@ -3,17 +3,18 @@
 #include "matrix_weights.glsl"
 #include "math.glsl"
 
-// Linear on matrix units (VK_KHR_cooperative_matrix): fp16 operands, fp32 sums. The rows come from halve_rows.comp; weights of any
-// 16-, 8- or 4-bit format become halves on their way into shared memory.
+// Ops Linear and GatedLinear (src/LdlVk.Vulkan/Ops/LinearOp.cs, GatedLinearOp.cs) on matrix units (VK_KHR_cooperative_matrix): fp16
+// operands, fp32 sums. halve_rows.comp converts the rows. Weights in fp16, int8 or int4 become fp16 on their way into shared memory
+// (include/matrix_weights.glsl).
 //
-// A workgroup computes a tile of TILE_ROWS rows by TILE_FEATURES features, a subgroup a part of SUB_ROWS × SUB_FEATURES of it, as
-// matrices of M×N. While one step of K is multiplied from shared memory the next one is on its way into registers.
+// A workgroup computes a tile of TILE_ROWS rows by TILE_FEATURES features, each subgroup a part of SUB_ROWS × SUB_FEATURES of it, as
+// matrices of M×N. While one step of K is multiplied from shared memory, the next one is loaded into registers.
 //
-// Order of sums: along K in the matrices' own steps of K elements. So the bits depend on M×N×K, which is fixed for a device, and not on
-// any of the tile sizes, which may be tuned.
+// Order of sums: along K in the matrices' steps of K elements. So the bits depend on M×N×K, which is fixed for a device, and not on the
+// tile sizes, which are tuned.
 //
-// GATED: the tile holds gate's and up's features by turns, N of one beside the N of the same features of the other, so that a subgroup
-// has both sums of a feature and stores activation(gate)·up.
+// GATED: the tile alternates between N features of the gate and the same N features of up, so that a subgroup has both sums of a feature
+// and stores activation(gate)·up.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 128u;
 layout(constant_id = 1) const uint SUBGROUP = 32u;
@@ -29,10 +30,10 @@ layout(constant_id = 10) const uint FORMAT = 1u;
 layout(constant_id = 11) const bool GATED = false;
 
 layout(push_constant, std430) uniform Push {
-    UVec4s x;          // [rows, groups · 32] halves
+    UVec4s x;          // [rows, groups · 32] fp16
     Floats row_scales; // [rows]
     UVec4s weights;    // [features, groups · 32]
-    UInts scales;      // [features, groups] halves
+    UInts scales;      // [features, groups] fp16
     UVec4s up;         // the second matrix of a gated product
     UInts up_scales;
     Floats bias;       // [features]
@@ -68,13 +69,13 @@ EncodedQuarter w_next[W_EACH];
 
 uint first_row, first_feature;
 
-// The feature that a row of the weight tile holds, and whether it is up's.
+// The feature in a row of the weight tile, and whether it belongs to up.
 uint feature_of(uint tile_row) {
     return GATED ? first_feature + tile_row / (2u * N) * N + tile_row % N : first_feature + tile_row;
 }
 bool is_up(uint tile_row) { return GATED && tile_row / N % 2u == 1u; }
 
-// Rows and features beyond the last are the last again: what they give is not stored.
+// Rows and features after the last are replaced by the last; their results are not stored.
 void fetch(uint group) {
     [[unroll]] for (uint i = 0u; i < X_EACH; ++i) {
         uint q = min(gl_LocalInvocationIndex + i * THREADS, X_QUARTERS - 1u);
@@ -108,8 +109,8 @@ void put(uint buffer_index) {
 }
 
 void main() {
-    // x counts the row tiles of a band, y feature tiles, z bands: workgroups that run together share weights, and the rows of a band
-    // stay in the cache.
+    // x counts the row tiles of a band, y the feature tiles, z the bands: workgroups that run together share weights, and the rows of a
+    // band stay in the cache.
     first_row = (gl_WorkGroupID.z * gl_NumWorkGroups.x + gl_WorkGroupID.x) * TILE_ROWS;
     first_feature = gl_WorkGroupID.y * TILE_FEATURES / TURNS;
     if (first_row >= rows) return;
@@ -143,7 +144,7 @@ void main() {
         barrier();
     }
 
-    // Which invocation holds which element of a matrix only the driver knows: through shared memory, a matrix at a time.
+    // Only the driver knows which invocation holds which element, so matrices are stored to shared memory, one at a time.
     uint staged = subgroup * M * N;
     [[unroll]] for (uint i = 0u; i < DOWN; ++i) {
         [[unroll]] for (uint j = 0u; j < ACROSS; j += TURNS) {

@@ -8,16 +8,16 @@
 #include "matrix.glsl"
 #include "math.glsl"
 
-// Linear on matrices of flexible size (VK_NV_cooperative_matrix2): fp16 operands, fp32 sums. The rows come from halve_rows.comp, and
-// matrices of them and of the weights are loaded straight from memory: how they go through shared memory and which invocation computes
-// what is the driver's business. int8 becomes halves, times their group's scale, in registers.
+// Ops Linear and GatedLinear (src/LdlVk.Vulkan/Ops/LinearOp.cs, GatedLinearOp.cs) on matrices of flexible size (VK_NV_cooperative_matrix2):
+// fp16 operands, fp32 sums. halve_rows.comp converts the rows. Matrices of rows and of weights are loaded directly from memory: the driver
+// decides how they pass through shared memory and which invocation computes what. int8 becomes fp16, times its group's scale, in registers.
 //
-// A workgroup computes DOWN × ACROSS matrices of M×N. They belong to SCOPE: the workgroup, or a subgroup that is all of it.
+// A workgroup computes DOWN × ACROSS matrices of M×N. They belong to SCOPE: the workgroup, or the one subgroup that it consists of.
 //
-// Order of sums: along K in steps of a group, inside of which it is the driver's. So the bits depend on SCOPE and M×N, which are fixed
-// for a device, and not on DOWN and ACROSS, which may be tuned.
+// Order of sums: along K in steps of a group; within a step the driver decides. So the bits depend on SCOPE and M×N, which are fixed for a
+// device, and not on DOWN and ACROSS, which are tuned.
 //
-// GATED: sums of gate and up side by side, and activation(gate)·up is stored.
+// GATED: sums of gate and up are computed side by side, and activation(gate)·up is stored.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 32u;
 layout(constant_id = 1) const int SCOPE = gl_ScopeSubgroup;
@@ -29,10 +29,10 @@ layout(constant_id = 6) const uint FORMAT = 1u;
 layout(constant_id = 7) const bool GATED = false;
 
 layout(push_constant, std430) uniform Push {
-    UVec4s x;          // [rows, groups · 32] halves, and M rows of anything
+    UVec4s x;          // [rows, groups · 32] fp16, followed by M rows of any values
     Floats row_scales; // [rows]
     UVec4s weights;    // [features, groups · 32]
-    UInts scales;      // [features, groups] halves
+    UInts scales;      // [features, groups] fp16
     UVec4s up;         // the second matrix of a gated product
     UInts up_scales;
     Floats bias;       // [features]
@@ -51,13 +51,13 @@ layout(push_constant, std430) uniform Push {
 const uint TURNS = GATED ? 2u : 1u;
 const uint GROUP_VECTORS = FORMAT == FP16 ? 4u : 2u; // of weights
 
-// The element of a matrix of weights that begins with a feature.
+// An element of a matrix of weights whose first row is a feature.
 float16_t scaled(const in uint k, const in uint column, const in float16_t value, const in uint feature, const in uint group, const in uint turn) {
     if (turn == 1u) return value * float16_t(group_scale(FORMAT, up_scales, feature + column, groups, group));
     return value * float16_t(group_scale(FORMAT, scales, feature + column, groups, group));
 }
 
-// Stores the result of an element of a matrix that begins with a row and a feature. What lies before `begin` another workgroup stores.
+// Stores the result of an element of a matrix that begins with a row and a feature. Another workgroup stores what lies before `begin`.
 float finish(const in uint i, const in uint j, const in float sum, const in float up_sum, const in uvec2 first, const in uvec2 begin) {
     uint row = first.x + i, feature = first.y + j;
     if (row >= begin.x && feature >= begin.y && row < rows && feature < features) {
@@ -84,19 +84,19 @@ void load_weights(out coopmat<float16_t, SCOPE, GROUP, N, gl_MatrixUseB> b, UVec
 }
 
 void main() {
-    // x counts the row tiles of a band, y feature tiles, z bands: workgroups that run together share weights, and the rows of a band
-    // stay in the cache.
+    // x counts the row tiles of a band, y the feature tiles, z the bands: workgroups that run together share weights, and the rows of a
+    // band stay in the cache.
     uvec2 tile = uvec2(DOWN * M, ACROSS * N);
     uvec2 begin = uvec2(gl_WorkGroupID.z * gl_NumWorkGroups.x + gl_WorkGroupID.x, gl_WorkGroupID.y) * tile;
     if (begin.x >= rows) return;
-    // The last tile moves back to where it is whole, for nothing to be loaded beyond the end. Only x may have less than a tile.
+    // The last tile is moved back until it is whole, so that nothing is loaded beyond the end. Only x may have less than a tile.
     uvec2 first = uvec2(min(begin.x, max(rows, tile.x) - tile.x), min(begin.y, features - tile.y));
 
     coopmat<float, SCOPE, M, N, gl_MatrixUseAccumulator> sums[TURNS * DOWN * ACROSS];
     [[unroll]] for (uint i = 0u; i < TURNS * DOWN * ACROSS; ++i) sums[i] = coopmat<float, SCOPE, M, N, gl_MatrixUseAccumulator>(0.0);
 
     for (uint step = 0u; step < groups; ++step) {
-        // llvmpipe loads behind the loop's end too (buffers.glsl).
+        // llvmpipe also loads after the loop's end (buffers.glsl).
         uint group = min(step, groups - 1u);
         coopmat<float16_t, SCOPE, M, GROUP, gl_MatrixUseA> a[DOWN];
         [[unroll]] for (uint i = 0u; i < DOWN; ++i)

@@ -3,18 +3,19 @@
 #extension GL_KHR_shader_subgroup_ballot : require
 #include "linear.glsl"
 
-// Linear for drivers that run on a processor (llvmpipe, SwiftShader). A workgroup is one subgroup; each invocation owns FEATURES output
-// features and ROWS rows, and keeps their sums on the stack, where its loops' indices, known to the compiler, put them.
+// Op Linear (src/LdlVk.Vulkan/Ops/LinearOp.cs), portable kernel for drivers on a processor (llvmpipe, SwiftShader), in fp32. A workgroup is
+// one subgroup. Each invocation owns FEATURES output features and ROWS rows; their sums lie on the stack, since all loop indices are known
+// to the compiler. Weights are dequantized in include/weights.glsl.
 //
-// What shaped it, measured on llvmpipe (Mesa 25.0, 8 lanes, two cores; 128 × 4608 × 1152, by processor time on a busy machine):
-//  - A load inside a loop is a gather even where all lanes want the same address, and a gather costs as much as 16 multiply-adds. So the
-//    lanes load 32 neighbouring inputs with four gathers and hand them round by subgroupBroadcast, one instruction each.
+// Measurements that shaped it, on llvmpipe (Mesa 25.0, 8 lanes, two cores; 128 × 4608 × 1152, by processor time on a busy machine):
+//  - A load inside a loop is a gather even if all lanes have the same address, and a gather costs as much as 16 multiply-adds. So the lanes
+//    load 32 adjacent inputs with four gathers and share them by subgroupBroadcast, one instruction each.
 //  - A gathered weight serves ROWS rows, a gathered input SUBGROUP·FEATURES features: with 16 rows, 1 feature gives 30 GFLOP/s, 2 give
-//    43, 4 give 47 (fp16; int8 30, 44, 54). More do not pay, and compile for seconds.
-//  - Row tiles count fastest, so that a tile of weights, which its lanes read from 32 rows at once, comes from the second-level cache:
+//    43, 4 give 47 (fp16; int8 30, 44, 54). More features gain nothing and take seconds to compile.
+//  - Row tiles are counted first, so that a tile of weights, which the lanes read from 32 rows at once, stays in the second-level cache:
 //    47 GFLOP/s became 56 (int8: 54, 60).
-//  - Four rows advance together because a sum is one chain of dependent additions.
-//  - Shared memory and barriers, which switch coroutines on such drivers, are not used.
+//  - Four rows are summed together, because a sum is one chain of dependent additions.
+//  - Shared memory and barriers are not used: on such drivers a barrier switches coroutines.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint SUBGROUP = 8u;
 layout(constant_id = 1) const uint FORMAT = 0u;
@@ -25,7 +26,7 @@ const uint CHAINS = 4u;
 
 void main() {
     uint first_row = gl_WorkGroupID.x * ROWS;
-    // The features of an invocation are SUBGROUP apart, so that the lanes' stores are neighbours.
+    // The features of an invocation are SUBGROUP apart, so that the lanes' stores are adjacent.
     uint first_feature = gl_WorkGroupID.y * FEATURES * SUBGROUP + gl_SubgroupInvocationID;
     float total[ROWS][FEATURES];
     [[unroll]] for (uint i = 0u; i < ROWS; ++i)

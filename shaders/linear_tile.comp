@@ -2,9 +2,9 @@
 #extension GL_GOOGLE_include_directive : require
 #include "linear.glsl"
 
-// Linear for any GPU, without matrix units: a workgroup of 16×16 invocations computes a tile of 16·TM rows by 64 features. One group
-// of 32 along K at a time goes through shared memory, dequantised on the way in; each invocation holds TM×4 sums in registers.
-// Invocations own neighbouring features so that the stores of a row are contiguous.
+// Op Linear (src/LdlVk.Vulkan/Ops/LinearOp.cs), portable kernel for GPUs, in fp32. A workgroup of 16×16 invocations computes a tile of
+// 16·TM rows by 64 features. It loads one group of 32 along K at a time into shared memory, where weights are dequantized
+// (include/weights.glsl). Each invocation holds TM×4 sums in registers, of adjacent features, so that the stores of a row are contiguous.
 layout(local_size_x = 16, local_size_y = 16) in;
 layout(constant_id = 0) const uint FORMAT = 0u;
 layout(constant_id = 1) const uint TM = 4u;
@@ -22,7 +22,7 @@ shared float w_tile[GROUP * W_PITCH];
 shared float s_tile[TILE_FEATURES];
 
 void main() {
-    // Row tiles count fastest, so that the workgroups that run together share weights: each weight then leaves memory once, not once
+    // Row tiles are counted first, so that workgroups that run together share weights: each weight is read from memory once, not once
     // for every tile of rows, and the inputs, which are small, stay in the cache.
     uint first_row = gl_WorkGroupID.x * TILE_ROWS;
     uint first_feature = gl_WorkGroupID.y * TILE_FEATURES;

@@ -2,9 +2,10 @@
 #extension GL_GOOGLE_include_directive : require
 #include "buffers.glsl"
 
-// Operands for Int8Linear (the contract is IDevice.Int8Linear's comment): each group of 32 of a row as signed bytes, and its scale. One
-// invocation a group; every step is exact or one correctly rounded multiplication, so that all devices give the same bits. Vulkan promises
-// that neither of its division nor of its reciprocal; hence the division of integers.
+// Converts rows to int8 operands for Int8Linear (src/LdlVk.Vulkan/Ops/RowConverter.cs): each group of 32 of a row becomes signed bytes and
+// a scale. IDevice.Int8Linear defines the result. Every step is exact or one correctly rounded multiplication, so all devices give the same
+// bits. Vulkan guarantees correct rounding neither for division nor for the reciprocal, so integers are divided. One invocation handles a
+// group.
 layout(local_size_x = 64) in;
 
 layout(push_constant, std430) uniform Push { UVec4s x; UVec4s y; Floats scales; uint groups; };
@@ -19,7 +20,7 @@ uint magnitude(uvec4 bits) {
 void main() {
     for (uint group = gl_GlobalInvocationID.x; group < groups; group += gl_NumWorkGroups.x * gl_WorkGroupSize.x) {
         uvec4 bits[8];
-        // Magnitudes compare as the integers that their bits are.
+        // Magnitudes compare like the integers with the same bits.
         uint largest = 0u;
         [[unroll]] for (uint i = 0u; i < 8u; ++i) {
             bits[i] = x.v[group * 8u + i];

@@ -2,8 +2,9 @@
 #extension GL_GOOGLE_include_directive : require
 #include "buffers.glsl"
 
-// RmsNorm and NormAdd: y = x·rsqrt(mean(x²) + ε)·w, stored or added to what is there. One workgroup a row; each invocation
-// sums every THREADS-th vector, then the partial sums are added pairwise, so the order depends on the row's length alone.
+// Ops RmsNorm and NormAdd (src/LdlVk.Vulkan/Ops/RmsNormOp.cs): y = x·rsqrt(mean(x²) + ε)·w, stored, or with ADD added to y. One workgroup
+// handles a row. Each invocation sums every THREADS-th vector, then the partial sums are added pairwise, so the order of sums depends on
+// the row's length alone.
 layout(local_size_x = 64) in;
 layout(constant_id = 0) const bool ADD = false;
 

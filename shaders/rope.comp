@@ -2,8 +2,8 @@
 #extension GL_GOOGLE_include_directive : require
 #include "buffers.glsl"
 
-// Rotary embedding, half-split, in place. The table comes from the host, computed in double: Vulkan promises sin and cos only
-// within [−π, π]. One invocation a rotated pair.
+// Op Rope (src/LdlVk.Vulkan/Ops/RopeOp.cs): rotary embedding, half-split, in place. The host computes the table in double, since Vulkan
+// specifies the accuracy of sin and cos only within [−π, π]. One invocation rotates a pair.
 layout(local_size_x = 64) in;
 
 layout(push_constant, std430) uniform Push { Floats x; Ints positions; Floats table; uint rows; uint heads; uint head_dim; uint stride; uint table_stride; };

@@ -1,10 +1,10 @@
 #ifndef BUFFERS_GLSL
 #define BUFFERS_GLSL
-// Memory by device address. Kernels have no descriptors: every operand is an address in the push constants, so no binding's size
-// limit (maxStorageBufferRange) applies. Rows of tensors and weights are padded with zeros to a multiple of 32 elements.
+// Memory by device address. Kernels have no descriptors: every operand is an address in the push constants, so the size limit of bindings
+// (maxStorageBufferRange) does not apply. Rows of tensors and weights are padded with zeros to a multiple of 32 elements.
 //
-// llvmpipe (Mesa 26.2) loads from an address that all lanes share even where no lane is active: behind the end of a loop, in a branch not
-// taken. What it loads it drops, but nothing need be mapped there. So inside control flow the index of such a load is clamped.
+// llvmpipe (Mesa 26.2) loads from an address that all lanes share even if no lane is active: after the end of a loop, or in a branch that
+// is not taken. It drops the value, but the address may not be mapped. So inside control flow the index of such a load is clamped.
 #extension GL_EXT_buffer_reference : require
 #extension GL_EXT_control_flow_attributes : require
 

@@ -1,13 +1,14 @@
-// What the variants of Linear share: operands, epilogue, and the order of sums, which is part of the contract between them:
+// Shared by the portable kernels of Linear (linear_tile.comp, linear_stream.comp): operands, epilogue, and the order of sums:
 //   total = Σ over groups of 32 along K, in order, of fma(group scale, Σ over the group, in order, of fma(w, x), total).
-// Short sums first keep the rounding error of long rows small, and a group's scale is applied once. Every variant gives the same bits.
+// Summing short groups first keeps the rounding error of long rows small, and applies a group's scale once. Both kernels give the same
+// bits.
 #include "weights.glsl"
 
 layout(push_constant, std430) uniform Push {
     Vec4s x;         // [rows, groups · 32]
     UVec4s weights;  // [features, groups · 32]
     UVec2s weights_narrow;  // the same
-    UInts scales;    // [features, groups] halves
+    UInts scales;    // [features, groups] fp16
     Floats bias;     // [features]
     Floats y;        // [rows, y_stride]
     uint rows;

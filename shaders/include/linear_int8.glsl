@@ -1,6 +1,7 @@
-// Int8Linear on shared-memory tiles, as linear_tile.comp: a workgroup of 16×16 invocations computes a tile of 16·TM rows by 64 features, a
-// group of 32 along K at a time, each invocation TM×4 elements. The file that includes this says how four bytes are multiplied: dot4.
-// Sums of a group are exact, and what follows is `precise`: whatever multiplies the bytes, the bits are the same.
+// Op Int8Linear (src/LdlVk.Vulkan/Ops/Int8LinearOp.cs), portable kernels: shared-memory tiles as in linear_tile.comp. A workgroup of 16×16
+// invocations computes a tile of 16·TM rows by 64 features, a group of 32 along K at a time, each invocation TM×4 elements. Weights are
+// unpacked to bytes in include/weights.glsl. The including file defines dot4, the product of four bytes. Sums of a group are exact, and the
+// rest is `precise`, so every dot4 gives the same bits.
 #include "weights.glsl"
 
 layout(local_size_x = 16, local_size_y = 16) in;
@@ -11,7 +12,7 @@ layout(push_constant, std430) uniform Push {
     UVec2s x;        // [rows, groups] of 32 bytes
     Floats x_scales; // [rows, groups]
     UVec2s weights;  // [features, groups · 32]
-    UInts scales;    // [features, groups] halves
+    UInts scales;    // [features, groups] fp16
     Floats y;        // [rows, y_stride]
     uint rows;
     uint features;

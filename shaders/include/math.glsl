@@ -1,5 +1,5 @@
-// exp and tanh with the same bits on every driver: Vulkan allows exp an error of 3 + 2|x| ULP and promises nothing for tanh beyond
-// what its definition through exp gives, overflow included.
+// exp and tanh with the same bits on every driver. Vulkan allows exp an error of 3 + 2|x| ULP, and defines tanh only through exp, overflow
+// included.
 
 // e^x to about 1 ULP; 0 below the normal range, +infinity above the finite one, exactly 1 at 0.
 float exact_exp(float x) {
@@ -29,9 +29,9 @@ float exact_tanh(float x) {
     return x < 0.0 ? -t : t;
 }
 
-// The activation of a gate: silu(x) = x / (1 + e^(−x)), or gelu's tanh form x/2·(1 + tanh u) = x / (1 + e^(−2u)): one exp, and no
-// cancellation where tanh u nears −1. The exponent is capped where the result is zero for every finite x, to keep the division within the
-// range in which Vulkan promises its accuracy.
+// The activation of a gate: silu(x) = x / (1 + e^(−x)), or gelu's tanh form x/2·(1 + tanh u) = x / (1 + e^(−2u)), which takes one exp and
+// does not cancel where tanh u approaches −1. The exponent is capped where the result is zero for every finite x, to keep the division
+// within the range in which Vulkan specifies its accuracy.
 float activate(uint silu, float x) {
     const float SQRT_2_OVER_PI = 0.797884560802865356;
     float u = SQRT_2_OVER_PI * fma(0.044715 * x * x, x, x);

@@ -1,9 +1,9 @@
-// Weights of any 16-, 8- or 4-bit format, as operands of matrix units.
+// Unpacks weights in fp16, int8 or int4 to fp16 operands of matrix units.
 #include "weights.glsl"
 #include "halves.glsl"
 #include "matrix.glsl"
 
-// A quarter of a group of weights, 8 elements as they are stored, on its way from memory into a tile.
+// A quarter of a group of weights: 8 elements as they are stored, loaded from memory to be put into a tile.
 struct EncodedQuarter {
     uvec4 bits;
     float scale;
@@ -19,14 +19,14 @@ EncodedQuarter load_encoded(const uint format, UVec4s weights, UInts scales, uin
     return q;
 }
 
-// Four int8 as halves. 0x6400 is 1024, whose last bit is worth 1: or-ing b + 128 into it adds it, two bytes at a time.
+// Unpacks four int8 to fp16. 0x6400 is 1024, whose last bit counts 1, so or-ing b + 128 into it adds it; two bytes at a time.
 f16vec4 decode_int8(uint bytes) {
     uint biased = bytes ^ 0x80808080u;
     f16vec2 even = unpackFloat2x16(biased & 0x00ff00ffu | 0x64006400u), odd = unpackFloat2x16(biased >> 8 & 0x00ff00ffu | 0x64006400u);
     return f16vec4(even.x, odd.x, even.y, odd.y) - float16_t(1152.0);
 }
 
-// Two neighbouring int4 as halves, from the lowest nibble of each half of a word: q + 8 is or-ed into 1024, and the value is q·(8 + |q|).
+// Unpacks two int4 to fp16, from the lowest nibble of each half of a word: q + 8 is or-ed into 1024, and the value is q·(8 + |q|).
 f16vec2 decode_int4(uint nibbles) {
     f16vec2 q = unpackFloat2x16(nibbles & 0x000f000fu | 0x64006400u) - float16_t(1032.0);
     return q * (float16_t(8.0) + abs(q));

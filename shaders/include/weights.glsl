@@ -1,14 +1,14 @@
-// Weights of any format, as floats. All formats are read as 32-bit words, which every device can do; 8- and 16-bit storage and
-// arithmetic are not needed.
+// Unpacks weights of any format: to fp32 (load_quarter), and int8 and int4 to bytes (load_bytes). All formats are read as 32-bit words,
+// which every device supports; 8- and 16-bit storage and arithmetic are not needed.
 #include "buffers.glsl"
 
 const uint FP32 = 0u, FP16 = 1u, INT8 = 2u, INT4 = 3u;
 
-// Elements of a quantisation group: the unit in which rows are padded, loaded and summed.
+// Elements of a quantization group: the unit in which rows are padded, loaded and summed.
 const uint GROUP = 32u;
 
 // Elements 8·quarter … 8·quarter + 7 of one group of one row; `groups` groups make a row. The true weight is w · group_scale(…).
-// `wide` and `narrow` are the same address: a cast between reference types is what SwiftShader cannot compile.
+// `wide` and `narrow` are the same address, since SwiftShader cannot compile a cast between reference types.
 void load_quarter(const uint format, UVec4s wide, UVec2s narrow, uint row, uint groups, uint group, uint quarter, out float w[8]) {
     uint at = (row * groups + group) * 4u + quarter;
     if (format == FP32) {
@@ -53,7 +53,7 @@ uvec2 load_bytes(const uint format, UVec2s weights, uint row, uint groups, uint 
     return words;
 }
 
-// The scale of one group: 1 unless the format has scales, which are halves, two to a word.
+// The scale of one group: 1 unless the format has scales, which are fp16, two to a word.
 float group_scale(const uint format, UInts scales, uint row, uint groups, uint group) {
     if (format != INT8 && format != INT4) return 1.0;
     uint index = row * groups + group;
