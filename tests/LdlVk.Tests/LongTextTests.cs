@@ -11,7 +11,7 @@ public sealed class LongTextTests(ITestOutputHelper output) : DeviceTest
 {
     /// <summary>The longest text there is, against the CPU device; a layer with a window and one without.</summary>
     [Fact]
-    public void LongTextsScoreAsOnTheCpu()
+    public void Long_texts_score_as_on_the_CPU()
     {
         DirectoryInfo folder = Directory.CreateTempSubdirectory("ldlvk-long");
         try

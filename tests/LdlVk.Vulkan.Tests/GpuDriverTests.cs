@@ -23,7 +23,7 @@ public sealed class GpuDriverTests
 
     [Theory]
     [MemberData(nameof(Cards))]
-    public async Task ItsDriverTakesTheKernelsAndNoneSpills(string card, string shim, string variable, string value, string driver, bool matrixUnits)
+    public async Task A_cards_driver_compiles_all_kernels_without_spills(string card, string shim, string variable, string value, string driver, bool matrixUnits)
     {
         string library = $"/usr/lib/{(RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "aarch64" : "x86_64")}-linux-gnu/lib{shim}_noop_drm_shim.so";
         string icd = $"/usr/share/vulkan/icd.d/{driver}_icd.json";

@@ -12,7 +12,7 @@ public sealed partial class SpirvTests
 
     /// <summary>A shader or an include that was edited, and eng/spirv not run.</summary>
     [Fact]
-    public void SourcesAreThoseOfTheKernels()
+    public void The_kernels_are_compiled_from_the_current_sources()
     {
         string[] expected = [.. Kernels(Shaders, ".comp").Select(name => $"{name} {SourceDigest(name)} {Digest(File.ReadAllBytes(Path.Combine(Spirv, name + ".spv")))}")];
         string[] stale = [.. expected.Except(File.ReadAllLines(Path.Combine(Spirv, "SOURCES"))).Select(line => line.Split(' ')[0])];
@@ -22,7 +22,7 @@ public sealed partial class SpirvTests
 
     /// <summary>No kernel is missing, none is left over, and those in the assembly are the committed ones.</summary>
     [Fact]
-    public void TheAssemblyHoldsTheKernels()
+    public void The_assembly_embeds_the_committed_kernels()
     {
         string[] names = Kernels(Shaders, ".comp");
         Assert.NotEmpty(names);
@@ -39,7 +39,7 @@ public sealed partial class SpirvTests
 
     /// <summary>Compiled again by the compiler they were committed from, the kernels have the same bytes.</summary>
     [Fact]
-    public async Task TheLabCompilesTheSameBytes()
+    public async Task The_lab_compiles_the_same_bytes()
     {
         Assert.SkipUnless(Environment.GetEnvironmentVariable("LDLVK_LAB") == "1", "compiles the kernels in the lab (eng/lab) only");
         (string version, _) = await Run("glslc", "--version");

@@ -16,7 +16,7 @@ public sealed class TileChoicesTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void WhatWasChosenIsKept()
+    public void Choices_are_kept()
     {
         Assert.Null(Open()[A]);
         Keep((A, "a"), (B, "b\"\n\u00e9"));
@@ -31,7 +31,7 @@ public sealed class TileChoicesTests : IDisposable
     }
 
     [Fact]
-    public void WhatAnotherProcessKeptMeanwhileStays()
+    public void Choices_of_another_process_are_kept_too()
     {
         TileChoices first = Open(), second = Open();
         first[A] = "first";
@@ -51,7 +51,7 @@ public sealed class TileChoicesTests : IDisposable
     [Theory]
     [InlineData("another device", "kernels")]
     [InlineData("device", "other kernels")]
-    public void ChoicesForOthersAreIgnoredAndReplaced(string device, string kernels)
+    public void Choices_for_other_devices_and_kernels_are_ignored_and_replaced(string device, string kernels)
     {
         Keep((A, "a"));
         TileChoices other = new(FilePath, device, kernels);
@@ -64,7 +64,7 @@ public sealed class TileChoicesTests : IDisposable
 
     /// <summary>A file cut short or with one byte changed says what it said, something else of the same kind, or nothing.</summary>
     [Fact]
-    public void DamagedFilesAreNoErrors()
+    public void A_damaged_file_is_no_error()
     {
         Keep((A, "a"), (B, "b"));
         byte[] whole = File.ReadAllBytes(FilePath);
@@ -102,7 +102,7 @@ public sealed class TileChoicesTests : IDisposable
     [InlineData("{\"device\":\"device\",\"kernels\":\"kernels\",\"choices\":[GOOD,{\"kernel\":\"tile\",\"format\":\"fp16\",\"gated\":1,\"outputs\":1,\"inputs\":1,\"rows\":1,\"tiles\":\"x\"}]}")]
     [InlineData("{\"device\":\"device\",\"kernels\":\"kernels\",\"choices\":[GOOD,{\"kernel\":\"tile\",\"format\":\"fp16\",\"gated\":true,\"outputs\":1e99,\"inputs\":1,\"rows\":1,\"tiles\":\"x\"}]}")]
     [InlineData("{\"device\":\"device\",\"kernels\":\"kernels\",\"choices\":[GOOD,{\"kernel\":\"tile\",\"format\":\"fp16\",\"gated\":true,\"outputs\":1,\"inputs\":1,\"rows\":1,\"tiles\":null}]}")]
-    public void HostileFilesAreIgnoredAndReplaced(string content)
+    public void A_hostile_file_is_ignored_and_replaced(string content)
     {
         const string Good = "{\"kernel\":\"matrix\",\"format\":\"fp16\",\"gated\":true,\"outputs\":96,\"inputs\":64,\"rows\":512,\"tiles\":\"x\"}";
         Directory.CreateDirectory(Path.GetDirectoryName(FilePath)!);
@@ -113,7 +113,7 @@ public sealed class TileChoicesTests : IDisposable
     }
 
     [Fact]
-    public void FilesOfAnySizeAndDepthAreNoErrors()
+    public void A_file_of_any_size_and_depth_is_no_error()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(FilePath)!);
         foreach (string content in new[] { new string('[', 1_000_000), new string(' ', 5 << 20) })
@@ -124,7 +124,7 @@ public sealed class TileChoicesTests : IDisposable
     }
 
     [Fact]
-    public void WhereNothingCanBeWrittenNothingIs()
+    public void Without_a_writable_folder_nothing_is_written()
     {
         File.WriteAllText(Path.Combine(_folder, "file"), "");
         Directory.CreateDirectory(Path.Combine(_folder, "folder"));
@@ -139,7 +139,7 @@ public sealed class TileChoicesTests : IDisposable
     }
 
     [Fact]
-    public void ReadersSeeWholeFilesOnly()
+    public void Readers_see_whole_files_only()
     {
         Keep((A, "0"));
         Parallel.For(0, 200, i =>

@@ -11,7 +11,7 @@ namespace LdlVk.Vulkan.Tests;
 public sealed class VulkanEnumerationTests : VulkanTest
 {
     [Fact]
-    public async Task WithoutADriverThereIsNoDevice()
+    public async Task Without_a_driver_there_is_no_device()
     {
         (int exitCode, string output) = await VulkanChild.Run("list", ("VK_DRIVER_FILES", "/nonexistent"), ("VK_ICD_FILENAMES", "/nonexistent"), ("VK_INSTANCE_LAYERS", ""));
         Assert.Equal(0, exitCode);
@@ -20,7 +20,7 @@ public sealed class VulkanEnumerationTests : VulkanTest
     }
 
     [Fact]
-    public void WithoutALoaderThereIsNoDevice()
+    public void Without_a_loader_there_is_no_device()
     {
         Vk NoLoader() => throw new FileNotFoundException("libvulkan.so.1");
         Assert.Empty(VulkanBackend.Enumerate(NoLoader, out string? why));
@@ -29,7 +29,7 @@ public sealed class VulkanEnumerationTests : VulkanTest
     }
 
     [Fact]
-    public void AFailingLoaderGivesNoDevice()
+    public void A_failing_loader_gives_no_device()
     {
         Assert.SkipWhen(Drivers.Count == 0, "no Vulkan loader here");
         foreach ((string call, Result result, string want) in new[]
@@ -47,14 +47,14 @@ public sealed class VulkanEnumerationTests : VulkanTest
     }
 
     [Fact]
-    public void OnlyDevicesThereAreCanBeOpened()
+    public void Only_present_devices_can_be_opened()
     {
         foreach (int index in new[] { -1, Drivers.Count, int.MaxValue })
             Assert.Contains($"vulkan:{index}", Assert.Throws<UsageException>(() => Open(index)).Message);
     }
 
     [Fact]
-    public void DevicesThatLackSomethingAreNamedWithIt()
+    public void An_unusable_device_is_named_with_the_reason()
     {
         var able = new DeviceRequirements
         {
@@ -83,6 +83,6 @@ public sealed class VulkanEnumerationTests : VulkanTest
     }
 
     [Fact]
-    public void FreeMemoryIsWithinTheDevices() =>
+    public void Free_memory_is_at_most_the_devices_memory() =>
         Assert.All(VulkanBackend.Enumerate(), (DeviceInfo d) => Assert.InRange(d.FreeMemoryBytes, 1, d.MemoryBytes));
 }

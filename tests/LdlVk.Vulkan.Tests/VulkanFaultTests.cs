@@ -19,7 +19,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
     /// <summary>For each call there is: that one and all later ones of its name fail.</summary>
     [Theory]
     [MemberData(nameof(DriversAndQueues))]
-    public void EachCallThatFailsIsAnErrorAndLeaksNothing(int driver, string queue)
+    public void Each_failing_call_is_an_error_and_leaks_nothing(int driver, string queue)
     {
         UploadQueue upload = Enum.Parse<UploadQueue>(queue);
         var count = new FaultyVulkan();
@@ -55,7 +55,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void ALostDeviceIsAnErrorAtEachUseAndClosesQuietly(int driver)
+    public void A_lost_device_is_an_error_at_each_use_and_closes_quietly(int driver)
     {
         var vulkan = new FaultyVulkan();
         VulkanDevice device = Open(driver, vulkan.Load);
@@ -71,7 +71,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
     /// <summary>What was recorded is gone, so results would be wrong from then on, though the driver may have recovered.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AfterAFailedSubmissionNothingIsComputedAnyMore(int driver)
+    public void After_a_failed_submission_every_use_is_an_error(int driver)
     {
         var vulkan = new FaultyVulkan();
         using VulkanDevice device = Open(driver, vulkan.Load);
@@ -86,7 +86,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AFullHeapIsAnErrorAndFreedMemoryIsThereAgain(int driver)
+    public void A_full_heap_is_an_error_and_freed_memory_can_be_used_again(int driver)
     {
         var vulkan = new FaultyVulkan();
         using VulkanDevice device = Open(driver, vulkan.Load);
@@ -125,7 +125,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AnUploadThatFailsInTheMiddleFreesItsMemory(int driver)
+    public void An_upload_that_fails_midway_frees_its_memory(int driver)
     {
         using VulkanDevice device = Open(driver);
         // 3 chunks and a bit.

@@ -15,7 +15,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>Copies wait for the last use of their own weight, and only what reads it waits for them.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void CopiesAndOpsWaitForTheirOwnWeightAlone(int driver)
+    public void Copies_and_ops_wait_only_for_their_own_weight(int driver)
     {
         var vulkan = new FaultyVulkan();
         using VulkanDevice device = Open(driver, vulkan.Load, upload: UploadQueue.Separate);
@@ -55,7 +55,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>Filling from pinned weights waits for nothing on the host, however much is before it.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void TheHostDoesNotWaitForFillsFromPinnedWeights(int driver)
+    public void The_host_does_not_wait_for_fills_from_pinned_weights(int driver)
     {
         foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
         {
@@ -87,7 +87,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>Where the host writes weights itself, filling takes neither chunks nor commands.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void WeightsInMemoryThatTheHostSharesAreWrittenThere(int driver)
+    public void Weights_in_shared_memory_are_written_directly(int driver)
     {
         var vulkan = new FaultyVulkan();
         using VulkanDevice device = Open(driver, vulkan.Load);
@@ -105,7 +105,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void MemoryThatIsStillUsedIsNotFilledYet(int driver)
+    public void Memory_in_use_is_filled_only_after_that_use(int driver)
     {
         const int Size = 1024, Rows = 64;
         foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
@@ -141,7 +141,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>A driver that does not let the host see the memory of weights: they come through chunks.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void WhereMappingFailsWeightsComeThroughChunks(int driver)
+    public void Without_mapping_weights_arrive_through_staging_chunks(int driver)
     {
         var vulkan = new FaultyVulkan();
         int maps = 0;
@@ -160,7 +160,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>Random tensors and weights within a limit: by the driver's own account it is never passed, and used to the last block.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void TheMemoryLimitIsNeverPassed(int driver)
+    public void The_memory_limit_is_never_passed(int driver)
     {
         foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
             for (int seed = 0; seed < 3; seed++)
@@ -212,7 +212,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>All of what is below the limit can be had, to the last page; and once it is free again, in one piece.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AllBelowTheLimitCanBeUsed(int driver)
+    public void All_memory_below_the_limit_can_be_used(int driver)
     {
         const long Limit = (100 << 20) + 12345, MiB = 1 << 20;
         using VulkanDevice device = Open(driver, memoryLimit: Limit);
@@ -238,7 +238,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void TheDriversAccountAgrees(int driver)
+    public void The_driver_counts_the_same_memory(int driver)
     {
         using VulkanInstance instance = VulkanInstance.TryCreate(Vk.GetApi, out _)!;
         PhysicalDevice physical = instance.PhysicalDevices(out _)[driver];
@@ -276,7 +276,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void MemoryOfAFillThatBrokeOffServesOthers(int driver)
+    public void Memory_of_a_cancelled_fill_can_be_used_again(int driver)
     {
         foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
         {
@@ -299,7 +299,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>A device that is lost while weights are on their way: errors that say so, a quiet end, and pinned weights that are still there.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void PinnedWeightsSurviveALostDevice(int driver)
+    public void Pinned_weights_survive_a_lost_device(int driver)
     {
         foreach (UploadQueue upload in Enum.GetValues<UploadQueue>())
         {

@@ -14,7 +14,7 @@ public sealed class VulkanHazardTests : VulkanTest
 {
     /// <summary>A barrier stands exactly where a command and one since the last barrier share a byte that one of them writes.</summary>
     [Fact]
-    public void BarriersStandWhereTheModelNeedsThem()
+    public void Barriers_are_where_a_simple_model_needs_them()
     {
         Gen<MemoryRange> range = Gen.Select(Gen.ULong[0, 60], Gen.ULong[0, 8]).Select(r => new MemoryRange(r.Item1, r.Item2));
         Gen.Select(range.Array[0, 3], range.Array[0, 2]).Array[0, 40].Sample(commands =>
@@ -37,7 +37,7 @@ public sealed class VulkanHazardTests : VulkanTest
 
     /// <summary>Commands without number that need none of each other get a barrier now and then, so that the lists stay short.</summary>
     [Fact]
-    public void TheListsAreBounded()
+    public void The_lists_of_ranges_are_bounded()
     {
         var hazards = new Hazards();
         int barriers = Enumerable.Range(0, 10_000).Count(i => hazards.NeedsBarrier([], [new MemoryRange((ulong)i, 1)]));
@@ -49,7 +49,7 @@ public sealed class VulkanHazardTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void EveryOperandOfEveryOpIsWatched(int driver)
+    public void Every_operand_of_every_op_is_tracked(int driver)
     {
         using VulkanDevice device = Open(driver);
         const int Rows = 4, Columns = 32;
@@ -122,7 +122,7 @@ public sealed class VulkanHazardTests : VulkanTest
     /// <summary>The products of a layer run side by side: two barriers for five ops, where each needs what one before it wrote.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void IndependentOpsHaveNoBarrierBetweenThem(int driver)
+    public void Independent_ops_have_no_barrier_between_them(int driver)
     {
         using VulkanDevice device = Open(driver);
         ITensor x = device.CreateTensor(40, 32), q = device.CreateTensor(40, 64), k = device.CreateTensor(40, 32), gate = device.CreateTensor(40, 64), up = device.CreateTensor(40, 64);

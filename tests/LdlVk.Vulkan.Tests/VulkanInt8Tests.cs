@@ -9,7 +9,7 @@ public sealed class VulkanInt8Tests : VulkanTest
 {
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AllKernelsGiveTheSameBits(int index)
+    public void All_kernels_give_the_same_bits(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
         if (device.Ops.Int8Linear.Units == Int8Units.Scalar)

@@ -13,7 +13,7 @@ public sealed class VulkanMatrixTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AllTilesGiveTheSameBits(int index)
+    public void All_tiles_give_the_same_bits(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
         if (!device.Resources.LinearKernels.UsesMatrixUnitsFor(WeightFormat.Fp16))
@@ -33,7 +33,7 @@ public sealed class VulkanMatrixTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AnyNumberOfFlexibleMatricesGivesTheSameBits(int index)
+    public void Any_number_of_flexible_matrices_gives_the_same_bits(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.MatrixNv);
         LinearKernels kernels = device.Resources.LinearKernels;
@@ -56,7 +56,7 @@ public sealed class VulkanMatrixTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void HoweverManySubgroupsShareAHeadItsAttentionIsRight(int index)
+    public void Attention_is_right_however_many_subgroups_share_a_head(int index)
     {
         using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder, linear: LinearFamily.Matrix);
         if (device.Resources.LinearKernels.MatrixUnits is not { } units)

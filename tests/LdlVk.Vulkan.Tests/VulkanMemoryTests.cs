@@ -14,7 +14,7 @@ public sealed unsafe class VulkanMemoryTests : VulkanTest
 
     /// <summary>The model is a map of which units are taken.</summary>
     [Fact]
-    public void FreeRangesFollowTheModel() =>
+    public void Free_ranges_follow_a_simple_model() =>
         Gen.Select(Gen.Bool, Gen.Int[1, 20], Gen.Int[0, 1000]).Array[0, 200].Sample(steps =>
         {
             var block = new MemoryBlock(default, default, 0, Units, Units, null);
@@ -52,7 +52,7 @@ public sealed unsafe class VulkanMemoryTests : VulkanTest
         });
 
     [Fact]
-    public void TheSmallestRangeThatFitsIsTaken()
+    public void The_smallest_range_that_fits_is_taken()
     {
         var block = new MemoryBlock(default, default, 0, 30, 30, null);
         foreach (ulong size in new ulong[] { 10, 1, 4, 1, 6, 8 }) block.Take(size);
@@ -66,7 +66,7 @@ public sealed unsafe class VulkanMemoryTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void MoreThanOneAllocationMayHoldIsRefused(int driver)
+    public void More_than_one_allocation_may_hold_is_refused(int driver)
     {
         using VulkanDevice device = Open(driver);
         Assert.SkipUnless(device.Info.Kind == DeviceKind.Software, "a GPU may have room for it");
@@ -80,7 +80,7 @@ public sealed unsafe class VulkanMemoryTests : VulkanTest
     /// <summary>Kernels count in 31 bits, and rows pass through a staging chunk: what is beyond is refused before it is allocated.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void MoreThanKernelsAddressIsRefused(int driver)
+    public void More_than_kernels_can_address_is_refused(int driver)
     {
         using VulkanDevice device = Open(driver);
         Assert.Contains("8 GiB", Assert.Throws<DeviceException>(() => device.CreateTensor(1 << 19, 4096)).Message);
@@ -102,7 +102,7 @@ public sealed unsafe class VulkanMemoryTests : VulkanTest
     /// <summary>The widest rows that are allowed really pass.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void TheWidestRowsPass(int driver)
+    public void The_widest_rows_are_accepted(int driver)
     {
         const int Columns = 2 << 20;
         using VulkanDevice device = Open(driver);

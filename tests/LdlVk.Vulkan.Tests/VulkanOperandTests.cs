@@ -13,7 +13,7 @@ public sealed class VulkanOperandTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void UseAfterDisposalIsRefused(int driver)
+    public void Use_after_disposal_is_refused(int driver)
     {
         VulkanDevice device = Open(driver);
         ITensor x = device.CreateTensor(2, 8), y = device.CreateTensor(2, 8), one = device.CreateTensor(1, 8), view = x.View(0, 1);
@@ -58,7 +58,7 @@ public sealed class VulkanOperandTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void DisposedListsAreRefused(int driver)
+    public void Disposed_lists_are_refused(int driver)
     {
         using VulkanDevice device = Open(driver);
         using ITensor x = device.CreateTensor(2, 8), y = device.CreateTensor(2, 8);
@@ -73,7 +73,7 @@ public sealed class VulkanOperandTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void OperandsOfAnotherDeviceAreRefused(int driver)
+    public void Operands_of_another_device_are_refused(int driver)
     {
         using VulkanDevice device = Open(driver), other = Open(driver);
         using IDevice cpu = CpuBackend.Open(CpuBackend.DeviceId);
@@ -97,7 +97,7 @@ public sealed class VulkanOperandTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void RowsOutOfRangeAreRefused(int driver)
+    public void Rows_out_of_range_are_refused(int driver)
     {
         using VulkanDevice device = Open(driver);
         Assert.Contains("Index 1 is -1", Assert.Throws<ArgumentException>(() => device.CreateIndices([0, -1])).Message);
@@ -115,7 +115,7 @@ public sealed class VulkanOperandTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void OverlappingOutputsAreRefused(int driver)
+    public void Overlapping_outputs_are_refused(int driver)
     {
         using VulkanDevice device = Open(driver);
         using ITensor t = device.CreateTensor(8, 8), other = device.CreateTensor(4, 8), one = device.CreateTensor(1, 8);
@@ -140,7 +140,7 @@ public sealed class VulkanOperandTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void EmptyOperandsDoNothing(int driver)
+    public void Empty_operands_do_nothing(int driver)
     {
         using VulkanDevice device = Open(driver);
         using ITensor none = device.CreateTensor(0, 8), x = device.CreateTensor(2, 8), y = device.CreateTensor(2, 8), one = device.CreateTensor(1, 8);
@@ -162,7 +162,7 @@ public sealed class VulkanOperandTests : VulkanTest
     /// <summary>A count of queries near 2³¹ must not make the list of blocks endless.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void HostileSegmentsAreRefused(int driver)
+    public void Hostile_segments_are_refused(int driver)
     {
         using VulkanDevice device = Open(driver);
         using ITensor x = device.CreateTensor(2, 8), y = device.CreateTensor(2, 8);
@@ -180,7 +180,7 @@ public sealed class VulkanOperandTests : VulkanTest
     }
 
     [Fact]
-    public void PushConstantsBeyond128BytesAreRefused()
+    public void Push_constants_beyond_128_bytes_are_refused()
     {
         PushConstants push = default;
         for (int i = 0; i < 15; i++) push = push.Add(1UL);

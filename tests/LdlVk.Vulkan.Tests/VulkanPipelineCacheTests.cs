@@ -12,7 +12,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void WhatWasSavedIsLoaded()
+    public void Saved_data_is_loaded()
     {
         PipelineCacheFile file = FileAt("sub/cache.bin");
         Assert.Empty(file.Load());
@@ -24,7 +24,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
     }
 
     [Fact]
-    public void DamagedAndTruncatedFilesAreIgnored()
+    public void Damaged_and_truncated_files_are_ignored()
     {
         FileAt("cache.bin").Save(Data(1, 100));
         byte[] whole = File.ReadAllBytes(PathOf("cache.bin"));
@@ -43,7 +43,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
     }
 
     [Fact]
-    public void FilesOfAnotherDriverAreIgnored()
+    public void Files_of_another_driver_are_ignored()
     {
         // Version, vendor, device, first and last byte of the UUID.
         foreach (int at in new[] { 4, 8, 12, 16, 31 })
@@ -56,7 +56,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
     }
 
     [Fact]
-    public void WhereNothingCanBeWrittenNothingIs()
+    public void Without_a_writable_folder_nothing_is_written()
     {
         File.WriteAllText(PathOf("file"), "");
         Directory.CreateDirectory(PathOf("folder"));
@@ -74,7 +74,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
     }
 
     [Fact]
-    public void ReadersSeeWholeFilesOnly()
+    public void Readers_see_whole_files_only()
     {
         byte[][] contents = [.. Enumerable.Range(0, 4).Select(i => Data(i, 100_000 + (i * 50_000)))];
         Parallel.For(0, 200, i =>
@@ -90,7 +90,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void DevicesOpenWithAnyFile(int driver)
+    public void Devices_open_with_any_file(int driver)
     {
         Use(driver);
         string path = Directory.GetFiles(_folder).Single();
@@ -106,7 +106,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
     }
 
     [Fact]
-    public async Task ProcessesMayShareAFile()
+    public async Task Processes_may_share_a_file()
     {
         Assert.SkipWhen(Drivers.Count == 0, "no Vulkan device here");
         (int ExitCode, string Output)[] children = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => VulkanChild.Run($"use {_folder}")));

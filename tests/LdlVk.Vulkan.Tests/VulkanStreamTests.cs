@@ -11,7 +11,7 @@ public sealed class VulkanStreamTests : VulkanTest
     /// <summary>Random writes of any size between gathers, against a model on the host: no staging chunk is reused too early.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void UploadsAndDispatchesKeepTheirOrder(int driver)
+    public void Uploads_and_dispatches_keep_their_order(int driver)
     {
         using VulkanDevice device = Open(driver);
         WriteAndGatherAtRandom(device);
@@ -54,7 +54,7 @@ public sealed class VulkanStreamTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void LargeWeightsArriveWhole(int driver)
+    public void Large_weights_arrive_whole(int driver)
     {
         using VulkanDevice device = Open(driver);
         const int Features = 3001, Inputs = 16384;
@@ -73,7 +73,7 @@ public sealed class VulkanStreamTests : VulkanTest
     /// <summary>More commands than all command buffers together hold.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void ManyCommandsKeepTheirOrder(int driver)
+    public void Many_commands_keep_their_order(int driver)
     {
         const int Count = 256 * 10;
         using VulkanDevice device = Open(driver);
@@ -88,7 +88,7 @@ public sealed class VulkanStreamTests : VulkanTest
     /// <summary>Ops that are split, because one dispatch would take too long, have the bits they have in one piece.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void SplitOpsHaveTheSameBits(int driver)
+    public void Split_ops_give_the_same_bits(int driver)
     {
         foreach (LinearFamily? family in new LinearFamily?[] { null, LinearFamily.Tile })
         {
@@ -104,7 +104,7 @@ public sealed class VulkanStreamTests : VulkanTest
     /// <summary>More workgroups than one dispatch may have.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void MoreThan65535WorkgroupsAllRun(int driver)
+    public void More_than_65535_workgroups_all_run(int driver)
     {
         const int Count = 66_000;
         using VulkanDevice device = Open(driver);
@@ -131,7 +131,7 @@ public sealed class VulkanStreamTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void MoreFeaturesThanOneDispatchTakes(int driver)
+    public void More_features_than_one_dispatch_takes_are_computed(int driver)
     {
         const int Features = (65535 * 8) + 77, Inputs = 32;
         using VulkanDevice device = Open(driver);

@@ -19,7 +19,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void NothingIsWaitedForInAForwardPass(int driver)
+    public void A_forward_pass_waits_for_nothing(int driver)
     {
         var vulkan = new FaultyVulkan();
         int waits = 0;
@@ -50,7 +50,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
 
     /// <summary>The activations of the 27B model's shapes, for batches of any size: after a while all of them find room in what is there.</summary>
     [Fact]
-    public void ASteadyStreamOfBatchesTakesNoMoreMemory()
+    public void A_steady_stream_of_batches_takes_no_more_memory()
     {
         Assert.SkipWhen(Drivers.Count == 0, "no Vulkan device");
         var vulkan = new FaultyVulkan();
@@ -85,7 +85,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
     /// included; and a fast card gets pieces a hundred times as long as the 20 µs that a submission costs.
     /// </summary>
     [Fact]
-    public void SubmissionsFollowTheDevicesSpeed() =>
+    public void Submissions_follow_the_devices_speed() =>
         Gen.Select(Gen.Double[10.5, 15], Gen.Double[0.2, 1].Array[30]).Sample((exponent, ops) =>
         {
             double speed = Math.Pow(10, exponent);
@@ -102,7 +102,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
 
     /// <summary>What was completed long after it was submitted says nothing about the speed.</summary>
     [Fact]
-    public void WaitingInTheQueueDoesNotLookLikeSlowness()
+    public void Waiting_in_the_queue_does_not_look_like_slowness()
     {
         var budget = new SubmissionBudget(watched: true);
         budget.Completed(1e12, TimeSpan.FromSeconds(0.1));
@@ -117,7 +117,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
     /// <summary>Uploads by a stream of their own: the same bits, and every compute submission waits for the copies it needs.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void UploadsOnASecondStreamArriveInTime(int driver)
+    public void Uploads_on_a_second_stream_arrive_in_time(int driver)
     {
         int[][] texts = [.. Enumerable.Range(0, 30).Select(i => Ids(1 + (i * 3), i))];
         float[] want = Scores(Open(driver)), got;
@@ -157,7 +157,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
     /// <summary>The stress of order and size, with uploads by a stream of their own.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void ManyUploadsOnASecondStreamKeepTheirOrder(int driver)
+    public void Many_uploads_on_a_second_stream_keep_their_order(int driver)
     {
         using VulkanDevice device = VulkanBackend.Open(Vk.GetApi, driver, null, null, UploadQueue.Separate);
         VulkanStreamTests.WriteAndGatherAtRandom(device);

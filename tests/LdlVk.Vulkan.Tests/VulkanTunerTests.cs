@@ -18,7 +18,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Families))]
-    public void TheBitsAreThoseOfTheGuessWhateverIsChosen(int index, string family)
+    public void Every_choice_gives_the_bits_of_the_default(int index, string family)
     {
         using VulkanDevice device = OpenFamily(index, family, null);
         // VulkanMatrixTests tries more of the matrix units' many tiles, which a driver on a processor compiles for long.
@@ -41,7 +41,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Families))]
-    public void WhatIsTunedIsUsedKeptAndGivesTheSameBits(int index, string family)
+    public void Tuned_choices_are_used_and_kept_and_give_the_same_bits(int index, string family)
     {
         WeightFormat format = family == nameof(LinearFamily.Matrix) ? WeightFormat.Fp16 : WeightFormat.Int8;
         LinearProduct[] products = [new(format, false, Features, Columns, 30), new(format, false, Features, Columns, 17), new(format, true, Features, Columns, 32)];
@@ -73,7 +73,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void EveryChoiceInAFileIsUsedOrIgnored(int index)
+    public void Every_choice_in_a_file_is_used_or_ignored(int index)
     {
         float[] wanted;
         TilingKey key;
@@ -106,7 +106,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void WithoutAPlaceToKeepChoicesOnlyALimitedPassIsLeftOut(int index)
+    public void Without_a_place_to_keep_choices_only_limited_tuning_is_left_out(int index)
     {
         LinearProduct[] products = [new(WeightFormat.Fp16, false, Features, Columns, 16)];
         using VulkanDevice device = OpenFamily(index, "own", null);
@@ -121,7 +121,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void TimeThatIsOverLeavesTheGuess(int index)
+    public void Without_time_left_the_default_stays(int index)
     {
         LinearProduct[] products = [new(WeightFormat.Fp16, false, Features, Columns, 16), new(WeightFormat.Fp16, false, Features, Columns, 64)];
         using VulkanDevice device = OpenFamily(index, "own", _folder);
@@ -135,7 +135,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
     /// <summary>What is measured when a run is stopped, or falls over, is not measured again at the next start by itself.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void AStoppedPassKeepsGuesses(int index)
+    public void Cancelled_tuning_keeps_the_defaults(int index)
     {
         LinearProduct[] products = [new(WeightFormat.Fp16, false, Features, Columns, 16)];
         using (VulkanDevice device = OpenFamily(index, "own", _folder))
@@ -147,7 +147,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
     }
 
     [Fact]
-    public async Task ProcessesMayTuneAtOnce()
+    public async Task Processes_may_tune_at_once()
     {
         Assert.SkipWhen(Drivers.Count == 0, "no Vulkan device here");
         (int ExitCode, string Output)[] children = await Task.WhenAll(Enumerable.Range(1, 2).Select(n => VulkanChild.Run($"tune {_folder} {32 * n}")));

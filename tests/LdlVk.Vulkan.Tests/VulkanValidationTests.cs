@@ -11,7 +11,7 @@ public sealed class VulkanValidationTests : VulkanTest
 
     [Theory]
     [MemberData(nameof(Drivers))]
-    public void TheLayerIsLoaded(int driver)
+    public void The_validation_layer_is_loaded(int driver)
     {
         Assert.SkipUnless(Expected, "the run does not ask for the validation layer");
         using IDisposable device = Open(driver);
@@ -20,7 +20,7 @@ public sealed class VulkanValidationTests : VulkanTest
 
     /// <summary>With the run's own settings, only the log elsewhere, a leak and a missing barrier end up in the log.</summary>
     [Fact]
-    public async Task MistakesReachTheLog()
+    public async Task Mistakes_reach_the_log()
     {
         Assert.SkipUnless(Expected, "the run does not ask for the validation layer");
         DirectoryInfo folder = Directory.CreateTempSubdirectory("ldlvk-validation");
