@@ -5,8 +5,8 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Testing;
 
 /// <summary>
-/// A Vulkan loader that stands between the backend and the real one: it counts the calls that can fail, fails those it is told to, and
-/// keeps account of the objects that live. All calls concerned take at most six words, which go through as they came.
+/// A Vulkan loader between the backend and the real one: it counts the calls that can fail, fails the chosen ones, and counts living objects.
+/// All these calls take at most six words, which are passed on unchanged.
 /// </summary>
 public sealed unsafe class FaultyVulkan
 {
@@ -45,7 +45,7 @@ public sealed unsafe class FaultyVulkan
     /// <summary>Objects made and not destroyed.</summary>
     public int Living { get; private set; }
 
-    /// <summary>Given a call's name and number (from 0), what it answers instead of being made; success makes it.</summary>
+    /// <summary>The result of a call, given its name and number (from 0); only on success the real call is made.</summary>
     public Func<string, int, Result> Fault { get; set; } = (_, _) => Result.Success;
 
     /// <summary>The submissions made.</summary>
@@ -56,10 +56,10 @@ public sealed unsafe class FaultyVulkan
 
     public ulong UsedBytes => _sizes.Values.Aggregate(0UL, (a, b) => a + b);
 
-    /// <summary>Bytes of the blocks that kernels reach, which is memory of the device's own.</summary>
+    /// <summary>Bytes of the blocks that kernels reach: device memory.</summary>
     public ulong BlockBytes => _sizes.Where(s => _blocks.Contains(s.Key)).Aggregate(0UL, (sum, s) => sum + s.Value);
 
-    /// <summary>The most that <see cref="BlockBytes"/> has been.</summary>
+    /// <summary>The largest value of <see cref="BlockBytes"/>.</summary>
     public ulong PeakBlockBytes { get; private set; }
 
     public Vk Load() => new(new Context(this, Vk.GetApi().Context));

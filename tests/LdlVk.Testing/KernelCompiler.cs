@@ -5,15 +5,15 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Testing;
 
-/// <summary>A kernel that was compiled, and what its driver says of the result: registers, spills, shared memory, by the driver's own names.</summary>
+/// <summary>A compiled kernel and its driver's statistics: registers, spills, shared memory, by the driver's own names.</summary>
 /// <param name="Kernel">The shader's name.</param>
-/// <param name="Variant">What it is for, and its tiles.</param>
-/// <param name="Statistics">The driver's figures; of several executables the first's.</param>
+/// <param name="Variant">Its use and its tiling.</param>
+/// <param name="Statistics">The driver's figures, for the first of several executables.</param>
 public sealed record CompiledKernel(string Kernel, string Variant, IReadOnlyDictionary<string, double> Statistics)
 {
     /// <summary>
-    /// Figures that say that registers did not suffice, by the names of Mesa's drivers and NVIDIA's: the values went to memory, which a kernel
-    /// feels at every use.
+    /// Statistics of spills, by the names of Mesa's drivers and NVIDIA's: registers did not suffice, and values went to memory, which slows
+    /// down each use.
     /// </summary>
     private static readonly string[] SpillNames = ["Spilled VGPRs", "Scratch size", "Spill count", "Fill count", "Spills", "Fills", "Local Memory Size"];
 
@@ -23,8 +23,8 @@ public sealed record CompiledKernel(string Kernel, string Variant, IReadOnlyDict
 }
 
 /// <summary>
-/// Compiles the kernels that a device would run, and asks its driver what became of them (VK_KHR_pipeline_executable_properties). Nothing is
-/// run and no memory is taken, so a driver without its hardware will do: Mesa's for AMD takes <c>RADV_FORCE_FAMILY</c>.
+/// Compiles the kernels that a device would run, and asks its driver for statistics (VK_KHR_pipeline_executable_properties). Nothing runs and
+/// no memory is allocated, so a driver without its hardware suffices: Mesa's for AMD takes <c>RADV_FORCE_FAMILY</c>.
 /// </summary>
 public sealed unsafe class KernelCompiler : IDisposable
 {
@@ -35,7 +35,7 @@ public sealed unsafe class KernelCompiler : IDisposable
     private readonly LinearKernels _linear;
     private readonly AttentionKernels _attention;
 
-    /// <summary>Opens a device of this machine, 0 unless told, for compiling alone.</summary>
+    /// <summary>Opens a device of this machine, by default the first, only to compile.</summary>
     public KernelCompiler(int index = 0)
     {
         _instance = VulkanInstance.TryCreate(Vk.GetApi, out string? why) ?? throw new InvalidOperationException(why);
@@ -64,7 +64,7 @@ public sealed unsafe class KernelCompiler : IDisposable
 
     /// <summary>The kernels of a layer of Gemma-2 27B.</summary>
     /// <param name="rows">Rows of the products.</param>
-    /// <param name="tilings">How many of the tilings that there are for a product, from the guess on.</param>
+    /// <param name="tilings">Number of tilings of each product, beginning with the default.</param>
     public IEnumerable<CompiledKernel> Compile(int rows, int tilings)
     {
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())

@@ -3,13 +3,13 @@ using System.Runtime.InteropServices;
 namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
-/// Graphics cards' own drivers, without the cards: Mesa's, on its drm-shim libraries, which answer for the kernel and compute nothing. So
-/// the drivers' compilers judge the kernels, and with the validation layer on, what is asked of their features, queues and memory types.
-/// Results mean nothing there.
+/// Mesa's drivers for graphics cards, without the cards: its drm-shim libraries answer in place of the operating system's kernel and compute
+/// nothing. The drivers compile our kernels, and with the validation layer on, our use of their features, queues and memory types is
+/// checked. Results mean nothing there.
 /// </summary>
 public sealed class GpuDriverTests
 {
-    /// <summary>Cards: what is preloaded, the variable that names the card, its value, the driver's file, and whether it has matrix units.</summary>
+    /// <summary>Cards: name, preloaded shim, variable that selects the card, its value, driver, and whether it has matrix units.</summary>
     public static TheoryData<string, string, string, string, string, bool> Cards => new()
     {
         { "Radeon RX 6900 XT", "amdgpu", "AMDGPU_GPU_ID", "navi21", "radeon", false },
@@ -28,7 +28,7 @@ public sealed class GpuDriverTests
         string library = $"/usr/lib/{(RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "aarch64" : "x86_64")}-linux-gnu/lib{shim}_noop_drm_shim.so";
         string icd = $"/usr/share/vulkan/icd.d/{driver}_icd.json";
         Assert.SkipUnless(File.Exists(library) && File.Exists(icd), $"{card}: needs the package mesa-drm-shim and a driver of its version, as the lab has them (eng/lab)");
-        // The driver wants to be asked for.
+        // NVK starts only if it is asked for.
         (int exitCode, string output) = await VulkanChild.Run("gpu 1 64 1024", ("LD_PRELOAD", library), (variable, value), ("VK_DRIVER_FILES", icd), ("NVK_I_WANT_A_BROKEN_VULKAN_DRIVER", "1"));
         Assert.True(exitCode == 0, output);
         Assert.Contains($"kernels, matrix units: {matrixUnits}", output);

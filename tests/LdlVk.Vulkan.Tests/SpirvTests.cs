@@ -10,7 +10,7 @@ public sealed partial class SpirvTests
 {
     private static readonly string Shaders = Repository.Path("shaders"), Spirv = Repository.Path("shaders", "spirv");
 
-    /// <summary>A shader or an include that was edited, and eng/spirv not run.</summary>
+    /// <summary>Fails if a shader or an include was edited and eng/spirv was not run.</summary>
     [Fact]
     public void The_kernels_are_compiled_from_the_current_sources()
     {
@@ -20,7 +20,7 @@ public sealed partial class SpirvTests
         Assert.Equal(expected, File.ReadAllLines(Path.Combine(Spirv, "SOURCES")));
     }
 
-    /// <summary>No kernel is missing, none is left over, and those in the assembly are the committed ones.</summary>
+    /// <summary>No kernel is missing or superfluous, and those in the assembly are the committed ones.</summary>
     [Fact]
     public void The_assembly_embeds_the_committed_kernels()
     {
@@ -37,7 +37,7 @@ public sealed partial class SpirvTests
         }
     }
 
-    /// <summary>Compiled again by the compiler they were committed from, the kernels have the same bytes.</summary>
+    /// <summary>The compiler that made the committed kernels makes the same bytes again.</summary>
     [Fact]
     public async Task The_lab_compiles_the_same_bytes()
     {
@@ -68,7 +68,7 @@ public sealed partial class SpirvTests
 
     private static string[] FileNames(string folder) => [.. Directory.GetFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
 
-    /// <summary>As eng/spirv has it: of that script, the shader and what it includes, by name.</summary>
+    /// <summary>The digest that eng/spirv records: of that script, the shader and its includes, by name.</summary>
     private static string SourceDigest(string name)
     {
         string shader = Path.Combine(Shaders, name + ".comp");

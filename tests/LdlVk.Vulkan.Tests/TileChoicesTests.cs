@@ -4,7 +4,7 @@ using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>The file of chosen tiles is a shortcut: whatever happens to it is never an error.</summary>
+/// <summary>The file of chosen tilings only saves time: nothing that happens to it is an error.</summary>
 public sealed class TileChoicesTests : IDisposable
 {
     private static readonly TilingKey A = new(TiledKernel.Matrix, WeightFormat.Fp16, true, 96, 64, 512), B = new(TiledKernel.Tile, WeightFormat.Int8, false, 64, 96, 16);
@@ -40,7 +40,7 @@ public sealed class TileChoicesTests : IDisposable
         Assert.True(second.Save());
         Assert.Equal(("first", "second"), (Open()[A], Open()[B]));
         Assert.Equal("first", second[A]);
-        // What is read long ago does not overwrite what is newer.
+        // Choices read earlier do not overwrite newer ones.
         first[A] = "newer";
         Assert.True(first.Save());
         second[B] = "second again";
@@ -62,7 +62,7 @@ public sealed class TileChoicesTests : IDisposable
         Assert.Equal("other", new TileChoices(FilePath, device, kernels)[B]);
     }
 
-    /// <summary>A file cut short or with one byte changed says what it said, something else of the same kind, or nothing.</summary>
+    /// <summary>A file that is truncated, or has one byte changed, gives the same choices, other valid ones, or none.</summary>
     [Fact]
     public void A_damaged_file_is_no_error()
     {
@@ -82,7 +82,7 @@ public sealed class TileChoicesTests : IDisposable
             File.WriteAllBytes(path, damaged);
             TileChoices read = new(path, "device", "kernels");
             File.Delete(path);
-            // One of the two may name other tiles or belong to another product; a file that is no JSON any more says nothing at all.
+            // One of the two may name other tiles or belong to another product; a file that is no longer JSON gives none.
             return (read[A] is null && read[B] is null) || read[A] == "a" || read[B] == "b";
         }, iter: 3000);
     }

@@ -14,8 +14,8 @@ using Silk.NET.Vulkan;
 namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
-/// Runs a piece of a test in a process of its own: the Vulkan loader reads its environment once, and a mistake made on purpose must not
-/// reach the validation log of the tests. The child is this assembly, which an environment variable turns away from its tests.
+/// Runs a part of a test in a separate process: the Vulkan loader reads its environment only once, and a deliberate mistake must not reach
+/// the validation log of the tests. The child runs this assembly, with an environment variable that replaces the tests by an action.
 /// </summary>
 internal static class VulkanChild
 {
@@ -81,7 +81,7 @@ internal static class VulkanChild
         }
     }
 
-    /// <summary>Compiles all kernels, and takes a layer's ops through the driver.</summary>
+    /// <summary>Compiles all kernels, and runs a layer's ops on the driver.</summary>
     private static void Gpu(IEnumerable<int> rows)
     {
         using (KernelCompiler compiler = new())

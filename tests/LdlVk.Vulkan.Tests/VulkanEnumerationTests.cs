@@ -7,7 +7,7 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>Machines without a loader, a driver or a device that can run the kernels: no devices and the reason, never a crash.</summary>
+/// <summary>A machine without a loader, a driver or a usable device gives no devices and the reason, never a crash.</summary>
 public sealed class VulkanEnumerationTests : VulkanTest
 {
     [Fact]

@@ -6,17 +6,17 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>Every Vulkan call may fail: the error says so, nothing leaks, and where the device still stands it still works.</summary>
+/// <summary>Every Vulkan call may fail: there is an error, nothing leaks, and unless the device is lost it still works.</summary>
 public sealed class VulkanFaultTests : VulkanTest, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-faults").FullName;
 
-    /// <summary>Each driver with each way of uploading, an <see cref="UploadQueue"/>.</summary>
+    /// <summary>Each driver with each <see cref="UploadQueue"/>.</summary>
     public static TheoryData<int, string> DriversAndQueues => [.. Drivers.SelectMany(d => Enum.GetNames<UploadQueue>().Select(upload => (d.Data, upload)))];
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>For each call there is: that one and all later ones of its name fail.</summary>
+    /// <summary>For each call of a run: that call and all later calls of the same name fail.</summary>
     [Theory]
     [MemberData(nameof(DriversAndQueues))]
     public void Each_failing_call_is_an_error_and_leaks_nothing(int driver, string queue)
@@ -38,8 +38,8 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
             };
             Exception? e = Record.Exception(() => UseAll(driver, vulkan, upload));
             Assert.True(vulkan.Living == 0, $"call {n}, {failed}, failed and left {vulkan.Living} objects");
-            // A driver's cache is a shortcut, and waiting before destruction has no one to tell. And what is done already is not waited for:
-            // the last calls may not be made.
+            // Failures of a driver's cache and of the wait before destruction are ignored. The last calls may not happen, since nothing waits
+            // for work that is already done.
             if (failed is "vkCreatePipelineCache" or "vkGetPipelineCacheData" or "vkDeviceWaitIdle" or "")
             {
                 Assert.Null(e);
@@ -68,7 +68,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
         Assert.Equal(0, vulkan.Living);
     }
 
-    /// <summary>What was recorded is gone, so results would be wrong from then on, though the driver may have recovered.</summary>
+    /// <summary>The recorded commands are lost, so later results would be wrong even if the driver has recovered.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void After_a_failed_submission_every_use_is_an_error(int driver)
@@ -91,7 +91,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
         var vulkan = new FaultyVulkan();
         using VulkanDevice device = Open(driver, vulkan.Load);
         AssertWorks(device);
-        // Room for a whole block and then for less than one.
+        // Room for one whole block, then for less than one.
         vulkan.HeapBytes = vulkan.UsedBytes + (100 << 20);
         const int Rows = 10 << 18, Most = 100;
         List<ITensor> Fill()
@@ -119,7 +119,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
         Assert.Equal(first.Count, second.Count);
         foreach (ITensor tensor in second) tensor.Dispose();
 
-        // One large piece needs the small blocks to go back to the driver first.
+        // One large piece fits only after the small blocks were freed to the driver.
         using (device.CreateTensor(90 << 13, 32)) AssertWorks(device);
     }
 
@@ -128,7 +128,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
     public void An_upload_that_fails_midway_frees_its_memory(int driver)
     {
         using VulkanDevice device = Open(driver);
-        // 3 chunks and a bit.
+        // A little more than 3 chunks.
         var broken = new RowWeight(1600, 8192, failsAt: 1400);
         Assert.Contains("row 1400", Assert.Throws<IOException>(() => device.CreateWeight(broken)).Message);
         Assert.Equal(0, device.AllocatedBytes);

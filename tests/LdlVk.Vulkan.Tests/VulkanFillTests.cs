@@ -7,12 +7,12 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>Weights that are filled again and again: what waits for what, what is held, and what comes of faults.</summary>
+/// <summary>Weights that are filled repeatedly: what waits for what, memory held, and faults.</summary>
 public sealed unsafe class VulkanFillTests : VulkanTest
 {
     private const int Columns = 64;
 
-    /// <summary>Copies wait for the last use of their own weight, and only what reads it waits for them.</summary>
+    /// <summary>Copies wait for the last use of their own weight, and only commands that read it wait for them.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Copies_and_ops_wait_only_for_their_own_weight(int driver)
@@ -31,7 +31,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         {
             FaultyVulkan.Submission copied = Assert.Single(vulkan.Submissions.During(() => device.Fill(a, source)));
             Assert.NotEqual(usedA.SignalledSemaphore, copied.SignalledSemaphore);
-            // The second fill comes after the first on its own queue: what that waited for need not be waited for again.
+            // The second fill follows the first on its own queue, so it need not wait again.
             if (source == pinned) Assert.Equal((usedA.SignalledSemaphore, usedA.SignalledValue), (copied.AwaitedSemaphore, copied.AwaitedValue));
             else Assert.Equal(0UL, copied.AwaitedSemaphore);
             Assert.Equal(0UL, Assert.Single(vulkan.Submissions.During(() => device.Use(b, x, y))).AwaitedSemaphore);
@@ -41,18 +41,18 @@ public sealed unsafe class VulkanFillTests : VulkanTest
             Assert.Equal(0UL, Assert.Single(vulkan.Submissions.During(() => device.Use(a, x, y))).AwaitedSemaphore);
         }
 
-        // A use that is recorded but not handed over is, before its weight is filled.
+        // A recorded use is submitted before its weight is filled.
         device.Linear(y, x, a);
         List<FaultyVulkan.Submission> both = vulkan.Submissions.During(() => device.Fill(a, pinned));
         Assert.Equal(2, both.Count);
         Assert.Equal((both[0].SignalledSemaphore, both[0].SignalledValue), (both[1].AwaitedSemaphore, both[1].AwaitedValue));
 
-        // What was recorded before a use of a does not wait for a.
+        // Commands recorded before a use of a do not wait for a.
         device.Linear(y, x, b);
         Assert.Equal(0UL, vulkan.Submissions.During(() => device.Use(a, x, y)).SkipLast(1).Select(s => s.AwaitedSemaphore).DefaultIfEmpty().Max());
     }
 
-    /// <summary>Filling from pinned weights waits for nothing on the host, however much is before it.</summary>
+    /// <summary>The host does not wait while it fills from pinned weights, however much work is queued.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void The_host_does_not_wait_for_fills_from_pinned_weights(int driver)
@@ -100,8 +100,8 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>
-    /// A busy device, and memory that has work to come on it: an op that reads it as a weight, then a tensor's zeros. It is handed on and
-    /// filled at once, and each has its own values.
+    /// The device is busy, and queued commands use a range of memory: an op reads it as a weight, then a tensor in it is zeroed. The range is
+    /// freed, allocated again and filled at once; each owner sees its own values.
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
@@ -138,7 +138,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
             }
     }
 
-    /// <summary>A driver that does not let the host see the memory of weights: they come through chunks.</summary>
+    /// <summary>If the driver does not let the host map the memory of weights, they arrive through staging chunks.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Without_mapping_weights_arrive_through_staging_chunks(int driver)
@@ -147,7 +147,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         int maps = 0;
         VulkanDevice device = Open(driver, vulkan.Load);
         Assert.SkipUnless(device.Info.Kind is DeviceKind.Software or DeviceKind.IntegratedGpu, "the device has memory of its own");
-        // The first that is mapped is the block.
+        // The first mapping is the block's.
         vulkan.Fault = (name, _) => name == "vkMapMemory" && maps++ == 0 ? Result.ErrorMemoryMapFailed : Result.Success;
         IWeight weight = device.CreateWeight(new RowWeight(700, Columns));
         Assert.Equal(2, maps);
@@ -157,7 +157,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         Assert.Equal(0, vulkan.Living);
     }
 
-    /// <summary>Random tensors and weights within a limit: by the driver's own account it is never passed, and used to the last block.</summary>
+    /// <summary>Random tensors and weights within a limit: the driver's count never passes it, and it is used up to the last block.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void The_memory_limit_is_never_passed(int driver)
@@ -209,7 +209,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
             }
     }
 
-    /// <summary>All of what is below the limit can be had, to the last page; and once it is free again, in one piece.</summary>
+    /// <summary>All memory below the limit can be allocated, up to the last page, and after freeing it in one piece.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void All_memory_below_the_limit_can_be_used(int driver)
@@ -225,7 +225,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         Assert.InRange(device.PeakBytes, 100 * MiB, Limit);
         foreach (string part in new[] { "memory limit of 100.0 MiB", "a tensor [256, 1024]", "1 MiB more", "100.0 MiB are taken", "--memory" }) Assert.Contains(part, e.Message);
         foreach (ITensor tensor in tensors) tensor.Dispose();
-        // Nothing is recorded now that could be waited for.
+        // Now nothing is recorded that a wait could end with.
         AssertWorks(device);
         device.Resources.Finish();
         using (device.CreateTensor(99 * 256, 1024)) Assert.InRange(device.PeakBytes, 100 * MiB, Limit);
@@ -233,8 +233,8 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>
-    /// What the driver hands out is what the account says: by VK_EXT_memory_budget, or, where the driver's figure is that of the whole
-    /// machine, by what the process holds.
+    /// The driver's memory count equals ours: by VK_EXT_memory_budget, or, where that figure is of the whole machine, by the memory of the
+    /// process.
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
@@ -261,7 +261,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
 
         long Usage()
         {
-            // Tensors are zeroed by the device, so that their pages are there.
+            // The device zeroes tensors, so their pages are allocated.
             if (software) return Environment.WorkingSet;
             var free = new PhysicalDeviceMemoryBudgetPropertiesEXT(sType: StructureType.PhysicalDeviceMemoryBudgetPropertiesExt);
             var memory = new PhysicalDeviceMemoryProperties2(pNext: &free);
@@ -272,7 +272,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>
-    /// A fill that breaks off while its copies are under way, and its weight's memory handed to others at once: they have their own values.
+    /// A fill is cancelled while its copies run, and its weight's memory is allocated again at once: the new owners see their own values.
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
@@ -296,7 +296,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
         }
     }
 
-    /// <summary>A device that is lost while weights are on their way: errors that say so, a quiet end, and pinned weights that are still there.</summary>
+    /// <summary>A device is lost while weights are copied: each use is an error, closing is quiet, and pinned weights keep their values.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Pinned_weights_survive_a_lost_device(int driver)
@@ -310,7 +310,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
             IWeight weight = device.CreateWeight(source);
             device.Fill(weight, given);
             ITensor x = device.CreateTensor(1, Columns), y = device.CreateTensor(1, 8);
-            // Nothing is under way any more that the driver would have to be waited for.
+            // Nothing runs any more that the test would have to wait for.
             device.Linear(y, x, weight);
             Read(device, y);
             vulkan.Fault = (name, _) => name is "vkQueueSubmit" or "vkWaitSemaphores" or "vkDeviceWaitIdle" or "vkGetSemaphoreCounterValue" ? Result.ErrorDeviceLost : Result.Success;

@@ -7,12 +7,12 @@ using LdlVk.Vulkan.Device;
 namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
-/// Where barriers stand. A software driver runs commands in order, so a missing barrier does not show in results: the decisions are
-/// looked at, against a model that knows each byte, and for every operand of every op.
+/// Where barriers are set. A software driver runs commands in order, so a missing barrier does not show in results. Instead the decisions are
+/// compared with a simple model that tracks each byte, and are checked for every operand of every op.
 /// </summary>
 public sealed class VulkanHazardTests : VulkanTest
 {
-    /// <summary>A barrier stands exactly where a command and one since the last barrier share a byte that one of them writes.</summary>
+    /// <summary>There is a barrier exactly where a command and one since the last barrier share a byte that one of them writes.</summary>
     [Fact]
     public void Barriers_are_where_a_simple_model_needs_them()
     {
@@ -35,7 +35,7 @@ public sealed class VulkanHazardTests : VulkanTest
         static void Mark(bool[] bytes, MemoryRange r) => bytes.AsSpan((int)r.Address, (int)r.Bytes).Fill(true);
     }
 
-    /// <summary>Commands without number that need none of each other get a barrier now and then, so that the lists stay short.</summary>
+    /// <summary>Any number of independent commands get a barrier now and then, so that the lists stay short.</summary>
     [Fact]
     public void The_lists_of_ranges_are_bounded()
     {
@@ -63,7 +63,7 @@ public sealed class VulkanHazardTests : VulkanTest
         Case[] cases =
         [
             new("Linear", () => device.Linear(output, x, weight, vector), [x, vector], output,
-                // Made on the device: what the host itself writes into its memory needs no barrier.
+                // Filled on the device: host writes into mapped memory need no barrier.
                 () => device.CreateWeight(new RandomWeightSource("weight", Columns, Columns, WeightFormat.Fp32, seed: 1)) is var w ? (() => device.Linear(output, x, w), w) : default),
             new("RmsNorm", () => device.RmsNorm(output, x, vector, 0), [x, vector], output),
             new("NormAdd", () => device.NormAdd(output, x, vector, 0), [x, vector, output], output),
@@ -110,7 +110,7 @@ public sealed class VulkanHazardTests : VulkanTest
 
         void Write(ITensor tensor) => device.Write(tensor, 0, new float[tensor.Rows * tensor.Columns]);
 
-        // A barrier, and nothing after it that any case would touch.
+        // A barrier, followed by nothing that a case touches.
         void Settle()
         {
             using ITensor other = device.CreateTensor(1, 32);
@@ -119,7 +119,7 @@ public sealed class VulkanHazardTests : VulkanTest
         }
     }
 
-    /// <summary>The products of a layer run side by side: two barriers for five ops, where each needs what one before it wrote.</summary>
+    /// <summary>The products of a layer run side by side: five ops need two barriers.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Independent_ops_have_no_barrier_between_them(int driver)
@@ -128,7 +128,7 @@ public sealed class VulkanHazardTests : VulkanTest
         ITensor x = device.CreateTensor(40, 32), q = device.CreateTensor(40, 64), k = device.CreateTensor(40, 32), gate = device.CreateTensor(40, 64), up = device.CreateTensor(40, 64);
         using IWeight wide = device.CreateWeight(new RowWeight(64, 32)), narrow = device.CreateWeight(new RowWeight(32, 32));
         device.Linear(q, x, wide);
-        // Parts of an op that is split are as independent.
+        // The parts of a split op are independent too.
         device.Ops.Context.OperationsPerDispatch = 1;
         long before = device.Resources.Stream.Barriers;
         device.Linear(k, x, narrow);

@@ -39,7 +39,7 @@ public sealed class VulkanInt8Tests : VulkanTest
 
                 if (device.Ops.Int8Linear.Units == Int8Units.Matrix)
                 {
-                    // Each is a pipeline to compile: some of the hundreds that there are.
+                    // Each of the hundreds of tilings is a pipeline to compile, so only some are tried.
                     IReadOnlyList<ITiling> tilings = device.Resources.LinearKernels.Candidates(LinearKernels.Int8KeyOf(new LinearProduct(format, false, features, columns, rows)));
                     foreach (ITiling tiling in tilings.Where((_, i) => i % 97 == 50))
                     {

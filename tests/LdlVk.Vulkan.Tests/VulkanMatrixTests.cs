@@ -6,7 +6,7 @@ using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>What may be tuned about Linear on matrix units changes no bit.</summary>
+/// <summary>What tuning may choose for kernels on matrix units changes no bit.</summary>
 public sealed class VulkanMatrixTests : VulkanTest
 {
     private const int Rows = 70, Columns = 160;
@@ -26,7 +26,7 @@ public sealed class VulkanMatrixTests : VulkanTest
         Assert.Contains(all, t => t.Buffers == 1);
         Assert.Contains(all, t => t.Buffers == 2);
 
-        // A driver on a processor compiles for seconds: there, every seventh and the first.
+        // A driver on a processor takes seconds to compile, so there only every seventh tiling is tried.
         IEnumerable<MatrixTiles> tried = device.Info.Kind == DeviceKind.Software ? all.Where((_, i) => i % 7 == 0) : all;
         AssertSameBits(device, features: 75, tried, tiles => device.Resources.LinearKernels.Forced = tiles.Name);
     }
@@ -43,7 +43,7 @@ public sealed class VulkanMatrixTests : VulkanTest
             return;
         }
 
-        // Weights with fewer features than a matrix, or in fp32, are not its business.
+        // It does not take weights in fp32 or with fewer features than a matrix.
         foreach (WeightFormat format in new[] { WeightFormat.Fp16, WeightFormat.Int8 })
         {
             Assert.Equal("linear_matrix_nv", kernels.KernelFor(new LinearProduct(format, false, (int)flexible.N, Columns, 1)).Shader);
@@ -79,7 +79,7 @@ public sealed class VulkanMatrixTests : VulkanTest
                 float[] got = Attention(device, dimension);
                 double error = Math.Sqrt(got.Zip(exact, (g, e) => Math.Pow(g - e, 2)).Sum() / exact.Sum(e => Math.Pow(e, 2)));
                 Assert.True(error < 2e-3, $"heads of {dimension}, {string.Join(", ", kernel.Constants)}: relative error {error}");
-                // Queries in registers or not, more of them a workgroup or fewer: none of that is in the order of sums.
+                // The order of sums does not depend on whether queries are in registers, or on their number in a workgroup.
                 uint split = kernel.Constants[7];
                 if (!bySplit.TryAdd(split, got)) Assert.True(bySplit[split].AsSpan().SequenceEqual(got), $"heads of {dimension}: {string.Join(", ", kernel.Constants)} gives other bits");
             }
@@ -126,7 +126,7 @@ public sealed class VulkanMatrixTests : VulkanTest
             Assert.True(wanted.AsSpan().SequenceEqual(got), $"{way} gives other bits than the first");
         }
 
-        // Scales of the rows are powers of two: one element of each weight row is not zero, so the result is a rounded product.
+        // One element of each weight row is not zero and scales of rows are powers of two, so the result is a rounded product.
         for (int r = 0; r < Rows; r++)
             for (int n = 0; n < features; n++)
             {

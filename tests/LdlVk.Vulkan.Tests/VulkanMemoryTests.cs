@@ -7,7 +7,7 @@ using LdlVk.Vulkan.Memory;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>The free ranges of a memory block against a naive model, and what is too large.</summary>
+/// <summary>The free ranges of a memory block, compared with a simple model, and sizes that are refused.</summary>
 public sealed unsafe class VulkanMemoryTests : VulkanTest
 {
     private const int Units = 64;
@@ -77,7 +77,7 @@ public sealed unsafe class VulkanMemoryTests : VulkanTest
         AssertWorks(device);
     }
 
-    /// <summary>Kernels count in 31 bits, and rows pass through a staging chunk: what is beyond is refused before it is allocated.</summary>
+    /// <summary>Kernels index with 31 bits, and a row must fit a staging chunk: larger sizes are refused before memory is allocated.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void More_than_kernels_can_address_is_refused(int driver)
@@ -99,7 +99,7 @@ public sealed unsafe class VulkanMemoryTests : VulkanTest
         AssertWorks(device);
     }
 
-    /// <summary>The widest rows that are allowed really pass.</summary>
+    /// <summary>The widest allowed rows work.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void The_widest_rows_are_accepted(int driver)

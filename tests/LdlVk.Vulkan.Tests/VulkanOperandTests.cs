@@ -6,7 +6,7 @@ using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>Operands that are gone, foreign, out of range or overlapping are refused on the host: no kernel sees them.</summary>
+/// <summary>Operands that are disposed, of another device, out of range or overlapping are refused before a kernel runs.</summary>
 public sealed class VulkanOperandTests : VulkanTest
 {
     private static readonly AttentionShape OneHead = new(1, 1, 8, 1, 0, 0);

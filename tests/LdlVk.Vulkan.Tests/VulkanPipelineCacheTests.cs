@@ -4,7 +4,7 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>The file of compiled kernels is a shortcut: whatever happens to it is never an error.</summary>
+/// <summary>The file of compiled kernels only saves time: nothing that happens to it is an error.</summary>
 public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-cache").FullName;
@@ -82,7 +82,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
             PipelineCacheFile file = FileAt("cache.bin");
             if (i % 2 == 0) file.Save(contents[i / 2 % 4]);
             byte[] loaded = file.Load();
-            // Windows refuses to read a file that is being replaced, which is as good as none.
+            // Windows refuses to read a file that is being replaced; it counts as missing.
             Assert.True((loaded.Length == 0 && (i % 2 == 1 || OperatingSystem.IsWindows())) || contents.Any(c => c.AsSpan().SequenceEqual(loaded)));
         });
         Assert.Single(Directory.GetFiles(_folder));
@@ -95,7 +95,7 @@ public sealed class VulkanPipelineCacheTests : VulkanTest, IDisposable
         Use(driver);
         string path = Directory.GetFiles(_folder).Single();
         byte[] saved = File.ReadAllBytes(path);
-        // Behind our digest the software drivers save a header of 32 bytes alone, and Mesa 26.2's llvmpipe 20 bytes of it.
+        // After our digest the software drivers save only a header of 32 bytes, Mesa 26.2's llvmpipe 20 bytes of it.
         Assert.True(saved.Length > 32);
         foreach (byte[] content in new byte[][] { saved, [], saved[..50], [.. saved.Select(b => (byte)~b)] })
         {

@@ -5,10 +5,10 @@ using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>Order and size: uploads among dispatches, more work than one command buffer or one dispatch takes.</summary>
+/// <summary>Order and size: uploads between dispatches, and more work than one command buffer or one dispatch takes.</summary>
 public sealed class VulkanStreamTests : VulkanTest
 {
-    /// <summary>Random writes of any size between gathers, against a model on the host: no staging chunk is reused too early.</summary>
+    /// <summary>Random writes of any size between gathers give the values of a model on the host: no staging chunk is reused too early.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Uploads_and_dispatches_keep_their_order(int driver)
@@ -85,7 +85,7 @@ public sealed class VulkanStreamTests : VulkanTest
         Assert.All(Read(device, x), v => Assert.Equal(Count, v));
     }
 
-    /// <summary>Ops that are split, because one dispatch would take too long, have the bits they have in one piece.</summary>
+    /// <summary>An op that is split, because one dispatch would take too long, gives the same bits as in one dispatch.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Split_ops_give_the_same_bits(int driver)

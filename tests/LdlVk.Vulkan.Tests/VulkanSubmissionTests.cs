@@ -10,12 +10,12 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>How work reaches the device: without waiting for it, in pieces short enough, on one queue or two.</summary>
+/// <summary>How work reaches the device: without waiting, in short submissions, on one queue or two.</summary>
 public sealed class VulkanSubmissionTests : VulkanTest
 {
     /// <summary>
-    /// A stream of batches of any size, each handed over while the one before may be running: the host waits for results and for nothing
-    /// else, and once the largest batch has been seen no memory is taken from the driver any more.
+    /// Batches of any size, each submitted while the previous one may be running: the host waits only for results, and after the largest batch
+    /// no more memory is taken from the driver.
     /// </summary>
     [Theory]
     [MemberData(nameof(Drivers))]
@@ -48,7 +48,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
         Assert.Equal(1, device.Resources.Memory.BlocksMade);
     }
 
-    /// <summary>The activations of the 27B model's shapes, for batches of any size: after a while all of them find room in what is there.</summary>
+    /// <summary>Activations of the 27B model's shapes for batches of any size: after a while no new blocks are needed.</summary>
     [Fact]
     public void A_steady_stream_of_batches_takes_no_more_memory()
     {
@@ -81,8 +81,8 @@ public sealed class VulkanSubmissionTests : VulkanTest
     }
 
     /// <summary>
-    /// On cards from 0.03 TFLOP/s up, and though ops differ from the average by a factor of 5, no submission runs for 2 s, the first
-    /// included; and a fast card gets pieces a hundred times as long as the 20 µs that a submission costs.
+    /// On cards from 0.03 TFLOP/s up no submission runs for 2 s, including the first, even if ops differ from the average by a factor of 5. On a
+    /// fast card a submission runs a hundred times as long as the 20 µs that it costs.
     /// </summary>
     [Fact]
     public void Submissions_follow_the_devices_speed() =>
@@ -100,7 +100,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
             Assert.InRange(budget.Operations / speed, 2e-3, 0.11);
         });
 
-    /// <summary>What was completed long after it was submitted says nothing about the speed.</summary>
+    /// <summary>A submission that waited in the queue for long does not lower the measured speed.</summary>
     [Fact]
     public void Waiting_in_the_queue_does_not_look_like_slowness()
     {
@@ -114,7 +114,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
         Assert.Equal(fast, budget.Operations);
     }
 
-    /// <summary>Uploads by a stream of their own: the same bits, and every compute submission waits for the copies it needs.</summary>
+    /// <summary>Uploads on a separate stream give the same bits, and every compute submission waits for the copies it needs.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Uploads_on_a_second_stream_arrive_in_time(int driver)
@@ -125,7 +125,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
         got = Scores(VulkanBackend.Open(vulkan.Load, driver, null, null, UploadQueue.Separate));
         Assert.Equal(want, got);
 
-        // No submission waits for what is not on its way, and all copies are waited for.
+        // No submission waits for a copy that is not submitted, and something waits for every copy.
         Dictionary<ulong, ulong> signalled = [], awaited = [];
         ulong copies = vulkan.Submissions.Select(s => s.AwaitedSemaphore).First(s => s != 0);
         foreach (FaultyVulkan.Submission s in vulkan.Submissions)
@@ -154,7 +154,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
         }
     }
 
-    /// <summary>The stress of order and size, with uploads by a stream of their own.</summary>
+    /// <summary>The stress test of order and size, with uploads on a separate stream.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Many_uploads_on_a_second_stream_keep_their_order(int driver)
@@ -165,7 +165,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
 
     private static int[] Ids(int length, int seed) => [.. Enumerable.Range(0, length).Select(i => 2 + (((i * 7) + (seed * 31)) % 200))];
 
-    /// <summary>A stage on its own, with room for any number of results.</summary>
+    /// <summary>A single stage, with room for any number of results.</summary>
     private sealed class NoLink : IStageLink
     {
         public void WaitForInput()

@@ -4,12 +4,12 @@ using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
 
-// The drivers are shared, and several tests measure what the process holds.
+// Tests run one after the other: several measure the memory of the process.
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>What the tests of the Vulkan backend share: the drivers present, and devices of their own with no file of compiled kernels.</summary>
+/// <summary>Base of the Vulkan backend's tests: the drivers present, and devices without a file of compiled kernels.</summary>
 public abstract class VulkanTest
 {
     /// <summary>The index of each Vulkan device of this machine.</summary>

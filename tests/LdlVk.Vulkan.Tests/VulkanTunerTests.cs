@@ -4,7 +4,7 @@ using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>Tuning changes no bit, whatever is chosen and whatever a file says, and is kept.</summary>
+/// <summary>Tuning is kept, and changes no bit, whatever is chosen and whatever the file contains.</summary>
 public sealed class VulkanTunerTests : VulkanTest, IDisposable
 {
     private const int Features = 75, Columns = 160;
@@ -13,7 +13,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
-    /// <summary>Each driver with the kernels it would choose, and with those that it would not.</summary>
+    /// <summary>Each driver with the family of kernels that it chooses, and with the others.</summary>
     public static TheoryData<int, string> Families => [.. Drivers.SelectMany(d => new[] { "own", nameof(LinearFamily.Tile), nameof(LinearFamily.Matrix) }.Select(f => (d.Data, f)))];
 
     [Theory]
@@ -21,7 +21,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
     public void Every_choice_gives_the_bits_of_the_default(int index, string family)
     {
         using VulkanDevice device = OpenFamily(index, family, null);
-        // VulkanMatrixTests tries more of the matrix units' many tiles, which a driver on a processor compiles for long.
+        // VulkanMatrixTests tries more tilings of matrix units, which a driver on a processor compiles slowly.
         bool matrix = family == nameof(LinearFamily.Matrix);
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
             foreach (int rows in matrix ? [33] : (int[])[1, 7, 33])
@@ -45,7 +45,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
     {
         WeightFormat format = family == nameof(LinearFamily.Matrix) ? WeightFormat.Fp16 : WeightFormat.Int8;
         LinearProduct[] products = [new(format, false, Features, Columns, 30), new(format, false, Features, Columns, 17), new(format, true, Features, Columns, 32)];
-        // Compiling takes longest by far with the matrix units of a driver on a processor.
+        // Kernels on matrix units take by far the longest to compile with a driver on a processor.
         TimeSpan? limit = family == nameof(LinearFamily.Matrix) ? TimeSpan.FromSeconds(5) : null;
         float[] untuned;
         List<TunedProduct> reports = [];
@@ -132,7 +132,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         Assert.Empty(device.Untuned(products));
     }
 
-    /// <summary>What is measured when a run is stopped, or falls over, is not measured again at the next start by itself.</summary>
+    /// <summary>A product that was being measured when tuning was stopped, or crashed, is not measured again at the next start.</summary>
     [Theory]
     [MemberData(nameof(Drivers))]
     public void Cancelled_tuning_keeps_the_defaults(int index)
@@ -155,11 +155,11 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         string file = Assert.Single(Directory.GetFiles(_folder, "tiles-*"));
         Assert.DoesNotContain(Directory.GetFiles(_folder), f => f.StartsWith($"{file}.", StringComparison.Ordinal));
         using VulkanDevice device = OpenFamily(0, "own", _folder);
-        // The one that wrote last may have missed what the other was about to write, and nothing else.
+        // The process that wrote last may have missed the other's last choice, but nothing else.
         Assert.InRange(device.Untuned([Child(32), Child(64)]).Count, 0, 1);
     }
 
-    /// <summary>What <see cref="VulkanChild"/> tunes.</summary>
+    /// <summary>The product that <see cref="VulkanChild"/> tunes.</summary>
     internal static LinearProduct Child(int features) => new(WeightFormat.Fp16, false, features, 64, 16);
 
     private static VulkanDevice OpenFamily(int index, string family, string? folder)

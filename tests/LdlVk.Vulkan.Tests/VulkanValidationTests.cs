@@ -3,7 +3,7 @@ using System.Diagnostics;
 namespace LdlVk.Vulkan.Tests;
 
 /// <summary>
-/// That the validation layer is really there and really reports, where the test run counts on it: an empty log proves nothing else.
+/// Where a test run relies on the validation layer, it is loaded and reports mistakes: otherwise an empty log would prove nothing.
 /// </summary>
 public sealed class VulkanValidationTests : VulkanTest
 {
@@ -18,7 +18,7 @@ public sealed class VulkanValidationTests : VulkanTest
         Assert.Contains(Process.GetCurrentProcess().Modules.Cast<ProcessModule>(), m => m.ModuleName.Contains("VkLayer_khronos_validation", StringComparison.OrdinalIgnoreCase));
     }
 
-    /// <summary>With the run's own settings, only the log elsewhere, a leak and a missing barrier end up in the log.</summary>
+    /// <summary>With the run's settings, except for the log's path, a leak and a missing barrier are logged.</summary>
     [Fact]
     public async Task Mistakes_reach_the_log()
     {
