@@ -1,3 +1,5 @@
+using LdlVk.Cpu.Memory;
+using LdlVk.Cpu.Ops;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cpu;
@@ -10,36 +12,38 @@ namespace LdlVk.Cpu;
 /// processor's width, multiply-adds are fused by name, exponentials are our own, and sums have one written order.
 /// </para>
 /// </summary>
-public sealed unsafe class CpuDevice : IDevice, ITimedDevice
+public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
 {
     // Wider rows could not be padded within an int.
     private const int MaxColumns = int.MaxValue - WeightLayout.GroupSize;
 
-    private readonly HostMemory memory;
+    private readonly HostMemory _memory;
 
     // Pinned weights outlive the device.
-    private readonly HostMemory pinned = new(null);
-    private readonly Workers workers;
-    private bool disposed;
+    private readonly HostMemory _pinned = new(null);
+    private readonly Workers _workers;
+    private bool _disposed;
 
     internal CpuDevice(DeviceInfo info, int threads, long? memoryLimit = null)
     {
         Info = info;
-        memory = new HostMemory(memoryLimit);
-        workers = new Workers(memory, threads);
+        _memory = new HostMemory(memoryLimit);
+        _workers = new Workers(_memory, threads);
     }
 
     /// <inheritdoc/>
     public DeviceInfo Info { get; }
 
+    bool ICheckedDevice.IsDisposed => _disposed;
+
     /// <inheritdoc/>
-    public long AllocatedBytes => memory.AllocatedBytes;
+    public long AllocatedBytes => _memory.AllocatedBytes;
 
     /// <summary>All native memory counts: tensors, weights, and the scratch memory of ops.</summary>
-    public long PeakBytes => memory.PeakBytes;
+    public long PeakBytes => _memory.PeakBytes;
 
     /// <inheritdoc/>
-    public long PinnedBytes => pinned.AllocatedBytes;
+    public long PinnedBytes => _pinned.AllocatedBytes;
 
     /// <inheritdoc/>
     public string? WhyNotTimed => null;
@@ -50,32 +54,32 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     /// <inheritdoc/>
     public ITensor CreateTensor(int rows, int columns)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         ArgumentOutOfRangeException.ThrowIfNegative(rows);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(columns, MaxColumns);
         long bytes = CpuTensor.Elements(rows, columns) * sizeof(float);
-        return new CpuTensor(this, memory.Allocate(bytes, $"tensor [{rows}, {columns}]", zeroed: true), rows, columns);
+        return new CpuTensor(this, _memory.Allocate(bytes, $"tensor [{rows}, {columns}]", zeroed: true), rows, columns);
     }
 
     /// <inheritdoc/>
     public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight") =>
-        Allocate(memory, format, outputFeatures, inputFeatures, name);
+        Allocate(_memory, format, outputFeatures, inputFeatures, name);
 
     /// <inheritdoc/>
-    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
-        OpChecks.Fill(weight, source);
-        Own(weight).Fill(source, workers.Count, progress, cancellation);
+        OpChecks.Fill(this, weight, source);
+        ((CpuWeight)weight).Fill(source, _workers.Count, progress, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
-        CpuWeight weight = Allocate(pinned, source.Format, source.OutputFeatures, source.InputFeatures, source.Name);
+        CpuWeight weight = Allocate(_pinned, source.Format, source.OutputFeatures, source.InputFeatures, source.Name);
         try
         {
-            weight.Fill(source, workers.Count, progress, cancellation);
+            weight.Fill(source, _workers.Count, progress, cancellationToken);
             return new CpuHostWeight(weight, source.Name);
         }
         catch
@@ -88,7 +92,7 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     /// <inheritdoc/>
     public IIndexList CreateIndices(ReadOnlySpan<int> values)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         for (int i = 0; i < values.Length; i++)
             if (values[i] < 0) throw new ArgumentException($"Index {i} is {values[i]}; indices are not negative.");
         return new CpuIndexList(this, values.ToArray());
@@ -97,15 +101,15 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     /// <inheritdoc/>
     public ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         return new CpuSegmentList(this, segments.ToArray());
     }
 
     /// <inheritdoc/>
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values)
     {
-        int rows = OpChecks.WriteRows(destination, firstRow, values.Length);
-        CpuTensor target = Own((CpuTensor)Own(destination).View(firstRow, rows));
+        int rows = OpChecks.Write(this, destination, firstRow, values.Length);
+        var target = (CpuTensor)destination.View(firstRow, rows);
         for (int i = 0; i < rows; i++)
             values.Slice(i * target.Columns, target.Columns).CopyTo(new Span<float>(target.Data + ((long)i * target.Stride), target.Columns));
     }
@@ -113,8 +117,8 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     /// <inheritdoc/>
     public void Read(ITensor source, Span<float> destination)
     {
-        CpuTensor tensor = Own(source);
-        OpChecks.Read(tensor, destination.Length);
+        OpChecks.Read(this, source, destination.Length);
+        var tensor = (CpuTensor)source;
         for (int i = 0; i < tensor.Rows; i++)
             new ReadOnlySpan<float>(tensor.Data + ((long)i * tensor.Stride), tensor.Columns).CopyTo(destination[(i * tensor.Columns)..]);
     }
@@ -122,112 +126,102 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
     /// <inheritdoc/>
     public IReadback BeginRead(ITensor source)
     {
+        OpChecks.BeginRead(this, source);
         float[] values = new float[(long)source.Rows * source.Columns];
         Read(source, values);
-        return new CpuReadback(source, values);
+        return new CpuReadback(source.Rows, source.Columns, values);
     }
 
     /// <inheritdoc/>
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
-        OpChecks.Linear(output, input, weight, bias);
-        Apart("Linear", output, input);
-        Cpu.Linear.Run(workers, Own(output), Own(input), Own(weight), bias is null ? null : Own(bias), activation);
+        OpChecks.Linear(this, output, input, weight, bias, activation);
+        LinearOp.Run(_workers, (CpuTensor)output, (CpuTensor)input, (CpuWeight)weight, (CpuTensor?)bias, activation);
+    }
+
+    /// <inheritdoc/>
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    {
+        OpChecks.GatedLinear(this, output, scratch, input, gate, up, activation);
+        GatedLinearOp.Run(_workers, (CpuTensor)output, (CpuTensor)scratch, (CpuTensor)input, (CpuWeight)gate, (CpuWeight)up, activation);
     }
 
     /// <inheritdoc/>
     public void Int8Linear(ITensor output, ITensor input, IWeight weight)
     {
-        OpChecks.Int8Linear(output, input, weight);
-        Apart("Int8Linear", output, input);
-        Cpu.Int8Linear.Run(workers, memory, Own(output), Own(input), Own(weight));
+        OpChecks.Int8Linear(this, output, input, weight);
+        Int8LinearOp.Run(_workers, _memory, (CpuTensor)output, (CpuTensor)input, (CpuWeight)weight);
     }
 
     /// <inheritdoc/>
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon)
     {
-        OpChecks.Norm("RmsNorm", output, input, weight);
-        Norms.Run(workers, Own(output), Own(input), Own(weight), epsilon, add: false);
+        OpChecks.RmsNorm(this, output, input, weight);
+        RmsNormOp.Run(_workers, (CpuTensor)output, (CpuTensor)input, (CpuTensor)weight, epsilon, add: false);
     }
 
     /// <inheritdoc/>
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon)
     {
-        OpChecks.Norm("NormAdd", residual, y, weight);
-        Norms.Run(workers, Own(residual), Own(y), Own(weight), epsilon, add: true);
+        OpChecks.NormAdd(this, residual, y, weight);
+        NormAddOp.Run(_workers, (CpuTensor)residual, (CpuTensor)y, (CpuTensor)weight, epsilon);
     }
 
     /// <inheritdoc/>
     public void Add(ITensor residual, ITensor y)
     {
-        OpChecks.Add(residual, y);
-        Norms.Add(workers, Own(residual), Own(y));
+        OpChecks.Add(this, residual, y);
+        AddOp.Run(_workers, (CpuTensor)residual, (CpuTensor)y);
     }
 
     /// <inheritdoc/>
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
     {
-        OpChecks.Rope(x, heads, positions, table);
-        Cpu.Rope.Run(workers, Own(x), heads, Own(positions), Own(table));
+        OpChecks.Rope(this, x, heads, positions, table);
+        RopeOp.Run(_workers, (CpuTensor)x, heads, ((CpuIndexList)positions).Values, (CpuTensor)table);
     }
 
     /// <inheritdoc/>
     public void Attention(
         ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
     {
-        OpChecks.Attention(output, queries, keys, values, segments, shape);
-        Apart("Attention", output, queries);
-        Apart("Attention", output, keys);
-        Apart("Attention", output, values);
-        Own(segments);
-        Cpu.Attention.Run(workers, Own(output), Own(queries), Own(keys), Own(values), segments.Segments, shape);
-    }
-
-    /// <inheritdoc/>
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
-    {
-        OpChecks.GatedLinear(output, scratch, input, gate, up);
-        Linear(output, input, gate);
-        Linear(scratch, input, up);
-        GateMultiply(output, output, scratch, activation);
+        OpChecks.Attention(this, output, queries, keys, values, segments, shape);
+        AttentionOp.Run(_workers, (CpuTensor)output, (CpuTensor)queries, (CpuTensor)keys, (CpuTensor)values, segments.Segments, shape);
     }
 
     /// <inheritdoc/>
     public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation)
     {
-        OpChecks.GateMultiply(output, gate, up);
-        Gate.Run(workers, Own(output), Own(gate), Own(up), activation);
+        OpChecks.GateMultiply(this, output, gate, up, activation);
+        GateMultiplyOp.Run(_workers, (CpuTensor)output, (CpuTensor)gate, (CpuTensor)up, activation);
     }
 
     /// <inheritdoc/>
     public void GatherRows(ITensor output, ITensor input, IIndexList rows)
     {
-        OpChecks.GatherRows(output, input, rows);
-        Apart("GatherRows", output, input);
-        Gather.Run(workers, Own(output), Own(input), Own(rows));
+        OpChecks.GatherRows(this, output, input, rows);
+        GatherRowsOp.Run(_workers, (CpuTensor)output, (CpuTensor)input, ((CpuIndexList)rows).Values);
     }
 
     /// <inheritdoc/>
     public void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature)
     {
-        (int attributes, int bins) = OpChecks.LdlReadout(output, regression, gating);
-        Apart("LdlReadout", output, regression);
-        Apart("LdlReadout", output, gating);
-        Readout.Run(workers, Own(output), Own(regression), Own(gating), attributes, bins, gateTemperature);
+        (int attributes, int bins) = OpChecks.LdlReadout(this, output, regression, gating);
+        LdlReadoutOp.Run(_workers, (CpuTensor)output, (CpuTensor)regression, (CpuTensor)gating, attributes, bins, gateTemperature);
     }
 
     /// <summary>Closes the device and frees all that it holds, tensors and weights that were not disposed included.</summary>
     public void Dispose()
     {
-        if (disposed) return;
-        disposed = true;
-        workers.Dispose();
-        memory.Dispose();
+        if (_disposed) return;
+        _disposed = true;
+        _workers.Dispose();
+        _memory.Dispose();
     }
 
     private CpuWeight Allocate(HostMemory from, WeightFormat format, int outputFeatures, int inputFeatures, string name)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(_disposed, this);
         if (outputFeatures <= 0 || inputFeatures is <= 0 or > MaxColumns) throw new ArgumentException($"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix");
 
         string owner = $"weight {name} [{outputFeatures}, {inputFeatures}] in {format}";
@@ -243,27 +237,5 @@ public sealed unsafe class CpuDevice : IDevice, ITimedDevice
             values.Dispose();
             throw;
         }
-    }
-
-    private CpuTensor Own(ITensor tensor) => tensor is CpuTensor own && Mine(own.Device) ? own : throw Foreign("tensor");
-
-    private CpuWeight Own(IWeight weight) => weight is CpuWeight own && Mine(own.Device) ? own : throw Foreign("weight");
-
-    private int[] Own(IIndexList list) => list is CpuIndexList own && Mine(own.Device) ? own.Values : throw Foreign("index list");
-
-    private void Own(ISegmentList list) => _ = list is CpuSegmentList own && Mine(own.Device) ? own : throw Foreign("segment list");
-
-    private bool Mine(CpuDevice device)
-    {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        return device == this;
-    }
-
-    private static ArgumentException Foreign(string what) => new($"The {what} belongs to another device.");
-
-    /// <summary>Refuses an output that shares memory with an input, where the op's contract does not allow it.</summary>
-    private void Apart(string op, ITensor output, ITensor input)
-    {
-        if (Own(output).Overlaps(Own(input))) throw new ArgumentException($"{op}: output and input share memory.");
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using LdlVk.Cpu.Memory;
 
 namespace LdlVk.Cpu;
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;

@@ -1,3 +1,4 @@
+using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;

@@ -1,3 +1,4 @@
+using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;

@@ -1,24 +1,24 @@
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Memory;
 
 /// <summary>
 /// A matrix in host memory. Rows start <see cref="Stride"/> floats apart, a multiple of 32, so that vector loops run over whole rows
 /// without tails. The padding is zero always: an op that writes a row through whole vectors clears the padding again
 /// (<see cref="ClearPadding"/>), since 0·∞ would otherwise leave a NaN there for the tensor's next user.
 /// </summary>
-internal sealed unsafe class CpuTensor : ITensor
+internal sealed unsafe class CpuTensor : IDeviceTensor
 {
     private readonly NativeBuffer buffer;
     private readonly long firstElement;
     private readonly bool isView;
 
-    public CpuTensor(CpuDevice device, NativeBuffer buffer, int rows, int columns)
+    public CpuTensor(IDevice device, NativeBuffer buffer, int rows, int columns)
         : this(device, buffer, rows, columns, 0, isView: false)
     {
     }
 
-    private CpuTensor(CpuDevice device, NativeBuffer buffer, int rows, int columns, long firstElement, bool isView)
+    private CpuTensor(IDevice device, NativeBuffer buffer, int rows, int columns, long firstElement, bool isView)
     {
         Device = device;
         Rows = rows;
@@ -28,7 +28,11 @@ internal sealed unsafe class CpuTensor : ITensor
         this.isView = isView;
     }
 
-    public CpuDevice Device { get; }
+    public IDevice Device { get; }
+
+    public bool IsDisposed => buffer.IsFreed;
+
+    public TensorPlace Place => new(buffer, firstElement, Elements(Rows, Columns));
 
     public int Rows { get; }
 
@@ -46,12 +50,6 @@ internal sealed unsafe class CpuTensor : ITensor
     /// <summary>Zeroes what lies behind the last column of a row.</summary>
     public void ClearPadding(float* row) => new Span<float>(row + Columns, Stride - Columns).Clear();
 
-    /// <summary>Whether the two share a byte.</summary>
-    public bool Overlaps(CpuTensor other) =>
-        buffer == other.buffer
-        && firstElement < other.firstElement + Elements(other.Rows, other.Columns)
-        && other.firstElement < firstElement + Elements(Rows, Columns);
-
     public ITensor View(int firstRow, int rowCount)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
@@ -68,9 +66,11 @@ internal sealed unsafe class CpuTensor : ITensor
 
 /// <summary>A weight matrix in host memory: rows as <see cref="WeightLayout"/> describes them, scales apart.</summary>
 internal sealed unsafe class CpuWeight(
-    CpuDevice device, WeightFormat format, int outputFeatures, int inputFeatures, NativeBuffer values, NativeBuffer? scales) : IWeight
+    IDevice device, WeightFormat format, int outputFeatures, int inputFeatures, NativeBuffer values, NativeBuffer? scales) : IWeight, IDeviceObject
 {
-    public CpuDevice Device => device;
+    public IDevice Device => device;
+
+    public bool IsDisposed => values.IsFreed;
 
     public int OutputFeatures => outputFeatures;
 
@@ -90,9 +90,9 @@ internal sealed unsafe class CpuWeight(
     public Half* Scales => scales is null ? null : (Half*)scales.Pointer;
 
     /// <summary>Takes a source's rows and scale.</summary>
-    public void Fill(IWeightSource source, int threads, IProgress<long>? progress, CancellationToken cancellation)
+    public void Fill(IWeightSource source, int threads, IProgress<long>? progress, CancellationToken cancellationToken)
     {
-        WeightRows.ReadAll(source, Values, Scales, threads, progress, cancellation);
+        WeightRows.ReadAll(source, Values, Scales, threads, progress, cancellationToken);
         Scale = source.Scale;
     }
 
@@ -126,13 +126,19 @@ internal sealed unsafe class CpuHostWeight(CpuWeight weight, string name) : IHos
 }
 
 /// <summary>A list of integers. It is small and only read, so that an array of the runtime serves.</summary>
-internal sealed class CpuIndexList(CpuDevice device, int[] values) : IIndexList
+internal sealed class CpuIndexList(IDevice device, int[] values) : IDeviceIndexList
 {
     private int[]? values = values;
 
-    public CpuDevice Device => device;
+    public IDevice Device => device;
+
+    public bool IsDisposed => values is null;
 
     public int Count { get; } = values.Length;
+
+    public int Largest { get; } = values.Length == 0 ? -1 : values.Max();
+
+    public int PlaceOfLargest { get; } = values.Length == 0 ? 0 : Array.IndexOf(values, values.Max());
 
     public int[] Values => values ?? throw new ObjectDisposedException("index list");
 
@@ -140,11 +146,13 @@ internal sealed class CpuIndexList(CpuDevice device, int[] values) : IIndexList
 }
 
 /// <summary>The segments of an attention call.</summary>
-internal sealed class CpuSegmentList(CpuDevice device, AttentionSegment[] segments) : ISegmentList
+internal sealed class CpuSegmentList(IDevice device, AttentionSegment[] segments) : ISegmentList, IDeviceObject
 {
     private AttentionSegment[]? segments = segments;
 
-    public CpuDevice Device => device;
+    public IDevice Device => device;
+
+    public bool IsDisposed => segments is null;
 
     public IReadOnlyList<AttentionSegment> Segments => segments ?? throw new ObjectDisposedException("segment list");
 
@@ -152,11 +160,11 @@ internal sealed class CpuSegmentList(CpuDevice device, AttentionSegment[] segmen
 }
 
 /// <summary>Values that are there already: on the processor an op is done when its method returns.</summary>
-internal sealed class CpuReadback(ITensor source, float[] values) : IReadback
+internal sealed class CpuReadback(int rows, int columns, float[] values) : IReadback
 {
     public void Finish(Span<float> destination)
     {
-        OpChecks.Read(source, destination.Length);
+        OpChecks.ReadLength(rows, columns, destination.Length);
         values.CopyTo(destination);
     }
 

@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using LdlVk.Runtime;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Memory;
 
 /// <summary>
 /// The native memory of one <see cref="CpuDevice"/>: it counts what its tensors and weights hold, refuses what cannot fit with an error
@@ -148,6 +148,8 @@ internal sealed unsafe class NativeBuffer(HostMemory memory, void* pointer, long
     public long Bytes => bytes;
 
     public bool Counted => counted;
+
+    public bool IsFreed => pointer == null;
 
     /// <exception cref="ObjectDisposedException">The memory is freed.</exception>
     public void* Pointer => pointer != null ? pointer : throw new ObjectDisposedException(owner);

@@ -1,6 +1,7 @@
+using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>
 /// Causal attention: s = scale·q·k, s ← softcap·tanh(s/softcap), exact softmax over the visible keys, weighted sum of the values.
@@ -11,7 +12,7 @@ namespace LdlVk.Cpu;
 /// sees to the last: a query's bits depend on its text and its position alone.
 /// </para>
 /// </summary>
-internal static unsafe class Attention
+internal static unsafe class AttentionOp
 {
     // Query rows of an item: enough to pay for gathering a tile of keys, few enough that their scores stay in the cache.
     private const int BlockRows = 64;
@@ -26,8 +27,6 @@ internal static unsafe class Attention
         double work = 0;
         foreach (AttentionSegment s in segments)
         {
-            if ((long)s.QueryPosition + s.QueryCount > int.MaxValue)
-                throw new ArgumentException($"Attention: {s} ends beyond position {int.MaxValue}.");
             // The last block sees the most keys: it goes first, so that the workers finish together.
             for (int first = (s.QueryCount - 1) / positions * positions; first >= 0; first -= positions) blocks.Add((s, first));
             work += (double)s.QueryCount * s.KeyCount * shape.Heads * shape.HeadDimension;

@@ -1,9 +1,9 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
-/// <summary>The inner loops of <see cref="Attention"/>.</summary>
+/// <summary>The inner loops of <see cref="AttentionOp"/>.</summary>
 internal static unsafe class AttentionTile
 {
     /// <summary>Keys of a tile.</summary>

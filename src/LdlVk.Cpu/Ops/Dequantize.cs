@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>Stored weight elements as fp32. Every step is exact, so that the fp32 value is the stored one.</summary>
-internal static unsafe class Dequantise
+internal static unsafe class Dequantize
 {
     /// <summary>Writes elements [k, k + count) of row <paramref name="n"/>; both are multiples of the group size.</summary>
     public static void Row(CpuWeight weight, int n, int k, int count, float* destination)

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>
 /// Tiles of dot products: c[i,j] = Σₖ x[i,k]·w[j,k], or added to c. Whatever the tile, an element is eight running sums, one a lane, of

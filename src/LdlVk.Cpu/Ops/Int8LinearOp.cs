@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>
 /// Linear in 8-bit integers, as <see cref="IDevice.Int8Linear"/> defines it.
@@ -13,7 +14,7 @@ namespace LdlVk.Cpu;
 /// weight rows in one multiplication of pairs of 16-bit integers, and a lane is one output element: no sum ever crosses lanes.
 /// </para>
 /// </summary>
-internal static unsafe class Int8Linear
+internal static unsafe class Int8LinearOp
 {
     private const int Group = WeightLayout.GroupSize;
     private const int BlockRows = 128;
@@ -32,10 +33,10 @@ internal static unsafe class Int8Linear
         int m = input.Rows, n = weight.OutputFeatures, stride = input.Stride, groups = stride / Group;
         if (m == 0) return;
         long shortBytes = (long)m * stride * sizeof(short);
-        using NativeBuffer quantised = memory.Allocate(shortBytes + ((long)m * groups * sizeof(float)), "the input of Int8Linear as integers", counted: false);
-        short* q = (short*)quantised.Pointer;
-        float* s = (float*)((byte*)quantised.Pointer + shortBytes), x = input.Data, y = output.Data;
-        workers.Run(m, (long)m * stride, (row, _) => Int8Rows.Quantise(x + ((long)row * stride), stride, q + ((long)row * stride), s + ((long)row * groups)));
+        using NativeBuffer quantized = memory.Allocate(shortBytes + ((long)m * groups * sizeof(float)), "the input of Int8Linear as integers", counted: false);
+        short* q = (short*)quantized.Pointer;
+        float* s = (float*)((byte*)quantized.Pointer + shortBytes), x = input.Data, y = output.Data;
+        workers.Run(m, (long)m * stride, (row, _) => Int8Rows.Quantize(x + ((long)row * stride), stride, q + ((long)row * stride), s + ((long)row * groups)));
 
         int panels = (n + Panel - 1) / Panel, blocks = (m + BlockRows - 1) / BlockRows, yStride = output.Stride;
         _ = weight.Values;
@@ -65,7 +66,7 @@ internal static unsafe class Int8Linear
             for (int g = 0; g < groups; g++)
             {
                 scales[(g * Panel) + c] = (float)weight.Scales[first + g];
-                Dequantise.Integers(weight, first + g, group);
+                Dequantize.Integers(weight, first + g, group);
                 int* pairs = (int*)(panel + (g * PanelGroup)) + c;
                 for (int k = 0; k < Group / 2; k++) pairs[k * Panel] = ((int*)group)[k];
             }

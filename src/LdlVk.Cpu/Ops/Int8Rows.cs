@@ -2,7 +2,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>Input rows of <see cref="IDevice.Int8Linear"/> as integers q in [−127, 127], a scale for every group of 32.</summary>
 internal static unsafe class Int8Rows
@@ -12,14 +12,14 @@ internal static unsafe class Int8Rows
     // Exponents of the largest magnitudes 2⁻⁶⁴ and 2¹¹⁶, between which all steps stay within the normal floats.
     private const uint SmallestExponent = 63, EndOfExponents = 243;
 
-    /// <summary>Quantises <paramref name="count"/> elements, whole groups of them.</summary>
+    /// <summary>Quantizes <paramref name="count"/> elements, whole groups of them.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Quantise(float* x, int count, short* quantised, float* scales)
+    public static void Quantize(float* x, int count, short* quantized, float* scales)
     {
-        for (int k = 0; k < count; k += Group) scales[k / Group] = QuantiseGroup(x + k, quantised + k);
+        for (int k = 0; k < count; k += Group) scales[k / Group] = QuantizeGroup(x + k, quantized + k);
     }
 
-    private static float QuantiseGroup(float* x, short* quantised)
+    private static float QuantizeGroup(float* x, short* quantized)
     {
         // Magnitudes compare as the integers that their bits are; not-a-number and infinity are above all others.
         Vector256<int> magnitude = Vector256.Create(int.MaxValue), largest = default;
@@ -30,7 +30,7 @@ internal static unsafe class Int8Rows
         uint exponent = bits >> 23;
         if (exponent is < SmallestExponent or >= EndOfExponents)
         {
-            new Span<short>(quantised, Group).Clear();
+            new Span<short>(quantized, Group).Clear();
             return exponent < SmallestExponent ? 0 : float.NaN;
         }
 
@@ -40,7 +40,7 @@ internal static unsafe class Int8Rows
         for (int i = 0; i < Group; i += 16)
         {
             Vector256<int> low = Round(Vector256.Load(x + i) * inverse), high = Round(Vector256.Load(x + i + 8) * inverse);
-            Vector256.Narrow(low, high).Store(quantised + i);
+            Vector256.Narrow(low, high).Store(quantized + i);
         }
         return BitConverter.UInt32BitsToSingle(bits) * (1f / 127);
     }

@@ -1,13 +1,14 @@
 using System.Runtime.Intrinsics;
+using LdlVk.Cpu.Memory;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>
 /// The LDL readout: rewards = softmax over each attribute's bins, weights = the gates or their softmax, distribution = weights·rewards,
 /// score = Σᵦ distribution[b]·b/(bins − 1). A row is a few hundred numbers, so this is plain scalar code; sums are in double because
 /// the weights have both signs and cancel.
 /// </summary>
-internal static unsafe class Readout
+internal static unsafe class LdlReadoutOp
 {
     public static void Run(
         Workers workers, CpuTensor output, CpuTensor regression, CpuTensor gating, int attributes, int bins, float temperature)

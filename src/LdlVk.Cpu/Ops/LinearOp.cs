@@ -1,7 +1,8 @@
 using System.Runtime.Intrinsics;
+using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>
 /// output[m,n] = activation(scale·Σₖ x[m,k]·W[n,k] + bias[n]).
@@ -11,12 +12,12 @@ namespace LdlVk.Cpu;
 /// ChunkLength/8 + K/ChunkLength instead of K.
 /// </para>
 /// <para>
-/// A work item is a panel of weight rows times a block of input rows. Of each chunk the panel is dequantised once into scratch that stays
+/// A work item is a panel of weight rows times a block of input rows. Of each chunk the panel is dequantized once into scratch that stays
 /// in the second-level cache while all input rows of the block pass over it. Measured on two Zen 4 cores, 128 rows, N = 4096, K = 4608:
 /// 184 GFLOP/s in each format.
 /// </para>
 /// </summary>
-internal static unsafe class Linear
+internal static unsafe class LinearOp
 {
     private const int ChunkLength = 512;
     private const int BlockRows = 128;
@@ -55,7 +56,7 @@ internal static unsafe class Linear
         for (int k = 0; k < length; k += ChunkLength)
         {
             int count = Math.Min(ChunkLength, length - k);
-            for (int j = 0; j < columns; j++) Dequantise.Row(weight, n0 + j, k, count, panel + (j * ChunkLength));
+            for (int j = 0; j < columns; j++) Dequantize.Row(weight, n0 + j, k, count, panel + (j * ChunkLength));
             Dot.Panel(x + k, xStride, rows, panel, ChunkLength, columns, count, c, cStride, add: k > 0);
         }
     }

@@ -1,17 +1,16 @@
 using System.Runtime.Intrinsics;
+using LdlVk.Cpu.Memory;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>
-/// output = x·rsqrt(mean(x²) + ε)·w, or added to the output. The squares are summed in double: they are exact there, cannot
+/// output = x·rsqrt(mean(x²) + ε)·w, or that added to the output (<see cref="NormAddOp"/>). The squares are summed in double: they are exact there, cannot
 /// overflow, and the sum costs nothing next to reading the row.
 /// </summary>
-internal static unsafe class Norms
+internal static unsafe class RmsNormOp
 {
     public static void Run(Workers workers, CpuTensor output, CpuTensor input, CpuTensor weight, float epsilon, bool add)
     {
-        if (output.Overlaps(input) && output.Data != input.Data)
-            throw new ArgumentException("RmsNorm, NormAdd: output and input overlap without being the same.");
         float* w = weight.Data, source = input.Data, destination = output.Data;
         int stride = input.Stride;
         workers.Run(input.Rows, (long)input.Rows * stride, (row, _) =>
@@ -25,19 +24,6 @@ internal static unsafe class Norms
                 (add ? Vector256.Load(y + i) + normed : normed).Store(y + i);
             }
             output.ClearPadding(y);
-        });
-    }
-
-    /// <summary>output += input.</summary>
-    public static void Add(Workers workers, CpuTensor output, CpuTensor input)
-    {
-        if (output.Overlaps(input)) throw new ArgumentException("Add: output and input overlap.");
-        float* source = input.Data, destination = output.Data;
-        int stride = input.Stride;
-        workers.Run(input.Rows, (long)input.Rows * stride, (row, _) =>
-        {
-            float* x = source + ((long)row * stride), y = destination + ((long)row * stride);
-            for (int i = 0; i < stride; i += 8) (Vector256.Load(y + i) + Vector256.Load(x + i)).Store(y + i);
         });
     }
 

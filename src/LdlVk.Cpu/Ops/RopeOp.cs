@@ -1,17 +1,13 @@
 using System.Runtime.Intrinsics;
+using LdlVk.Cpu.Memory;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>Half-split rotary embedding: (x[i], x[i+h]) ← (x[i]·cos − x[i+h]·sin, x[i+h]·cos + x[i]·sin).</summary>
-internal static unsafe class Rope
+internal static unsafe class RopeOp
 {
     public static void Run(Workers workers, CpuTensor x, int heads, int[] positions, CpuTensor table)
     {
-        for (int row = 0; row < positions.Length; row++)
-            if (positions[row] >= table.Rows)
-                throw new ArgumentException($"Rope: the position of row {row} is {positions[row]}, the table ends at {table.Rows - 1}.");
-        if (x.Overlaps(table)) throw new ArgumentException("Rope: the table shares memory with what is rotated.");
-
         int half = table.Columns / 2;
         float* data = x.Data, angles = table.Data;
         workers.Run(x.Rows, (long)x.Rows * x.Stride, (row, _) =>

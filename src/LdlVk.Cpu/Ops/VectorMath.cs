@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
-namespace LdlVk.Cpu;
+namespace LdlVk.Cpu.Ops;
 
 /// <summary>
 /// Elementary functions on eight floats, written out so that an element's bits depend on nothing but the element: not on the machine's

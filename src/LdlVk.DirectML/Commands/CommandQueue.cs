@@ -1,7 +1,8 @@
+using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Commands;
 
 /// <summary>
 /// A queue of the device, the list that is being recorded for it, and a fence that counts the lists: its value is n when the device has passed

@@ -1,9 +1,12 @@
 using System.Diagnostics;
+using LdlVk.DirectML.Device;
+using LdlVk.DirectML.Graphs;
 using LdlVk.DirectML.Interop;
+using LdlVk.DirectML.Memory;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Commands;
 
 /// <summary>
 /// Records dispatches and copies in the order of the calls and runs them on one queue. Barriers are set where one call's bytes are
@@ -114,7 +117,7 @@ internal sealed unsafe class CommandStream : IDisposable
     }
 
     /// <summary>Prepares a graph for its first dispatch.</summary>
-    public void Initialise(CompiledGraph graph)
+    public void Initialize(CompiledGraph graph)
     {
         using DmlDispatchable initializer = _dml.CreateInitializer(graph.Dispatchable);
         ulong kept = graph.Properties.PersistentResourceSize;
@@ -131,7 +134,7 @@ internal sealed unsafe class CommandStream : IDisposable
         }
         _recorder.RecordDispatch(_queue.List, initializer, table);
         End();
-        // The initialiser must live until the device has run it.
+        // The initializer must live until the device has run it.
         WaitFor(Submit());
     }
 
@@ -152,6 +155,16 @@ internal sealed unsafe class CommandStream : IDisposable
         _uploads.Record(destination, state, write);
         _commands++;
         if (_uploads.IsFull) Submit();
+    }
+
+    /// <summary>Brings bytes into a buffer of the device's memory, from its start on.</summary>
+    public void Upload(GpuBuffer buffer, ReadOnlySpan<byte> bytes)
+    {
+        for (int done = 0; done < bytes.Length; done += HostBuffers.ChunkBytes)
+        {
+            ReadOnlySpan<byte> part = bytes.Slice(done, Math.Min(HostBuffers.ChunkBytes, bytes.Length - done));
+            Upload(new Region(buffer, (ulong)done, (ulong)part.Length), part, static (to, from) => from.CopyTo(to));
+        }
     }
 
     /// <summary>Copies bytes to the host; they are there when the device has passed <see cref="HostBuffer.BusyUntil"/>.</summary>

@@ -1,6 +1,8 @@
+using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
+using LdlVk.DirectML.Memory;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Commands;
 
 /// <summary>
 /// Brings weights to the device on a queue of its own, while the device computes with others. The two queues wait for each other on the device

@@ -1,7 +1,7 @@
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Device;
 
 /// <summary>Whether a device still works. Once it does not, every use of any of its queues says so.</summary>
 /// <param name="device">The device.</param>

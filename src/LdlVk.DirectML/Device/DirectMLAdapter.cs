@@ -3,7 +3,7 @@ using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Device;
 
 /// <summary>An adapter with Direct3D 12 and DirectML open on it.</summary>
 internal sealed class DirectMLAdapter : IDisposable

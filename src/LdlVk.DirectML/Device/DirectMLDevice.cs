@@ -1,40 +1,31 @@
 using System.Runtime.InteropServices;
-using LdlVk.DirectML.Interop;
+using LdlVk.DirectML.Commands;
+using LdlVk.DirectML.Graphs;
+using LdlVk.DirectML.Memory;
+using LdlVk.DirectML.Ops;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Device;
 
 /// <summary>
-/// A Direct3D 12 adapter as a device. Each op is a DirectML graph of a few operators, compiled at its first use for its shape.
-/// <para>
-/// Shapes are fixed when a graph is compiled, and DirectML may take another kernel, with another order of sums, for another number of rows.
-/// So all ops run on blocks of <see cref="BlockRows"/> rows: a row's bits cannot depend on how many there are, and the number of graphs does
-/// not either. What is left of a tensor's rows after the last whole block runs as a block too, whose other rows are thrown away: the waste is
-/// below <see cref="BlockRows"/> rows a call.
-/// </para>
-/// <para>
-/// Compiled graphs are kept as long as the device. Of an op with weights there is one for each shape of a weight (two where the last panel of
-/// rows is smaller), and of attention one for each number of keys that a tile is given (<see cref="KeysOf(int)"/>: 14 up to 8192 positions) and
-/// each of its layer types: for Gemma-2 27B some 60 in all, whatever the texts are.
-/// </para>
+/// A Direct3D 12 adapter as a device. Each op is a class in Ops/: a DirectML graph of a few operators, compiled at its first use for its
+/// shape (<see cref="GraphCache"/>) and run on blocks of rows (<see cref="RowBlocks"/>). <see cref="Transfers"/> moves data to the device and
+/// back.
 /// </summary>
-internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
+internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
 {
-    /// <summary>Rows of a block.</summary>
-    internal const int BlockRows = 64;
-
     /// <summary>What its ops take beside their operands, for plans.</summary>
-    internal static readonly OpScratch OpScratch = new(BlockRows, PanelBytes, Int8PanelRows, GroupsAtOnce);
+    internal static readonly OpScratch OpScratch = new(RowBlocks.Rows, WeightPanels.PanelBytes, Int8LinearOp.PanelRows, Int8LinearOp.GroupsAtOnce);
 
     private const int MaxColumns = 1 << 20;
 
     private readonly DirectMLAdapter _adapter;
     private readonly GpuMemory _memory;
     private readonly CommandStream _stream;
-    private readonly Dictionary<string, CompiledGraph> _graphs = [];
-    private readonly Dictionary<string, GpuBuffer> _constants = [];
-    private readonly GpuBuffer?[] _scratch = new GpuBuffer?[Enum.GetValues<Scratch>().Length];
-    private readonly bool _packedProducts;
+    private readonly GraphCache _graphs;
+    private readonly Constants _constants;
+    private readonly Transfers _transfers;
+    private readonly OpContext _context;
     private bool _disposed;
 
     public DirectMLDevice(DirectMLAdapter adapter, int index, long? memoryLimit)
@@ -43,29 +34,13 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         Info = adapter.ToInfo(index);
         _memory = new GpuMemory(adapter.Device, memoryLimit);
         _stream = new CommandStream(adapter.Device, adapter.Dml, _memory, watched: Info.Kind != DeviceKind.Software);
-        _packedProducts = CompilesPackedProducts(adapter.Dml);
+        _graphs = new GraphCache(adapter.Dml, _stream, _memory);
+        _constants = new Constants(_memory, _stream);
+        _transfers = new Transfers(this, _stream);
+        _context = new OpContext(_stream, _graphs, new ScratchMemory(_memory, _stream), _constants);
     }
 
-    /// <summary>Device memory that ops need beside their operands, for one purpose each.</summary>
-    private enum Scratch
-    {
-        FirstInput,
-        SecondInput,
-        ThirdInput,
-        Output,
-        Panel,
-        Queries,
-        Keys,
-        Values,
-        Largest,
-        Powers,
-        Quotients,
-        Integers,
-        Scales,
-        Products,
-        Total,
-        NextTotal,
-    }
+    bool ICheckedDevice.IsDisposed => _disposed;
 
     /// <inheritdoc/>
     public DeviceInfo Info { get; }
@@ -100,7 +75,7 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(columns);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(columns, MaxColumns);
         GpuBuffer buffer = Allocate((ulong)rows * (ulong)WeightLayout.PaddedRow(columns) * sizeof(float), $"tensor [{rows}, {columns}]");
-        Clear(buffer.All);
+        _constants.Clear(buffer.All);
         return new DirectMLTensor(this, buffer, rows, columns);
     }
 
@@ -114,29 +89,14 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
-        OpChecks.Fill(weight, source);
-        DirectMLWeight target = Own(weight);
-        cancellation.ThrowIfCancellationRequested();
-        // The device computes while the host reads rows; and what copies wait for is on its way.
-        _stream.Submit();
-        target.Scale = source.Scale;
-        if (source is DirectMLHostWeight pinned && pinned.BufferFor(this) is { } memory)
-        {
-            _stream.Copies.Copy(target.Values(0, target.OutputFeatures), memory, 0);
-            if (target.Scales(0, target.OutputFeatures) is { Bytes: > 0 } scales) _stream.Copies.Copy(scales, memory, pinned.ScalesOffset);
-            progress?.Report(pinned.Bytes);
-        }
-        else
-        {
-            FillByRows(target, source, progress, cancellation);
-        }
-        _stream.Copies.Submit();
+        OpChecks.Fill(this, weight, source);
+        _transfers.Fill((DirectMLWeight)weight, source, progress, cancellationToken);
     }
 
     /// <inheritdoc/>
-    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         _stream.Copies.Collect();
@@ -144,7 +104,7 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         PinnedBytes += pinned.Bytes;
         try
         {
-            pinned.Read(source, progress, cancellation);
+            pinned.Read(source, progress, cancellationToken);
             return pinned;
         }
         catch
@@ -160,10 +120,10 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         ObjectDisposedException.ThrowIf(_disposed, this);
         for (int i = 0; i < values.Length; i++)
             if (values[i] < 0) throw new ArgumentException($"Index {i} is {values[i]}; indices are not negative.");
-        int[] padded = new int[Math.Max(BlockRows, (values.Length + BlockRows - 1) / BlockRows * BlockRows)];
+        int[] padded = new int[Math.Max(RowBlocks.Rows, (values.Length + RowBlocks.Rows - 1) / RowBlocks.Rows * RowBlocks.Rows)];
         values.CopyTo(padded);
         GpuBuffer buffer = Allocate((ulong)padded.Length * sizeof(int), $"{values.Length} indices");
-        Upload(buffer, MemoryMarshal.AsBytes(padded.AsSpan()));
+        _stream.Upload(buffer, MemoryMarshal.AsBytes(padded.AsSpan()));
         return new DirectMLIndices(this, buffer, values.ToArray());
     }
 
@@ -177,28 +137,14 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
     /// <inheritdoc/>
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values)
     {
-        int rows = OpChecks.WriteRows(destination, firstRow, values.Length);
-        IDirectMLTensor target = Own(destination);
-        int stride = target.Stride, columns = target.Columns, rowsPerChunk = Math.Max(1, HostBuffers.ChunkBytes / (stride * sizeof(float)));
-        for (int row = 0; row < rows; row += rowsPerChunk)
-        {
-            int count = Math.Min(rowsPerChunk, rows - row);
-            _stream.Upload(target.RegionOf(firstRow + row, count), values.Slice(row * columns, count * columns), (bytes, from) =>
-            {
-                Span<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
-                for (int i = 0; i < count; i++)
-                {
-                    from.Slice(i * columns, columns).CopyTo(padded[(i * stride)..]);
-                    padded.Slice((i * stride) + columns, stride - columns).Clear();
-                }
-            });
-        }
+        int rows = OpChecks.Write(this, destination, firstRow, values.Length);
+        _transfers.Write(Of(destination), firstRow, rows, values);
     }
 
     /// <inheritdoc/>
     public void Read(ITensor source, Span<float> destination)
     {
-        OpChecks.Read(source, destination.Length);
+        OpChecks.Read(this, source, destination.Length);
         using IReadback readback = BeginRead(source);
         readback.Finish(destination);
     }
@@ -206,24 +152,85 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
     /// <inheritdoc/>
     public IReadback BeginRead(ITensor source)
     {
-        IDirectMLTensor tensor = Own(source);
-        DirectMLReadback readback = new(this, source, tensor.Stride);
-        int rowsPerChunk = Math.Max(1, HostBuffers.ChunkBytes / (tensor.Stride * sizeof(float)));
-        try
-        {
-            for (int row = 0; row < tensor.Rows; row += rowsPerChunk)
-            {
-                int count = Math.Min(rowsPerChunk, tensor.Rows - row);
-                readback.Add(_stream.Download(tensor.RegionOf(row, count)), count);
-            }
-            _stream.Submit();
-            return readback;
-        }
-        catch
-        {
-            readback.Dispose();
-            throw;
-        }
+        OpChecks.BeginRead(this, source);
+        return _transfers.BeginRead(Of(source));
+    }
+
+    /// <inheritdoc/>
+    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
+    {
+        OpChecks.Linear(this, output, input, weight, bias, activation);
+        LinearOp.Run(_context, Of(output), Of(input), (DirectMLWeight)weight, (IDirectMLTensor?)bias, activation);
+    }
+
+    /// <inheritdoc/>
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    {
+        OpChecks.GatedLinear(this, output, scratch, input, gate, up, activation);
+        GatedLinearOp.Run(_context, Of(output), Of(scratch), Of(input), (DirectMLWeight)gate, (DirectMLWeight)up, activation);
+    }
+
+    /// <inheritdoc/>
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    {
+        OpChecks.Int8Linear(this, output, input, weight);
+        Int8LinearOp.Run(_context, Of(output), Of(input), (DirectMLWeight)weight);
+    }
+
+    /// <inheritdoc/>
+    public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon)
+    {
+        OpChecks.RmsNorm(this, output, input, weight);
+        RmsNormOp.Run(_context, Of(output), Of(input), Of(weight), epsilon);
+    }
+
+    /// <inheritdoc/>
+    public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon)
+    {
+        OpChecks.NormAdd(this, residual, y, weight);
+        NormAddOp.Run(_context, Of(residual), Of(y), Of(weight), epsilon);
+    }
+
+    /// <inheritdoc/>
+    public void Add(ITensor residual, ITensor y)
+    {
+        OpChecks.Add(this, residual, y);
+        AddOp.Run(_context, Of(residual), Of(y));
+    }
+
+    /// <inheritdoc/>
+    public void Rope(ITensor x, int heads, IIndexList positions, ITensor table)
+    {
+        OpChecks.Rope(this, x, heads, positions, table);
+        RopeOp.Run(_context, Of(x), heads, (DirectMLIndices)positions, Of(table));
+    }
+
+    /// <inheritdoc/>
+    public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
+    {
+        OpChecks.Attention(this, output, queries, keys, values, segments, shape);
+        AttentionOp.Run(_context, Of(output), Of(queries), Of(keys), Of(values), (DirectMLSegments)segments, shape);
+    }
+
+    /// <inheritdoc/>
+    public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation)
+    {
+        OpChecks.GateMultiply(this, output, gate, up, activation);
+        GateMultiplyOp.Run(_context, Of(output), Of(gate), Of(up), activation);
+    }
+
+    /// <inheritdoc/>
+    public void GatherRows(ITensor output, ITensor input, IIndexList rows)
+    {
+        OpChecks.GatherRows(this, output, input, rows);
+        GatherRowsOp.Run(_context, Of(output), Of(input), (DirectMLIndices)rows);
+    }
+
+    /// <inheritdoc/>
+    public void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature)
+    {
+        (int attributes, int bins) = OpChecks.LdlReadout(this, output, regression, gating);
+        LdlReadoutOp.Run(_context, Of(output), Of(regression), Of(gating), attributes, bins, gateTemperature);
     }
 
     /// <summary>Closes the device and frees all that it holds, tensors and weights that were not disposed included.</summary>
@@ -232,7 +239,7 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         if (_disposed) return;
         _disposed = true;
         _stream.Dispose();
-        foreach (CompiledGraph graph in _graphs.Values) graph.Dispose();
+        _graphs.Dispose();
         _memory.Dispose();
         _adapter.Dispose();
         AllocatedBytes = 0;
@@ -274,129 +281,6 @@ internal sealed partial class DirectMLDevice : IDevice, ITimedDevice
         return buffer;
     }
 
-    /// <summary>Scratch memory of at least a size; what it holds is undefined.</summary>
-    private Region Temporary(Scratch purpose, ulong bytes)
-    {
-        ref GpuBuffer? buffer = ref _scratch[(int)purpose];
-        if (buffer is null || buffer.Bytes < bytes)
-        {
-            if (buffer is not null) _memory.Free(buffer);
-            buffer = null;
-            buffer = _memory.Allocate(bytes, "an operation's operands", _stream.WaitAndCollect);
-        }
-        return buffer.All with { Bytes = bytes };
-    }
-
-    /// <summary>Values that ops need, uploaded at the first call.</summary>
-    private Region Constant<T>(string name, Func<T[]> values)
-        where T : unmanaged
-    {
-        if (_constants.TryGetValue(name, out GpuBuffer? known)) return known.All;
-        T[] made = values();
-        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(made.AsSpan());
-        GpuBuffer buffer = _memory.Allocate((ulong)bytes.Length, $"constants of {name}", _stream.WaitAndCollect);
-        Upload(buffer, bytes);
-        _constants.Add(name, buffer);
-        return buffer.All;
-    }
-
-    private unsafe void FillByRows(DirectMLWeight target, IWeightSource source, IProgress<long>? progress, CancellationToken cancellation)
-    {
-        long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
-        int rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
-        int rowsPerChunk = (int)Math.Clamp(HostBuffers.ChunkBytes / (rowBytes + (rowScales * 2)), 1, source.OutputFeatures);
-        Half[] scales = new Half[rowsPerChunk * rowScales];
-        for (int row = 0; row < source.OutputFeatures; row += rowsPerChunk)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            int rows = Math.Min(rowsPerChunk, source.OutputFeatures - row);
-            _stream.Copies.Upload(target.Values(row, rows), (source, row, rows, scales), static (bytes, chunk) =>
-            {
-                fixed (byte* values = bytes)
-                fixed (Half* first = chunk.scales)
-                    WeightRows.ReadSome(chunk.source, chunk.row, chunk.rows, values, first);
-            });
-            if (rowScales > 0) _stream.Copies.Upload(target.Scales(row, rows), scales, static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
-            progress?.Report(rows * (rowBytes + (rowScales * 2L)));
-        }
-    }
-
-    private void Upload(GpuBuffer buffer, ReadOnlySpan<byte> bytes)
-    {
-        for (int done = 0; done < bytes.Length; done += HostBuffers.ChunkBytes)
-        {
-            ReadOnlySpan<byte> part = bytes.Slice(done, Math.Min(HostBuffers.ChunkBytes, bytes.Length - done));
-            _stream.Upload(new Region(buffer, (ulong)done, (ulong)part.Length), part, static (to, from) => from.CopyTo(to));
-        }
-    }
-
-    /// <summary>Zeroes bytes.</summary>
-    private void Clear(Region region)
-    {
-        // What a small memory limit can spare.
-        const int ZeroBytes = 64 << 10;
-        Region zeros = Constant("zeros", () => new byte[ZeroBytes]);
-        for (ulong done = 0; done < region.Bytes; done += ZeroBytes)
-        {
-            ulong bytes = Math.Min(ZeroBytes, region.Bytes - done);
-            _stream.Copy(new Region(region.Buffer, region.Offset + done, bytes), zeros with { Bytes = bytes });
-        }
-    }
-
-    /// <summary>The compiled graph of that name, which says all that it was compiled for.</summary>
-    private CompiledGraph Graph(string name, Action<GraphBuilder> write)
-    {
-        if (_graphs.TryGetValue(name, out CompiledGraph? known)) return known;
-        using GraphBuilder builder = new(_adapter.Dml, _packedProducts);
-        write(builder);
-        CompiledGraph graph = builder.Compile(name);
-        try
-        {
-            _stream.Initialise(graph);
-            _graphs.Add(name, graph);
-            return graph;
-        }
-        catch
-        {
-            if (graph.Persistent is { } kept) _memory.Free(kept);
-            graph.Dispose();
-            throw;
-        }
-    }
-
-    private static bool CompilesPackedProducts(DmlDevice device)
-    {
-        using GraphBuilder builder = new(device, packedProducts: true);
-        GraphValue x = builder.Input(TensorLayout.Matrix(4, 32, 32)), y = builder.Input(x.Layout);
-        try
-        {
-            builder.Output(builder.Multiply(x, y));
-            builder.Compile("a product").Dispose();
-            return true;
-        }
-        catch (Runtime.DeviceException e) when (e.Failure == Runtime.DeviceFailure.Other)
-        {
-            return false;
-        }
-    }
-
-    private IDirectMLTensor Own(ITensor tensor) => tensor is IDirectMLTensor own && Mine(own.Owner.Device) && own.Owner.Buffer is not null ? own : throw Foreign("tensor");
-
-    private DirectMLWeight Own(IWeight weight) => weight is DirectMLWeight own && Mine(own.Device) && own.Buffer is not null ? own : throw Foreign("weight");
-
-    private DirectMLIndices Own(IIndexList list) => list is DirectMLIndices own && Mine(own.Device) && own.Buffer is not null ? own : throw Foreign("index list");
-
-    private bool Mine(DirectMLDevice device)
-    {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        return device == this;
-    }
-
-    private static ArgumentException Foreign(string what) => new($"The {what} belongs to another device.");
-
-    /// <summary>Refuses an output that shares memory with an input, where the op's contract does not allow it.</summary>
-    private void Apart(string op, ITensor output, ITensor input)
-    {
-        if (Own(output).Overlaps(Own(input))) throw new ArgumentException($"{op}: output and input share memory.");
-    }
+    /// <summary>A tensor of this device, as <see cref="OpChecks"/> has made sure.</summary>
+    private static IDirectMLTensor Of(ITensor tensor) => (IDirectMLTensor)tensor;
 }

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Device;
 
 /// <summary>
 /// Times items by the host's clock, waiting for the device before and after each: what an item takes alone, the way to the device and back

@@ -1,7 +1,8 @@
 using LdlVk.DirectML.Interop;
+using LdlVk.DirectML.Memory;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Graphs;
 
 /// <summary>A compiled and initialised graph.</summary>
 /// <param name="dispatchable">The compiled operator, owned.</param>

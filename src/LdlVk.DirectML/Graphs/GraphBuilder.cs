@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using LdlVk.DirectML.Interop;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Graphs;
 
 /// <summary>A tensor inside a graph: an input of the graph, or the output of a node, seen with a layout.</summary>
 /// <param name="Node">The node; −1 − i is the graph's input i.</param>

@@ -1,6 +1,6 @@
 using LdlVk.DirectML.Interop;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Graphs;
 
 /// <summary>How DirectML reads a buffer: element type, sizes, and elements from one index to the next in each dimension.</summary>
 internal sealed class TensorLayout

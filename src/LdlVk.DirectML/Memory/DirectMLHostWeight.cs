@@ -1,9 +1,10 @@
 using System.Runtime.InteropServices;
+using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Memory;
 
 /// <summary>
 /// A weight in host memory, rows and then scales as its source gave them: in a buffer from which the device copies without a detour; or, as
@@ -56,8 +57,8 @@ internal sealed unsafe class DirectMLHostWeight : IHostWeight
         return device == _device ? _buffer : null;
     }
 
-    public void Read(IWeightSource source, IProgress<long>? progress, CancellationToken cancellation) =>
-        WeightRows.ReadAll(source, _memory, Scales, Environment.ProcessorCount, progress, cancellation);
+    public void Read(IWeightSource source, IProgress<long>? progress, CancellationToken cancellationToken) =>
+        WeightRows.ReadAll(source, _memory, Scales, Environment.ProcessorCount, progress, cancellationToken);
 
     public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
     {

@@ -1,14 +1,17 @@
 using System.Runtime.InteropServices;
+using LdlVk.DirectML.Device;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Memory;
 
 /// <summary>Device memory with one owner.</summary>
-internal abstract class DirectMLMemory(DirectMLDevice device, GpuBuffer buffer) : IDisposable
+internal abstract class DirectMLMemory(DirectMLDevice device, GpuBuffer buffer) : IDeviceObject, IDisposable
 {
     private bool _disposed;
 
-    public DirectMLDevice Device => device;
+    public IDevice Device => device;
+
+    public bool IsDisposed => _disposed;
 
     /// <summary>The memory, while it is owned.</summary>
     public GpuBuffer Buffer
@@ -32,7 +35,7 @@ internal abstract class DirectMLMemory(DirectMLDevice device, GpuBuffer buffer) 
 /// What ops see of a tensor: rows <see cref="Stride"/> floats apart, a multiple of 32, so that every row and every view starts where
 /// DirectML lets a tensor start (at a multiple of 16 bytes). The padding is never written, and zero.
 /// </summary>
-internal interface IDirectMLTensor : ITensor
+internal interface IDirectMLTensor : IDeviceTensor
 {
     DirectMLTensor Owner { get; }
 
@@ -45,9 +48,15 @@ internal interface IDirectMLTensor : ITensor
     Region RegionOf(int firstRow, int rowCount) =>
         new(Owner.Buffer, (ulong)(FirstRow + firstRow) * (ulong)Stride * sizeof(float), (ulong)rowCount * (ulong)Stride * sizeof(float));
 
-    /// <summary>Whether the two share a byte. Views have all columns of their tensor, so rows decide.</summary>
-    bool Overlaps(IDirectMLTensor other) =>
-        Owner == other.Owner && FirstRow < other.FirstRow + other.Rows && other.FirstRow < FirstRow + Rows;
+    /// <summary>Whether the two share memory.</summary>
+    bool Overlaps(IDirectMLTensor other) => Place.Overlaps(other.Place);
+
+    IDevice IDeviceObject.Device => Owner.Device;
+
+    bool IDeviceObject.IsDisposed => Owner.IsDisposed;
+
+    /// <summary>Its rows in its owner: views have all columns of their tensor.</summary>
+    TensorPlace IDeviceTensor.Place => new(Owner, FirstRow, Rows);
 }
 
 internal sealed class DirectMLTensor(DirectMLDevice device, GpuBuffer buffer, int rows, int columns) : DirectMLMemory(device, buffer), IDirectMLTensor
@@ -122,22 +131,25 @@ internal sealed class DirectMLWeight(DirectMLDevice device, GpuBuffer buffer, We
 }
 
 /// <summary>Integers, followed by zeros up to a whole number of row blocks.</summary>
-internal sealed class DirectMLIndices(DirectMLDevice device, GpuBuffer buffer, int[] values) : DirectMLMemory(device, buffer), IIndexList
+internal sealed class DirectMLIndices(DirectMLDevice device, GpuBuffer buffer, int[] values) : DirectMLMemory(device, buffer), IDeviceIndexList
 {
     public int Count => values.Length;
 
     public ReadOnlySpan<int> Values => values;
 
-    /// <summary>−1 if the list is empty.</summary>
     public int Largest { get; } = values.Length == 0 ? -1 : values.Max();
+
+    public int PlaceOfLargest { get; } = values.Length == 0 ? 0 : Array.IndexOf(values, values.Max());
 }
 
 /// <summary>Segments: they are read by the host only.</summary>
-internal sealed class DirectMLSegments(DirectMLDevice device, IReadOnlyList<AttentionSegment> segments) : ISegmentList
+internal sealed class DirectMLSegments(DirectMLDevice device, IReadOnlyList<AttentionSegment> segments) : ISegmentList, IDeviceObject
 {
     private bool _disposed;
 
-    public DirectMLDevice Device => device;
+    public IDevice Device => device;
+
+    public bool IsDisposed => _disposed;
 
     public IReadOnlyList<AttentionSegment> Segments
     {
@@ -161,7 +173,7 @@ internal sealed class DirectMLReadback(DirectMLDevice device, ITensor source, in
 
     public void Finish(Span<float> destination)
     {
-        if (destination.Length != (long)_rows * _columns) throw new ArgumentException($"Read: destination of {destination.Length} for [{_rows}, {_columns}]");
+        OpChecks.ReadLength(_rows, _columns, destination.Length);
         int done = 0;
         foreach ((HostBuffer buffer, int rows) in _parts)
         {

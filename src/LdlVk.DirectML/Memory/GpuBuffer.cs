@@ -1,6 +1,6 @@
 using LdlVk.DirectML.Interop;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Memory;
 
 /// <summary>A buffer in the device's memory.</summary>
 /// <param name="resource">The buffer, owned.</param>

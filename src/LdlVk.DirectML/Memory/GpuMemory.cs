@@ -1,7 +1,7 @@
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Memory;
 
 /// <summary>
 /// Makes buffers, counts their bytes, keeps to the limit, and frees them when the device has passed their last use. Each is a resource of its

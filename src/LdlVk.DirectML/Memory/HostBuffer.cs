@@ -1,6 +1,6 @@
 using LdlVk.DirectML.Interop;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Memory;
 
 /// <summary>A mapped buffer in host memory, from or to which the device copies.</summary>
 internal sealed unsafe class HostBuffer : IDisposable

@@ -1,6 +1,7 @@
+using LdlVk.DirectML.Commands;
 using LdlVk.DirectML.Interop;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Memory;
 
 /// <summary>Host buffers through which bytes go to the device on one queue, filled one behind the other.</summary>
 /// <param name="device">The device.</param>

@@ -1,39 +1,35 @@
+using LdlVk.DirectML.Graphs;
 using LdlVk.DirectML.Interop;
+using LdlVk.DirectML.Memory;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Ops;
 
-/// <content>
-/// Attention, a tile of queries at a time. Tiles are counted by position in the text: tile t holds the queries at positions
-/// <see cref="BlockRows"/>·t and on, each in the row of its position, and sees as many keys as <see cref="KeysOf(int)"/> says for t, gathered from
+/// <summary>
+/// <see cref="IDevice.Attention"/>, a tile of queries at a time. Tiles are counted by position in the text: tile t holds the queries at positions
+/// <see cref="RowBlocks.Rows"/>·t and on, each in the row of its position, and sees as many keys as <see cref="KeysOf(int)"/> says for t, gathered from
 /// the prefix and the text's own rows; keys after the text's last are zeros. So a query's sums are a matter of its position and
 /// its text alone.
-/// </content>
-internal sealed partial class DirectMLDevice
+/// </summary>
+internal static class AttentionOp
 {
-    /// <inheritdoc/>
-    public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
+    public static void Run(
+        OpContext context, IDirectMLTensor output, IDirectMLTensor queries, IDirectMLTensor keys, IDirectMLTensor values, DirectMLSegments segments, AttentionShape shape)
     {
-        OpChecks.Attention(output, queries, keys, values, segments, shape);
-        Apart("Attention", output, queries);
-        Apart("Attention", output, keys);
-        Apart("Attention", output, values);
-        if (segments is not DirectMLSegments list || !Mine(list.Device)) throw Foreign("segment list");
-        (IDirectMLTensor o, IDirectMLTensor q, IDirectMLTensor k, IDirectMLTensor v) = (Own(output), Own(queries), Own(keys), Own(values));
-        foreach (AttentionSegment segment in list.Segments)
+        foreach (AttentionSegment segment in segments.Segments)
         {
-            int last = (segment.KeyCount - 1) / BlockRows;
-            Region allKeys = KeysOf(segment, k, Scratch.Keys, KeysOf(last)), allValues = KeysOf(segment, v, Scratch.Values, KeysOf(last));
-            for (int tile = segment.QueryPosition / BlockRows; tile <= last; tile++)
+            int last = (segment.KeyCount - 1) / RowBlocks.Rows;
+            Region allKeys = KeysOf(context, segment, keys, Scratch.Keys, KeysOf(last)), allValues = KeysOf(context, segment, values, Scratch.Values, KeysOf(last));
+            for (int tile = segment.QueryPosition / RowBlocks.Rows; tile <= last; tile++)
             {
-                int from = Math.Max(tile * BlockRows, segment.QueryPosition), to = Math.Min((tile + 1) * BlockRows, segment.KeyCount);
+                int from = Math.Max(tile * RowBlocks.Rows, segment.QueryPosition), to = Math.Min((tile + 1) * RowBlocks.Rows, segment.KeyCount);
                 int row = segment.QueryRow + from - segment.QueryPosition;
-                ulong stride = (ulong)q.Stride * sizeof(float), offset = (ulong)(from - (tile * BlockRows)) * stride;
-                Region whole = Temporary(Scratch.Queries, BlockRows * stride), result = Temporary(Scratch.Output, BlockRows * stride);
-                Region picked = q.RegionOf(row, to - from);
-                _stream.Copy(whole.From(offset) with { Bytes = picked.Bytes }, picked);
-                _stream.Dispatch(AttentionGraph(shape, tile, q.Stride, k.Stride), [whole, allKeys, allValues, Mask(tile, shape.Window), Constant("minus infinity", () => new[] { float.NegativeInfinity })], [result]);
-                CopyRows(o.RegionOf(row, to - from), result.From(offset));
+                ulong stride = (ulong)queries.Stride * sizeof(float), offset = (ulong)(from - (tile * RowBlocks.Rows)) * stride;
+                Region whole = context.Temporary(Scratch.Queries, RowBlocks.Rows * stride), result = context.Temporary(Scratch.Output, RowBlocks.Rows * stride);
+                Region picked = queries.RegionOf(row, to - from);
+                context.Copy(whole.From(offset) with { Bytes = picked.Bytes }, picked);
+                context.Dispatch(Graph(context, shape, tile, queries.Stride, keys.Stride), [whole, allKeys, allValues, Mask(context, tile, shape.Window), context.Constant("minus infinity", () => new[] { float.NegativeInfinity })], [result]);
+                context.CopyRows(output.RegionOf(row, to - from), result.From(offset));
             }
         }
     }
@@ -44,20 +40,20 @@ internal sealed partial class DirectMLDevice
     /// </summary>
     internal static int KeysOf(int tile)
     {
-        int least = (tile + 1) * BlockRows, size = BlockRows;
+        int least = (tile + 1) * RowBlocks.Rows, size = RowBlocks.Rows;
         while (size < least) size = size % 3 == 0 ? size / 3 * 4 : size / 2 * 3;
         return size;
     }
 
     /// <summary>The keys or values of a segment's text in order of position, then zeros.</summary>
-    private Region KeysOf(in AttentionSegment segment, IDirectMLTensor from, Scratch purpose, int count)
+    private static Region KeysOf(OpContext context, in AttentionSegment segment, IDirectMLTensor from, Scratch purpose, int count)
     {
         ulong stride = (ulong)from.Stride * sizeof(float);
-        Region all = Temporary(purpose, (ulong)count * stride);
+        Region all = context.Temporary(purpose, (ulong)count * stride);
         int shared = Math.Min(segment.PrefixLength, segment.KeyCount), own = segment.KeyCount - shared;
-        if (shared > 0) CopyRows(all with { Bytes = (ulong)shared * stride }, from.RegionOf(segment.PrefixRow, shared));
-        if (own > 0) CopyRows(all.From((ulong)shared * stride) with { Bytes = (ulong)own * stride }, from.RegionOf(segment.OwnRow, own));
-        Clear(all.From((ulong)segment.KeyCount * stride));
+        if (shared > 0) context.CopyRows(all with { Bytes = (ulong)shared * stride }, from.RegionOf(segment.PrefixRow, shared));
+        if (own > 0) context.CopyRows(all.From((ulong)shared * stride) with { Bytes = (ulong)own * stride }, from.RegionOf(segment.OwnRow, own));
+        context.Clear(all.From((ulong)segment.KeyCount * stride));
         return all;
     }
 
@@ -66,38 +62,38 @@ internal sealed partial class DirectMLDevice
     /// alone, so the tiles that are given equally many keys look at one table, each at its own place: 2.5 MB for a window and 8192 positions,
     /// where a mask for each tile takes 40.
     /// </summary>
-    private Region Mask(int tile, int window)
+    private static Region Mask(OpContext context, int tile, int window)
     {
-        int keys = KeysOf(tile), width = MaskStride(keys), start = keys - BlockRows;
+        int keys = KeysOf(tile), width = MaskStride(keys), start = keys - RowBlocks.Rows;
         if (window >= keys) window = 0;
-        Region table = Constant(Key("mask", keys, window), () =>
+        Region table = context.Constant(GraphCache.Key("mask", keys, window), () =>
         {
-            byte[] mask = new byte[BlockRows * width];
-            for (int i = 0; i < BlockRows; i++)
+            byte[] mask = new byte[RowBlocks.Rows * width];
+            for (int i = 0; i < RowBlocks.Rows; i++)
             {
                 int first = window > 0 ? Math.Max(0, start + i - window + 1) : 0;
                 mask.AsSpan((i * width) + first, start + i + 1 - first).Fill(1);
             }
             return mask;
         });
-        return table.From((ulong)(start - (tile * BlockRows)));
+        return table.From((ulong)(start - (tile * RowBlocks.Rows)));
     }
 
     /// <summary>Bytes of a row of a mask's table: the first tile of as many keys starts a third of them at most before the last.</summary>
-    private static int MaskStride(int keys) => keys + (keys / 3 / BlockRows * BlockRows);
+    private static int MaskStride(int keys) => keys + (keys / 3 / RowBlocks.Rows * RowBlocks.Rows);
 
-    private CompiledGraph AttentionGraph(AttentionShape shape, int tile, int queryStride, int keyStride)
+    private static CompiledGraph Graph(OpContext context, AttentionShape shape, int tile, int queryStride, int keyStride)
     {
         int count = KeysOf(tile);
-        return Graph(Key("Attention", shape.Heads, shape.KeyValueHeads, shape.HeadDimension, shape.Scale, shape.Softcap, count), g =>
+        return context.Graph(GraphCache.Key("Attention", shape.Heads, shape.KeyValueHeads, shape.HeadDimension, shape.Scale, shape.Softcap, count), g =>
         {
             uint heads = (uint)shape.KeyValueHeads, group = (uint)(shape.Heads / shape.KeyValueHeads), dimension = (uint)shape.HeadDimension, keys = (uint)count;
             // The heads that share keys are one batch dimension, over which keys and values have stride 0.
-            uint[] scoreSizes = [heads, group, BlockRows, keys], keySizes = [heads, group, keys, dimension], keyStrides = [dimension, 0, (uint)keyStride, 1];
-            TensorLayout rows = new(DataType.Float32, [heads, group, BlockRows, dimension], [group * dimension, dimension, (uint)queryStride, 1]);
+            uint[] scoreSizes = [heads, group, RowBlocks.Rows, keys], keySizes = [heads, group, keys, dimension], keyStrides = [dimension, 0, (uint)keyStride, 1];
+            TensorLayout rows = new(DataType.Float32, [heads, group, RowBlocks.Rows, dimension], [group * dimension, dimension, (uint)queryStride, 1]);
             TensorLayout keyRows = new(DataType.Float32, keySizes, keyStrides);
             GraphValue q = g.Input(rows), k = g.Input(keyRows), v = g.Input(keyRows);
-            GraphValue mask = g.Input(TensorLayout.Matrix(BlockRows, count, MaskStride(count), DataType.UInt8)).As(scoreSizes, [0, 0, (uint)MaskStride(count), 1]);
+            GraphValue mask = g.Input(TensorLayout.Matrix(RowBlocks.Rows, count, MaskStride(count), DataType.UInt8)).As(scoreSizes, [0, 0, (uint)MaskStride(count), 1]);
             GraphValue minusInfinity = g.Input(new TensorLayout(DataType.Float32, 1, 1, 1, 1)).As(scoreSizes, [0, 0, 0, 0]);
             GraphValue scores = g.Gemm(q, k, new TensorLayout(DataType.Float32, scoreSizes), transposeB: true, shape.Scale);
             if (shape.Softcap > 0) scores = g.Linear(g.Unary(OperatorType.Tanh, scores, 1 / shape.Softcap), shape.Softcap, 0);

@@ -1,62 +1,60 @@
+using LdlVk.DirectML.Graphs;
 using LdlVk.DirectML.Interop;
+using LdlVk.DirectML.Memory;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.DirectML;
+namespace LdlVk.DirectML.Ops;
 
-/// <content>
-/// Products in 8-bit integers, with the bits that <see cref="IDevice.Int8Linear"/> prescribes: its integers are held as fp32, whose sums of
-/// a group are exact, and each rounding is an operator of its own. Slower than <see cref="Linear"/>; here for the same scores as elsewhere.
-/// </content>
-internal sealed partial class DirectMLDevice
+/// <summary>
+/// <see cref="IDevice.Int8Linear"/>: products in 8-bit integers, with the bits that <see cref="IDevice.Int8Linear"/> prescribes: its integers are held as fp32, whose sums of
+/// a group are exact, and each rounding is an operator of its own. Slower than <see cref="LinearOp"/>; here for the same scores as elsewhere.
+/// </summary>
+internal static class Int8LinearOp
 {
     private const int Group = WeightLayout.GroupSize;
 
     /// <summary>Groups whose products are in memory at a time.</summary>
-    private const int GroupsAtOnce = 32;
+    public const int GroupsAtOnce = 32;
 
     /// <summary>Rows of W at a time: with 32 groups of 64 rows, 8 MiB of products.</summary>
-    private const int Int8PanelRows = 1024;
+    public const int PanelRows = 1024;
 
-    /// <inheritdoc/>
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    public static void Run(OpContext context, IDirectMLTensor output, IDirectMLTensor input, DirectMLWeight w)
     {
-        OpChecks.Int8Linear(output, input, weight);
-        Apart("Int8Linear", output, input);
-        (IDirectMLTensor target, IDirectMLTensor x, DirectMLWeight w) = (Own(output), Own(input), Own(weight));
-        int stride = x.Stride, groups = stride / Group;
-        for (int first = 0; first < target.Rows; first += BlockRows)
+        int stride = input.Stride, groups = stride / Group;
+        for (int first = 0; first < output.Rows; first += RowBlocks.Rows)
         {
-            RowBlock block = Begin(target, [x], first);
-            (Region q, Region s) = Quantised(block.Inputs[0], stride);
-            for (int row = 0; row < w.OutputFeatures; row += Int8PanelRows)
+            RowBlock block = RowBlocks.Begin(context, output, [input], first);
+            (Region q, Region s) = Quantize(context, block.Inputs[0], stride);
+            for (int row = 0; row < w.OutputFeatures; row += PanelRows)
             {
-                int rows = Math.Min(Int8PanelRows, w.OutputFeatures - row);
-                Region v = Dequantised(w, row, rows, scaled: false);
-                ulong totalBytes = (ulong)BlockRows * (ulong)rows * sizeof(float);
-                Region total = Temporary(Scratch.Total, totalBytes), next = Temporary(Scratch.NextTotal, totalBytes);
-                Clear(total);
+                int rows = Math.Min(PanelRows, w.OutputFeatures - row);
+                Region v = WeightPanels.Unpack(context, w, row, rows, scaled: false);
+                ulong totalBytes = (ulong)RowBlocks.Rows * (ulong)rows * sizeof(float);
+                Region total = context.Temporary(Scratch.Total, totalBytes), next = context.Temporary(Scratch.NextTotal, totalBytes);
+                context.Clear(total);
                 for (int group = 0; group < groups; group += GroupsAtOnce)
                 {
                     int count = Math.Min(GroupsAtOnce, groups - group);
-                    Region products = Temporary(Scratch.Products, totalBytes * GroupsAtOnce);
+                    Region products = context.Temporary(Scratch.Products, totalBytes * GroupsAtOnce);
                     ulong at = (ulong)group * Group * sizeof(float);
-                    _stream.Dispatch(GroupProducts(rows, groups, count), [q.From(at), v.From(at), s.From((ulong)group * sizeof(float)), w.ScalesFrom(row).From((ulong)group * 2)], [products]);
+                    context.Dispatch(GroupProducts(context, rows, groups, count), [q.From(at), v.From(at), s.From((ulong)group * sizeof(float)), w.ScalesFrom(row).From((ulong)group * 2)], [products]);
                     Region[] operands = [total, .. Enumerable.Range(0, count).Select(g => products.From((ulong)g * totalBytes))];
-                    _stream.Dispatch(Sum(rows, count), operands, [next]);
+                    context.Dispatch(Sum(context, rows, count), operands, [next]);
                     (total, next) = (next, total);
                 }
-                _stream.Dispatch(Scaled(rows, w.Scale, target.Stride), [total], [block.Output.From((ulong)row * sizeof(float))]);
+                context.Dispatch(Scaled(context, rows, w.Scale, output.Stride), [total], [block.Output.From((ulong)row * sizeof(float))]);
             }
-            End(block);
+            RowBlocks.End(context, block);
         }
     }
 
     /// <summary>A block's rows as integers in fp32, and a scale for each of their groups.</summary>
-    private (Region Integers, Region Scales) Quantised(Region x, int stride)
+    private static (Region Integers, Region Scales) Quantize(OpContext context, Region x, int stride)
     {
-        uint groups = (uint)(BlockRows * stride / Group);
+        uint groups = (uint)(RowBlocks.Rows * stride / Group);
         // Numbers and their bits are two views of the same memory: what one graph writes as integers, the next reads as floats.
-        CompiledGraph measure = Graph(Key("Int8 scales", stride), g =>
+        CompiledGraph measure = context.Graph(GraphCache.Key("Int8 scales", stride), g =>
         {
             uint[] column = [1, 1, groups, 1];
             GraphValue Word() => g.Input(new TensorLayout(DataType.UInt32, 1, 1, 1, 1)).As(column, [0, 0, 0, 0]);
@@ -74,16 +72,16 @@ internal sealed partial class DirectMLDevice
             g.Output(g.If(tooSmall, zero, g.If(inRange, power, zero)));
             g.Output(quotient);
         });
-        Region words = Constant("int8 words", () => new uint[]
+        Region words = context.Constant("int8 words", () => new uint[]
         {
             0x7FFFFFFF, 0, 0, 0, 0x7FFFFF, 0, 0, 0, 0x800000, 0, 0, 0, 8, 0, 0, 0, 0xFE000000, 0, 0, 0, 244, 0, 0, 0, 23, 0, 0, 0,
             63u << 23, 0, 0, 0, 243u << 23, 0, 0, 0, 0, 0, 0, 0, 0x7FC00000,
         });
         ulong bytes = (ulong)groups * sizeof(float);
-        Region largest = Temporary(Scratch.Largest, bytes), powers = Temporary(Scratch.Powers, bytes), quotients = Temporary(Scratch.Quotients, bytes);
-        _stream.Dispatch(measure, [x, .. Enumerable.Range(0, 11).Select(i => words.From((ulong)i * 16))], [largest, powers, quotients]);
+        Region largest = context.Temporary(Scratch.Largest, bytes), powers = context.Temporary(Scratch.Powers, bytes), quotients = context.Temporary(Scratch.Quotients, bytes);
+        context.Dispatch(measure, [x, .. Enumerable.Range(0, 11).Select(i => words.From((ulong)i * 16))], [largest, powers, quotients]);
 
-        CompiledGraph quantise = Graph(Key("Int8 rows", stride), g =>
+        CompiledGraph quantize = context.Graph(GraphCache.Key("Int8 rows", stride), g =>
         {
             uint[] sizes = [1, 1, groups, Group], column = [1, 1, groups, 1];
             GraphValue values = g.Input(new TensorLayout(DataType.Float32, sizes));
@@ -92,19 +90,19 @@ internal sealed partial class DirectMLDevice
             g.Output(g.Round(g.Multiply(values, inverse.As(sizes, [0, 0, 1, 0]))));
             g.Output(g.Linear(a, 1f / 127, 0));
         });
-        Region integers = Temporary(Scratch.Integers, bytes * Group), scales = Temporary(Scratch.Scales, bytes);
-        _stream.Dispatch(quantise, [x, largest, powers, quotients], [integers, scales]);
+        Region integers = context.Temporary(Scratch.Integers, bytes * Group), scales = context.Temporary(Scratch.Scales, bytes);
+        context.Dispatch(quantize, [x, largest, powers, quotients], [integers, scales]);
         return (integers, scales);
     }
 
     /// <summary>fl(fl(s·scale)·Σ q·v) of some groups: [groups, rows of the block, rows of W].</summary>
-    private CompiledGraph GroupProducts(int rows, int groups, int count) => Graph(Key("Int8 products", rows, groups, count), g =>
+    private static CompiledGraph GroupProducts(OpContext context, int rows, int groups, int count) => context.Graph(GraphCache.Key("Int8 products", rows, groups, count), g =>
     {
         uint n = (uint)rows, all = (uint)groups, some = (uint)count, k = all * Group;
-        uint[] sizes = [1, some, BlockRows, n];
-        GraphValue q = g.Input(new TensorLayout(DataType.Float32, [1, some, BlockRows, Group], [0, Group, k, 1]));
+        uint[] sizes = [1, some, RowBlocks.Rows, n];
+        GraphValue q = g.Input(new TensorLayout(DataType.Float32, [1, some, RowBlocks.Rows, Group], [0, Group, k, 1]));
         GraphValue v = g.Input(new TensorLayout(DataType.Float32, [1, some, n, Group], [0, Group, k, 1]));
-        GraphValue s = g.Input(new TensorLayout(DataType.Float32, [1, 1, BlockRows, some], [0, 0, all, 1]));
+        GraphValue s = g.Input(new TensorLayout(DataType.Float32, [1, 1, RowBlocks.Rows, some], [0, 0, all, 1]));
         GraphValue scale = g.Cast(g.Input(new TensorLayout(DataType.Float16, [1, 1, n, some], [0, 0, all, 1])), DataType.Float32);
         GraphValue sums = g.Gemm(q, v, new TensorLayout(DataType.Float32, sizes), transposeB: true);
         GraphValue factors = g.Multiply(s.As(sizes, [0, 1, all, 0]), scale.As(sizes, [0, 1, 0, some]), sums.Layout);
@@ -112,14 +110,14 @@ internal sealed partial class DirectMLDevice
     });
 
     /// <summary>total + the products of group after group. No operator of the graph multiplies, so none can be fused to skip a rounding.</summary>
-    private CompiledGraph Sum(int rows, int count) => Graph(Key("Int8 sum", rows, count), g =>
+    private static CompiledGraph Sum(OpContext context, int rows, int count) => context.Graph(GraphCache.Key("Int8 sum", rows, count), g =>
     {
-        TensorLayout layout = TensorLayout.Matrix(BlockRows, rows, rows);
+        TensorLayout layout = TensorLayout.Matrix(RowBlocks.Rows, rows, rows);
         GraphValue total = g.Input(layout);
         for (int i = 0; i < count; i++) total = g.Add(total, g.Input(layout));
         g.Output(total);
     });
 
-    private CompiledGraph Scaled(int rows, float scale, int stride) => Graph(Key("Int8 scaled", rows, scale, stride), g =>
-        g.Output(g.Linear(g.Input(TensorLayout.Matrix(BlockRows, rows, rows)), scale, 0, TensorLayout.Matrix(BlockRows, rows, stride))));
+    private static CompiledGraph Scaled(OpContext context, int rows, float scale, int stride) => context.Graph(GraphCache.Key("Int8 scaled", rows, scale, stride), g =>
+        g.Output(g.Linear(g.Input(TensorLayout.Matrix(RowBlocks.Rows, rows, rows)), scale, 0, TensorLayout.Matrix(RowBlocks.Rows, rows, stride))));
 }

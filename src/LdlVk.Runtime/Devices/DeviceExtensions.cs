@@ -7,15 +7,15 @@ public static class DeviceExtensions
     /// <param name="device">Where.</param>
     /// <param name="source">Where the rows come from.</param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
-    /// <param name="cancellation">Ends the upload between chunks; what was allocated is freed.</param>
-    public static IWeight CreateWeight(this IDevice device, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    /// <param name="cancellationToken">Ends the upload between chunks; what was allocated is freed.</param>
+    public static IWeight CreateWeight(this IDevice device, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(source);
         IWeight weight = device.CreateWeight(source.Format, source.OutputFeatures, source.InputFeatures, source.Name);
         try
         {
-            device.Fill(weight, source, progress, cancellation);
+            device.Fill(weight, source, progress, cancellationToken);
             return weight;
         }
         catch

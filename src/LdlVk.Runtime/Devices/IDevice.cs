@@ -69,14 +69,14 @@ public interface IDevice : IDisposable
     /// <param name="weight">What to fill.</param>
     /// <param name="source">Where the rows come from: the same format and shape. Fastest is one that <see cref="Pin"/> of this device made.</param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
-    /// <param name="cancellation">Ends it between chunks.</param>
-    void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default);
+    /// <param name="cancellationToken">Ends it between chunks.</param>
+    void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default);
 
     /// <summary>Copies a source's rows, as they are, into host memory from which this device fills weights fastest.</summary>
     /// <param name="source">Where the rows come from.</param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
-    /// <param name="cancellation">Ends it between chunks; what was allocated is freed.</param>
-    IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default);
+    /// <param name="cancellationToken">Ends it between chunks; what was allocated is freed.</param>
+    IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default);
 
     /// <summary>Uploads a list of integers.</summary>
     IIndexList CreateIndices(ReadOnlySpan<int> values);

@@ -63,16 +63,16 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
-    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default)
+    public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
         _timer?.Begin();
-        inner.Fill(weight, source, progress, cancellation);
+        inner.Fill(weight, source, progress, cancellationToken);
         Note(nameof(Fill), $"{weight.OutputFeatures} × {weight.InputFeatures}", Bytes(weight), 0, LayerOrEnding().Replace(source.Name, ""));
     }
 
     /// <inheritdoc/>
-    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellation = default) =>
-        inner.Pin(source, progress, cancellation);
+    public IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default) =>
+        inner.Pin(source, progress, cancellationToken);
 
     /// <inheritdoc/>
     public IIndexList CreateIndices(ReadOnlySpan<int> values)

@@ -46,8 +46,8 @@ public interface ITunableDevice
     /// that would take the time at every start. Null takes the time it takes.
     /// </param>
     /// <param name="progress">Told of each product.</param>
-    /// <param name="cancellation">Ends the measuring; choices made so far are kept.</param>
+    /// <param name="cancellationToken">Ends the measuring; choices made so far are kept.</param>
     /// <returns>Whether the choices were kept.</returns>
     /// <exception cref="DeviceException">The device failed.</exception>
-    bool Tune(IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null, CancellationToken cancellation = default);
+    bool Tune(IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null, CancellationToken cancellationToken = default);
 }

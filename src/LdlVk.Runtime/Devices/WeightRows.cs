@@ -14,13 +14,13 @@ public static unsafe class WeightRows
     /// <param name="scales">OutputFeatures · ScalesPerRow scales; null if the format has none.</param>
     /// <param name="threads">Cores to use.</param>
     /// <param name="progress">Told the bytes read since the last report, by one thread at a time.</param>
-    /// <param name="cancellation">Ends it between pieces.</param>
-    public static void ReadAll(IWeightSource source, byte* values, Half* scales, int threads, IProgress<long>? progress, CancellationToken cancellation)
+    /// <param name="cancellationToken">Ends it between pieces.</param>
+    public static void ReadAll(IWeightSource source, byte* values, Half* scales, int threads, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(source);
         long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
         int rowsAtOnce = (int)Math.Clamp(PieceBytes / rowBytes, 1, source.OutputFeatures);
-        Read(source, 0, source.OutputFeatures, rowsAtOnce, values, scales, threads, progress, cancellation);
+        Read(source, 0, source.OutputFeatures, rowsAtOnce, values, scales, threads, progress, cancellationToken);
     }
 
     /// <summary>Reads some rows, in as many pieces as there are cores.</summary>
@@ -36,12 +36,12 @@ public static unsafe class WeightRows
     }
 
     private static void Read(
-        IWeightSource source, int firstRow, int rowCount, int rowsAtOnce, byte* values, Half* scales, int threads, IProgress<long>? progress, CancellationToken cancellation)
+        IWeightSource source, int firstRow, int rowCount, int rowsAtOnce, byte* values, Half* scales, int threads, IProgress<long>? progress, CancellationToken cancellationToken)
     {
         long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
         int rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
         Lock reporting = new();
-        ParallelOptions options = new() { CancellationToken = cancellation, MaxDegreeOfParallelism = threads };
+        ParallelOptions options = new() { CancellationToken = cancellationToken, MaxDegreeOfParallelism = threads };
         try
         {
             Parallel.For(0, (rowCount + rowsAtOnce - 1) / rowsAtOnce, options, piece =>
