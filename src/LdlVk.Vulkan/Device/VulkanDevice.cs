@@ -11,7 +11,7 @@ namespace LdlVk.Vulkan.Device;
 /// The op set on one Vulkan device. Each op is a class in Ops/, which records its dispatches into a <see cref="CommandStream"/> in call
 /// order. <see cref="Transfers"/> and <see cref="WeightFiller"/> move data to the device and back.
 /// </summary>
-internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
+internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevice
 {
     private readonly Transfers _transfers;
     private readonly TensorFactory _tensors;
@@ -34,13 +34,15 @@ internal sealed class VulkanDevice : IDevice, ITimedDevice, ITunableDevice
         _weights = new WeightFiller(this, Resources, Ops.RandomFill);
     }
 
+    bool ICheckedDevice.IsDisposed => _disposed;
+
     public DeviceInfo Info { get; }
 
     internal DeviceResources Resources { get; }
 
     internal OpSet Ops { get; }
 
-    /// <summary>Checks that operands belong to this device.</summary>
+    /// <summary>Gives operands their own types.</summary>
     internal Ownership Own { get; }
 
     public long AllocatedBytes => Resources.Memory.UsedBytes;

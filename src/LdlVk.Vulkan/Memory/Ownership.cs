@@ -3,32 +3,25 @@ using LdlVk.Vulkan.Device;
 
 namespace LdlVk.Vulkan.Memory;
 
-/// <summary>Checks that what a caller passes belongs to this device, and that neither is disposed.</summary>
+/// <summary>Gives a device's operands their own types. <see cref="OpChecks"/> has made sure before that they belong to it.</summary>
 internal sealed class Ownership(VulkanDevice device)
 {
+    public VulkanDevice Device => device;
+
     /// <summary>A tensor that will be read.</summary>
-    public IVulkanTensor Input(ITensor tensor) => tensor is IVulkanTensor own && IsOwn(own.Owner) ? own : throw Foreign("tensor");
+    public IVulkanTensor Input(ITensor tensor) => (IVulkanTensor)tensor;
 
     /// <summary>A tensor that will be written; rows of it that were converted to operands are out of date from now on.</summary>
     public IVulkanTensor Output(ITensor tensor)
     {
-        IVulkanTensor own = Input(tensor);
+        var own = (IVulkanTensor)tensor;
         own.Owner.ConvertedRows = default;
         return own;
     }
 
-    public VulkanWeight Weight(IWeight weight) => weight is VulkanWeight own && IsOwn(own) ? own : throw Foreign("weight");
+    public VulkanWeight Weight(IWeight weight) => (VulkanWeight)weight;
 
-    public VulkanIndices Indices(IIndexList indices) => indices is VulkanIndices own && IsOwn(own) ? own : throw Foreign("index list");
+    public VulkanIndices Indices(IIndexList indices) => (VulkanIndices)indices;
 
-    public VulkanSegments Segments(ISegmentList segments) =>
-        segments is VulkanSegments own && IsOwn(own) ? own : throw Foreign("segment list");
-
-    private bool IsOwn(VulkanMemory memory)
-    {
-        device.ThrowIfDisposed();
-        return memory.Device == device;
-    }
-
-    private static ArgumentException Foreign(string what) => new($"The {what} belongs to another device.");
+    public VulkanSegments Segments(ISegmentList segments) => (VulkanSegments)segments;
 }

@@ -11,7 +11,7 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
 {
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values)
     {
-        int rows = OpChecks.WriteRows(destination, firstRow, values.Length);
+        int rows = OpChecks.Write(device, destination, firstRow, values.Length);
         IVulkanTensor tensor = device.Own.Output(destination);
         Allocation memory = tensor.Owner.Allocation;
         int columns = tensor.Columns, stride = tensor.Stride;
@@ -35,7 +35,7 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
 
     public void Read(ITensor source, Span<float> destination)
     {
-        OpChecks.Read(source, destination.Length);
+        OpChecks.Read(device, source, destination.Length);
         int rowsAtOnce = StagingRing.ChunkBytes / (device.Own.Input(source).Stride * sizeof(float));
         for (int done = 0; done < source.Rows; done += rowsAtOnce)
         {
@@ -47,6 +47,7 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
 
     public IReadback BeginRead(ITensor source)
     {
+        OpChecks.BeginRead(device, source);
         IVulkanTensor tensor = device.Own.Input(source);
         int stride = tensor.Stride, rowsPerChunk = StagingRing.ChunkBytes / (stride * sizeof(float));
         var readback = new VulkanReadback(this, tensor);

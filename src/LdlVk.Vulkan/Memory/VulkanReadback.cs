@@ -14,7 +14,7 @@ internal sealed class VulkanReadback(Transfers transfers, IVulkanTensor source) 
 
     public void Finish(Span<float> destination)
     {
-        OpChecks.Read(source, destination.Length);
+        OpChecks.ReadLength(source.Rows, source.Columns, destination.Length);
         transfers.WaitFor(this);
         int done = 0, columns = source.Columns, stride = source.Stride;
         foreach ((HostBuffer chunk, int rows) in _chunks)

@@ -9,11 +9,15 @@ namespace LdlVk.Vulkan.Memory;
 /// <param name="device">The device that the memory belongs to.</param>
 /// <param name="allocation">The memory.</param>
 /// <param name="shared">The uses by the stream that fills it and by the one that computes with it; null if one stream does both.</param>
-internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation, SharedUse? shared = null) : IDisposable
+internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation, SharedUse? shared = null) : IDeviceObject, IDisposable
 {
     private bool _disposed;
 
     public VulkanDevice Device => device;
+
+    IDevice IDeviceObject.Device => device;
+
+    public bool IsDisposed => _disposed;
 
     public SharedUse? Shared => shared;
 
@@ -41,7 +45,7 @@ internal abstract class VulkanMemory(VulkanDevice device, Allocation allocation,
 }
 
 /// <summary>What kernels see of a tensor: an address, and rows of a padded length.</summary>
-internal interface IVulkanTensor : ITensor
+internal interface IVulkanTensor : IDeviceTensor
 {
     ulong Address { get; }
 
@@ -61,9 +65,12 @@ internal interface IVulkanTensor : ITensor
     /// <summary>The address of one element; (0, 0) is <see cref="Address"/>.</summary>
     ulong AddressOf(int row, int column = 0) => Address + ((((ulong)row * (ulong)Stride) + (ulong)column) * sizeof(float));
 
-    /// <summary>Whether the two share a byte. Views have all columns of their tensor, so comparing rows suffices.</summary>
-    bool Overlaps(IVulkanTensor other) =>
-        Owner == other.Owner && FirstRow < other.FirstRow + other.Rows && other.FirstRow < FirstRow + Rows;
+    IDevice IDeviceObject.Device => Owner.Device;
+
+    bool IDeviceObject.IsDisposed => Owner.IsDisposed;
+
+    /// <summary>Its rows in its owner: views have all columns of their tensor.</summary>
+    TensorPlace IDeviceTensor.Place => new(Owner, FirstRow, Rows);
 }
 
 internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, int rows, int columns)
@@ -152,12 +159,11 @@ internal sealed class VulkanWeight(
 
 /// <summary>Integers, with the place of the largest: checking it suffices to keep kernels within their operands.</summary>
 internal sealed class VulkanIndices(VulkanDevice device, Allocation allocation, int count, int placeOfLargest, int largest)
-    : VulkanMemory(device, allocation), IIndexList
+    : VulkanMemory(device, allocation), IDeviceIndexList
 {
     public int Count => count;
     public int PlaceOfLargest => placeOfLargest;
 
-    /// <summary>−1 if the list is empty.</summary>
     public int Largest => largest;
 
     public ulong Address => Allocation.Address;

@@ -13,7 +13,7 @@ internal sealed unsafe class WeightFiller(VulkanDevice device, DeviceResources r
 {
     public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress, CancellationToken cancellationToken)
     {
-        OpChecks.Fill(weight, source);
+        OpChecks.Fill(device, weight, source);
         VulkanWeight w = device.Own.Weight(weight);
         cancellationToken.ThrowIfCancellationRequested();
         // The device computes while the host reads rows, and the commands that copies wait for are submitted.

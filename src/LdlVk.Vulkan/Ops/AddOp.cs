@@ -10,9 +10,8 @@ internal sealed class AddOp(OpContext context)
 {
     public void Record(ITensor residual, ITensor y)
     {
-        OpChecks.Add(residual, y);
+        OpChecks.Add(context.Device, residual, y);
         IVulkanTensor sum = context.Own.Output(residual), x = context.Own.Input(y);
-        OpContext.RequireApart(nameof(IDevice.Add), sum, x);
         int vectors = (int)((long)sum.Rows * sum.Stride / 4);
         PushConstants push = new PushConstants().Add(x.Address).Add(sum.Address).Add(vectors);
         context.DispatchLooping("add", [], push, OpContext.Groups(vectors, 64), 1,

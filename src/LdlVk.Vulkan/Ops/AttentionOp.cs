@@ -20,13 +20,10 @@ internal sealed class AttentionOp(OpContext context, AttentionKernels kernels, R
 
     public void Record(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
     {
-        OpChecks.Attention(output, queries, keys, values, segments, shape);
+        OpChecks.Attention(context.Device, output, queries, keys, values, segments, shape);
         IVulkanTensor q = context.Own.Input(queries), k = context.Own.Input(keys), v = context.Own.Input(values);
         IVulkanTensor y = context.Own.Output(output);
         VulkanSegments s = context.Own.Segments(segments);
-        OpContext.RequireApart(nameof(IDevice.Attention), y, q);
-        OpContext.RequireApart(nameof(IDevice.Attention), y, k);
-        OpContext.RequireApart(nameof(IDevice.Attention), y, v);
         if (shape.HeadDimension > KernelLimits.MaxHeadDimension || shape.Heads > KernelLimits.MaxGroups)
         {
             throw new UsageException(

@@ -10,10 +10,8 @@ internal sealed class GateMultiplyOp(OpContext context)
 {
     public void Record(ITensor output, ITensor gate, ITensor up, GateActivation activation)
     {
-        OpChecks.GateMultiply(output, gate, up);
+        OpChecks.GateMultiply(context.Device, output, gate, up, activation);
         IVulkanTensor y = context.Own.Output(output), g = context.Own.Input(gate), u = context.Own.Input(up);
-        OpContext.RequireSameOrApart(nameof(IDevice.GateMultiply), y, g);
-        OpContext.RequireSameOrApart(nameof(IDevice.GateMultiply), y, u);
         int vectors = (int)((long)y.Rows * y.Stride / 4);
         PushConstants push = new PushConstants()
             .Add(g.Address).Add(u.Address).Add(y.Address).Add(vectors).Add(activation == GateActivation.Silu ? 1 : 0);

@@ -11,12 +11,11 @@ internal sealed class GatedLinearOp(OpContext context, LinearKernels kernels, Li
 {
     public void Record(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
     {
-        OpChecks.GatedLinear(output, scratch, input, gate, up);
+        OpChecks.GatedLinear(context.Device, output, scratch, input, gate, up, activation);
         VulkanWeight g = context.Own.Weight(gate), u = context.Own.Weight(up);
         if (g.Format == u.Format && kernels.UsesMatrixUnitsFor(g.Format))
         {
             IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input);
-            OpContext.RequireApart(nameof(IDevice.GatedLinear), y, x);
             linear.RecordOnMatrixUnits(nameof(IDevice.GatedLinear), y, x, g, u, bias: null, Activation.None, activation);
         }
         else

@@ -10,12 +10,9 @@ internal sealed class GatherRowsOp(OpContext context)
 {
     public void Record(ITensor output, ITensor input, IIndexList rows)
     {
-        OpChecks.GatherRows(output, input, rows);
+        OpChecks.GatherRows(context.Device, output, input, rows);
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input);
         VulkanIndices r = context.Own.Indices(rows);
-        if (r.Largest >= x.Rows)
-            throw new ArgumentException($"GatherRows: row number {r.PlaceOfLargest} is {r.Largest}, the input ends at row {x.Rows - 1}.");
-        OpContext.RequireApart(nameof(IDevice.GatherRows), y, x);
         int vectors = y.Stride / 4;
         PushConstants push = new PushConstants().Add(x.Address).Add(r.Address).Add(y.Address).Add(y.Rows).Add(vectors);
         context.DispatchLooping("gather_rows", [], push, OpContext.Groups(vectors, 64), y.Rows,

@@ -22,10 +22,9 @@ internal sealed class Int8LinearOp(OpContext context, LinearKernels kernels, Pro
 
     public void Record(ITensor output, ITensor input, IWeight weight)
     {
-        OpChecks.Int8Linear(output, input, weight);
+        OpChecks.Int8Linear(context.Device, output, input, weight);
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input);
         VulkanWeight w = context.Own.Weight(weight);
-        OpContext.RequireApart(nameof(IDevice.Int8Linear), y, x);
         if (x.Rows == 0) return;
         Operand operand = converter.OperandOf(x, OperandKind.Int8);
         var product = new LinearProduct(w.Format, Gated: false, w.OutputFeatures, w.InputFeatures, x.Rows);

@@ -10,10 +10,8 @@ internal sealed class LdlReadoutOp(OpContext context)
 {
     public void Record(ITensor output, ITensor regression, ITensor gating, float gateTemperature)
     {
-        (int attributes, int bins) = OpChecks.LdlReadout(output, regression, gating);
+        (int attributes, int bins) = OpChecks.LdlReadout(context.Device, output, regression, gating);
         IVulkanTensor y = context.Own.Output(output), r = context.Own.Input(regression), g = context.Own.Input(gating);
-        OpContext.RequireApart(nameof(IDevice.LdlReadout), y, r);
-        OpContext.RequireApart(nameof(IDevice.LdlReadout), y, g);
         PushConstants push = new PushConstants()
             .Add(r.Address).Add(g.Address).Add(y.Address)
             .Add(y.Rows).Add(attributes).Add(bins).Add(r.Stride).Add(g.Stride).Add(y.Stride).Add(gateTemperature);

@@ -12,11 +12,10 @@ internal sealed class LinearOp(OpContext context, LinearKernels kernels, Product
 {
     public void Record(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation)
     {
-        OpChecks.Linear(output, input, weight, bias);
+        OpChecks.Linear(context.Device, output, input, weight, bias, activation);
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input);
         IVulkanTensor? b = bias is null ? null : context.Own.Input(bias);
         VulkanWeight w = context.Own.Weight(weight);
-        OpContext.RequireApart(nameof(IDevice.Linear), y, x);
         if (kernels.UsesMatrixUnitsFor(w.Format)) RecordOnMatrixUnits(nameof(IDevice.Linear), y, x, w, up: null, b, activation);
         else RecordPortable(y, x, w, b, activation);
     }

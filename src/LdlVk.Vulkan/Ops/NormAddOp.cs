@@ -7,7 +7,7 @@ internal sealed class NormAddOp(RmsNormOp norm)
 {
     public void Record(ITensor residual, ITensor y, ITensor weight, float epsilon)
     {
-        OpChecks.Norm(nameof(IDevice.NormAdd), residual, y, weight);
+        OpChecks.NormAdd(norm.Device, residual, y, weight);
         norm.Record(nameof(IDevice.NormAdd), residual, y, weight, epsilon, add: true);
     }
 }

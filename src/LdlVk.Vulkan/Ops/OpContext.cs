@@ -6,10 +6,13 @@ using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Ops;
 
-/// <summary>The parts of a device that every op uses: the check of operands, the command stream, the pipelines.</summary>
+/// <summary>The parts of a device that every op uses: its operands' own types, the command stream, the pipelines.</summary>
 internal sealed class OpContext(Ownership own, PhysicalDeviceFacts facts, CommandStream stream, ComputePipelines pipelines)
 {
-    /// <summary>Checks that operands belong to the device, and casts them.</summary>
+    /// <summary>The device that the ops belong to.</summary>
+    public VulkanDevice Device => own.Device;
+
+    /// <summary>Gives operands their own types.</summary>
     public Ownership Own => own;
 
     public PhysicalDeviceFacts Facts => facts;
@@ -53,17 +56,4 @@ internal sealed class OpContext(Ownership own, PhysicalDeviceFacts facts, Comman
 
     /// <summary>The number of groups of a size for so many items.</summary>
     public static int Groups(int count, int size) => (int)(((long)count + size - 1) / size);
-
-    /// <summary>Refuses an output that shares memory with an input, where the op's contract does not allow it.</summary>
-    public static void RequireApart(string op, IVulkanTensor output, IVulkanTensor input)
-    {
-        if (output.Overlaps(input)) throw new ArgumentException($"{op}: output and input share memory.");
-    }
-
-    /// <summary>Refuses an output that overlaps an input without being it.</summary>
-    public static void RequireSameOrApart(string op, IVulkanTensor output, IVulkanTensor input)
-    {
-        if (output.Overlaps(input) && output.FirstRow != input.FirstRow)
-            throw new ArgumentException($"{op}: output and input overlap without being the same.");
-    }
 }

@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Commands;
+using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
 using LdlVk.Vulkan.Memory;
 
@@ -8,9 +9,11 @@ namespace LdlVk.Vulkan.Ops;
 /// <summary><see cref="IDevice.RmsNorm"/>: rms_norm.comp.</summary>
 internal sealed class RmsNormOp(OpContext context)
 {
+    public VulkanDevice Device => context.Device;
+
     public void Record(ITensor output, ITensor input, ITensor weight, float epsilon)
     {
-        OpChecks.Norm(nameof(IDevice.RmsNorm), output, input, weight);
+        OpChecks.RmsNorm(context.Device, output, input, weight);
         Record(nameof(IDevice.RmsNorm), output, input, weight, epsilon, add: false);
     }
 
@@ -20,8 +23,6 @@ internal sealed class RmsNormOp(OpContext context)
     public void Record(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
     {
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input), w = context.Own.Input(weight);
-        OpContext.RequireSameOrApart(op, y, x);
-        OpContext.RequireApart(op, y, w);
         PushConstants push = new PushConstants()
             .Add(x.Address).Add(w.Address).Add(y.Address)
             .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon);

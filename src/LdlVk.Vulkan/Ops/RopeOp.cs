@@ -10,7 +10,7 @@ internal sealed class RopeOp(OpContext context)
 {
     public void Record(ITensor x, int heads, IIndexList positions, ITensor table)
     {
-        OpChecks.Rope(x, heads, positions, table);
+        OpChecks.Rope(context.Device, x, heads, positions, table);
         IVulkanTensor rows = context.Own.Output(x), angles = context.Own.Input(table);
         VulkanIndices p = context.Own.Indices(positions);
         if (p.Largest >= angles.Rows)
@@ -19,7 +19,6 @@ internal sealed class RopeOp(OpContext context)
                 $"Rope: the position of row {p.PlaceOfLargest} is {p.Largest}, the table ends at {angles.Rows - 1}.");
         }
 
-        OpContext.RequireApart(nameof(IDevice.Rope), rows, angles);
         PushConstants push = new PushConstants()
             .Add(rows.Address).Add(p.Address).Add(angles.Address)
             .Add(rows.Rows).Add(heads).Add(angles.Columns).Add(rows.Stride).Add(angles.Stride);
