@@ -4,8 +4,8 @@ using Xunit;
 
 namespace LdlVk.Conformance;
 
-/// <summary>Wrong shapes raise <see cref="ArgumentException"/>, and nothing is written.</summary>
-public sealed class ShapeErrorTests : ConformanceTest
+/// <summary>Wrong shapes, element types and values raise <see cref="ArgumentException"/>, and nothing is written.</summary>
+public sealed class OpShapeTests : ConformanceTest
 {
     private static readonly AttentionShape TwoHeads = new(2, 1, 8, 1, 0, 0);
 
@@ -17,12 +17,25 @@ public sealed class ShapeErrorTests : ConformanceTest
         ["Linear, output columns"] = o => o.Device.Linear(o.T(4, 7), o.T(4, 8), o.Weight(6, 8)),
         ["Linear, rows"] = o => o.Device.Linear(o.T(5, 6), o.T(4, 8), o.Weight(6, 8)),
         ["Int8Linear, input columns"] = o => o.Device.Int8Linear(o.T(4, 6), o.T(4, 9), o.Weight(6, 8)),
+        ["Int8Linear, output columns"] = o => o.Device.Int8Linear(o.T(4, 7), o.T(4, 8), o.Weight(6, 8, WeightFormat.Int8)),
+        ["Int8Linear, rows"] = o => o.Device.Int8Linear(o.T(5, 6), o.T(4, 8), o.Weight(6, 8, WeightFormat.Int8)),
+        ["Int8Linear, fp16 weight"] = o => o.Device.Int8Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8, WeightFormat.Fp16)),
+        ["Linear, activation"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8), null, (Activation)9),
+        ["GatedLinear, output columns"] = o => o.Device.GatedLinear(o.T(4, 7), o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(6, 8), GateActivation.Gelu),
+        ["GatedLinear, scratch rows"] = o => o.Device.GatedLinear(o.T(4, 6), o.T(3, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(6, 8), GateActivation.Gelu),
+        ["GatedLinear, gate's input features"] = o => o.Device.GatedLinear(o.T(4, 6), o.T(4, 6), o.T(4, 8), o.Weight(6, 9), o.Weight(6, 8), GateActivation.Gelu),
+        ["GatedLinear, up's input features"] = o => o.Device.GatedLinear(o.T(4, 6), o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(6, 9), GateActivation.Gelu),
+        ["GatedLinear, up's output features"] = o => o.Device.GatedLinear(o.T(4, 6), o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(7, 8), GateActivation.Gelu),
+        ["GatedLinear, activation"] = o => o.Device.GatedLinear(o.T(4, 6), o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(6, 8), (GateActivation)9),
         ["Linear, bias columns"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.T(1, 5)),
         ["Linear, bias rows"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.T(2, 6)),
         ["RmsNorm, rows"] = o => o.Device.RmsNorm(o.T(3, 6), o.T(4, 6), o.T(1, 6), 0),
         ["RmsNorm, weight columns"] = o => o.Device.RmsNorm(o.T(4, 6), o.T(4, 6), o.T(1, 7), 0),
         ["RmsNorm, weight rows"] = o => o.Device.RmsNorm(o.T(4, 6), o.T(4, 6), o.T(4, 6), 0),
         ["NormAdd, columns"] = o => o.Device.NormAdd(o.T(4, 5), o.T(4, 6), o.T(1, 6), 0),
+        ["NormAdd, weight columns"] = o => o.Device.NormAdd(o.T(4, 6), o.T(4, 6), o.T(1, 7), 0),
+        ["NormAdd, weight rows"] = o => o.Device.NormAdd(o.T(4, 6), o.T(4, 6), o.T(4, 6), 0),
+        ["Rope, a position beyond the table"] = o => o.Device.Rope(o.T(3, 16), 2, o.Indices(0, 4, 5), o.T(5, 8)),
         ["Rope, columns"] = o => o.Device.Rope(o.T(3, 17), 2, o.Indices(0, 1, 2), o.T(5, 8)),
         ["Rope, no heads"] = o => o.Device.Rope(o.T(3, 16), 0, o.Indices(0, 1, 2), o.T(5, 8)),
         ["Rope, odd head dimension"] = o => o.Device.Rope(o.T(3, 14), 2, o.Indices(0, 1, 2), o.T(5, 7)),
@@ -41,10 +54,16 @@ public sealed class ShapeErrorTests : ConformanceTest
         ["Attention, prefix beyond the end"] = o => Attend(o, new(0, 2, 2, 2, 3, 0)),
         ["Attention, prefix before the start"] = o => Attend(o, new(0, 2, 2, -1, 2, 0)),
         ["Attention, negative prefix"] = o => Attend(o, new(0, 2, 2, 0, -1, 0)),
+        ["Attention, positions that overflow"] = o => Attend(o, new(0, 4, int.MaxValue, 0, 0, 0)),
+        ["Attention, key columns"] = o => o.Device.Attention(o.T(4, 16), o.T(4, 16), o.T(4, 9), o.T(4, 9), o.Segments(new AttentionSegment(0, 4, 0, 0, 0, 0)), TwoHeads),
+        ["Attention, a query row in two segments"] = o => o.Device.Attention(o.T(4, 16), o.T(4, 16), o.T(4, 8), o.T(4, 8), o.Segments(new(2, 2, 0, 0, 0, 0), new(0, 3, 0, 0, 0, 0)), TwoHeads),
+        ["CreateIndices of -1"] = o => o.Device.CreateIndices([0, -1]),
         ["Add, rows"] = o => o.Device.Add(o.T(3, 6), o.T(4, 6)),
         ["GateMultiply, rows"] = o => o.Device.GateMultiply(o.T(4, 6), o.T(3, 6), o.T(4, 6), GateActivation.Gelu),
         ["GateMultiply, columns"] = o => o.Device.GateMultiply(o.T(4, 6), o.T(4, 6), o.T(4, 5), GateActivation.Silu),
         ["GatherRows, rows"] = o => o.Device.GatherRows(o.T(4, 6), o.T(9, 6), o.Indices(1, 2, 3)),
+        ["GateMultiply, activation"] = o => o.Device.GateMultiply(o.T(4, 6), o.T(4, 6), o.T(4, 6), (GateActivation)9),
+        ["GatherRows, a row beyond the input"] = o => o.Device.GatherRows(o.T(3, 6), o.T(9, 6), o.Indices(1, 2, 9)),
         ["GatherRows, columns"] = o => o.Device.GatherRows(o.T(3, 5), o.T(9, 6), o.Indices(1, 2, 3)),
         ["LdlReadout, bins"] = o => o.Device.LdlReadout(o.T(2, 20), o.T(2, 13), o.T(2, 3), 0),
         ["LdlReadout, output columns"] = o => o.Device.LdlReadout(o.T(2, 19), o.T(2, 12), o.T(2, 3), 0),
@@ -71,7 +90,7 @@ public sealed class ShapeErrorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void WrongShapesAreRefused(string id, string call)
+    public void Wrong_shapes_and_values_are_refused(string id, string call)
     {
         Operands operands = new(this, Open(id));
         Assert.ThrowsAny<ArgumentException>(() => Wrong[call](operands));
@@ -82,27 +101,27 @@ public sealed class ShapeErrorTests : ConformanceTest
         o.Device.Attention(o.T(outputRows, 16), o.T(4, 16), o.T(4, 8), o.T(valueRows, 8), o.Segments(segment), shape ?? TwoHeads);
 
     /// <summary>Makes operands that go with the test.</summary>
-    private sealed class Operands(ShapeErrorTests test, IDevice device)
+    private sealed class Operands(OpShapeTests test, IDevice device)
     {
-        private readonly List<ITensor> tensors = [];
+        private readonly List<ITensor> _tensors = [];
 
         public IDevice Device => device;
 
         public ITensor T(int rows, int columns)
         {
-            tensors.Add(test.Empty(device, rows, columns));
-            return tensors[^1];
+            _tensors.Add(test.Empty(device, rows, columns));
+            return _tensors[^1];
         }
 
-        public IWeight Weight(int n, int k) => test.Own(device.CreateWeight(TestWeight.Random(new Random(1), n, k, WeightFormat.Fp32)));
+        public IWeight Weight(int n, int k, WeightFormat format = WeightFormat.Fp32) => test.Own(device.CreateWeight(TestWeight.Random(new Random(1), n, k, format)));
 
         public IIndexList Indices(params int[] values) => test.Own(device.CreateIndices(values));
 
-        public ISegmentList Segments(AttentionSegment segment) => test.Own(device.CreateSegments([segment]));
+        public ISegmentList Segments(params AttentionSegment[] segments) => test.Own(device.CreateSegments(segments));
 
         public void AllAreZero(string call)
         {
-            foreach (ITensor tensor in tensors)
+            foreach (ITensor tensor in _tensors)
                 Assert.All(Read(device, tensor).Data, v => Assert.True(v == 0, $"{call} was refused, but wrote {v}"));
         }
     }

@@ -1,5 +1,6 @@
 using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
+using LdlVk.DirectML.Ops;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Checkpoints;
@@ -318,13 +319,13 @@ public sealed class DirectMLTests
     [Fact]
     public void TilesAreGivenFewKeysTooMany()
     {
-        int[] sizes = [.. Enumerable.Range(0, 128).Select(DirectMLDevice.KeysOf)];
+        int[] sizes = [.. Enumerable.Range(0, 128).Select(AttentionOp.KeysOf)];
         Assert.Equal(14, sizes.Distinct().Count());
         for (int tile = 0; tile < sizes.Length; tile++)
         {
-            int needed = (tile + 1) * DirectMLDevice.BlockRows;
+            int needed = (tile + 1) * RowBlocks.Rows;
             Assert.InRange(sizes[tile], needed, needed * 3 / 2);
-            Assert.Equal(0, sizes[tile] % DirectMLDevice.BlockRows);
+            Assert.Equal(0, sizes[tile] % RowBlocks.Rows);
         }
     }
 
