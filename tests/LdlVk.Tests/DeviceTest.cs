@@ -1,6 +1,7 @@
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

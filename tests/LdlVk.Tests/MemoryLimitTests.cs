@@ -77,7 +77,7 @@ public sealed class MemoryLimitTests
 
     private static ModelMemory Memory(string folder, DeviceInfo device)
     {
-        using Runtime.Checkpoints.Checkpoint checkpoint = Runtime.Checkpoints.Checkpoint.Open(folder);
+        using Runtime.Model.Checkpoint checkpoint = Runtime.Model.Checkpoint.Open(folder);
         return ModelMemory.Of(checkpoint.Config, checkpoint.Head, WeightFormat.Int8, WeightFormat.Fp32).On(device, checkpoint.Config, WeightFormat.Int8, ComputeMode.Auto);
     }
 }

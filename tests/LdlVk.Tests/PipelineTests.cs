@@ -5,6 +5,7 @@ using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

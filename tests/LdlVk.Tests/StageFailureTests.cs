@@ -5,6 +5,7 @@ using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 using LdlVk.Testing;
 using Xunit;
 
@@ -340,7 +341,8 @@ public sealed class StageFailureTests
 
         public BackboneConfig Config => inner.Config;
         public WeightFormat Format => inner.Format;
-        public HeadWeights? Head => inner.Head;
+        public ModelHead? Head => inner.Head;
+        public WeightFormat HeadFormat => inner.HeadFormat;
         public EmbeddingTable Embedding() => inner.Embedding();
         public IWeightSource Matrix(string name) => new Source(inner.Matrix(name), this);
         public float[] Vector(string name) => inner.Vector(name);

@@ -38,7 +38,7 @@ internal static class InspectCommand
         using Screen screen = new(terminal);
         BackboneConfig c = facts.Checkpoint.Config;
         screen.Line($"[bold]{Screen.Safe(facts.Checkpoint.Folder)}[/]");
-        Row("architecture", $"{c.Architecture} with {Family(facts.Checkpoint)}");
+        Row("architecture", $"{c.Architecture} with {facts.Checkpoint.Head.Title(c.Architecture)}");
         Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the head");
         Row("source type", Name(facts.Checkpoint.SourceType));
         if (facts.Checkpoint.Converted is { } converted) Row("converted", $"by ldlvk convert to {Describe(converted.Weights)}; no other --weights");
@@ -46,12 +46,7 @@ internal static class InspectCommand
         Row("attention", $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}{(c.SlidingWindow == 0 ? "" : $"; window {c.SlidingWindow} on even layers")}");
         Row("", string.Create(CultureInfo.InvariantCulture, $"{(c.AttentionSoftcap == 0 ? "no softcap" : $"softcap {c.AttentionSoftcap}")}, scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}{(c.RopeScaling is { } s ? $", stretched {s.Factor} times from {s.OriginalPositions} positions" : "")}"));
         Row("texts", $"up to {Readable.Count(c.MaxPositions)} tokens, vocabulary {Readable.Count(c.VocabularySize)}");
-        Row("head", facts.Checkpoint.Head switch
-        {
-            LdlHeads ldl => $"{ldl.Attributes} attributes of {ldl.Bins} bins; gates {Gates(ldl)}",
-            ScoreHead score => $"the score alone, by {Readable.Plural(score.Network.Count, "linear layer")}",
-            _ => "",
-        });
+        Row("head", facts.Checkpoint.Head.Summary);
         Row("tokenizer", facts.Tokenizer);
         Row("template", facts.Template);
         Row("files", $"{Readable.Plural(facts.Files.Count, "file")}, {Readable.Bytes(facts.Files.Sum(f => f.Bytes))}");
@@ -83,7 +78,7 @@ internal static class InspectCommand
         Utf8JsonWriter json = document.Json;
         BackboneConfig c = facts.Checkpoint.Config;
         json.WriteString("folder", facts.Checkpoint.Folder);
-        json.WriteString("architecture", $"{c.Architecture.ModelType}-{(facts.Checkpoint.Head is LdlHeads ? "ldl" : "score")}");
+        json.WriteString("architecture", $"{c.Architecture.ModelType}-{facts.Checkpoint.Head.Name}");
         json.WriteNumber("backbone_parameters", facts.BackboneParameters);
         json.WriteNumber("head_parameters", facts.HeadParameters);
         json.WriteString("source_type", Name(facts.Checkpoint.SourceType));
@@ -97,12 +92,7 @@ internal static class InspectCommand
         json.WriteNumber("vocabulary_size", c.VocabularySize);
         json.WriteNumber("max_tokens", c.MaxPositions);
         json.WriteNumber("sliding_window", c.SlidingWindow);
-        if (facts.Checkpoint.Head is LdlHeads ldl)
-        {
-            json.WriteNumber("attributes", ldl.Attributes);
-            json.WriteNumber("bins", ldl.Bins);
-            json.WriteNumber("gate_temperature", ldl.GateTemperature);
-        }
+        facts.Checkpoint.Head.WriteFacts(json);
         json.WriteString("tokenizer", facts.Tokenizer);
         json.WriteString("chat_template", facts.Template);
         json.WriteStartObject("files");
@@ -145,20 +135,6 @@ internal static class InspectCommand
 
     private static string Describe(WeightFormat weights) => WeightLayout.HasScales(weights)
         ? $"{Readable.Name(weights)} weights in groups of {WeightLayout.GroupSize} with fp16 scales" : $"{Readable.Name(weights)} weights";
-
-    /// <summary>The published models that look so.</summary>
-    private static string Family(Checkpoint checkpoint) => (checkpoint.Head, checkpoint.Config.Architecture.ModelType) switch
-    {
-        (LdlHeads, "gemma2") => "LDL heads (LDL-Reward-Gemma-2)",
-        (LdlHeads, _) => "LDL heads",
-        (ScoreHead { Prefix: "v_head.summary." }, _) => "a value head (GRM)",
-        (ScoreHead { Network.Count: 1 }, "gemma2") => "a linear head (Skywork-Reward-Gemma-2)",
-        (ScoreHead { Network.Count: 2 }, "llama") => "a head of two layers (INF-ORM-Llama3.1)",
-        _ => "a head that gives the score alone",
-    };
-
-    private static string Gates(LdlHeads heads) => heads.GateTemperature == 0
-        ? "raw" : string.Create(CultureInfo.InvariantCulture, $"softmax, temperature {heads.GateTemperature}");
 
     private static string Parameters(long count) => count >= 1_000_000_000
         ? string.Create(CultureInfo.InvariantCulture, $"{count / 1e9:F2} B") : string.Create(CultureInfo.InvariantCulture, $"{count / 1e6:F2} M");

@@ -1,5 +1,4 @@
 using LdlVk.Runtime;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
@@ -29,7 +28,7 @@ internal sealed class ModelFacts
         Checkpoint = checkpoint;
         Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
             .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal)).OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => (f.Name, Size(f)))];
-        HeadParameters = checkpoint.Head.Layers.Sum(layer => layer.Parameters);
+        HeadParameters = checkpoint.Head.Parameters;
         (Tokenizer, ChatTemplate? usual) = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
         Template = DescribeTemplate(checkpoint.Folder, usual ?? (checkpoint.Config.Architecture == Architecture.Llama ? ChatTemplate.Llama31 : ChatTemplate.Gemma2));
         Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];

@@ -5,9 +5,9 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
 

@@ -88,6 +88,14 @@ public sealed class CheckpointTensor : IFloatMatrix
         else ReadStrided(lease, firstElement, destination, _strides);
     }
 
+    /// <summary>Reads all elements, for tensors that are small.</summary>
+    internal float[] ReadAll()
+    {
+        float[] values = new float[Count];
+        Read(0, values);
+        return values;
+    }
+
     /// <summary>Copies bytes as the file has them, counted from the first element's. Thread-safe; not for strided tensors.</summary>
     internal void CopyBytes(long firstByte, Span<byte> destination)
     {

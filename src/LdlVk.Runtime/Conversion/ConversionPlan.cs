@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Text.Json;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Conversion;
 
@@ -98,24 +99,7 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
         }
         yield return [
             PlannedTensor.Floats(Prefix + BackboneTensors.FinalNorm, checkpoint.Tensor(BackboneTensors.FinalNorm)),
-            .. Head(checkpoint.Head)];
-    }
-
-    private static IEnumerable<PlannedTensor> Head(ModelHead head) => head switch
-    {
-        LdlHeads ldl => Layers(Checkpoint.RegressionPrefix, ldl.Regression).Concat(Layers(Checkpoint.GatingPrefix, ldl.Gating)),
-        ScoreHead score => Layers(score.Prefix, score.Network),
-        _ => throw new InvalidOperationException($"{head.GetType()} is no head that is known."),
-    };
-
-    private static IEnumerable<PlannedTensor> Layers(string prefix, IReadOnlyList<HeadLayer> layers)
-    {
-        foreach (HeadLayer layer in layers)
-        {
-            string stem = prefix + (layer.Name.Length == 0 ? "" : layer.Name + ".");
-            yield return PlannedTensor.Floats(stem + "weight", layer.Weight);
-            if (layer.Bias is { } bias) yield return PlannedTensor.Floats(stem + "bias", bias);
-        }
+            .. checkpoint.Head.Tensors.Select(t => PlannedTensor.Floats(t.Name, t.Tensor))];
     }
 
     /// <summary>

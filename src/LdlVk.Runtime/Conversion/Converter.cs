@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Conversion;
 
@@ -43,7 +44,7 @@ public sealed class Converter
     /// <summary>What a folder holds beside its weights and belongs to the model, as far as it is there: config.json says more afterwards.</summary>
     private static readonly string[] Copied =
     [
-        Checkpoint.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
+        CheckpointFolder.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
         "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt",
     ];
 
@@ -64,7 +65,7 @@ public sealed class Converter
         ConvertedFormat format = new(weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
         _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
         _manifest = new ConversionManifest(format, source, new SortedDictionary<string, CompleteFile>(StringComparer.Ordinal));
-        _outputs = [.. copied.Select(path => Path.GetFileName(path) == Checkpoint.ConfigName ? Config(path, format) : Copy(path)), .. _plan.Shards.Select((shard, i) => supply is null ? Convert(shard, checkpoint) : ConvertWhatComes(shard, i, checkpoint))];
+        _outputs = [.. copied.Select(path => Path.GetFileName(path) == CheckpointFolder.ConfigName ? Config(path, format) : Copy(path)), .. _plan.Shards.Select((shard, i) => supply is null ? Convert(shard, checkpoint) : ConvertWhatComes(shard, i, checkpoint))];
     }
 
     private long Total => _outputs.Sum(output => output.Bytes);

@@ -1,6 +1,6 @@
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Execution;
 
@@ -22,24 +22,15 @@ internal interface IModelWeights
     /// <summary>The weights of a norm, by which rows are multiplied: the architecture's offset is in them.</summary>
     float[] Vector(string name);
 
-    /// <summary>The heads; null for a backbone alone.</summary>
-    HeadWeights? Head { get; }
+    /// <summary>The head; null for a backbone alone.</summary>
+    ModelHead? Head { get; }
+
+    /// <summary>The format in which the head's matrices go to the device.</summary>
+    WeightFormat HeadFormat { get; }
 
     /// <summary>Lets go of what was read to give the weights so far.</summary>
     void Forget();
 }
-
-/// <summary>The layers of one head, first to last.</summary>
-internal sealed record MlpWeights(IReadOnlyList<(IWeightSource Weight, float[]? Bias)> Layers);
-
-/// <summary>A head's weights.</summary>
-internal abstract record HeadWeights;
-
-/// <summary>Those of <see cref="LdlHead"/>.</summary>
-internal sealed record LdlHeadWeights(MlpWeights Regression, MlpWeights Gating, float GateTemperature) : HeadWeights;
-
-/// <summary>Those of <see cref="LinearScoreHead"/>.</summary>
-internal sealed record ScoreHeadWeights(MlpWeights Network) : HeadWeights;
 
 /// <summary>The weights of a checkpoint.</summary>
 internal sealed class CheckpointWeights(Checkpoint checkpoint, LoadSettings settings) : IModelWeights
@@ -48,12 +39,9 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, LoadSettings sett
 
     public WeightFormat Format => settings.Weights;
 
-    public HeadWeights Head => checkpoint.Head switch
-    {
-        LdlHeads ldl => new LdlHeadWeights(Mlp(ldl.Regression), Mlp(ldl.Gating), ldl.GateTemperature),
-        ScoreHead score => new ScoreHeadWeights(Mlp(score.Network)),
-        _ => throw new InvalidOperationException($"{checkpoint.Head.GetType()} is no head that is known."),
-    };
+    public ModelHead Head => checkpoint.Head;
+
+    public WeightFormat HeadFormat => settings.Heads;
 
     public EmbeddingTable Embedding() => EmbeddingTable.Of(checkpoint.Tensor(BackboneTensors.Embedding), Config.Architecture, settings.EmbeddingScale);
 
@@ -61,21 +49,11 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, LoadSettings sett
 
     public float[] Vector(string name)
     {
-        float[] values = Read(checkpoint.Tensor(name));
+        float[] values = checkpoint.Tensor(name).ReadAll();
         if (Config.Architecture.NormOffset is var offset and not 0)
             for (int i = 0; i < values.Length; i++) values[i] += offset;
         return values;
     }
 
     public void Forget() => checkpoint.ForgetPages();
-
-    private MlpWeights Mlp(IReadOnlyList<HeadLayer> layers) =>
-        new([.. layers.Select(layer => ((IWeightSource)WeightSource.Create(layer.Weight, settings.Heads), layer.Bias is null ? null : Read(layer.Bias)))]);
-
-    private static float[] Read(CheckpointTensor tensor)
-    {
-        float[] values = new float[tensor.Count];
-        tensor.Read(0, values);
-        return values;
-    }
 }

@@ -1,6 +1,6 @@
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Execution;
 
@@ -31,7 +31,7 @@ public sealed record ModelMemory(
 
     /// <summary>Counts a model in the given formats.</summary>
     public static ModelMemory Of(BackboneConfig config, ModelHead head, WeightFormat weights, WeightFormat headWeights) =>
-        OfBackbone(config, weights) with { HeadBytes = head.Layers.Sum(l => WeightLayout.MatrixBytes(headWeights, l.Outputs, l.Inputs)) };
+        OfBackbone(config, weights) with { HeadBytes = head.DeviceBytes(headWeights) };
 
     /// <summary>Counts a backbone alone.</summary>
     public static ModelMemory OfBackbone(BackboneConfig config, WeightFormat weights)

@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 

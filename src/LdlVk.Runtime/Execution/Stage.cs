@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Execution;
 

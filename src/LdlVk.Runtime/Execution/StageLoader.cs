@@ -1,6 +1,7 @@
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Execution;
 
@@ -74,15 +75,8 @@ internal sealed class StageLoader(
         return _weights.Empty(model.Format, shape[0], shape[1], name);
     }
 
-    private RewardHead? Head() => model.Head switch
-    {
-        LdlHeadWeights ldl => new LdlHead(device, Mlp(ldl.Regression), Mlp(ldl.Gating), ldl.GateTemperature),
-        ScoreHeadWeights score => new LinearScoreHead(device, Mlp(score.Network)),
-        _ => null,
-    };
-
-    private LinearLayer[] Mlp(MlpWeights mlp) =>
-        [.. mlp.Layers.Select(layer => new LinearLayer(_weights.Matrix(layer.Weight, progress), layer.Bias is null ? null : _weights.Vector(layer.Bias)))];
+    private RewardHead? Head() => model.Head?.BuildOn(device, layer => new LinearLayer(
+        _weights.Matrix(WeightSource.Create(layer.Weight, model.HeadFormat), progress), layer.Bias is null ? null : _weights.Vector(layer.Bias.ReadAll())));
 
     private ITensor Vector(string name) => _weights.Vector(model.Vector(name));
 }

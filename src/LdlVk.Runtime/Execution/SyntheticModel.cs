@@ -2,6 +2,7 @@ using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Execution;
 
@@ -63,7 +64,9 @@ public sealed class SyntheticModel : IDisposable
 
         public WeightFormat Format => format;
 
-        public HeadWeights? Head => null;
+        public ModelHead? Head => null;
+
+        public WeightFormat HeadFormat => format;
 
         /// <summary>About unit variance after their factor, as the embeddings of a trained model have.</summary>
         public EmbeddingTable Embedding() => new(new RandomMatrix(config.VocabularySize, config.HiddenSize), MathF.Sqrt(3));

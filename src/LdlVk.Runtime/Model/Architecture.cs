@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Model;
 
@@ -45,6 +46,16 @@ public abstract class Architecture
 
     /// <summary>How many keys up to its own a query of this layer sees; 0 for all.</summary>
     internal abstract int Window(BackboneConfig config, int layer);
+
+    /// <summary>Finds the architecture that a config.json names.</summary>
+    /// <exception cref="CheckpointException">The file names none, or one that is not supported.</exception>
+    internal static Architecture Named(ConfigFields fields)
+    {
+        JsonField modelType = fields.Root.Get("model_type");
+        string type = modelType.String();
+        return All.FirstOrDefault(a => a.ModelType == type)
+            ?? throw modelType.Error($"{modelType.Kind} is not supported. Supported architectures: {string.Join(", ", All.Select(a => $"\"{a.ModelType}\""))}.");
+    }
 
     /// <summary>Reads its config.json.</summary>
     /// <exception cref="CheckpointException">A field is missing, malformed, out of bounds or asks for something that is not supported.</exception>

@@ -1,6 +1,4 @@
-using LdlVk.Runtime.Model;
-
-namespace LdlVk.Runtime.Checkpoints;
+namespace LdlVk.Runtime.Model;
 
 /// <summary>The tensors of a backbone as Hugging Face names them (modeling_gemma2.py, modeling_llama.py), without <c>model.</c>.</summary>
 internal static class BackboneTensors

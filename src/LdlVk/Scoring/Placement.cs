@@ -3,6 +3,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Scoring;
 

@@ -32,7 +32,7 @@ internal sealed class ScoringSession : IDisposable
         (_checkpoint, _model, _options, TuningNote) = (checkpoint, model, options, tuningNote);
         _lock = new ModelLock(model);
         _windowTokens = Math.Max((long)WindowBatches * Plan.BatchTokens, Plan.WaveTokens);
-        AttributeNames = checkpoint.Head is LdlHeads heads ? Labels.Read(checkpoint.Folder, heads.Attributes) : [];
+        AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head.Attributes);
     }
 
     /// <summary>See <see cref="RewardModel.Warning"/>.</summary>

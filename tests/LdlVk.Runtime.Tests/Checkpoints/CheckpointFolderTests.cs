@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
-using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 using LdlVk.Testing;
 using Xunit;
 using static LdlVk.Runtime.Tests.Checkpoints.Safetensors;
@@ -221,5 +222,5 @@ public sealed class CheckpointFolderTests : IDisposable
         foreach (string part in says) Assert.Contains(part, message);
     }
 
-    private static LdlHeads Ldl(Checkpoint checkpoint) => Assert.IsType<LdlHeads>(checkpoint.Head);
+    private static LdlHead Ldl(Checkpoint checkpoint) => Assert.IsType<LdlHead>(checkpoint.Head);
 }

@@ -1,5 +1,4 @@
 using System.Text.RegularExpressions;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;

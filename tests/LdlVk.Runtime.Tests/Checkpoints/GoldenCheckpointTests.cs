@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text.Json;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 using LdlVk.Testing;
 using Xunit;
 
@@ -86,7 +87,7 @@ public sealed class GoldenCheckpointTests
     {
         using Checkpoint checkpoint = Open(name);
         using JsonDocument goldens = Json(name, "goldens.json");
-        LdlHeads heads = Ldl(checkpoint);
+        LdlHead heads = Ldl(checkpoint);
         int rows = 0;
         foreach (JsonElement input in goldens.RootElement.GetProperty("inputs").EnumerateArray())
         {
@@ -212,5 +213,5 @@ public sealed class GoldenCheckpointTests
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-11);
     }
 
-    private static LdlHeads Ldl(Checkpoint checkpoint) => Assert.IsType<LdlHeads>(checkpoint.Head);
+    private static LdlHead Ldl(Checkpoint checkpoint) => Assert.IsType<LdlHead>(checkpoint.Head);
 }

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using System.Text;
 using CsCheck;
 using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 using static LdlVk.Runtime.Tests.Checkpoints.Safetensors;

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using CsCheck;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 using static LdlVk.Runtime.Tests.Checkpoints.TestMatrix;

@@ -5,6 +5,8 @@ using System.Text.Json.Nodes;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 using LdlVk.Runtime.Tests.Checkpoints;
 using LdlVk.Testing;
 using Xunit;
@@ -43,8 +45,8 @@ public sealed class ConverterTests : IDisposable
             if (tensor.EndsWith("proj.weight", StringComparison.Ordinal)) AssertSame(original.Weight(tensor, format), converted.Weight(tensor, format));
             else AssertSame(original.Tensor(tensor), converted.Tensor(tensor));
         }
-        if (original.Head is LdlHeads ldl)
-            Assert.Equal((ldl.Objectives, ldl.Attributes, ldl.GateTemperature), converted.Head is LdlHeads same ? (same.Objectives, same.Attributes, same.GateTemperature) : default);
+        if (original.Head is LdlHead ldl)
+            Assert.Equal((ldl.Objectives, ldl.Attributes, ldl.GateTemperature), converted.Head is LdlHead same ? (same.Objectives, same.Attributes, same.GateTemperature) : default);
         else Assert.IsType<ScoreHead>(converted.Head);
         HeadLayer[] heads = [.. original.Head.Layers], convertedHeads = [.. converted.Head.Layers];
         Assert.Equal(heads.Select(layer => layer.Name), convertedHeads.Select(layer => layer.Name));

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json.Nodes;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

@@ -1,6 +1,6 @@
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

@@ -1,12 +1,13 @@
 using System.Globalization;
+using LdlVk.Runtime.Checkpoints;
 
-namespace LdlVk.Runtime.Checkpoints;
+namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>One linear layer of a head: y = W·x + b.</summary>
-/// <param name="Name">Its name in its head, such as <c>network.0</c>.</param>
+/// <param name="Name">Its name in its head, such as <c>network.0</c>; empty for a head that is one layer.</param>
 /// <param name="Weight">W [out, in].</param>
 /// <param name="Bias">b [out]; null for none.</param>
-public sealed record HeadLayer(string Name, CheckpointTensor Weight, CheckpointTensor? Bias)
+internal sealed record HeadLayer(string Name, CheckpointTensor Weight, CheckpointTensor? Bias)
 {
     /// <summary>Rows of W.</summary>
     public int Outputs => Weight.Shape[0];
@@ -16,46 +17,77 @@ public sealed record HeadLayer(string Name, CheckpointTensor Weight, CheckpointT
 
     /// <summary>Elements of W and b.</summary>
     public long Parameters => Weight.Count + (Bias?.Count ?? 0);
+
+    /// <summary>Its tensors under their names in a checkpoint, where the head's names begin with <paramref name="prefix"/>.</summary>
+    public IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors(string prefix)
+    {
+        string stem = prefix + (Name.Length == 0 ? "" : Name + ".");
+        yield return (stem + "weight", Weight);
+        if (Bias is not null) yield return (stem + "bias", Bias);
+    }
 }
 
-/// <summary>The state dict of a head.</summary>
-/// <param name="Path">Where it is, for messages.</param>
-/// <param name="Tensors">Its tensors by their keys.</param>
-internal sealed record HeadTensors(string Path, IReadOnlyDictionary<string, CheckpointTensor> Tensors)
+/// <summary>Finds and checks the linear layers of a head.</summary>
+internal static class HeadLayers
 {
     /// <summary>
     /// The linear layers of a sequential module, in the order of their index: keys PREFIX.INDEX.weight and PREFIX.INDEX.bias. Indices
     /// between them belong to layers without parameters (LeakyReLU, Dropout).
     /// </summary>
-    public List<HeadLayer> LinearLayers(int inputs)
+    /// <param name="module">The head's tensors.</param>
+    /// <param name="inputs">Inputs of the first layer.</param>
+    /// <exception cref="CheckpointException">A key is of another form, a tensor is missing, or shapes do not fit together.</exception>
+    public static List<HeadLayer> Sequence(StateDict module, int inputs)
     {
         SortedDictionary<int, string> stems = [];
-        foreach (string key in Tensors.Keys)
+        foreach (string key in module.Tensors.Keys)
         {
             int dot = key.LastIndexOf('.');
             string stem = key[..Math.Max(0, dot)];
             if (dot < 0 || key[dot..] is not (".weight" or ".bias") || !int.TryParse(stem[(stem.LastIndexOf('.') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int index))
-                throw new CheckpointException($"{Path} has a tensor {Shown.Short(key)}; a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
+                throw new CheckpointException($"{module.Path} has a tensor {Shown.Short(key)}; a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
             if (!stems.TryAdd(index, stem) && stems[index] != stem)
-                throw new CheckpointException($"{Path} has two layers of index {index}: {Shown.Short(stems[index])} and {Shown.Short(stem)}. It must hold the state dict of one head alone.");
+                throw new CheckpointException($"{module.Path} has two layers of index {index}: {Shown.Short(stems[index])} and {Shown.Short(stem)}. It must hold the state dict of one head alone.");
         }
-        if (stems.Count == 0) throw new CheckpointException($"{Path} holds no tensors. Download it again.");
+        if (stems.Count == 0) throw new CheckpointException($"{module.Path} holds no tensors. Download it again.");
 
         List<HeadLayer> layers = [];
         foreach (string stem in stems.Values)
         {
-            CheckpointTensor weight = Require(stem + ".weight"), bias = Require(stem + ".bias");
+            CheckpointTensor weight = Require(module, stem + ".weight"), bias = Require(module, stem + ".bias");
             if (weight.Shape.Count != 2 || weight.Shape[0] < 1 || weight.Shape[1] != inputs)
-                throw new CheckpointException($"{weight.Name} in {Path} has shape [{string.Join(", ", weight.Shape)}], but [any, {inputs}] is needed: {(layers.Count == 0 ? "hidden_size of config.json" : "the outputs of the layer before")}. These files are not from the same model.");
-            if (bias.Shape.Count != 1 || bias.Shape[0] != weight.Shape[0])
-                throw new CheckpointException($"{bias.Name} in {Path} has shape [{string.Join(", ", bias.Shape)}], but its weight has {weight.Shape[0]} rows.");
+                throw new CheckpointException($"{weight.Name} in {module.Path} has shape [{string.Join(", ", weight.Shape)}], but [any, {inputs}] is needed: {(layers.Count == 0 ? "hidden_size of config.json" : "the outputs of the layer before")}. These files are not from the same model.");
+            CheckBias(module, weight, bias);
             layers.Add(new HeadLayer(stem, weight, bias));
             inputs = weight.Shape[0];
         }
         return layers;
     }
 
-    private CheckpointTensor Require(string key) => Tensors.TryGetValue(key, out CheckpointTensor? tensor)
+    /// <summary>The linear layer that is the whole of a head: keys <c>weight</c> and, optionally, <c>bias</c>.</summary>
+    /// <param name="module">The head's tensors.</param>
+    /// <param name="prefix">What their names begin with in the checkpoint, for messages.</param>
+    /// <param name="inputs">Inputs of the layer.</param>
+    /// <exception cref="CheckpointException">There are other tensors, or the shapes do not fit together.</exception>
+    public static HeadLayer Single(StateDict module, string prefix, int inputs)
+    {
+        CheckpointTensor weight = Require(module, "weight");
+        module.Tensors.TryGetValue("bias", out CheckpointTensor? bias);
+        if (module.Tensors.Keys.FirstOrDefault(key => key is not ("weight" or "bias")) is { } other)
+            throw new CheckpointException($"{module.Path} has {prefix}weight, a head of one layer, and {prefix}{Shown.Short(other)} besides. This head is not known.");
+        if (weight.Shape.Count != 2 || weight.Shape[0] < 1 || weight.Shape[1] != inputs)
+            throw new CheckpointException($"{weight.Name} in {module.Path} has shape [{string.Join(", ", weight.Shape)}], but [1, {inputs}] is needed (hidden_size of config.json). These files are not from the same model.");
+        if (bias is not null) CheckBias(module, weight, bias);
+        return new HeadLayer("", weight, bias);
+    }
+
+    private static void CheckBias(StateDict module, CheckpointTensor weight, CheckpointTensor bias)
+    {
+        if (bias.Shape.Count != 1 || bias.Shape[0] != weight.Shape[0])
+            throw new CheckpointException($"{bias.Name} in {module.Path} has shape [{string.Join(", ", bias.Shape)}], but its weight has {weight.Shape[0]} rows.");
+    }
+
+    private static CheckpointTensor Require(StateDict module, string key) => module.Tensors.TryGetValue(key, out CheckpointTensor? tensor)
         ? tensor
-        : throw new CheckpointException($"{Path} has no tensor {Shown.Short(key)}. Linear layers need a weight and a bias.");
+        : throw new CheckpointException($"{module.Path} has no tensor {Shown.Short(key)}. Linear layers need a weight and a bias.");
 }

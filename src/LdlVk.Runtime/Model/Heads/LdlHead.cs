@@ -1,26 +1,108 @@
+using System.Text.Json;
+using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Json;
 
-namespace LdlVk.Runtime.Model;
+namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>
-/// The LDL heads: regression gives each attribute a distribution over bins, gating each attribute's weight; the readout joins them to a
-/// score. (Label distribution learning head of LDL-Reward-Gemma-2.)
+/// The head of LDL-Reward-Gemma-2 (label distribution learning): two multilayer perceptrons with LeakyReLU between their layers. The
+/// regression network gives each attribute a distribution over <see cref="Bins"/> bins, the gating network each attribute's weight; the
+/// readout (<see cref="IDevice.LdlReadout"/>) joins them to a score.
 /// </summary>
-internal sealed class LdlHead(
-    IDevice device, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating, float gateTemperature) : RewardHead
+internal sealed class LdlHead : ModelHead
 {
-    /// <summary>Distinct attributes.</summary>
-    public int Attributes { get; } = gating[^1].Weight.OutputFeatures;
+    private const string RegressionName = "regression_layer", GatingName = "gating_layer";
 
-    /// <summary>Bins of a distribution.</summary>
-    public int Bins { get; } = regression[^1].Weight.OutputFeatures / gating[^1].Weight.OutputFeatures;
+    private LdlHead(IReadOnlyList<HeadLayer> regression, IReadOnlyList<HeadLayer> gating, float gateTemperature)
+    {
+        (Regression, Gating, GateTemperature) = (regression, gating, gateTemperature);
+    }
+
+    /// <summary>How it is recognized and opened.</summary>
+    public static HeadKind Kind { get; } = new($"{RegressionName}.pt and {GatingName}.pt", "LDL-Reward-Gemma-2", IsIn, Read);
+
+    /// <summary>hidden → … → Attributes·Bins.</summary>
+    public IReadOnlyList<HeadLayer> Regression { get; }
+
+    /// <summary>hidden → … → Attributes.</summary>
+    public IReadOnlyList<HeadLayer> Gating { get; }
+
+    /// <summary>The gates are softmax(gating/temperature); 0 for raw gates.</summary>
+    public float GateTemperature { get; }
+
+    /// <summary>Outputs of the regression network, Attributes·Bins.</summary>
+    public int Objectives => Regression[^1].Outputs;
+
+    /// <summary>Outputs of the gating network.</summary>
+    public override int Attributes => Gating[^1].Outputs;
+
+    /// <summary>Bins of a distribution, at least 2.</summary>
+    public int Bins => Objectives / Attributes;
 
     /// <inheritdoc/>
-    public override PendingReadout Begin(ITensor hidden, int[] tokenCounts)
+    public override string Name => "ldl";
+
+    /// <inheritdoc/>
+    public override string Summary =>
+        $"{Attributes} attributes of {Bins} bins; gates {(GateTemperature == 0 ? "raw" : $"softmax, temperature {Shown.Number(GateTemperature)}")}";
+
+    /// <inheritdoc/>
+    internal override IEnumerable<HeadLayer> Layers => Regression.Concat(Gating);
+
+    /// <inheritdoc/>
+    internal override IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors =>
+        Regression.SelectMany(layer => layer.Tensors(RegressionName + ".")).Concat(Gating.SelectMany(layer => layer.Tensors(GatingName + ".")));
+
+    /// <inheritdoc/>
+    public override string Title(Architecture backbone) => backbone == Architecture.Gemma2 ? "LDL heads (LDL-Reward-Gemma-2)" : "LDL heads";
+
+    /// <inheritdoc/>
+    public override void WriteFacts(Utf8JsonWriter json)
     {
-        using ITensor regressed = Run(device, regression, hidden, Activation.LeakyRelu), gates = Run(device, gating, hidden, Activation.LeakyRelu);
-        using ITensor readout = device.CreateTensor(hidden.Rows, 1 + Bins + Attributes + (Attributes * Bins));
-        device.LdlReadout(readout, regressed, gates, gateTemperature);
-        return new PendingReadout(device.BeginRead(readout), tokenCounts, Bins, Attributes);
+        json.WriteNumber("attributes", Attributes);
+        json.WriteNumber("bins", Bins);
+        json.WriteNumber("gate_temperature", GateTemperature);
+    }
+
+    /// <inheritdoc/>
+    internal override RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload) =>
+        new OnDevice(device, [.. Regression.Select(upload)], [.. Gating.Select(upload)], Bins, Attributes, GateTemperature);
+
+    /// <summary>An original has the networks in files of their own; a converted folder has them in the safetensors files.</summary>
+    private static bool IsIn(CheckpointFolder folder) => new[] { RegressionName, GatingName }.Any(network => folder.Converted is null
+        ? folder.HasFile(network + ".pt")
+        : folder.Names.Any(name => name.StartsWith(network + ".", StringComparison.Ordinal)));
+
+    /// <summary>Puts the networks together from their state dicts and checks every size against its neighbors.</summary>
+    private static LdlHead Read(CheckpointFolder folder, int hiddenSize)
+    {
+        // The defaults are those of the model's published code: GatingNN(temperature=config.get("temperature", 1.0), softmax=config.get("softmax", False))
+        (int objectives, float temperature) = folder.ReadConfig(fields => (
+            fields.Integer("num_objectives", 2, 1 << 20, 220),
+            fields.Root.TryGet("softmax", out JsonField softmax) && softmax.Boolean() ? (float)fields.Number("temperature", 1e-6, 1e6, 1) : 0));
+        StateDict regression = Network(folder, RegressionName), gating = Network(folder, GatingName);
+        LdlHead head = new(HeadLayers.Sequence(regression, hiddenSize), HeadLayers.Sequence(gating, hiddenSize), temperature);
+        if (head.Objectives != objectives)
+            throw new CheckpointException($"{regression.Path} has {head.Objectives} outputs, but config.json says num_objectives {objectives} (220 where it says nothing). These files are not from the same model.");
+        if (head.Objectives % head.Attributes != 0 || head.Bins < 2)
+            throw new CheckpointException($"The {head.Objectives} outputs of {regression.Path} do not divide into two or more bins for each of the {head.Attributes} outputs of {gating.Path}. These files are not from the same model.");
+        return head;
+    }
+
+    private static StateDict Network(CheckpointFolder folder, string name) => folder.Converted is null
+        ? folder.TorchModule(name + ".pt", "The model's two heads are separate files beside the safetensors; download it too.") : folder.Module(name + ".");
+
+    private sealed class OnDevice(
+        IDevice device, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating, int bins, int attributes, float gateTemperature) : RewardHead
+    {
+        /// <inheritdoc/>
+        public override PendingReadout Begin(ITensor hidden, int[] tokenCounts)
+        {
+            using ITensor regressed = Run(device, regression, hidden, Activation.LeakyRelu), gates = Run(device, gating, hidden, Activation.LeakyRelu);
+            using ITensor readout = device.CreateTensor(hidden.Rows, 1 + bins + attributes + (attributes * bins));
+            device.LdlReadout(readout, regressed, gates, gateTemperature);
+            return new PendingReadout(device.BeginRead(readout), tokenCounts, bins, attributes);
+        }
     }
 }

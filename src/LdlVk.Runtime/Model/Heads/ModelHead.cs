@@ -1,51 +1,51 @@
-namespace LdlVk.Runtime.Checkpoints;
+using System.Text.Json;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
 
-/// <summary>What a reward model has on top of its backbone.</summary>
-public abstract record ModelHead
+namespace LdlVk.Runtime.Model.Heads;
+
+/// <summary>
+/// What a reward model has on top of its backbone: its tensors in the checkpoint, checked, and how to compute with them on a device. One
+/// class per kind of head; <see cref="HeadKind.All"/> lists the kinds.
+/// </summary>
+public abstract class ModelHead
 {
     private protected ModelHead()
     {
     }
 
-    /// <summary>All linear layers of it.</summary>
-    public abstract IEnumerable<HeadLayer> Layers { get; }
-}
+    /// <summary>One word for what the head gives, such as <c>score</c>.</summary>
+    public abstract string Name { get; }
 
-/// <summary>
-/// A head that gives the score alone: one linear layer (Skywork-Reward-Gemma-2), or several with ReLU between them (INF-ORM-Llama3.1,
-/// the value heads of GRM).
-/// </summary>
-/// <param name="Network">hidden → … → 1.</param>
-/// <param name="Prefix">What the names of its tensors begin with in the safetensors: one of <see cref="Prefixes"/>.</param>
-public sealed record ScoreHead(IReadOnlyList<HeadLayer> Network, string Prefix) : ModelHead
-{
-    /// <summary>What the names of such a head's tensors may begin with: of sequence classifiers, and of GRM's value heads.</summary>
-    public static IReadOnlyList<string> Prefixes { get; } = ["score.", "v_head.summary."];
+    /// <summary>Attributes of which the head gives a weight and a distribution each; 0 for a head that gives the score alone.</summary>
+    public virtual int Attributes => 0;
 
-    /// <inheritdoc/>
-    public override IEnumerable<HeadLayer> Layers => Network;
+    /// <summary>Number of parameters.</summary>
+    public long Parameters => Layers.Sum(layer => layer.Parameters);
 
-    /// <summary>Puts the head together from the tensors behind a prefix.</summary>
-    /// <exception cref="CheckpointException">Sizes do not fit together, or with the hidden size.</exception>
-    internal static ScoreHead Create(HeadTensors tensors, string prefix, int hiddenSize)
+    /// <summary>What the head is called, with the published models that have such a head on this backbone.</summary>
+    public abstract string Title(Architecture backbone);
+
+    /// <summary>What the head consists of: a clause.</summary>
+    public abstract string Summary { get; }
+
+    /// <summary>Bytes of its matrices on a device.</summary>
+    public long DeviceBytes(WeightFormat format) => Layers.Sum(layer => WeightLayout.MatrixBytes(format, layer.Outputs, layer.Inputs));
+
+    /// <summary>Writes the numbers that only this kind of head has, as members of the object that is being written.</summary>
+    public virtual void WriteFacts(Utf8JsonWriter json)
     {
-        IReadOnlyList<HeadLayer> layers = tensors.Tensors.TryGetValue("weight", out CheckpointTensor? single)
-            ? [Single(tensors, single, prefix, hiddenSize)] : tensors.LinearLayers(hiddenSize);
-        return layers[^1].Outputs == 1
-            ? new ScoreHead(layers, prefix)
-            : throw new CheckpointException($"{layers[^1].Weight.Name} in {tensors.Path} has {layers[^1].Outputs} outputs; a reward model's score is 1 number.");
+        // A head that gives the score alone has none.
     }
 
-    /// <summary>A linear layer that is all of the head, without a number in its name.</summary>
-    private static HeadLayer Single(HeadTensors tensors, CheckpointTensor weight, string prefix, int hiddenSize)
-    {
-        tensors.Tensors.TryGetValue("bias", out CheckpointTensor? bias);
-        if (tensors.Tensors.Keys.FirstOrDefault(key => key is not ("weight" or "bias")) is { } other)
-            throw new CheckpointException($"{tensors.Path} has {prefix}weight, a head of one layer, and {prefix}{Shown.Short(other)} besides. This head is not known.");
-        if (weight.Shape.Count != 2 || weight.Shape[0] < 1 || weight.Shape[1] != hiddenSize)
-            throw new CheckpointException($"{weight.Name} in {tensors.Path} has shape [{string.Join(", ", weight.Shape)}], but [1, {hiddenSize}] is needed (hidden_size of config.json). These files are not from the same model.");
-        if (bias is not null && (bias.Shape.Count != 1 || bias.Shape[0] != weight.Shape[0]))
-            throw new CheckpointException($"{bias.Name} in {tensors.Path} has shape [{string.Join(", ", bias.Shape)}], but its weight has {weight.Shape[0]} rows.");
-        return new HeadLayer("", weight, bias);
-    }
+    /// <summary>All linear layers.</summary>
+    internal abstract IEnumerable<HeadLayer> Layers { get; }
+
+    /// <summary>Its tensors under the names that a converted folder gives them.</summary>
+    internal abstract IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors { get; }
+
+    /// <summary>Puts the head on a device.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="upload">Puts one layer there; whoever calls owns what it makes.</param>
+    internal abstract RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload);
 }

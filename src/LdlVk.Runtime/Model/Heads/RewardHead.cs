@@ -1,6 +1,6 @@
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Runtime.Model;
+namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>One linear layer of a head on its device.</summary>
 internal sealed record LinearLayer(IWeight Weight, ITensor? Bias);
@@ -37,19 +37,5 @@ internal abstract class RewardHead
         }
 
         return x;
-    }
-}
-
-/// <summary>
-/// A head that gives the score alone: one linear layer, or several with ReLU between them (Skywork-Reward-Gemma-2: Liu et al. 2024,
-/// "Skywork-Reward"; INF-ORM-Llama3.1's published modelling code).
-/// </summary>
-internal sealed class LinearScoreHead(IDevice device, IReadOnlyList<LinearLayer> network) : RewardHead
-{
-    /// <inheritdoc/>
-    public override PendingReadout Begin(ITensor hidden, int[] tokenCounts)
-    {
-        using ITensor scores = Run(device, network, hidden, Activation.Relu);
-        return new PendingReadout(device.BeginRead(scores), tokenCounts, bins: 0, attributes: 0);
     }
 }

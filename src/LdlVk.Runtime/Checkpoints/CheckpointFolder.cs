@@ -1,0 +1,161 @@
+using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Json;
+
+namespace LdlVk.Runtime.Checkpoints;
+
+/// <summary>
+/// The files of a model's folder: config.json, the tensors of its safetensors files, and PyTorch files beside them. It knows names, shapes and
+/// bytes; what they mean for a model is for its caller to say. The files are mapped into memory, so reading a tensor costs page cache and
+/// no heap. Reading is thread-safe; opening is not. Tensors live as long as the folder.
+/// </summary>
+internal sealed class CheckpointFolder : IDisposable
+{
+    /// <summary>The file that describes the model.</summary>
+    public const string ConfigName = "config.json";
+
+    private readonly List<TorchFile> _torchFiles = [];
+    private readonly ShardedTensors _tensors;
+    private readonly Dictionary<string, StoredWeight> _stored = new(StringComparer.Ordinal);
+
+    private CheckpointFolder(string path)
+    {
+        Path = path;
+        _tensors = ShardedTensors.Open(path);
+        try
+        {
+            Require(ConfigName, "It says what the model looks like; download it too.");
+            Converted = ConvertedFormat.Read(_tensors.Files);
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The folder, as a full path.</summary>
+    public string Path { get; }
+
+    /// <summary>What a conversion wrote into the files; null for an original.</summary>
+    public ConvertedFormat? Converted { get; }
+
+    /// <summary>The names of all tensors in the safetensors files, without <c>model.</c>.</summary>
+    public IReadOnlyCollection<string> Names => _tensors.Names;
+
+    /// <summary>Paths of the opened files that hold weights.</summary>
+    public IEnumerable<string> WeightFiles => _tensors.Files.Select(file => file.Path).Concat(_torchFiles.Select(file => file.Path));
+
+    /// <summary>Opens the files of <paramref name="folder"/>.</summary>
+    /// <exception cref="CheckpointException">The folder is missing or holds something else, or a file is missing, damaged or hostile.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    public static CheckpointFolder Open(string folder)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(folder);
+        if (File.Exists(folder))
+            throw new CheckpointException($"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName} and safetensors files.");
+        if (!Directory.Exists(folder))
+            throw new CheckpointException($"There is no folder {folder}. Give the folder of a downloaded Hugging Face model; models are not downloaded for you.");
+        return new CheckpointFolder(System.IO.Path.GetFullPath(folder));
+    }
+
+    /// <summary>Hands the fields of config.json to <paramref name="read"/>; they are dead afterwards.</summary>
+    /// <exception cref="CheckpointException">The file is not valid JSON, or <paramref name="read"/> refuses a field.</exception>
+    public T ReadConfig<T>(Func<ConfigFields, T> read) =>
+        JsonFile.Read(System.IO.Path.Combine(Path, ConfigName), root => read(new ConfigFields(root)));
+
+    /// <summary>Whether the safetensors files have a tensor of this name, without <c>model.</c>.</summary>
+    public bool Contains(string name) => _tensors.Contains(name);
+
+    /// <summary>Whether the folder has a file of this name.</summary>
+    public bool HasFile(string name) => File.Exists(System.IO.Path.Combine(Path, name));
+
+    /// <summary>Path of the safetensors file that holds a tensor, without <c>model.</c>; null if none does.</summary>
+    public string? FileOf(string name) => _tensors.FileOf(name);
+
+    /// <summary>The tensor of this name, without <c>model.</c>.</summary>
+    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read; a converted folder's matrices are not.</exception>
+    public CheckpointTensor Tensor(string name) => !_stored.TryGetValue(name, out StoredWeight? stored)
+        ? _tensors.Tensor(name)
+        : throw new CheckpointException($"Tensor {name} of {Path} is there as {ConvertedFormat.Name(stored.Format)} weights alone, which cannot serve here. Use the original folder.");
+
+    /// <summary>The tensor of this name, which must have this shape.</summary>
+    /// <exception cref="CheckpointException">There is none, or it has another shape or a type that is not read.</exception>
+    public CheckpointTensor Tensor(string name, params int[] shape)
+    {
+        CheckpointTensor tensor = Tensor(name);
+        if (!tensor.Shape.SequenceEqual(shape))
+            throw new CheckpointException($"Tensor {name} of {tensor.File} has shape [{string.Join(", ", tensor.Shape)}], but {ConfigName} asks for [{string.Join(", ", shape)}]. The two are not from the same model.");
+        return tensor;
+    }
+
+    /// <summary>Verifies a matrix [rows, columns], for <see cref="Weight"/> to give.</summary>
+    /// <returns>Its bytes in the files.</returns>
+    /// <exception cref="CheckpointException">There is none, or it has another shape or a type that is not read.</exception>
+    public long OpenMatrix(string name, int rows, int columns)
+    {
+        if (Converted is null) return Tensor(name, rows, columns).Bytes;
+        StoredWeight weight = StoredWeight.Open(_tensors, name, rows, columns, Converted.Weights);
+        _stored.Add(name, weight);
+        return weight.Bytes;
+    }
+
+    /// <summary>
+    /// A matrix in a format: an original's is looked through and then converted as it is read, a converted folder's is copied as it is.
+    /// </summary>
+    /// <param name="name">Its name, without <c>model.</c></param>
+    /// <param name="format">The wanted format; a converted folder has its own alone.</param>
+    /// <exception cref="CheckpointException">There is none, or an element is infinite or not a number.</exception>
+    /// <exception cref="UsageException">The folder was converted to another format.</exception>
+    public IWeightSource Weight(string name, WeightFormat format)
+    {
+        CheckWeights(format);
+        return _stored.TryGetValue(name, out StoredWeight? stored) ? stored : WeightSource.Create(Tensor(name), format);
+    }
+
+    /// <summary>Throws unless <see cref="Weight"/> can give weights of this format.</summary>
+    /// <exception cref="UsageException">The folder was converted to another format.</exception>
+    public void CheckWeights(WeightFormat format)
+    {
+        if (Converted is not { } converted || converted.Weights == format) return;
+        string has = ConvertedFormat.Name(converted.Weights), wanted = ConvertedFormat.Name(format);
+        throw new UsageException($"{Path} was converted to {has} weights, and no others can be made of those. Use --weights {has} or auto, or the original folder with --weights {wanted}.");
+    }
+
+    /// <summary>The tensors of the safetensors files whose names begin with a prefix, by the rest of their names.</summary>
+    public StateDict Module(string prefix) => new($"{prefix}* in {Path}", Names
+        .Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..], _tensors.Tensor));
+
+    /// <summary>The tensors of a PyTorch file in the folder, by their keys.</summary>
+    /// <param name="name">Name of the file.</param>
+    /// <param name="advice">What to do if it is missing: a sentence.</param>
+    /// <exception cref="CheckpointException">It is missing, damaged or hostile.</exception>
+    public StateDict TorchModule(string name, string advice)
+    {
+        TorchFile file = TorchFile.Open(Require(name, advice));
+        _torchFiles.Add(file);
+        return new StateDict(file.Path, file.Tensors);
+    }
+
+    /// <summary>Lets go of the pages of the safetensors files read so far, which count as this process's memory until then. Thread-safe.</summary>
+    /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
+    public void ForgetPages() => _tensors.ForgetPages();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _tensors.Dispose();
+        foreach (TorchFile file in _torchFiles) file.Dispose();
+    }
+
+    private string Require(string name, string advice)
+    {
+        if (HasFile(name)) return System.IO.Path.Combine(Path, name);
+        string[] found = [.. Directory.EnumerateFiles(Path).Select(System.IO.Path.GetFileName).OfType<string>().Order(StringComparer.Ordinal).Take(8)];
+        throw new CheckpointException($"{Path} lacks {name}. {advice} Found: {(found.Length == 0 ? "no files" : string.Join(", ", found.Select(Shown.Short)))}.");
+    }
+}
+
+/// <summary>The tensors of a module, such as a head.</summary>
+/// <param name="Path">Where they are, for messages.</param>
+/// <param name="Tensors">The tensors by their keys in the module.</param>
+internal sealed record StateDict(string Path, IReadOnlyDictionary<string, CheckpointTensor> Tensors);

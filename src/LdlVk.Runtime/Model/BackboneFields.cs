@@ -1,0 +1,87 @@
+using System.Text.Json;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Json;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>What several architectures have in common in their config.json.</summary>
+internal static class BackboneFields
+{
+    /// <summary>Reads the fields that all architectures have; the architecture adds those of the rotary embedding and of attention.</summary>
+    /// <param name="fields">The fields of config.json.</param>
+    /// <param name="architecture">The architecture that config.json names.</param>
+    /// <param name="headDimension">head_dim where it is absent; null for hidden_size / num_attention_heads.</param>
+    /// <param name="maxPositions">max_position_embeddings where it is absent.</param>
+    /// <exception cref="CheckpointException">A field is missing, malformed or out of bounds.</exception>
+    public static BackboneConfig Backbone(this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions)
+    {
+        JsonField root = fields.Root;
+        int hidden = root.Get("hidden_size").Integer(1, 1 << 20), heads = root.Get("num_attention_heads").Integer(1, 1 << 12);
+        BackboneConfig config = new()
+        {
+            Architecture = architecture,
+            HiddenSize = hidden,
+            Layers = root.Get("num_hidden_layers").Integer(1, 1000),
+            Heads = heads,
+            KeyValueHeads = root.Get("num_key_value_heads").Integer(1, 1 << 12),
+            HeadDimension = fields.Integer("head_dim", 2, 1 << 12, headDimension ?? Math.Max(2, hidden / heads)),
+            IntermediateSize = root.Get("intermediate_size").Integer(1, 1 << 22),
+            VocabularySize = root.Get("vocab_size").Integer(1, 1 << 24),
+            MaxPositions = fields.Integer("max_position_embeddings", 1, 1 << 24, maxPositions),
+            RmsNormEpsilon = (float)fields.Number("rms_norm_eps", 1e-30, 1, 1e-6),
+            RopeTheta = 0,
+            QueryPreAttentionScalar = 0,
+        };
+        if (config.Heads % config.KeyValueHeads != 0)
+            throw fields.Field("num_key_value_heads").Damaged($"is {config.KeyValueHeads}, which does not divide num_attention_heads {config.Heads}");
+        if (config.HeadDimension % 2 != 0)
+            throw fields.Field("head_dim").Damaged($"is {config.HeadDimension}; the rotary embedding needs an even number");
+        if ((long)config.MaxPositions * config.HeadDimension > int.MaxValue)
+            throw fields.Field("max_position_embeddings").Damaged($"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
+        return config;
+    }
+
+    /// <summary>The base of the rotary embedding. Newer files keep it in <c>rope_parameters</c>.</summary>
+    public static double RopeTheta(this ConfigFields fields) => fields.Root.TryGet("rope_parameters", out JsonField rope)
+        ? ConfigFields.Number(rope, "rope_theta", 1, 1e12, 10000) : fields.Number("rope_theta", 1, 1e12, 10000);
+
+    /// <summary>The scaling of the rotary frequencies; null for none.</summary>
+    /// <exception cref="CheckpointException">It is of a kind that is not supported.</exception>
+    public static RopeScaling? RopeScaling(this ConfigFields fields)
+    {
+        if (!fields.Root.TryGet("rope_parameters", out JsonField rope) && !fields.Root.TryGet("rope_scaling", out rope)) return null;
+        JsonField type = rope.TryGet("rope_type", out JsonField named) ? named : rope.Get("type");
+        if (type.String() == "default") return null;
+        if (type.String() != "llama3") throw ConfigFields.Unsupported(type, "\"llama3\" or \"default\"");
+        double low = rope.Get("low_freq_factor").Number(1e-3, 1e6);
+        JsonField high = rope.Get("high_freq_factor");
+        if (high.Number(1e-3, 1e6) <= low) throw high.Damaged($"is {high.Kind}, not above low_freq_factor");
+        return new RopeScaling(
+            rope.Get("factor").Number(1, 1e6), low, high.Number(1e-3, 1e6), rope.Get("original_max_position_embeddings").Integer(1, 1 << 24));
+    }
+
+    /// <summary>Refuses a scaling of the rotary frequencies, in either spelling.</summary>
+    /// <exception cref="CheckpointException">There is one.</exception>
+    public static void RequireNoRopeScaling(this ConfigFields fields)
+    {
+        if (fields.Root.TryGet("rope_scaling", out JsonField scaling)) throw ConfigFields.Unsupported(scaling, "null");
+        if (fields.Root.TryGet("rope_parameters", out JsonField rope) && (rope.TryGet("rope_type", out JsonField type) || type.IsNull) && type.String() != "default")
+            throw ConfigFields.Unsupported(type, "default");
+    }
+
+    /// <summary>Refuses any pattern of attention but the architecture's own; newer files name each layer's attention.</summary>
+    /// <param name="fields">The fields of config.json.</param>
+    /// <param name="expected">The only type of attention that is supported in a layer.</param>
+    /// <exception cref="CheckpointException">A layer has another type.</exception>
+    public static void RequireLayerTypes(this ConfigFields fields, Func<int, string> expected)
+    {
+        if (!fields.Root.TryGet("layer_types", out JsonField types)) return;
+        int layer = 0;
+        foreach (JsonElement item in types.Items())
+        {
+            string wanted = expected(layer);
+            JsonField type = types.Item(layer++, item);
+            if (type.String() != wanted) throw ConfigFields.Unsupported(type, wanted);
+        }
+    }
+}
