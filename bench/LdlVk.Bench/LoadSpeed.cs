@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 

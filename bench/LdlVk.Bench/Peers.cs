@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Testing;
@@ -180,7 +180,7 @@ internal sealed class Peers(PeerSettings settings)
         string type = GgufType(format), file = Path.Combine(folder, $"{type}.gguf");
         if (!File.Exists(file))
         {
-            using Checkpoint checkpoint = Runtime.Checkpoints.Checkpoint.Open(folder);
+            using Checkpoint checkpoint = Checkpoint.Open(folder);
             GgufFile.Write(file + ".part", checkpoint, type);
             File.Move(file + ".part", file, overwrite: true);
         }
@@ -225,7 +225,7 @@ internal sealed class Peers(PeerSettings settings)
             Format = format;
             long start = Stopwatch.GetTimestamp();
             _device = ComputeDevices.Open(device);
-            _checkpoint = Runtime.Checkpoints.Checkpoint.Open(folder);
+            _checkpoint = Checkpoint.Open(folder);
             _engine = ScoringEngine.Load(_device, _checkpoint, new LoadSettings(format));
             LoadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         }

@@ -1,6 +1,5 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;

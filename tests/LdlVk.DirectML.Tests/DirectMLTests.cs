@@ -3,7 +3,6 @@ using LdlVk.DirectML.Interop;
 using LdlVk.DirectML.Ops;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;

@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Model;
-using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Execution;
 

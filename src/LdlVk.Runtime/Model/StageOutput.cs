@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Model;
 

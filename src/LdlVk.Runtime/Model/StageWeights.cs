@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Model;
 

@@ -1,7 +1,6 @@
 using System.Runtime.ExceptionServices;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
