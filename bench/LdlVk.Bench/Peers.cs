@@ -180,7 +180,7 @@ internal sealed class Peers(PeerSettings settings)
         string type = GgufType(format), file = Path.Combine(folder, $"{type}.gguf");
         if (!File.Exists(file))
         {
-            using Checkpoint checkpoint = Checkpoint.Open(folder);
+            using Checkpoint checkpoint = Runtime.Model.Checkpoint.Open(folder);
             GgufFile.Write(file + ".part", checkpoint, type);
             File.Move(file + ".part", file, overwrite: true);
         }
@@ -225,7 +225,7 @@ internal sealed class Peers(PeerSettings settings)
             Format = format;
             long start = Stopwatch.GetTimestamp();
             _device = ComputeDevices.Open(device);
-            _checkpoint = Checkpoint.Open(folder);
+            _checkpoint = Runtime.Model.Checkpoint.Open(folder);
             _engine = ScoringEngine.Load(_device, _checkpoint, new LoadSettings(format));
             LoadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
