@@ -5,8 +5,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Cpu;
 
 /// <summary>
-/// The processor as a device: the executable specification of the op set, the oracle of the other backends, and the device where there is
-/// no GPU. Every op is done when its method returns.
+/// The processor as a device. Every op is done when its method returns.
 /// <para>
 /// The bits of a result are the same on every machine and with any number of threads: all vectors have eight lanes whatever the
 /// processor's width, multiply-adds are fused by name, exponentials are our own, and sums have one written order.

@@ -6,14 +6,14 @@ namespace LdlVk.Cpu;
 /// <summary>Times calls that are done when they return.</summary>
 internal sealed class WallTimer : IOpTimer
 {
-    private readonly List<double> seconds = [];
-    private long begin;
+    private readonly List<double> _seconds = [];
+    private long _begin;
 
-    public void Begin() => begin = Stopwatch.GetTimestamp();
+    public void Begin() => _begin = Stopwatch.GetTimestamp();
 
-    public void End() => seconds.Add(Stopwatch.GetElapsedTime(begin).TotalSeconds);
+    public void End() => _seconds.Add(Stopwatch.GetElapsedTime(_begin).TotalSeconds);
 
-    public double[] Finish() => [.. seconds];
+    public double[] Finish() => [.. _seconds];
 
     public void Dispose()
     {

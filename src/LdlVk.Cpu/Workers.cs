@@ -8,22 +8,22 @@ internal delegate void WorkItem(int item, Scratch scratch);
 
 /// <summary>
 /// Spreads the items of an op over the cores. Which thread takes which item is left to chance; that is safe for bits because every
-/// output element is computed within one item, in an order that no item's neighbour can change.
+/// output element is computed within one item, in an order that no other item can change.
 /// </summary>
 internal sealed class Workers : IDisposable
 {
     // Waking the pool costs about ten microseconds, the time of some 10^5 multiply-adds: less work than that stays on the caller.
     private const long AloneBelow = 100_000;
 
-    private readonly Scratch[] scratch;
+    private readonly Scratch[] _scratch;
 
     public Workers(HostMemory memory, int threads)
     {
-        scratch = new Scratch[threads];
-        for (int i = 0; i < scratch.Length; i++) scratch[i] = new Scratch(memory);
+        _scratch = new Scratch[threads];
+        for (int i = 0; i < _scratch.Length; i++) _scratch[i] = new Scratch(memory);
     }
 
-    public int Count => scratch.Length;
+    public int Count => _scratch.Length;
 
     /// <summary>Runs items 0 … count − 1 and returns when all are done.</summary>
     /// <param name="count">Number of items.</param>
@@ -34,14 +34,14 @@ internal sealed class Workers : IDisposable
         int threads = work < AloneBelow ? 1 : Math.Min(count, Count);
         if (threads <= 1)
         {
-            for (int item = 0; item < count; item++) body(item, scratch[0]);
+            for (int item = 0; item < count; item++) body(item, _scratch[0]);
             return;
         }
 
         int next = -1;
         Unwrapped(() => Parallel.For(0, threads, worker =>
         {
-            for (int item; (item = Interlocked.Increment(ref next)) < count;) body(item, scratch[worker]);
+            for (int item; (item = Interlocked.Increment(ref next)) < count;) body(item, _scratch[worker]);
         }));
     }
 
@@ -60,29 +60,29 @@ internal sealed class Workers : IDisposable
 
     public void Dispose()
     {
-        foreach (Scratch s in scratch) s.Dispose();
+        foreach (Scratch s in _scratch) s.Dispose();
     }
 }
 
 /// <summary>Memory that one worker keeps from item to item and from op to op; it grows and is freed with the device.</summary>
 internal sealed unsafe class Scratch(HostMemory memory) : IDisposable
 {
-    private NativeBuffer? buffer;
+    private NativeBuffer? _buffer;
 
     /// <summary>At least <paramref name="count"/> floats of unspecified content, the same ones at every call.</summary>
     public float* Floats(long count)
     {
-        if (buffer is null || buffer.Bytes < count * sizeof(float))
+        if (_buffer is null || _buffer.Bytes < count * sizeof(float))
         {
             Dispose();
-            buffer = memory.Allocate(count * sizeof(float), "scratch memory of an op", counted: false);
+            _buffer = memory.Allocate(count * sizeof(float), "scratch memory of an op", counted: false);
         }
-        return (float*)buffer.Pointer;
+        return (float*)_buffer.Pointer;
     }
 
     public void Dispose()
     {
-        buffer?.Dispose();
-        buffer = null;
+        _buffer?.Dispose();
+        _buffer = null;
     }
 }

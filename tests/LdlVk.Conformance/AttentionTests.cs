@@ -32,7 +32,7 @@ public sealed class AttentionTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void MatchesTheReference(string id, int heads, int kvHeads, int dimension, int window, int prefix, int[] lengths)
+    public void Matches_the_reference(string id, int heads, int kvHeads, int dimension, int window, int prefix, int[] lengths)
     {
         foreach (float softcap in new[] { 0f, 50f })
         {
@@ -47,7 +47,7 @@ public sealed class AttentionTests : ConformanceTest
     /// <summary>Each text in a batch with shared prefixes has the bits that it has alone, with all its keys in one place.</summary>
     [Theory]
     [MemberData(nameof(Cases))]
-    public void TextsDoNotDependOnTheBatch(string id, int heads, int kvHeads, int dimension, int window, int prefix, int[] lengths)
+    public void Texts_do_not_depend_on_the_batch(string id, int heads, int kvHeads, int dimension, int window, int prefix, int[] lengths)
     {
         IDevice device = Open(id);
         AttentionShape shape = Shape(id, heads, kvHeads, dimension, 0.11f, 30, window);
@@ -70,7 +70,7 @@ public sealed class AttentionTests : ConformanceTest
     /// <summary>Queries of a text in several segments, and in several calls, have the bits that they have together.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void QueriesDoNotDependOnTheirSegment(string id)
+    public void Queries_do_not_depend_on_their_segment(string id)
     {
         const int Length = 150;
         IDevice device = Open(id);
@@ -94,7 +94,7 @@ public sealed class AttentionTests : ConformanceTest
     /// <summary>Random batches of texts, prefixes, windows, and query ranges.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void MatchesTheReferenceForRandomBatches(string id)
+    public void Matches_the_reference_for_random_batches(string id)
     {
         for (int seed = 0; seed < 25; seed++)
         {
@@ -117,7 +117,7 @@ public sealed class AttentionTests : ConformanceTest
     /// <summary>Scores of ±10⁴ and more: tanh saturates instead of overflowing, and without a softcap exp does not overflow either.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void ExtremeScores(string id)
+    public void Extreme_scores(string id)
     {
         foreach (float softcap in new[] { 50f, 0f })
             foreach (float factor in new[] { 1e2f, 1e4f, 1e6f })
@@ -132,7 +132,7 @@ public sealed class AttentionTests : ConformanceTest
     /// <summary>Keys that a query does not see, its successors in the same text, leave no trace.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void LaterKeysLeaveNoTrace(string id)
+    public void Later_keys_leave_no_trace(string id)
     {
         IDevice device = Open(id);
         AttentionShape shape = Shape(id, 2, 1, 32, 0.2f, 50, 0);
@@ -151,7 +151,7 @@ public sealed class AttentionTests : ConformanceTest
     /// <summary>A text long enough to have many tiles, under a window that begins inside one.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void LongText(string id)
+    public void Long_text(string id)
     {
         const int Length = 2050;
         foreach (int window in new[] { 0, 1000 })

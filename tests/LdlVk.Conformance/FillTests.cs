@@ -30,7 +30,7 @@ public sealed class FillTests : ConformanceTest
     /// </summary>
     [Theory]
     [MemberData(nameof(AllDevicesAndFormats))]
-    public void OpsSeeTheLastFillBeforeThem(string id, WeightFormat format)
+    public void Ops_see_the_last_fill_before_them(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         (int N, int K)[] shapes = [(3, 40), (260, 1000), (64, 512), (33, 300)];
@@ -85,7 +85,7 @@ public sealed class FillTests : ConformanceTest
     /// <summary>Matrices of several staging chunks, each filled while ops with the one before it may still run.</summary>
     [Theory]
     [MemberData(nameof(AllDevices))]
-    public void LargeFillsKeepTheirOrder(string id)
+    public void Large_fills_keep_their_order(string id)
     {
         const int N = 2100, K = 8192, Slots = 2, Layers = 5;
         IDevice device = Open(id);
@@ -112,7 +112,7 @@ public sealed class FillTests : ConformanceTest
     /// <summary>A pinned weight holds the very bytes of its source, for any device, and also when the device that pinned it is closed.</summary>
     [Theory]
     [MemberData(nameof(AllDevicesAndFormats))]
-    public void PinnedWeightsServeEveryDeviceAndOutliveTheirOwn(string id, WeightFormat format)
+    public void Pinned_weights_serve_every_device_and_outlive_their_own(string id, WeightFormat format)
     {
         TestWeight source = TestWeight.Random(new Random(1), 70, 100, format, scale: 0.125f);
         long bytes = WeightLayout.MatrixBytes(format, 70, 100);
@@ -159,7 +159,7 @@ public sealed class FillTests : ConformanceTest
     /// <summary>A fill that breaks off leaves nothing behind but undefined values, which the next one replaces.</summary>
     [Theory]
     [MemberData(nameof(AllDevicesAndFormats))]
-    public void AfterAFillThatBrokeOffTheNextOneCounts(string id, WeightFormat format)
+    public void After_a_fill_that_broke_off_the_next_one_counts(string id, WeightFormat format)
     {
         const int N = 3000, K = 200;
         IDevice device = Open(id);
@@ -170,9 +170,9 @@ public sealed class FillTests : ConformanceTest
         device.Linear(before, x, weight);
         CheckpointException e = Assert.Throws<CheckpointException>(() => device.Fill(weight, new IntegerWeight(3, N, K, format, damagedRow: 2900)));
         Assert.Equal("row 2900 is damaged", e.Message);
-        CancellationToken cancelled = new(canceled: true);
-        Assert.ThrowsAny<OperationCanceledException>(() => device.Fill(weight, new IntegerWeight(4, N, K, format), null, cancelled));
-        Assert.ThrowsAny<OperationCanceledException>(() => device.Pin(old, null, cancelled));
+        CancellationToken canceled = new(canceled: true);
+        Assert.ThrowsAny<OperationCanceledException>(() => device.Fill(weight, new IntegerWeight(4, N, K, format), null, canceled));
+        Assert.ThrowsAny<OperationCanceledException>(() => device.Pin(old, null, canceled));
         Assert.Throws<CheckpointException>(() => device.Pin(new IntegerWeight(3, N, K, format, damagedRow: 2900)));
         Assert.Equal(0, device.PinnedBytes);
         device.Fill(weight, good);
@@ -183,7 +183,7 @@ public sealed class FillTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(AllDevices))]
-    public void FillRefusesWhatDoesNotFit(string id)
+    public void Fill_refuses_what_does_not_fit(string id)
     {
         IDevice device = Open(id);
         IWeight weight = Own(device.CreateWeight(WeightFormat.Int8, 8, 40, "a"));
@@ -204,7 +204,7 @@ public sealed class FillTests : ConformanceTest
     /// <summary>A device opened with a limit keeps to it, says so, and goes on with what it has.</summary>
     [Theory]
     [MemberData(nameof(AllDevices))]
-    public void AMemoryLimitHoldsAndSaysSo(string id)
+    public void A_memory_limit_holds_and_says_so(string id)
     {
         const long Limit = 8 << 20;
         using IDevice device = TestDevices.Get(id).OpenWithin(Limit);

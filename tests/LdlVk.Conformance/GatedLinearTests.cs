@@ -11,7 +11,7 @@ public sealed class GatedLinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void MatchesTheReferenceAndItsParts(string id, WeightFormat format)
+    public void Matches_the_reference_and_its_parts(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         foreach ((int m, int n, int k) in Shapes)
@@ -39,7 +39,7 @@ public sealed class GatedLinearTests : ConformanceTest
     /// <summary>A tensor that was an operand and is written again is an operand anew.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void SeesWhatWasWrittenSince(string id, WeightFormat format)
+    public void Sees_what_was_written_since(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         Random random = new(4);

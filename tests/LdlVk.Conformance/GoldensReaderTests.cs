@@ -7,7 +7,7 @@ namespace LdlVk.Conformance;
 public sealed class GoldensReaderTests
 {
     [Fact]
-    public void FindsAllCases()
+    public void Finds_all_cases()
     {
         Assert.Equal(7, Goldens.Cases.Count);
         Assert.Equal(["a_f32_sliding", "b_bf16_sharded", "c_bf16_outliers", "d_f16_gate_softmax", "e_bf16_batch"], Goldens.CasesOf("ldl"));
@@ -18,7 +18,7 @@ public sealed class GoldensReaderTests
     [Theory]
     [InlineData("e_bf16_batch")]
     [InlineData("c_bf16_outliers")]
-    public void PaddingIsStripped(string name)
+    public void Padding_is_stripped(string name)
     {
         GoldenCase golden = Goldens.Read(name);
         GoldenInput right = golden.Inputs.Single(i => i.Padding == "right"), left = golden.Inputs.Single(i => i.Padding == "left");
@@ -34,7 +34,7 @@ public sealed class GoldensReaderTests
     [InlineData("a_f32_sliding", "pad_id_inside", 7)]
     [InlineData("a_f32_sliding", "pad_id_first", 14)]
     [InlineData("a_f32_sliding", "pad_id_last_unmasked", 12)]
-    public void TextsEndWhereTheOriginalReads(string name, string input, int length) =>
+    public void Texts_end_where_the_original_reads(string name, string input, int length) =>
         Assert.Equal(length, Assert.Single(Goldens.Read(name).Inputs.Single(i => i.Name == input).Rows).Ids.Length);
 
     [Theory]
@@ -42,7 +42,7 @@ public sealed class GoldensReaderTests
     [InlineData("b_bf16_sharded", "f64_bf16norm")]
     [InlineData("c_bf16_outliers", "f64")]
     [InlineData("d_f16_gate_softmax", "f64")]
-    public void ReferenceIsTheModeThatTheCheckpointAsksFor(string name, string mode)
+    public void Reference_is_the_mode_that_the_checkpoint_asks_for(string name, string mode)
     {
         foreach (GoldenRow row in Goldens.Read(name).Inputs.SelectMany(input => input.Rows))
         {
@@ -55,7 +55,7 @@ public sealed class GoldensReaderTests
     }
 
     [Fact]
-    public void TraceHoldsTheResidualStream()
+    public void Trace_holds_the_residual_stream()
     {
         Assert.True(Goldens.HasTrace("a_f32_sliding"));
         IReadOnlyDictionary<string, TraceTensor> trace = Goldens.ReadTrace("a_f32_sliding")["single_33"];

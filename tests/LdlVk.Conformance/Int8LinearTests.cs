@@ -32,7 +32,7 @@ public sealed class Int8LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndScaledFormats))]
-    public void HasTheBitsOfTheFormula(string id, WeightFormat format)
+    public void Has_the_bits_of_the_formula(string id, WeightFormat format)
     {
         foreach ((int m, int n, int k) in Shapes)
         {
@@ -45,7 +45,7 @@ public sealed class Int8LinearTests : ConformanceTest
     /// <summary>Rows and groups of all magnitudes: none may overflow, and none may decide how another is rounded.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndScaledFormats))]
-    public void HasTheBitsOfTheFormulaForAllMagnitudes(string id, WeightFormat format)
+    public void Has_the_bits_of_the_formula_for_all_magnitudes(string id, WeightFormat format)
     {
         Random random = new(8);
         TestWeight weight = TestWeight.Random(random, 40, 288, format);
@@ -64,7 +64,7 @@ public sealed class Int8LinearTests : ConformanceTest
     /// <summary>Numbers that lie on, or beside, the middle between two integers are rounded alike everywhere.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndScaledFormats))]
-    public void HasTheBitsOfTheFormulaAtTies(string id, WeightFormat format)
+    public void Has_the_bits_of_the_formula_at_ties(string id, WeightFormat format)
     {
         Random random = new(9);
         TestWeight weight = TestWeight.Random(random, 20, 256, format);
@@ -85,7 +85,7 @@ public sealed class Int8LinearTests : ConformanceTest
     /// </summary>
     [Theory]
     [MemberData(nameof(DevicesAndScaledFormats))]
-    public void ErrsByHalfAStepOfTheInput(string id, WeightFormat format)
+    public void Errs_by_half_a_step_of_the_input(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         Random random = new(10);
@@ -117,7 +117,7 @@ public sealed class Int8LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndScaledFormats))]
-    public void WhatIsNoNumberOrTooLargeStaysInItsRow(string id, WeightFormat format)
+    public void What_is_no_number_or_too_large_stays_in_its_row(string id, WeightFormat format)
     {
         Random random = new(12);
         Matrix x = Matrix.Random(random, 6, 96);
@@ -130,10 +130,10 @@ public sealed class Int8LinearTests : ConformanceTest
                 Assert.True(float.IsNaN(got[m, n]) == (m is 1 or 2 or 4), $"Int8Linear on {id}, {format}: element [{m}, {n}] is {got[m, n]}");
     }
 
-    /// <summary>What a tensor was quantised to is not used again once it is written; Linear in between does not disturb it.</summary>
+    /// <summary>What a tensor was quantized to is not used again once it is written; Linear in between does not disturb it.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndScaledFormats))]
-    public void SeesWhatWasWrittenSince(string id, WeightFormat format)
+    public void Sees_what_was_written_since(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         Random random = new(4);
@@ -155,7 +155,7 @@ public sealed class Int8LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void RefusesOtherFormatsAndShapes(string id)
+    public void Refuses_other_formats_and_shapes(string id)
     {
         IDevice device = Open(id);
         Random random = new(5);
@@ -190,7 +190,7 @@ public sealed class Int8LinearTests : ConformanceTest
         {
             for (int g = 0; g < x.Columns; g += 32)
             {
-                (int[] q, float s) = Quantised(x.Row(m)[g..Math.Min(g + 32, x.Columns)]);
+                (int[] q, float s) = Quantized(x.Row(m)[g..Math.Min(g + 32, x.Columns)]);
                 for (int n = 0; n < weight.OutputFeatures; n++)
                 {
                     (int[] v, float scale) = weight.Group(n, g / 32);
@@ -205,7 +205,7 @@ public sealed class Int8LinearTests : ConformanceTest
         return result;
     }
 
-    private static (int[] Q, float S) Quantised(ReadOnlySpan<float> group)
+    private static (int[] Q, float S) Quantized(ReadOnlySpan<float> group)
     {
         float a = 0;
         foreach (float v in group) a = MathF.Max(a, MathF.Abs(v));

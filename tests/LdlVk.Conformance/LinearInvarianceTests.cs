@@ -22,7 +22,7 @@ public sealed class LinearInvarianceTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void RowsDoNotDependOnTheBatch(string id, WeightFormat format, int n, int k)
+    public void Rows_do_not_depend_on_the_batch(string id, WeightFormat format, int n, int k)
     {
         const int Rows = 133;
         IDevice device = Open(id);
@@ -52,7 +52,7 @@ public sealed class LinearInvarianceTests : ConformanceTest
     /// <summary>One row thousands of elements long gives the same bits each time: no race decides an order.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void RepeatedRunsAgree(string id, WeightFormat format)
+    public void Repeated_runs_agree(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         Random random = new(3);

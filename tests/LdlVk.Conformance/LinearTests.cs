@@ -16,7 +16,7 @@ public sealed class LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void MatchesTheReferenceForAllShapes(string id, WeightFormat format)
+    public void Matches_the_reference_for_all_shapes(string id, WeightFormat format)
     {
         foreach ((int m, int n, int k) in Shapes)
         {
@@ -28,7 +28,7 @@ public sealed class LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void MatchesTheReferenceForRandomShapes(string id, WeightFormat format)
+    public void Matches_the_reference_for_random_shapes(string id, WeightFormat format)
     {
         for (int seed = 0; seed < 12; seed++)
         {
@@ -40,7 +40,7 @@ public sealed class LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void BiasAndActivationInEveryCombination(string id, WeightFormat format)
+    public void Bias_and_activation_in_every_combination(string id, WeightFormat format)
     {
         Random random = new(5);
         TestWeight weight = TestWeight.Random(random, 45, 70, format, scale: 0.25f);
@@ -55,7 +55,7 @@ public sealed class LinearTests : ConformanceTest
     /// <summary>Gemma-2's residual stream and gelu(gate)·up pass fp16's 65504; nothing may overflow, and small rows keep their accuracy.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void ActivationsBeyondHalfPrecision(string id, WeightFormat format)
+    public void Activations_beyond_half_precision(string id, WeightFormat format)
     {
         Random random = new(8);
         TestWeight weight = TestWeight.Random(random, 40, 288, format);
@@ -69,7 +69,7 @@ public sealed class LinearTests : ConformanceTest
     /// <summary>A row with one enormous element among small ones: the outliers of the residual stream.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void OutliersAmongSmallElements(string id, WeightFormat format)
+    public void Outliers_among_small_elements(string id, WeightFormat format)
     {
         Random random = new(9);
         TestWeight weight = TestWeight.Random(random, 33, 160, format);
@@ -80,7 +80,7 @@ public sealed class LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void LargeHalfPrecisionWeightsWithALargeScale(string id)
+    public void Large_half_precision_weights_with_a_large_scale(string id)
     {
         Random random = new(10);
         TestWeight weight = TestWeight.Random(random, 20, 100, WeightFormat.Fp16, deviation: 15000, scale: 1024);
@@ -89,7 +89,7 @@ public sealed class LinearTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void ViewsAsInputAndOutput(string id, WeightFormat format)
+    public void Views_as_input_and_output(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         Random random = new(11);
@@ -108,7 +108,7 @@ public sealed class LinearTests : ConformanceTest
     /// <summary>NaN and infinities in the input are not swallowed: a score that is not finite must be seen as such.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void NaNInARowStaysInThatRow(string id, WeightFormat format)
+    public void NaN_in_a_row_stays_in_that_row(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         Random random = new(12);
@@ -125,7 +125,7 @@ public sealed class LinearTests : ConformanceTest
     /// <summary>More than 128 MiB, which is all that some drivers let one buffer binding reach.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void WeightBeyond128MiB(string id)
+    public void Weight_beyond_128_MiB(string id)
     {
         IDevice device = Open(id);
         LargeWeight weight = new(9000, 4096);

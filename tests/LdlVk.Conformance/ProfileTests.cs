@@ -19,7 +19,7 @@ public sealed class ProfileTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void EveryOpIsNamedAndTimedWithinTheWall(string id)
+    public void Every_op_is_named_and_timed_within_the_wall(string id)
     {
         ProfiledDevice device = new(Open(id));
         Assert.Null(device.WhyNotTimed);
@@ -47,7 +47,7 @@ public sealed class ProfileTests : ConformanceTest
 
     /// <summary>The count of the arithmetic against one made by hand: two whole layers, and of the last keys and values alone.</summary>
     [Fact]
-    public void OperationsAreThoseAskedFor()
+    public void Operations_are_those_asked_for()
     {
         ProfiledDevice device = new(Open("cpu"));
         using SyntheticModel model = new(device, Config, new LoadSettings(WeightFormat.Fp32));
@@ -63,7 +63,7 @@ public sealed class ProfileTests : ConformanceTest
     }
 
     [Fact]
-    public void VisiblePairsAreCountedAsByHand()
+    public void Visible_pairs_are_counted_as_by_hand()
     {
         Random random = new(1);
         for (int i = 0; i < 500; i++)
@@ -80,7 +80,7 @@ public sealed class ProfileTests : ConformanceTest
     /// <summary>More commands than a pool of timestamps has, and many submissions.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void LongProfilesKeepEveryCall(string id)
+    public void Long_profiles_keep_every_call(string id)
     {
         ProfiledDevice device = new(Open(id));
         ITensor x = Empty(device, 2, 64), y = Empty(device, 2, 64);
@@ -96,7 +96,7 @@ public sealed class ProfileTests : ConformanceTest
     /// <summary>A failing call ends the profile, and the device goes on.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void AnErrorEndsTheProfile(string id)
+    public void An_error_ends_the_profile(string id)
     {
         ProfiledDevice device = new(Open(id));
         ITensor x = Empty(device, 2, 64), narrow = Empty(device, 2, 32);

@@ -13,7 +13,7 @@ public sealed class RandomWeightTests : ConformanceTest
     /// <summary>Products with the unit matrix show every element, so equal bits here are equal weights.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void DeviceAndHostMakeTheSameBits(string id, WeightFormat format)
+    public void Device_and_host_make_the_same_bits(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         foreach ((int n, int k) in Shapes)
@@ -48,7 +48,7 @@ public sealed class RandomWeightTests : ConformanceTest
     [InlineData(WeightFormat.Fp16)]
     [InlineData(WeightFormat.Int8)]
     [InlineData(WeightFormat.Int4)]
-    public void ElementsAreSpreadAsTheyShould(WeightFormat format)
+    public void Elements_are_spread_as_they_should(WeightFormat format)
     {
         const int N = 200, K = 500;
         float[] elements = new float[N * K], others = new float[N * K];
@@ -67,7 +67,7 @@ public sealed class RandomWeightTests : ConformanceTest
     [InlineData(WeightFormat.Fp16)]
     [InlineData(WeightFormat.Int8)]
     [InlineData(WeightFormat.Int4)]
-    public void PaddingIsZeroAndRowsDoNotDependOnThePiece(WeightFormat format)
+    public void Padding_is_zero_and_rows_do_not_depend_on_the_piece(WeightFormat format)
     {
         // A whole number of words, so that padding is whole bytes in every format.
         const int N = 6, K = 40;

@@ -17,7 +17,7 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void RmsNormMatchesTheReference(string id)
+    public void RmsNorm_matches_the_reference(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns) in Shapes)
@@ -38,7 +38,7 @@ public sealed class RowOpTests : ConformanceTest
     /// <summary>Rows far below ε, of zeros, and of the size that Gemma-2's residual stream reaches.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void RmsNormOfTinyAndHugeRows(string id)
+    public void RmsNorm_of_tiny_and_huge_rows(string id)
     {
         IDevice device = Open(id);
         Random random = new(2);
@@ -54,7 +54,7 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void NormAddMatchesTheReference(string id)
+    public void NormAdd_matches_the_reference(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns) in Shapes)
@@ -70,7 +70,7 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void RopeMatchesTheReference(string id)
+    public void Rope_matches_the_reference(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int heads, int dimension) in new[] { (1, 1, 2), (3, 2, 6), (5, 3, 16), (9, 4, 24), (2, 1, 34), (33, 8, 128), (4, 2, 256) })
@@ -88,7 +88,7 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void AddMatchesTheReference(string id)
+    public void Add_matches_the_reference(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns) in Shapes)
@@ -104,7 +104,7 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndActivations))]
-    public void GateMultiplyMatchesTheReference(string id, GateActivation activation)
+    public void GateMultiply_matches_the_reference(string id, GateActivation activation)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns) in Shapes)
@@ -127,7 +127,7 @@ public sealed class RowOpTests : ConformanceTest
     /// <summary>Where tanh would overflow through exp, and where the product passes fp16's 65504 by far.</summary>
     [Theory]
     [MemberData(nameof(DevicesAndActivations))]
-    public void GateMultiplyOfExtremes(string id, GateActivation activation)
+    public void GateMultiply_of_extremes(string id, GateActivation activation)
     {
         IDevice device = Open(id);
         float[] values = [50, -50, 300, -300, 88, -88, 1e5f, -1e5f, 3e5f, -3e5f, 9.3f, -9.3f, 5.5f, -5.5f, 0, -0f, 1e-6f, -1e-6f, 1e-20f, 2, -2, 1e12f, -1e12f];
@@ -145,7 +145,7 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void GatherRowsCopiesBits(string id)
+    public void GatherRows_copies_bits(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns, int count) in new[] { (1, 1, 1), (5, 33, 9), (20, 64, 3), (7, 4608, 7), (300, 3, 500) })
@@ -163,7 +163,7 @@ public sealed class RowOpTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void LdlReadoutMatchesTheReference(string id)
+    public void LdlReadout_matches_the_reference(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int attributes, int bins, float temperature, double size) in new[]
@@ -183,7 +183,7 @@ public sealed class RowOpTests : ConformanceTest
     /// <summary>Each op on all rows, and on some of them alone, in another order, at another place: the same bits.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void RowsDoNotDependOnTheBatch(string id)
+    public void Rows_do_not_depend_on_the_batch(string id)
     {
         IDevice device = Open(id);
         foreach (int columns in new[] { 24, 440, 2200 })

@@ -10,7 +10,7 @@ public sealed class TensorTests : ConformanceTest
 {
     [Theory]
     [MemberData(nameof(Devices))]
-    public void TensorsAreZeroWhenCreated(string id)
+    public void Tensors_are_zero_when_created(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns) in new[] { (1, 1), (3, 33), (700, 513) })
@@ -24,7 +24,7 @@ public sealed class TensorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void WriteAndReadCopyBits(string id)
+    public void Write_and_read_copy_bits(string id)
     {
         IDevice device = Open(id);
         foreach ((int rows, int columns) in new[] { (1, 1), (2, 31), (5, 64), (129, 77), (3, 5000) })
@@ -37,7 +37,7 @@ public sealed class TensorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void WriteOfSomeRowsLeavesTheOthers(string id)
+    public void Write_of_some_rows_leaves_the_others(string id)
     {
         IDevice device = Open(id);
         Matrix x = Matrix.Random(new Random(1), 9, 45), part = Matrix.Random(new Random(2), 3, 45);
@@ -50,7 +50,7 @@ public sealed class TensorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void ViewsShareMemory(string id)
+    public void Views_share_memory(string id)
     {
         IDevice device = Open(id);
         Matrix x = Matrix.Random(new Random(1), 10, 35);
@@ -70,7 +70,7 @@ public sealed class TensorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void ViewsOutsideTheTensorAreRefused(string id)
+    public void Views_outside_the_tensor_are_refused(string id)
     {
         ITensor tensor = Empty(Open(id), 5, 3);
         foreach ((int first, int count) in new[] { (-1, 2), (0, 6), (5, 1), (3, 3), (2, -1), (int.MaxValue, 1), (1, int.MaxValue) })
@@ -80,7 +80,7 @@ public sealed class TensorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void AllocatedBytesCountsWhatIsHeld(string id, WeightFormat format)
+    public void Allocated_bytes_counts_what_is_held(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         ITensor tensor = device.CreateTensor(40, 100);
@@ -106,7 +106,7 @@ public sealed class TensorTests : ConformanceTest
     /// <summary>The contract lets tensors, weights and lists go right after the last call that names them, before it has run.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void OperandsMayBeDisposedRightAfterTheCall(string id)
+    public void Operands_may_be_disposed_right_after_the_call(string id)
     {
         IDevice device = Open(id);
         Random random = new(1);
@@ -133,7 +133,7 @@ public sealed class TensorTests : ConformanceTest
     /// <summary>Ops take effect in the order of the calls, each reading what the one before wrote.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void OpsTakeEffectInOrder(string id)
+    public void Ops_take_effect_in_order(string id)
     {
         IDevice device = Open(id);
         ITensor x = Upload(device, Matrix.Filled(4, 40, 1)), one = Upload(device, Matrix.Filled(4, 40, 1)), unit = Upload(device, Matrix.Filled(1, 40, 1));
@@ -148,7 +148,7 @@ public sealed class TensorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void UploadReportsEveryByteOnce(string id, WeightFormat format)
+    public void Upload_reports_every_byte_once(string id, WeightFormat format)
     {
         IDevice device = Open(id);
         Sum progress = new();
@@ -158,7 +158,7 @@ public sealed class TensorTests : ConformanceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void CancelledUploadFreesItsMemory(string id)
+    public void Canceled_upload_frees_its_memory(string id)
     {
         IDevice device = Open(id);
         TestWeight weight = TestWeight.Random(new Random(1), 100, 100, WeightFormat.Fp16);
@@ -169,7 +169,7 @@ public sealed class TensorTests : ConformanceTest
     /// <summary>A checkpoint that fails while it is read: its own error comes out, not a wrapper of it.</summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void FailingSourceFreesItsMemory(string id)
+    public void Failing_source_frees_its_memory(string id)
     {
         IDevice device = Open(id);
         CheckpointException e = Assert.Throws<CheckpointException>(() => device.CreateWeight(new DamagedWeight()));

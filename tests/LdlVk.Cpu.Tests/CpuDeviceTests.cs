@@ -15,7 +15,7 @@ public sealed class CpuDeviceTests : OperandTest
     private const string Cpu = CpuBackend.DeviceId;
 
     [Fact]
-    public void TheProcessorIsTheOnlyDevice()
+    public void The_processor_is_the_only_device()
     {
         DeviceInfo info = Assert.Single(CpuBackend.Enumerate());
         Assert.Equal((Cpu, DeviceKind.Cpu), (info.Id, info.Kind));
@@ -25,7 +25,7 @@ public sealed class CpuDeviceTests : OperandTest
     }
 
     [Fact]
-    public void AllocatedBytesAreThePaddedRows()
+    public void Allocated_bytes_are_the_padded_rows()
     {
         IDevice device = Open(Cpu);
         using (device.CreateTensor(7, 33)) Assert.Equal(7 * 64 * 4, device.AllocatedBytes);
@@ -35,7 +35,7 @@ public sealed class CpuDeviceTests : OperandTest
 
     /// <summary>Random tensors and weights against an account on the side: refused is what would pass the limit, to the byte, and nothing else.</summary>
     [Fact]
-    public void TheMemoryLimitIsKeptToTheByte()
+    public void The_memory_limit_is_kept_to_the_byte()
     {
         for (int seed = 0; seed < 20; seed++)
         {
@@ -81,7 +81,7 @@ public sealed class CpuDeviceTests : OperandTest
     }
 
     [Fact]
-    public void TooLargeATensorSaysHowMuchWasWanted()
+    public void Too_large_a_tensor_says_how_much_was_wanted()
     {
         DeviceException e = Assert.Throws<DeviceException>(() => Open(Cpu).CreateTensor(int.MaxValue, 1 << 20));
         Assert.Contains("[2147483647, 1048576]", e.Message);
@@ -90,7 +90,7 @@ public sealed class CpuDeviceTests : OperandTest
     }
 
     [Fact]
-    public void ClosingTheDeviceFreesWhatIsLeft()
+    public void Closing_the_device_frees_what_is_left()
     {
         IDevice device = CpuBackend.Open(Cpu);
         ITensor tensor = device.CreateTensor(4, 4);
@@ -104,7 +104,7 @@ public sealed class CpuDeviceTests : OperandTest
 
     /// <summary>Tensors are used again: a NaN in one use must not stay in the padding behind the last column.</summary>
     [Fact]
-    public void PaddingStaysZeroAfterNaN()
+    public void Padding_stays_zero_after_NaN()
     {
         IDevice device = Open(Cpu);
         TestWeight weight = TestWeight.Random(new Random(1), 3, 33, WeightFormat.Fp32);
@@ -124,14 +124,14 @@ public sealed class CpuDeviceTests : OperandTest
     [InlineData(2)]
     [InlineData(5)]
     [InlineData(16)]
-    public void BitsDoNotDependOnTheThreads(int threads)
+    public void Bits_do_not_depend_on_the_threads(int threads)
     {
         Matrix[] alone = All(1), together = All(threads);
         for (int i = 0; i < alone.Length; i++) Check.SameBits($"op {i} on cpu with {threads} threads", together[i], alone[i]);
     }
 
     [Fact]
-    public void ExpIsWithinOneUlp()
+    public void Exp_is_within_one_ulp()
     {
         for (long bits = 0; bits < int.MaxValue; bits += 99991)
             foreach (float x in new[] { BitConverter.Int32BitsToSingle((int)bits), -BitConverter.Int32BitsToSingle((int)bits) })
@@ -145,7 +145,7 @@ public sealed class CpuDeviceTests : OperandTest
     }
 
     [Fact]
-    public void TanhIsWithinThreeUlps()
+    public void Tanh_is_within_three_ulps()
     {
         for (long bits = 0; bits < int.MaxValue; bits += 99991)
             foreach (float x in new[] { BitConverter.Int32BitsToSingle((int)bits), -BitConverter.Int32BitsToSingle((int)bits) })
@@ -160,7 +160,7 @@ public sealed class CpuDeviceTests : OperandTest
 
     /// <summary>GELU keeps its relative accuracy where 1 + tanh would cancel.</summary>
     [Fact]
-    public void GeluIsAccurateForNegativeArguments()
+    public void Gelu_is_accurate_for_negative_arguments()
     {
         for (float x = -5; x < 5; x += 0.00317f)
         {

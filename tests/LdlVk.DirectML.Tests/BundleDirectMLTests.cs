@@ -12,7 +12,7 @@ public sealed class BundleDirectMLTests
     [InlineData(false, "-p:RuntimeIdentifier=win-x64")]
     [InlineData(false, "-p:RuntimeIdentifier=linux-x64", "-p:BundleDirectML=true")]
     [InlineData(true, "-p:RuntimeIdentifier=win-x64", "-p:BundleDirectML=true")]
-    public void ThePackageIsReferencedWhereItIsAskedForAlone(bool bundled, params string[] properties)
+    public void The_package_is_referenced_where_it_is_asked_for_alone(bool bundled, params string[] properties)
     {
         (JsonElement packages, JsonElement files) = Evaluate([.. properties, "-p:PkgMicrosoft_AI_DirectML=PACKAGE"]);
         Assert.Contains(packages.EnumerateArray(), item => Of(item, "Identity") == "Spectre.Console");

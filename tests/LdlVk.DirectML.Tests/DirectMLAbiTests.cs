@@ -111,7 +111,7 @@ public sealed class DirectMLAbiTests
     ];
 
     [Fact]
-    public void InterfaceIdsAreThoseOfTheHeaders()
+    public void Interface_ids_are_those_of_the_headers()
     {
         SkipWithoutHeaders();
         string text = File.ReadAllText($"{Headers}/d3d12.h") + File.ReadAllText($"{Headers}/DirectML.h");
@@ -124,7 +124,7 @@ public sealed class DirectMLAbiTests
     }
 
     [Fact]
-    public void SizesOffsetsValuesAndSlotsAreThoseOfTheHeaders()
+    public void Sizes_offsets_values_and_slots_are_those_of_the_headers()
     {
         SkipWithoutHeaders();
         Dictionary<string, long> ours = Ours();
@@ -153,7 +153,7 @@ public sealed class DirectMLAbiTests
     /// one that takes the place of MULTIPLY in Wine.
     /// </summary>
     [Fact]
-    public void OperatorsAreOfTheFeatureLevelThatIsNeeded()
+    public void Operators_are_of_the_feature_level_that_is_needed()
     {
         SkipWithoutHeaders();
         Dictionary<string, int> levels = [];

@@ -13,7 +13,7 @@ public sealed class DirectMLStreamTests
     /// <summary>Copies wait for the last use of their own weight, and only what reads it waits for them.</summary>
     [Trait("Wine", "Alone")]
     [Fact]
-    public void CopiesAndOpsWaitForTheirOwnWeightAlone()
+    public void Copies_and_ops_wait_for_their_own_weight_alone()
     {
         DirectMLTests.SkipWithoutDevice();
         using DirectMLDevice device = DirectMLTests.OpenFaulty(out FaultyDirect3D direct3D);
@@ -44,19 +44,19 @@ public sealed class DirectMLStreamTests
         device.Linear(y, x, a);
         var both = direct3D.Submissions.During(() => device.Fill(a, pinned));
         Assert.Equal(2, both.Count);
-        Assert.Equal((computes, both[0].Signalled), (both[0].Queue, both[1].Awaited));
+        Assert.Equal((computes, both[0].Signaled), (both[0].Queue, both[1].Awaited));
 
         // What was recorded before a use of a does not wait for a.
         device.Linear(y, x, b);
         var apart = direct3D.Submissions.During(() => device.Use(a, x, y));
-        Assert.Equal([default, both[1].Signalled], apart.Select(s => s.Awaited));
+        Assert.Equal([default, both[1].Signaled], apart.Select(s => s.Awaited));
         direct3D.Stalled = false;
     }
 
     /// <summary>What is written anew in the list that reads it changes its state before the copy, which so comes after what reads it.</summary>
     [Trait("Wine", "Alone")]
     [Fact]
-    public void AnUploadComesAfterWhatReadsWhatItReplaces()
+    public void An_upload_comes_after_what_reads_what_it_replaces()
     {
         DirectMLTests.SkipWithoutDevice();
         using DirectMLDevice device = DirectMLTests.OpenFaulty(out FaultyDirect3D direct3D);
@@ -77,7 +77,7 @@ public sealed class DirectMLStreamTests
     /// <summary>Filling a layer's weights from pinned ones waits for nothing on the host, however much is before it.</summary>
     [Trait("Wine", "Alone")]
     [Fact]
-    public void TheHostDoesNotWaitForFillsFromPinnedWeights()
+    public void The_host_does_not_wait_for_fills_from_pinned_weights()
     {
         DirectMLTests.SkipWithoutDevice();
         using DirectMLDevice device = DirectMLTests.OpenFaulty(out FaultyDirect3D direct3D);
@@ -104,7 +104,7 @@ public sealed class DirectMLStreamTests
     /// <summary>Where the device may have no more of the host's memory, weights are pinned in plain memory, and filled through chunks.</summary>
     [Trait("Wine", "Alone")]
     [Fact]
-    public void WherePinnedMemoryIsRefusedItIsPlain()
+    public void Where_pinned_memory_is_refused_it_is_plain()
     {
         DirectMLTests.SkipWithoutDevice();
         int living = ComObject.Living;
@@ -132,7 +132,7 @@ public sealed class DirectMLStreamTests
     /// </summary>
     [Trait("Wine", "Alone")]
     [Fact]
-    public void FillsLeaveNothingBehind()
+    public void Fills_leave_nothing_behind()
     {
         DirectMLTests.SkipWithoutDevice();
         int living = ComObject.Living;

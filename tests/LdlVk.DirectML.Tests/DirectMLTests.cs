@@ -27,7 +27,7 @@ public sealed class DirectMLTests
     [Theory]
     [InlineData("a_f32_sliding")]
     [InlineData("c_bf16_outliers")]
-    public void Fp32ScoresAreTheOtherDevicesToFourDigits(string name)
+    public void Fp32_scores_are_the_other_devices_to_four_digits(string name)
     {
         SkipWithoutDevice();
         GoldenCase golden = Goldens.Read(name);
@@ -59,7 +59,7 @@ public sealed class DirectMLTests
     [Theory]
     [InlineData("directml:0,cpu")]
     [InlineData("vulkan:0,directml:0")]
-    public async Task LayersMayBeDividedWithOtherDevices(string devices)
+    public async Task Layers_may_be_divided_with_other_devices(string devices)
     {
         SkipWithoutDevice();
         string? missing = devices.Split(',').FirstOrDefault(id => !TestDevices.Present.Contains(id));
@@ -79,7 +79,7 @@ public sealed class DirectMLTests
     /// <summary>A model of one small layer, as a thousand scores take a while here; texts of many lengths, so that all graphs are used.</summary>
     [Trait("Wine", "Alone")]
     [Fact]
-    public void AThousandScoresLeaveNothingBehind()
+    public void A_thousand_scores_leave_nothing_behind()
     {
         SkipWithoutDevice();
         int before = ComObject.Living;
@@ -115,7 +115,7 @@ public sealed class DirectMLTests
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public async Task ADeviceRemovedAtAnyCallIsOpenedAgain(bool streams)
+    public async Task A_device_removed_at_any_call_is_opened_again(bool streams)
     {
         SkipWithoutDevice();
         int living = ComObject.Living;
@@ -170,7 +170,7 @@ public sealed class DirectMLTests
 
     [Trait("Wine", "Alone")]
     [Fact]
-    public async Task ADeviceThatDoesNotComeBackIsAnError()
+    public async Task A_device_that_does_not_come_back_is_an_error()
     {
         SkipWithoutDevice();
         int opened = 0;
@@ -189,7 +189,7 @@ public sealed class DirectMLTests
 
     [Trait("Wine", "Alone")]
     [Fact]
-    public void ARemovedDeviceSaysSoAtEachUseAndClosesQuietly()
+    public void A_removed_device_says_so_at_each_use_and_closes_quietly()
     {
         SkipWithoutDevice();
         int living = ComObject.Living;
@@ -210,7 +210,7 @@ public sealed class DirectMLTests
 
     [Trait("Wine", "Alone")]
     [Fact]
-    public void WantOfMemoryIsAnErrorAndTheDeviceStillWorks()
+    public void Want_of_memory_is_an_error_and_the_device_still_works()
     {
         SkipWithoutDevice();
         using DirectMLDevice device = OpenFaulty(out FaultyDirect3D faulty);
@@ -231,7 +231,7 @@ public sealed class DirectMLTests
 
     [Trait("Wine", "Alone")]
     [Fact]
-    public void TheDeviceSaysWhichLibraryItIsOf()
+    public void The_device_says_which_library_it_is_of()
     {
         SkipWithoutDevice();
         DeviceInfo info = DirectMLBackend.Enumerate()[0];
@@ -244,7 +244,7 @@ public sealed class DirectMLTests
 
     /// <summary>Where there is no device, the reason says what to use instead.</summary>
     [Fact]
-    public void WithoutDirectMLTheReasonNamesWhatWorks()
+    public void Without_DirectML_the_reason_names_what_works()
     {
         DirectMLBackend.Enumerate(out string? why);
         Assert.SkipWhen(why is null, "there is a DirectML device");
@@ -253,7 +253,7 @@ public sealed class DirectMLTests
     }
 
     [Fact]
-    public void TheLibraryIsLookedForInThreePlacesAndEachSaysWhatIsWrongWithIt()
+    public void The_library_is_looked_for_in_three_places_and_each_says_what_is_wrong_with_it()
     {
         string folder = Directory.CreateTempSubdirectory("ldlvk-directml").FullName;
         try
@@ -285,7 +285,7 @@ public sealed class DirectMLTests
     }
 
     [Fact]
-    public void AnAdapterOfALowFeatureLevelIsToldWhatIsNeeded()
+    public void An_adapter_of_a_low_feature_level_is_told_what_is_needed()
     {
         string why = DirectMLAdapter.WhyTooLow(0x4100, @"C:\Windows\System32\DirectML.dll", "1.6.0");
         Assert.Equal(
@@ -296,7 +296,7 @@ public sealed class DirectMLTests
     /// <summary>Such an adapter is no device, and who asks for it is told why.</summary>
     [Trait("Wine", "Alone")]
     [Fact]
-    public void AnAdapterOfALowFeatureLevelIsNoDevice()
+    public void An_adapter_of_a_low_feature_level_is_no_device()
     {
         SkipWithoutDevice();
         IReadOnlyList<DirectMLAdapter> adapters = DirectMLAdapter.All(NativeLibraries.TryLoad(out _)!, out _);
@@ -316,7 +316,7 @@ public sealed class DirectMLTests
 
     /// <summary>Texts of 8192 tokens need 14 graphs, and a tile is never given half as many keys again as it needs.</summary>
     [Fact]
-    public void TilesAreGivenFewKeysTooMany()
+    public void Tiles_are_given_few_keys_too_many()
     {
         int[] sizes = [.. Enumerable.Range(0, 128).Select(AttentionOp.KeysOf)];
         Assert.Equal(14, sizes.Distinct().Count());

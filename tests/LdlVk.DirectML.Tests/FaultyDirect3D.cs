@@ -13,7 +13,7 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private readonly HashSet<nint> _objects = [];
     private readonly Dictionary<nint, nint> _replaced = [];
     private readonly List<Call> _stubs = [];
-    private readonly Dictionary<nint, ulong> _signalled = [];
+    private readonly Dictionary<nint, ulong> _signaled = [];
     private readonly Dictionary<nint, (nint Fence, ulong Value)> _awaited = [];
 
     /// <summary>Takes a device; its queues and fences are taken as they are made.</summary>
@@ -37,7 +37,7 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     public int Calls { get; private set; }
 
     /// <summary>What was handed over to the queues, in order: what it waits for on the device (none: 0), and what it signals.</summary>
-    public List<(nint Queue, (nint Fence, ulong Value) Awaited, (nint Fence, ulong Value) Signalled)> Submissions { get; } = [];
+    public List<(nint Queue, (nint Fence, ulong Value) Awaited, (nint Fence, ulong Value) Signaled)> Submissions { get; } = [];
 
     /// <summary>Copies that were recorded, and transitions of buffers to another state, in order, with the buffer that is written or changes.</summary>
     public List<(string Command, nint Buffer)> Recorded { get; } = [];
@@ -118,7 +118,7 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
     private long Signal(Call real, nint queue, nint fence, nint value)
     {
         long result = real(queue, fence, value, 0, 0, 0, 0, 0);
-        _signalled[fence] = (ulong)value;
+        _signaled[fence] = (ulong)value;
         _awaited.Remove(queue, out (nint, ulong) awaited);
         Submissions.Add((queue, awaited, (fence, (ulong)value)));
         int fault = Answer("Signal");
@@ -140,7 +140,7 @@ internal sealed unsafe partial class FaultyDirect3D : IDisposable
         bool lost = Lost || Answer("GetCompletedValue") < 0;
         long value = real(fence, 0, 0, 0, 0, 0, 0, 0);
         if (!lost) return Stalled ? 0 : value;
-        for (; (ulong)value < _signalled.GetValueOrDefault(fence); value = real(fence, 0, 0, 0, 0, 0, 0, 0)) Thread.Sleep(1);
+        for (; (ulong)value < _signaled.GetValueOrDefault(fence); value = real(fence, 0, 0, 0, 0, 0, 0, 0)) Thread.Sleep(1);
         return -1;
     }
 

@@ -9,14 +9,14 @@ namespace LdlVk.Testing;
 /// </summary>
 public abstract class OperandTest : IDisposable
 {
-    private readonly List<IDisposable> owned = [];
-    private readonly HashSet<IDevice> used = [];
+    private readonly List<IDisposable> _owned = [];
+    private readonly HashSet<IDevice> _used = [];
 
     /// <summary>The shared device of that name, empty.</summary>
     protected IDevice Open(string id)
     {
         IDevice device = TestDevices.Shared(id);
-        if (used.Add(device)) Assert.Equal(0, device.AllocatedBytes);
+        if (_used.Add(device)) Assert.Equal(0, device.AllocatedBytes);
         return device;
     }
 
@@ -24,7 +24,7 @@ public abstract class OperandTest : IDisposable
     protected T Own<T>(T disposable)
         where T : IDisposable
     {
-        owned.Add(disposable);
+        _owned.Add(disposable);
         return disposable;
     }
 
@@ -61,8 +61,8 @@ public abstract class OperandTest : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable disposable in Enumerable.Reverse(owned)) disposable.Dispose();
-        foreach (IDevice device in used) Assert.Equal((0L, 0L), (device.AllocatedBytes, device.PinnedBytes));
+        foreach (IDisposable disposable in Enumerable.Reverse(_owned)) disposable.Dispose();
+        foreach (IDevice device in _used) Assert.Equal((0L, 0L), (device.AllocatedBytes, device.PinnedBytes));
         GC.SuppressFinalize(this);
     }
 }

@@ -9,9 +9,9 @@ namespace LdlVk.Cpu.Memory;
 /// </summary>
 internal sealed unsafe class CpuTensor : IDeviceTensor
 {
-    private readonly NativeBuffer buffer;
-    private readonly long firstElement;
-    private readonly bool isView;
+    private readonly NativeBuffer _buffer;
+    private readonly long _firstElement;
+    private readonly bool _isView;
 
     public CpuTensor(IDevice device, NativeBuffer buffer, int rows, int columns)
         : this(device, buffer, rows, columns, 0, isView: false)
@@ -23,16 +23,16 @@ internal sealed unsafe class CpuTensor : IDeviceTensor
         Device = device;
         Rows = rows;
         Columns = columns;
-        this.buffer = buffer;
-        this.firstElement = firstElement;
-        this.isView = isView;
+        _buffer = buffer;
+        _firstElement = firstElement;
+        _isView = isView;
     }
 
     public IDevice Device { get; }
 
-    public bool IsDisposed => buffer.IsFreed;
+    public bool IsDisposed => _buffer.IsFreed;
 
-    public TensorPlace Place => new(buffer, firstElement, Elements(Rows, Columns));
+    public TensorPlace Place => new(_buffer, _firstElement, Elements(Rows, Columns));
 
     public int Rows { get; }
 
@@ -42,7 +42,7 @@ internal sealed unsafe class CpuTensor : IDeviceTensor
     public int Stride => WeightLayout.PaddedRow(Columns);
 
     /// <summary>The first row.</summary>
-    public float* Data => (float*)buffer.Pointer + firstElement;
+    public float* Data => (float*)_buffer.Pointer + _firstElement;
 
     /// <summary>Floats of a matrix in memory, padding included.</summary>
     public static long Elements(int rows, int columns) => (long)rows * WeightLayout.PaddedRow(columns);
@@ -55,12 +55,12 @@ internal sealed unsafe class CpuTensor : IDeviceTensor
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
         ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
         ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, Rows, nameof(rowCount));
-        return new CpuTensor(Device, buffer, rowCount, Columns, firstElement + Elements(firstRow, Columns), isView: true);
+        return new CpuTensor(Device, _buffer, rowCount, Columns, _firstElement + Elements(firstRow, Columns), isView: true);
     }
 
     public void Dispose()
     {
-        if (!isView) buffer.Dispose();
+        if (!_isView) _buffer.Dispose();
     }
 }
 
@@ -128,11 +128,11 @@ internal sealed unsafe class CpuHostWeight(CpuWeight weight, string name) : IHos
 /// <summary>A list of integers. It is small and only read, so that an array of the runtime serves.</summary>
 internal sealed class CpuIndexList(IDevice device, int[] values) : IDeviceIndexList
 {
-    private int[]? values = values;
+    private int[]? _values = values;
 
     public IDevice Device => device;
 
-    public bool IsDisposed => values is null;
+    public bool IsDisposed => _values is null;
 
     public int Count { get; } = values.Length;
 
@@ -140,23 +140,23 @@ internal sealed class CpuIndexList(IDevice device, int[] values) : IDeviceIndexL
 
     public int PlaceOfLargest { get; } = values.Length == 0 ? 0 : Array.IndexOf(values, values.Max());
 
-    public int[] Values => values ?? throw new ObjectDisposedException("index list");
+    public int[] Values => _values ?? throw new ObjectDisposedException("index list");
 
-    public void Dispose() => values = null;
+    public void Dispose() => _values = null;
 }
 
 /// <summary>The segments of an attention call.</summary>
 internal sealed class CpuSegmentList(IDevice device, AttentionSegment[] segments) : ISegmentList, IDeviceObject
 {
-    private AttentionSegment[]? segments = segments;
+    private AttentionSegment[]? _segments = segments;
 
     public IDevice Device => device;
 
-    public bool IsDisposed => segments is null;
+    public bool IsDisposed => _segments is null;
 
-    public IReadOnlyList<AttentionSegment> Segments => segments ?? throw new ObjectDisposedException("segment list");
+    public IReadOnlyList<AttentionSegment> Segments => _segments ?? throw new ObjectDisposedException("segment list");
 
-    public void Dispose() => segments = null;
+    public void Dispose() => _segments = null;
 }
 
 /// <summary>Values that are there already: on the processor an op is done when its method returns.</summary>

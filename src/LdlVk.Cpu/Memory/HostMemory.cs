@@ -19,9 +19,9 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
 
     private const double MiB = 1 << 20;
 
-    private readonly HashSet<NativeBuffer> live = [];
-    private readonly Lock gate = new();
-    private bool closed;
+    private readonly HashSet<NativeBuffer> _live = [];
+    private readonly Lock _gate = new();
+    private bool _closed;
 
     public long AllocatedBytes { get; private set; }
 
@@ -43,7 +43,7 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
         }
         catch
         {
-            lock (gate) AllocatedBytes -= bytes;
+            lock (_gate) AllocatedBytes -= bytes;
             throw;
         }
     }
@@ -63,11 +63,11 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
         if (zeroed) NativeMemory.Clear(pointer, (nuint)bytes);
 
         NativeBuffer buffer = new(this, pointer, bytes, owner, counted);
-        lock (gate)
+        lock (_gate)
         {
-            if (!closed)
+            if (!_closed)
             {
-                live.Add(buffer);
+                _live.Add(buffer);
                 return buffer;
             }
         }
@@ -77,9 +77,9 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
 
     public void Free(NativeBuffer buffer)
     {
-        lock (gate)
+        lock (_gate)
         {
-            if (!live.Remove(buffer)) return;
+            if (!_live.Remove(buffer)) return;
             if (buffer.Counted) AllocatedBytes -= buffer.Bytes;
             buffer.Release();
         }
@@ -87,11 +87,11 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
 
     public void Dispose()
     {
-        lock (gate)
+        lock (_gate)
         {
-            closed = true;
-            foreach (NativeBuffer buffer in live) buffer.Release();
-            live.Clear();
+            _closed = true;
+            foreach (NativeBuffer buffer in _live) buffer.Release();
+            _live.Clear();
             AllocatedBytes = 0;
         }
     }
@@ -122,7 +122,7 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
     /// <summary>Counts bytes that are about to be allocated.</summary>
     private void Take(long bytes, string owner)
     {
-        lock (gate)
+        lock (_gate)
         {
             if (bytes > limit - AllocatedBytes)
                 throw new DeviceException(string.Create(CultureInfo.InvariantCulture,
@@ -143,24 +143,24 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
 /// <summary>One aligned block of native memory. Disposing it twice is harmless; using it afterwards throws.</summary>
 internal sealed unsafe class NativeBuffer(HostMemory memory, void* pointer, long bytes, string owner, bool counted) : IDisposable
 {
-    private void* pointer = pointer;
+    private void* _pointer = pointer;
 
     public long Bytes => bytes;
 
     public bool Counted => counted;
 
-    public bool IsFreed => pointer == null;
+    public bool IsFreed => _pointer == null;
 
     /// <exception cref="ObjectDisposedException">The memory is freed.</exception>
-    public void* Pointer => pointer != null ? pointer : throw new ObjectDisposedException(owner);
+    public void* Pointer => _pointer != null ? _pointer : throw new ObjectDisposedException(owner);
 
     public void Dispose() => memory.Free(this);
 
     /// <summary>Gives the memory back; called by <see cref="HostMemory"/> alone, once.</summary>
     internal void Release()
     {
-        NativeMemory.AlignedFree(pointer);
-        pointer = null;
+        NativeMemory.AlignedFree(_pointer);
+        _pointer = null;
     }
 }
 

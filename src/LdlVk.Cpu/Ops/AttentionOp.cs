@@ -92,7 +92,7 @@ internal static unsafe class AttentionOp
                 AttentionTile.Scores(q, Width, Rows, tile, Shape.HeadDimension, scores + (t * Tile), span);
             }
 
-            // After this loop a row's scores are its unnormalised probabilities. Their sum waits in q, which is no longer needed.
+            // After this loop a row's scores are its unnormalized probabilities. Their sum waits in q, which is no longer needed.
             for (int r = 0; r < Rows; r++)
                 q[r] = AttentionTile.Softmax(scores + ((long)r * span), First(r) - start, Last(r) - start, Shape.Scale, Shape.Softcap);
 

@@ -19,7 +19,7 @@ internal static unsafe class AttentionTile
     public static float* KeyColumn(float* tile, int j, int headDimension) =>
         tile + (j / HalfKeys * HalfKeys * headDimension) + (j % HalfKeys);
 
-    /// <summary>Writes eight keys as eight neighbouring columns of a tile: element d of key i at [d][i].</summary>
+    /// <summary>Writes eight keys as eight neighboring columns of a tile: element d of key i at [d][i].</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void TransposeKeys(float** keys, int headDimension, float* column)
     {

@@ -23,7 +23,7 @@ internal static unsafe class Dot
     /// <param name="wStride">Floats from a row of w to the next.</param>
     /// <param name="columns">Rows of w.</param>
     /// <param name="length">Elements of a product, a multiple of 8.</param>
-    /// <param name="c">Where the results go.</param>
+    /// <param name="c">The results.</param>
     /// <param name="cStride">Floats from a row of c to the next.</param>
     /// <param name="add">Whether to add to c, or to overwrite it.</param>
     public static void Panel(

@@ -10,7 +10,7 @@ namespace LdlVk.Cpu.Ops;
 /// Linear in 8-bit integers, as <see cref="IDevice.Int8Linear"/> defines it.
 /// <para>
 /// A work item is a panel of 16 weight rows times a block of input rows. The panel is laid out anew once: for each group, and for each pair
-/// of neighbours along K in it, the pairs of all 16 weight rows side by side. A pair of an input row, copied to all lanes, then meets eight
+/// of neighbors along K in it, the pairs of all 16 weight rows side by side. A pair of an input row, copied to all lanes, then meets eight
 /// weight rows in one multiplication of pairs of 16-bit integers, and a lane is one output element: no sum ever crosses lanes.
 /// </para>
 /// </summary>

@@ -22,8 +22,8 @@ internal sealed class CommandQueue : IDisposable
     /// <summary>Makes a queue.</summary>
     /// <param name="device">The device.</param>
     /// <param name="health">Told when the device is lost.</param>
-    /// <param name="type">What its lists may hold.</param>
-    /// <param name="lists">Lists in flight beyond which recording waits; each has an allocator.</param>
+    /// <param name="type">The kind of its lists.</param>
+    /// <param name="lists">The most lists in flight; recording waits beyond them. Each has an allocator.</param>
     public CommandQueue(D3D12Device device, DeviceHealth health, CommandListType type, int lists)
     {
         (_device, _health, _type, _allocators, _listBusyUntil) = (device, health, type, new D3D12CommandAllocator?[lists], new ulong[lists]);
@@ -44,7 +44,7 @@ internal sealed class CommandQueue : IDisposable
     /// <summary>The place of the list that is being recorded among those in flight.</summary>
     public int Slot => (int)(Submitted % (ulong)_allocators.Length);
 
-    /// <summary>What the device has passed.</summary>
+    /// <summary>The value that the device has passed.</summary>
     public ulong Completed
     {
         get

@@ -36,10 +36,10 @@ internal sealed unsafe class CommandStream : IDisposable
     private readonly SubmissionBudget _budget;
     private readonly Queue<(ulong Value, double Operations, long Time)> _inFlight = new();
 
-    // What was read and written since the last barrier.
+    // Ranges read and written since the last barrier.
     private readonly List<(Region Bytes, bool Written)> _touched = [];
 
-    // What the dispatch that is being recorded reads and writes.
+    // Ranges that the dispatch being recorded reads and writes.
     private readonly List<(Region Bytes, bool Written)> _operands = [];
     private readonly Uploads _uploads;
     private readonly HostBuffers _downloads;
@@ -68,13 +68,13 @@ internal sealed unsafe class CommandStream : IDisposable
         _queue.List.SetDescriptorHeap(_heap);
     }
 
-    /// <summary>What brings weights to the device.</summary>
+    /// <summary>The stream that copies weights to the device.</summary>
     public CopyStream Copies { get; }
 
     /// <summary>The fence's value when the list that is being recorded is done.</summary>
     public ulong Current => _queue.Current;
 
-    /// <summary>What the device has passed.</summary>
+    /// <summary>The value that the device has passed.</summary>
     public ulong Completed
     {
         get
@@ -205,7 +205,7 @@ internal sealed unsafe class CommandStream : IDisposable
         Learn(value);
     }
 
-    /// <summary>Waits for all that was recorded, copies of weights included, and frees what waits to be freed.</summary>
+    /// <summary>Waits for all that was recorded, copies of weights included, and frees retired memory.</summary>
     public void WaitAndCollect()
     {
         WaitFor(Submit());
@@ -249,7 +249,7 @@ internal sealed unsafe class CommandStream : IDisposable
         Copies.Submit();
         if (Copies.Queue.Completed < value)
         {
-            // What was recorded before need not wait.
+            // Commands recorded before need not wait.
             Submit();
             _queue.Await(Copies.Queue, value);
         }

@@ -104,7 +104,7 @@ internal sealed class CopyStream : IDisposable
     {
         if (buffer.BusyUntil > _awaited)
         {
-            // What was recorded before need not wait.
+            // Commands recorded before need not wait.
             Submit();
             if (_computes.Completed < buffer.BusyUntil) _queue.Await(_computes, buffer.BusyUntil);
             _awaited = buffer.BusyUntil;

@@ -15,7 +15,7 @@ internal sealed class DeviceHealth(D3D12Device device, DmlDevice dml)
         if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
     }
 
-    /// <summary>Raises what a call answered; the loss of the device for all that comes.</summary>
+    /// <summary>Throws if a call failed. After the loss of the device every later use throws too.</summary>
     public void Check(int result, string call)
     {
         if (result >= 0) return;
@@ -44,6 +44,6 @@ internal sealed class DeviceHealth(D3D12Device device, DmlDevice dml)
         }
     }
 
-    /// <summary>What was recorded is lost by an error, so nothing that comes after it could be right.</summary>
+    /// <summary>Marks the device as failed: the recorded commands are lost, so no later result could be right.</summary>
     public DeviceException Failed(DeviceException e) => _failure = new DeviceException(e.Message, e.InnerException, DeviceFailure.Lost);
 }

@@ -54,7 +54,7 @@ internal sealed class DirectMLAdapter : IDisposable
         bool shared = Device.Architecture.SharesHostMemory != 0;
         bool software = (_description.Flags & AdapterDescription.SoftwareFlag) != 0 || _description.VendorId == MesaVendor
             || NameOf(_description).Contains("llvmpipe", StringComparison.OrdinalIgnoreCase);
-        // What an integrated GPU may take is mostly the host's.
+        // An integrated GPU may take mostly the host's memory.
         VideoMemory own = _adapter.Memory(0), other = shared ? _adapter.Memory(1) : default;
         long budget = (long)(own.Budget + other.Budget), used = (long)(own.CurrentUsage + other.CurrentUsage);
         long total = (long)_description.DedicatedVideoMemory + (shared ? (long)_description.SharedSystemMemory : 0);
@@ -79,7 +79,7 @@ internal sealed class DirectMLAdapter : IDisposable
         _adapter.Dispose();
     }
 
-    /// <summary>What an adapter lacks whose feature level is below the one needed.</summary>
+    /// <summary>The reason why an adapter with too low a feature level cannot be used.</summary>
     internal static string WhyTooLow(int level, string path, string version) =>
         $"has DirectML feature level {Name(level)} with {path} {version}, and {Name(DirectMLBackend.RequiredLevel)} is needed: put a newer DirectML.dll (package Microsoft.AI.DirectML) beside the executable, or use --device vulkan:0";
 

@@ -14,7 +14,7 @@ namespace LdlVk.DirectML.Device;
 /// </summary>
 internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
 {
-    /// <summary>What its ops take beside their operands, for plans.</summary>
+    /// <summary>Device memory that its ops take beside their operands, for plans.</summary>
     internal static readonly OpScratch OpScratch = new(RowBlocks.Rows, WeightPanels.PanelBytes, Int8LinearOp.PanelRows, Int8LinearOp.GroupsAtOnce);
 
     private const int MaxColumns = 1 << 20;

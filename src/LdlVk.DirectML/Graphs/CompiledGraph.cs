@@ -4,7 +4,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML.Graphs;
 
-/// <summary>A compiled and initialised graph.</summary>
+/// <summary>A compiled and initialized graph.</summary>
 /// <param name="dispatchable">The compiled operator, owned.</param>
 /// <param name="inputBytes">Bytes that each input takes.</param>
 /// <param name="outputBytes">Bytes that each output takes.</param>
@@ -21,7 +21,7 @@ internal sealed class CompiledGraph(DmlDispatchable dispatchable, ulong[] inputB
 
     public ulong[] OutputBytes => outputBytes;
 
-    /// <summary>What DirectML keeps from the initialisation; null if nothing.</summary>
+    /// <summary>Memory that DirectML keeps from the initialization; null if none.</summary>
     public GpuBuffer? Persistent { get; set; }
 
     public void Dispose() => dispatchable.Dispose();

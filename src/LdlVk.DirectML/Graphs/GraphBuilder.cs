@@ -16,9 +16,9 @@ internal readonly record struct GraphValue(int Node, TensorLayout Layout)
 }
 
 /// <summary>
-/// Writes a DirectML graph down, an operator a line. Where no output layout is given, the output is packed and has the input's sizes.
+/// Writes a DirectML graph, an operator a line. Without an output layout, the output is packed and has the input's sizes.
 /// </summary>
-/// <param name="device">Whose operators.</param>
+/// <param name="device">The device of the operators.</param>
 /// <param name="packedProducts">Whether MULTIPLY of packed fp32 tensors can be compiled; see <see cref="Multiply"/>.</param>
 internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts) : IDisposable
 {
@@ -79,7 +79,7 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
 
     /// <summary>
     /// a·b. Where all three are packed fp32 of a multiple of four elements, DirectML takes a kernel that it has as DXIL only, which Wine's
-    /// Direct3D 12 cannot compile; there a normalisation that does not normalise multiplies by its scale, with the same single rounding.
+    /// Direct3D 12 cannot compile; there a normalization that does not normalize multiplies by its scale, with the same single rounding.
     /// </summary>
     public GraphValue Multiply(GraphValue a, GraphValue b, TensorLayout? output = null)
     {

@@ -17,7 +17,7 @@ internal static class HResult
     public const int InvalidArgument = unchecked((int)0x80070057);
 
     /// <summary>Turns a failed call into a <see cref="DeviceException"/> that says the call, its meaning and the way out.</summary>
-    /// <param name="result">What the call answered.</param>
+    /// <param name="result">The HRESULT of the call.</param>
     /// <param name="call">The call.</param>
     /// <param name="removedReason">Why the device was removed, where it was and that is known.</param>
     public static void Check(this int result, string call, int removedReason = 0)

@@ -22,7 +22,7 @@ internal sealed unsafe class NativeLibraries
         DirectMLVersion = $"{version.FileMajorPart}.{version.FileMinorPart}.{version.FileBuildPart}";
     }
 
-    /// <summary>Where DirectML.dll was found.</summary>
+    /// <summary>The path of the DirectML.dll in use.</summary>
     public string DirectMLPath { get; }
 
     /// <summary>Version of that file.</summary>
@@ -70,7 +70,7 @@ internal sealed unsafe class NativeLibraries
         return TryFind(places, out nint directML, out string? whyNot) is { } path ? (new NativeLibraries(dxgi, d3d12, directML, path), null) : (null, whyNot);
     }
 
-    /// <summary>Where DirectML.dll is looked for: beside the executable, where the variable says, and where Windows has its own.</summary>
+    /// <summary>The places where DirectML.dll is looked for: beside the executable, at the path in the variable, and in the folder of Windows.</summary>
     internal static IEnumerable<string> Places(string program, string? named, string system)
     {
         yield return Path.Combine(program, FileName);

@@ -45,12 +45,12 @@ internal sealed unsafe class DirectMLHostWeight : IHostWeight
 
     public long Bytes { get; }
 
-    /// <summary>Where its scales begin.</summary>
+    /// <summary>Bytes from the start of the memory to the scales.</summary>
     public ulong ScalesOffset => (ulong)(OutputFeatures * WeightLayout.RowBytes(Format, InputFeatures));
 
     private Half* Scales => (Half*)(_memory + ScalesOffset);
 
-    /// <summary>What a device copies from; null if it cannot.</summary>
+    /// <summary>The buffer that the device can copy from; null if there is none.</summary>
     public HostBuffer? BufferFor(DirectMLDevice device)
     {
         ObjectDisposedException.ThrowIf(_memory == null, this);

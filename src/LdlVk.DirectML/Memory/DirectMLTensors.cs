@@ -32,8 +32,8 @@ internal abstract class DirectMLMemory(DirectMLDevice device, GpuBuffer buffer) 
 }
 
 /// <summary>
-/// What ops see of a tensor: rows <see cref="Stride"/> floats apart, a multiple of 32, so that every row and every view starts where
-/// DirectML lets a tensor start (at a multiple of 16 bytes). The padding is never written, and zero.
+/// A tensor as ops see it: rows <see cref="Stride"/> floats apart. The stride is a multiple of 32, so that every row and every view starts
+/// where DirectML lets a tensor start (at a multiple of 16 bytes). The padding is zero and never written.
 /// </summary>
 internal interface IDirectMLTensor : IDeviceTensor
 {
@@ -110,7 +110,7 @@ internal sealed class DirectMLWeight(DirectMLDevice device, GpuBuffer buffer, We
 
     public WeightFormat Format => format;
 
-    /// <summary>That of the source it was last filled from; ops take it with them when they are recorded.</summary>
+    /// <summary>The scale of the source it was last filled from; an op takes its value when it is recorded.</summary>
     public float Scale { get; set; } = 1;
 
     /// <summary>The values from a row on.</summary>
@@ -142,7 +142,7 @@ internal sealed class DirectMLIndices(DirectMLDevice device, GpuBuffer buffer, i
     public int PlaceOfLargest { get; } = values.Length == 0 ? 0 : Array.IndexOf(values, values.Max());
 }
 
-/// <summary>Segments: they are read by the host only.</summary>
+/// <summary>Segments. Only the host reads them.</summary>
 internal sealed class DirectMLSegments(DirectMLDevice device, IReadOnlyList<AttentionSegment> segments) : ISegmentList, IDeviceObject
 {
     private bool _disposed;

@@ -17,10 +17,10 @@ internal sealed class GpuBuffer(D3D12Resource resource, ulong bytes) : IDisposab
     /// <summary>The list in which <see cref="State"/> was set. Buffers fall back to the common state after each.</summary>
     public ulong ListNumber { get; set; }
 
-    /// <summary>The fence's value of the queue that computes with which it has passed its last use.</summary>
+    /// <summary>The fence's value at which the queue that computes has passed its last use.</summary>
     public ulong BusyUntil { get; set; }
 
-    /// <summary>That of the queue that copies; 0 if it never did.</summary>
+    /// <summary>The same for the queue that copies; 0 if it never used the buffer.</summary>
     public ulong CopiedUntil { get; set; }
 
     /// <summary>All of it.</summary>

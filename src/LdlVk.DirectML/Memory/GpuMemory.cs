@@ -22,9 +22,9 @@ internal sealed class GpuMemory(D3D12Device device, long? limit) : IDisposable
     /// <summary>The most that <see cref="Held"/> ever was.</summary>
     public long Peak { get; private set; }
 
-    /// <summary>Makes a buffer. Its bytes are whatever they are.</summary>
+    /// <summary>Makes a buffer with undefined content.</summary>
     /// <param name="bytes">Its size.</param>
-    /// <param name="owner">Whom it is for, for the error.</param>
+    /// <param name="owner">What it is for, in error messages.</param>
     /// <param name="waitAndCollect">Waits for the device and frees what waits to be freed; called before giving up.</param>
     public GpuBuffer Allocate(ulong bytes, string owner, Action waitAndCollect)
     {

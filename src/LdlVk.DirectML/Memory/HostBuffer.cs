@@ -26,13 +26,13 @@ internal sealed unsafe class HostBuffer : IDisposable
 
     public long Size { get; }
 
-    /// <summary>Where it is mapped.</summary>
+    /// <summary>The address at which it is mapped.</summary>
     public byte* Mapped => _mapped;
 
     /// <summary>Its bytes, if they are less than 2 GiB.</summary>
     public Span<byte> Bytes => new(_mapped, checked((int)Size));
 
-    /// <summary>The fence's value with which the device has passed its last use.</summary>
+    /// <summary>The fence's value at which the device has passed its last use.</summary>
     public ulong BusyUntil { get; set; }
 
     public void Dispose() => Resource.Dispose();
@@ -45,19 +45,19 @@ internal sealed class HostBuffers(D3D12Device device, HeapType heap) : IDisposab
     public const int ChunkBytes = 4 << 20;
 
     /// <summary>Chunks in flight before the host waits for the device.</summary>
-    private const int MostChunks = 8;
+    private const int MaxChunks = 8;
 
     private readonly List<HostBuffer> _all = [];
     private readonly Queue<HostBuffer> _idle = new();
 
-    /// <summary>A buffer of at least that size that nobody uses.</summary>
-    /// <param name="bytes">Its least size.</param>
+    /// <summary>An unused buffer of at least that size.</summary>
+    /// <param name="bytes">The smallest size that serves.</param>
     /// <param name="waitFor">Waits for the device to pass a value.</param>
-    /// <param name="completed">What it has passed.</param>
+    /// <param name="completed">The value that it has passed.</param>
     public HostBuffer Take(int bytes, Action<ulong> waitFor, ulong completed)
     {
         if (bytes > ChunkBytes) return Make(bytes);
-        if (_idle.TryPeek(out HostBuffer? first) && (first.BusyUntil <= completed || _all.Count >= MostChunks))
+        if (_idle.TryPeek(out HostBuffer? first) && (first.BusyUntil <= completed || _all.Count >= MaxChunks))
         {
             waitFor(first.BusyUntil);
             return _idle.Dequeue();

@@ -1,9 +1,9 @@
 namespace LdlVk.Runtime.Devices;
 
-/// <summary>What backends need of an <see cref="Activation"/>.</summary>
+/// <summary>The number by which backends compute an <see cref="Activation"/>.</summary>
 public static class Activations
 {
-    /// <summary>By what an activation multiplies what is below 0; what is not, it leaves alone.</summary>
+    /// <summary>The factor of values below 0; an activation leaves other values unchanged.</summary>
     public static float NegativeSlope(this Activation activation) => activation switch
     {
         Activation.None => 1,

@@ -1,11 +1,11 @@
 namespace LdlVk.Runtime.Devices;
 
-/// <summary>What every device can do in the same way.</summary>
+/// <summary>Operations that are the same for every device.</summary>
 public static class DeviceExtensions
 {
     /// <summary>Makes a weight matrix with the values of a source.</summary>
-    /// <param name="device">Where.</param>
-    /// <param name="source">Where the rows come from.</param>
+    /// <param name="device">The device that holds the weight.</param>
+    /// <param name="source">The source of the rows.</param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
     /// <param name="cancellationToken">Ends the upload between chunks; what was allocated is freed.</param>
     public static IWeight CreateWeight(this IDevice device, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)

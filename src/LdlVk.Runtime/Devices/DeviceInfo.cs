@@ -1,6 +1,6 @@
 namespace LdlVk.Runtime.Devices;
 
-/// <summary>What kind of hardware a device is; decides the order in which <c>auto</c> prefers devices.</summary>
+/// <summary>The kind of hardware of a device; decides the order in which <c>auto</c> prefers devices.</summary>
 public enum DeviceKind
 {
     /// <summary>A graphics card with its own memory.</summary>
@@ -18,10 +18,10 @@ public enum DeviceKind
 /// <summary>One device as it is found, before it is opened.</summary>
 /// <param name="Id">The name users give: <c>cpu</c>, <c>vulkan:0</c>.</param>
 /// <param name="Name">The product name the driver reports.</param>
-/// <param name="Kind">What kind of hardware it is.</param>
+/// <param name="Kind">The kind of hardware.</param>
 /// <param name="Driver">Driver name and version, for bug reports and benchmark tables.</param>
 /// <param name="MemoryBytes">Device-local memory in bytes.</param>
-/// <param name="FreeMemoryBytes">What of it is free now; equal to <paramref name="MemoryBytes"/> where the driver does not say.</param>
+/// <param name="FreeMemoryBytes">Bytes of it that are free now; equal to <paramref name="MemoryBytes"/> if the driver does not say.</param>
 /// <param name="Features">Feature names that decide which kernels run, as <c>fp16</c> or <c>subgroup 32</c>.</param>
 public sealed record DeviceInfo(
     string Id,
@@ -41,7 +41,7 @@ public sealed record DeviceInfo(
     /// <summary>The same of <see cref="IDevice.Int8Linear"/>.</summary>
     public int Int8OperandBytes { get; init; }
 
-    /// <summary>What its ops take of device memory beside their operands; all zero for one whose ops take none.</summary>
+    /// <summary>Device memory that its ops take beside their operands; all zero if they take none.</summary>
     public OpScratch Scratch { get; init; }
 
     /// <summary>Whether it computes on the host's processor, in the host's memory.</summary>

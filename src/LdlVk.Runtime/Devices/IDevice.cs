@@ -1,6 +1,6 @@
 namespace LdlVk.Runtime.Devices;
 
-/// <summary>What <see cref="IDevice.Linear"/> applies after the bias.</summary>
+/// <summary>The function that <see cref="IDevice.Linear"/> applies after the bias.</summary>
 public enum Activation
 {
     /// <summary>Nothing.</summary>
@@ -21,34 +21,50 @@ public enum GateActivation
 }
 
 /// <summary>
-/// A device that runs the op set. All arithmetic is fp32 with fp32 accumulation or better; each op's comment is its contract.
+/// A device that runs the op set. The comment of each op is its contract.
 /// <para>
-/// Order: ops take effect in call order; a device may run them later, but <see cref="Read"/> returns the final values.
-/// Tensors and lists may be disposed right after the last call that names them.
+/// Arithmetic: fp32 operands and fp32 accumulation or better, with one exception. A device with matrix units may round the operands of
+/// <see cref="Linear"/> and <see cref="GatedLinear"/> to fp16 if the weights have another format than <see cref="WeightFormat.Fp32"/>, and
+/// those of <see cref="Attention"/> (queries, keys, values, probabilities) if <see cref="AttentionShape.HalvesOperands"/> is set. It first
+/// multiplies each row of activations (in attention each head of a row) by a power of two, which is exact, so that no value overflows fp16; it
+/// accumulates in fp32. A caller who wants fp32 throughout uses Fp32 weights and leaves HalvesOperands off.
+/// <see cref="DeviceInfo.MatrixOperandBytes"/> is above 0 on a device that rounds. <see cref="Int8Linear"/> prescribes every rounding.
+/// </para>
+/// <para>
+/// Order: ops take effect in call order. A device may run them later, but <see cref="Read"/> returns the final values. Tensors and lists may
+/// be disposed right after the last call that names them.
 /// </para>
 /// <para>
 /// Bitwise invariance: each output row is computed by a sequence of operations that depends on that row's inputs (for
 /// <see cref="Attention"/>: its text's keys, values and position) and on the shapes of the weights alone, never on the number of rows,
-/// on its neighbours, or on where its inputs lie in memory.
+/// on its neighbors, or on where its inputs lie in memory.
 /// </para>
-/// An output must not overlap an input in memory unless the op says that it may.
-/// Errors: wrong shapes raise <see cref="ArgumentException"/>, a failing machine <see cref="DeviceException"/>. Not thread-safe.
+/// <para>
+/// Aliasing: an output must not overlap an input or another output in memory, unless the op says that it may be an input; then it is the same
+/// rows, not rows of which some are shared. Inputs may overlap each other.
+/// </para>
+/// <para>
+/// Errors: <see cref="ArgumentException"/> for a wrong shape, element type, value or overlap and for an operand of another device,
+/// <see cref="ObjectDisposedException"/> for a disposed operand or a closed device, and nothing is written then;
+/// <see cref="DeviceException"/> for a failing machine. Not thread-safe.
+/// </para>
 /// </summary>
 public interface IDevice : IDisposable
 {
-    /// <summary>What this device is.</summary>
+    /// <summary>Describes this device.</summary>
     DeviceInfo Info { get; }
 
     /// <summary>Bytes of device memory that this object holds now, for its tensors and weights; 0 when all are disposed.</summary>
     long AllocatedBytes { get; }
 
     /// <summary>
-    /// The most bytes of device memory that this object has ever held: what it takes is not given back byte by byte, so this is above what
-    /// <see cref="AllocatedBytes"/> ever was. Never above the limit that the device was opened with. Each backend says what counts.
+    /// The most bytes of device memory that this object has ever held. It takes memory in larger pieces than it is asked for, so this can be
+    /// above the largest <see cref="AllocatedBytes"/>. It is never above the limit that the device was opened with. Each backend documents
+    /// which memory counts.
     /// </summary>
     long PeakBytes { get; }
 
-    /// <summary>Bytes of host memory that <see cref="Pin"/> holds now; part of none of the other figures.</summary>
+    /// <summary>Bytes of host memory that <see cref="Pin"/> holds now. The other figures do not include them.</summary>
     long PinnedBytes { get; }
 
     /// <summary>Makes a tensor of zeros.</summary>
@@ -58,7 +74,7 @@ public interface IDevice : IDisposable
     /// <param name="format">How its elements are stored.</param>
     /// <param name="outputFeatures">Rows.</param>
     /// <param name="inputFeatures">Columns.</param>
-    /// <param name="name">What it is called, for error messages.</param>
+    /// <param name="name">Its name in error messages.</param>
     IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight");
 
     /// <summary>
@@ -66,16 +82,16 @@ public interface IDevice : IDisposable
     /// ones. The rows are read before this returns; the device may bring them in while it still computes with other weights. Where this
     /// throws, the weight's values are undefined until the next Fill.
     /// </summary>
-    /// <param name="weight">What to fill.</param>
-    /// <param name="source">Where the rows come from: the same format and shape. Fastest is one that <see cref="Pin"/> of this device made.</param>
+    /// <param name="weight">The weight to fill.</param>
+    /// <param name="source">The source of the rows, with the weight's format and shape. A weight pinned by this device's <see cref="Pin"/> is fastest.</param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
     /// <param name="cancellationToken">Ends it between chunks.</param>
     void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default);
 
     /// <summary>Copies a source's rows, as they are, into host memory from which this device fills weights fastest.</summary>
-    /// <param name="source">Where the rows come from.</param>
+    /// <param name="source">The source of the rows.</param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
-    /// <param name="cancellationToken">Ends it between chunks; what was allocated is freed.</param>
+    /// <param name="cancellationToken">Ends it between chunks; its memory is freed.</param>
     IHostWeight Pin(IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default);
 
     /// <summary>Uploads a list of integers.</summary>
@@ -106,7 +122,7 @@ public interface IDevice : IDisposable
     /// <see cref="GateMultiply"/>.
     /// </summary>
     /// <param name="output">[M,N].</param>
-    /// <param name="scratch">[M,N]; what it holds afterwards is undefined. A device that multiplies both at once does not touch it.</param>
+    /// <param name="scratch">[M,N]; its content is undefined afterwards. A device that multiplies both at once does not use it.</param>
     /// <param name="input">[M,K].</param>
     /// <param name="gate">Wg.</param>
     /// <param name="up">Wu.</param>
@@ -135,7 +151,7 @@ public interface IDevice : IDisposable
     /// </summary>
     void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon);
 
-    /// <summary>residual += RmsNorm(y, w, ε). Residual and y [M,N], w [1,N].</summary>
+    /// <summary>residual += RmsNorm(y, w, ε). Residual and y [M,N] (may be the same), w [1,N].</summary>
     void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon);
 
     /// <summary>residual += y. Both [M,N].</summary>

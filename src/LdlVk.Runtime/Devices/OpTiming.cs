@@ -24,10 +24,10 @@ public interface ITimedDevice
 /// <summary>Times calls on a device until it is disposed.</summary>
 public interface IOpTimer : IDisposable
 {
-    /// <summary>What is called on the device from here …</summary>
+    /// <summary>Begins an item: the calls on the device from here …</summary>
     void Begin();
 
-    /// <summary>… to here is one item.</summary>
+    /// <summary>… to here.</summary>
     void End();
 
     /// <summary>Waits for the device; the seconds of each item, in order, in which the device ran it.</summary>

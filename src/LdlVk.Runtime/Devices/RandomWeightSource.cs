@@ -11,7 +11,7 @@ namespace LdlVk.Runtime.Devices;
 /// (<see cref="Checkpoints.WeightSource"/>), and <see cref="Scale"/> takes that back.
 /// </para>
 /// </summary>
-/// <param name="name">What messages and profiles call it.</param>
+/// <param name="name">Its name in messages and profiles.</param>
 /// <param name="outputFeatures">Rows.</param>
 /// <param name="inputFeatures">Columns.</param>
 /// <param name="format">Format of the elements.</param>
@@ -33,7 +33,7 @@ public sealed class RandomWeightSource(string name, int outputFeatures, int inpu
     /// <inheritdoc/>
     public WeightFormat Format => format;
 
-    /// <summary>Where the hash begins.</summary>
+    /// <summary>The seed of the hash.</summary>
     public uint Seed => seed;
 
     /// <summary>The power of two nearest to √(3/K)/2¹⁴: a matrix of uniform elements within ±√(3/K) keeps the mean square of what goes through.</summary>
@@ -78,7 +78,7 @@ public sealed class RandomWeightSource(string name, int outputFeatures, int inpu
     /// <summary>11 bits as a half that represents them exactly.</summary>
     private static uint HalfBits(uint bits) => BitConverter.HalfToUInt16Bits((Half)(((int)(bits & 2047) - 1024) * (1 << (Magnitude - 10))));
 
-    /// <summary>Bytes from −127: −128 is what no quantiser makes.</summary>
+    /// <summary>Bytes from −127: no quantizer produces −128.</summary>
     private static uint Bytes(uint hash, int count)
     {
         uint word = 0;

@@ -2,30 +2,30 @@ namespace LdlVk.Runtime.Devices;
 
 /// <summary>
 /// How much work one dispatch and one submission may hold. Drivers reset a GPU that computes for more than about 2 s (Windows), and a
-/// desktop that waits for it stutters long before; but each submission costs some 20 µs. So the device's speed is learnt from what it
+/// desktop that waits for it stutters long before; but each submission costs some 20 µs. So the device's speed is learned from what it
 /// has completed, and a submission holds a tenth of a second of it. How ops are cut never changes a bit of their results.
 /// </summary>
 /// <param name="watched">Whether a watchdog looks at the device; drivers on the processor have none.</param>
 public sealed class SubmissionBudget(bool watched)
 {
-    /// <summary>The share of the watchdog's 2 s is small because ops differ in speed from the average by some factor.</summary>
+    /// <summary>A small share of the watchdog's 2 s, because single ops are slower than the average by some factor.</summary>
     private const double Seconds = 0.1;
 
     /// <summary>Before anything is known: 0.1 s on a card of 0.1 TFLOP/s, and 1 s on one ten times slower.</summary>
-    private const double First = 1e10;
+    private const double Initial = 1e10;
 
-    private const double Least = 1e9;
+    private const double MinOperations = 1e9;
 
     /// <summary>Beyond this a submission's cost is below 0.1 % on any card there is (30 ms at 300 TFLOP/s).</summary>
-    private const double Most = 1e13;
+    private const double MaxOperations = 1e13;
 
-    /// <summary>What a driver on the processor gets: it has no watchdog, and large pieces reuse its caches best.</summary>
+    /// <summary>The budget of a driver on the processor: it has no watchdog, and large pieces reuse its caches best.</summary>
     private const double Unwatched = 2e11;
 
     private double _operationsPerSecond;
 
     /// <summary>Operations of one submission, and of one dispatch where it can be split.</summary>
-    public double Operations { get; private set; } = watched ? First : Unwatched;
+    public double Operations { get; private set; } = watched ? Initial : Unwatched;
 
     /// <summary>
     /// Learns that so many operations were completed within a time since the first of them was submitted. They may have waited in the
@@ -35,6 +35,6 @@ public sealed class SubmissionBudget(bool watched)
     {
         if (!watched || operations <= 0 || time <= TimeSpan.Zero) return;
         _operationsPerSecond = Math.Max(_operationsPerSecond, operations / time.TotalSeconds);
-        Operations = Math.Clamp(_operationsPerSecond * Seconds, Least, Most);
+        Operations = Math.Clamp(_operationsPerSecond * Seconds, MinOperations, MaxOperations);
     }
 }

@@ -2,7 +2,7 @@ namespace LdlVk.Runtime.Devices;
 
 /// <summary>
 /// A row-major fp32 matrix in a device's memory: activations, norm weights and biases (one row), tables.
-/// Its contents are zero when created. Not thread-safe; owned by whoever created it.
+/// It is zero when created. Not thread-safe; its creator disposes it.
 /// </summary>
 public interface ITensor : IDisposable
 {
@@ -37,8 +37,8 @@ public interface IWeight : IDisposable
 }
 
 /// <summary>
-/// A weight matrix in host memory, held for a device that it is brought into again and again. As a source it serves any other device too,
-/// also after the one that made it was lost or closed. It may be disposed right after the last <see cref="IDevice.Fill"/> that names it.
+/// A weight matrix in host memory, pinned for a device that is filled with it repeatedly. As a source it serves any other device too, also
+/// after the device that made it was lost or closed. It may be disposed right after the last <see cref="IDevice.Fill"/> that names it.
 /// </summary>
 public interface IHostWeight : IWeightSource, IDisposable;
 
@@ -56,7 +56,7 @@ public interface ISegmentList : IDisposable
     IReadOnlyList<AttentionSegment> Segments { get; }
 }
 
-/// <summary>A tensor's values on their way from a device. Disposing it before <see cref="Finish"/> gives them up; so does disposing the device.</summary>
+/// <summary>A copy of a tensor's values from a device that is under way. Disposing it or the device before <see cref="Finish"/> abandons the copy.</summary>
 public interface IReadback : IDisposable
 {
     /// <summary>Waits for the values and copies them out, row-major without padding.</summary>
@@ -89,8 +89,8 @@ public readonly record struct AttentionSegment(
 /// <param name="Softcap">s ← Softcap·tanh(s/Softcap) before the mask; 0 for none.</param>
 /// <param name="Window">Query i sees key j iff 0 ≤ i−j &lt; Window; 0 for no window.</param>
 /// <param name="HalvesOperands">
-/// Whether a device may round queries, keys, values and probabilities to fp16 for its matrix units, in a way that is safe for any range,
-/// as <see cref="IDevice.Linear"/> may with weights of less than 32 bits.
+/// Whether a device may round queries, keys, values and probabilities to fp16 for its matrix units; <see cref="IDevice"/> says how it keeps
+/// them in range.
 /// </param>
 public readonly record struct AttentionShape(
     int Heads, int KeyValueHeads, int HeadDimension, float Scale, float Softcap, int Window, bool HalvesOperands = false);

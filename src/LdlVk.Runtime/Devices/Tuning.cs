@@ -25,8 +25,8 @@ public readonly record struct LinearProduct(WeightFormat Format, bool Gated, int
 public sealed record TunedProduct(LinearProduct Product, string Tiles, double Seconds, string Guess, double GuessSeconds, int Tried);
 
 /// <summary>
-/// A device whose products can be cut into tiles in several ways, all of which give the same bits: it can find out which is the fastest,
-/// and keep that for later runs.
+/// A device that can cut products into tiles in several ways, all with the same bits. It can measure which is the fastest and keep the choice
+/// for later runs.
 /// </summary>
 public interface ITunableDevice
 {
@@ -40,7 +40,7 @@ public interface ITunableDevice
     /// Times products with made-up weights, and uses and keeps what was fastest. Until it is measured, the guess is kept for each: should a
     /// driver fall over a kernel, the next start does not try it again. The device must not be in use.
     /// </summary>
-    /// <param name="products">What to time, the same for many numbers of rows; those that share their tiles are timed once.</param>
+    /// <param name="products">The products to time; those that share their tiles are timed once.</param>
     /// <param name="limit">
     /// About how long it may take; what is not reached keeps the guess. With a limit nothing is measured where choices cannot be kept, as
     /// that would take the time at every start. Null takes the time it takes.

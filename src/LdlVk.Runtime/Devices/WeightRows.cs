@@ -9,7 +9,7 @@ public static unsafe class WeightRows
     private const int PieceBytes = 4 << 20;
 
     /// <summary>Reads a whole matrix.</summary>
-    /// <param name="source">Where the rows come from.</param>
+    /// <param name="source">The source of the rows.</param>
     /// <param name="values">OutputFeatures · RowBytes bytes.</param>
     /// <param name="scales">OutputFeatures · ScalesPerRow scales; null if the format has none.</param>
     /// <param name="threads">Cores to use.</param>
@@ -24,7 +24,7 @@ public static unsafe class WeightRows
     }
 
     /// <summary>Reads some rows, in as many pieces as there are cores.</summary>
-    /// <param name="source">Where the rows come from.</param>
+    /// <param name="source">The source of the rows.</param>
     /// <param name="firstRow">First row.</param>
     /// <param name="rowCount">Number of rows.</param>
     /// <param name="values">rowCount · RowBytes bytes.</param>

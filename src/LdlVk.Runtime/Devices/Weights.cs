@@ -28,16 +28,16 @@ public enum WeightFormat
 /// </code>
 /// <para>
 /// The steps grow with the magnitude, because most weights are small: the error is 7 to 20 % below that of even steps with the best scale
-/// (Checkpoints/Int4Groups has the figures). v fits a signed byte, so that whatever computes with int8 weights computes with these, and
+/// (Checkpoints/Int4Groups has the figures). v fits a signed byte, so that a kernel for int8 weights can compute with these too, and
 /// takes two operations and no table. The order of the nibbles suits devices that compute with pairs of halves: (word &gt;&gt; 4j) &amp;
-/// 0x000F000F | 0x64006400 is the pair 1024 + (q + 8) of two neighbours; less 1032 it is q, and v(q) is exact in half precision.
+/// 0x000F000F | 0x64006400 is the pair 1024 + (q + 8) of two neighbors; less 1032 it is q, and v(q) is exact in half precision.
 /// The scale may be negative: then the group's largest magnitude, which takes the code −8, is positive.
 /// </para>
 /// </summary>
 public static class WeightLayout
 {
     /// <summary>
-    /// Elements of a quantisation group, and the multiple to which every stored row is padded with zeros, whatever the format,
+    /// Elements of a quantization group, and the multiple to which every stored row is padded with zeros, whatever the format,
     /// so that no kernel needs a special case for the end of a row. (In Int4 a zero is the nibble 8.)
     /// </summary>
     public const int GroupSize = 32;
@@ -70,12 +70,11 @@ public static class WeightLayout
 }
 
 /// <summary>
-/// Where a device takes a weight matrix from while it uploads: rows on request, already in the wanted format, so that no whole matrix
-/// is ever staged. The represented matrix is W = Scale · dequantised(values, scales).
+/// A source of a weight matrix for an upload: it gives rows on request, in the format asked for, so that no whole matrix is ever staged. The represented matrix is W = Scale · dequantized(values, scales).
 /// </summary>
 public interface IWeightSource
 {
-    /// <summary>What the matrix is called in its checkpoint, for error messages.</summary>
+    /// <summary>The matrix's name in its checkpoint, for error messages.</summary>
     string Name { get; }
 
     /// <summary>Rows of W.</summary>
