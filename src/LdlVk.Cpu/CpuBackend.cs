@@ -17,7 +17,9 @@ public static class CpuBackend
 
     /// <summary>Opens a device.</summary>
     /// <param name="id"><c>cpu</c>.</param>
-    /// <param name="memoryLimit">Bytes that its tensors and weights may take, pinned weights and the ops' scratch aside; null for all there are.</param>
+    /// <param name="memoryLimit">
+    /// Bytes that its tensors and weights may take, pinned weights and the ops' scratch aside; null for all there are.
+    /// </param>
     /// <exception cref="UsageException">There is no device of that name here.</exception>
     public static IDevice Open(string id, long? memoryLimit = null) => id == DeviceId
         ? new CpuDevice(Describe(), Environment.ProcessorCount, memoryLimit)

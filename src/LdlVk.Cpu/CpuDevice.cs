@@ -110,7 +110,8 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
         int rows = OpChecks.Write(this, destination, firstRow, values.Length);
         var target = (CpuTensor)destination.View(firstRow, rows);
         for (int i = 0; i < rows; i++)
-            values.Slice(i * target.Columns, target.Columns).CopyTo(new Span<float>(target.Data + ((long)i * target.Stride), target.Columns));
+            values.Slice(i * target.Columns, target.Columns).CopyTo(
+                new Span<float>(target.Data + ((long)i * target.Stride), target.Columns));
     }
 
     /// <inheritdoc/>
@@ -221,14 +222,16 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
     private CpuWeight Allocate(HostMemory from, WeightFormat format, int outputFeatures, int inputFeatures, string name)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (outputFeatures <= 0 || inputFeatures is <= 0 or > MaxColumns) throw new ArgumentException($"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix");
+        if (outputFeatures <= 0 || inputFeatures is <= 0 or > MaxColumns) throw new ArgumentException(
+            $"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix");
 
         string owner = $"weight {name} [{outputFeatures}, {inputFeatures}] in {format}";
         int rowScales = WeightLayout.ScalesPerRow(format, inputFeatures);
         NativeBuffer values = from.Allocate(outputFeatures * WeightLayout.RowBytes(format, inputFeatures), owner);
         try
         {
-            NativeBuffer? scales = rowScales > 0 ? from.Allocate((long)outputFeatures * rowScales * sizeof(Half), $"the scales of {owner}") : null;
+            NativeBuffer? scales = rowScales > 0 ? from.Allocate((long)outputFeatures * rowScales * sizeof(Half), $"the scales of {owner}")
+                : null;
             return new CpuWeight(this, format, outputFeatures, inputFeatures, values, scales);
         }
         catch

@@ -6,13 +6,17 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML;
 
-/// <summary>The DirectML backend: finds Direct3D 12 adapters and opens them as <see cref="IDevice"/>. Elsewhere than on Windows there are none.</summary>
+/// <summary>
+/// The DirectML backend: finds Direct3D 12 adapters and opens them as <see cref="IDevice"/>. Elsewhere than on Windows there are none.
+/// </summary>
 public static class DirectMLBackend
 {
     /// <summary>The DML_FEATURE_LEVEL that the backend needs: 5.1.</summary>
     internal const int RequiredLevel = 0x5100;
 
-    /// <summary>All usable adapters in the order of DXGI, <c>directml:0</c>, <c>directml:1</c>, …; empty where there is no DirectML.</summary>
+    /// <summary>
+    /// All usable adapters in the order of DXGI, <c>directml:0</c>, <c>directml:1</c>, …; empty where there is no DirectML.
+    /// </summary>
     public static IReadOnlyList<DeviceInfo> Enumerate() => Enumerate(out _);
 
     /// <summary>As <see cref="Enumerate()"/>, and why there are none where the list is empty.</summary>
@@ -44,7 +48,8 @@ public static class DirectMLBackend
     public static IDevice Open(int index, long? memoryLimit = null)
     {
         NativeLibraries libraries = NativeLibraries.TryLoad(out string? whyNot)
-            ?? throw new UsageException(string.Create(CultureInfo.InvariantCulture, $"Device directml:{index} cannot be opened: {whyNot}."));
+            ?? throw new UsageException(string.Create(CultureInfo.InvariantCulture,
+                $"Device directml:{index} cannot be opened: {whyNot}."));
         IReadOnlyList<DirectMLAdapter> adapters = DirectMLAdapter.All(libraries, out whyNot);
         DirectMLAdapter? chosen = index >= 0 && index < adapters.Count ? adapters[index] : null;
         foreach (DirectMLAdapter other in adapters)

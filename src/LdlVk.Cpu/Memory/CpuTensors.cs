@@ -66,7 +66,8 @@ internal sealed unsafe class CpuTensor : IDeviceTensor
 
 /// <summary>A weight matrix in host memory: rows as <see cref="WeightLayout"/> describes them, scales apart.</summary>
 internal sealed unsafe class CpuWeight(
-    IDevice device, WeightFormat format, int outputFeatures, int inputFeatures, NativeBuffer values, NativeBuffer? scales) : IWeight, IDeviceObject
+    IDevice device, WeightFormat format, int outputFeatures, int inputFeatures, NativeBuffer values, NativeBuffer? scales) : IWeight,
+        IDeviceObject
 {
     public IDevice Device => device;
 
@@ -119,7 +120,8 @@ internal sealed unsafe class CpuHostWeight(CpuWeight weight, string name) : IHos
     public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
     {
         new ReadOnlySpan<byte>(weight.Values + (firstRow * WeightLayout.RowBytes(Format, InputFeatures)), values.Length).CopyTo(values);
-        new ReadOnlySpan<Half>(weight.Scales + ((long)firstRow * WeightLayout.ScalesPerRow(Format, InputFeatures)), scales.Length).CopyTo(scales);
+        new ReadOnlySpan<Half>(weight.Scales + ((long)firstRow * WeightLayout.ScalesPerRow(Format, InputFeatures)),
+            scales.Length).CopyTo(scales);
     }
 
     public void Dispose() => weight.Dispose();

@@ -8,7 +8,9 @@ namespace LdlVk.Cpu.Memory;
 /// The native memory of one <see cref="CpuDevice"/>: it counts what its tensors and weights hold, refuses what cannot fit with an error
 /// that says so, and frees what is left when the device is closed.
 /// </summary>
-/// <param name="limit">Bytes that tensors and weights may hold; null for what the machine has. The ops' scratch, some MB a thread, comes on top.</param>
+/// <param name="limit">
+/// Bytes that tensors and weights may hold; null for what the machine has. The ops' scratch, some MB a thread, comes on top.
+/// </param>
 internal sealed unsafe class HostMemory(long? limit) : IDisposable
 {
     /// <summary>Alignment of every allocation: a cache line, and a multiple of any vector.</summary>
@@ -137,7 +139,8 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
         string.Create(
             CultureInfo.InvariantCulture,
             $"The CPU device is out of memory: {owner} needs {bytes / MiB:F1} MiB, and about {FreeBytes() / MiB:F1} MiB are free. ") +
-        "Choose a smaller weight format (--weights int8 or int4) or smaller batches (--batch-tokens), or run where there is more memory.", inner, DeviceFailure.OutOfMemory);
+        "Choose a smaller weight format (--weights int8 or int4) or smaller batches (--batch-tokens), or run where there is more memory.",
+            inner, DeviceFailure.OutOfMemory);
 }
 
 /// <summary>One aligned block of native memory. Disposing it twice is harmless; using it afterwards throws.</summary>

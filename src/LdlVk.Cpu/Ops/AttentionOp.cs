@@ -105,7 +105,8 @@ internal static unsafe class AttentionOp
                         int begin = start + (t * Tile);
                         int from = Math.Max(First(r) - begin, 0), to = Math.Min(Last(r) - begin, Tile - 1);
                         float* p = scores + ((long)r * span) + (t * Tile);
-                        AttentionTile.AddValues(p, from, to, tile + d, Width, sums + (r * Width) + d, Math.Min(AttentionTile.Columns, Width - d));
+                        AttentionTile.AddValues(p, from, to, tile + d, Width, sums + (r * Width) + d,
+                            Math.Min(AttentionTile.Columns, Width - d));
                     }
             }
 
@@ -116,7 +117,9 @@ internal static unsafe class AttentionOp
             }
         }
 
-        /// <summary>A tile of keys, transposed for <see cref="AttentionTile.Scores"/>; zero from position <paramref name="end"/> on.</summary>
+        /// <summary>
+        /// A tile of keys, transposed for <see cref="AttentionTile.Scores"/>; zero from position <paramref name="end"/> on.
+        /// </summary>
         private void GatherKeys(float* keys, int position, int end, float* tile, float* zeros)
         {
             float** k = stackalloc float*[8];

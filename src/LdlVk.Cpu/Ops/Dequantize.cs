@@ -38,7 +38,8 @@ internal static unsafe class Dequantize
     {
         if (weight.Format == WeightFormat.Int8)
         {
-            (Vector256<short> lower, Vector256<short> upper) = Vector256.Widen(Vector256.Load((sbyte*)weight.Values + (group * WeightLayout.GroupSize)));
+            (Vector256<short> lower, Vector256<short> upper) =
+                Vector256.Widen(Vector256.Load((sbyte*)weight.Values + (group * WeightLayout.GroupSize)));
             lower.Store(destination);
             upper.Store(destination + 16);
             return;
@@ -51,7 +52,8 @@ internal static unsafe class Dequantize
 
     /// <summary>
     /// Asks for the row's next chunk while the other rows are worked on. A chunk is too short a run for the processor's own prefetching
-    /// (measured: without this, one input row against fp16 weights takes nearly twice the time). Asking beyond the end of the matrix does no harm.
+    /// (measured: without this, one input row against fp16 weights takes nearly twice the time). Asking beyond the end of the matrix does
+    /// no harm.
     /// </summary>
     private static void Prefetch(byte* next, int bytes)
     {
@@ -119,8 +121,8 @@ internal static unsafe class Dequantize
     }
 
     /// <summary>
-    /// The 16 values of two words, in the order of their elements. Each word is copied to four lanes; multiplying by 2¹²⁻⁴ʲ moves the nibbles
-    /// of the neighbors 2j and 2j + 1 to bits 12 and 28, the tops of two 16-bit numbers.
+    /// The 16 values of two words, in the order of their elements. Each word is copied to four lanes; multiplying by 2¹²⁻⁴ʲ moves the
+    /// nibbles of the neighbors 2j and 2j + 1 to bits 12 and 28, the tops of two 16-bit numbers.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<short> Int4(uint word0, uint word1)

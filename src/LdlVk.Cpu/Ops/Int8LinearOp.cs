@@ -33,10 +33,12 @@ internal static unsafe class Int8LinearOp
         int m = input.Rows, n = weight.OutputFeatures, stride = input.Stride, groups = stride / Group;
         if (m == 0) return;
         long shortBytes = (long)m * stride * sizeof(short);
-        using NativeBuffer quantized = memory.Allocate(shortBytes + ((long)m * groups * sizeof(float)), "the input of Int8Linear as integers", counted: false);
+        using NativeBuffer quantized = memory.Allocate(shortBytes + ((long)m * groups * sizeof(float)),
+            "the input of Int8Linear as integers", counted: false);
         short* q = (short*)quantized.Pointer;
         float* s = (float*)((byte*)quantized.Pointer + shortBytes), x = input.Data, y = output.Data;
-        workers.Run(m, (long)m * stride, (row, _) => Int8Rows.Quantize(x + ((long)row * stride), stride, q + ((long)row * stride), s + ((long)row * groups)));
+        workers.Run(m, (long)m * stride, (row, _) => Int8Rows.Quantize(
+            x + ((long)row * stride), stride, q + ((long)row * stride), s + ((long)row * groups)));
 
         int panels = (n + Panel - 1) / Panel, blocks = (m + BlockRows - 1) / BlockRows, yStride = output.Stride;
         _ = weight.Values;
@@ -84,7 +86,8 @@ internal static unsafe class Int8LinearOp
         new Span<Vector256<float>>(totals, TileRows * 2).Clear();
         for (nint g = 0; g < groups; g++, panel += PanelGroup)
         {
-            Vector256<int> s00 = default, s01 = default, s10 = default, s11 = default, s20 = default, s21 = default, s30 = default, s31 = default;
+            Vector256<int> s00 = default, s01 = default, s10 = default, s11 = default, s20 = default, s21 = default, s30 = default,
+                s31 = default;
             int* x0 = (int*)(q + (g * Group)), x1 = x0 + (r1 * Group / 2), x2 = x0 + (r2 * Group / 2), x3 = x0 + (r3 * Group / 2);
             for (nint k = 0; k < Group / 2; k++)
             {
@@ -115,7 +118,8 @@ internal static unsafe class Int8LinearOp
 
     /// <summary>total ← total + (s·scale)·sum, each operation rounded by itself.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add(Vector256<float>* totals, Vector256<int> low, Vector256<int> high, float s, Vector256<float> lowScales, Vector256<float> highScales)
+    private static void Add(Vector256<float>* totals, Vector256<int> low, Vector256<int> high, float s, Vector256<float> lowScales,
+        Vector256<float> highScales)
     {
         Vector256<float> scale = Vector256.Create(s);
         totals[0] += scale * lowScales * Vector256.ConvertToSingle(low);

@@ -4,8 +4,8 @@ using LdlVk.Cpu.Memory;
 namespace LdlVk.Cpu.Ops;
 
 /// <summary>
-/// output = x·rsqrt(mean(x²) + ε)·w, or that added to the output (<see cref="NormAddOp"/>). The squares are summed in double: they are exact there, cannot
-/// overflow, and the sum costs nothing next to reading the row.
+/// output = x·rsqrt(mean(x²) + ε)·w, or that added to the output (<see cref="NormAddOp"/>). The squares are summed in double: they are
+/// exact there, cannot overflow, and the sum costs nothing next to reading the row.
 /// </summary>
 internal static unsafe class RmsNormOp
 {

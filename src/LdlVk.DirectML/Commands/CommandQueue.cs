@@ -5,8 +5,8 @@ using LdlVk.Runtime;
 namespace LdlVk.DirectML.Commands;
 
 /// <summary>
-/// A queue of the device, the list that is being recorded for it, and a fence that counts the lists: its value is n when the device has passed
-/// the n-th.
+/// A queue of the device, the list that is being recorded for it, and a fence that counts the lists: its value is n when the device has
+/// passed the n-th.
 /// </summary>
 internal sealed class CommandQueue : IDisposable
 {
@@ -26,7 +26,8 @@ internal sealed class CommandQueue : IDisposable
     /// <param name="lists">The most lists in flight; recording waits beyond them. Each has an allocator.</param>
     public CommandQueue(D3D12Device device, DeviceHealth health, CommandListType type, int lists)
     {
-        (_device, _health, _type, _allocators, _listBusyUntil) = (device, health, type, new D3D12CommandAllocator?[lists], new ulong[lists]);
+        (_device, _health, _type, _allocators, _listBusyUntil) = (device, health, type, new D3D12CommandAllocator?[lists],
+            new ulong[lists]);
         _queue = device.CreateQueue(type);
         _fence = device.CreateFence();
         List = device.CreateList(type, _allocators[0] = device.CreateAllocator(type));
@@ -89,7 +90,9 @@ internal sealed class CommandQueue : IDisposable
         }
     }
 
-    /// <summary>Lets what is handed over from now on wait, on the device, until another queue has passed what was handed over to it.</summary>
+    /// <summary>
+    /// Lets what is handed over from now on wait, on the device, until another queue has passed what was handed over to it.
+    /// </summary>
     public void Await(CommandQueue other, ulong value) => _health.Check(_queue.Wait(other._fence, value), "ID3D12CommandQueue::Wait");
 
     /// <summary>Waits until the device has passed a value that was handed over.</summary>

@@ -93,8 +93,10 @@ internal sealed unsafe class CommandStream : IDisposable
         DmlBindingTable table = Begin(graph.Dispatchable, needs, graph.Operations);
         TypedDesc* descs = stackalloc TypedDesc[Math.Max(inputs.Length, outputs.Length)];
         BufferBinding* buffers = stackalloc BufferBinding[Math.Max(inputs.Length, outputs.Length)];
-        for (int i = 0; i < inputs.Length; i++) Use(inputs[i] with { Bytes = graph.InputBytes[i] }, ResourceStates.UnorderedAccess, written: false);
-        for (int i = 0; i < outputs.Length; i++) Use(outputs[i] with { Bytes = graph.OutputBytes[i] }, ResourceStates.UnorderedAccess, written: true);
+        for (int i = 0; i < inputs.Length; i++) Use(inputs[i] with { Bytes = graph.InputBytes[i] }, ResourceStates.UnorderedAccess,
+            written: false);
+        for (int i = 0; i < outputs.Length; i++) Use(outputs[i] with { Bytes = graph.OutputBytes[i] }, ResourceStates.UnorderedAccess,
+            written: true);
         Bind(inputs, graph.InputBytes);
         table.BindInputs((uint)inputs.Length, descs);
         Bind(outputs, graph.OutputBytes);
@@ -103,7 +105,8 @@ internal sealed unsafe class CommandStream : IDisposable
         if (graph.Persistent is { } kept)
         {
             Use(kept.All, ResourceStates.UnorderedAccess, written: false);
-            (*buffers, *descs) = (Binding(kept.All, needs.PersistentResourceSize), new TypedDesc { Type = TypedDesc.BufferBinding, Desc = buffers });
+            (*buffers, *descs) = (Binding(kept.All, needs.PersistentResourceSize),
+                new TypedDesc { Type = TypedDesc.BufferBinding, Desc = buffers });
             table.BindPersistent(descs);
         }
         _recorder.RecordDispatch(_queue.List, graph.Dispatchable, table);
@@ -112,7 +115,8 @@ internal sealed unsafe class CommandStream : IDisposable
         void Bind(ReadOnlySpan<Region> regions, ulong[] bytes)
         {
             for (int i = 0; i < regions.Length; i++)
-                (buffers[i], descs[i]) = (Binding(regions[i], bytes[i]), new TypedDesc { Type = TypedDesc.BufferBinding, Desc = buffers + i });
+                (buffers[i], descs[i]) = (Binding(regions[i], bytes[i]),
+                    new TypedDesc { Type = TypedDesc.BufferBinding, Desc = buffers + i });
         }
     }
 
@@ -316,7 +320,8 @@ internal sealed unsafe class CommandStream : IDisposable
         }
         else if (buffer.State != state)
         {
-            _queue.List.Barrier([new ResourceBarrier { Type = ResourceBarrier.Transition, Resource = buffer.Resource.Pointer, Subresource = ResourceBarrier.AllSubresources, Before = buffer.State, After = state }]);
+            _queue.List.Barrier([new ResourceBarrier { Type = ResourceBarrier.Transition, Resource = buffer.Resource.Pointer,
+                Subresource = ResourceBarrier.AllSubresources, Before = buffer.State, After = state }]);
             buffer.State = state;
             _touched.RemoveAll(touched => touched.Bytes.Buffer == buffer);
         }

@@ -5,9 +5,9 @@ using LdlVk.DirectML.Memory;
 namespace LdlVk.DirectML.Commands;
 
 /// <summary>
-/// Brings weights to the device on a queue of its own, while the device computes with others. The two queues wait for each other on the device
-/// and for a weight's own uses only: copies for the last op that reads what they replace, ops for the copies of what they read. What is
-/// waited for has always been handed over before, so that no two wait for each other.
+/// Brings weights to the device on a queue of its own, while the device computes with others. The two queues wait for each other on the
+/// device and for a weight's own uses only: copies for the last op that reads what they replace, ops for the copies of what they read. What
+/// is waited for has always been handed over before, so that no two wait for each other.
 /// <para>
 /// Buffers have no state of their own between lists: each list takes them from the common state, a list of copies into that of a copy's
 /// source or destination, and leaves them there. So nothing but the fences lies between the queues.
@@ -31,7 +31,9 @@ internal sealed class CopyStream : IDisposable
     /// <summary>Makes the stream of a device.</summary>
     /// <param name="device">The device.</param>
     /// <param name="health">Told when the device is lost.</param>
-    /// <param name="computes">The queue whose ops read what is copied. Those that were recorded must have been handed over before a copy to what they read.</param>
+    /// <param name="computes">
+    /// The queue whose ops read what is copied. Those that were recorded must have been handed over before a copy to what they read.
+    /// </param>
     public CopyStream(D3D12Device device, DeviceHealth health, CommandQueue computes)
     {
         _computes = computes;

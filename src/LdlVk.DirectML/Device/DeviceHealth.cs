@@ -12,7 +12,8 @@ internal sealed class DeviceHealth(D3D12Device device, DmlDevice dml)
 
     public void ThrowIfFailed()
     {
-        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
+        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e,
+            DeviceFailure.Lost);
     }
 
     /// <summary>Throws if a call failed. After the loss of the device every later use throws too.</summary>

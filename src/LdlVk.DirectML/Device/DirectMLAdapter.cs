@@ -15,7 +15,8 @@ internal sealed class DirectMLAdapter : IDisposable
     private readonly NativeLibraries _libraries;
     private readonly AdapterDescription _description;
 
-    private DirectMLAdapter(NativeLibraries libraries, DxgiAdapter adapter, AdapterDescription description, D3D12Device device, DmlDevice dml)
+    private DirectMLAdapter(NativeLibraries libraries, DxgiAdapter adapter, AdapterDescription description, D3D12Device device,
+        DmlDevice dml)
     {
         (_libraries, _adapter, _description, Device, Dml) = (libraries, adapter, description, device, dml);
         FeatureLevel = dml.FeatureLevel;
@@ -45,7 +46,8 @@ internal sealed class DirectMLAdapter : IDisposable
             reasons.Add($"{NameOf(description)} {reason}");
             adapter.Dispose();
         }
-        whyNot = reasons.Count > 0 ? string.Join("; ", reasons) : usable.Count == 0 ? "DXGI lists no adapter; install the GPU's driver" : null;
+        whyNot = reasons.Count > 0 ? string.Join("; ", reasons) : usable.Count == 0 ? "DXGI lists no adapter; install the GPU's driver"
+            : null;
         return usable;
     }
 
@@ -85,7 +87,8 @@ internal sealed class DirectMLAdapter : IDisposable
 
     private static string Name(int level) => string.Create(CultureInfo.InvariantCulture, $"{level >> 12}.{(level >> 8) & 15}");
 
-    private static DirectMLAdapter? TryOpen(NativeLibraries libraries, DxgiAdapter adapter, AdapterDescription description, out string? whyNot)
+    private static DirectMLAdapter? TryOpen(NativeLibraries libraries, DxgiAdapter adapter, AdapterDescription description,
+        out string? whyNot)
     {
         whyNot = "has no Direct3D 12, which is needed: update its driver, or use --device vulkan:0";
         D3D12Device? device = libraries.TryCreateDevice(adapter);

@@ -9,13 +9,14 @@ namespace LdlVk.DirectML.Device;
 
 /// <summary>
 /// A Direct3D 12 adapter as a device. Each op is a class in Ops/: a DirectML graph of a few operators, compiled at its first use for its
-/// shape (<see cref="GraphCache"/>) and run on blocks of rows (<see cref="RowBlocks"/>). <see cref="Transfers"/> moves data to the device and
-/// back.
+/// shape (<see cref="GraphCache"/>) and run on blocks of rows (<see cref="RowBlocks"/>). <see cref="Transfers"/> moves data to the device
+/// and back.
 /// </summary>
 internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
 {
     /// <summary>Device memory that its ops take beside their operands, for plans.</summary>
-    internal static readonly OpScratch OpScratch = new(RowBlocks.Rows, WeightPanels.PanelBytes, Int8LinearOp.PanelRows, Int8LinearOp.GroupsAtOnce);
+    internal static readonly OpScratch OpScratch = new(RowBlocks.Rows, WeightPanels.PanelBytes, Int8LinearOp.PanelRows,
+        Int8LinearOp.GroupsAtOnce);
 
     private const int MaxColumns = 1 << 20;
 
@@ -48,7 +49,9 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     /// <inheritdoc/>
     public long AllocatedBytes { get; private set; }
 
-    /// <summary>All buffers count: tensors, weights, lists, constants, and the ops' scratch; not what the compiled graphs themselves take.</summary>
+    /// <summary>
+    /// All buffers count: tensors, weights, lists, constants, and the ops' scratch; not what the compiled graphs themselves take.
+    /// </summary>
     public long PeakBytes => _memory.Peak;
 
     /// <summary>Bytes taken from the driver now.</summary>
@@ -83,9 +86,12 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight")
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        if (outputFeatures <= 0 || inputFeatures is <= 0 or > MaxColumns) throw new ArgumentException($"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix");
-        ulong bytes = DirectMLWeight.ScalesOffset(format, outputFeatures, inputFeatures) + ((ulong)outputFeatures * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2);
-        return new DirectMLWeight(this, Allocate(bytes, $"weight {name} [{outputFeatures}, {inputFeatures}] in {format}"), format, outputFeatures, inputFeatures);
+        if (outputFeatures <= 0 || inputFeatures is <= 0 or > MaxColumns) throw new ArgumentException(
+            $"{name}: [{outputFeatures}, {inputFeatures}] is no weight matrix");
+        ulong bytes = DirectMLWeight.ScalesOffset(format, outputFeatures, inputFeatures)
+            + ((ulong)outputFeatures * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2);
+        return new DirectMLWeight(this, Allocate(bytes, $"weight {name} [{outputFeatures}, {inputFeatures}] in {format}"), format,
+            outputFeatures, inputFeatures);
     }
 
     /// <inheritdoc/>

@@ -22,7 +22,9 @@ internal readonly record struct GraphValue(int Node, TensorLayout Layout)
 /// <param name="packedProducts">Whether MULTIPLY of packed fp32 tensors can be compiled; see <see cref="Multiply"/>.</param>
 internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts) : IDisposable
 {
-    /// <summary>What an element that an operator writes costs: it moves about 12 bytes, during which a GPU does some 100 operations.</summary>
+    /// <summary>
+    /// What an element that an operator writes costs: it moves about 12 bytes, during which a GPU does some 100 operations.
+    /// </summary>
     private const double OperationsPerElement = 100;
 
     private readonly List<nint> _memory = [];
@@ -44,10 +46,12 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
     public void Output(GraphValue value) => _outputs.Add(value);
 
     /// <summary>x·scale + bias.</summary>
-    public GraphValue Linear(GraphValue x, float scale, float bias, TensorLayout? output = null) => Unary(OperatorType.Identity, x, scale, bias, output);
+    public GraphValue Linear(GraphValue x, float scale, float bias, TensorLayout? output = null) =>
+        Unary(OperatorType.Identity, x, scale, bias, output);
 
     /// <summary>f(x·scale + bias).</summary>
-    public GraphValue Unary(OperatorType f, GraphValue x, float scale = 1, float bias = 0, TensorLayout? output = null, float min = 0, float max = 0)
+    public GraphValue Unary(OperatorType f, GraphValue x, float scale = 1, float bias = 0, TensorLayout? output = null, float min = 0,
+        float max = 0)
     {
         output ??= x.Layout.AsPacked();
         UnaryDesc desc = new() { Input = Tensor(x), Output = Tensor(output), Min = min, Max = max };
@@ -56,7 +60,8 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
     }
 
     /// <summary>x in another element type.</summary>
-    public GraphValue Cast(GraphValue x, DataType type, TensorLayout? output = null) => Unary(OperatorType.Cast, x, output: output ?? x.Layout.As(type));
+    public GraphValue Cast(GraphValue x, DataType type, TensorLayout? output = null) =>
+        Unary(OperatorType.Cast, x, output: output ?? x.Layout.As(type));
 
     /// <summary>x rounded to integers, ties to even.</summary>
     public GraphValue Round(GraphValue x, TensorLayout? output = null)
@@ -84,8 +89,10 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
     public GraphValue Multiply(GraphValue a, GraphValue b, TensorLayout? output = null)
     {
         output ??= a.Layout.AsPacked();
-        if (packedProducts || !(a.Layout.IsPacked && b.Layout.IsPacked && output.IsPacked) || output.Elements % 4 != 0) return Binary(OperatorType.Multiply, a, b, output);
-        NormalizationDesc desc = new() { Input = Tensor(a), Scale = Tensor(b), Output = Tensor(output), AxisCount = 1, Axes = Copy([(uint)output.Sizes.Length - 1]) };
+        if (packedProducts || !(a.Layout.IsPacked && b.Layout.IsPacked && output.IsPacked)
+            || output.Elements % 4 != 0) return Binary(OperatorType.Multiply, a, b, output);
+        NormalizationDesc desc = new() { Input = Tensor(a), Scale = Tensor(b), Output = Tensor(output), AxisCount = 1,
+            Axes = Copy([(uint)output.Sizes.Length - 1]) };
         return Add(OperatorType.MeanVarianceNormalization2, &desc, output, a, b);
     }
 
@@ -105,7 +112,8 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
     }
 
     /// <summary>alpha·a·b + c, or a·bᵀ; then x if x ≥ 0, else leak·x.</summary>
-    public GraphValue Gemm(GraphValue a, GraphValue b, TensorLayout output, bool transposeB, float alpha = 1, GraphValue? c = null, float? leak = null)
+    public GraphValue Gemm(GraphValue a, GraphValue b, TensorLayout output, bool transposeB, float alpha = 1, GraphValue? c = null,
+        float? leak = null)
     {
         GemmDesc desc = new()
         {
@@ -119,7 +127,8 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
         };
         _operations += 2.0 * output.Elements * a.Layout.Sizes[^1];
         if (leak is { } slope)
-            desc.FusedActivation = Copy(new TypedDesc { Type = (int)OperatorType.LeakyRelu, Desc = Copy(new UnaryNumberDesc { Number = slope }) });
+            desc.FusedActivation = Copy(new TypedDesc { Type = (int)OperatorType.LeakyRelu,
+                Desc = Copy(new UnaryNumberDesc { Number = slope }) });
         return c is { } added ? Add(OperatorType.Gemm, &desc, output, a, b, added) : Add(OperatorType.Gemm, &desc, output, a, b);
     }
 
@@ -136,7 +145,8 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
         uint[] sizes = [.. x.Layout.Sizes];
         sizes[^1] = 1;
         TensorLayout output = new(x.Layout.Type, sizes);
-        ReduceDesc desc = new() { Function = function, Input = Tensor(x), Output = Tensor(output), AxisCount = 1, Axes = Copy([(uint)sizes.Length - 1]) };
+        ReduceDesc desc = new() { Function = function, Input = Tensor(x), Output = Tensor(output), AxisCount = 1,
+            Axes = Copy([(uint)sizes.Length - 1]) };
         return Add(OperatorType.Reduce, &desc, output, x);
     }
 
@@ -144,7 +154,8 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
     public GraphValue Softmax(GraphValue x)
     {
         TensorLayout output = x.Layout.AsPacked();
-        SoftmaxDesc desc = new() { Input = Tensor(x), Output = Tensor(output), AxisCount = 1, Axes = Copy([(uint)output.Sizes.Length - 1]) };
+        SoftmaxDesc desc = new() { Input = Tensor(x), Output = Tensor(output), AxisCount = 1,
+            Axes = Copy([(uint)output.Sizes.Length - 1]) };
         return Add(OperatorType.Softmax1, &desc, output, x);
     }
 
@@ -155,7 +166,8 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
         (sizes[^1], offsets[^1]) = (count, first);
         TensorLayout output = new(x.Layout.Type, sizes);
         int[] ones = [.. sizes.Select(_ => 1)];
-        SliceDesc desc = new() { Input = Tensor(x), Output = Tensor(output), DimensionCount = (uint)sizes.Length, Offsets = Copy(offsets), Sizes = Copy(sizes), Strides = Copy(ones) };
+        SliceDesc desc = new() { Input = Tensor(x), Output = Tensor(output), DimensionCount = (uint)sizes.Length, Offsets = Copy(offsets),
+            Sizes = Copy(sizes), Strides = Copy(ones) };
         return Add(OperatorType.Slice1, &desc, output, x);
     }
 
@@ -171,10 +183,15 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
     /// <exception cref="Runtime.DeviceException">DirectML refuses the graph.</exception>
     public CompiledGraph Compile(string name)
     {
-        TypedDesc[] nodes = [.. _operators.Select(o => new TypedDesc { Type = TypedDesc.OperatorNode, Desc = Copy(new OperatorNodeDesc { Operator = o.Pointer }) })];
-        TypedDesc[] inputs = [.. _inputEdges.Select(e => new TypedDesc { Type = TypedDesc.InputEdge, Desc = Copy(new OuterEdgeDesc { First = e.Input, Second = e.Node, Third = e.Slot }) })];
-        TypedDesc[] inner = [.. _innerEdges.Select(e => new TypedDesc { Type = TypedDesc.IntermediateEdge, Desc = Copy(new InnerEdgeDesc { FromNode = e.From, ToNode = e.To, ToInput = e.Slot }) })];
-        TypedDesc[] outputs = [.. _outputs.Select((value, i) => new TypedDesc { Type = TypedDesc.OutputEdge, Desc = Copy(new OuterEdgeDesc { First = (uint)value.Node, Third = (uint)i }) })];
+        TypedDesc[] nodes = [.. _operators.Select(o => new TypedDesc { Type = TypedDesc.OperatorNode,
+            Desc = Copy(new OperatorNodeDesc { Operator = o.Pointer }) })];
+        TypedDesc[] inputs = [.. _inputEdges.Select(e =>
+            new TypedDesc { Type = TypedDesc.InputEdge, Desc = Copy(
+            new OuterEdgeDesc { First = e.Input, Second = e.Node, Third = e.Slot }) })];
+        TypedDesc[] inner = [.. _innerEdges.Select(e => new TypedDesc { Type = TypedDesc.IntermediateEdge,
+            Desc = Copy(new InnerEdgeDesc { FromNode = e.From, ToNode = e.To, ToInput = e.Slot }) })];
+        TypedDesc[] outputs = [.. _outputs.Select((value, i) =>
+            new TypedDesc { Type = TypedDesc.OutputEdge, Desc = Copy(new OuterEdgeDesc { First = (uint)value.Node, Third = (uint)i }) })];
         GraphDesc graph = new()
         {
             InputCount = (uint)_inputs.Count,
@@ -188,7 +205,8 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
             IntermediateEdgeCount = (uint)inner.Length,
             IntermediateEdges = Copy(inner),
         };
-        return new CompiledGraph(device.CompileGraph(&graph, name), [.. _inputs.Select(i => i.Bytes)], [.. _outputs.Select(o => o.Layout.Bytes)], _operations);
+        return new CompiledGraph(device.CompileGraph(&graph, name), [.. _inputs.Select(i => i.Bytes)],
+            [.. _outputs.Select(o => o.Layout.Bytes)], _operations);
     }
 
     public void Dispose()

@@ -8,8 +8,8 @@ using LdlVk.Runtime;
 namespace LdlVk.DirectML.Graphs;
 
 /// <summary>
-/// The compiled graphs of a device, kept until it is closed. An op with weights needs one for each shape of a weight (two where the last panel
-/// of rows is smaller), attention one for each of its layer types and each number of keys that a tile is given (14 up to 8192
+/// The compiled graphs of a device, kept until it is closed. An op with weights needs one for each shape of a weight (two where the last
+/// panel of rows is smaller), attention one for each of its layer types and each number of keys that a tile is given (14 up to 8192
 /// positions): some 60 in all for Gemma-2 27B, whatever the texts are.
 /// </summary>
 internal sealed class GraphCache(DmlDevice dml, CommandStream stream, GpuMemory memory) : IDisposable

@@ -59,7 +59,9 @@ internal struct ResourceDescription
     public const int AllowUnorderedAccess = 4;
 }
 
-/// <summary>D3D12_RESOURCE_BARRIER, with the union's member for transitions; for an unordered-access barrier only Resource counts.</summary>
+/// <summary>
+/// D3D12_RESOURCE_BARRIER, with the union's member for transitions; for an unordered-access barrier only Resource counts.
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct ResourceBarrier
 {

@@ -90,7 +90,10 @@ internal struct ScaleBias
     public float Scale, Bias;
 }
 
-/// <summary>Operators with one input and a scale: IDENTITY, ABS, TANH, SQRT, RECIP, CLIP (which alone has Min and Max), and CAST, which ends before ScaleBias.</summary>
+/// <summary>
+/// Operators with one input and a scale: IDENTITY, ABS, TANH, SQRT, RECIP, CLIP (which alone has Min and Max), and CAST, which ends before
+/// ScaleBias.
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct UnaryDesc
 {
@@ -109,7 +112,9 @@ internal unsafe struct UnaryNumberDesc
     public float Number;
 }
 
-/// <summary>Operators with two inputs: MULTIPLY, DIVIDE, SUBTRACT, LOGICAL_LESS_THAN, BIT_*; ADD1, which alone has FusedActivation.</summary>
+/// <summary>
+/// Operators with two inputs: MULTIPLY, DIVIDE, SUBTRACT, LOGICAL_LESS_THAN, BIT_*; ADD1, which alone has FusedActivation.
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct BinaryDesc
 {
@@ -232,7 +237,9 @@ internal unsafe struct OperatorNodeDesc
     public byte* Name;
 }
 
-/// <summary>DML_INPUT_GRAPH_EDGE_DESC (graph input, node, node's input) and DML_OUTPUT_GRAPH_EDGE_DESC (node, node's output, graph output).</summary>
+/// <summary>
+/// DML_INPUT_GRAPH_EDGE_DESC (graph input, node, node's input) and DML_OUTPUT_GRAPH_EDGE_DESC (node, node's output, graph output).
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct OuterEdgeDesc
 {

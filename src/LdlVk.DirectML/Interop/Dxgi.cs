@@ -31,7 +31,8 @@ internal sealed unsafe class DxgiFactory(void* pointer) : ComObject(pointer)
     public DxgiAdapter? Adapter(uint index)
     {
         void* adapter;
-        int result = ((delegate* unmanaged[MemberFunction]<void*, uint, void**, int>)Method(Slots.IDXGIFactory1.EnumAdapters1))(Pointer, index, &adapter);
+        int result = ((delegate* unmanaged[MemberFunction]<void*, uint, void**, int>)Method(Slots.IDXGIFactory1.EnumAdapters1))(Pointer,
+            index, &adapter);
         if (result == HResult.NotFound) return null;
         result.Check("IDXGIFactory1::EnumAdapters1");
         return new DxgiAdapter(adapter);
@@ -48,12 +49,15 @@ internal sealed unsafe class DxgiAdapter(void* pointer) : ComObject(pointer)
         get
         {
             AdapterDescription description;
-            ((delegate* unmanaged[MemberFunction]<void*, AdapterDescription*, int>)Method(Slots.IDXGIAdapter3.GetDesc1))(Pointer, &description).Check("IDXGIAdapter1::GetDesc1");
+            ((delegate* unmanaged[MemberFunction]<void*, AdapterDescription*, int>)Method(Slots.IDXGIAdapter3.GetDesc1))(Pointer,
+                &description).Check("IDXGIAdapter1::GetDesc1");
             return description;
         }
     }
 
-    /// <summary>Memory of the adapter's own (<paramref name="nonLocal"/> = 0) or shared with the host (1); zeros where the system does not say.</summary>
+    /// <summary>
+    /// Memory of the adapter's own (<paramref name="nonLocal"/> = 0) or shared with the host (1); zeros where the system does not say.
+    /// </summary>
     public VideoMemory Memory(int nonLocal)
     {
         VideoMemory memory = default;
@@ -61,7 +65,8 @@ internal sealed unsafe class DxgiAdapter(void* pointer) : ComObject(pointer)
         fixed (Guid* iid = &Adapter3)
             if (((delegate* unmanaged[MemberFunction]<void*, Guid*, void**, int>)Method(0))(Pointer, iid, &adapter) < 0) return default;
         void** methods = *(void***)adapter;
-        int result = ((delegate* unmanaged[MemberFunction]<void*, uint, int, VideoMemory*, int>)methods[Slots.IDXGIAdapter3.QueryVideoMemoryInfo])(adapter, 0, nonLocal, &memory);
+        int result = ((delegate* unmanaged[MemberFunction]<void*, uint, int, VideoMemory*,
+            int>)methods[Slots.IDXGIAdapter3.QueryVideoMemoryInfo])(adapter, 0, nonLocal, &memory);
         ((delegate* unmanaged[MemberFunction]<void*, uint>)methods[2])(adapter);
         return result < 0 ? default : memory;
     }

@@ -39,7 +39,8 @@ internal sealed unsafe class NativeLibraries
     {
         Guid iid = DxgiFactory.Iid;
         void* factory;
-        ((delegate* unmanaged<Guid*, void**, int>)NativeLibrary.GetExport(_dxgi, "CreateDXGIFactory1"))(&iid, &factory).Check("CreateDXGIFactory1");
+        ((delegate* unmanaged<Guid*, void**, int>)NativeLibrary.GetExport(_dxgi, "CreateDXGIFactory1"))(&iid,
+            &factory).Check("CreateDXGIFactory1");
         return new DxgiFactory(factory);
     }
 
@@ -48,7 +49,8 @@ internal sealed unsafe class NativeLibraries
     {
         Guid iid = D3D12Device.Iid;
         void* device;
-        int result = ((delegate* unmanaged<void*, int, Guid*, void**, int>)NativeLibrary.GetExport(_d3d12, "D3D12CreateDevice"))(adapter.Pointer, D3D12Device.FeatureLevel, &iid, &device);
+        int result = ((delegate* unmanaged<void*, int, Guid*, void**, int>)NativeLibrary.GetExport(_d3d12, "D3D12CreateDevice"))(
+            adapter.Pointer, D3D12Device.FeatureLevel, &iid, &device);
         return result < 0 ? null : new D3D12Device(device);
     }
 
@@ -57,20 +59,27 @@ internal sealed unsafe class NativeLibraries
     {
         Guid iid = DmlDevice.Iid;
         void* created;
-        device.Check(((delegate* unmanaged<void*, int, int, Guid*, void**, int>)NativeLibrary.GetExport(_directML, "DMLCreateDevice1"))(device.Pointer, 0, 0x1000, &iid, &created), "DMLCreateDevice1");
+        device.Check(((delegate* unmanaged<void*, int, int, Guid*, void**, int>)NativeLibrary.GetExport(_directML, "DMLCreateDevice1"))(
+            device.Pointer, 0, 0x1000, &iid, &created), "DMLCreateDevice1");
         return new DmlDevice(created, device);
     }
 
     private static (NativeLibraries? Found, string? WhyNot) Load()
     {
         if (!OperatingSystem.IsWindows()) return (null, "DirectML is a part of Windows; on this system use --device vulkan or cpu");
-        if (RuntimeInformation.ProcessArchitecture != Architecture.X64) return (null, $"the DirectML backend runs in x64 processes only, not {RuntimeInformation.ProcessArchitecture}");
-        if (!NativeLibrary.TryLoad("dxgi.dll", out nint dxgi) || !NativeLibrary.TryLoad("d3d12.dll", out nint d3d12)) return (null, "Direct3D 12 (dxgi.dll, d3d12.dll) is not installed; Windows 10 or later has it");
-        IEnumerable<string> places = Places(AppContext.BaseDirectory, Environment.GetEnvironmentVariable(PathVariable), Environment.SystemDirectory);
-        return TryFind(places, out nint directML, out string? whyNot) is { } path ? (new NativeLibraries(dxgi, d3d12, directML, path), null) : (null, whyNot);
+        if (RuntimeInformation.ProcessArchitecture != Architecture.X64) return (null,
+            $"the DirectML backend runs in x64 processes only, not {RuntimeInformation.ProcessArchitecture}");
+        if (!NativeLibrary.TryLoad("dxgi.dll", out nint dxgi) || !NativeLibrary.TryLoad("d3d12.dll", out nint d3d12)) return (null,
+            "Direct3D 12 (dxgi.dll, d3d12.dll) is not installed; Windows 10 or later has it");
+        IEnumerable<string> places = Places(AppContext.BaseDirectory, Environment.GetEnvironmentVariable(PathVariable),
+            Environment.SystemDirectory);
+        return TryFind(places, out nint directML, out string? whyNot) is { } path ? (new NativeLibraries(dxgi, d3d12, directML, path), null)
+            : (null, whyNot);
     }
 
-    /// <summary>The places where DirectML.dll is looked for: beside the executable, at the path in the variable, and in the folder of Windows.</summary>
+    /// <summary>
+    /// The places where DirectML.dll is looked for: beside the executable, at the path in the variable, and in the folder of Windows.
+    /// </summary>
     internal static IEnumerable<string> Places(string program, string? named, string system)
     {
         yield return Path.Combine(program, FileName);

@@ -1,6 +1,9 @@
 namespace LdlVk.DirectML.Interop;
 
-/// <summary>Places of methods in the vtables of COM interfaces. A test compares all of them with Microsoft's headers, but for DXGI's, which Debian lacks.</summary>
+/// <summary>
+/// Places of methods in the vtables of COM interfaces. A test compares all of them with Microsoft's headers, but for DXGI's, which Debian
+/// lacks.
+/// </summary>
 internal static class Slots
 {
     internal static class IDXGIFactory1

@@ -20,7 +20,8 @@ internal sealed unsafe class DirectMLHostWeight : IHostWeight
     /// <summary>Takes the memory; <see cref="Read"/> fills it.</summary>
     public DirectMLHostWeight(DirectMLDevice device, D3D12Device direct3D, IWeightSource source)
     {
-        (_device, Name, OutputFeatures, InputFeatures, Format, Scale) = (device, source.Name, source.OutputFeatures, source.InputFeatures, source.Format, source.Scale);
+        (_device, Name, OutputFeatures, InputFeatures, Format, Scale) = (device, source.Name, source.OutputFeatures, source.InputFeatures,
+            source.Format, source.Scale);
         Bytes = WeightLayout.MatrixBytes(Format, OutputFeatures, InputFeatures);
         try
         {

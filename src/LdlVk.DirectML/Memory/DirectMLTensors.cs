@@ -59,7 +59,8 @@ internal interface IDirectMLTensor : IDeviceTensor
     TensorPlace IDeviceTensor.Place => new(Owner, FirstRow, Rows);
 }
 
-internal sealed class DirectMLTensor(DirectMLDevice device, GpuBuffer buffer, int rows, int columns) : DirectMLMemory(device, buffer), IDirectMLTensor
+internal sealed class DirectMLTensor(DirectMLDevice device, GpuBuffer buffer, int rows, int columns) : DirectMLMemory(device, buffer),
+    IDirectMLTensor
 {
     public int Rows => rows;
 
@@ -117,21 +118,25 @@ internal sealed class DirectMLWeight(DirectMLDevice device, GpuBuffer buffer, We
     public Region ValuesFrom(int row) => Buffer.All.From((ulong)row * (ulong)WeightLayout.RowBytes(format, inputFeatures));
 
     /// <summary>The values of some rows.</summary>
-    public Region Values(int firstRow, int rows) => ValuesFrom(firstRow) with { Bytes = (ulong)rows * (ulong)WeightLayout.RowBytes(format, inputFeatures) };
+    public Region Values(int firstRow, int rows) => ValuesFrom(
+        firstRow) with { Bytes = (ulong)rows * (ulong)WeightLayout.RowBytes(format, inputFeatures) };
 
     /// <summary>The scales from a row on.</summary>
     public Region ScalesFrom(int row) =>
-        Buffer.All.From(ScalesOffset(format, outputFeatures, inputFeatures) + ((ulong)row * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2));
+        Buffer.All.From(ScalesOffset(format, outputFeatures, inputFeatures)
+            + ((ulong)row * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2));
 
     /// <summary>The scales of some rows; no bytes if the format has none.</summary>
-    public Region Scales(int firstRow, int rows) => ScalesFrom(firstRow) with { Bytes = (ulong)rows * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2 };
+    public Region Scales(int firstRow, int rows) => ScalesFrom(
+        firstRow) with { Bytes = (ulong)rows * (ulong)WeightLayout.ScalesPerRow(format, inputFeatures) * 2 };
 
     public static ulong ScalesOffset(WeightFormat format, int outputFeatures, int inputFeatures) =>
         (((ulong)outputFeatures * (ulong)WeightLayout.RowBytes(format, inputFeatures)) + 255) & ~255ul;
 }
 
 /// <summary>Integers, followed by zeros up to a whole number of row blocks.</summary>
-internal sealed class DirectMLIndices(DirectMLDevice device, GpuBuffer buffer, int[] values) : DirectMLMemory(device, buffer), IDeviceIndexList
+internal sealed class DirectMLIndices(DirectMLDevice device, GpuBuffer buffer, int[] values) : DirectMLMemory(device, buffer),
+    IDeviceIndexList
 {
     public int Count => values.Length;
 

@@ -4,8 +4,8 @@ using LdlVk.Runtime;
 namespace LdlVk.DirectML.Memory;
 
 /// <summary>
-/// Makes buffers, counts their bytes, keeps to the limit, and frees them when the device has passed their last use. Each is a resource of its
-/// own, which takes whole pages of 64 KiB: the 185 norms of Gemma-2 27B waste 8 MiB of its 14 GB and more, too little to pay for pools.
+/// Makes buffers, counts their bytes, keeps to the limit, and frees them when the device has passed their last use. Each is a resource of
+/// its own, which takes whole pages of 64 KiB: the 185 norms of Gemma-2 27B waste 8 MiB of its 14 GB and more, too little to pay for pools.
 /// </summary>
 /// <param name="device">The device.</param>
 /// <param name="limit">Bytes that may be taken; null for what the adapter has.</param>

@@ -9,7 +9,8 @@ internal sealed unsafe class HostBuffer : IDisposable
 
     public HostBuffer(D3D12Device device, HeapType heap, long bytes)
     {
-        device.Check(device.TryCreateBuffer(heap, (ulong)bytes, out D3D12Resource? resource), $"CreateCommittedResource of {bytes / (double)(1 << 20):F1} MiB in host memory");
+        device.Check(device.TryCreateBuffer(heap, (ulong)bytes, out D3D12Resource? resource),
+            $"CreateCommittedResource of {bytes / (double)(1 << 20):F1} MiB in host memory");
         (Resource, Size) = (resource!, bytes);
         try
         {

@@ -23,7 +23,9 @@ internal enum Scratch
     NextTotal,
 }
 
-/// <summary>Device memory that ops need beside their operands. It grows to the largest request and is kept until the device is closed.</summary>
+/// <summary>
+/// Device memory that ops need beside their operands. It grows to the largest request and is kept until the device is closed.
+/// </summary>
 internal sealed class ScratchMemory(GpuMemory memory, CommandStream stream)
 {
     private readonly GpuBuffer?[] _buffers = new GpuBuffer?[Enum.GetValues<Scratch>().Length];

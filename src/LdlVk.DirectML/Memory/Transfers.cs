@@ -69,7 +69,8 @@ internal sealed class Transfers(DirectMLDevice device, CommandStream stream)
         stream.Copies.Submit();
     }
 
-    private unsafe void FillByRows(DirectMLWeight target, IWeightSource source, IProgress<long>? progress, CancellationToken cancellationToken)
+    private unsafe void FillByRows(DirectMLWeight target, IWeightSource source, IProgress<long>? progress,
+        CancellationToken cancellationToken)
     {
         long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
         int rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);
@@ -86,7 +87,8 @@ internal sealed class Transfers(DirectMLDevice device, CommandStream stream)
                     WeightRows.ReadSome(chunk.source, chunk.row, chunk.rows, values, first);
             });
             if (rowScales > 0)
-                stream.Copies.Upload(target.Scales(row, rows), scales, static (bytes, from) => MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
+                stream.Copies.Upload(target.Scales(row, rows), scales, static (bytes, from) =>
+                    MemoryMarshal.AsBytes(from.AsSpan())[..bytes.Length].CopyTo(bytes));
             progress?.Report(rows * (rowBytes + (rowScales * 2L)));
         }
     }

@@ -7,7 +7,8 @@ namespace LdlVk.DirectML.Ops;
 internal static class GatedLinearOp
 {
     public static void Run(
-        OpContext context, IDirectMLTensor output, IDirectMLTensor scratch, IDirectMLTensor input, DirectMLWeight gate, DirectMLWeight up, GateActivation activation)
+        OpContext context, IDirectMLTensor output, IDirectMLTensor scratch, IDirectMLTensor input, DirectMLWeight gate, DirectMLWeight up,
+            GateActivation activation)
     {
         LinearOp.Run(context, output, input, gate);
         LinearOp.Run(context, scratch, input, up);

@@ -6,8 +6,9 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.DirectML.Ops;
 
 /// <summary>
-/// <see cref="IDevice.Int8Linear"/>: products in 8-bit integers, with the bits that <see cref="IDevice.Int8Linear"/> prescribes: its integers are held as fp32, whose sums of
-/// a group are exact, and each rounding is an operator of its own. Slower than <see cref="LinearOp"/>; here for the same scores as elsewhere.
+/// <see cref="IDevice.Int8Linear"/>: products in 8-bit integers, with the bits that <see cref="IDevice.Int8Linear"/> prescribes: its
+/// integers are held as fp32, whose sums of a group are exact, and each rounding is an operator of its own. Slower than
+/// <see cref="LinearOp"/>; here for the same scores as elsewhere.
 /// </summary>
 internal static class Int8LinearOp
 {
@@ -38,7 +39,9 @@ internal static class Int8LinearOp
                     int count = Math.Min(GroupsAtOnce, groups - group);
                     Region products = context.Temporary(Scratch.Products, totalBytes * GroupsAtOnce);
                     ulong at = (ulong)group * Group * sizeof(float);
-                    context.Dispatch(GroupProducts(context, rows, groups, count), [q.From(at), v.From(at), s.From((ulong)group * sizeof(float)), w.ScalesFrom(row).From((ulong)group * 2)], [products]);
+                    context.Dispatch(GroupProducts(context, rows, groups, count),
+                        [q.From(at), v.From(at), s.From((ulong)group * sizeof(float)), w.ScalesFrom(row).From((ulong)group * 2)],
+                        [products]);
                     Region[] operands = [total, .. Enumerable.Range(0, count).Select(g => products.From((ulong)g * totalBytes))];
                     context.Dispatch(Sum(context, rows, count), operands, [next]);
                     (total, next) = (next, total);
@@ -60,14 +63,18 @@ internal static class Int8LinearOp
             GraphValue Word() => g.Input(new TensorLayout(DataType.UInt32, 1, 1, 1, 1)).As(column, [0, 0, 0, 0]);
             GraphValue Shift(OperatorType direction, GraphValue a, GraphValue by) => g.Binary(direction, a, by);
             GraphValue bits = g.Input(new TensorLayout(DataType.UInt32, 1, 1, groups, Group));
-            GraphValue magnitude = Word(), fraction = Word(), one = Word(), eight = Word(), dividend = Word(), exponents = Word(), twentyThree = Word(), smallest = Word(), end = Word(), zero = Word(), notANumber = Word();
+            GraphValue magnitude = Word(), fraction = Word(), one = Word(), eight = Word(), dividend = Word(), exponents = Word(),
+                twentyThree = Word(), smallest = Word(), end = Word(), zero = Word(), notANumber = Word();
             GraphValue a = g.Reduce(ReduceFunction.Max, g.Binary(OperatorType.BitAnd, bits, magnitude.As(bits.Layout.Sizes, [0, 0, 0, 0])));
             // 127 / a from the first 16 bits of a's mantissa: quotient·2^t.
-            GraphValue mantissa = Shift(OperatorType.BitShiftRight, g.Binary(OperatorType.BitOr, g.Binary(OperatorType.BitAnd, a, fraction), one), eight);
+            GraphValue mantissa = Shift(OperatorType.BitShiftRight,
+                g.Binary(OperatorType.BitOr, g.Binary(OperatorType.BitAnd, a, fraction), one), eight);
             GraphValue quotient = g.Cast(g.Binary(OperatorType.Divide, dividend, mantissa), DataType.Float32);
-            GraphValue power = Shift(OperatorType.BitShiftLeft, g.Binary(OperatorType.Subtract, exponents, Shift(OperatorType.BitShiftRight, a, twentyThree)), twentyThree);
+            GraphValue power = Shift(OperatorType.BitShiftLeft,
+                g.Binary(OperatorType.Subtract, exponents, Shift(OperatorType.BitShiftRight, a, twentyThree)), twentyThree);
             TensorLayout flags = new(DataType.UInt8, column);
-            GraphValue tooSmall = g.Binary(OperatorType.LessThan, a, smallest, flags), inRange = g.Binary(OperatorType.LessThan, a, end, flags);
+            GraphValue tooSmall = g.Binary(OperatorType.LessThan, a, smallest, flags),
+                inRange = g.Binary(OperatorType.LessThan, a, end, flags);
             g.Output(g.If(tooSmall, zero, g.If(inRange, a, notANumber)));
             g.Output(g.If(tooSmall, zero, g.If(inRange, power, zero)));
             g.Output(quotient);
@@ -78,7 +85,8 @@ internal static class Int8LinearOp
             63u << 23, 0, 0, 0, 243u << 23, 0, 0, 0, 0, 0, 0, 0, 0x7FC00000,
         });
         ulong bytes = (ulong)groups * sizeof(float);
-        Region largest = context.Temporary(Scratch.Largest, bytes), powers = context.Temporary(Scratch.Powers, bytes), quotients = context.Temporary(Scratch.Quotients, bytes);
+        Region largest = context.Temporary(Scratch.Largest, bytes), powers = context.Temporary(Scratch.Powers, bytes),
+            quotients = context.Temporary(Scratch.Quotients, bytes);
         context.Dispatch(measure, [x, .. Enumerable.Range(0, 11).Select(i => words.From((ulong)i * 16))], [largest, powers, quotients]);
 
         CompiledGraph quantize = context.Graph(GraphCache.Key("Int8 rows", stride), g =>
@@ -96,7 +104,8 @@ internal static class Int8LinearOp
     }
 
     /// <summary>fl(fl(s·scale)·Σ q·v) of some groups: [groups, rows of the block, rows of W].</summary>
-    private static CompiledGraph GroupProducts(OpContext context, int rows, int groups, int count) => context.Graph(GraphCache.Key("Int8 products", rows, groups, count), g =>
+    private static CompiledGraph GroupProducts(OpContext context, int rows, int groups, int count) =>
+        context.Graph(GraphCache.Key("Int8 products", rows, groups, count), g =>
     {
         uint n = (uint)rows, all = (uint)groups, some = (uint)count, k = all * Group;
         uint[] sizes = [1, some, RowBlocks.Rows, n];
@@ -109,7 +118,9 @@ internal static class Int8LinearOp
         g.Output(g.Multiply(factors, sums));
     });
 
-    /// <summary>total + the products of group after group. No operator of the graph multiplies, so none can be fused to skip a rounding.</summary>
+    /// <summary>
+    /// total + the products of group after group. No operator of the graph multiplies, so none can be fused to skip a rounding.
+    /// </summary>
     private static CompiledGraph Sum(OpContext context, int rows, int count) => context.Graph(GraphCache.Key("Int8 sum", rows, count), g =>
     {
         TensorLayout layout = TensorLayout.Matrix(RowBlocks.Rows, rows, rows);
@@ -118,6 +129,8 @@ internal static class Int8LinearOp
         g.Output(total);
     });
 
-    private static CompiledGraph Scaled(OpContext context, int rows, float scale, int stride) => context.Graph(GraphCache.Key("Int8 scaled", rows, scale, stride), g =>
-        g.Output(g.Linear(g.Input(TensorLayout.Matrix(RowBlocks.Rows, rows, rows)), scale, 0, TensorLayout.Matrix(RowBlocks.Rows, rows, stride))));
+    private static CompiledGraph Scaled(OpContext context, int rows, float scale, int stride) =>
+        context.Graph(GraphCache.Key("Int8 scaled", rows, scale, stride), g =>
+        g.Output(g.Linear(g.Input(TensorLayout.Matrix(RowBlocks.Rows, rows, rows)), scale, 0,
+            TensorLayout.Matrix(RowBlocks.Rows, rows, stride))));
 }

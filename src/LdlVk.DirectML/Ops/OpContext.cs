@@ -8,9 +8,12 @@ namespace LdlVk.DirectML.Ops;
 internal sealed class OpContext(CommandStream stream, GraphCache graphs, ScratchMemory scratch, Constants constants)
 {
     /// <summary>Records a graph on its operands.</summary>
-    public void Dispatch(CompiledGraph graph, ReadOnlySpan<Region> inputs, ReadOnlySpan<Region> outputs) => stream.Dispatch(graph, inputs, outputs);
+    public void Dispatch(CompiledGraph graph, ReadOnlySpan<Region> inputs, ReadOnlySpan<Region> outputs) =>
+        stream.Dispatch(graph, inputs, outputs);
 
-    /// <summary>The compiled graph of that name (<see cref="GraphCache.Key"/>); <paramref name="write"/> is called at the first use.</summary>
+    /// <summary>
+    /// The compiled graph of that name (<see cref="GraphCache.Key"/>); <paramref name="write"/> is called at the first use.
+    /// </summary>
     public CompiledGraph Graph(string name, Action<GraphBuilder> write) => graphs.Get(name, write);
 
     /// <summary>Scratch memory of at least a size, with undefined content.</summary>

@@ -3,7 +3,9 @@ using LdlVk.DirectML.Memory;
 
 namespace LdlVk.DirectML.Ops;
 
-/// <summary>A block's operands. An operand that does not reach over a whole block, or that is read and written, is in scratch memory.</summary>
+/// <summary>
+/// A block's operands. An operand that does not reach over a whole block, or that is read and written, is in scratch memory.
+/// </summary>
 /// <param name="Inputs">The inputs' rows, whole blocks.</param>
 /// <param name="Output">Where the graph writes.</param>
 /// <param name="CopyTo">The output tensor's rows, if <paramref name="Output"/> is scratch memory.</param>
@@ -11,8 +13,9 @@ internal readonly record struct RowBlock(Region[] Inputs, Region Output, Region?
 
 /// <summary>
 /// Runs ops on blocks of <see cref="Rows"/> rows. Shapes are fixed when a graph is compiled, and DirectML may take another kernel, with
-/// another order of sums, for another number of rows: in blocks of one size a row's bits cannot depend on how many rows there are, and neither
-/// does the number of graphs. The rows after the last whole block run as a block too, whose other rows are discarded; that wastes less than
+/// another order of sums, for another number of rows: in blocks of one size a row's bits cannot depend on how many rows there are, and
+/// neither does the number of graphs. The rows after the last whole block run as a block too, whose other rows are discarded; that wastes
+/// less than
 /// <see cref="Rows"/> rows a call.
 /// </summary>
 internal static class RowBlocks

@@ -11,7 +11,9 @@ internal static class WeightPanels
     /// <summary>Bytes of a panel in fp32.</summary>
     public const long PanelBytes = 32 << 20;
 
-    /// <summary>Some rows of a weight in fp32, padding included; unless <paramref name="scaled"/>, the integers that its codes stand for.</summary>
+    /// <summary>
+    /// Some rows of a weight in fp32, padding included; unless <paramref name="scaled"/>, the integers that its codes stand for.
+    /// </summary>
     public static Region Unpack(OpContext context, DirectMLWeight w, int firstRow, int rows, bool scaled = true)
     {
         uint n = (uint)rows, k = (uint)WeightLayout.PaddedRow(w.InputFeatures), groups = k / WeightLayout.GroupSize;
@@ -47,16 +49,18 @@ internal static class WeightPanels
                 context.Dispatch(graph, [w.ValuesFrom(firstRow), w.ScalesFrom(firstRow)], [panel]);
                 break;
             default:
-                Region shifts = context.Constant("shifts", () => new uint[] { 0, 4, 8, 12, 16, 20, 24, 28 }), nibble = context.Constant("nibble", () => new uint[] { 15 });
-                context.Dispatch(graph, scaled ? [w.ValuesFrom(firstRow), shifts, nibble, w.ScalesFrom(firstRow)] : [w.ValuesFrom(firstRow), shifts, nibble], [panel]);
+                Region shifts = context.Constant("shifts", () => new uint[] { 0, 4, 8, 12, 16, 20, 24, 28 }),
+                    nibble = context.Constant("nibble", () => new uint[] { 15 });
+                context.Dispatch(graph, scaled ? [w.ValuesFrom(firstRow), shifts, nibble, w.ScalesFrom(firstRow)]
+                    : [w.ValuesFrom(firstRow), shifts, nibble], [panel]);
                 break;
         }
         return panel;
     }
 
     /// <summary>
-    /// scale·q·(8 + |q|) with q = code − 8. Nibble 4h + j of a word is its element 2j + h (<see cref="WeightLayout"/>), so that the elements'
-    /// order is the strides of the output.
+    /// scale·q·(8 + |q|) with q = code − 8. Nibble 4h + j of a word is its element 2j + h (<see cref="WeightLayout"/>), so that the
+    /// elements' order is the strides of the output.
     /// </summary>
     private static void UnpackInt4(GraphBuilder g, uint groups, bool scaled)
     {
@@ -70,7 +74,8 @@ internal static class WeightPanels
         GraphValue value = g.Multiply(q, g.Linear(g.Unary(OperatorType.Abs, q), 1, 8));
         TensorLayout output = new(DataType.Float32, ordered, [32, 8, 1, 2]);
         GraphValue inOrder = value.As(ordered, [32, 8, 4, 1]);
-        if (scaled) g.Output(g.Multiply(inOrder, g.Cast(g.Input(new TensorLayout(DataType.Float16, 1, 1, 1, groups)), DataType.Float32).As(ordered, [1, 0, 0, 0]), output));
+        if (scaled) g.Output(g.Multiply(inOrder, g.Cast(g.Input(new TensorLayout(DataType.Float16, 1, 1, 1, groups)), DataType.Float32).As(
+            ordered, [1, 0, 0, 0]), output));
         else g.Output(g.Linear(inOrder, 1, 0, output));
     }
 }

@@ -8,7 +8,8 @@ public static class DeviceExtensions
     /// <param name="source">The source of the rows.</param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
     /// <param name="cancellationToken">Ends the upload between chunks; what was allocated is freed.</param>
-    public static IWeight CreateWeight(this IDevice device, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    public static IWeight CreateWeight(this IDevice device, IWeightSource source, IProgress<long>? progress = null,
+        CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(source);

@@ -7,7 +7,9 @@ internal interface ICheckedDevice : IDevice
     bool IsDisposed { get; }
 }
 
-/// <summary>What <see cref="OpChecks"/> must know of a tensor, weight or list beyond its public interface. Every backend's object is one.</summary>
+/// <summary>
+/// What <see cref="OpChecks"/> must know of a tensor, weight or list beyond its public interface. Every backend's object is one.
+/// </summary>
 internal interface IDeviceObject
 {
     /// <summary>The device that made it.</summary>
@@ -42,7 +44,8 @@ internal readonly record struct TensorPlace(object Buffer, long Offset, long Len
 {
     /// <summary>Whether the two share memory.</summary>
     public bool Overlaps(TensorPlace other) =>
-        ReferenceEquals(Buffer, other.Buffer) && Length > 0 && other.Length > 0 && Offset < other.Offset + other.Length && other.Offset < Offset + Length;
+        ReferenceEquals(Buffer, other.Buffer) && Length > 0 && other.Length > 0 && Offset < other.Offset + other.Length
+            && other.Offset < Offset + Length;
 
     /// <summary>Whether the two are the same range.</summary>
     public bool IsSame(TensorPlace other) => ReferenceEquals(Buffer, other.Buffer) && Offset == other.Offset && Length == other.Length;

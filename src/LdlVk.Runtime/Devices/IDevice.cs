@@ -26,13 +26,13 @@ public enum GateActivation
 /// Arithmetic: fp32 operands and fp32 accumulation or better, with one exception. A device with matrix units may round the operands of
 /// <see cref="Linear"/> and <see cref="GatedLinear"/> to fp16 if the weights have another format than <see cref="WeightFormat.Fp32"/>, and
 /// those of <see cref="Attention"/> (queries, keys, values, probabilities) if <see cref="AttentionShape.HalvesOperands"/> is set. It first
-/// multiplies each row of activations (in attention each head of a row) by a power of two, which is exact, so that no value overflows fp16; it
-/// accumulates in fp32. A caller who wants fp32 throughout uses Fp32 weights and leaves HalvesOperands off.
+/// multiplies each row of activations (in attention each head of a row) by a power of two, which is exact, so that no value overflows fp16;
+/// it accumulates in fp32. A caller who wants fp32 throughout uses Fp32 weights and leaves HalvesOperands off.
 /// <see cref="DeviceInfo.MatrixOperandBytes"/> is above 0 on a device that rounds. <see cref="Int8Linear"/> prescribes every rounding.
 /// </para>
 /// <para>
-/// Order: ops take effect in call order. A device may run them later, but <see cref="Read"/> returns the final values. Tensors and lists may
-/// be disposed right after the last call that names them.
+/// Order: ops take effect in call order. A device may run them later, but <see cref="Read"/> returns the final values. Tensors and lists
+/// may be disposed right after the last call that names them.
 /// </para>
 /// <para>
 /// Bitwise invariance: each output row is computed by a sequence of operations that depends on that row's inputs (for
@@ -40,8 +40,8 @@ public enum GateActivation
 /// on its neighbors, or on where its inputs lie in memory.
 /// </para>
 /// <para>
-/// Aliasing: an output must not overlap an input or another output in memory, unless the op says that it may be an input; then it is the same
-/// rows, not rows of which some are shared. Inputs may overlap each other.
+/// Aliasing: an output must not overlap an input or another output in memory, unless the op says that it may be an input; then it is the
+/// same rows, not rows of which some are shared. Inputs may overlap each other.
 /// </para>
 /// <para>
 /// Errors: <see cref="ArgumentException"/> for a wrong shape, element type, value or overlap and for an operand of another device,
@@ -58,9 +58,9 @@ public interface IDevice : IDisposable
     long AllocatedBytes { get; }
 
     /// <summary>
-    /// The most bytes of device memory that this object has ever held. It takes memory in larger pieces than it is asked for, so this can be
-    /// above the largest <see cref="AllocatedBytes"/>. It is never above the limit that the device was opened with. Each backend documents
-    /// which memory counts.
+    /// The most bytes of device memory that this object has ever held. It takes memory in larger pieces than it is asked for, so this can
+    /// be above the largest <see cref="AllocatedBytes"/>. It is never above the limit that the device was opened with. Each backend
+    /// documents which memory counts.
     /// </summary>
     long PeakBytes { get; }
 
@@ -83,7 +83,9 @@ public interface IDevice : IDisposable
     /// throws, the weight's values are undefined until the next Fill.
     /// </summary>
     /// <param name="weight">The weight to fill.</param>
-    /// <param name="source">The source of the rows, with the weight's format and shape. A weight pinned by this device's <see cref="Pin"/> is fastest.</param>
+    /// <param name="source">
+    /// The source of the rows, with the weight's format and shape. A weight pinned by this device's <see cref="Pin"/> is fastest.
+    /// </param>
     /// <param name="progress">Told the source bytes (values and scales) read since the last report.</param>
     /// <param name="cancellationToken">Ends it between chunks.</param>
     void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress = null, CancellationToken cancellationToken = default);
@@ -133,8 +135,9 @@ public interface IDevice : IDisposable
     /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>, output [M,N].
     /// <para>
     /// Each group of 32 of an input row has one scale. With a its largest magnitude, s = fl(a·fl(1/127)) and
-    /// q[k] = round(fl(input[k]·r)), ties to even, where r ≈ 127/a = ⌊127·2²⁵/⌊m/2⁸⌋⌋·2ᵗ is made of a's 24-bit mantissa m alone (2²³ ≤ m &lt; 2²⁴; t
-    /// its exponent's part). A group whose a is below 2⁻⁶⁴ counts as zeros; one whose a is 2¹¹⁶ or above, or no number, makes its row NaN.
+    /// q[k] = round(fl(input[k]·r)), ties to even, where r ≈ 127/a = ⌊127·2²⁵/⌊m/2⁸⌋⌋·2ᵗ is made of a's 24-bit mantissa m alone (2²³ ≤ m
+    /// &lt; 2²⁴; t its exponent's part). A group whose a is below 2⁻⁶⁴ counts as zeros; one whose a is 2¹¹⁶ or above, or no number, makes
+    /// its row NaN.
     /// </para>
     /// <para>
     /// output[m,n] = W's Scale · total, where from 0 and for each group g in order
@@ -182,8 +185,8 @@ public interface IDevice : IDisposable
 
     /// <summary>
     /// The LDL readout of each row: rewards = softmax of regression over each attribute's bins (bins are the fastest index);
-    /// weights = gating, or softmax(gating/temperature) if <paramref name="gateTemperature"/> is above 0; distribution[b] = Σₐ weights[a]·rewards[a,b];
-    /// score = Σᵦ distribution[b]·b/(bins−1).
+    /// weights = gating, or softmax(gating/temperature) if <paramref name="gateTemperature"/> is above 0; distribution[b] = Σₐ
+    /// weights[a]·rewards[a,b]; score = Σᵦ distribution[b]·b/(bins−1).
     /// </summary>
     /// <param name="output">[M, 1 + bins + attributes + attributes·bins]: score, distribution, weights, rewards.</param>
     /// <param name="regression">[M, attributes·bins].</param>

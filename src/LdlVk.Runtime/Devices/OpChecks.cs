@@ -1,11 +1,11 @@
 namespace LdlVk.Runtime.Devices;
 
 /// <summary>
-/// The rules of <see cref="IDevice"/>'s contract, for every backend: a backend calls the check of an op before anything else. Each check looks
-/// at the device (closed?), at the operands (of this device? disposed?), at shapes and element types, and at what may share memory.
+/// The rules of <see cref="IDevice"/>'s contract, for every backend: a backend calls the check of an op before anything else. Each check
+/// looks at the device (closed?), at the operands (of this device? disposed?), at shapes and element types, and at what may share memory.
 /// <para>
-/// Throws <see cref="ObjectDisposedException"/> for a closed device or a disposed operand, and <see cref="ArgumentException"/> for the rest.
-/// After a check, every operand is one of the backend's own classes.
+/// Throws <see cref="ObjectDisposedException"/> for a closed device or a disposed operand, and <see cref="ArgumentException"/> for the
+/// rest. After a check, every operand is one of the backend's own classes.
 /// </para>
 /// </summary>
 internal static class OpChecks
@@ -16,7 +16,8 @@ internal static class OpChecks
         Own(device, "Linear", [output, input, bias]);
         Own(device, "Linear", weight, "weight");
         Product("Linear", output, input, weight);
-        Require(bias is null || (bias.Rows == 1 && bias.Columns == weight.OutputFeatures), $"Linear: the bias is not [1, {weight.OutputFeatures}]");
+        Require(bias is null || (bias.Rows == 1 && bias.Columns == weight.OutputFeatures),
+            $"Linear: the bias is not [1, {weight.OutputFeatures}]");
         Require(Enum.IsDefined(activation), $"Linear: there is no activation {(int)activation}");
         Apart("Linear", output, input);
         if (bias is not null) Apart("Linear", output, bias);
@@ -33,7 +34,8 @@ internal static class OpChecks
     }
 
     /// <summary>Checks <see cref="IDevice.GatedLinear"/>: output, scratch and input do not overlap.</summary>
-    public static void GatedLinear(ICheckedDevice device, ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    public static void GatedLinear(ICheckedDevice device, ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up,
+        GateActivation activation)
     {
         Own(device, "GatedLinear", [output, scratch, input]);
         Own(device, "GatedLinear", gate, "weight");
@@ -81,24 +83,30 @@ internal static class OpChecks
         Own(device, "Rope", [x, table]);
         Own(device, "Rope", positions, "index list");
         var list = (IDeviceIndexList)positions;
-        Require(heads > 0 && x.Columns == (long)heads * table.Columns, $"Rope: {x.Columns} columns are not {heads} heads of {table.Columns}");
+        Require(heads > 0 && x.Columns == (long)heads * table.Columns,
+            $"Rope: {x.Columns} columns are not {heads} heads of {table.Columns}");
         Require(table.Columns % 2 == 0, $"Rope: head dimension {table.Columns} is odd");
         Require(positions.Count == x.Rows, $"Rope: {positions.Count} positions for {x.Rows} rows");
-        Require(list.Largest < table.Rows, $"Rope: the position of row {list.PlaceOfLargest} is {list.Largest}, the table ends at {table.Rows - 1}");
+        Require(list.Largest < table.Rows,
+            $"Rope: the position of row {list.PlaceOfLargest} is {list.Largest}, the table ends at {table.Rows - 1}");
         Apart("Rope", x, table);
     }
 
     /// <summary>Checks <see cref="IDevice.Attention"/>, every segment's rows included: the output overlaps none of the inputs.</summary>
     public static void Attention(
-        ICheckedDevice device, ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape)
+        ICheckedDevice device, ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments,
+            in AttentionShape shape)
     {
         Own(device, "Attention", [output, queries, keys, values]);
         Own(device, "Attention", segments, "segment list");
         Same("Attention", output, queries);
         Same("Attention", keys, values);
-        Require(shape.KeyValueHeads > 0 && shape.Heads % shape.KeyValueHeads == 0, $"Attention: {shape.Heads} heads do not divide over {shape.KeyValueHeads} KV heads");
-        Require(queries.Columns == (long)shape.Heads * shape.HeadDimension, $"Attention: queries have {queries.Columns} columns, not {shape.Heads} heads of {shape.HeadDimension}");
-        Require(keys.Columns == (long)shape.KeyValueHeads * shape.HeadDimension, $"Attention: keys have {keys.Columns} columns, not {shape.KeyValueHeads} heads of {shape.HeadDimension}");
+        Require(shape.KeyValueHeads > 0 && shape.Heads % shape.KeyValueHeads == 0,
+            $"Attention: {shape.Heads} heads do not divide over {shape.KeyValueHeads} KV heads");
+        Require(queries.Columns == (long)shape.Heads * shape.HeadDimension,
+            $"Attention: queries have {queries.Columns} columns, not {shape.Heads} heads of {shape.HeadDimension}");
+        Require(keys.Columns == (long)shape.KeyValueHeads * shape.HeadDimension,
+            $"Attention: keys have {keys.Columns} columns, not {shape.KeyValueHeads} heads of {shape.HeadDimension}");
         foreach (AttentionSegment s in segments.Segments) Segment(s, queries.Rows, keys.Rows);
         NoRowTwice(segments.Segments);
         Apart("Attention", output, queries);
@@ -123,8 +131,10 @@ internal static class OpChecks
         Own(device, "GatherRows", [output, input]);
         Own(device, "GatherRows", rows, "index list");
         var list = (IDeviceIndexList)rows;
-        Require(output.Rows == rows.Count && output.Columns == input.Columns, $"GatherRows: the output is not [{rows.Count}, {input.Columns}]");
-        Require(list.Largest < input.Rows, $"GatherRows: row number {list.PlaceOfLargest} is {list.Largest}, the input ends at row {input.Rows - 1}");
+        Require(output.Rows == rows.Count && output.Columns == input.Columns,
+            $"GatherRows: the output is not [{rows.Count}, {input.Columns}]");
+        Require(list.Largest < input.Rows,
+            $"GatherRows: row number {list.PlaceOfLargest} is {list.Largest}, the input ends at row {input.Rows - 1}");
         Apart("GatherRows", output, input);
     }
 
@@ -133,7 +143,8 @@ internal static class OpChecks
     {
         Own(device, "LdlReadout", [output, regression, gating]);
         int attributes = gating.Columns, bins = regression.Columns / attributes;
-        Require(bins >= 2 && bins * attributes == regression.Columns, $"LdlReadout: {regression.Columns} outputs do not divide over {attributes} attributes");
+        Require(bins >= 2 && bins * attributes == regression.Columns,
+            $"LdlReadout: {regression.Columns} outputs do not divide over {attributes} attributes");
         Require(output.Columns == 1 + bins + attributes + (attributes * bins), $"LdlReadout: the output has {output.Columns} columns");
         Require(output.Rows == regression.Rows && gating.Rows == regression.Rows, "LdlReadout: row counts differ");
         Apart("LdlReadout", output, regression);
@@ -146,7 +157,8 @@ internal static class OpChecks
     {
         Require(
             (weight.Format, weight.OutputFeatures, weight.InputFeatures) == (source.Format, source.OutputFeatures, source.InputFeatures),
-            $"Fill: {source.Name} is [{source.OutputFeatures}, {source.InputFeatures}] in {source.Format}, the weight [{weight.OutputFeatures}, {weight.InputFeatures}] in {weight.Format}");
+            $"Fill: {source.Name} is [{source.OutputFeatures}, {source.InputFeatures}] in {source.Format}, "
+            + $"the weight [{weight.OutputFeatures}, {weight.InputFeatures}] in {weight.Format}");
         Own(device, "Fill", weight, "weight");
     }
 
@@ -155,7 +167,8 @@ internal static class OpChecks
     {
         Own(device, "Write", [destination]);
         int rows = length / destination.Columns;
-        Require(rows * destination.Columns == length && firstRow >= 0 && (long)firstRow + rows <= destination.Rows, $"Write: {length} values from row {firstRow} do not fit [{destination.Rows}, {destination.Columns}]");
+        Require(rows * destination.Columns == length && firstRow >= 0 && (long)firstRow + rows <= destination.Rows,
+            $"Write: {length} values from row {firstRow} do not fit [{destination.Rows}, {destination.Columns}]");
         return rows;
     }
 
@@ -175,8 +188,10 @@ internal static class OpChecks
 
     private static void Product(string op, ITensor output, ITensor input, IWeight weight)
     {
-        Require(input.Columns == weight.InputFeatures, $"{op}: input has {input.Columns} columns, the weight {weight.InputFeatures} input features");
-        Require(output.Columns == weight.OutputFeatures, $"{op}: output has {output.Columns} columns, the weight {weight.OutputFeatures} output features");
+        Require(input.Columns == weight.InputFeatures,
+            $"{op}: input has {input.Columns} columns, the weight {weight.InputFeatures} input features");
+        Require(output.Columns == weight.OutputFeatures,
+            $"{op}: output has {output.Columns} columns, the weight {weight.OutputFeatures} output features");
         Require(output.Rows == input.Rows, $"{op}: output has {output.Rows} rows, input {input.Rows}");
     }
 
@@ -184,22 +199,27 @@ internal static class OpChecks
     {
         Require((long)s.QueryPosition + s.QueryCount <= int.MaxValue, $"Attention: positions of {s} pass {int.MaxValue}");
         int own = s.KeyCount - s.PrefixLength;
-        Require(s.QueryCount > 0 && s.QueryRow >= 0 && (long)s.QueryRow + s.QueryCount <= queryRows, $"Attention: query rows of {s} leave the tensor of {queryRows} rows");
+        Require(s.QueryCount > 0 && s.QueryRow >= 0 && (long)s.QueryRow + s.QueryCount <= queryRows,
+            $"Attention: query rows of {s} leave the tensor of {queryRows} rows");
         Require(
-            s.QueryPosition >= 0 && s.PrefixLength >= 0 && (s.PrefixLength == 0 || (s.PrefixRow >= 0 && (long)s.PrefixRow + Math.Min(s.PrefixLength, s.KeyCount) <= keyRows)),
+            s.QueryPosition >= 0 && s.PrefixLength >= 0 && (
+                s.PrefixLength == 0 || (s.PrefixRow >= 0 && (long)s.PrefixRow + Math.Min(s.PrefixLength, s.KeyCount) <= keyRows)),
             $"Attention: prefix rows of {s} leave the tensor of {keyRows} rows");
-        Require(own <= 0 || (s.OwnRow >= 0 && (long)s.OwnRow + own <= keyRows), $"Attention: own rows of {s} leave the tensor of {keyRows} rows");
+        Require(own <= 0 || (s.OwnRow >= 0 && (long)s.OwnRow + own <= keyRows),
+            $"Attention: own rows of {s} leave the tensor of {keyRows} rows");
     }
 
     /// <summary>No query row belongs to two segments.</summary>
     private static void NoRowTwice(IReadOnlyList<AttentionSegment> segments)
     {
         bool ascending = true;
-        for (int i = 1; i < segments.Count && ascending; i++) ascending = segments[i - 1].QueryRow + segments[i - 1].QueryCount <= segments[i].QueryRow;
+        for (int i = 1; i < segments.Count && ascending; i++) ascending = segments[i - 1].QueryRow
+            + segments[i - 1].QueryCount <= segments[i].QueryRow;
         if (ascending) return;
         AttentionSegment[] sorted = [.. segments.OrderBy(s => s.QueryRow)];
         for (int i = 1; i < sorted.Length; i++)
-            Require(sorted[i - 1].QueryRow + sorted[i - 1].QueryCount <= sorted[i].QueryRow, $"Attention: query row {sorted[i].QueryRow} belongs to two segments, {sorted[i - 1]} and {sorted[i]}");
+            Require(sorted[i - 1].QueryRow + sorted[i - 1].QueryCount <= sorted[i].QueryRow,
+                $"Attention: query row {sorted[i].QueryRow} belongs to two segments, {sorted[i - 1]} and {sorted[i]}");
     }
 
     private static void Own(ICheckedDevice device, string op, ReadOnlySpan<ITensor?> tensors)
@@ -211,14 +231,16 @@ internal static class OpChecks
     private static void Own(ICheckedDevice device, string op, object operand, string what)
     {
         ObjectDisposedException.ThrowIf(device.IsDisposed, device);
-        if (operand is not IDeviceObject own || own.Device != device) throw new ArgumentException($"{op}: the {what} belongs to another device.");
+        if (operand is not IDeviceObject own || own.Device != device) throw new ArgumentException(
+            $"{op}: the {what} belongs to another device.");
         if (own.IsDisposed) throw new ObjectDisposedException(what);
     }
 
     private static void Same(string op, ITensor a, ITensor b) =>
         Require(a.Rows == b.Rows && a.Columns == b.Columns, $"{op}: shapes [{a.Rows}, {a.Columns}] and [{b.Rows}, {b.Columns}] differ");
 
-    private static void Defined(string op, GateActivation activation) => Require(Enum.IsDefined(activation), $"{op}: there is no activation {(int)activation}");
+    private static void Defined(string op, GateActivation activation) =>
+        Require(Enum.IsDefined(activation), $"{op}: there is no activation {(int)activation}");
 
     /// <summary>An output that may not overlap an input.</summary>
     private static void Apart(string op, ITensor output, ITensor input) =>
@@ -226,7 +248,8 @@ internal static class OpChecks
 
     /// <summary>An output that may be an input, and may not overlap it otherwise.</summary>
     private static void SameOrApart(string op, ITensor output, ITensor input) =>
-        Require(Place(output).IsSame(Place(input)) || !Place(output).Overlaps(Place(input)), $"{op}: output and input overlap without being the same");
+        Require(Place(output).IsSame(Place(input)) || !Place(output).Overlaps(Place(input)),
+            $"{op}: output and input overlap without being the same");
 
     private static TensorPlace Place(ITensor tensor) => ((IDeviceTensor)tensor).Place;
 

@@ -57,7 +57,8 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     /// <inheritdoc/>
     public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name = "weight")
     {
-        IWeight weight = Created(() => inner.CreateWeight(format, outputFeatures, inputFeatures, name), nameof(CreateWeight), $"{outputFeatures} × {inputFeatures}", 0);
+        IWeight weight = Created(() => inner.CreateWeight(format, outputFeatures, inputFeatures, name), nameof(CreateWeight),
+            $"{outputFeatures} × {inputFeatures}", 0);
         _names.Add(weight, LayerOrEnding().Replace(name, ""));
         return weight;
     }
@@ -120,7 +121,8 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
         inner.Linear(output, input, weight, bias, activation);
         if (_calls is null) return;
         double bytes = Bytes(weight) + Floats(input) + Floats(output);
-        Note(nameof(Linear), Shape(input, weight), bytes, Operations(input, weight), _names.TryGetValue(weight, out string? name) ? name : "");
+        Note(nameof(Linear), Shape(input, weight), bytes, Operations(input, weight), _names.TryGetValue(weight, out string? name) ? name
+            : "");
     }
 
     /// <inheritdoc/>
@@ -141,7 +143,8 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
         inner.Int8Linear(output, input, weight);
         if (_calls is null) return;
         double bytes = Bytes(weight) + Floats(input) + Floats(output);
-        Note(nameof(Int8Linear), Shape(input, weight), bytes, Operations(input, weight), _names.TryGetValue(weight, out string? name) ? name : "");
+        Note(nameof(Int8Linear), Shape(input, weight), bytes, Operations(input, weight), _names.TryGetValue(weight, out string? name) ? name
+            : "");
     }
 
     private static double Bytes(IWeight weight) => WeightLayout.MatrixBytes(weight.Format, weight.OutputFeatures, weight.InputFeatures);

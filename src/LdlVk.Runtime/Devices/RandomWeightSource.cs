@@ -36,14 +36,17 @@ public sealed class RandomWeightSource(string name, int outputFeatures, int inpu
     /// <summary>The seed of the hash.</summary>
     public uint Seed => seed;
 
-    /// <summary>The power of two nearest to √(3/K)/2¹⁴: a matrix of uniform elements within ±√(3/K) keeps the mean square of what goes through.</summary>
+    /// <summary>
+    /// The power of two nearest to √(3/K)/2¹⁴: a matrix of uniform elements within ±√(3/K) keeps the mean square of what goes through.
+    /// </summary>
     public float Scale { get; } = MathF.ScaleB(1, (int)Math.Round(Math.Log2(Math.Sqrt(3.0 / inputFeatures))) - Magnitude);
 
     /// <inheritdoc/>
     public void ReadRows(int firstRow, int rowCount, Span<byte> values, Span<Half> scales)
     {
         Span<uint> words = MemoryMarshal.Cast<byte, uint>(values);
-        int wordsPerRow = words.Length / Math.Max(1, rowCount), elementsPerWord = WeightLayout.PaddedRow(inputFeatures) / Math.Max(1, wordsPerRow);
+        int wordsPerRow = words.Length / Math.Max(1, rowCount),
+            elementsPerWord = WeightLayout.PaddedRow(inputFeatures) / Math.Max(1, wordsPerRow);
         for (int row = 0; row < rowCount; row++)
         {
             uint start = Hash(seed + (uint)(firstRow + row));
@@ -56,7 +59,9 @@ public sealed class RandomWeightSource(string name, int outputFeatures, int inpu
         for (int s = 0; s < scales.Length; s++) scales[s] = ScaleOf(Hash(first + (uint)s));
     }
 
-    /// <summary>A well-mixed function of 32 bits (PCG's output permutation; Jarzynski and Olano 2020, "Hash Functions for GPU Rendering").</summary>
+    /// <summary>
+    /// A well-mixed function of 32 bits (PCG's output permutation; Jarzynski and Olano 2020, "Hash Functions for GPU Rendering").
+    /// </summary>
     public static uint Hash(uint x)
     {
         uint state = (x * 747796405u) + 2891336453u;

@@ -56,7 +56,9 @@ public interface ISegmentList : IDisposable
     IReadOnlyList<AttentionSegment> Segments { get; }
 }
 
-/// <summary>A copy of a tensor's values from a device that is under way. Disposing it or the device before <see cref="Finish"/> abandons the copy.</summary>
+/// <summary>
+/// A copy of a tensor's values from a device that is under way. Disposing it or the device before <see cref="Finish"/> abandons the copy.
+/// </summary>
 public interface IReadback : IDisposable
 {
     /// <summary>Waits for the values and copies them out, row-major without padding.</summary>
@@ -70,7 +72,9 @@ public interface IReadback : IDisposable
 /// </summary>
 /// <param name="QueryRow">Row of the first query in the query tensor.</param>
 /// <param name="QueryCount">Number of query rows, at least 1.</param>
-/// <param name="QueryPosition">Position in the text of the first query; query i stands at QueryPosition + i and sees keys up to itself.</param>
+/// <param name="QueryPosition">
+/// Position in the text of the first query; query i stands at QueryPosition + i and sees keys up to itself.
+/// </param>
 /// <param name="PrefixRow">Row of key 0 when PrefixLength is above 0.</param>
 /// <param name="PrefixLength">Number of keys in shared storage.</param>
 /// <param name="OwnRow">Row of the key at position PrefixLength.</param>

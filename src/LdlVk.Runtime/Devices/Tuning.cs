@@ -25,8 +25,8 @@ public readonly record struct LinearProduct(WeightFormat Format, bool Gated, int
 public sealed record TunedProduct(LinearProduct Product, string Tiles, double Seconds, string Guess, double GuessSeconds, int Tried);
 
 /// <summary>
-/// A device that can cut products into tiles in several ways, all with the same bits. It can measure which is the fastest and keep the choice
-/// for later runs.
+/// A device that can cut products into tiles in several ways, all with the same bits. It can measure which is the fastest and keep the
+/// choice for later runs.
 /// </summary>
 public interface ITunableDevice
 {
@@ -49,5 +49,6 @@ public interface ITunableDevice
     /// <param name="cancellationToken">Ends the measuring; choices made so far are kept.</param>
     /// <returns>Whether the choices were kept.</returns>
     /// <exception cref="DeviceException">The device failed.</exception>
-    bool Tune(IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null, CancellationToken cancellationToken = default);
+    bool Tune(IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null,
+        CancellationToken cancellationToken = default);
 }

@@ -5,7 +5,9 @@ namespace LdlVk.Runtime.Devices;
 /// <summary>Reads the rows of a weight matrix into memory, side by side on several cores.</summary>
 public static unsafe class WeightRows
 {
-    /// <summary>Bytes that one core reads at a time: large enough to read from disk at full speed, small enough to cancel quickly.</summary>
+    /// <summary>
+    /// Bytes that one core reads at a time: large enough to read from disk at full speed, small enough to cancel quickly.
+    /// </summary>
     private const int PieceBytes = 4 << 20;
 
     /// <summary>Reads a whole matrix.</summary>
@@ -15,7 +17,8 @@ public static unsafe class WeightRows
     /// <param name="threads">Cores to use.</param>
     /// <param name="progress">Told the bytes read since the last report, by one thread at a time.</param>
     /// <param name="cancellationToken">Ends it between pieces.</param>
-    public static void ReadAll(IWeightSource source, byte* values, Half* scales, int threads, IProgress<long>? progress, CancellationToken cancellationToken)
+    public static void ReadAll(IWeightSource source, byte* values, Half* scales, int threads, IProgress<long>? progress,
+        CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(source);
         long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
@@ -36,7 +39,8 @@ public static unsafe class WeightRows
     }
 
     private static void Read(
-        IWeightSource source, int firstRow, int rowCount, int rowsAtOnce, byte* values, Half* scales, int threads, IProgress<long>? progress, CancellationToken cancellationToken)
+        IWeightSource source, int firstRow, int rowCount, int rowsAtOnce, byte* values, Half* scales, int threads,
+            IProgress<long>? progress, CancellationToken cancellationToken)
     {
         long rowBytes = WeightLayout.RowBytes(source.Format, source.InputFeatures);
         int rowScales = WeightLayout.ScalesPerRow(source.Format, source.InputFeatures);

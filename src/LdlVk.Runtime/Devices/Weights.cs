@@ -9,7 +9,9 @@ public enum WeightFormat
     Fp16,
     /// <summary>Signed 8-bit integers in groups of 32 along the input features, each group with one half-precision scale.</summary>
     Int8,
-    /// <summary>4-bit codes q in groups of 32 along the input features, each group with one half-precision scale; see <see cref="WeightLayout"/>.</summary>
+    /// <summary>
+    /// 4-bit codes q in groups of 32 along the input features, each group with one half-precision scale; see <see cref="WeightLayout"/>.
+    /// </summary>
     Int4,
 }
 
@@ -19,8 +21,8 @@ public enum WeightFormat
 /// Int8 stores a group as 32 bytes q in order, and an element is scale·q.
 /// </para>
 /// <para>
-/// Int4 stores a group as four 32-bit words. Word i holds the elements 8i … 8i + 7, each as a nibble q + 8 with q in −8 … 7: element 2j of the
-/// eight in bits 4j … 4j + 3, element 2j + 1 in bits 16 + 4j … 19 + 4j, for j = 0 … 3. An element is scale·v(q), v(q) = q·(8 + |q|):
+/// Int4 stores a group as four 32-bit words. Word i holds the elements 8i … 8i + 7, each as a nibble q + 8 with q in −8 … 7: element 2j of
+/// the eight in bits 4j … 4j + 3, element 2j + 1 in bits 16 + 4j … 19 + 4j, for j = 0 … 3. An element is scale·v(q), v(q) = q·(8 + |q|):
 /// </para>
 /// <code>
 /// q      −8   −7   −6  −5  −4  −3  −2  −1  0  1   2   3   4   5   6    7
@@ -56,7 +58,8 @@ public static class WeightLayout
     };
 
     /// <summary>Bytes of one stored row, scales not counted.</summary>
-    public static long RowBytes(WeightFormat format, int inputFeatures) => ((long)inputFeatures + GroupSize - 1) / GroupSize * GroupBytes(format);
+    public static long RowBytes(WeightFormat format, int inputFeatures) =>
+        ((long)inputFeatures + GroupSize - 1) / GroupSize * GroupBytes(format);
 
     /// <summary>Whether the groups of a format have scales.</summary>
     public static bool HasScales(WeightFormat format) => format is WeightFormat.Int8 or WeightFormat.Int4;
@@ -70,7 +73,8 @@ public static class WeightLayout
 }
 
 /// <summary>
-/// A source of a weight matrix for an upload: it gives rows on request, in the format asked for, so that no whole matrix is ever staged. The represented matrix is W = Scale · dequantized(values, scales).
+/// A source of a weight matrix for an upload: it gives rows on request, in the format asked for, so that no whole matrix is ever staged.
+/// The represented matrix is W = Scale · dequantized(values, scales).
 /// </summary>
 public interface IWeightSource
 {
