@@ -48,7 +48,7 @@ internal sealed class AttentionOp(OpContext context, AttentionKernels kernels, R
                 .Add(shape.Scale).Add(shape.Softcap).Add(shape.Window);
             // Parts write different rows, so the barrier before the first dispatch serves the others too.
             bool first = address == s.SegmentsAddress + (ulong)s.BlocksOf(kernel.Queries).Offset;
-            context.DispatchLooping(kernel.Shader, kernel.Constants, push, blocks, shape.Heads,
+            context.Dispatch(kernel.Shader, kernel.Constants, push, (blocks, shape.Heads, 1), kernel.SubgroupSize,
                 new Work(nameof(IDevice.Attention), y.Rows, y.Columns, operations),
                 reads: first ? [q.Range, k.Range, v.Range, s.Memory] : [], writes: first ? [y.Range] : []);
         }
