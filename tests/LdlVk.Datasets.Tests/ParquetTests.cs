@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Text;
 using System.Text.Json;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Containers.Parquet;
@@ -7,7 +8,7 @@ using LdlVk.Testing;
 
 namespace LdlVk.Datasets.Tests;
 
-/// <summary>Parquet as input: files of two independent writers (tests/data/parquet/make.mjs), and files that are damaged or lie.</summary>
+/// <summary>Parquet as input: files of three independent writers (tests/data/parquet/make.mjs), and files that are damaged or lie.</summary>
 public sealed class ParquetTests : IDisposable
 {
     private static readonly string[] Rows = File.ReadAllLines(Repository.Path("tests", "data", "parquet", "rows.jsonl"));
@@ -22,7 +23,10 @@ public sealed class ParquetTests : IDisposable
     [InlineData("duckdb-gzip", 11)]
     [InlineData("duckdb-zstd", 11)]
     [InlineData("duckdb-brotli", 11)]
+    [InlineData("duckdb-lz4", 11)]
     [InlineData("duckdb-v2", 11)]
+    [InlineData("duckdb-json", 5)]
+    [InlineData("arrow-lz4-hadoop", 4)]
     [InlineData("hyparquet", 7)]
     public void Rows_are_those_that_were_written(string name, int columns)
     {
@@ -44,11 +48,26 @@ public sealed class ParquetTests : IDisposable
         Assert.Equal(1, file.Share);
     }
 
+    [Theory]
+    [InlineData("""{"a": 1}""", """{"a": 1}""")]
+    [InlineData("[1,\r\n2]", "[1,  2]")]
+    [InlineData(""" "a text" """, """ "a text" """)]
+    [InlineData("""1, "id": 2""", null)]
+    [InlineData("{}{}", null)]
+    [InlineData("plain text", null)]
+    [InlineData("", null)]
+    public void A_text_of_type_JSON_is_a_value_only_if_it_is_one(string text, string? written)
+    {
+        JsonText json = new();
+        Assert.Equal(written is not null, json.TryValue(Encoding.UTF8.GetBytes(text)));
+        Assert.Equal(written ?? "", Encoding.UTF8.GetString(json.Bytes.Span));
+    }
+
     [Fact]
     public void Damaged_files_are_errors_of_ours_in_bounded_memory()
     {
         Random random = new(7);
-        foreach (string name in (string[])["duckdb-snappy", "duckdb-v2", "duckdb-zstd", "hyparquet"])
+        foreach (string name in (string[])["duckdb-snappy", "duckdb-v2", "duckdb-zstd", "duckdb-lz4", "duckdb-json", "arrow-lz4-hadoop", "hyparquet"])
         {
             byte[] sound = File.ReadAllBytes(Data(name));
             int failed = 0;

@@ -31,6 +31,9 @@ for (const codec of ['uncompressed', 'snappy', 'gzip', 'zstd', 'brotli'])
   await duckdb.run(`COPY t TO 'duckdb-${codec}.parquet' (FORMAT parquet, COMPRESSION ${codec})`)
 await duckdb.run(`COPY t TO 'duckdb-v2.parquet' (FORMAT parquet, COMPRESSION snappy, PARQUET_VERSION v2)`)
 await duckdb.run(`COPY t TO 'duckdb-lz4.parquet' (FORMAT parquet, COMPRESSION lz4_raw)`)
+// Columns of logical type JSON: rows.jsonl has the values that their texts hold.
+await duckdb.run(`COPY (SELECT id, to_json(messages) AS messages, to_json(prompt) AS prompt, to_json(input_ids) AS input_ids, to_json(margin) AS margin
+  FROM t) TO 'duckdb-json.parquet' (FORMAT parquet)`)
 
 const flat = (name, type, encoding) => ({ name, type, encoding, data: rows.map(row => name === 'number' && row[name] !== null ? BigInt(row[name]) : row[name]) })
 parquetWriteFile({

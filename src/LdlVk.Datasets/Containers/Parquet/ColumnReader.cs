@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -120,47 +119,17 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         Span<byte> source = _compressed.AsSpan(0, header.CompressedBytes), target = page.AsSpan(0, header.Bytes);
         Fill(source, _next);
         source[..plain].CopyTo(target);
-        Decompress(header.IsCompressed ? _chunk.Codec : 0, plain, source.Length - plain, target[plain..]);
+        if (header.IsCompressed) Decompress(_compressed.AsMemory(plain, source.Length - plain), target[plain..]);
+        else PageCodec.Copy(source[plain..], target[plain..]);
         return page.AsMemory(0, header.Bytes);
     }
 
-    private void Decompress(int codec, int from, int length, Span<byte> target)
+    private void Decompress(ReadOnlyMemory<byte> source, Span<byte> target)
     {
-        ReadOnlySpan<byte> source = _compressed.AsSpan(from, length);
-        // A page of nulls alone has no values to compress.
+        // A page that has only nulls has no values to decompress.
         if (target.IsEmpty) return;
-        string name = codec switch { 2 => "gzip", 4 => "Brotli", 6 => "Zstandard", _ => "nothing" };
-        try
-        {
-            switch (codec)
-            {
-                case 0:
-                    if (source.Length != target.Length) throw new InvalidDataException("a page has another length than it says.");
-                    source.CopyTo(target);
-                    return;
-                case 1:
-                    Snappy.Decompress(source, target);
-                    return;
-                case 2:
-                    using (GZipStream gzip = new(new MemoryStream(_compressed, from, length), CompressionMode.Decompress)) gzip.ReadExactly(target);
-                    return;
-                case 4:
-                    if (!BrotliDecoder.TryDecompress(source, target, out int bytes) || bytes != target.Length) break;
-                    return;
-                case 6:
-                    using (ZstdSharp.Decompressor zstd = new())
-                        if (!zstd.TryUnwrap(source, target, out int count) || count != target.Length) break;
-                    return;
-                default:
-                    throw Unsupported($"pages compressed as {codec switch { 3 => "LZO", 5 => "Hadoop's LZ4", 7 => "LZ4", _ => $"number {codec}" }}");
-            }
-        }
-        catch (Exception e) when (e is EndOfStreamException or ZstdSharp.ZstdException)
-        {
-            throw new InvalidDataException($"a page cannot be decompressed as {name}.", e);
-        }
-
-        throw new InvalidDataException($"a page cannot be decompressed as {name}.");
+        if (PageCodec.Of(_chunk.Codec) is not { } codec) throw Unsupported($"pages compressed as {(_chunk.Codec == 3 ? "LZO" : $"number {_chunk.Codec}")}");
+        codec.Decompress(source, target);
     }
 
     private void BeginPage(PageHeader header, ReadOnlyMemory<byte> bytes)
@@ -205,7 +174,7 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     }
 
     private NotSupportedException Unsupported(string what) =>
-        new($"column {System.Text.Encoding.UTF8.GetString(node.Name)} has {what}. Write it anew with Snappy, gzip or Zstandard and usual settings.");
+        new($"column {System.Text.Encoding.UTF8.GetString(node.Name)} has {what}. Write the file again with Snappy, gzip or Zstandard and default settings.");
 }
 
 /// <summary>The memory of all columns together: a file says how much it needs, and may lie.</summary>

@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
+using System.Text.Json;
 
 namespace LdlVk.Datasets.Containers.Parquet;
 
@@ -55,6 +56,34 @@ internal sealed class JsonText
     {
         string text = isSingle ? ((float)value).ToString("R", CultureInfo.InvariantCulture) : value.ToString("R", CultureInfo.InvariantCulture);
         Raw(double.IsFinite(value) ? Encoding.ASCII.GetBytes(text) : "null"u8);
+    }
+
+    /// <summary>Appends a text that is one JSON value, on one line; false, and nothing appended, if it is not.</summary>
+    public bool TryValue(ReadOnlySpan<byte> utf8)
+    {
+        Utf8JsonReader reader = new(utf8);
+        try
+        {
+            // A second value is an error of the reader, so that no text can add a field to its row.
+            while (reader.Read())
+            {
+            }
+        }
+        catch (JsonException)
+        {
+            return false;
+        }
+
+        // Line ends of valid JSON stand between its tokens only.
+        while (utf8.IndexOfAny((byte)'\n', (byte)'\r') is >= 0 and var at)
+        {
+            Raw(utf8[..at]);
+            Raw(" "u8);
+            utf8 = utf8[(at + 1)..];
+        }
+
+        Raw(utf8);
+        return true;
     }
 
     /// <summary>Appends a string. What is not UTF-8 stays so: whoever parses the line says that.</summary>

@@ -6,7 +6,7 @@ namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>
 /// A Parquet file (github.com/apache/parquet-format) as lines of JSON, one for each row: columns are fields, groups objects, lists arrays.
-/// Memory is a page of each column. Left out are columns of types that JSON has no form for: decimals, 96-bit times and bytes of a fixed
+/// Memory is a page of each column. A text of logical type JSON is written as the value that it holds, or as a text if it is not valid JSON. Left out are columns of types that JSON has no form for: decimals, 96-bit times and bytes of a fixed
 /// length; other bytes are null unless they are UTF-8.
 /// </summary>
 internal sealed class ParquetFile : IDisposable
@@ -207,6 +207,7 @@ internal sealed class ParquetFile : IDisposable
                 _json.Number(BitConverter.Int64BitsToDouble(value.Number), node.Type == PhysicalType.Float);
                 break;
             default:
+                if (node.IsJson && _json.TryValue(value.Bytes.Span)) break;
                 if (node.IsText || Utf8.IsValid(value.Bytes.Span)) _json.String(value.Bytes.Span);
                 else _json.Raw("null"u8);
                 break;

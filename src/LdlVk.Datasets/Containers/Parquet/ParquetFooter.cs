@@ -208,6 +208,7 @@ internal sealed class ParquetFooter
                 && element.Children == 1 && next < elements.Count && elements[next].Repetition == Repetition.Repeated,
             IsListWrapper = parent is { IsList: true } && isGroup && element.Children == 1 && element.Name != "array" && !element.Name.EndsWith("_tuple", StringComparison.Ordinal),
             IsText = element.Converted is Utf8 or EnumType or JsonType || element.Logical is logicalString or logicalEnum or logicalJson,
+            IsJson = element.Converted == JsonType || element.Logical == logicalJson,
             IsUnsigned = element.Converted is >= UnsignedFirst and <= UnsignedLast,
             IsRead = element.Type is not (PhysicalType.Int96 or PhysicalType.FixedLengthByteArray) && element.Converted != DecimalType && element.Logical != logicalDecimal,
         };

@@ -46,6 +46,9 @@ internal sealed class ParquetNode
     /// <summary>Whether its bytes were said to be text; what is not said to be is text all the same if it is UTF-8.</summary>
     public required bool IsText { get; init; }
 
+    /// <summary>Whether its texts are JSON, each one value.</summary>
+    public required bool IsJson { get; init; }
+
     /// <summary>Whether it is a number without a sign.</summary>
     public required bool IsUnsigned { get; init; }
 
