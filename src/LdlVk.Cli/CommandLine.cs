@@ -26,7 +26,7 @@ internal static class CommandLine
         {
             // No response files: a prompt may begin with '@'. No bundling: a flag has one spelling.
             ParserConfiguration parser = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
-            ParseResult call = Root(terminal).Parse(args.Length == 0 ? ["--help"] : args, parser);
+            ParseResult call = CreateRoot(terminal).Parse(args.Length == 0 ? ["--help"] : args, parser);
             if (call.Errors.Count > 0 && call.Action is not NotedHelp) throw Wrong(call);
             using TextWriter output = terminal.OpenText();
             InvocationConfiguration invocation = new() { Output = output, Error = terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
@@ -38,7 +38,7 @@ internal static class CommandLine
         }
     }
 
-    private static Command Root(Terminal terminal) => new(Name, "Scores conversations with the reward model LDL-Reward-Gemma-2-27B and its neighbours on any GPU (Vulkan, DirectML) or the CPU.")
+    internal static Command CreateRoot(Terminal terminal) => new(Name, "Scores conversations with the reward model LDL-Reward-Gemma-2-27B and its neighbours on any GPU (Vulkan, DirectML) or the CPU.")
     {
         new HelpOption { Description = "Show what a command does and its flags.", Action = new NotedHelp() },
         new Option<bool>("--version") { Description = "Show the version.", Action = new VersionAction() },
