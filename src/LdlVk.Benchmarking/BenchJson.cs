@@ -1,6 +1,6 @@
 using System.Text.Json;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Benchmarking;
 

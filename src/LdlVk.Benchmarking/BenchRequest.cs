@@ -2,6 +2,7 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Benchmarking;
 

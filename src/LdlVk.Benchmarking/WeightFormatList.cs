@@ -1,5 +1,6 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Benchmarking;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Reflection;
 using System.Text.Json;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
 using LdlVk.Server.Protocols;

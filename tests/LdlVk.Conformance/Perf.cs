@@ -1,6 +1,7 @@
 using LdlVk.Benchmarking;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Testing;
 
 namespace LdlVk.Conformance;

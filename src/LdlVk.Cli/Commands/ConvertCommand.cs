@@ -7,6 +7,7 @@ using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 

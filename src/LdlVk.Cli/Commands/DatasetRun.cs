@@ -5,6 +5,7 @@ using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Lines;
 using LdlVk.Datasets.Resuming;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 

@@ -4,7 +4,7 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using LdlVk.Cli.Output;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 

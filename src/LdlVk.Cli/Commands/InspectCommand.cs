@@ -6,6 +6,7 @@ using LdlVk.Cli.Output;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;

@@ -1,6 +1,7 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Text;
 

@@ -5,6 +5,7 @@ using LdlVk.Cli.Output;
 using LdlVk.Hub;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 

@@ -7,6 +7,7 @@ using LdlVk.Cli.Traces;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 

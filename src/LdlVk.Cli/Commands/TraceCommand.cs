@@ -3,6 +3,7 @@ using System.Globalization;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 

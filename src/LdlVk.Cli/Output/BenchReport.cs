@@ -1,8 +1,8 @@
 using System.Globalization;
 using LdlVk.Benchmarking;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Output;

@@ -2,7 +2,7 @@ using System.Globalization;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
 using LdlVk.Evaluation.Statistics;
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 

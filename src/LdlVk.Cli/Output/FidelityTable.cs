@@ -1,6 +1,6 @@
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 

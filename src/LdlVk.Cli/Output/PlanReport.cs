@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 

@@ -1,5 +1,5 @@
 using LdlVk.Hub;
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 

@@ -1,4 +1,4 @@
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 using Spectre.Console;
 
 namespace LdlVk.Cli.Output;

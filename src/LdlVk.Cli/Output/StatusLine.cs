@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 

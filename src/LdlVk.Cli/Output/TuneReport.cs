@@ -1,7 +1,7 @@
 using System.Globalization;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 

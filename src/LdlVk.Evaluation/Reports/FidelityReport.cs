@@ -1,6 +1,6 @@
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Statistics;
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Evaluation.Reports;
 

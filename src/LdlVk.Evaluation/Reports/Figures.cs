@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Statistics;
-using LdlVk.Runtime;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Evaluation.Reports;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Runtime;
+namespace LdlVk.Runtime.Formatting;
 
 /// <summary>Writes numbers, devices and foreign texts as people read them, the same in every culture.</summary>
 public static class Readable
