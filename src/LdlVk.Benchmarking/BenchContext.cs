@@ -12,7 +12,8 @@ namespace LdlVk.Benchmarking;
 /// <param name="KeptKernels">Whether kernels compiled in earlier runs were used; otherwise all were compiled.</param>
 /// <param name="WhyNotTimed">Why ops have no times; null if they have.</param>
 public sealed record BenchContext(
-    DeviceInfo Device, BenchShape Shape, WeightFormat Weights, ComputeMode Compute, Yardsticks Yardsticks, ColdStart ColdStart, bool KeptKernels, string? WhyNotTimed);
+    DeviceInfo Device, BenchShape Shape, WeightFormat Weights, ComputeMode Compute, Yardsticks Yardsticks, ColdStart ColdStart,
+    bool KeptKernels, string? WhyNotTimed);
 
 /// <summary>From opening the device to the first result.</summary>
 /// <param name="Open">Seconds to open the device.</param>

@@ -6,7 +6,9 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>The model under measurement on its device: a backbone with made-up weights, or the whole reward model of a checkpoint.</summary>
+/// <summary>
+/// The model under measurement on its device: a backbone with made-up weights, or the whole reward model of a checkpoint.
+/// </summary>
 internal sealed class BenchModel : IDisposable
 {
     private readonly IDisposable _model;
@@ -24,7 +26,8 @@ internal sealed class BenchModel : IDisposable
     /// <param name="compute">How products are computed.</param>
     /// <param name="cancellationToken">Ends the loading.</param>
     public static BenchModel Create(
-        IDevice device, BenchShape shape, Checkpoint? checkpoint, ExecutionPlan plan, ComputeMode compute, CancellationToken cancellationToken)
+        IDevice device, BenchShape shape, Checkpoint? checkpoint, ExecutionPlan plan, ComputeMode compute,
+        CancellationToken cancellationToken)
     {
         var settings = new LoadSettings(plan.Weights, Compute: compute);
         PlacedStage[] stages = [new PlacedStage(device, plan.Stages[0].Layers)];
@@ -47,7 +50,8 @@ internal sealed class BenchModel : IDisposable
             if (!_compute(wave).All(float.IsFinite))
             {
                 throw new DeviceException(
-                    $"{scenario.Label}: a result is not finite; its speed means nothing. Please report it with the output of ldlvk devices.");
+                    $"{scenario.Label}: a result is not finite; its speed means nothing. "
+                        + "Please report it with the output of ldlvk devices.");
             }
         }
     }

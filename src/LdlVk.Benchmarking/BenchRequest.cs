@@ -19,7 +19,9 @@ public sealed record BenchRequest(DeviceInfo Device, BenchShape Shape, WeightFor
     /// <summary>How products are computed.</summary>
     public ComputeMode Compute { get; init; }
 
-    /// <summary>Bytes of the device's memory that the model may use; null for all free memory. Layers that do not fit are streamed.</summary>
+    /// <summary>
+    /// Bytes of the device's memory that the model may use; null for all free memory. Layers that do not fit are streamed.
+    /// </summary>
     public long? MemoryLimit { get; init; }
 
     /// <summary>Whether kernels compiled in earlier runs are used; otherwise all are compiled.</summary>

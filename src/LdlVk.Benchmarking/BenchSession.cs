@@ -31,7 +31,8 @@ public sealed class BenchSession : IDisposable
     {
         report?.Invoke("weights");
         long start = Stopwatch.GetTimestamp();
-        IDevice opened = ComputeDevices.Open(request.Device, request.MemoryLimit is null ? null : plan.Stages[0].Budget, request.UseKeptKernels);
+        IDevice opened = ComputeDevices.Open(
+            request.Device, request.MemoryLimit is null ? null : plan.Stages[0].Budget, request.UseKeptKernels);
         BenchModel? model = null;
         try
         {
@@ -81,7 +82,9 @@ public sealed class BenchSession : IDisposable
     /// <summary>A memory limit is the model's, which may come close to it: the yardsticks then have a device without the limit.</summary>
     private static Yardsticks MeasureYardsticks(BenchRequest request, IDevice opened)
     {
-        using IDevice? unlimited = request.MemoryLimit is null ? null : ComputeDevices.Open(request.Device, useKeptKernels: request.UseKeptKernels);
+        using IDevice? unlimited = request.MemoryLimit is null
+            ? null
+            : ComputeDevices.Open(request.Device, useKeptKernels: request.UseKeptKernels);
         return Yardsticks.Measure(unlimited ?? opened, request.Weights);
     }
 }

@@ -17,21 +17,25 @@ public sealed record BenchShape(string Name, BackboneConfig Config)
     {
         Architecture = Architecture.Gemma2,
         HiddenSize = 1152, Layers = 8, Heads = 8, KeyValueHeads = 4, HeadDimension = 128, IntermediateSize = 4608, VocabularySize = 8192,
-        MaxPositions = 8192, RmsNormEpsilon = 1e-6f, RopeTheta = 10000, QueryPreAttentionScalar = 128, AttentionSoftcap = 50, SlidingWindow = 4096,
+        MaxPositions = 8192, RmsNormEpsilon = 1e-6f, RopeTheta = 10000, QueryPreAttentionScalar = 128, AttentionSoftcap = 50,
+        SlidingWindow = 4096,
     };
 
     /// <summary>LDL-Reward-Gemma-2-27B.</summary>
     private static readonly BackboneConfig Gemma2 = Peer8 with
     {
-        HiddenSize = 4608, Layers = 46, Heads = 32, KeyValueHeads = 16, IntermediateSize = 36864, VocabularySize = 256000, QueryPreAttentionScalar = 144,
+        HiddenSize = 4608, Layers = 46, Heads = 32, KeyValueHeads = 16, IntermediateSize = 36864, VocabularySize = 256000,
+        QueryPreAttentionScalar = 144,
     };
 
     /// <summary>INF-ORM-Llama3.1-70B.</summary>
     private static readonly BackboneConfig Llama3 = new()
     {
         Architecture = Architecture.Llama,
-        HiddenSize = 8192, Layers = 80, Heads = 64, KeyValueHeads = 8, HeadDimension = 128, IntermediateSize = 28672, VocabularySize = 128256,
-        MaxPositions = 8192, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new RopeScaling(8, 1, 4, 8192), QueryPreAttentionScalar = 128,
+        HiddenSize = 8192, Layers = 80, Heads = 64, KeyValueHeads = 8, HeadDimension = 128, IntermediateSize = 28672,
+        VocabularySize = 128256,
+        MaxPositions = 8192, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new RopeScaling(8, 1, 4, 8192),
+        QueryPreAttentionScalar = 128,
     };
 
     /// <summary>Reads a shape: a known name, or sizes such as <c>hidden=64,layers=2</c> over those of peer8.</summary>

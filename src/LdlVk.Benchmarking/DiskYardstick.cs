@@ -18,7 +18,9 @@ public static class DiskYardstick
         byte[] chunk = new byte[Chunk];
         new Random(1).NextBytes(chunk);
         Stopwatch watch = Stopwatch.StartNew();
-        using FileStream file = new(Path.Combine(folder, $".{Guid.NewGuid():N}.tmp"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 0, FileOptions.DeleteOnClose);
+        using FileStream file = new(
+            Path.Combine(folder, $".{Guid.NewGuid():N}.tmp"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 0,
+            FileOptions.DeleteOnClose);
         for (long left = bytes; left > 0; left -= Chunk)
         {
             cancellationToken.ThrowIfCancellationRequested();

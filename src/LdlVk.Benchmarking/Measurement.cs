@@ -8,7 +8,8 @@ public sealed class Measurement
 {
     private readonly IReadOnlyList<OpTiming> _calls;
 
-    private Measurement(Scenario scenario, double[] seconds, IReadOnlyList<OpTiming> calls) => (Scenario, Seconds, _calls) = (scenario, seconds, calls);
+    private Measurement(Scenario scenario, double[] seconds, IReadOnlyList<OpTiming> calls) =>
+        (Scenario, Seconds, _calls) = (scenario, seconds, calls);
 
     /// <summary>The scenario that was computed.</summary>
     public Scenario Scenario { get; }
@@ -43,14 +44,17 @@ public sealed class Measurement
     /// <summary>The calls summed by op, operand and shape, the slowest first.</summary>
     public IReadOnlyList<OpRow> Ops => [.. _calls
         .GroupBy(c => (c.Op, c.Operand, c.Shape))
-        .Select(g => new OpRow(g.Key.Op, g.Key.Operand, g.Key.Shape, g.Count(), g.Sum(c => c.Seconds), g.Sum(c => c.Operations), g.Sum(c => c.Bytes)))
+        .Select(
+            g => new OpRow(
+                g.Key.Op, g.Key.Operand, g.Key.Shape, g.Count(), g.Sum(c => c.Seconds), g.Sum(c => c.Operations), g.Sum(c => c.Bytes)))
         .OrderByDescending(r => r.Seconds).ThenByDescending(r => r.Operations)];
 
     /// <summary>Seconds of all calls on the device's clock.</summary>
     public double DeviceSeconds => _calls.Sum(c => c.Seconds);
 
     /// <summary>Times a scenario that has run before, and profiles one more run.</summary>
-    internal static Measurement Take(ProfiledDevice device, BenchModel model, Scenario scenario, int runs, CancellationToken cancellationToken)
+    internal static Measurement Take(
+        ProfiledDevice device, BenchModel model, Scenario scenario, int runs, CancellationToken cancellationToken)
     {
         double[] seconds = new double[runs];
         for (int i = 0; i < runs; i++)

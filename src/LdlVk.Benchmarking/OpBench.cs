@@ -50,13 +50,15 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
             Each("Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
             {
                 ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
-                return new Case(() => device.Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
+                return new Case(
+                    () => device.Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
             });
             if (!WeightLayout.HasScales(format)) continue;
             Each("Int8Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
             {
                 ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
-                return new Case(() => device.Int8Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
+                return new Case(
+                    () => device.Int8Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
             });
         }
     }
@@ -70,8 +72,11 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         double matrices = 2.0 * WeightLayout.MatrixBytes(format, outputs, inputs);
         Each("GatedLinear", "gate_proj+up_proj", rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
         {
-            ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs), scratch = device.CreateTensor(rows, outputs);
-            return new Case(() => device.GatedLinear(y, scratch, x, gate, up, config.Architecture.GateActivation), 4.0 * rows * outputs * inputs, matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
+            ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs),
+                scratch = device.CreateTensor(rows, outputs);
+            return new Case(
+                () => device.GatedLinear(y, scratch, x, gate, up, config.Architecture.GateActivation), 4.0 * rows * outputs * inputs,
+                matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
         });
     }
 
@@ -83,14 +88,23 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         using ITensor angles = RandomTensor.Create(device, Rows[^1], config.HeadDimension);
         Each("Attention", "one text", rows => $"{rows} × {Queries}", cancellationToken, rows =>
         {
-            ITensor q = RandomTensor.Create(device, rows, Queries), k = RandomTensor.Create(device, rows, Keys), y = device.CreateTensor(rows, Queries);
+            ITensor q = RandomTensor.Create(device, rows, Queries), k = RandomTensor.Create(device, rows, Keys),
+                y = device.CreateTensor(rows, Queries);
             ISegmentList segments = device.CreateSegments([new AttentionSegment(0, rows, 0, 0, 0, 0)]);
-            var shape = new AttentionShape(config.Heads, config.KeyValueHeads, config.HeadDimension, 1 / MathF.Sqrt(config.HeadDimension), config.AttentionSoftcap, config.SlidingWindow, HalvesOperands: true);
+            var shape = new AttentionShape(
+                config.Heads, config.KeyValueHeads, config.HeadDimension, 1 / MathF.Sqrt(config.HeadDimension), config.AttentionSoftcap,
+                config.SlidingWindow, HalvesOperands: true);
             double pairs = ProfiledDevice.VisiblePairs(segments.Segments[0], shape.Window);
-            return new Case(() => device.Attention(y, q, k, k, segments, shape), 4 * pairs * Queries, Floats(rows, 2 * (Queries + Keys)), [q, k, y, segments]);
+            return new Case(
+                () => device.Attention(y, q, k, k, segments, shape), 4 * pairs * Queries, Floats(rows, 2 * (Queries + Keys)),
+                [q, k, y, segments]);
         });
-        Each("RmsNorm", "", rows => $"{rows} × {hidden}", cancellationToken, rows => Wide(rows, hidden, 2, (x, y) => device.RmsNorm(y, x, norm, 1e-6f)));
-        Each("NormAdd", "", rows => $"{rows} × {hidden}", cancellationToken, rows => Wide(rows, hidden, 3, (x, y) => device.NormAdd(y, x, norm, 1e-6f)));
+        Each(
+            "RmsNorm", "", rows => $"{rows} × {hidden}", cancellationToken,
+            rows => Wide(rows, hidden, 2, (x, y) => device.RmsNorm(y, x, norm, 1e-6f)));
+        Each(
+            "NormAdd", "", rows => $"{rows} × {hidden}", cancellationToken,
+            rows => Wide(rows, hidden, 3, (x, y) => device.NormAdd(y, x, norm, 1e-6f)));
         Each("Rope", "", rows => $"{rows} × {Queries}", cancellationToken, rows =>
         {
             ITensor x = RandomTensor.Create(device, rows, Queries);
@@ -98,7 +112,9 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
             return new Case(() => device.Rope(x, config.Heads, positions, angles), 0, Floats(rows, 2 * Queries), [x, positions]);
         });
         int ffn = config.IntermediateSize;
-        Each("GateMultiply", "", rows => $"{rows} × {ffn}", cancellationToken, rows => Wide(rows, ffn, 3, (x, y) => device.GateMultiply(y, x, y, config.Architecture.GateActivation)));
+        Each(
+            "GateMultiply", "", rows => $"{rows} × {ffn}", cancellationToken,
+            rows => Wide(rows, ffn, 3, (x, y) => device.GateMultiply(y, x, y, config.Architecture.GateActivation)));
         Each("GatherRows", "", rows => $"{rows} × {hidden}", cancellationToken, rows =>
         {
             IIndexList all = device.CreateIndices([.. Enumerable.Range(0, rows)]);
@@ -110,7 +126,9 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         {
             ITensor rewards = RandomTensor.Create(device, rows, Attributes * Bins), gates = RandomTensor.Create(device, rows, Attributes);
             ITensor y = device.CreateTensor(rows, 1 + Bins + Attributes + (Attributes * Bins));
-            return new Case(() => device.LdlReadout(y, rewards, gates, 1), 0, Floats(rows, rewards.Columns + gates.Columns + y.Columns), [rewards, gates, y]);
+            return new Case(
+                () => device.LdlReadout(y, rewards, gates, 1), 0, Floats(rows, rewards.Columns + gates.Columns + y.Columns),
+                [rewards, gates, y]);
         });
     }
 
@@ -129,7 +147,10 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
             cancellationToken.ThrowIfCancellationRequested();
             if (perRow * rows > MaxCallSeconds)
             {
-                skipped(new SkippedOp(operand.Length == 0 ? op : $"{op} {operand}", shape(rows), $"left out: a call would take about {perRow * rows:F0} s"));
+                skipped(
+                    new SkippedOp(
+                        operand.Length == 0 ? op : $"{op} {operand}", shape(rows),
+                        $"left out: a call would take about {perRow * rows:F0} s"));
                 continue;
             }
 

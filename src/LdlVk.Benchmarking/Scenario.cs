@@ -12,7 +12,9 @@ public sealed record Scenario
         Batches = [.. Packer.Pack(texts, batchTokens, share)];
     }
 
-    /// <summary>The kind of scenario, for a column or a JSON value: <c>text</c>, <c>batch</c>, <c>best-of</c>, <c>best-of unshared</c>.</summary>
+    /// <summary>
+    /// The kind of scenario, for a column or a JSON value: <c>text</c>, <c>batch</c>, <c>best-of</c>, <c>best-of unshared</c>.
+    /// </summary>
     public string Name { get; }
 
     /// <summary>The scenario in words, such as <c>4 × 512 tokens</c>.</summary>

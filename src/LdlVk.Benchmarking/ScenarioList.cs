@@ -30,7 +30,9 @@ public static class ScenarioList
             .Select(n => Scenario.BestOf(n[0], n[1], n[2], config.VocabularySize, batchTokens)),
     ];
 
-    /// <summary>The whole numbers of each item. Of several numbers the first counts texts; the others add up to the length of a text.</summary>
+    /// <summary>
+    /// The whole numbers of each item. Of several numbers the first counts texts; the others add up to the length of a text.
+    /// </summary>
     private static IEnumerable<int[]> Items(string list, string form, char[] signs, int maxPositions)
     {
         int count = form.Split(signs).Length;

@@ -14,6 +14,7 @@ public static class WeightFormatList
         WeightFormat[] formats = Enum.GetValues<WeightFormat>();
         foreach (WeightFormat format in formats)
             if (Readable.Name(format) == name) return format;
-        throw new UsageException($"{name}: there is only {string.Join(", ", formats.Select(Readable.Name))}, or several with commas between them.");
+        throw new UsageException(
+            $"{name}: there is only {string.Join(", ", formats.Select(Readable.Name))}, or several with commas between them.");
     })];
 }

@@ -23,7 +23,8 @@ public sealed record Yardsticks(int ProductSize, double ProductRate, double Copy
     public static Yardsticks Measure(IDevice device, WeightFormat format)
     {
         double room = (double)device.Info.MemoryBytes / MemoryShare;
-        (int size, double product) = Largest(512, (int)Math.Min(LargestProduct, Math.Sqrt(room / (3 * sizeof(float)))), 2, 8, n => Product(device, format, n));
+        (int size, double product) = Largest(
+            512, (int)Math.Min(LargestProduct, Math.Sqrt(room / (3 * sizeof(float)))), 2, 8, n => Product(device, format, n));
         (_, double copy) = Largest(64 << 20, (int)Math.Min(1 << 30, room / 2), 4, 4, bytes => Copy(device, bytes));
         return new Yardsticks(size, product, copy);
     }
@@ -49,7 +50,8 @@ public sealed record Yardsticks(int ProductSize, double ProductRate, double Copy
     }
 
     /// <summary>The best rate over growing sizes, until a size does not fit or takes too long.</summary>
-    private static (int Size, double Rate) Largest(int first, int last, int step, double growth, Func<int, (double Work, double Seconds)> measure)
+    private static (int Size, double Rate) Largest(
+        int first, int last, int step, double growth, Func<int, (double Work, double Seconds)> measure)
     {
         (int Size, double Rate) best = default;
         for (int size = first; size > 0 && (size <= last || size == first); size *= step)

@@ -8,11 +8,13 @@ using Microsoft.Win32.SafeHandles;
 namespace LdlVk.Hub;
 
 /// <summary>
-/// Weight files that are downloaded while they are converted. Each file is a stand-in at first: its header with a hole behind it, which takes
-/// no room on the disk. Then it is whole with the right checksum, and after its conversion a stand-in again. Whole files are downloaded, not
-/// single tensors, because only a whole file can be checked before its tensors are used.
+/// Weight files that are downloaded while they are converted. Each file is a stand-in at first: its header with a hole behind it, which
+/// takes no room on the disk. Then it is whole with the right checksum, and after its conversion a stand-in again. Whole files are
+/// downloaded, not single tensors, because only a whole file can be checked before its tensors are used.
 /// </summary>
-internal sealed partial class ComingWeights(Download download, IReadOnlyList<HubFile> files, string folder, PullReceipt receipt, CancellationToken cancellationToken) : IWeightSupply
+internal sealed partial class ComingWeights(
+    Download download, IReadOnlyList<HubFile> files, string folder, PullReceipt receipt,
+    CancellationToken cancellationToken) : IWeightSupply
 {
     private const int MaxHeaderBytes = 100_000_000, LengthBytes = sizeof(long);
 
@@ -42,7 +44,8 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
             download.FetchAsync(file, replace: true, partial =>
             {
                 // The plan of the conversion was made from the header that the server sent first.
-                if (!ReadHeader(partial, file).AsSpan().SequenceEqual(header)) throw new IOException($"{file.Name} came with another header than before. Delete {folder} and try again.");
+                if (!ReadHeader(partial, file).AsSpan().SequenceEqual(header))
+                    throw new IOException($"{file.Name} came with another header than before. Delete {folder} and try again.");
                 SetTime(file, partial);
             }, cancellationToken).GetAwaiter().GetResult();
             _fetched.Add(file.Name);
@@ -80,7 +83,8 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
         if (new FileInfo(path) is not { Exists: true } there || there.Length != file.Bytes) return false;
         using FileStream stream = File.OpenRead(path);
         Span<byte> length = stackalloc byte[LengthBytes];
-        return stream.ReadAtLeast(length, LengthBytes, throwOnEndOfStream: false) == LengthBytes && BinaryPrimitives.ReadInt64LittleEndian(length) > 0;
+        return stream.ReadAtLeast(length, LengthBytes, throwOnEndOfStream: false) == LengthBytes
+            && BinaryPrimitives.ReadInt64LittleEndian(length) > 0;
     }
 
     private async Task<byte[]> HeaderAsync(HubFile file)
@@ -123,7 +127,9 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
         SetTime(file, path);
     }
 
-    /// <summary>NTFS makes holes only in a file that is marked as sparse; without the mark the disk must have room for the whole file.</summary>
+    /// <summary>
+    /// NTFS makes holes only in a file that is marked as sparse; without the mark the disk must have room for the whole file.
+    /// </summary>
     private static void MakeSparse(SafeFileHandle file)
     {
         const uint SetSparse = 0x000900C4;
@@ -132,5 +138,6 @@ internal sealed partial class ComingWeights(Download download, IReadOnlyList<Hub
 
     [LibraryImport("kernel32.dll", SetLastError = true)]
     [return: MarshalAs(UnmanagedType.Bool)]
-    private static partial bool DeviceIoControl(SafeFileHandle file, uint code, nint input, uint inputBytes, nint output, uint outputBytes, out uint returned, nint overlapped);
+    private static partial bool DeviceIoControl(
+        SafeFileHandle file, uint code, nint input, uint inputBytes, nint output, uint outputBytes, out uint returned, nint overlapped);
 }

@@ -13,7 +13,8 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
     public string PathOf(HubFile file) => Path.Combine([folder, .. file.Name.Split('/')]);
 
     /// <summary>Bytes of a file on the disk, which are not requested again; they are not checked yet.</summary>
-    public long BytesThere(HubFile file) => new FileInfo(PathOf(file)) is { Exists: true } whole ? whole.Length == file.Bytes ? file.Bytes : 0
+    public long BytesThere(HubFile file) =>
+        new FileInfo(PathOf(file)) is { Exists: true } whole ? whole.Length == file.Bytes ? file.Bytes : 0
         : new FileInfo(PathOf(file) + OutputNames.Partial) is { Exists: true } part ? Math.Min(part.Length, file.Bytes) : 0;
 
     /// <summary>Downloads a file unless it is there with the right checksum.</summary>
@@ -45,7 +46,9 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
             File.Delete(partial);
         }
 
-        throw new IOException($"{file.Name} of {repository.Name} came twice with another checksum than {file.Checksum}, which the hub says. Try again later, or another mirror.");
+        throw new IOException(
+            $"{file.Name} of {repository.Name} came twice with another checksum than {file.Checksum}, which the hub says. "
+                + "Try again later, or another mirror.");
     }
 
     /// <summary>Reads the beginning of a file from the hub.</summary>
@@ -115,7 +118,8 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
         }
     }
 
-    private static IncrementalHash Begin(HubFile file) => Begin(file, IncrementalHash.CreateHash(file.Sha256 is null ? HashAlgorithmName.SHA1 : HashAlgorithmName.SHA256));
+    private static IncrementalHash Begin(HubFile file) =>
+        Begin(file, IncrementalHash.CreateHash(file.Sha256 is null ? HashAlgorithmName.SHA1 : HashAlgorithmName.SHA256));
 
     private static IncrementalHash Begin(HubFile file, IncrementalHash hash)
     {

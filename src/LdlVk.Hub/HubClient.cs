@@ -21,7 +21,8 @@ public sealed class HubClient : IDisposable
     /// <summary>A longer wait is an error: the same call continues later.</summary>
     private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(10);
 
-    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(30) })
+    private readonly HttpClient _http = new(
+        new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(30) })
     {
         Timeout = Timeout.InfiniteTimeSpan,
     };
@@ -35,7 +36,8 @@ public sealed class HubClient : IDisposable
     public HubClient(HubRepository repository, string? token)
     {
         (Repository, _token) = (repository, token);
-        _http.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("ldlvk", typeof(HubClient).Assembly.GetName().Version?.ToString(3)));
+        _http.DefaultRequestHeaders.UserAgent.Add(
+            new ProductInfoHeaderValue("ldlvk", typeof(HubClient).Assembly.GetName().Version?.ToString(3)));
         if (token is not null && repository.Endpoint is { Scheme: "http", IsLoopback: false })
             throw new UsageException($"The token would go to {repository.Endpoint.Host} in the clear. Use https, or no token.");
     }
@@ -60,7 +62,9 @@ public sealed class HubClient : IDisposable
         using MemoryStream answer = new();
         await ReadAsync(Repository.Listing, 0, null, (_, bytes) =>
         {
-            if (answer.Length + bytes.Length > MaxListBytes) throw new UsageException($"{Repository.Endpoint.Host} answers with more than {MaxListBytes >> 20} MiB. Is --endpoint right?");
+            if (answer.Length + bytes.Length > MaxListBytes)
+                throw new UsageException(
+                    $"{Repository.Endpoint.Host} answers with more than {MaxListBytes >> 20} MiB. Is --endpoint right?");
             answer.Write(bytes.Span);
             return true;
         }, () => answer.SetLength(0), cancellationToken).ConfigureAwait(false);
@@ -74,7 +78,9 @@ public sealed class HubClient : IDisposable
     /// <param name="take">Given the offset of bytes and the bytes, in order; returns false to end the reading.</param>
     /// <param name="restart">Called when the file comes again from byte 0, because the server does not give ranges.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
-    internal async Task ReadAsync(Uri address, long offset, long? size, Func<long, ReadOnlyMemory<byte>, bool> take, Action restart, CancellationToken cancellationToken)
+    internal async Task ReadAsync(
+        Uri address, long offset, long? size, Func<long, ReadOnlyMemory<byte>, bool> take, Action restart,
+        CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[1 << 20];
         for (int attempt = 1; ; attempt++)
@@ -89,7 +95,8 @@ public sealed class HubClient : IDisposable
                 using HttpResponseMessage response = await SendAsync(address, offset, patience.Token).ConfigureAwait(false);
                 if (MayPass(response.StatusCode))
                 {
-                    (why, pause) = ($"{response.RequestMessage!.RequestUri!.Host} answers {(int)response.StatusCode}", RetryAfter(response));
+                    (why, pause) = (
+                        $"{response.RequestMessage!.RequestUri!.Host} answers {(int)response.StatusCode}", RetryAfter(response));
                 }
                 else
                 {
@@ -112,7 +119,8 @@ public sealed class HubClient : IDisposable
                         }
 
                         if (read == 0) break;
-                        if (offset + read > size) throw new IOException($"{address.Host} sends more than the {size:N0} bytes of {address.AbsolutePath}.");
+                        if (offset + read > size)
+                            throw new IOException($"{address.Host} sends more than the {size:N0} bytes of {address.AbsolutePath}.");
                         offset += read;
                         attempt = 1;
                         if (!take(offset - read, buffer.AsMemory(0, read))) return;
@@ -131,9 +139,15 @@ public sealed class HubClient : IDisposable
                 why = e.Message;
             }
 
-            if (attempt >= MaxAttempts) throw new IOException($"{address.Host} could not be read after {MaxAttempts} attempts: {why}. What is there is kept; the same command goes on.");
+            if (attempt >= MaxAttempts)
+                throw new IOException(
+                    $"{address.Host} could not be read after {MaxAttempts} attempts: {why}. What is there is kept; "
+                        + "the same command goes on.");
             TimeSpan wait = pause ?? TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, attempt - 1)));
-            if (wait > MaxPause) throw new IOException($"{why} and wants to be asked again in {wait.TotalMinutes:F0} minutes. What is there is kept; run the same command then.");
+            if (wait > MaxPause)
+                throw new IOException(
+                    $"{why} and wants to be asked again in {wait.TotalMinutes:F0} minutes. What is there is kept; "
+                        + "run the same command then.");
             Waiting(string.Create(CultureInfo.InvariantCulture, $"{why}; again in {wait.TotalSeconds:F0} s"));
             await Delay(wait, cancellationToken).ConfigureAwait(false);
         }
@@ -156,7 +170,8 @@ public sealed class HubClient : IDisposable
             using HttpRequestMessage request = new(HttpMethod.Get, at);
             if (_token is not null && IsHub(at)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
             if (offset > 0) request.Headers.Range = new RangeHeaderValue(offset, null);
-            HttpResponseMessage response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            HttpResponseMessage response = await _http.SendAsync(
+                request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
             if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308)) return response;
             Uri? next = response.Headers.Location;
             response.Dispose();
@@ -171,9 +186,12 @@ public sealed class HubClient : IDisposable
     }
 
     /// <summary>Whether an address is on the hub itself: the same scheme, host and port.</summary>
-    private bool IsHub(Uri address) => Uri.Compare(address, Repository.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
+    private bool IsHub(Uri address) =>
+        Uri.Compare(
+            address, Repository.Endpoint, UriComponents.SchemeAndServer, UriFormat.SafeUnescaped, StringComparison.OrdinalIgnoreCase) == 0;
 
-    private static bool MayPass(HttpStatusCode status) => status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
+    private static bool MayPass(HttpStatusCode status) =>
+        status is HttpStatusCode.RequestTimeout or HttpStatusCode.TooManyRequests || (int)status >= 500;
 
     private static TimeSpan? RetryAfter(HttpResponseMessage response)
     {
@@ -185,10 +203,16 @@ public sealed class HubClient : IDisposable
     {
         ContentRangeHeaderValue? range = response.Content.Headers.ContentRange;
         bool isPart = response.StatusCode == HttpStatusCode.PartialContent;
-        if (isPart != offset > 0 || (isPart && (range is not { Unit: "bytes" } || range.From != offset || range.To != size - 1 || (range.HasLength && range.Length != size))))
-            throw new IOException($"{response.RequestMessage!.RequestUri!.Host} gives bytes {range?.ToString() ?? "of no range"} where those from {offset:N0} on were asked for, of {size:N0}.");
+        bool isRight = !isPart
+            || (range is { Unit: "bytes" } && range.From == offset && range.To == size - 1 && (!range.HasLength || range.Length == size));
+        if (isPart != offset > 0 || !isRight)
+            throw new IOException(
+                $"{response.RequestMessage!.RequestUri!.Host} gives bytes {range?.ToString() ?? "of no range"} where those from "
+                    + $"{offset:N0} on were asked for, of {size:N0}.");
         if (!isPart && size is not null && response.Content.Headers.ContentLength is { } length && length != size)
-            throw new IOException($"{response.RequestMessage!.RequestUri!.Host} has a file of {length:N0} bytes where the hub says {size:N0}. Try again later, or another mirror.");
+            throw new IOException(
+                $"{response.RequestMessage!.RequestUri!.Host} has a file of {length:N0} bytes where the hub says {size:N0}. "
+                    + "Try again later, or another mirror.");
     }
 
     private async Task CheckAsync(HttpResponseMessage response, Uri address)
@@ -196,15 +220,26 @@ public sealed class HubClient : IDisposable
         if (response.IsSuccessStatusCode) return;
         string code = Header("X-Error-Code");
         bool isFile = address != Repository.Listing;
+        string host = response.RequestMessage!.RequestUri!.Host, hub = Repository.Endpoint.Host;
         throw (int)response.StatusCode switch
         {
-            401 or 403 when code == "GatedRepo" => new UsageException($"{Repository.Name} is for those who accepted its conditions: do that on {Repository.Page}, then {(_token is null ? "give your token with --token-file FILE or HF_TOKEN" : "use a token of that account that may read it")}."),
+            401 or 403 when code == "GatedRepo" => new UsageException(
+                $"{Repository.Name} is for those who accepted its conditions: do that on {Repository.Page}, then "
+                    + (_token is null ? "give your token with --token-file FILE or HF_TOKEN." : "use a token of that account that may read it.")),
             401 or 403 or 404 when code != "RevisionNotFound" && !isFile => new UsageException(
-                $"There is no model {Repository.Name} at {Repository.Endpoint.Host}, or {(_token is null ? "it is private or gated: give a token with --token-file FILE or HF_TOKEN" : "the token may not read it: accept the model's conditions on " + Repository.Page + " with its account, or use another token")}."),
-            401 or 403 => new UsageException($"{response.RequestMessage!.RequestUri!.Host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). {(_token is null ? "Give a token with --token-file FILE or HF_TOKEN" : "Accept the model's conditions on " + Repository.Page + ", or use another token")}."),
-            404 => new UsageException($"{Repository.Name} at {Repository.Endpoint.Host} has no {(isFile ? address.AbsolutePath : "revision " + Repository.Revision)}."),
+                $"There is no model {Repository.Name} at {hub}, or "
+                    + (_token is null ? "it is private or gated: give a token with --token-file FILE or HF_TOKEN."
+                        : $"the token may not read it: accept the model's conditions on {Repository.Page} with its account, or use another token.")),
+            401 or 403 => new UsageException(
+                $"{host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). "
+                    + (_token is null ? "Give a token with --token-file FILE or HF_TOKEN."
+                        : $"Accept the model's conditions on {Repository.Page}, or use another token.")),
+            404 => new UsageException(
+                $"{Repository.Name} at {hub} has no {(isFile ? address.AbsolutePath : $"revision {Repository.Revision}")}."),
             416 => new IOException($"{address.Host} has fewer bytes of {address.AbsolutePath} than the hub says."),
-            int status => new IOException($"{response.RequestMessage!.RequestUri!.Host} answers {status} for {address.AbsolutePath}. {Readable.OneLine(Header("X-Error-Message"), 200)}"),
+            int status => new IOException(
+                $"{host} answers {status} for {address.AbsolutePath}. "
+                    + $"{Readable.OneLine(Header("X-Error-Message"), 200)}"),
         };
 
         string Header(string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : "";

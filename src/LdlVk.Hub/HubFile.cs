@@ -4,7 +4,8 @@ namespace LdlVk.Hub;
 /// <param name="Name">Its path in the repository, with '/'.</param>
 /// <param name="Bytes">Its size.</param>
 /// <param name="Sha256">SHA-256 of a large file, in hexadecimal; null for a small one.</param>
-/// <param name="BlobSha1">SHA-1 that git gives a small file, of <c>blob SIZE\0</c> and the bytes, in hexadecimal; null for a large one.</param>
+/// <param name="BlobSha1">SHA-1 that git gives a small file, of <c>blob SIZE\0</c> and the bytes, in hexadecimal; null for a large
+/// one.</param>
 public sealed record HubFile(string Name, long Bytes, string? Sha256, string? BlobSha1)
 {
     /// <summary>The checksum of the file, of either kind.</summary>

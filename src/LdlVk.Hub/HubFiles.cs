@@ -15,8 +15,10 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
     /// <summary>Patterns of the files that LdlVk reads of a model, and of its license.</summary>
     private static readonly string[] Needed =
     [
-        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
-        "chat_template.jinja", "chat_template.json", "labels.json", "model.safetensors.index.json", "model*.safetensors", "regression_layer.pt",
+        "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
+        "added_tokens.json",
+        "chat_template.jinja", "chat_template.json", "labels.json", "model.safetensors.index.json", "model*.safetensors",
+        "regression_layer.pt",
         "gating_layer.pt", "ldlvk-convert.json", "LICENSE*", "NOTICE*",
     ];
 
@@ -33,7 +35,8 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            throw new UsageException($"{repository.Endpoint.Host} did not answer as a hub does, with the files of {repository.Name}. Is --endpoint right?", e);
+            throw new UsageException(
+                $"{repository.Endpoint.Host} did not answer as a hub does, with the files of {repository.Name}. Is --endpoint right?", e);
         }
     }
 
@@ -44,18 +47,27 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
     /// <exception cref="UsageException">The repository has no model, or a file has no checksum.</exception>
     public IReadOnlyList<HubFile> Select(HubRepository repository, IReadOnlyList<string> include, IReadOnlyList<string> exclude)
     {
-        HubFile[] wanted = [.. Files.Where(file => (Needed.Any(pattern => Fits(pattern, file.Name)) || include.Any(pattern => Fits(pattern, file.Name)))
+        HubFile[] wanted =
+            [.. Files.Where(file => (Needed.Any(pattern => Fits(pattern, file.Name)) || include.Any(pattern => Fits(pattern, file.Name)))
             && !exclude.Any(pattern => Fits(pattern, file.Name)))];
         if (!wanted.Any(file => file.IsWeights) && !exclude.Any(pattern => Fits(pattern, "model.safetensors")))
         {
-            string found = Files.Count == 0 ? "no files" : string.Join(", ", Files.Take(8).Select(file => Readable.OneLine(file.Name, 60))) + (Files.Count > 8 ? ", …" : "");
+            string found = Files.Count == 0
+                ? "no files"
+                : string.Join(", ", Files.Take(8).Select(file => Readable.OneLine(file.Name, 60))) + (Files.Count > 8 ? ", …" : "");
             throw new UsageException($"{repository.Name} has no model*.safetensors: it is no model that LdlVk reads. It holds {found}.");
         }
 
         foreach (HubFile file in wanted)
         {
-            if (file.Name[0] == '.' || file.Name.EndsWith(OutputNames.Partial, StringComparison.Ordinal)) throw new UsageException($"{repository.Name} has a file {Readable.OneLine(file.Name, 60)}, whose name is in use here. Leave it out with --exclude.");
-            if (file.Sha256 is null && file.BlobSha1 is null) throw new UsageException($"{repository.Endpoint.Host} gives no checksum of {Readable.OneLine(file.Name, 60)}, so that it could not be checked. Use another mirror.");
+            if (file.Name[0] == '.' || file.Name.EndsWith(OutputNames.Partial, StringComparison.Ordinal))
+                throw new UsageException(
+                    $"{repository.Name} has a file {Readable.OneLine(file.Name, 60)}, whose name is in use here. "
+                        + "Leave it out with --exclude.");
+            if (file.Sha256 is null && file.BlobSha1 is null)
+                throw new UsageException(
+                    $"{repository.Endpoint.Host} gives no checksum of {Readable.OneLine(file.Name, 60)}, so that it could not be "
+                        + "checked. Use another mirror.");
         }
 
         if (wanted.CountBy(file => file.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(n => n.Value > 1) is { Value: > 1 } twice)
@@ -63,7 +75,8 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
         return wanted;
     }
 
-    private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false) && (pattern.Contains('/') || !name.Contains('/'));
+    private static bool Fits(string pattern, string name) =>
+        FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false) && (pattern.Contains('/') || !name.Contains('/'));
 
     private static HubFile Read(JsonElement sibling)
     {
@@ -71,15 +84,24 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
         // Separators and drives of all systems, names of folders, and ends of names that Windows drops.
         if (name.Length is 0 or > 400 || name.AsSpan().IndexOfAny("\\:*?\"<>|") >= 0 || name.Any(char.IsControl)
             || name.Split('/').Any(part => part.Trim().Length == 0 || part is "." or ".." || part.EndsWith('.') || part.EndsWith(' ')))
-            throw new UsageException($"The repository names a file {Readable.OneLine(name, 60)}, which could lie outside the folder, or on no disk. It is not to be trusted.");
+            throw new UsageException(
+                $"The repository names a file {Readable.OneLine(name, 60)}, which could lie outside the folder, or on no disk. "
+                    + "It is not to be trusted.");
         JsonElement lfs = Member(sibling, "lfs");
-        long bytes = Member(lfs, "size") is { ValueKind: JsonValueKind.Number } large ? large.GetInt64() : Member(sibling, "size") is { ValueKind: JsonValueKind.Number } size ? size.GetInt64() : -1;
+        long bytes = Size(lfs) ?? Size(sibling) ?? -1;
         if (bytes is < 0 or > MaxBytes) throw new FormatException();
-        return new HubFile(name, bytes, Hash(Member(lfs, "sha256"), 64), lfs.ValueKind == JsonValueKind.Object ? null : Hash(Member(sibling, "blobId"), 40));
+        return new HubFile(
+            name, bytes, Hash(Member(lfs, "sha256"), 64),
+            lfs.ValueKind == JsonValueKind.Object ? null : Hash(Member(sibling, "blobId"), 40));
     }
 
-    private static JsonElement Member(JsonElement json, string name) => json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out JsonElement value) ? value : default;
+    private static long? Size(JsonElement json) =>
+        Member(json, "size") is { ValueKind: JsonValueKind.Number } size ? size.GetInt64() : null;
 
-    private static string? Hash(JsonElement json, int length) => json.ValueKind == JsonValueKind.String && json.GetString() is { } hash && hash.Length == length && hash.All(char.IsAsciiHexDigit)
+    private static JsonElement Member(JsonElement json, string name) =>
+        json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out JsonElement value) ? value : default;
+
+    private static string? Hash(JsonElement json, int length) =>
+        json.ValueKind == JsonValueKind.String && json.GetString() is { } hash && hash.Length == length && hash.All(char.IsAsciiHexDigit)
         ? hash.ToLowerInvariant() : null;
 }

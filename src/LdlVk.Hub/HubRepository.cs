@@ -34,7 +34,8 @@ public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
             if (path.IndexOf(Tree, StringComparison.Ordinal) is > 0 and var tree)
             {
                 string named = Uri.UnescapeDataString(path[(tree + Tree.Length)..]);
-                if (revision is not null && revision != named) throw new UsageException($"{given} names revision {named}, and --revision another. Give one.");
+                if (revision is not null && revision != named)
+                    throw new UsageException($"{given} names revision {named}, and --revision another. Give one.");
                 (revision, path) = (named, path[..tree]);
             }
 
@@ -53,14 +54,20 @@ public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
     }
 
     /// <summary>Address of a file.</summary>
-    internal Uri File(string commit, string name) =>
-        new($"{Address(Endpoint)}/{Name}/resolve/{Uri.EscapeDataString(commit)}/{string.Join('/', name.Split('/').Select(Uri.EscapeDataString))}");
+    internal Uri File(string commit, string name)
+    {
+        string path = string.Join('/', name.Split('/').Select(Uri.EscapeDataString));
+        return new Uri($"{Address(Endpoint)}/{Name}/resolve/{Uri.EscapeDataString(commit)}/{path}");
+    }
 
     private static string Address(Uri endpoint) => endpoint.AbsoluteUri.TrimEnd('/');
 
-    private static bool IsWord(string word) => word.Length is > 0 and <= 96 && word.Trim('.').Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
+    private static bool IsWord(string word) =>
+        word.Length is > 0 and <= 96 && word.Trim('.').Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
-    private static Uri Web(string text, string shown) => Uri.TryCreate(text, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" && address!.UserInfo.Length == 0
+    private static Uri Web(string text, string shown) =>
+        Uri.TryCreate(text, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" && address!.UserInfo.Length == 0
         ? new Uri(address.GetLeftPart(UriPartial.Path))
-        : throw new UsageException($"{shown} is no address of a hub. Give one as {DefaultEndpoint}; a token comes from --token-file or HF_TOKEN.");
+        : throw new UsageException(
+            $"{shown} is no address of a hub. Give one as {DefaultEndpoint}; a token comes from --token-file or HF_TOKEN.");
 }

@@ -14,8 +14,8 @@ namespace LdlVk.Hub;
 public sealed record PullResult(string Folder, string Commit, long Bytes, long Downloaded, TimeSpan Time);
 
 /// <summary>
-/// Downloads a model from a hub into a folder. After an interruption the same call continues: files with the right checksum are kept, and so
-/// is the beginning of the file that was coming.
+/// Downloads a model from a hub into a folder. After an interruption the same call continues: files with the right checksum are kept, and
+/// so is the beginning of the file that was coming.
 /// </summary>
 /// <param name="client">The client of the model's repository.</param>
 /// <param name="progress">Told how far the pull is, from the calling thread; null for nobody.</param>
@@ -47,7 +47,8 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
         progress?.Report(new PullProgress(PullStage.Listing, _repository.Name, 0, 0, 0));
         HubFiles listed = await client.ListAsync(cancellationToken).ConfigureAwait(false);
         IReadOnlyList<HubFile> files = listed.Select(_repository, Include, Exclude);
-        PullReceipt wanted = new(_repository.Page, listed.Commit, Weights is { } format ? Readable.Name(format) : "", false, new HashSet<string>());
+        PullReceipt wanted = new(
+            _repository.Page, listed.Commit, Weights is { } format ? Readable.Name(format) : "", false, new HashSet<string>());
         PullReceipt? found = Check(folder, wanted);
         long began = TimeProvider.System.GetTimestamp(), bytes = files.Sum(file => file.Bytes);
         DownloadProgress counted = new(progress, bytes);
@@ -71,38 +72,53 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
         if (found is null)
         {
             string[] names = [.. Directory.EnumerateFileSystemEntries(folder).Select(Path.GetFileName).OfType<string>().Take(4)];
-            return names.Length == 0 ? null : throw new UsageException($"{folder} is not empty and was not begun by ldlvk pull: there is {string.Join(", ", names)}. Give a new folder.");
+            return names.Length == 0
+                ? null
+                : throw new UsageException(
+                    $"{folder} is not empty and was not begun by ldlvk pull: there is {string.Join(", ", names)}. Give a new folder.");
         }
 
         if (found.Repository != wanted.Repository) throw new UsageException($"{folder} holds {found.Repository}. Give another folder.");
         if (found.Weights != wanted.Weights)
         {
             string has = found.Weights.Length == 0 ? "the model as it is" : $"a conversion to {found.Weights} weights";
-            throw new UsageException($"{folder} holds {has}, and {(wanted.Weights.Length == 0 ? "no --weights are" : $"--weights {wanted.Weights} is")} given now. Give another folder.");
+            throw new UsageException(
+                $"{folder} holds {has}, and {(wanted.Weights.Length == 0 ? "no --weights are" : $"--weights {wanted.Weights} is")} "
+                    + "given now. Give another folder.");
         }
 
         if (found.Commit != wanted.Commit)
-            throw new UsageException($"{folder} holds commit {found.Commit}, but {_repository.Revision} is {wanted.Commit} now. Give another folder, or --revision {found.Commit} to go on.");
+            throw new UsageException(
+                $"{folder} holds commit {found.Commit}, but {_repository.Revision} is {wanted.Commit} now. "
+                    + $"Give another folder, or --revision {found.Commit} to go on.");
         return found;
     }
 
-    private async Task CopyAsync(IReadOnlyList<HubFile> files, string folder, string commit, DownloadProgress counted, CancellationToken cancellationToken)
+    private async Task CopyAsync(
+        IReadOnlyList<HubFile> files, string folder, string commit, DownloadProgress counted, CancellationToken cancellationToken)
     {
         Download download = new(client, _repository, commit, folder, counted);
         CheckSpace(folder, files.Sum(file => file.Bytes - download.BytesThere(file)));
         // The index comes last: without it the folder is refused.
-        foreach (HubFile file in files.OrderBy(file => file.Name.EndsWith(".index.json", StringComparison.Ordinal) ? 2 : file.IsWeights ? 1 : 0).ThenBy(file => file.Name, StringComparer.Ordinal))
+        foreach (
+            HubFile file in files.OrderBy(file => file.Name.EndsWith(".index.json", StringComparison.Ordinal) ? 2 : file.IsWeights ? 1 : 0)
+                .ThenBy(file => file.Name, StringComparer.Ordinal))
             await download.FetchAsync(file, replace: false, check: null, cancellationToken).ConfigureAwait(false);
     }
 
-    private async Task ConvertAsync(IReadOnlyList<HubFile> files, string folder, PullReceipt receipt, DownloadProgress counted, CancellationToken cancellationToken)
+    private async Task ConvertAsync(
+        IReadOnlyList<HubFile> files, string folder, PullReceipt receipt, DownloadProgress counted, CancellationToken cancellationToken)
     {
         // Hidden: a conversion refuses a folder that holds something else.
         string source = Path.Combine(folder, ".download");
         Download download = new(client, _repository, receipt.Commit, source, counted);
         HubFile[] weights = [.. files.Where(file => file.IsWeights)];
-        // A converted file is made of up to three files of the usual size. The size of the result is known, and checked, once the headers are there.
-        CheckSpace(folder, files.Where(file => !file.IsWeights).Sum(file => file.Bytes - download.BytesThere(file)) + weights.Select(file => file.Bytes).OrderDescending().Take(3).Sum());
+        // A converted file is made of up to three files of the usual size. The size of the result is known, and checked, once the headers
+        // are there.
+        CheckSpace(
+            folder,
+            files.Where(file => !file.IsWeights).Sum(file => file.Bytes - download.BytesThere(file))
+                + weights.Select(file => file.Bytes).OrderDescending().Take(3).Sum());
         foreach (HubFile file in files.Where(file => !file.IsWeights))
         {
             await download.FetchAsync(file, replace: false, check: null, cancellationToken).ConfigureAwait(false);
@@ -111,7 +127,12 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
 
         ComingWeights coming = new(download, weights, folder, receipt, cancellationToken);
         await coming.PrepareAsync().ConfigureAwait(false);
-        await Task.Run(() => Converter.Run(source, folder, Weights!.Value, coming, ShardBytes, progress is null ? null : new Conversion(progress), cancellationToken), cancellationToken).ConfigureAwait(false);
+        await Task.Run(
+            () =>
+                Converter.Run(
+                    source, folder, Weights!.Value, coming, ShardBytes, progress is null ? null : new Conversion(progress),
+                    cancellationToken),
+            cancellationToken).ConfigureAwait(false);
         Directory.Delete(source, recursive: true);
     }
 
@@ -127,13 +148,17 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
             return; // the system does not tell
         }
 
-        if (free < bytes) throw new IOException($"{folder} needs {Readable.Bytes(bytes)} more, and {Readable.Bytes(free)} are free there. Free space, give a folder on another disk, or convert on the way with --weights int8 or int4.");
+        if (free < bytes)
+            throw new IOException(
+                $"{folder} needs {Readable.Bytes(bytes)} more, and {Readable.Bytes(free)} are free there. "
+                    + "Free space, give a folder on another disk, or convert on the way with --weights int8 or int4.");
     }
 
     /// <summary>Reports the progress of a conversion as that of the pull.</summary>
     private sealed class Conversion(IProgress<PullProgress> progress) : IProgress<ConversionProgress>
     {
         public void Report(ConversionProgress value) => progress.Report(new PullProgress(
-            value.Stage == ConversionStage.Checking ? PullStage.Checking : PullStage.Converting, value.File, value.BytesDone, value.BytesTotal, 0));
+            value.Stage == ConversionStage.Checking ? PullStage.Checking : PullStage.Converting, value.File, value.BytesDone,
+                value.BytesTotal, 0));
     }
 }

@@ -26,8 +26,12 @@ internal sealed record PullReceipt(string Repository, string Commit, string Weig
         {
             using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
             JsonElement root = json.RootElement;
-            return new PullReceipt(root.GetProperty("repository").GetString()!, root.GetProperty("commit").GetString()!, root.GetProperty("weights").GetString()!,
-                root.GetProperty("complete").GetBoolean(), root.GetProperty("fetched").EnumerateArray().Select(name => name.GetString()!).ToHashSet(StringComparer.Ordinal));
+            return new PullReceipt(
+                root.GetProperty("repository").GetString()!,
+                root.GetProperty("commit").GetString()!,
+                root.GetProperty("weights").GetString()!,
+                root.GetProperty("complete").GetBoolean(),
+                root.GetProperty("fetched").EnumerateArray().Select(name => name.GetString()!).ToHashSet(StringComparer.Ordinal));
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException)
         {

@@ -16,29 +16,48 @@ namespace LdlVk.Cli.Commands;
 internal sealed class BenchCommand
 {
     private const string Notes = """
-        Made-up weights, made on the device: nothing is downloaded. A shape is the backbone; with --model the whole reward model is measured.
-        TFLOP/s count the arithmetic of Linear and Attention that was asked for: 2·M·N·K of a product, 4·head_dim of each head, query and key that
-        the query sees; of the last layer keys and values of all tokens, the rest for each text's last token alone.
-        The peak is the best rate of our own Linear with a square matrix in the same format, the traffic's that of a copy on the device.
-        Times of ops are the device's own (timestamps), of one run after the timed ones.
+        The weights are made up on the device; nothing is downloaded. A shape is a backbone without heads; --model measures a whole reward
+        model. TFLOP/s count the arithmetic of Linear and Attention that the model needs: 2·M·N·K of a product, and 4·head_dim of each head,
+        query and visible key. The last layer needs keys and values of all tokens, and everything else for the last token of each text only.
+        The peak is the best rate of our own Linear with a square matrix in the same format; the peak of the traffic is that of a copy on
+        the device. Times of ops come from the device's own clock, in one run after the timed ones.
         With --json, one object a line for each measurement.
         """;
 
     private readonly Terminal _terminal;
-    private readonly Option<string> _shape = new("--shape") { Description = "Shape of the made-up model.", HelpName = BenchShape.Names, DefaultValueFactory = _ => "peer8" };
+    private readonly Option<string> _shape = new("--shape")
+    {
+        Description = "Shape of the made-up model.",
+        HelpName = BenchShape.Names,
+        DefaultValueFactory = _ => "peer8",
+    };
     private readonly Option<string?> _layers = new("--layers") { Description = "Number of layers instead of the shape's.", HelpName = "N" };
-    private readonly Option<string?> _model = new("--model") { Description = "Folder of a model to measure instead of a shape.", HelpName = "DIR" };
-    private readonly Option<string?> _tokens = new("--tokens") { Description = "One text of each of these lengths [default: 128,512, unless --batch or --best-of is given].", HelpName = "N,…" };
-    private readonly Option<string?> _batch = new("--batch") { Description = "Several texts side by side: 4x512 is 4 texts of 512 tokens.", HelpName = "TEXTSxN,…" };
-    private readonly Option<string?> _bestOf = new("--best-of") { Description = "Answers to one prompt, with and without sharing it: 16x1000+100 is 16 answers of 100 tokens to a prompt of 1000.", HelpName = "ANSWERSxPROMPT+ANSWER,…" };
-    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8|int4,…", DefaultValueFactory = _ => "fp16" };
+    private readonly Option<string?> _model = new("--model")
+    {
+        Description = "Folder of a model to measure instead of a shape.",
+        HelpName = "DIR",
+    };
+    private readonly ScenarioFlags _scenarios = new();
+    private readonly Option<string> _weights = new("--weights")
+    {
+        Description = "Formats of the weights, one after another.",
+        HelpName = "fp32|fp16|int8|int4,…",
+        DefaultValueFactory = _ => "fp16",
+    };
     private readonly Option<string> _compute = ModelFlags.CreateCompute();
     private readonly Option<string> _device = ModelFlags.CreateDevice();
     private readonly Option<string?> _batchTokens = ModelFlags.CreateBatchTokens();
     private readonly Option<string?> _memory = ModelFlags.CreateMemory();
     private readonly Option<string?> _runs = new("--runs") { Description = "Timed runs of each measurement [default: 5].", HelpName = "N" };
-    private readonly Option<bool> _cold = new("--cold") { Description = "Compile all kernels, as at the very first start. Drivers may keep a cache of their own (Mesa: MESA_SHADER_CACHE_DISABLE=true)." };
-    private readonly Option<bool> _ops = new("--ops") { Description = "Measure every op by itself, at the shape's sizes and 1 to 2048 rows." };
+    private readonly Option<bool> _cold = new("--cold")
+    {
+        Description = "Compile all kernels, as at the very first start. Drivers may keep a cache of their own (Mesa: "
+            + "MESA_SHADER_CACHE_DISABLE=true).",
+    };
+    private readonly Option<bool> _ops = new("--ops")
+    {
+        Description = "Measure every op by itself, at the shape's sizes and 1 to 2048 rows.",
+    };
     private readonly Option<bool> _json = new("--json") { Description = "Write JSON lines." };
     private readonly Option<bool> _quiet = ModelFlags.CreateQuiet();
 
@@ -48,8 +67,11 @@ internal sealed class BenchCommand
     {
         BenchCommand bench = new(terminal);
         NotedCommand command = new("bench", "Measure how fast a device computes a model, and where the time goes.", Notes);
-        Option[] options = [bench._shape, bench._layers, bench._model, bench._tokens, bench._batch, bench._bestOf, bench._weights, bench._compute, bench._device,
-            bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet];
+        Option[] options =
+        [
+            bench._shape, bench._layers, bench._model, .. bench._scenarios.All, bench._weights, bench._compute, bench._device,
+            bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet,
+        ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(bench.Run(call, cancellationToken)));
         return command;
@@ -67,7 +89,7 @@ internal sealed class BenchCommand
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
         DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
-        Plan plan = MakePlan(call, shape, ModelFlags.ReadBatchTokens(call, _batchTokens));
+        ScenarioPlan plan = _scenarios.Read(call, shape, ModelFlags.ReadBatchTokens(call, _batchTokens));
         bool cold = call.GetValue(_cold);
 
         using Screen screen = new(_terminal);
@@ -91,16 +113,18 @@ internal sealed class BenchCommand
         return ExitCode.Success;
     }
 
-    private static void Measure(BenchRequest request, Plan plan, int runs, Output output, CancellationToken cancellationToken)
+    private static void Measure(BenchRequest request, ScenarioPlan plan, int runs, Output output, CancellationToken cancellationToken)
     {
         ExecutionPlan layers = request.MakePlan();
         if (layers.Streams && request.MemoryLimit is null)
         {
             throw new DeviceException(
-                $"{request.DescribeMemory()} Use fewer --layers, smaller --weights or fewer tokens, or give --memory to measure with layers that are streamed.");
+                $"{request.DescribeMemory()} Use fewer --layers, smaller --weights or fewer tokens, or give --memory to measure with "
+                    + "layers that are streamed.");
         }
 
-        using BenchSession session = BenchSession.Open(request, layers, step => output.Status.Show(() => $"{request.Device.Id}: {step}"), cancellationToken);
+        using BenchSession session = BenchSession.Open(
+            request, layers, step => output.Status.Show(() => $"{request.Device.Id}: {step}"), cancellationToken);
         if (!output.Json) output.Report.Begin(session.Context, layers);
         foreach (Scenario single in plan.Singles) Take(single);
         foreach ((Scenario full, Scenario shared) in plan.Shared)
@@ -122,7 +146,8 @@ internal sealed class BenchCommand
     }
 
     private static void MeasureOps(
-        DeviceInfo info, BenchShape shape, WeightFormat format, bool useKeptKernels, Output output, bool first, CancellationToken cancellationToken)
+        DeviceInfo info, BenchShape shape, WeightFormat format, bool useKeptKernels, Output output, bool first,
+        CancellationToken cancellationToken)
     {
         output.Status.Show(() => $"{info.Id}: ops");
         using IDevice device = ComputeDevices.Open(info, useKeptKernels: useKeptKernels);
@@ -151,19 +176,9 @@ internal sealed class BenchCommand
     {
         if (call.GetValue(_model) is not { } folder) return null;
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
-        if (call.GetResult(_shape) is { Implicit: false } || call.GetValue(_layers) is not null) throw new UsageException("--model has a shape of its own: leave out --shape and --layers.");
+        if (call.GetResult(_shape) is { Implicit: false } || call.GetValue(_layers) is not null)
+            throw new UsageException("--model has a shape of its own: leave out --shape and --layers.");
         return Checkpoint.Open(folder);
-    }
-
-    private Plan MakePlan(ParseResult call, BenchShape shape, int batchTokens)
-    {
-        string? tokens = call.GetValue(_tokens), batch = call.GetValue(_batch), bestOf = call.GetValue(_bestOf);
-        if (tokens is null && batch is null && bestOf is null) tokens = "128,512";
-        return new Plan(
-            [.. Read(_tokens, tokens, list => ScenarioList.ReadTexts(list, shape.Config)), .. Read(_batch, batch, list => ScenarioList.ReadPacked(list, shape.Config))],
-            Read(_bestOf, bestOf, list => ScenarioList.ReadBestOf(list, shape.Config, batchTokens)));
-
-        static IReadOnlyList<T> Read<T>(Option option, string? list, Func<string, IReadOnlyList<T>> read) => list is null ? [] : FlagValue.Read(option.Name, list, read);
     }
 
     private static int? Number(ParseResult call, Option<string?> option)
@@ -176,10 +191,4 @@ internal sealed class BenchCommand
 
     /// <summary>Where measurements are shown: a report for people, or JSON lines.</summary>
     private sealed record Output(BenchReport Report, ResultWriter Lines, StatusLine Status, bool Json);
-
-    /// <summary>What is measured.</summary>
-    private sealed record Plan(IReadOnlyList<Scenario> Singles, IReadOnlyList<(Scenario Full, Scenario Shared)> Shared)
-    {
-        public IEnumerable<Scenario> All => Singles.Concat(Shared.SelectMany(s => (Scenario[])[s.Full, s.Shared]));
-    }
 }

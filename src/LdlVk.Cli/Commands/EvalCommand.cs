@@ -25,10 +25,15 @@ internal static class EvalCommand
     {
         ModelFlags model = new();
         Option<string> input = CreateInput();
-        Option<string?> output = new("--output") { Description = "Write results line by line, with the fields of the {model}_outputs.jsonl that RewardBench's tools write and read.", HelpName = "FILE" };
+        Option<string?> output = new("--output")
+        {
+            Description = "Write results line by line, with the fields of the {model}_outputs.jsonl that RewardBench's tools write and read.",
+            HelpName = "FILE",
+        };
         Option<string?> report = CreateReport();
         Option<bool> json = new("--json") { Description = "Write the summary as JSON." };
-        Command command = new NotedCommand("eval", "Evaluate the model on preference data: accuracy as RewardBench computes it, calibration, a report.", Notes);
+        Command command = new NotedCommand(
+            "eval", "Evaluate the model on preference data: accuracy as RewardBench computes it, calibration, a report.", Notes);
         Option[] own = [input, output, report, json];
         foreach (Option option in own) command.Options.Add(option);
         model.AddTo(command);
@@ -40,7 +45,8 @@ internal static class EvalCommand
             using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellationToken);
             using OutputFile? outputFile = call.GetValue(output) is { } path ? terminal.OpenOutput(path, output.Name, isLines: true) : null;
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
-            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellationToken).ConfigureAwait(false);
+            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
+                call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
             {
                 AttributeScores attributes = new();
@@ -54,7 +60,8 @@ internal static class EvalCommand
                 }, terminal, cancellationToken).ConfigureAwait(false);
                 outputFile?.Complete();
                 EvalFindings findings = new(
-                    call.GetValue(model.Model)!, call.GetValue(input)!, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights",
+                    call.GetValue(model.Model)!, call.GetValue(input)!,
+                    $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights",
                     loaded.AttributeNames, EvalResult.Of(scorer.Examples), attributes, misses.Misses, scorer.Failures, scorer.Failed);
                 if (reportFile is not null)
                 {

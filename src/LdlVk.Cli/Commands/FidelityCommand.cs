@@ -13,10 +13,11 @@ namespace LdlVk.Cli.Commands;
 internal static class FidelityCommand
 {
     private const string Notes = """
-        A SETTING is KEY=VALUE,… over what the other flags say, with the keys model (another folder,
+        A SETTING is KEY=VALUE,… and overrides the other flags. Its keys are model (another folder,
         such as a converted one), device, weights, compute, heads, embedding-scale, memory, split and
         batch-tokens. The models are loaded one after another.
-          ldlvk fidelity --model DIR --input PAIRS.jsonl --baseline weights=fp32 --candidate weights=int8 --candidate weights=int4,device=vulkan:0
+          ldlvk fidelity --model DIR --input PAIRS.jsonl --baseline weights=fp32
+            --candidate weights=int8 --candidate weights=int4,device=vulkan:0
         Input lines are those of ldlvk eval.
         """;
 
@@ -24,11 +25,23 @@ internal static class FidelityCommand
     {
         ModelFlags model = new();
         Option<string> input = EvalCommand.CreateInput();
-        Option<string> baseline = new("--baseline") { Description = "The setting to compare with, as weights=fp32.", HelpName = "SETTING", Required = true };
-        Option<string[]> candidates = new("--candidate") { Description = "A setting to compare, as weights=int8; give this flag once for each.", HelpName = "SETTING", Required = true, Arity = ArgumentArity.OneOrMore };
+        Option<string> baseline = new("--baseline")
+        {
+            Description = "The setting to compare with, as weights=fp32.",
+            HelpName = "SETTING",
+            Required = true,
+        };
+        Option<string[]> candidates = new("--candidate")
+        {
+            Description = "A setting to compare, as weights=int8; give this flag once for each.",
+            HelpName = "SETTING",
+            Required = true,
+            Arity = ArgumentArity.OneOrMore,
+        };
         Option<string?> report = EvalCommand.CreateReport();
         Option<bool> json = new("--json") { Description = "Write the comparison as JSON, with all lines that flip." };
-        Command command = new NotedCommand("fidelity", "Compare a model's scores under different settings: errors, ranks, pairs that flip, accuracy.", Notes);
+        Command command = new NotedCommand(
+            "fidelity", "Compare a model's scores under different settings: errors, ranks, pairs that flip, accuracy.", Notes);
         Option[] own = [input, baseline, candidates, report, json];
         foreach (Option option in own) command.Options.Add(option);
         model.AddTo(command);
@@ -36,9 +49,11 @@ internal static class FidelityCommand
         {
             ModelSetting[] settings = Settings(call, model, (baseline, candidates));
             if (call.GetValue(model.DryRun)) return ShowPlans(settings, terminal);
-            if (call.GetValue(model.TraceEvents) is not null) throw new UsageException("--trace-events is for one run of a model, and fidelity makes several. Use it with ldlvk eval.");
+            if (call.GetValue(model.TraceEvents) is not null)
+                throw new UsageException("--trace-events is for one run of a model, and fidelity makes several. Use it with ldlvk eval.");
             string path = call.GetValue(input)!;
-            if (path == "-") throw new UsageException("--input - can be read only once, and fidelity reads it for each setting. Give a file.");
+            if (path == "-")
+                throw new UsageException("--input - can be read only once, and fidelity reads it for each setting. Give a file.");
             EvalCommand.NotStandardOutput(call.GetValue(report), report.Name);
             terminal.OpenInput(path, cancellationToken).Dispose();
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
@@ -51,9 +66,13 @@ internal static class FidelityCommand
                 ScoringRun run = new(terminal, quiet);
                 using LineSource source = terminal.OpenInput(path, cancellationToken);
                 using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellationToken).ConfigureAwait(false);
-                (PairScorer scorer, int result) = await PairRun.ScoreAsync(run, loaded, source, scored: null, terminal, cancellationToken).ConfigureAwait(false);
+                (PairScorer scorer, int result) = await PairRun.ScoreAsync(
+                    run, loaded, source, scored: null, terminal, cancellationToken).ConfigureAwait(false);
                 if (result != ExitCode.Success) code = result;
-                runs.Add(new SettingRun(setting.Name, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights", scorer.Examples, scorer.Failures));
+                runs.Add(
+                    new SettingRun(
+                        setting.Name, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights", scorer.Examples,
+                        scorer.Failures));
             }
 
             Print(SettingRuns.Of(runs), path, call.GetValue(json), reportFile, terminal);

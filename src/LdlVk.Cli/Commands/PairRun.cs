@@ -23,7 +23,9 @@ internal static class PairRun
     {
         long failed = 0;
         PairScorer scorer = new() { Scored = scored, LineFailed = Say };
-        int code = await run.ScoreAsync(model, scorer.Lines(source), scorer.Add, cancellationToken, reasonsAt: "see above, and --json or --report").ConfigureAwait(false);
+        int code = await run.ScoreAsync(
+            model, scorer.Lines(source), scorer.Add, cancellationToken,
+            reasonsAt: "see above, and --json or --report").ConfigureAwait(false);
         return (scorer, code);
 
         void Say(FailedLine failure)

@@ -15,26 +15,62 @@ internal static class PullCommand
     private const string EndpointVariable = "HF_ENDPOINT", TokenVariable = "HF_TOKEN";
 
     private const string Notes = """
-        Interrupted, by whatever, the same command goes on: what is there with the right checksum is kept, also the beginning of a file. Files
-        that a model does not need are left out. With --weights the layers are converted as they come, and the originals never lie on the disk
-        together. A token is sent to the hub alone, not to where it redirects.
+        After an interruption of any kind the same command continues: bytes with the right checksum are kept, also the beginning of a file.
+        Files that a model does not need are left out. With --weights the layers are converted as they come, and the originals are never on
+        the disk all at once. A token is sent to the hub only, not to the hosts to which it redirects.
         """;
 
     public static Command Create(Terminal terminal)
     {
         Argument<string> model = new("REPO") { Description = "A repository, as OWNER/NAME, or the address of its page." };
-        Argument<string?> folder = new("DIR") { Description = "Folder to write: new, empty, or begun by this command [default: NAME].", Arity = ArgumentArity.ZeroOrOne };
+        Argument<string?> folder = new("DIR")
+        {
+            Description = "Folder to write: new, empty, or begun by this command [default: NAME].",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         Option<string?> revision = new("--revision") { Description = "Branch, tag or commit [default: main].", HelpName = "REV" };
-        Option<string?> endpoint = new("--endpoint") { Description = $"Address of another hub, or of a mirror [default: {EndpointVariable}, or {HubRepository.DefaultEndpoint}].", HelpName = "URL" };
-        Option<string?> token = new("--token-file") { Description = $"File with a token, for models that are not for everybody [default: the token in {TokenVariable}].", HelpName = "FILE" };
-        Option<string?> weights = new("--weights") { Description = "Convert the layers on the way, as ldlvk convert does.", HelpName = "fp16|int8|int4" };
-        Option<string[]> include = new("--include") { Description = "Also files of this name, with * and ?; may be repeated.", HelpName = "PATTERN" };
-        Option<string[]> exclude = new("--exclude") { Description = "No files of this name, with * and ?; may be repeated.", HelpName = "PATTERN" };
+        Option<string?> endpoint = new("--endpoint")
+        {
+            Description = $"Address of another hub, or of a mirror [default: {EndpointVariable}, or {HubRepository.DefaultEndpoint}].",
+            HelpName = "URL",
+        };
+        Option<string?> token = new("--token-file")
+        {
+            Description = $"File with a token, for models that are not for everybody [default: the token in {TokenVariable}].",
+            HelpName = "FILE",
+        };
+        Option<string?> weights = new("--weights")
+        {
+            Description = "Convert the layers on the way, as ldlvk convert does.",
+            HelpName = "fp16|int8|int4",
+        };
+        Option<string[]> include = new("--include")
+        {
+            Description = "Also files of this name, with * and ?; may be repeated.",
+            HelpName = "PATTERN",
+        };
+        Option<string[]> exclude = new("--exclude")
+        {
+            Description = "No files of this name, with * and ?; may be repeated.",
+            HelpName = "PATTERN",
+        };
         Option<bool> quiet = ModelFlags.CreateQuiet();
-        NotedCommand command = new("pull", "Download a model from Hugging Face or a mirror.", Notes) { model, folder, revision, endpoint, token, weights, include, exclude, quiet };
+        NotedCommand command = new("pull", "Download a model from Hugging Face or a mirror.", Notes)
+        {
+            model,
+            folder,
+            revision,
+            endpoint,
+            token,
+            weights,
+            include,
+            exclude,
+            quiet,
+        };
         command.SetAction(async (call, cancellationToken) =>
         {
-            HubRepository repository = HubRepository.Parse(call.GetValue(model)!, call.GetValue(revision), call.GetValue(endpoint) ?? Variable(EndpointVariable));
+            HubRepository repository = HubRepository.Parse(
+                call.GetValue(model)!, call.GetValue(revision), call.GetValue(endpoint) ?? Variable(EndpointVariable));
             WeightFormat? format = call.GetValue(weights) is { } name ? Formats.ReadConvertible(name) : null;
             string to = call.GetValue(folder) is { Length: > 0 } given ? given : repository.Name.Split('/')[^1];
             using StatusLine status = new(terminal, call.GetValue(quiet));
@@ -46,7 +82,12 @@ internal static class PullCommand
                     if (!call.GetValue(quiet)) terminal.Say(why);
                 },
             };
-            Pull pull = new(client, new PullStatus(repository, status)) { Include = call.GetValue(include) ?? [], Exclude = call.GetValue(exclude) ?? [], Weights = format };
+            Pull pull = new(client, new PullStatus(repository, status))
+            {
+                Include = call.GetValue(include) ?? [],
+                Exclude = call.GetValue(exclude) ?? [],
+                Weights = format,
+            };
             PullResult result;
             try
             {
@@ -69,7 +110,9 @@ internal static class PullCommand
     private static void Show(PullResult result, HubRepository repository, WeightFormat? weights, Terminal terminal)
     {
         using Screen screen = new(terminal);
-        screen.Line($"{Screen.Safe(result.Folder)}: {repository.Name} at {result.Commit}, {Readable.Bytes(result.Bytes)}{(weights is { } format ? $", converted to {Readable.Name(format)} weights" : "")}");
+        screen.Line(
+            $"{Screen.Safe(result.Folder)}: {repository.Name} at {result.Commit}, "
+                + $"{Readable.Bytes(result.Bytes)}{(weights is { } format ? $", converted to {Readable.Name(format)} weights" : "")}");
         if (result.Downloaded == 0)
         {
             screen.Line("It was complete already.");
@@ -77,7 +120,11 @@ internal static class PullCommand
         }
 
         double seconds = Math.Max(1e-3, result.Time.TotalSeconds);
-        screen.Line(string.Create(CultureInfo.InvariantCulture, $"{Readable.Bytes(result.Downloaded)} downloaded in {seconds:F1} s, {Readable.Bytes((long)(result.Downloaded / seconds))}/s; all files have their checksums"));
+        screen.Line(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Readable.Bytes(result.Downloaded)} downloaded in {seconds:F1} s, "
+                    + $"{Readable.Bytes((long)(result.Downloaded / seconds))}/s; all files have their checksums"));
     }
 
     private static string? Token(string? path)

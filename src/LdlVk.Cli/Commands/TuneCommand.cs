@@ -16,18 +16,40 @@ namespace LdlVk.Cli.Commands;
 internal sealed class TuneCommand
 {
     private const string Notes = """
-        Times the ways to cut a model's matrix products into tiles, with weights made up on the device, and keeps the fastest in the user's cache
-        folder for this device and this version of its driver. All of them give the same bits: tuning changes speed, never a score.
-        A short look at the most important ones comes by itself when a model first meets a real GPU; this one takes the time it takes.
-        With --json, one object a line for each product; rows stand for all numbers of rows down to the next smaller one's.
+        Times the tilings of a model's matrix products, with weights made up on the device, and keeps the fastest in the user's cache folder
+        for this device and this version of its driver. All tilings give the same bits: tuning changes speed, never a score.
+        When a model first meets a real GPU, a short tuning of its most important products runs by itself; this command tunes all of them.
+        With --json, one object a line for each product; a number of rows stands for all numbers down to the next smaller one.
         """;
 
     private readonly Terminal _terminal;
-    private readonly Option<string> _shape = new("--shape") { Description = "Shape of the model.", HelpName = BenchShape.Names, DefaultValueFactory = _ => "gemma2-27b" };
-    private readonly Option<string?> _model = new("--model") { Description = "Folder of a model whose shape it is instead.", HelpName = "DIR" };
-    private readonly Option<string> _weights = new("--weights") { Description = "Formats of the weights, one after another.", HelpName = "fp32|fp16|int8|int4,…", DefaultValueFactory = _ => "fp16" };
-    private readonly Option<string?> _rows = new("--rows") { Description = "Numbers of rows [default: 1 and 16, 32, … up to a micro-batch].", HelpName = "N,…" };
-    private readonly Option<string?> _seconds = new("--seconds") { Description = "About how long it may take; what is not reached keeps the guess.", HelpName = "N" };
+    private readonly Option<string> _shape = new("--shape")
+    {
+        Description = "Shape of the model.",
+        HelpName = BenchShape.Names,
+        DefaultValueFactory = _ => "gemma2-27b",
+    };
+    private readonly Option<string?> _model = new("--model")
+    {
+        Description = "Folder of a model whose shape it is instead.",
+        HelpName = "DIR",
+    };
+    private readonly Option<string> _weights = new("--weights")
+    {
+        Description = "Formats of the weights, one after another.",
+        HelpName = "fp32|fp16|int8|int4,…",
+        DefaultValueFactory = _ => "fp16",
+    };
+    private readonly Option<string?> _rows = new("--rows")
+    {
+        Description = "Numbers of rows [default: 1 and 16, 32, … up to a micro-batch].",
+        HelpName = "N,…",
+    };
+    private readonly Option<string?> _seconds = new("--seconds")
+    {
+        Description = "About how long it may take; what is not reached keeps the guess.",
+        HelpName = "N",
+    };
     private readonly Option<string> _device = ModelFlags.CreateDevice();
     private readonly Option<bool> _json = new("--json") { Description = "Write JSON lines." };
     private readonly Option<bool> _quiet = ModelFlags.CreateQuiet();
@@ -67,7 +89,13 @@ internal sealed class TuneCommand
         report.Begin(shape.Name);
         bool kept = tunable.Tune(products, limit, report, cancellation);
         status.Dispose();
-        if (!kept) throw new DeviceException($"The choices could not be kept{(tunable.ChoicesFile is { } file ? $" in {file}: make the folder writable" : ": there is no folder for caches; set HOME or XDG_DATA_HOME")}.");
+        if (!kept)
+        {
+            string why = tunable.ChoicesFile is { } file ? $" in {file}: make the folder writable"
+                : ": there is no folder for caches; set HOME or XDG_DATA_HOME";
+            throw new DeviceException($"The choices could not be kept{why}.");
+        }
+
         if (!json) screen.Line($"Kept in {Screen.Safe(tunable.ChoicesFile!)}");
         return ExitCode.Success;
     }

@@ -22,18 +22,24 @@ internal static class EvalTable
 
         foreach (SubsetResult subset in result.Subsets.Where(s => s.Section is null)) Subset(subset, "");
         screen.Line();
-        if (result.Benchmark != Benchmark.Pairs) screen.Line($"[bold]{Row("score", result.Score, result.Examples.Count, null, width)}[/]  {findings.ScoreName}");
+        if (result.Benchmark != Benchmark.Pairs)
+            screen.Line($"[bold]{Row("score", result.Score, result.Examples.Count, null, width)}[/]  {findings.ScoreName}");
         if (findings.Incomplete is { } incomplete) screen.Line(Screen.Safe(incomplete));
-        screen.Line($"[bold]{Row("all lines", result.Accuracy, result.Examples.Count, Interval.Wilson(result.Right, result.Examples.Count), width)}[/]");
+        Interval accuracy = Interval.Wilson(result.Right, result.Examples.Count);
+        screen.Line($"[bold]{Row("all lines", result.Accuracy, result.Examples.Count, accuracy, width)}[/]");
         screen.Line(string.Create(CultureInfo.InvariantCulture,
-            $"calibration error {Figures.Number(findings.Calibration.ExpectedError, "0.000")}, log loss {Figures.Number(findings.Calibration.LogLoss, "0.000")}, {Readable.Plural(result.Examples.Count - result.Right, "line")} wrong"));
+            $"calibration error {Figures.Number(findings.Calibration.ExpectedError, "0.000")}, log loss "
+                + $"{Figures.Number(findings.Calibration.LogLoss, "0.000")}, "
+                + $"{Readable.Plural(result.Examples.Count - result.Right, "line")} wrong"));
 
-        void Subset(SubsetResult subset, string indent) => screen.Line(Row(indent + subset.Name, subset.Score, subset.Examples, subset.Interval, width));
+        void Subset(SubsetResult subset, string indent) =>
+            screen.Line(Row(indent + subset.Name, subset.Score, subset.Examples, subset.Interval, width));
     }
 
     private static string Row(string name, double score, int examples, Interval? interval, int width)
     {
         string range = interval is { } i ? $"  {Figures.Percent(i.Low),7} to {Figures.Percent(i.High),7}" : "";
-        return $"{Screen.Safe(Readable.OneLine(name, width).PadRight(width))} {Figures.Percent(score),7} {Readable.Count(examples),7}{range}";
+        return $"{Screen.Safe(Readable.OneLine(name, width).PadRight(width))} {Figures.Percent(score),7} "
+            + $"{Readable.Count(examples),7}{range}";
     }
 }

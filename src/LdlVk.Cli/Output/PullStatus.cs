@@ -20,7 +20,8 @@ internal sealed class PullStatus(HubRepository repository, StatusLine status) : 
 
         if (!_began) _left.Begin();
         _began = true;
-        if (value.Stage == PullStage.Downloading) _left.Done(value.BytesTotal == 0 ? null : Math.Clamp((double)value.BytesDone / value.BytesTotal, 0, 1));
+        if (value.Stage == PullStage.Downloading)
+            _left.Done(value.BytesTotal == 0 ? null : Math.Clamp((double)value.BytesDone / value.BytesTotal, 0, 1));
         status.Show(() =>
         {
             string amount = $"{Readable.Bytes(value.BytesDone)} of {Readable.Bytes(value.BytesTotal)}";

@@ -6,7 +6,8 @@ using LdlVk.Runtime.Formatting;
 namespace LdlVk.Cli.Output;
 
 /// <summary>What <c>ldlvk tune</c> found, for people or as JSON lines.</summary>
-internal sealed class TuneReport(Screen screen, ResultWriter lines, StatusLine status, DeviceInfo device, bool json) : IProgress<TunedProduct>
+internal sealed class TuneReport(
+    Screen screen, ResultWriter lines, StatusLine status, DeviceInfo device, bool json) : IProgress<TunedProduct>
 {
     /// <summary>What is tuned.</summary>
     public void Begin(string shape)
@@ -29,9 +30,13 @@ internal sealed class TuneReport(Screen screen, ResultWriter lines, StatusLine s
 
     private void Line(TunedProduct t)
     {
-        string gain = t.Seconds <= 0 ? "not measured" : t.Tiles == t.Guess ? "the same" : string.Create(CultureInfo.InvariantCulture, $"{t.GuessSeconds / t.Seconds:F2} times as fast as {t.Guess}");
+        string gain = t.Seconds <= 0 ? "not measured"
+            : t.Tiles == t.Guess ? "the same"
+            : string.Create(CultureInfo.InvariantCulture, $"{t.GuessSeconds / t.Seconds:F2} times as fast as {t.Guess}");
         string time = t.Seconds <= 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{t.Seconds * 1e3:F3} ms");
-        screen.Line($"  {(t.Product.Gated ? "GatedLinear" : "Linear") + " " + Readable.Name(t.Product.Format),-16} {Shape(t.Product),-24} {t.Tiles,-22} {time,10} {t.Tried,6}  {gain}");
+        screen.Line(
+            $"  {(t.Product.Gated ? "GatedLinear" : "Linear") + " " + Readable.Name(t.Product.Format),-16} {Shape(t.Product),-24} "
+                + $"{t.Tiles,-22} {time,10} {t.Tried,6}  {gain}");
     }
 
     private void Write(System.Text.Json.Utf8JsonWriter o, TunedProduct t)

@@ -23,8 +23,8 @@ public sealed class EvalResult
     public required TiesScore? Ties { get; init; }
 
     /// <summary>
-    /// The leaderboard's number: the mean of the sections (v1) or subsets (2) that are there; of other pairs the share that is right. NaN if
-    /// there is nothing.
+    /// The leaderboard's number: the mean of the sections (v1) or subsets (2) that are there; of other pairs the share that is right. NaN
+    /// if there is nothing.
     /// </summary>
     public required double Score { get; init; }
 
@@ -54,7 +54,8 @@ public sealed class EvalResult
                 Sections = [],
                 Ties = tiesScore,
                 Score = subsets.Average(s => s.Score),
-                Missing = [.. RewardBench.SubsetsOf2.Where(name => !subsets.Any(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))],
+                Missing = [
+                    .. RewardBench.SubsetsOf2.Where(name => !subsets.Any(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))],
             },
             _ => new EvalResult(examples, benchmark)
             {
@@ -72,7 +73,9 @@ public sealed class EvalResult
         Dictionary<string, double> accuracies = subsets.ToDictionary(s => s.Name, s => s.Score, StringComparer.Ordinal);
         SectionResult[] sections = [.. RewardBench.Sections
             .Where(name => RewardBench.SectionScore(name, accuracies) is not null)
-            .Select(name => new SectionResult(name, subsets.Where(s => s.Section == name).Sum(s => s.Examples), RewardBench.SectionScore(name, accuracies)!.Value))];
+            .Select(
+                name => new SectionResult(
+                    name, subsets.Where(s => s.Section == name).Sum(s => s.Examples), RewardBench.SectionScore(name, accuracies)!.Value))];
         string[] order = [.. RewardBench.Subsets.Keys];
         return new EvalResult(examples, Benchmark.RewardBench1)
         {

@@ -6,8 +6,9 @@ namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>
 /// Writes results line by line as RewardBench's own tools do. A pair has the fields of <c>{model}_outputs.jsonl</c> (<c>rewardbench.py</c>:
-/// prompt, results, scores_chosen, scores_rejected, text_chosen, text_rejected, then the other fields of the data set). A line of RewardBench 2
-/// has those of its result rows (<c>run_v2.py</c>: text, scores, results, subset, id, num_correct). Texts are rendered with the model's template.
+/// prompt, results, scores_chosen, scores_rejected, text_chosen, text_rejected, then the other fields of the data set). A line of
+/// RewardBench 2 has those of its result rows (<c>run_v2.py</c>: text, scores, results, subset, id, num_correct). Texts are rendered with
+/// the model's template.
 /// </summary>
 /// <param name="output">Takes one line in each write.</param>
 /// <param name="model">The model, which renders the texts.</param>

@@ -37,7 +37,8 @@ public sealed class PairLine
     public static PairLine Parse(RawLine line)
     {
         int bytes = line.Bytes.Length;
-        return JsonLine.Read(line, (root, id) => Read(root.Clone(), id, bytes), (id, error) => new PairLine(InputLine.Failed(id, error, bytes)));
+        return JsonLine.Read(
+            line, (root, id) => Read(root.Clone(), id, bytes), (id, error) => new PairLine(InputLine.Failed(id, error, bytes)));
     }
 
     private static PairLine Read(JsonElement root, string id, int bytes)
@@ -58,12 +59,15 @@ public sealed class PairLine
     /// <summary>What only RewardBench 2 has: the number of right answers, and the Ties subset.</summary>
     private static TiesId? CheckBestOf(JsonElement root, string subset, int chosen)
     {
-        if (JsonLine.Fields.Find(root, "num_correct") is { } correct && !(correct.ValueKind == JsonValueKind.Number && correct.TryGetDouble(out double n) && n == chosen))
+        if (JsonLine.Fields.Find(root, "num_correct") is { } correct
+            && !(correct.ValueKind == JsonValueKind.Number && correct.TryGetDouble(out double n) && n == chosen))
             throw new InputException($"num_correct is {correct.GetRawText()}, but chosen has {chosen}.");
         if (!subset.Equals("ties", StringComparison.OrdinalIgnoreCase)) return null;
         TiesId id = (JsonLine.Fields.Find(root, "id") is { ValueKind: JsonValueKind.String } text ? TiesId.Parse(text.GetString()!) : null)
-            ?? throw new InputException("a line of the subset Ties needs an id such as \"ref:7\" or \"tied:7\", which says to which prompt it belongs.");
-        if (!id.IsReference && chosen < 2) throw new InputException("a \"tied\" line of the subset Ties has at least two chosen responses.");
+            ?? throw new InputException(
+                "a line of the subset Ties needs an id such as \"ref:7\" or \"tied:7\", which says to which prompt it belongs.");
+        if (!id.IsReference && chosen < 2)
+            throw new InputException("a \"tied\" line of the subset Ties has at least two chosen responses.");
         return id;
     }
 
@@ -73,9 +77,12 @@ public sealed class PairLine
     private static Message[] Prompt(JsonElement root)
     {
         // The published tools take the other two names as well.
-        JsonElement? prompt = JsonLine.Fields.Find(root, "prompt") ?? JsonLine.Fields.Find(root, "question") ?? JsonLine.Fields.Find(root, "input");
+        JsonElement? prompt = JsonLine.Fields.Find(root, "prompt") ?? JsonLine.Fields.Find(root, "question")
+            ?? JsonLine.Fields.Find(root, "input");
         if (prompt is not { } given) return [];
-        return given.ValueKind == JsonValueKind.Array ? JsonLine.Fields.Messages(given, "prompt") : [new Message("user", JsonLine.Fields.String(given, "prompt"))];
+        return given.ValueKind == JsonValueKind.Array
+            ? JsonLine.Fields.Messages(given, "prompt")
+            : [new Message("user", JsonLine.Fields.String(given, "prompt"))];
     }
 
     private static bool IsListOfResponses(JsonElement value) =>
@@ -92,10 +99,13 @@ public sealed class PairLine
     private static Conversation[] Responses(JsonElement value, string name, Message[] prompt)
     {
         List<string> responses = JsonLine.Fields.StringList(value, name, InputLine.MaxResponses);
-        return responses.Count > 0 ? [.. responses.Select(response => Answer(response, prompt))] : throw new InputException($"{name} is empty.");
+        return responses.Count > 0
+            ? [.. responses.Select(response => Answer(response, prompt))]
+            : throw new InputException($"{name} is empty.");
     }
 
     private static Conversation Answer(string response, Message[] prompt) => prompt.Length > 0
         ? new Conversation([.. prompt, new Message("assistant", response)])
-        : throw new InputException("the line has no prompt. Pairs have prompt, chosen and rejected, or lists of messages for chosen and rejected.");
+        : throw new InputException(
+            "the line has no prompt. Pairs have prompt, chosen and rejected, or lists of messages for chosen and rejected.");
 }

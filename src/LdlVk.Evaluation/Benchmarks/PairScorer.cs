@@ -42,13 +42,16 @@ public sealed class PairScorer
     /// <param name="source">The data set.</param>
     /// <param name="progress">Told after each micro-batch; null for nobody.</param>
     /// <param name="cancellationToken">Ends the run between micro-batches.</param>
-    public async Task ScoreAsync(RewardModel model, LineSource source, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
+    public async Task ScoreAsync(
+        RewardModel model, LineSource source, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
     {
         LineScorer scorer = new(model, progress);
         await foreach (ScoredLine line in scorer.ScoreAsync(Lines(source), cancellationToken).ConfigureAwait(false)) Add(line);
     }
 
-    /// <summary>The texts of all lines of a source, for a caller that scores them itself and hands each result to <see cref="Add"/>.</summary>
+    /// <summary>
+    /// The texts of all lines of a source, for a caller that scores them itself and hands each result to <see cref="Add"/>.
+    /// </summary>
     public IEnumerable<InputLine> Lines(LineSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
@@ -70,7 +73,8 @@ public sealed class PairScorer
         }
 
         float[] scores = [.. result.Rewards.Select(r => r.Score)];
-        Example example = new(number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..]);
+        Example example = new(
+            number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..]);
         _examples.Add(example);
         Scored?.Invoke(line, example, result.Rewards);
     }

@@ -10,7 +10,8 @@ public static class RewardBench
     /// What each subset counts, by its examples, and where. The 447 examples of math-prm count as the 984 of code do, so that Reasoning is
     /// half of each.
     /// </summary>
-    public static readonly IReadOnlyDictionary<string, (string Section, int Weight)> Subsets = new Dictionary<string, (string, int)>(StringComparer.Ordinal)
+    public static readonly IReadOnlyDictionary<string, (string Section, int Weight)> Subsets = new Dictionary<string,
+        (string, int)>(StringComparer.Ordinal)
     {
         ["alpacaeval-easy"] = ("Chat", 100),
         ["alpacaeval-length"] = ("Chat", 95),

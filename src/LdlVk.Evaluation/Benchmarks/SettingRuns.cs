@@ -28,10 +28,14 @@ public sealed class SettingRuns
         foreach (SettingRun run in cut.Skip(1))
         {
             if (!run.Examples.Zip(cut[0].Examples, AreOfOneLine).All(same => same))
-                throw new IOException("The input has changed while it was read: the settings have not seen the same lines. Run it again on a file that stays as it is.");
+                throw new IOException(
+                    "The input has changed while it was read: the settings have not seen the same lines. "
+                        + "Run it again on a file that stays as it is.");
         }
 
-        return new SettingRuns(cut, [.. cut.Select(r => EvalResult.Of(r.Examples))], [.. cut.Skip(1).Select(r => Fidelity.Between(cut[0].Examples, r.Examples))]);
+        return new SettingRuns(
+            cut, [.. cut.Select(r => EvalResult.Of(r.Examples))],
+            [.. cut.Skip(1).Select(r => Fidelity.Between(cut[0].Examples, r.Examples))]);
     }
 
     private static bool AreOfOneLine(Example a, Example b) =>

@@ -1,8 +1,8 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>
-/// The score of RewardBench 2's Ties subset, as <c>process_single_model</c> of github.com/allenai/reward-bench computes it: whether all right
-/// answers are above all wrong ones, and whether they are closer to each other than to the wrong ones.
+/// The score of RewardBench 2's Ties subset, as <c>process_single_model</c> of github.com/allenai/reward-bench computes it: whether all
+/// right answers are above all wrong ones, and whether they are closer to each other than to the wrong ones.
 /// </summary>
 /// <param name="ReferenceAccuracy">Share of the prompts with one right answer where that is above all wrong ones.</param>
 /// <param name="TiedAccuracy">Share of the prompts with many right answers where all are above all wrong ones.</param>
@@ -10,10 +10,12 @@ namespace LdlVk.Evaluation.Benchmarks;
 /// <param name="Preferred">Share where the gap to the wrong answers is wider than the spread of the right ones.</param>
 /// <param name="PreferredHard">The same with the narrower gap of the two ways.</param>
 /// <param name="MarginScore">Mean of tanh(narrower gap / spread − 1): it breaks ties between models.</param>
-public sealed record TiesScore(double ReferenceAccuracy, double TiedAccuracy, int Prompts, double Preferred, double PreferredHard, double MarginScore)
+public sealed record TiesScore(
+    double ReferenceAccuracy, double TiedAccuracy, int Prompts, double Preferred, double PreferredHard, double MarginScore)
 {
     /// <summary>0.3 for each accuracy, 0.2 for each preference, 0.01 for the margins: a perfect model has 1.01 at most.</summary>
-    public double Overall => (0.30 * TiedAccuracy) + (0.30 * ReferenceAccuracy) + (0.20 * Preferred) + (0.20 * PreferredHard) + (0.01 * MarginScore);
+    public double Overall => (0.30 * TiedAccuracy) + (0.30 * ReferenceAccuracy) + (0.20 * Preferred) + (0.20 * PreferredHard)
+        + (0.01 * MarginScore);
 
     /// <summary>The score of examples of the Ties subset.</summary>
     public static TiesScore Of(IEnumerable<Example> examples)
@@ -39,7 +41,8 @@ public sealed record TiesScore(double ReferenceAccuracy, double TiedAccuracy, in
         double Narrower(int prompt) => Math.Min(references[prompt].Gap, tied[prompt].Gap);
 
         // With no prompts of a kind the published score counts them as wrong.
-        static double Share(ICollection<Answers> prompts, Func<Answers, bool> isRight) => prompts.Count == 0 ? 0 : (double)prompts.Count(isRight) / prompts.Count;
+        static double Share(ICollection<Answers> prompts, Func<Answers, bool> isRight) =>
+            prompts.Count == 0 ? 0 : (double)prompts.Count(isRight) / prompts.Count;
 
         static double Mean(int[] prompts, Func<int, double> value) => prompts.Length == 0 ? double.NaN : prompts.Average(value);
     }
@@ -56,6 +59,7 @@ public sealed record TiesScore(double ReferenceAccuracy, double TiedAccuracy, in
         public double Spread => BestRight - WorstRight;
 
         public Answers With(Example example) => new(
-            Math.Max(BestRight, example.Chosen.Max()), Math.Min(WorstRight, example.Chosen.Min()), Math.Max(BestWrong, example.Rejected.Max()));
+            Math.Max(BestRight, example.Chosen.Max()), Math.Min(WorstRight, example.Chosen.Min()),
+                Math.Max(BestWrong, example.Rejected.Max()));
     }
 }

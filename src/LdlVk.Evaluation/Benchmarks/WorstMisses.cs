@@ -24,7 +24,8 @@ public sealed class WorstMisses
         double badness = -example.Margin;
         if (_misses.Count == MaxMisses && _misses.TryPeek(out _, out double least) && badness <= least) return;
         IReadOnlyList<Conversation> texts = line.Texts.Item.Conversations;
-        int chosen = Array.IndexOf(example.Chosen, example.Chosen.Min()), rejected = Array.IndexOf(example.Rejected, example.Rejected.Max());
+        int chosen = Array.IndexOf(example.Chosen, example.Chosen.Min()),
+            rejected = Array.IndexOf(example.Rejected, example.Rejected.Max());
         Conversation good = texts[chosen], bad = texts[example.Chosen.Length + rejected];
         _misses.Enqueue(new Miss(example, Cut(Prompt(good)), Cut(good.Messages[^1].Content), Cut(bad.Messages[^1].Content)), badness);
         if (_misses.Count > MaxMisses) _misses.Dequeue();

@@ -29,5 +29,9 @@ public sealed record EvalFindings(
     };
 
     /// <summary>A warning that the score is not the leaderboard's; null if it is.</summary>
-    public string? Incomplete => Result.Missing.Count == 0 ? null : $"Not comparable with the leaderboard: {string.Join(", ", Result.Missing)} {(Result.Missing.Count == 1 ? "is" : "are")} not in the data.";
+    public string? Incomplete =>
+        Result.Missing.Count == 0
+            ? null
+            : $"Not comparable with the leaderboard: {string.Join(", ", Result.Missing)} {(Result.Missing.Count == 1 ? "is" : "are")} "
+                + "not in the data.";
 }

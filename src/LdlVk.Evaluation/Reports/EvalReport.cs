@@ -16,7 +16,9 @@ public static class EvalReport
     public static void Write(EvalFindings findings, Stream output)
     {
         EvalResult result = findings.Result;
-        ReportPage page = new($"{Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(findings.Model)))} on {Path.GetFileName(findings.Input)}",
+        string model = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(findings.Model)));
+        ReportPage page = new(
+            $"{model} on {Path.GetFileName(findings.Input)}",
             $"{findings.Setting} · {Readable.Plural(result.Examples.Count + findings.Failed, "line")}");
         page.Facts(Facts(findings));
         if (findings.Incomplete is { } incomplete) page.Card(Html.Of($"{incomplete}"));
@@ -29,7 +31,9 @@ public static class EvalReport
         }
 
         Failures(page, findings);
-        page.Add(Html.Of($"<footer>Made by <code>ldlvk eval</code> from <code>{findings.Model}</code> and <code>{findings.Input}</code>.</footer>"));
+        page.Add(
+            Html.Of(
+                $"<footer>Made by <code>ldlvk eval</code> from <code>{findings.Model}</code> and <code>{findings.Input}</code>.</footer>"));
         page.Write(output);
     }
 
@@ -38,9 +42,13 @@ public static class EvalReport
         EvalResult result = findings.Result;
         if (result.Benchmark != Benchmark.Pairs) yield return (Figures.Percent(result.Score), findings.ScoreName);
         Interval range = Interval.Wilson(result.Right, result.Examples.Count);
-        yield return (Figures.Percent(result.Accuracy), $"of {Readable.Plural(result.Examples.Count, "line")} right; 95 %: {Figures.Percent(range.Low)} to {Figures.Percent(range.High)}");
+        yield return (
+            Figures.Percent(result.Accuracy),
+            $"of {Readable.Plural(result.Examples.Count, "line")} right; 95 %: "
+                + $"{Figures.Percent(range.Low)} to {Figures.Percent(range.High)}");
         yield return (Readable.Count(result.Examples.Count - result.Right), "misses: a rejected response at or above a chosen one");
-        yield return (Figures.Number(findings.Calibration.ExpectedError, "0.000"), "calibration error: 0 where σ(difference) is a true probability");
+        yield return (
+            Figures.Number(findings.Calibration.ExpectedError, "0.000"), "calibration error: 0 where σ(difference) is a true probability");
         if (findings.Failed > 0) yield return (Readable.Count(findings.Failed), "lines could not be scored, and are left out");
     }
 
@@ -49,15 +57,20 @@ public static class EvalReport
         string whiskers = "Whiskers are Wilson's 95 % intervals.";
         page.Section("Accuracy", result.Benchmark switch
         {
-            Benchmark.RewardBench1 => $"A pair counts if the chosen response scores above the rejected one. Sections (dark) weigh their subsets by the published numbers of examples. {whiskers}",
-            Benchmark.RewardBench2 => $"A line counts if its one right response scores best; k that share the first place count 1/k. Ties has a score of its own, with accuracy and margins. {whiskers}",
+            Benchmark.RewardBench1 =>
+                "A pair counts if the chosen response scores above the rejected one. "
+                    + $"Sections (dark) weigh their subsets by the published numbers of examples. {whiskers}",
+            Benchmark.RewardBench2 =>
+                "A line counts if its one right response scores best; k that share the first place count 1/k. "
+                    + $"Ties has a score of its own, with accuracy and margins. {whiskers}",
             _ => $"A pair counts if the chosen response scores above the rejected one. {whiskers}",
         });
         double? chance = result.Benchmark == Benchmark.RewardBench2 ? null : 0.5;
         page.Card(AccuracyChart.Draw([.. Bars(result)], chance));
         if (result.Ties is not { } ties) return;
+        double[] figures = [ties.Overall, ties.TiedAccuracy, ties.ReferenceAccuracy, ties.Preferred, ties.PreferredHard, ties.MarginScore];
         page.Table(["Ties", "score", "tied right", "reference right", "gap > spread", "both gaps > spread", "margin"],
-            [[ReportPage.Cell(Readable.Plural(ties.Prompts, "prompt")), .. ((double[])[ties.Overall, ties.TiedAccuracy, ties.ReferenceAccuracy, ties.Preferred, ties.PreferredHard, ties.MarginScore]).Select(v => ReportPage.Cell(Figures.Number(v, "0.000")))]]);
+            [[ReportPage.Cell(Readable.Plural(ties.Prompts, "prompt")), .. figures.Select(v => ReportPage.Cell(Figures.Number(v, "0.000")))]]);
     }
 
     private static IEnumerable<AccuracyBar> Bars(EvalResult result)
@@ -76,10 +89,23 @@ public static class EvalReport
     private static void Margins(ReportPage page, EvalFindings findings)
     {
         EvalResult result = findings.Result;
-        page.Section("Margins", "Score of the chosen response less that of the rejected one; with several, of the worst chosen and the best rejected. Left of zero the model is wrong.");
-        page.Card(HistogramChart.Draw(Histogram.Of([.. result.Examples.Select(e => e.Margin)]), "score of chosen − score of rejected", negativeIsBad: true));
-        page.Section("Calibration", "If score differences were log-odds of people's preferences (Bradley-Terry), the points would lie on the dashed line: of the pairs of which the model is 80 % sure, 80 % would be right.");
+        page.Section(
+            "Margins",
+            "Score of the chosen response less that of the rejected one; with several, of the worst chosen and the best rejected. "
+                + "Left of zero the model is wrong.");
+        page.Card(
+            HistogramChart.Draw(
+                Histogram.Of([.. result.Examples.Select(e => e.Margin)]), "score of chosen − score of rejected", negativeIsBad: true));
+        page.Section(
+            "Calibration",
+            "If score differences were log-odds of people's preferences (Bradley-Terry), the points would lie on the dashed line: "
+                + "of the pairs of which the model is 80 % sure, 80 % would be right.");
         Calibration calibration = findings.Calibration;
+        Html bins = Html.Join(calibration.Bins.Where(b => b.Count > 0).Select(b => Html.Of($"""
+            <tr><td>{b.From * 100:0}–{b.To * 100:0} %</td>{ReportPage.Cell(Readable.Count(b.Count))}
+            {ReportPage.Cell(Figures.Percent(b.Accuracy))}{ReportPage.Cell(Figures.Percent(b.Confidence))}</tr>
+
+            """)));
         page.Add(Html.Of($"""
             <div class="two"><div class="card">{ReliabilityChart.Draw(calibration)}</div>
             <div class="card"><table><tbody>
@@ -87,8 +113,9 @@ public static class EvalReport
             <tr><td>expected calibration error</td>{ReportPage.Cell(Figures.Number(calibration.ExpectedError, "0.0000"))}</tr>
             <tr><td>Brier score</td>{ReportPage.Cell(Figures.Number(calibration.Brier, "0.0000"))}</tr>
             <tr><td>log loss (0.693 for guessing)</td>{ReportPage.Cell(Figures.Number(calibration.LogLoss, "0.0000"))}</tr>
-            </tbody></table><p> </p><table><thead><tr><th class="left">sure</th><th>pairs</th><th>right</th><th>mean σ</th></tr></thead><tbody>
-            {Html.Join(calibration.Bins.Where(b => b.Count > 0).Select(b => Html.Of($"<tr><td>{b.From * 100:0}–{b.To * 100:0} %</td>{ReportPage.Cell(Readable.Count(b.Count))}{ReportPage.Cell(Figures.Percent(b.Accuracy))}{ReportPage.Cell(Figures.Percent(b.Confidence))}</tr>\n")))}
+            </tbody></table><p> </p>
+            <table><thead><tr><th class="left">sure</th><th>pairs</th><th>right</th><th>mean σ</th></tr></thead><tbody>
+            {bins}
             </tbody></table></div></div>
 
             """));
@@ -98,7 +125,11 @@ public static class EvalReport
     {
         IReadOnlyList<AttributeSummary> attributes = findings.Attributes.Attributes;
         if (attributes.Count == 0) return;
-        page.Section("Sub-scores", "Each attribute's expected value from 0 to 1, of chosen responses upwards and of rejected ones downwards; the upright lines are the means. The percentage is how many pairs the attribute alone would order rightly, the weight the mean of those that the model gives it.");
+        page.Section(
+            "Sub-scores",
+            "Each attribute's expected value from 0 to 1, of chosen responses upwards and of rejected ones downwards; "
+                + "the upright lines are the means. The percentage is how many pairs the attribute alone would order rightly, the weight "
+                + "the mean of those that the model gives it.");
         page.Card(Html.Of($"""
             <p class="key"><span><i class="good"></i>chosen</span><span><i class="bad"></i>rejected</span></p>
             <div class="attributes">{Html.Join(attributes.Select((a, i) => AttributeChart.Draw(findings.AttributeNames[i], a)))}</div>
@@ -108,14 +139,23 @@ public static class EvalReport
     private static void Misses(ReportPage page, EvalFindings findings)
     {
         int all = findings.Result.Examples.Count - findings.Result.Right;
-        page.Section("Worst misses", all == 0 ? "There are none." : all > findings.Misses.Count ? $"The {findings.Misses.Count} worst of {Readable.Count(all)}." : $"All {Readable.Count(all)}.");
+        page.Section(
+            "Worst misses",
+            all == 0 ? "There are none."
+                : all > findings.Misses.Count ? $"The {findings.Misses.Count} worst of {Readable.Count(all)}."
+                : $"All {Readable.Count(all)}.");
         foreach (Miss miss in findings.Misses)
         {
             page.Card(Html.Of($"""
-                <div class="miss"><header><b>{miss.Example.Subset}</b><span>id {Figures.Id(miss.Example.Id)}</span><span>margin {Readable.Score((float)miss.Example.Margin)}</span></header>
+                <div class="miss"><header><b>{miss.Example.Subset}</b>
+                <span>id {Figures.Id(miss.Example.Id)}</span><span>margin {Readable.Score((float)miss.Example.Margin)}</span></header>
                 <div class="text prompt" dir="auto">{miss.Prompt}</div>
-                <div class="two"><div class="answer good-edge"><small><span>chosen</span><span>{Readable.Score(miss.Example.Chosen.Min())}</span></small><div class="text" dir="auto">{miss.Chosen}</div></div>
-                <div class="answer bad-edge"><small><span>rejected</span><span>{Readable.Score(miss.Example.Rejected.Max())}</span></small><div class="text" dir="auto">{miss.Rejected}</div></div></div></div>
+                <div class="two"><div class="answer good-edge">
+                <small><span>chosen</span><span>{Readable.Score(miss.Example.Chosen.Min())}</span></small>
+                <div class="text" dir="auto">{miss.Chosen}</div></div>
+                <div class="answer bad-edge">
+                <small><span>rejected</span><span>{Readable.Score(miss.Example.Rejected.Max())}</span></small>
+                <div class="text" dir="auto">{miss.Rejected}</div></div></div></div>
                 """));
         }
     }
@@ -124,7 +164,13 @@ public static class EvalReport
     {
         if (findings.Failed == 0) return;
         int shown = Math.Min(MaxFailures, findings.Failures.Count);
-        page.Section("Left out", $"{Readable.Plural(findings.Failed, "line")} could not be scored and {(findings.Failed == 1 ? "counts" : "count")} nowhere above{(findings.Failed > shown ? $"; the first {shown} are" : "")}:");
-        page.Table(["line, from 0", "reason"], findings.Failures.Take(shown).Select(f => (Html[])[ReportPage.Cell(Readable.Count(f.Number)), ReportPage.Cell(f.Error, "left")]));
+        page.Section(
+            "Left out",
+            $"{Readable.Plural(findings.Failed, "line")} could not be scored and {(findings.Failed == 1 ? "counts" : "count")} "
+                + $"nowhere above{(findings.Failed > shown ? $"; the first {shown} are" : "")}:");
+        page.Table(
+            ["line, from 0", "reason"],
+            findings.Failures.Take(shown).Select(
+                f => (Html[])[ReportPage.Cell(Readable.Count(f.Number)), ReportPage.Cell(f.Error, "left")]));
     }
 }

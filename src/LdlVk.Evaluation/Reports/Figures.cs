@@ -10,23 +10,29 @@ namespace LdlVk.Evaluation.Reports;
 public static class Figures
 {
     /// <summary>A share as a percentage with one decimal.</summary>
-    public static string Percent(double share) => double.IsNaN(share) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.0} %");
+    public static string Percent(double share) =>
+        double.IsNaN(share) ? "–" : string.Create(CultureInfo.InvariantCulture, $"{share * 100:0.0} %");
 
     /// <summary>A number in a format of .NET.</summary>
-    public static string Number(double value, string format) => double.IsNaN(value) ? "–" : value.ToString(format, CultureInfo.InvariantCulture);
+    public static string Number(double value, string format) =>
+        double.IsNaN(value) ? "–" : value.ToString(format, CultureInfo.InvariantCulture);
 
     /// <summary>A number with three significant digits.</summary>
     public static string Digits(double value) => Number(value, "G3");
 
     /// <summary>A number with its sign, in a format of .NET.</summary>
-    public static string Signed(double value, string format) => value.ToString($"+{format};−{format};{format}", CultureInfo.InvariantCulture);
+    public static string Signed(double value, string format) =>
+        value.ToString($"+{format};−{format};{format}", CultureInfo.InvariantCulture);
 
     /// <summary>The margin of a line, with enough digits that a flip shows its sign.</summary>
     public static string Margin(Example example) => Signed(example.Margin, "0.00000");
 
     /// <summary>An interval of shares as percentages, in a format of .NET.</summary>
     public static string Range(Interval interval, string format) =>
-        string.Create(CultureInfo.InvariantCulture, $"{(interval.Low * 100).ToString(format, CultureInfo.InvariantCulture)} to {(interval.High * 100).ToString(format, CultureInfo.InvariantCulture)}");
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(interval.Low * 100).ToString(format, CultureInfo.InvariantCulture)} to "
+                + $"{(interval.High * 100).ToString(format, CultureInfo.InvariantCulture)}");
 
     /// <summary>An id for people: without the quotes of JSON, cut to 60 characters.</summary>
     public static string Id(string json)

@@ -14,16 +14,28 @@ internal static class HistogramChart
     public static Html Draw(Histogram histogram, string axis, bool negativeIsBad)
     {
         long highest = Math.Max(1, histogram.Counts.Max());
-        double step = (double)(Width - Left - Right) / histogram.Counts.Length, from = histogram.Edge(0), to = histogram.Edge(histogram.Counts.Length);
+        double step = (double)(Width - Left - Right) / histogram.Counts.Length, from = histogram.Edge(0),
+            to = histogram.Edge(histogram.Counts.Length);
         double tick = Histogram.RoundWidth((to - from) / 9);
-        IEnumerable<double> ticks = Enumerable.Range(0, 24).Select(i => (Math.Ceiling(from / tick) + i) * tick).TakeWhile(t => t <= to + (tick * 1e-6));
+        IEnumerable<double> ticks = Enumerable.Range(0, 24).Select(i => (Math.Ceiling(from / tick) + i) * tick)
+            .TakeWhile(t => t <= to + (tick * 1e-6));
+        Html grid = Html.Join(((double[])[0, 1]).Select(share => Html.Of($"""
+            <line class="line" x1="{Left}" x2="{Width - Right}" y1="{Y(share)}" y2="{Y(share)}"/>
+            <text class="soft end" x="{Left - 8}" y="{Y(share) + 4}">{share * highest:#,0}</text>
+
+            """)));
+        Html labels = Html.Join(ticks.Select(t => Html.Of(
+            $"<text class=\"soft mid\" x=\"{X(t)}\" y=\"{Y(0) + 18}\">{(Math.Abs(t) < tick / 2 ? 0 : t):0.######}</text>")));
+        Html zero = from < 0 && to > 0
+            ? Html.Of($"<line class=\"ideal\" x1=\"{X(0)}\" x2=\"{X(0)}\" y1=\"{Top - 4}\" y2=\"{Y(0)}\"/>")
+            : Html.Empty;
         return Html.Of($"""
             <svg viewBox="0 0 {Width} {Top + Plot + 46}" role="img" aria-label="{axis}">
-            {Html.Join(((double[])[0, 1]).Select(share => Html.Of($"<line class=\"line\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(share)}\" y2=\"{Y(share)}\"/><text class=\"soft end\" x=\"{Left - 8}\" y=\"{Y(share) + 4}\">{share * highest:#,0}</text>\n")))}
+            {grid}
             {Html.Join(histogram.Counts.Index().Where(b => b.Item > 0).Select(Column))}
             <line class="axis" x1="{Left}" x2="{Width - Right}" y1="{Y(0)}" y2="{Y(0)}"/>
-            {Html.Join(ticks.Select(t => Html.Of($"<text class=\"soft mid\" x=\"{X(t)}\" y=\"{Y(0) + 18}\">{(Math.Abs(t) < tick / 2 ? 0 : t):0.######}</text>")))}
-            {(from < 0 && to > 0 ? Html.Of($"<line class=\"ideal\" x1=\"{X(0)}\" x2=\"{X(0)}\" y1=\"{Top - 4}\" y2=\"{Y(0)}\"/>") : Html.Empty)}
+            {labels}
+            {zero}
             <text class="soft mid" x="{(Width + Left - Right) / 2}" y="{Y(0) + 40}">{axis}</text>
             </svg>
             """);
@@ -36,7 +48,11 @@ internal static class HistogramChart
         {
             double share = (double)bin.Item / highest, height = Math.Max(1, share * Plot);
             string kind = negativeIsBad && histogram.Edge(bin.Index) < -1e-12 ? "bad" : "good";
-            return Html.Of($"<rect class=\"column {kind}\" x=\"{Left + (bin.Index * step) + (step * 0.06)}\" y=\"{Top + Plot - height}\" width=\"{step * 0.88}\" height=\"{height}\" rx=\"{Math.Min(2, step / 4)}\"><title>{histogram.Edge(bin.Index):0.######} to {histogram.Edge(bin.Index + 1):0.######}: {bin.Item}</title></rect>\n");
+            return Html.Of(
+                $"<rect class=\"column {kind}\" x=\"{Left + (bin.Index * step) + (step * 0.06)}\" y=\"{Top + Plot - height}\" "
+                    + $"width=\"{step * 0.88}\" height=\"{height}\" "
+                    + $"rx=\"{Math.Min(2, step / 4)}\"><title>{histogram.Edge(bin.Index):0.######} to "
+                    + $"{histogram.Edge(bin.Index + 1):0.######}: {bin.Item}</title></rect>\n");
         }
     }
 }

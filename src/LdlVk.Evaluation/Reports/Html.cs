@@ -5,8 +5,8 @@ using System.Text;
 namespace LdlVk.Evaluation.Reports;
 
 /// <summary>
-/// A piece of a page. It is written as an interpolated string, whose holes are escaped unless they are pieces themselves: no text from outside
-/// can become markup.
+/// A piece of a page. It is written as an interpolated string, whose holes are escaped unless they are pieces themselves: no text from
+/// outside can become markup.
 /// </summary>
 internal readonly struct Html
 {
@@ -67,8 +67,10 @@ internal readonly struct Html
 
         public void AppendFormatted(string? text) => Escape(_markup, text ?? "");
 
-        public void AppendFormatted(double number, string? format = "0.##") => _markup.Append(number.ToString(format, CultureInfo.InvariantCulture));
+        public void AppendFormatted(double number, string? format = "0.##") =>
+            _markup.Append(number.ToString(format, CultureInfo.InvariantCulture));
 
-        public void AppendFormatted(long number, string? format = null) => _markup.Append(number.ToString(format, CultureInfo.InvariantCulture));
+        public void AppendFormatted(long number, string? format = null) =>
+            _markup.Append(number.ToString(format, CultureInfo.InvariantCulture));
     }
 }

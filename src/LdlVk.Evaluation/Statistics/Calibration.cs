@@ -2,7 +2,8 @@ namespace LdlVk.Evaluation.Statistics;
 
 /// <summary>Whether σ(score A − score B), read as the probability that A is better (Bradley-Terry), is as often right as it says.</summary>
 /// <param name="Bins">Ten bins from ½ to 1.</param>
-/// <param name="ExpectedError">Expected calibration error: Σ count/all · |accuracy − confidence| over the bins (Naeini et al. 2015).</param>
+/// <param name="ExpectedError">Expected calibration error: Σ count/all · |accuracy − confidence| over the bins (Naeini et al.
+/// 2015).</param>
 /// <param name="Brier">Mean of (1 − σ(chosen − rejected))².</param>
 /// <param name="LogLoss">Mean of −ln σ(chosen − rejected): the loss reward models are trained with.</param>
 public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double ExpectedError, double Brier, double LogLoss)

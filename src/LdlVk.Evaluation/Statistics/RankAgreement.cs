@@ -1,6 +1,8 @@
 namespace LdlVk.Evaluation.Statistics;
 
-/// <summary>How far two scorings of the same texts agree on their order: 1 entirely, 0 not at all, −1 on the reverse; NaN where all are equal.</summary>
+/// <summary>
+/// How far two scorings of the same texts agree on their order: 1 entirely, 0 not at all, −1 on the reverse; NaN where all are equal.
+/// </summary>
 public static class RankAgreement
 {
     /// <summary>Spearman's ρ: the correlation of the ranks, equal scores having their mean rank.</summary>
@@ -18,8 +20,8 @@ public static class RankAgreement
     }
 
     /// <summary>
-    /// Kendall's τ-b: pairs in the same order less those in the other, over √(pairs unequal in a · pairs unequal in b). In n log n steps, by
-    /// counting the exchanges of a merge sort (Knight 1966).
+    /// Kendall's τ-b: pairs in the same order less those in the other, over √(pairs unequal in a · pairs unequal in b). In n log n steps,
+    /// by counting the exchanges of a merge sort (Knight 1966).
     /// </summary>
     public static double KendallTauB(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
