@@ -1,6 +1,6 @@
 using BenchmarkDotNet.Running;
+using LdlVk;
 using LdlVk.Bench;
-using LdlVk.Runtime.Devices;
 
 // dotnet run -c Release --project bench/LdlVk.Bench -- --filter '*'    the benchmarks
 // bench/peers/run                                                      LdlVk and other runtimes side by side

@@ -1,5 +1,4 @@
 using LdlVk;
-using LdlVk.Runtime.Model;
 
 using RewardModel model = await RewardModel.LoadAsync("models/ldl-mini");
 Console.WriteLine($"{model.Devices[0].Name}, {model.Weights} weights");

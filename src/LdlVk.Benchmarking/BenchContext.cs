@@ -1,5 +1,3 @@
-using LdlVk.Runtime.Devices;
-
 namespace LdlVk.Benchmarking;
 
 /// <summary>One device with one weight format: what all its measurements have in common.</summary>

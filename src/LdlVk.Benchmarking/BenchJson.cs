@@ -1,6 +1,7 @@
 using System.Text.Json;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
+using LdlVk.Runtime;
 
 namespace LdlVk.Benchmarking;
 

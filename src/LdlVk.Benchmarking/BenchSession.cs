@@ -1,7 +1,5 @@
 using System.Diagnostics;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Benchmarking;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Benchmarking;

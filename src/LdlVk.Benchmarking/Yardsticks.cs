@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Benchmarking;

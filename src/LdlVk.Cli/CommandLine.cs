@@ -6,7 +6,6 @@ using System.Reflection;
 using LdlVk.Cli.Commands;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cli;
 

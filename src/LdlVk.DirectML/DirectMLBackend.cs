@@ -1,7 +1,6 @@
 using System.Globalization;
 using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML;

@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Conversion;
 using Microsoft.Win32.SafeHandles;
 

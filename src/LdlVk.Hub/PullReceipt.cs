@@ -1,5 +1,4 @@
 using System.Text.Json;
-using LdlVk.Runtime;
 
 namespace LdlVk.Hub;
 

@@ -1,5 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Text;
 using LdlVk.Server.Http;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using LdlVk.Cpu;
 using LdlVk.DirectML;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
 

@@ -1,5 +1,3 @@
-using LdlVk.Runtime.Text;
-
 namespace LdlVk;
 
 /// <summary>The messages of a conversation in order; the last one is what is judged.</summary>

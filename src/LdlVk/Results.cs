@@ -1,6 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Model;
-
 namespace LdlVk;
 
 /// <summary>The outcome for one of many texts: a reward, or why there is none.</summary>

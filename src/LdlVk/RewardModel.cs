@@ -1,9 +1,7 @@
 using System.Runtime.CompilerServices;
 using LdlVk.Runtime;
+using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Model;
-using LdlVk.Runtime.Text;
 using LdlVk.Scoring;
 
 namespace LdlVk;

@@ -1,9 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Model;
-using LdlVk.Runtime.Text;
-
 namespace LdlVk;
 
 /// <summary>How a <see cref="RewardModel"/> runs. The defaults suit most.</summary>

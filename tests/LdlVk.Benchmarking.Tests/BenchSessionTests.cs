@@ -1,5 +1,4 @@
 using System.Text.Json;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Benchmarking.Tests;
 

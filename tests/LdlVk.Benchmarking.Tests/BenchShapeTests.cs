@@ -1,6 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
-
 namespace LdlVk.Benchmarking.Tests;
 
 public class BenchShapeTests

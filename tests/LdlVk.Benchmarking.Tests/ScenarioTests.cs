@@ -1,4 +1,3 @@
-using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Benchmarking.Tests;

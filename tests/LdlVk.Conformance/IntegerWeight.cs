@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 

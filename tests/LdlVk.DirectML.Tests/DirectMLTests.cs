@@ -5,7 +5,6 @@ using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 
 // The shared devices are not thread-safe.

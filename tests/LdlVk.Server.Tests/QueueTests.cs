@@ -251,7 +251,7 @@ public class QueueTests(Mini mini)
     {
         bool fails = true;
         await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
-            fails ? throw new Runtime.DeviceException("the device fell off the bus.") : mini.Model.ScoreTogether(texts, cancellation));
+            fails ? throw new DeviceException("the device fell off the bus.") : mini.Model.ScoreTogether(texts, cancellation));
         Reply failed = await api.PostAsync("v1/rewards", Body("a"));
         Assert.Equal(503, failed.Status);
         Assert.Contains("fell off the bus", failed.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);

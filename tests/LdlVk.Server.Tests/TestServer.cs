@@ -1,8 +1,6 @@
 using System.Net;
 using System.Text;
 using System.Text.Json;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Text;
 using LdlVk.Server.Scoring;
 using LdlVk.Testing;
 

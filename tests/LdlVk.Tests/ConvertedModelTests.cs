@@ -1,8 +1,5 @@
-using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Conversion;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using LdlVk.Cpu;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Scoring;
 using Xunit;

@@ -1,7 +1,5 @@
 using CsCheck;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

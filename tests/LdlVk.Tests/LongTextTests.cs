@@ -1,6 +1,4 @@
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

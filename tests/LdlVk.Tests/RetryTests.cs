@@ -1,5 +1,4 @@
 using LdlVk.Cpu;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan;

@@ -1,7 +1,4 @@
 using System.Text.Json;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Text;
 using LdlVk.Testing;
 using Xunit;
 
@@ -154,7 +151,7 @@ public sealed class RewardModelTests : DeviceTest
 
     [Fact]
     public void AutoNeverPicksASoftwareDriver() =>
-        Assert.DoesNotContain(ComputeDevices.Candidates("auto"), d => d.Kind == Runtime.Devices.DeviceKind.Software);
+        Assert.DoesNotContain(ComputeDevices.Candidates("auto"), d => d.Kind == DeviceKind.Software);
 
     private static IEnumerable<Golden> ReadGoldens()
     {

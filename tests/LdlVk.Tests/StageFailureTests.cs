@@ -1,5 +1,4 @@
 using LdlVk.Cpu;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;

@@ -2,7 +2,6 @@ using CsCheck;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

@@ -1,6 +1,5 @@
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 

@@ -1,5 +1,4 @@
 using CsCheck;
-using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Kernels;
 
 namespace LdlVk.Vulkan.Tests;

@@ -1,5 +1,4 @@
 using CsCheck;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;

@@ -6,6 +6,7 @@ using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
 

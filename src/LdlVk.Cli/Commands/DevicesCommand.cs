@@ -3,6 +3,7 @@ using System.Text.Json;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
 

@@ -1,5 +1,6 @@
 using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;

@@ -30,7 +30,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     /// <summary>Loads a model, and shows how far it is.</summary>
     public async Task<RewardModel> LoadAsync(string folder, RewardModelOptions options, CancellationToken cancellation)
     {
-        if (folder.Length == 0) throw new Runtime.UsageException("--model is empty. Give the folder of the model.");
+        if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         using (_status)
         {
             _loading.Restart();

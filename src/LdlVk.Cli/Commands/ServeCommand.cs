@@ -3,7 +3,6 @@ using System.Globalization;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Runtime;
-using LdlVk.Runtime.Text;
 using LdlVk.Server;
 using Microsoft.Extensions.Logging;
 

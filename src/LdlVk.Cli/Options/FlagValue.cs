@@ -1,5 +1,3 @@
-using LdlVk.Runtime;
-
 namespace LdlVk.Cli.Options;
 
 /// <summary>Values of flags that a library reads.</summary>

@@ -1,6 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
-
 namespace LdlVk.Cli.Options;
 
 /// <summary>Formats of a conversion.</summary>

@@ -1,10 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using LdlVk.Cli.Output;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Options;
 

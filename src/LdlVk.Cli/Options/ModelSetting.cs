@@ -1,5 +1,4 @@
 using System.CommandLine;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Options;
 

@@ -3,6 +3,7 @@ using LdlVk.Benchmarking;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
+using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Output;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
+using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Output;
 

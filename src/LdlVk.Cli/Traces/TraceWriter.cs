@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Traces;
 

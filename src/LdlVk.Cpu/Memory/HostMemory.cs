@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cpu.Memory;
 

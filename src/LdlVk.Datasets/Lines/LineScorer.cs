@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Datasets.Lines;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Lines;
 

@@ -1,6 +1,5 @@
 using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
-using LdlVk.Runtime;
 
 namespace LdlVk.DirectML.Commands;
 

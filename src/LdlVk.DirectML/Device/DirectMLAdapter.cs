@@ -1,7 +1,5 @@
 using System.Globalization;
 using LdlVk.DirectML.Interop;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML.Device;
 

@@ -180,7 +180,7 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
     }
 
     /// <summary>Compiles what was written.</summary>
-    /// <exception cref="Runtime.DeviceException">DirectML refuses the graph.</exception>
+    /// <exception cref="DeviceException">DirectML refuses the graph.</exception>
     public CompiledGraph Compile(string name)
     {
         TypedDesc[] nodes = [.. _operators.Select(o => new TypedDesc { Type = TypedDesc.OperatorNode,

@@ -1,5 +1,4 @@
 using LdlVk.DirectML.Interop;
-using LdlVk.Runtime;
 
 namespace LdlVk.DirectML.Memory;
 

@@ -1,4 +1,6 @@
-namespace LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk;
 
 /// <summary>The kind of hardware of a device; decides the order in which <c>auto</c> prefers devices.</summary>
 public enum DeviceKind
@@ -47,10 +49,3 @@ public sealed record DeviceInfo(
     /// <summary>Whether it computes on the host's processor, in the host's memory.</summary>
     public bool IsProcessor => Kind is DeviceKind.Cpu or DeviceKind.Software;
 }
-
-/// <summary>Device memory that ops take beside their operands, where they run on blocks of rows with weights unpacked to fp32.</summary>
-/// <param name="BlockRows">Rows of a block.</param>
-/// <param name="PanelBytes">Bytes of unpacked weights at a time.</param>
-/// <param name="Int8PanelRows">Rows of a weight at a time in products of 8-bit integers.</param>
-/// <param name="Int8Groups">Groups whose products of 8-bit integers are in memory at a time.</param>
-public readonly record struct OpScratch(int BlockRows, long PanelBytes, int Int8PanelRows, int Int8Groups);

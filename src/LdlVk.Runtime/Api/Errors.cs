@@ -1,4 +1,4 @@
-namespace LdlVk.Runtime;
+namespace LdlVk;
 
 /// <summary>Base of the errors LdlVk raises for its user. The message says what, where, why and what to do.</summary>
 public abstract class LdlVkException(string message, Exception? inner = null) : Exception(message, inner);

@@ -1,6 +1,6 @@
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Runtime.Model;
+namespace LdlVk;
 
 /// <summary>Takes the named intermediates of a forward pass, in the order in which they are computed.</summary>
 public interface ITrace

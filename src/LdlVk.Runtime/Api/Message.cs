@@ -1,4 +1,4 @@
-namespace LdlVk.Runtime.Text;
+namespace LdlVk;
 
 /// <summary>A turn of a conversation.</summary>
 /// <param name="Role">Who speaks: <c>user</c> at even places, counted from 0; <c>assistant</c> (or <c>model</c>) at odd ones.</param>

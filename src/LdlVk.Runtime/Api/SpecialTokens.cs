@@ -1,4 +1,4 @@
-namespace LdlVk.Runtime.Text;
+namespace LdlVk;
 
 /// <summary>What special tokens are, such as <c>&lt;end_of_turn&gt;</c>, that somebody wrote into a message.</summary>
 public enum SpecialTokens

@@ -1,6 +1,4 @@
-using LdlVk.Runtime.Devices;
-
-namespace LdlVk.Runtime.Execution;
+namespace LdlVk;
 
 /// <summary>The layers of a stage, and which of them are on its device all the time.</summary>
 /// <param name="First">The first layer.</param>
@@ -13,6 +11,3 @@ public sealed record StageLayers(int First, int Count, int Streamed = 0, int Slo
     /// <summary>The layer after the last.</summary>
     public int End => First + Count;
 }
-
-/// <summary>A device and the layers that go to it.</summary>
-public readonly record struct PlacedStage(IDevice Device, StageLayers Layers);

@@ -1,4 +1,4 @@
-namespace LdlVk.Runtime.Execution;
+namespace LdlVk;
 
 /// <summary>Something that took its time.</summary>
 /// <param name="Track">Who did it: a stage's name.</param>

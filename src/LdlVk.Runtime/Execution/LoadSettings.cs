@@ -1,6 +1,3 @@
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Model;
-
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>How a model is put on a device.</summary>
@@ -13,8 +10,3 @@ public sealed record LoadSettings(
     WeightFormat Heads = WeightFormat.Fp32,
     EmbeddingScale EmbeddingScale = EmbeddingScale.Auto,
     ComputeMode Compute = ComputeMode.Auto);
-
-/// <summary>How far loading is.</summary>
-/// <param name="BytesDone">Bytes uploaded in the device's formats.</param>
-/// <param name="BytesTotal">Bytes there are in all.</param>
-public readonly record struct LoadProgress(long BytesDone, long BytesTotal);

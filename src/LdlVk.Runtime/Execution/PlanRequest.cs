@@ -1,4 +1,3 @@
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;

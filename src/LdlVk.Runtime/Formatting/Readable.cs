@@ -1,5 +1,4 @@
 using System.Globalization;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Formatting;
 

@@ -28,9 +28,9 @@ internal sealed class PendingReadout : IDisposable
             rewards[i] = new Reward(
                 row[0],
                 _tokenCounts[i],
-                Distribution: row.Slice(1, _bins).ToArray(),
-                Weights: row.Slice(1 + _bins, _attributes).ToArray(),
-                Rewards: row[(1 + _bins + _attributes)..].ToArray());
+                Distribution: [.. row.Slice(1, _bins)],
+                Weights: [.. row.Slice(1 + _bins, _attributes)],
+                Rewards: [.. row[(1 + _bins + _attributes)..]]);
         }
 
         return rewards;

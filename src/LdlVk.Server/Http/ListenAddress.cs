@@ -1,5 +1,4 @@
 using System.Net;
-using LdlVk.Runtime;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 

@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Text.Json;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Model;
 using LdlVk.Server.Protocols;
 using LdlVk.Server.Scoring;
 using LdlVk.Server.Telemetry;

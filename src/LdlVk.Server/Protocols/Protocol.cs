@@ -1,5 +1,4 @@
 using System.Text.Json;
-using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
 

@@ -1,4 +1,3 @@
-using LdlVk.Runtime.Text;
 using LdlVk.Server.Http;
 
 namespace LdlVk.Server.Protocols;

@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Execution;
 using LdlVk.Server.Http;
 using LdlVk.Server.Telemetry;
 using Microsoft.Extensions.Logging;

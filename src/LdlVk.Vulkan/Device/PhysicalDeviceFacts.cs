@@ -1,4 +1,3 @@
-using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Kernels;
 using Silk.NET.Core;
 using Silk.NET.Vulkan;

@@ -1,4 +1,3 @@
-using LdlVk.Runtime;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Device;

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json;
-using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using LdlVk.Runtime;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;

@@ -1,4 +1,3 @@
-using LdlVk.Runtime;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Security;
 using System.Text;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;

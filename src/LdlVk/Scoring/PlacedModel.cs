@@ -1,8 +1,6 @@
-using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Scoring;
 

@@ -1,7 +1,5 @@
-using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Execution;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Scoring;
 

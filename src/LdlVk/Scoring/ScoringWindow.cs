@@ -1,6 +1,4 @@
-using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Scoring;
 

@@ -1,5 +1,4 @@
 using CsCheck;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using Xunit;
