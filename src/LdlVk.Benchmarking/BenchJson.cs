@@ -1,7 +1,5 @@
 using System.Text.Json;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
-using LdlVk.Runtime;
 
 namespace LdlVk.Benchmarking;
 

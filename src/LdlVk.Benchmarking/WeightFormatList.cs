@@ -1,5 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Benchmarking;

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Memory;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cpu;

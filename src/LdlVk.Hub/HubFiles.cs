@@ -1,6 +1,5 @@
 using System.IO.Enumeration;
 using System.Text.Json;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Hub;

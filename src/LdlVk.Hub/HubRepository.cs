@@ -1,5 +1,3 @@
-using LdlVk.Runtime;
-
 namespace LdlVk.Hub;
 
 /// <summary>A model's repository on a hub.</summary>

@@ -1,6 +1,4 @@
-using LdlVk.Runtime;
 using LdlVk.Runtime.Conversion;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Hub;

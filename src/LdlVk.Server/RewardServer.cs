@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
 using System.Text.Json;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Formatting;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;

@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Model;
 using LdlVk.Scoring;
 
 namespace LdlVk;

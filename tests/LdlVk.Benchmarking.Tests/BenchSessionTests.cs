@@ -2,6 +2,7 @@ using System.Text.Json;
 
 namespace LdlVk.Benchmarking.Tests;
 
+[Trait("Duration", "Long")]
 public class BenchSessionTests
 {
     private static readonly BenchShape Tiny = BenchShape.Parse("hidden=64,layers=2,heads=2,kv-heads=1,head-dim=32,ffn=96,vocab=100");

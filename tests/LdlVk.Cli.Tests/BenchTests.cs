@@ -3,6 +3,7 @@ using LdlVk.Vulkan;
 
 namespace LdlVk.Cli.Tests;
 
+[Trait("Duration", "Long")]
 public class BenchTests
 {
     private const string Tiny = "hidden=64,layers=2,heads=2,kv-heads=1,head-dim=32,ffn=96,vocab=100";

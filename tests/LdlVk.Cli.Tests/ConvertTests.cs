@@ -4,6 +4,7 @@ using LdlVk.Testing;
 
 namespace LdlVk.Cli.Tests;
 
+[Trait("Duration", "Long")]
 public class ConvertTests
 {
     private const string Good = """{"prompt":"a","response":"b"}""" + "\n";

@@ -7,6 +7,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>Data sets: compressed input, runs that go on where another ended, parts of an input and their merger.</summary>
+[Trait("Duration", "Long")]
 public sealed class DatasetTests : IDisposable
 {
     private readonly TempFolder _folder = new();

@@ -5,6 +5,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>ldlvk eval.</summary>
+[Trait("Duration", "Long")]
 public class EvalTests
 {
     internal static readonly string Pairs = Repository.Path("tests", "data", "ldl-mini", "eval-permissive.jsonl");

@@ -4,6 +4,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>ldlvk fidelity.</summary>
+[Trait("Duration", "Long")]
 public class FidelityTests
 {
     private static readonly string[] Call = ["fidelity", "--model", Cli.Mini, "--device", "cpu", "--quiet"];

@@ -4,6 +4,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>Models that give a score alone, through the commands that show more of others.</summary>
+[Trait("Duration", "Long")]
 public class OtherModelTests
 {
     [Theory]

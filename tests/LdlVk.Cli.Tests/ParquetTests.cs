@@ -40,7 +40,7 @@ public sealed class ParquetTests : IDisposable
     {
         // Where the description says that the column "id" is in LZ4 (7, in zigzag 14), it says LZO (3).
         byte[] bytes = File.ReadAllBytes(Data("duckdb-lz4"));
-        int at = bytes.AsSpan().IndexOf([(byte)'i', (byte)'d', 0x15, 14]);
+        int at = bytes.AsSpan().IndexOf((ReadOnlySpan<byte>)[(byte)'i', (byte)'d', 0x15, 14]);
         bytes[at + 3] = 6;
         File.WriteAllBytes(_folder["lzo.parquet"], bytes);
         (await ScoreAsync(_folder["lzo.parquet"])).Fails(1, "lzo.parquet", "LZO", "Zstandard");

@@ -4,6 +4,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>Plans as they are shown, and scoring over several devices and within a limit on memory.</summary>
+[Trait("Duration", "Long")]
 public class PlanTests
 {
     private static readonly string[] Texts = ["--prompt", "a", "--response", "b", "--response", "cd"];

@@ -5,6 +5,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary>Runs the tests of clients/python where there is a Python.</summary>
+[Trait("Duration", "Long")]
 public sealed class PythonClientTests
 {
     [Fact]

@@ -9,6 +9,7 @@ using LdlVk.Testing;
 namespace LdlVk.Cli.Tests;
 
 /// <summary><c>ldlvk serve</c> as a process: it listens, answers, and ends when it is told to.</summary>
+[Trait("Duration", "Long")]
 public class ServeTests
 {
     [Theory]

@@ -1,4 +1,3 @@
-using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using Xunit;
 

@@ -1,5 +1,4 @@
 using LdlVk.Benchmarking;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
 using LdlVk.Testing;

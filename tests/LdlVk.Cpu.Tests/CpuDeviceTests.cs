@@ -1,6 +1,5 @@
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Ops;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 

@@ -6,6 +6,7 @@ using LdlVk.Testing;
 
 namespace LdlVk.Datasets.Tests;
 
+[Trait("Duration", "Long")]
 public sealed class ResumableFileTests : IDisposable
 {
     private readonly TempFolder _folder = new();

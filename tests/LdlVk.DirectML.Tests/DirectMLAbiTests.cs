@@ -12,6 +12,7 @@ namespace LdlVk.DirectML.Tests;
 /// The hand-written interop against Microsoft's headers, as Debian packages them (directx-headers-dev): a C++ compiler says the size and
 /// the offsets of every structure, the enum values and the vtable slots. DXGI's headers are not among them.
 /// </summary>
+[Trait("Duration", "Long")]
 public sealed class DirectMLAbiTests
 {
     private const string Headers = "/usr/include/directx";

@@ -1,10 +1,10 @@
 using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
 using LdlVk.DirectML.Ops;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 
 // The shared devices are not thread-safe.

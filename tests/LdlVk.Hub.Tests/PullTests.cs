@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Conversion;
-using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 
 namespace LdlVk.Hub.Tests;

@@ -5,6 +5,7 @@ using System.Text.Json;
 namespace LdlVk.Server.Tests;
 
 /// <summary>Hostile requests to every endpoint: each gets a 4xx, or an answer where it happens to be right; never a 5xx, a crash or a hang.</summary>
+[Trait("Duration", "Long")]
 public class FuzzTests(Mini mini)
 {
     private static readonly ServerOptions Small = Api.Options with { MaxBodyBytes = 1 << 20 };

@@ -5,6 +5,7 @@ using LdlVk.Testing;
 namespace LdlVk.Server.Tests;
 
 /// <summary>200 clients at once, some of whom leave before their answer; the benchmark does the same for longer.</summary>
+[Trait("Duration", "Long")]
 public class LoadTests(Mini mini)
 {
     private const int Clients = 200;

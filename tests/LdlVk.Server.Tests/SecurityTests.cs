@@ -1,4 +1,3 @@
-using LdlVk.Runtime;
 using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Tests;

@@ -6,6 +6,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>Converted folders score to the bit as their originals do in the same format, on every device.</summary>
+[Trait("Duration", "Long")]
 public sealed class ConvertedModelTests : DeviceTest, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-converted").FullName;

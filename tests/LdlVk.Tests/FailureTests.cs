@@ -1,7 +1,5 @@
 using LdlVk.Cpu;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;

@@ -6,6 +6,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>Checkpoints of real sizes, made up: a layer of the 27B model, and many layers for the memory that loading takes.</summary>
+[Trait("Duration", "Long")]
 public sealed class LargeModelTests(ITestOutputHelper output) : DeviceTest, IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-large").FullName;

@@ -6,6 +6,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>A model scored within a memory limit: the devices never take more, the plan foresaw what they take, and the scores are the same.</summary>
+[Trait("Duration", "Long")]
 [Trait("Wine", "DirectML")]
 public sealed class MemoryLimitTests
 {

@@ -11,6 +11,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>How busy the stages keep their devices, with devices whose times are given: near the ideal, and never beyond.</summary>
+[Trait("Duration", "Long")]
 public sealed class PipelineTests(ITestOutputHelper output)
 {
     private static readonly GoldenCase Golden = Goldens.Read("b_bf16_sharded");

@@ -12,6 +12,7 @@ namespace LdlVk.Tests;
 /// A device that is lost or out of memory in the middle of a run: each text gets its score once, in order, with the bits it has without
 /// the failure; or the error says what failed, at what sizes.
 /// </summary>
+[Trait("Duration", "Long")]
 public sealed class RetryTests
 {
     /// <summary>The index of each Vulkan device of this machine.</summary>
@@ -206,7 +207,7 @@ public sealed class RetryTests
     }
 
     /// <summary>Each Vulkan call of a run in turn says that the device is lost, and goes on saying so until it is opened again.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public async Task AVulkanDeviceLostAtAnyCallIsOpenedAgain(int driver)
     {
@@ -238,7 +239,7 @@ public sealed class RetryTests
     }
 
     /// <summary>After loading there is room for batches of some 100 rows, and none for more.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public async Task AFullVulkanHeapSplitsTheBatch(int driver)
     {

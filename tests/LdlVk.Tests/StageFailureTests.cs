@@ -13,6 +13,7 @@ namespace LdlVk.Tests;
 /// A device of several that fails: each text gets its score once, in order, with the bits it has without the failure, or the error names
 /// the device and its layers; nothing stays behind, and nobody waits for ever.
 /// </summary>
+[Trait("Duration", "Long")]
 public sealed class StageFailureTests
 {
     private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder;

@@ -2,6 +2,7 @@ using CsCheck;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
 
@@ -11,6 +12,7 @@ namespace LdlVk.Tests;
 /// A model over several devices, and with layers that are streamed: the scores have the bits of the model on one device of the same kind,
 /// whatever the division, the batches and the waves.
 /// </summary>
+[Trait("Duration", "Long")]
 public sealed class StagesTests : DeviceTest
 {
     /// <summary>Each driver with itself, opened twice.</summary>

@@ -6,6 +6,7 @@ using LdlVk.Testing;
 namespace LdlVk.Vulkan.Tests;
 
 /// <summary>The committed SPIR-V is what eng/spirv makes of the shaders.</summary>
+[Trait("Duration", "Long")]
 public sealed partial class SpirvTests
 {
     private static readonly string Shaders = Repository.Path("shaders"), Spirv = Repository.Path("shaders", "spirv");

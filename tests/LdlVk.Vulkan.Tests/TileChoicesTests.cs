@@ -4,6 +4,7 @@ using LdlVk.Vulkan.Kernels;
 namespace LdlVk.Vulkan.Tests;
 
 /// <summary>The file of chosen tilings only saves time: nothing that happens to it is an error.</summary>
+[Trait("Duration", "Long")]
 public sealed class TileChoicesTests : IDisposable
 {
     private static readonly TilingKey A = new(TiledKernel.Matrix, WeightFormat.Fp16, true, 96, 64, 512), B = new(TiledKernel.Tile, WeightFormat.Int8, false, 64, 96, 16);

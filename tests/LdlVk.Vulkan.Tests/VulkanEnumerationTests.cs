@@ -1,5 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Core;

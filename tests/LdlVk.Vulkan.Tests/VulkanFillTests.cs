@@ -12,7 +12,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     private const int Columns = 64;
 
     /// <summary>Copies wait for the last use of their own weight, and only commands that read it wait for them.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Copies_and_ops_wait_only_for_their_own_weight(int driver)
     {
@@ -52,7 +52,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>The host does not wait while it fills from pinned weights, however much work is queued.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void The_host_does_not_wait_for_fills_from_pinned_weights(int driver)
     {
@@ -84,7 +84,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>Where the host writes weights itself, filling takes neither chunks nor commands.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Weights_in_shared_memory_are_written_directly(int driver)
     {
@@ -102,7 +102,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// The device is busy, and queued commands use a range of memory: an op reads it as a weight, then a tensor in it is zeroed. The range is
     /// freed, allocated again and filled at once; each owner sees its own values.
     /// </summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Memory_in_use_is_filled_only_after_that_use(int driver)
     {
@@ -138,7 +138,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>If the driver does not let the host map the memory of weights, they arrive through staging chunks.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Without_mapping_weights_arrive_through_staging_chunks(int driver)
     {
@@ -157,7 +157,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>Random tensors and weights within a limit: the driver's count never passes it, and it is used up to the last block.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void The_memory_limit_is_never_passed(int driver)
     {
@@ -209,7 +209,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>All memory below the limit can be allocated, up to the last page, and after freeing it in one piece.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void All_memory_below_the_limit_can_be_used(int driver)
     {
@@ -235,7 +235,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// The driver's memory count equals ours: by VK_EXT_memory_budget, or, where that figure is of the whole machine, by the memory of the
     /// process.
     /// </summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void The_driver_counts_the_same_memory(int driver)
     {
@@ -273,7 +273,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     /// <summary>
     /// A fill is cancelled while its copies run, and its weight's memory is allocated again at once: the new owners see their own values.
     /// </summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Memory_of_a_cancelled_fill_can_be_used_again(int driver)
     {
@@ -296,7 +296,7 @@ public sealed unsafe class VulkanFillTests : VulkanTest
     }
 
     /// <summary>A device is lost while weights are copied: each use is an error, closing is quiet, and pinned weights keep their values.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Pinned_weights_survive_a_lost_device(int driver)
     {

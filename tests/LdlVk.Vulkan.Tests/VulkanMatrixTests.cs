@@ -11,7 +11,7 @@ public sealed class VulkanMatrixTests : VulkanTest
 {
     private const int Rows = 70, Columns = 160;
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void All_tiles_give_the_same_bits(int index)
     {
@@ -31,7 +31,7 @@ public sealed class VulkanMatrixTests : VulkanTest
         AssertSameBits(device, features: 75, tried, tiles => device.Resources.LinearKernels.Forced = tiles.Name);
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Any_number_of_flexible_matrices_gives_the_same_bits(int index)
     {
@@ -54,7 +54,7 @@ public sealed class VulkanMatrixTests : VulkanTest
         AssertSameBits<(uint, uint)>(device, features: (int)(4 * flexible.N) + 11, [(1, 1), (2, 1), (1, 2)], products => kernels.ForcedProducts = products);
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Attention_is_right_however_many_subgroups_share_a_head(int index)
     {

@@ -16,7 +16,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
     /// Batches of any size, each submitted while the previous one may be running: the host waits only for results, and after the largest batch
     /// no more memory is taken from the driver.
     /// </summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void A_forward_pass_waits_for_nothing(int driver)
     {
@@ -114,7 +114,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
     }
 
     /// <summary>Uploads on a separate stream give the same bits, and every compute submission waits for the copies it needs.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Uploads_on_a_second_stream_arrive_in_time(int driver)
     {
@@ -154,7 +154,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
     }
 
     /// <summary>The stress test of order and size, with uploads on a separate stream.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Many_uploads_on_a_second_stream_keep_their_order(int driver)
     {

@@ -16,7 +16,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
     /// <summary>Each driver with the family of kernels that it chooses, and with the others.</summary>
     public static TheoryData<int, string> Families => [.. Drivers.SelectMany(d => new[] { "own", nameof(LinearFamily.Tile), nameof(LinearFamily.Matrix) }.Select(f => (d.Data, f)))];
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Families))]
     public void Every_choice_gives_the_bits_of_the_default(int index, string family)
     {
@@ -39,7 +39,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
             }
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Families))]
     public void Tuned_choices_are_used_and_kept_and_give_the_same_bits(int index, string family)
     {
@@ -71,7 +71,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         Assert.True(untuned.AsSpan().SequenceEqual(Compute(again, format, 30)), "what was kept changed bits");
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Every_choice_in_a_file_is_used_or_ignored(int index)
     {
@@ -104,7 +104,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         Assert.True(wanted.AsSpan().SequenceEqual(Compute(damaged, WeightFormat.Fp16, 20)));
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Without_a_place_to_keep_choices_only_limited_tuning_is_left_out(int index)
     {
@@ -119,7 +119,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         Assert.Empty(device.Untuned(products));
     }
 
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Without_time_left_the_default_stays(int index)
     {
@@ -133,7 +133,7 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
     }
 
     /// <summary>A product that was being measured when tuning was stopped, or crashed, is not measured again at the next start.</summary>
-    [Theory]
+    [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void Cancelled_tuning_keeps_the_defaults(int index)
     {

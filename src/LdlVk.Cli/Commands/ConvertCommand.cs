@@ -4,9 +4,7 @@ using System.Text.Json;
 using LdlVk.Benchmarking;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Conversion;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;

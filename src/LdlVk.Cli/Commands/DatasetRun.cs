@@ -4,7 +4,6 @@ using LdlVk.Cli.Output;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Lines;
 using LdlVk.Datasets.Resuming;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;

@@ -5,8 +5,6 @@ using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime.Formatting;
-using LdlVk.Runtime.Model;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
 

@@ -1,9 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using LdlVk.Cli.Output;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
 

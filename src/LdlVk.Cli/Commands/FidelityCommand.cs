@@ -4,7 +4,6 @@ using LdlVk.Cli.Output;
 using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;

@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Text.Json;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;

@@ -1,6 +1,3 @@
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;

@@ -3,8 +3,6 @@ using System.Globalization;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Hub;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;

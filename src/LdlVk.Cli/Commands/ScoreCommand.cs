@@ -3,8 +3,6 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
 

@@ -5,8 +5,6 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;

@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
-using LdlVk.Runtime;
 using LdlVk.Server;
 using Microsoft.Extensions.Logging;
 

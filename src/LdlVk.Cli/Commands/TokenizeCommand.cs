@@ -5,7 +5,6 @@ using LdlVk.Cli.Output;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Commands;
 

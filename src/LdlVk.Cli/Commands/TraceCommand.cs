@@ -2,7 +2,6 @@ using System.CommandLine;
 using System.Globalization;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;

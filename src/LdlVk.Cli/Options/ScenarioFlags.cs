@@ -29,7 +29,7 @@ internal sealed class ScenarioFlags
     /// <param name="call">The call.</param>
     /// <param name="shape">The model, whose positions limit the texts.</param>
     /// <param name="batchTokens">Tokens of a micro-batch.</param>
-    /// <exception cref="Runtime.UsageException">A list has another form.</exception>
+    /// <exception cref="UsageException">A list has another form.</exception>
     public ScenarioPlan Read(ParseResult call, BenchShape shape, int batchTokens)
     {
         string? tokens = call.GetValue(_tokens), batch = call.GetValue(_batch), bestOf = call.GetValue(_bestOf);

@@ -2,7 +2,6 @@ using System.CommandLine;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Options;
 

@@ -1,9 +1,6 @@
 using System.Globalization;
 using LdlVk.Benchmarking;
-using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Output;

@@ -1,8 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
-using LdlVk.Runtime;
 
 namespace LdlVk.Cli.Output;
 

@@ -1,6 +1,5 @@
 using System.Text;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;

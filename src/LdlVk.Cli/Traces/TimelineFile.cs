@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using LdlVk.Datasets.Items;
-using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Cli.Traces;
 

@@ -1,5 +1,3 @@
-using LdlVk.Runtime;
-
 namespace LdlVk.Datasets.Containers;
 
 /// <summary>Cuts a stream into lines, at "\n" or "\r\n", with memory for one line.</summary>

@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using LdlVk.Runtime.Text;
 
 namespace LdlVk.Datasets.Items;
 

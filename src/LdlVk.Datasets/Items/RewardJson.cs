@@ -1,6 +1,5 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Datasets.Items;
 
@@ -51,8 +50,8 @@ public static class RewardJson
         if (many) json.WriteNumber("best", Best(rewards));
         Each("tokens", r => json.WriteNumberValue(r.Tokens));
         if (!details || !rewards.Any(r => r.HasDistribution)) return;
-        Each("weights", r => WriteNumbers(json, r.Weights));
-        Each("distribution", r => WriteNumbers(json, r.Distribution));
+        Each("weights", r => WriteNumbers(json, r.Weights.AsSpan()));
+        Each("distribution", r => WriteNumbers(json, r.Distribution.AsSpan()));
         Each("rewards", r =>
         {
             json.WriteStartArray();

@@ -3,7 +3,6 @@ using System.Text.Json;
 using System.Text.Unicode;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
-using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Lines;
 

@@ -1,6 +1,5 @@
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Containers.Parquet;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Datasets.Lines;

@@ -1,5 +1,3 @@
-using LdlVk.Runtime;
-
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>

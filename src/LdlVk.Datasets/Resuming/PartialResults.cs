@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Resuming;
 

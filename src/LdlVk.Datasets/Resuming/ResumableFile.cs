@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Resuming;
 

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
 
 namespace LdlVk.Datasets.Resuming;
 

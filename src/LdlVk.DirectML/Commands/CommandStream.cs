@@ -3,7 +3,6 @@ using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Graphs;
 using LdlVk.DirectML.Interop;
 using LdlVk.DirectML.Memory;
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML.Commands;

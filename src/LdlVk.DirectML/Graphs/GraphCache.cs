@@ -3,7 +3,6 @@ using System.Text;
 using LdlVk.DirectML.Commands;
 using LdlVk.DirectML.Interop;
 using LdlVk.DirectML.Memory;
-using LdlVk.Runtime;
 
 namespace LdlVk.DirectML.Graphs;
 

@@ -1,5 +1,3 @@
-using LdlVk.Runtime.Model;
-
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>Collects the sub-scores of chosen and rejected responses, attribute by attribute.</summary>

@@ -2,8 +2,6 @@ using System.Text.Json;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime;
-using LdlVk.Runtime.Text;
 
 namespace LdlVk.Evaluation.Benchmarks;
 

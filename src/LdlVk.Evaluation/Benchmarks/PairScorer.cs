@@ -1,6 +1,5 @@
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Evaluation.Benchmarks;
 

@@ -1,5 +1,3 @@
-using LdlVk.Runtime.Text;
-
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>Keeps the texts of the worst misses, of any number of lines.</summary>

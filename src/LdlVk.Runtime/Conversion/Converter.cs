@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using LdlVk.Runtime.Checkpoints;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Conversion;

@@ -1,7 +1,5 @@
 using System.Reflection;
-using LdlVk.Runtime;
 using LdlVk.Server.Protocols.Bodies;
-using System.Text.Json;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Server.Http;

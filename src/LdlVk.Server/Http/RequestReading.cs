@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LdlVk.Datasets.Items;
-using LdlVk.Runtime.Text;
 
 namespace LdlVk.Server.Http;
 

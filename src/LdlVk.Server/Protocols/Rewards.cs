@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LdlVk.Datasets.Items;
-using LdlVk.Runtime.Text;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
 using LdlVk.Server.Protocols.Bodies;

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
-using LdlVk.Runtime.Model;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
 using LdlVk.Server.Protocols.Bodies;

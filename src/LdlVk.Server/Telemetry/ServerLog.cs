@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using LdlVk.Runtime;
 using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Telemetry;

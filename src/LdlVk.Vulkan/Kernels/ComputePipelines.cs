@@ -1,4 +1,3 @@
-using LdlVk.Runtime;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Core.Native;
 using Silk.NET.Vulkan;

@@ -1,5 +1,3 @@
-using LdlVk.Runtime.Devices;
-
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>Kernels with several tilings. Their names, in lower case, stand in the files of <see cref="TileChoices"/>.</summary>

@@ -1,4 +1,3 @@
-using LdlVk.Runtime;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Kernels;

@@ -1,6 +1,7 @@
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Scoring;
 

@@ -2,6 +2,7 @@ using System.Runtime.ExceptionServices;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Scoring;
 

@@ -11,6 +11,7 @@ namespace LdlVk.Cli.Tests.Docs;
 /// Samples in README and docs are what comes out: every <c>console</c> block is run by a shell, those of a file one after another in one folder.
 /// A line <c>$ COMMAND</c> begins a sample, lines <c>&gt; …</c> go on with it, the rest is its output. <c>…</c> stands for anything.
 /// </summary>
+[Trait("Duration", "Long")]
 public sealed partial class SampleTests
 {
     public static TheoryData<string> Files => [.. MarkdownFile.Names.Where(n => new MarkdownFile(n).Blocks("console").Length > 0)];
@@ -27,17 +28,17 @@ public sealed partial class SampleTests
         File.CreateSymbolicLink(temp["models"], Repository.Path("models"));
         File.CreateSymbolicLink(temp["tests"], Repository.Path("tests"));
         string program = temp.Write("ldlvk", $"#!/bin/sh\nexec dotnet '{Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll")}' \"$@\"\n");
-        File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(program, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
 
         string text = file.Text;
         string port = FreePort();
-        using Shell shell = new(temp.Root);
+        using Shell shell = new(temp.Path);
         foreach (string block in blocks)
         {
             StringBuilder actual = new();
             foreach ((string command, string shown) in Samples(block))
                 actual.Append(shown).Append((await shell.RunAsync(command.Replace("8000", port, StringComparison.Ordinal)))
-                    .Replace(port, "8000", StringComparison.Ordinal).Replace($"{temp.Root}/", "", StringComparison.Ordinal));
+                    .Replace(port, "8000", StringComparison.Ordinal).Replace($"{temp.Path}/", "", StringComparison.Ordinal));
             if (MarkdownFile.Updates) text = text.Replace(block, Lines(block).Contains("…") ? block : actual.ToString(), StringComparison.Ordinal);
             else Assert.Matches(Pattern(block), Masked(actual.ToString()));
         }

@@ -13,6 +13,7 @@ namespace LdlVk.Runtime.Tests.Checkpoints;
 /// Files with random damage: whatever the bytes, opening and reading either works or raises a <see cref="CheckpointException"/>, without
 /// allocating much. A hang would be a test that does not end.
 /// </summary>
+[Trait("Duration", "Long")]
 public sealed class HostileFilesTests : IDisposable
 {
     private const int Samples = 1000;

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json.Nodes;
 using LdlVk.Runtime.Conversion;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;

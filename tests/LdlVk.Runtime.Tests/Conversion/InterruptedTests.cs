@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Conversion;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
@@ -10,6 +9,7 @@ namespace LdlVk.Runtime.Tests.Conversion;
 /// A conversion that ends at any byte: the folder is refused, and the same call again makes it what it would have been. The source is a golden
 /// in four shards and some copied files.
 /// </summary>
+[Trait("Duration", "Long")]
 public sealed class InterruptedTests : IDisposable
 {
     private const long ShardBytes = 100_000;

@@ -6,6 +6,7 @@ using Xunit;
 namespace LdlVk.Runtime.Tests.Execution;
 
 /// <summary>Plans of the 27B model for machines that are made up.</summary>
+[Trait("Duration", "Long")]
 public sealed class PlannerTests
 {
     private const long GiB = 1L << 30;

@@ -6,6 +6,7 @@ using Xunit;
 namespace LdlVk.Runtime.Tests.Text;
 
 /// <summary>The reference implementation's texts and ids, exactly.</summary>
+[Trait("Duration", "Long")]
 public class TokenizerGoldenTests
 {
     [Fact]

@@ -1,4 +1,3 @@
-using LdlVk.Runtime.Model;
 using LdlVk.Server.OpenApi;
 
 namespace LdlVk.Server.Protocols.Bodies;
