@@ -8,7 +8,9 @@ namespace LdlVk.Runtime.Execution;
 /// </summary>
 public static class Planner
 {
-    /// <summary>Micro-batches are made smaller, down to this, where that avoids streaming; below it products lose speed on any device.</summary>
+    /// <summary>
+    /// Micro-batches are made smaller, down to this, where that avoids streaming; below it products lose speed on any device.
+    /// </summary>
     private const int FewestUsualTokens = 1024;
 
     /// <summary>The least a micro-batch may shrink to where memory is short.</summary>
@@ -26,7 +28,9 @@ public static class Planner
     /// <summary>By how much computing should take longer than the uploads that hide behind it.</summary>
     private const double Margin = 1.25;
 
-    /// <summary>Of plans that are expected to be about as fast, the one whose micro-batches are larger and that streams less is taken.</summary>
+    /// <summary>
+    /// Of plans that are expected to be about as fast, the one whose micro-batches are larger and that streams less is taken.
+    /// </summary>
     private const double AboutAsFast = 0.9;
 
     /// <summary>Makes a plan.</summary>
@@ -35,6 +39,13 @@ public static class Planner
     public static ExecutionPlan Make(PlanRequest request)
     {
         ArgumentNullException.ThrowIfNull(request);
+        return Make(request, known: 0);
+    }
+
+    /// <param name="request">The model and the devices.</param>
+    /// <param name="known">Tokens a second that a plan with more devices has; one that is much slower is taken only if there is no other.</param>
+    private static ExecutionPlan Make(PlanRequest request, double known)
+    {
         if (request.Split is not null) CheckSplit(request);
         var machine = new Machine(request);
         // Where all layers stay on one device there is nothing to choose, and its speed need not be measured.
@@ -47,9 +58,9 @@ public static class Planner
         // Few tokens at a time cost speed: only where nothing else does.
         if (plans.Count == 0) plans.AddRange(Streaming(machine, UsualTokens(request), Math.Min(request.BatchTokens, FewestTokens)).Take(1));
         if (plans.Count == 0) throw TooSmall(machine);
-        double fastest = plans.Max(p => p.TokensPerSecond ?? 0);
-        ExecutionPlan plan = plans.First(p => (p.TokensPerSecond ?? 0) >= AboutAsFast * fastest);
-        return plan.Stages.Count == request.Devices.Count ? WithAdvice(request, plan) : WithoutIdle(request, plan);
+        double fastest = Math.Max(plans.Max(Rate), known);
+        ExecutionPlan plan = plans.FirstOrDefault(p => Rate(p) >= AboutAsFast * fastest) ?? plans.MaxBy(Rate)!;
+        return plan.Stages.Count == request.Devices.Count ? WithAdvice(request, plan) : WithoutIdle(request, plan, fastest);
     }
 
     /// <summary>Plans in which all layers stay on their devices, those of larger micro-batches and waves first.</summary>
@@ -61,9 +72,7 @@ public static class Planner
             // Room for a prefix that several micro-batches share, if there is any.
             foreach (int wave in (int[])[(int)Math.Min((long)BatchesOfARun * batch, int.MaxValue), batch])
             {
-                int[] room = machine.Room(batch, wave);
-                if (request.Split?.Zip(room).All(x => x.First <= x.Second) ?? room.Sum(r => (long)r) >= request.Memory.Layers)
-                    yield return Plan(machine, Divide(machine, room, streams: false, wave), batch, wave);
+                if (Fastest(machine, batch, wave, slots: 0) is { } plan) yield return plan;
             }
         }
     }
@@ -77,26 +86,52 @@ public static class Planner
             // A device with room for two layers can work on all: one is brought in while the other computes. Below 256 tokens memory is so
             // short that one has to do.
             int slots = batch > 256 ? UsualSlots : 1;
-            foreach (int wave in Halves(WaveFor(machine, batch), batch))
+            for (int wave = WaveFor(machine, batch); wave >= batch; wave -= batch)
             {
-                int[] room = [.. machine.Room(batch, wave).Select(layers => layers < slots ? 0 : layers)];
-                if (request.Split is not null ? !room.Contains(0) : room.Any(r => r > 0))
-                    yield return Plan(machine, Divide(machine, room, streams: true, wave), batch, wave);
+                if (Fastest(machine, batch, wave, slots) is { } plan) yield return plan;
             }
         }
     }
 
-    /// <summary>How many layers each device takes: one after another goes where the slowest stage stays fastest.</summary>
+    /// <summary>
+    /// The fastest plan with these sizes; null if the layers have no room. The heads are on the last device that has layers, which may be
+    /// any: each is tried.
+    /// </summary>
+    /// <param name="machine">The devices.</param>
+    /// <param name="batch">Tokens of a micro-batch.</param>
+    /// <param name="wave">Tokens of a wave.</param>
+    /// <param name="slots">Layers that a device which streams needs room for; 0: none streams.</param>
+    private static ExecutionPlan? Fastest(Machine machine, int batch, int wave, int slots)
+    {
+        List<ExecutionPlan> plans = [];
+        int devices = machine.Budgets.Length;
+        for (int last = devices - 1; last >= (machine.Request.Split is null ? 0 : devices - 1); last--)
+        {
+            int[] room = [.. machine.Room(batch, wave, last).Select(layers => layers < slots ? 0 : layers)];
+            if (Divide(machine, room, last, slots > 0, wave) is { } layers) plans.Add(Plan(machine, layers, room, batch, wave));
+        }
+
+        return plans.MaxBy(Rate);
+    }
+
+    /// <summary>What a plan's speed is expected to be, in tokens a second; 0 if not known.</summary>
+    private static double Rate(ExecutionPlan plan) => plan.TokensPerSecond ?? 0;
+
+    /// <summary>How many layers each device takes: one after another goes where the slowest stage stays fastest. Null if they have no room.</summary>
     /// <param name="machine">The devices.</param>
     /// <param name="room">Layers that each has room for at a time.</param>
-    /// <param name="streams">Whether devices may take more than that.</param>
+    /// <param name="last">The device with the heads, which takes a layer at least.</param>
+    /// <param name="streams">Whether devices may take more than they have room for.</param>
     /// <param name="wave">Tokens that meet a layer while it is there.</param>
-    private static int[] Divide(Machine machine, int[] room, bool streams, int wave)
+    private static int[]? Divide(Machine machine, int[] room, int last, bool streams, int wave)
     {
         PlanRequest request = machine.Request;
-        if (request.Split is not null) return [.. request.Split];
+        if (request.Split is { } split)
+            return split.Zip(room).All(x => streams ? x.Second > 0 : x.First <= x.Second) ? [.. split] : null;
+        if (room[last] == 0 || (!streams && room.Sum(r => (long)r) < request.Memory.Layers)) return null;
         int[] layers = new int[room.Length];
-        for (int i = 0; i < request.Memory.Layers; i++)
+        layers[last] = 1;
+        for (int i = 1; i < request.Memory.Layers; i++)
         {
             int best = -1;
             for (int d = 0; d < room.Length; d++)
@@ -125,11 +160,11 @@ public static class Planner
     }
 
     /// <summary>The plan for a division; devices without layers have no stage in it.</summary>
-    private static ExecutionPlan Plan(Machine machine, int[] layers, int batch, int wave)
+    private static ExecutionPlan Plan(Machine machine, int[] layers, int[] room, int batch, int wave)
     {
         PlanRequest request = machine.Request;
         ModelMemory memory = request.Memory;
-        int[] room = machine.Room(batch, wave);
+        int last = Array.FindLastIndex(layers, count => count > 0);
         List<StagePlan> stages = [];
         long host = request.HostBytes;
         int first = 0;
@@ -145,7 +180,7 @@ public static class Planner
             StageTime? time = machine.LayerTime(d, wave) is { } layer ? new StageTime(count * layer.Computing, streamed * layer.Uploading) : null;
             stages.Add(new StagePlan(
                 request.Devices[d], new StageLayers(first, count, streamed, slots, inHostMemory), machine.Budgets[d],
-                (resident * memory.LayerBytes) + memory.TableBytes + (machine.IsLast(d) ? memory.HeadBytes : 0),
+                (resident * memory.LayerBytes) + memory.TableBytes + (d == last ? memory.HeadBytes : 0),
                 slots * memory.LayerBytes, request.MemoryOn(d).ActivationBytes(batch, wave), streamedBytes, time));
             first += count;
         }
@@ -154,10 +189,9 @@ public static class Planner
     }
 
     /// <summary>
-    /// Plans anew without the devices that got no layers: what they share with others is the others' then, and the heads go to the last
-    /// one that has layers.
+    /// Plans anew without the devices that got no layers: what they share with others is the others' then.
     /// </summary>
-    private static ExecutionPlan WithoutIdle(PlanRequest request, ExecutionPlan plan)
+    private static ExecutionPlan WithoutIdle(PlanRequest request, ExecutionPlan plan, double fastest)
     {
         bool[] used = new bool[request.Devices.Count];
         // Stages have the devices' order; a device may be there twice.
@@ -173,7 +207,7 @@ public static class Planner
         {
             Devices = [.. kept.Select(d => request.Devices[d])],
             MemoryLimits = request.MemoryLimits.Count == 0 ? [] : [.. kept.Select(d => request.MemoryLimits[Math.Min(d, request.MemoryLimits.Count - 1)])],
-        });
+        }, fastest);
         IEnumerable<string> notes = Enumerable.Range(0, used.Length).Where(d => !used[d]).Select(d => request.Devices[d])
             .Select(device => $"{device.Id} ({device.Name}) is left out: with it the others would not be faster, or it has no room for a layer.");
         return without with { Notes = [.. notes, .. without.Notes] };
@@ -239,8 +273,8 @@ public static class Planner
         ModelMemory memory = request.Memory;
         int tokens = Math.Min(request.BatchTokens, FewestTokens), device = Array.IndexOf(machine.Budgets, machine.Budgets.Max());
         // With a split each device has to do its part; without one the largest would have to do all of it.
-        if (request.Split is not null) device = Array.FindIndex(machine.Room(tokens, tokens), room => room == 0);
-        bool isLast = request.Split is null || machine.IsLast(device);
+        if (request.Split is not null) device = Array.FindIndex(machine.Room(tokens, tokens, request.Devices.Count - 1), room => room == 0);
+        bool isLast = request.Split is null || device == request.Devices.Count - 1;
         long needed = memory.LayerBytes + memory.TableBytes + (isLast ? memory.HeadBytes : 0) + request.MemoryOn(device).ActivationBytes(tokens, tokens);
         string heads = isLast && memory.HeadBytes > memory.LayerBytes / 4 ? $" ({Gigabytes(memory.HeadBytes)} of it for the heads: --heads fp16 or int8 is smaller)" : "";
         return new DeviceException($"A layer with {request.Weights.ToString().ToLowerInvariant()} weights and a text of {tokens} tokens need {Gigabytes(needed)}{heads}, and {request.Devices[device].Id} ({request.Devices[device].Name}) may use {Gigabytes(machine.Budgets[device])}{(request.MemoryLimits.Count > 0 ? " (--memory)" : "")}. Use smaller --weights, a larger --memory, or {(request.Devices[device].Kind == DeviceKind.Cpu ? "a machine with more memory" : "a device with more memory, or --device cpu")}.", failure: DeviceFailure.OutOfMemory);
@@ -262,25 +296,30 @@ public static class Planner
 
         public bool IsMeasured => _speeds is not null;
 
-        /// <summary>What is used of each device's memory. Devices that are there twice, or have the host's memory, share it; a limit is each one's own.</summary>
+        /// <summary>
+        /// What is used of each device's memory. Devices that are there twice, or have the host's memory, share it; a limit is each one's
+        /// own.
+        /// </summary>
         public long[] Budgets { get; } = [.. request.Devices.Select((device, i) =>
         {
             long usable = ModelMemory.UsableBytes(device) / request.Devices.Count(d => d.Id == device.Id || (HasHostMemory(d) && HasHostMemory(device)));
             return request.MemoryLimits.Count == 0 ? usable : Math.Min(usable, request.MemoryLimits[Math.Min(i, request.MemoryLimits.Count - 1)]);
         })];
 
-        /// <summary>Whether the heads are there.</summary>
-        public bool IsLast(int device) => device == request.Devices.Count - 1;
-
         public void Measure() => _speeds ??= [.. request.Devices.Select(request.Speed)];
 
-        /// <summary>Layers that fit on each device at a time.</summary>
-        public int[] Room(int batch, int wave) =>
-            [.. Budgets.Select((budget, d) => (int)Math.Clamp((budget - FixedBytes(d, batch, wave)) / request.Memory.LayerBytes, 0, int.MaxValue))];
+        /// <summary>Layers that fit on each device at a time, with the heads on one, and none behind that.</summary>
+        public int[] Room(int batch, int wave, int last) =>
+            [.. Budgets.Select((budget, d) =>
+            {
+                if (d > last) return 0;
+                long others = request.Memory.TableBytes + (d == last ? request.Memory.HeadBytes : 0) + request.MemoryOn(d).ActivationBytes(batch, wave);
+                return (int)Math.Clamp((budget - others) / request.Memory.LayerBytes, 0, int.MaxValue);
+            })];
 
         /// <summary>
-        /// Seconds in which a device takes so many tokens through a layer, and a layer is brought to it; null if not known. A device that is
-        /// there twice, or several that are the processor, have a part of it each.
+        /// Seconds in which a device takes so many tokens through a layer, and a layer is brought to it; null if not known. A device that
+        /// is there twice, or several that are the processor, have a part of it each.
         /// </summary>
         public StageTime? LayerTime(int device, int tokens)
         {
@@ -291,9 +330,5 @@ public static class Planner
         }
 
         private static bool HasHostMemory(DeviceInfo device) => device.Kind == DeviceKind.IntegratedGpu || device.IsProcessor;
-
-        /// <summary>What a stage needs beside its layers.</summary>
-        private long FixedBytes(int device, int batch, int wave) =>
-            request.Memory.TableBytes + (IsLast(device) ? request.Memory.HeadBytes : 0) + request.MemoryOn(device).ActivationBytes(batch, wave);
     }
 }
