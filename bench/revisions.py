@@ -30,13 +30,16 @@ def build(revision):
             archive = subprocess.Popen(["git", "-C", ROOT, "archive", commit], stdout=subprocess.PIPE)
             subprocess.run(["tar", "x", "-C", folder + ".part"], stdin=archive.stdout, check=True)
             os.rename(folder + ".part", folder)
-    program = os.path.join(folder, "src/LdlVk.Cli/bin/Release/net10.0/LdlVk.Cli.dll")
-    if revision is None or not os.path.exists(program):
+    program, built = os.path.join(folder, "src/LdlVk.Cli/bin/Release/net10.0/LdlVk.Cli.dll"), os.path.join(folder, ".built")
+    # The mark comes last: an interrupted build leaves assemblies that are not whole.
+    if revision is None or not os.path.exists(built):
         say(f"building {revision or 'the working tree'} …")
         log = subprocess.run(["dotnet", "build", os.path.join(folder, "src/LdlVk.Cli"), "-c", "Release", "-v", "quiet", "--nologo", "-clp:NoSummary"],
                              capture_output=True, text=True)
         if log.returncode:
             sys.exit(f"ldlvk: {revision or 'the working tree'} does not build:\n{log.stdout[-2000:]}")
+        if revision is not None:
+            open(built, "w", encoding="utf-8").close()
     return ["dotnet", program]
 
 
