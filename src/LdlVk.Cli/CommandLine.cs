@@ -37,7 +37,7 @@ internal static class CommandLine
         }
     }
 
-    internal static Command CreateRoot(Terminal terminal) => new(Name, "Scores conversations with the reward model LDL-Reward-Gemma-2-27B and its neighbours on any GPU (Vulkan, DirectML) or the CPU.")
+    internal static Command CreateRoot(Terminal terminal) => new(Name, "Scores conversations with the reward model LDL-Reward-Gemma-2-27B and its neighbors on any GPU (Vulkan, DirectML) or the CPU.")
     {
         new HelpOption { Description = "Show what a command does and its flags.", Action = new NotedHelp() },
         new Option<bool>("--version") { Description = "Show the version.", Action = new VersionAction() },

@@ -3,7 +3,10 @@ using System.Text.Encodings.Web;
 
 namespace LdlVk.Runtime;
 
-/// <summary>Text of somebody else's (a name in a file, a role in a conversation) in an error message: harmless to a terminal, and not longer than a line.</summary>
+/// <summary>
+/// Text of somebody else's (a name in a file, a role in a conversation) in an error message: harmless to a terminal, and not longer than a
+/// line.
+/// </summary>
 internal static class Shown
 {
     private const int MaxLength = 100;
@@ -23,6 +26,8 @@ internal static class Shown
     /// <summary>A number as everybody writes it.</summary>
     public static string Number(float value) => value.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>The text in quotation marks and escaped as JSON would be, cut; for what may be empty or have white space that matters.</summary>
+    /// <summary>
+    /// The text in quotation marks and escaped as JSON would be, cut; for what may be empty or have white space that matters.
+    /// </summary>
     public static string Quoted(string text) => Short($"\"{JavaScriptEncoder.UnsafeRelaxedJsonEscaping.Encode(text)}\"");
 }

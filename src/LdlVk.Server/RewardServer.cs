@@ -135,8 +135,8 @@ public sealed class RewardServer : IAsyncDisposable
         builder.WebHost.UseKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            // Ours to bound (RequestBody): with its own bound Kestrel would close while the body comes, and the caller would see a broken pipe
-            // more often than why. So it takes in and forgets the rest of a refused body, for 5 s at most.
+            // Ours to bound (RequestBody): with its own bound Kestrel would close while the body comes, and the caller would see a broken
+            // pipe more often than why. So it takes in and forgets the rest of a refused body, for 5 s at most.
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MaxConcurrentConnections = 4096;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);

@@ -29,20 +29,22 @@ public sealed record ServerOptions
     public int MaxBodyBytes { get; init; } = 16 << 20;
 
     /// <summary>
-    /// How long a text waits for company at most while a device is idle, and never for more than a twentieth of the time that it takes itself.
-    /// With enough texts for a batch none waits.
+    /// How long a text waits for company at most while a device is idle, and never for more than a twentieth of the time that it takes
+    /// itself. With enough texts for a batch none waits.
     /// </summary>
     public TimeSpan MaxWait { get; init; } = TimeSpan.FromMilliseconds(2);
 
     /// <summary>How long <see cref="RewardServer.StopAsync"/> waits for requests that are under way.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(60);
 
-    /// <summary>What special tokens are that stand in a message, unless a request says: here, where messages come from anybody, text.</summary>
+    /// <summary>
+    /// What special tokens are that stand in a message, unless a request says: here, where messages come from anybody, text.
+    /// </summary>
     public SpecialTokens SpecialTokens { get; init; } = SpecialTokens.Text;
 
     /// <summary>
-    /// Creates the loggers of the server and of ASP.NET Core below it. The default logs nothing. Give your program's own, so that its providers
-    /// and filters apply. No text of a request is ever logged.
+    /// Creates the loggers of the server and of ASP.NET Core below it. The default logs nothing. Give your program's own, so that its
+    /// providers and filters apply. No text of a request is ever logged.
     /// </summary>
     public ILoggerFactory LoggerFactory { get; init; } = NullLoggerFactory.Instance;
 

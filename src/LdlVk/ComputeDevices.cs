@@ -49,7 +49,8 @@ public static class ComputeDevices
     /// <summary>Opens a device by its <see cref="DeviceInfo.Id"/>.</summary>
     /// <param name="device">Which.</param>
     /// <param name="memoryLimit">Bytes of its memory that may be used; null for all.</param>
-    /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are compiled.</param>
+    /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are
+    /// compiled.</param>
     /// <exception cref="UsageException">No backend has a device of that id.</exception>
     /// <exception cref="DeviceException">The driver refused.</exception>
     public static IDevice Open(DeviceInfo device, long? memoryLimit = null, bool useKeptKernels = true)

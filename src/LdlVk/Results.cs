@@ -18,7 +18,9 @@ public sealed record ScoreResult(long Index, Reward? Reward, string? Error)
 /// <param name="Elapsed">Time since the start.</param>
 public readonly record struct ScoreProgress(long Texts, long Tokens, long ComputedTokens, TimeSpan Elapsed);
 
-/// <summary>How far scores are off that were computed in a fast mode, against <see cref="ComputeMode.Auto"/> with the same weights.</summary>
+/// <summary>
+/// How far scores are off that were computed in a fast mode, against <see cref="ComputeMode.Auto"/> with the same weights.
+/// </summary>
 /// <param name="Texts">Texts that were scored both ways.</param>
 /// <param name="Mean">Mean difference of their scores.</param>
 /// <param name="Largest">Largest difference.</param>

@@ -36,7 +36,9 @@ public sealed class RewardModel : IDisposable
     /// <summary>Format of the backbone's weights on the devices.</summary>
     public WeightFormat Weights => Plan.Weights;
 
-    /// <summary>The error of the first micro-batch's scores; null before it, and unless <see cref="RewardModelOptions.MeasureComputeError"/> is set.</summary>
+    /// <summary>
+    /// The error of the first micro-batch's scores; null before it, and unless <see cref="RewardModelOptions.MeasureComputeError"/> is set.
+    /// </summary>
     public ComputeError? ComputeError => _session.ComputeError;
 
     /// <summary>Longest text in tokens.</summary>
@@ -45,7 +47,9 @@ public sealed class RewardModel : IDisposable
     /// <summary>Whether longer texts lose tokens from their middle, see <see cref="RewardModelOptions.Truncate"/>.</summary>
     public bool Truncates => _options.Truncate;
 
-    /// <summary>Names of the attributes from the checkpoint's labels.json, or their numbers; empty for a model that gives the score alone.</summary>
+    /// <summary>
+    /// Names of the attributes from the checkpoint's labels.json, or their numbers; empty for a model that gives the score alone.
+    /// </summary>
     public IReadOnlyList<string> AttributeNames => _session.AttributeNames;
 
     /// <summary>What the user should know about how the checkpoint was understood; null if nothing.</summary>
@@ -54,7 +58,10 @@ public sealed class RewardModel : IDisposable
     /// <summary>That loading spent time on tuning a device for this model; null if it did not.</summary>
     public string? TuningNote => _session.TuningNote;
 
-    /// <summary>The plan that <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/> would follow. Nothing is loaded.</summary>
+    /// <summary>
+    /// The plan that <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/> would follow. Nothing is
+    /// loaded.
+    /// </summary>
     /// <param name="folder">The checkpoint.</param>
     /// <param name="options">How to run; null for the defaults.</param>
     /// <exception cref="CheckpointException">The checkpoint is damaged or not supported.</exception>
@@ -91,7 +98,9 @@ public sealed class RewardModel : IDisposable
         string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
         Load(folder, stage => ComputeDevices.Open(stage.Device, options?.Memory.Count > 0 ? stage.Budget : null), options, progress, cancellationToken);
 
-    /// <summary>As <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>, with devices that the caller opens.</summary>
+    /// <summary>
+    /// As <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>, with devices that the caller opens.
+    /// </summary>
     internal static RewardModel Load(
         string folder, Func<StagePlan, IDevice> open, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null,
         CancellationToken cancellationToken = default)
@@ -125,21 +134,23 @@ public sealed class RewardModel : IDisposable
     public int[] Tokenize(Conversation conversation, SpecialTokens? typed = null) => _text.Encode(conversation, typed ?? _options.SpecialTokens);
 
     /// <summary>
-    /// As <see cref="Tokenize"/>, but an error is part of the result. A checkpoint without a tokenizer is an error of each conversation, since
-    /// texts given as ids can still be scored.
+    /// As <see cref="Tokenize"/>, but an error is part of the result. A checkpoint without a tokenizer is an error of each conversation,
+    /// since texts given as ids can still be scored.
     /// </summary>
     public TokenizedText Encode(Conversation conversation, SpecialTokens? typed = null) => EncodedOrFailed(() => Tokenize(conversation, typed));
 
     /// <summary>
-    /// Token ids of a text that holds the template and its special tokens already, or why there are none. One <c>&lt;bos&gt;</c> comes first,
-    /// whether the text has it or not.
+    /// Token ids of a text that holds the template and its special tokens already, or why there are none. One <c>&lt;bos&gt;</c> comes
+    /// first, whether the text has it or not.
     /// </summary>
     public TokenizedText EncodeTemplated(string text) => EncodedOrFailed(() => _text.EncodeTemplated(text));
 
     /// <summary>As <see cref="EncodeTemplated"/>, but no <c>&lt;bos&gt;</c> is added.</summary>
     public TokenizedText EncodeText(string text) => EncodedOrFailed(() => _text.Encode(text));
 
-    /// <summary>The ids that would be scored, truncated where <see cref="RewardModelOptions.Truncate"/> is set; or why they cannot be.</summary>
+    /// <summary>
+    /// The ids that would be scored, truncated where <see cref="RewardModelOptions.Truncate"/> is set; or why they cannot be.
+    /// </summary>
     public TokenizedText Check(TokenizedText text) => text.Error is null ? EncodedOrFailed(() => _session.Check(text.Ids)) : text;
 
     /// <summary>Scores one conversation.</summary>
@@ -180,8 +191,8 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>Scores many conversations. The results come in input order, each as soon as its window of texts is done.</summary>
     /// <param name="conversations">
-    /// The conversations; their number is not limited, since they are read only some micro-batches ahead of the results. They are read between
-    /// the results, on a thread of the pool, never while the caller uses a result.
+    /// The conversations; their number is not limited, since they are read only some micro-batches ahead of the results. They are read
+    /// between the results, on a thread of the pool, never while the caller uses a result.
     /// </param>
     /// <param name="progress">Told after each micro-batch.</param>
     /// <param name="cancellationToken">Ends the scoring between micro-batches.</param>

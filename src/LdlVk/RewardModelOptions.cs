@@ -27,19 +27,23 @@ public sealed record RewardModelOptions
     /// <summary>Format of the heads' weights. They are small, and fp32 is how they were published.</summary>
     public WeightFormat Heads { get; init; } = WeightFormat.Fp32;
 
-    /// <summary>How the backbone's products are computed: <see cref="ComputeMode.Int8"/> is less exact, and needs int8 or int4 weights.</summary>
+    /// <summary>
+    /// How the backbone's products are computed: <see cref="ComputeMode.Int8"/> is less exact, and needs int8 or int4 weights.
+    /// </summary>
     public ComputeMode Compute { get; init; }
 
     /// <summary>
-    /// Whether to measure on the first micro-batch what <see cref="Compute"/> costs, as <see cref="RewardModel.ComputeError"/>: that batch is
-    /// then computed twice.
+    /// Whether to measure on the first micro-batch what <see cref="Compute"/> costs, as <see cref="RewardModel.ComputeError"/>: that batch
+    /// is then computed twice.
     /// </summary>
     public bool MeasureComputeError { get; init; }
 
     /// <summary>By what the embeddings are multiplied.</summary>
     public EmbeddingScale EmbeddingScale { get; init; }
 
-    /// <summary><c>auto</c> follows the checkpoint, <c>gemma2</c> and <c>none</c> override it. None joins the contents as they are.</summary>
+    /// <summary>
+    /// <c>auto</c> follows the checkpoint, <c>gemma2</c> and <c>none</c> override it. None joins the contents as they are.
+    /// </summary>
     public string ChatTemplate { get; init; } = "auto";
 
     /// <summary>

@@ -2,7 +2,9 @@ using LdlVk.Runtime.Text;
 
 namespace LdlVk;
 
-/// <summary>Turns texts and conversations into token ids as a checkpoint wants them. Needs the tokenizer's files alone. Thread-safe.</summary>
+/// <summary>
+/// Turns texts and conversations into token ids as a checkpoint wants them. Needs the tokenizer's files alone. Thread-safe.
+/// </summary>
 public sealed class TextEncoder
 {
     /// <summary>What there is for a chat template.</summary>

@@ -132,7 +132,7 @@ public class CommandTests
     }
 
     [Fact]
-    public async Task The_demo_fits_80_columns_has_no_colours_in_a_pipe_and_ranks_sound_above_damaged()
+    public async Task The_demo_fits_80_columns_has_no_colors_in_a_pipe_and_ranks_sound_above_damaged()
     {
         Outcome run = await Cli.RunAsync("demo", "--device", "cpu", "--quiet");
         Assert.Equal((0, ""), (run.Code, run.Error));

@@ -21,7 +21,7 @@ public sealed class DatasetTests : IDisposable
     [InlineData("gzip with all that a header can have, and an empty member")]
     [InlineData("zstd")]
     [InlineData("zstd behind a frame to be skipped")]
-    public async Task Compressed_input_is_recognised_whatever_its_name(string how)
+    public async Task Compressed_input_is_recognized_whatever_its_name(string how)
     {
         byte[] plain = Encoding.UTF8.GetBytes(Input(20));
         Outcome want = await ScoreAsync(Write("plain", plain));

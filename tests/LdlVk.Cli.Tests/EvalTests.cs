@@ -58,8 +58,8 @@ public class EvalTests
     {
         const string Lines = """
             {"id":"f1","prompt":"Define \"sea\".","chosen":["A large body of salt water."],"rejected":["A larg boddy fo slat watre.","I cannot help.","No."],"subset":"Factuality","num_correct":1}
-            {"id":"ref:1","prompt":"Name a colour.","chosen":["Red."],"rejected":["Seven.","I cannot help."],"subset":"Ties","num_correct":1}
-            {"id":"tied:1","prompt":"Name a colour of the rainbow.","chosen":["Red.","Green."],"rejected":["Seven."],"subset":"Ties","num_correct":2}
+            {"id":"ref:1","prompt":"Name a color.","chosen":["Red."],"rejected":["Seven.","I cannot help."],"subset":"Ties","num_correct":1}
+            {"id":"tied:1","prompt":"Name a color of the rainbow.","chosen":["Red.","Green."],"rejected":["Seven."],"subset":"Ties","num_correct":2}
             """;
         using TempFolder temp = new();
         Outcome run = await Cli.RunAsync(["eval", .. Model, "--input", temp.Write("in.jsonl", Lines), "--quiet", "--json", "--output", temp["out.jsonl"]]);

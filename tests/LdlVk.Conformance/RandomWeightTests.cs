@@ -25,7 +25,7 @@ public sealed class RandomWeightTests : ConformanceTest
             Check.SameBits($"random {format} [{n}, {k}] on {id}", made, uploaded);
 
             float[] elements = new float[n * k];
-            WeightSource.Dequantise(source, 0, n, elements);
+            WeightSource.Dequantize(source, 0, n, elements);
             // An integer times its scale has more bits than a half.
             double rounding = WeightLayout.HasScales(format) ? TestDevices.Get(id).OperandRounding(format) : 0;
             for (int i = 0; i < unit.Rows; i++)
@@ -52,8 +52,8 @@ public sealed class RandomWeightTests : ConformanceTest
     {
         const int N = 200, K = 500;
         float[] elements = new float[N * K], others = new float[N * K];
-        WeightSource.Dequantise(new RandomWeightSource("a", N, K, format, 1), 0, N, elements);
-        WeightSource.Dequantise(new RandomWeightSource("b", N, K, format, 2), 0, N, others);
+        WeightSource.Dequantize(new RandomWeightSource("a", N, K, format, 1), 0, N, elements);
+        WeightSource.Dequantize(new RandomWeightSource("b", N, K, format, 2), 0, N, others);
         double variance = elements.Average(x => (double)x * x), mean = elements.Average(x => (double)x);
         Assert.InRange(variance * K, 0.5, 2.5);
         Assert.InRange(mean, -0.02 * Math.Sqrt(variance), 0.02 * Math.Sqrt(variance));

@@ -40,7 +40,7 @@ public abstract class OperandTest : IDisposable
     }
 
     /// <summary>
-    /// The matrix as a view into the middle of a larger tensor whose other rows are NaN: whoever reads a neighbour shows it.
+    /// The matrix as a view into the middle of a larger tensor whose other rows are NaN: whoever reads a neighbor shows it.
     /// </summary>
     protected ITensor UploadAmongNaN(IDevice device, Matrix matrix, int rowsBefore = 3, int rowsAfter = 2)
     {

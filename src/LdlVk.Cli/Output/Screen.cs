@@ -3,7 +3,7 @@ using Spectre.Console;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>Colours for people, plain text for pipes and files.</summary>
+/// <summary>Colors for people, plain text for pipes and files.</summary>
 internal sealed class Screen : IDisposable
 {
     /// <summary>No line is broken when nobody looks: what is printed fits in 80 columns, and longer names should stay whole.</summary>
@@ -17,13 +17,13 @@ internal sealed class Screen : IDisposable
     public Screen(Terminal terminal, Stream? output = null)
     {
         _writer = terminal.OpenText(output);
-        bool colours = terminal.OutIsScreen && (output is null || output == terminal.Out)
+        bool colors = terminal.OutIsScreen && (output is null || output == terminal.Out)
             && Environment.GetEnvironmentVariable("NO_COLOR") is null or ""
             && Environment.GetEnvironmentVariable("TERM") != "dumb";
         _console = AnsiConsole.Create(new AnsiConsoleSettings
         {
-            Ansi = colours ? AnsiSupport.Yes : AnsiSupport.No,
-            ColorSystem = colours ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
+            Ansi = colors ? AnsiSupport.Yes : AnsiSupport.No,
+            ColorSystem = colors ? ColorSystemSupport.Standard : ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.No,
             Out = new AnsiConsoleOutput(_writer),
         });
@@ -36,7 +36,9 @@ internal sealed class Screen : IDisposable
     /// <summary>A text that came from outside, for use in <see cref="Line"/>.</summary>
     public static string Safe(string text) => Markup.Escape(Readable.OneLine(text));
 
-    /// <summary>A bar of <paramref name="width"/> columns, filled up to <paramref name="share"/> (0 to 1), in eighths of a column.</summary>
+    /// <summary>
+    /// A bar of <paramref name="width"/> columns, filled up to <paramref name="share"/> (0 to 1), in eighths of a column.
+    /// </summary>
     public static string Bar(double share, int width)
     {
         const string Eighths = " ▏▎▍▌▋▊▉";

@@ -3,7 +3,9 @@ using System.Runtime.Versioning;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>Windows' console understands colours and "erase the line" when a program asks for that, and shows them as rubbish otherwise.</summary>
+/// <summary>
+/// Windows' console understands colors and "erase the line" when a program asks for that, and shows them as rubbish otherwise.
+/// </summary>
 [SupportedOSPlatform("windows")]
 internal static partial class WindowsConsole
 {

@@ -52,9 +52,7 @@ internal sealed unsafe class CpuTensor : IDeviceTensor
 
     public ITensor View(int firstRow, int rowCount)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
-        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, Rows, nameof(rowCount));
+        OpChecks.View(this, firstRow, rowCount);
         return new CpuTensor(Device, _buffer, rowCount, Columns, _firstElement + Elements(firstRow, Columns), isView: true);
     }
 

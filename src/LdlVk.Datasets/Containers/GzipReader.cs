@@ -5,9 +5,9 @@ using ICSharpCode.SharpZipLib.Zip.Compression;
 namespace LdlVk.Datasets.Containers;
 
 /// <summary>
-/// Decompresses gzip (RFC 1952): any number of members, zeros behind them as tapes have, and nothing else. To .NET's GZipStream a file that was
-/// cut short is one that ends there, and to SharpZipLib's GZipInputStream one ends where a member's header is damaged: lines would be lost
-/// and nobody told.
+/// Decompresses gzip (RFC 1952): any number of members, zeros behind them as tapes have, and nothing else. To .NET's GZipStream a file that
+/// was cut short is one that ends there, and to SharpZipLib's GZipInputStream one ends where a member's header is damaged: lines would be
+/// lost and nobody told.
 /// </summary>
 /// <param name="file">The file, which becomes this one's to close.</param>
 internal sealed class GzipReader(Stream file) : ReadOnlyStream

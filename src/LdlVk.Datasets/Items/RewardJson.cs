@@ -3,7 +3,10 @@ using System.Text.Json;
 
 namespace LdlVk.Datasets.Items;
 
-/// <summary>Writes the result of an item, the same for a line of results and for an answer. Numbers are the shortest that read back to the same bits.</summary>
+/// <summary>
+/// Writes the result of an item, the same for a line of results and for an answer. Numbers are the shortest that read back to the same
+/// bits.
+/// </summary>
 public static class RewardJson
 {
     /// <summary>JSON on one line: letters stay letters, and what JSON must escape is escaped.</summary>
@@ -18,7 +21,10 @@ public static class RewardJson
     /// <param name="details">Whether <c>weights</c>, <c>distribution</c> and <c>rewards</c> follow, if the model has them.</param>
     public static void Write(Utf8JsonWriter json, Reward reward, bool details) => Write(json, [reward], many: false, details);
 
-    /// <summary>The members <c>scores</c>, <c>best</c> and <c>tokens</c> of several responses; <c>best</c> is the index of the best, of equals the first.</summary>
+    /// <summary>
+    /// The members <c>scores</c>, <c>best</c> and <c>tokens</c> of several responses; <c>best</c> is the index of the best, of equals the
+    /// first.
+    /// </summary>
     /// <param name="json">Inside an object.</param>
     /// <param name="rewards">The responses' rewards.</param>
     /// <param name="details">Whether lists of <c>weights</c>, <c>distribution</c> and <c>rewards</c> follow, if the model has them.</param>

@@ -4,7 +4,8 @@ using LdlVk.Datasets.Containers;
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>
-/// A digest of the lines of an input so far: SHA-256 of the digest before and the line. Two runs with the same digest have read the same lines.
+/// A digest of the lines of an input so far: SHA-256 of the digest before and the line. Two runs with the same digest have read the same
+/// lines.
 /// </summary>
 public sealed class LineDigest
 {

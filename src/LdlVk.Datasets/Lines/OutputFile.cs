@@ -23,7 +23,8 @@ public sealed class OutputFile : IDisposable
     /// <summary>Opens a file to write.</summary>
     /// <param name="path">The file.</param>
     /// <param name="flag">What the caller's user calls the file, for messages.</param>
-    /// <param name="keepsLines">Told how many lines of a run that failed are kept, and where; null if they are of no use without the rest.</param>
+    /// <param name="keepsLines">Told how many lines of a run that failed are kept, and where; null if they are of no use without the
+    /// rest.</param>
     /// <exception cref="UsageException">The file cannot be made there.</exception>
     public static OutputFile Open(string path, string flag, Action<long, string>? keepsLines = null)
     {

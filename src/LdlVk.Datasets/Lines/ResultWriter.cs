@@ -36,7 +36,9 @@ public sealed class ResultWriter(Stream output)
         json.WriteString("error", error);
     });
 
-    /// <summary><c>{"id","score","tokens"}</c>; with <c>"scores"</c> and <c>"best"</c> where the line has responses; or <c>{"id","error"}</c>.</summary>
+    /// <summary>
+    /// <c>{"id","score","tokens"}</c>; with <c>"scores"</c> and <c>"best"</c> where the line has responses; or <c>{"id","error"}</c>.
+    /// </summary>
     /// <param name="scored">The line.</param>
     /// <param name="details">Whether weights, distribution and rewards are written too.</param>
     public void Write(ScoredLine scored, bool details)

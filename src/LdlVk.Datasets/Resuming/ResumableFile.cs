@@ -113,7 +113,8 @@ public sealed class ResumableFile : IDisposable
         _journal.Dispose();
         _results.Dispose();
         RunRecord record = new(_head.Settings, shard.Index, shard.Count, input.Lines, input.Value, _lines, _failed, _bytes, Convert.ToHexStringLower(_all.GetHashAndReset()));
-        // A run that ends before the file has its name goes on, finds nothing to do, and does these steps again; one that ends after that is done.
+        // A run that ends before the file has its name goes on, finds nothing to do, and does these steps again; one that ends after that
+        // is done.
         WriteRecord(record);
         File.Move(_path + PartialSuffix, _path, overwrite: true);
         File.Delete(_path + JournalSuffix);

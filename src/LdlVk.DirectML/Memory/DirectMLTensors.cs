@@ -79,9 +79,7 @@ internal sealed class DirectMLView : IDirectMLTensor
 {
     public DirectMLView(IDirectMLTensor tensor, int firstRow, int rowCount)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
-        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, tensor.Rows, nameof(rowCount));
+        OpChecks.View(tensor, firstRow, rowCount);
         (Owner, FirstRow, Rows) = (tensor.Owner, tensor.FirstRow + firstRow, rowCount);
     }
 

@@ -2,7 +2,7 @@ using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Reports;
 
-/// <summary>A histogram as columns; what is below zero can have the colour of what is wrong.</summary>
+/// <summary>A histogram as columns; what is below zero can have the color of what is wrong.</summary>
 internal static class HistogramChart
 {
     private const int Width = 920, Left = 48, Right = 10, Top = 12, Plot = 200;

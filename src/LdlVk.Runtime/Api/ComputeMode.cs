@@ -5,8 +5,13 @@ namespace LdlVk;
 /// <summary>How the backbone's matrix products are computed.</summary>
 public enum ComputeMode
 {
-    /// <summary>As exactly as the weights deserve: in fp32, or on matrix units that round operands to 11 bits (<see cref="IDevice.Linear"/>).</summary>
+    /// <summary>
+    /// As exactly as the weights deserve: in fp32, or on matrix units that round operands to 11 bits (<see cref="IDevice.Linear"/>).
+    /// </summary>
     Auto,
-    /// <summary>In 8-bit integers (<see cref="IDevice.Int8Linear"/>), for GPUs that are faster at those; less exact, with the same bits on all devices.</summary>
+    /// <summary>
+    /// In 8-bit integers (<see cref="IDevice.Int8Linear"/>), for GPUs that are faster at those; less exact, with the same bits on all
+    /// devices.
+    /// </summary>
     Int8,
 }

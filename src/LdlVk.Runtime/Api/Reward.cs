@@ -7,7 +7,8 @@ namespace LdlVk;
 /// Higher is better. For an LDL model Σ Distribution · linspace(0, 1, bins); weights may be negative, so it is not bounded by 0 and 1.
 /// </param>
 /// <param name="Tokens">Tokens of the text.</param>
-/// <param name="Distribution">[bins] Σ over attributes of weight · rewards. Empty, as the next two, for a model that gives the score alone.</param>
+/// <param name="Distribution">[bins] Σ over attributes of weight · rewards. Empty, as the next two, for a model that gives the score
+/// alone.</param>
 /// <param name="Weights">[attributes] How much each attribute counts.</param>
 /// <param name="Rewards">[attributes · bins], bins fastest: each attribute's distribution over its bins, summing to 1.</param>
 public sealed record Reward(

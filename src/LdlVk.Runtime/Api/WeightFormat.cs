@@ -9,6 +9,9 @@ public enum WeightFormat
     Fp16,
     /// <summary>Signed 8-bit integers in groups of 32 along the input features, each group with one half-precision scale.</summary>
     Int8,
-    /// <summary>4-bit codes q in groups of 32 along the input features, each group with one half-precision scale; see <see cref="Runtime.Devices.WeightLayout"/>.</summary>
+    /// <summary>
+    /// 4-bit codes q in groups of 32 along the input features, each group with one half-precision scale; see
+    /// <see cref="Runtime.Devices.WeightLayout"/>.
+    /// </summary>
     Int4,
 }

@@ -7,13 +7,15 @@ public static class Packer
 {
     /// <summary>Packs every text into one of the returned micro-batches, each of which can be computed by itself.</summary>
     /// <param name="texts">Token ids of each text, none empty.</param>
-    /// <param name="maxTokens">Rows of a micro-batch, and texts of it (the last layer has a row a text); a longer text gets one of its own.</param>
+    /// <param name="maxTokens">Rows of a micro-batch, and texts of it (the last layer has a row a text); a longer text gets one of its
+    /// own.</param>
     /// <param name="sharePrefixes">Whether equal beginnings are computed once. The scores are the same, to the bit.</param>
     public static IEnumerable<MicroBatch> Pack(IReadOnlyList<int[]> texts, int maxTokens, bool sharePrefixes = true) =>
         PackWaves(texts, maxTokens, maxTokens, sharePrefixes).SelectMany(wave => wave.Batches);
 
     /// <summary>
-    /// As <see cref="Pack"/>, into waves. In a wave, texts with a long common prefix that are more than a micro-batch share it over several.
+    /// As <see cref="Pack"/>, into waves. In a wave, texts with a long common prefix that are more than a micro-batch share it over
+    /// several.
     /// </summary>
     /// <param name="texts">Token ids of each text, none empty.</param>
     /// <param name="maxTokens">Rows and texts of a micro-batch.</param>
@@ -81,7 +83,9 @@ public static class Packer
         if (batch.Rows > 0) yield return batch.Build();
     }
 
-    /// <summary>Whether a prefix is worth the trouble: one of less than a 32nd of a batch costs less than a batch that stays unfilled.</summary>
+    /// <summary>
+    /// Whether a prefix is worth the trouble: one of less than a 32nd of a batch costs less than a batch that stays unfilled.
+    /// </summary>
     private static bool IsLong(PrefixGroup group, int maxTokens) => group.PrefixLength > maxTokens / 32;
 
     /// <summary>

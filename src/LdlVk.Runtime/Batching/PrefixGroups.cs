@@ -12,7 +12,7 @@ internal static class PrefixGroups
     private const int LargestGroup = 4096;
 
     /// <summary>
-    /// Groups the texts so that the most tokens are saved. In the order of their ids, texts with a common prefix are neighbours, so a group
+    /// Groups the texts so that the most tokens are saved. In the order of their ids, texts with a common prefix are neighbors, so a group
     /// is a run of that order, and dynamic programming finds the best division into runs. (To join runs one by one is not enough: every
     /// conversation shares the template's first tokens with any other, and a lone text would draw the responses to the next prompt into
     /// a group that shares just those.) Groups come in the order of their first text in the caller's list.

@@ -4,9 +4,9 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// The files of a model's folder: config.json, the tensors of its safetensors files, and PyTorch files beside them. It knows names, shapes and
-/// bytes; what they mean for a model is for its caller to say. The files are mapped into memory, so reading a tensor costs page cache and
-/// no heap. Reading is thread-safe; opening is not. Tensors live as long as the folder.
+/// The files of a model's folder: config.json, the tensors of its safetensors files, and PyTorch files beside them. It knows names, shapes
+/// and bytes; what they mean for a model is for its caller to say. The files are mapped into memory, so reading a tensor costs page cache
+/// and no heap. Reading is thread-safe; opening is not. Tensors live as long as the folder.
 /// </summary>
 internal sealed class CheckpointFolder : IDisposable
 {
@@ -46,7 +46,8 @@ internal sealed class CheckpointFolder : IDisposable
     public IEnumerable<string> WeightFiles => _tensors.Files.Select(file => file.Path).Concat(_torchFiles.Select(file => file.Path));
 
     /// <summary>Opens the files of <paramref name="folder"/>.</summary>
-    /// <exception cref="CheckpointException">The folder is missing or holds something else, or a file is missing, damaged or hostile.</exception>
+    /// <exception cref="CheckpointException">The folder is missing or holds something else, or a file is missing, damaged or
+    /// hostile.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
     public static CheckpointFolder Open(string folder)
     {
@@ -73,7 +74,8 @@ internal sealed class CheckpointFolder : IDisposable
     public string? FileOf(string name) => _tensors.FileOf(name);
 
     /// <summary>The tensor of this name, without <c>model.</c>.</summary>
-    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read; a converted folder's matrices are not.</exception>
+    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read; a converted folder's matrices
+    /// are not.</exception>
     public CheckpointTensor Tensor(string name) => !_stored.TryGetValue(name, out StoredWeight? stored)
         ? _tensors.Tensor(name)
         : throw new CheckpointException($"Tensor {name} of {Path} is there as {ConvertedFormat.Name(stored.Format)} weights alone, which cannot serve here. Use the original folder.");
@@ -136,7 +138,9 @@ internal sealed class CheckpointFolder : IDisposable
         return new StateDict(file.Path, file.Tensors);
     }
 
-    /// <summary>Lets go of the pages of the safetensors files read so far, which count as this process's memory until then. Thread-safe.</summary>
+    /// <summary>
+    /// Lets go of the pages of the safetensors files read so far, which count as this process's memory until then. Thread-safe.
+    /// </summary>
     /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
     public void ForgetPages() => _tensors.ForgetPages();
 

@@ -1,6 +1,6 @@
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>A row-major matrix of numbers that can be read in pieces: what the quantiser takes.</summary>
+/// <summary>A row-major matrix of numbers that can be read in pieces: what the quantizer takes.</summary>
 public interface IFloatMatrix
 {
     /// <summary>What the matrix is called, for messages.</summary>

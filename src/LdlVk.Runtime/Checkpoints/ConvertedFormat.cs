@@ -14,8 +14,8 @@ namespace LdlVk.Runtime.Checkpoints;
 /// NAME.scales   [n, K/32] F16, of int8 and int4
 /// NAME.factor   [1] F32, a power of two;  NAME = factor · stored (fp16), factor · scales · q (int8), factor · scales · v(q) (int4)
 /// </code>
-/// All else is what it was: the embedding table in its own type, norms and heads in F32. So that no other program takes the stored values for
-/// the weights, config.json names a quantisation method that only LdlVk knows.
+/// All else is what it was: the embedding table in its own type, norms and heads in F32. So that no other program takes the stored values
+/// for the weights, config.json names a quantization method that only LdlVk knows.
 /// </summary>
 /// <param name="Weights">Format of the layers' matrices.</param>
 /// <param name="SourceType">Element type of the checkpoint that was converted, which the embedding table still has.</param>

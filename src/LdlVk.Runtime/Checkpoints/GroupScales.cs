@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>What the quantisers of groups share: half-precision scales to try, eight in the lanes of a vector.</summary>
+/// <summary>What the quantizers of groups share: half-precision scales to try, eight in the lanes of a vector.</summary>
 internal static class GroupScales
 {
     /// <summary>The half that lies <paramref name="steps"/> above a positive one.</summary>

@@ -6,7 +6,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// 4-bit quantisation of one group of 32 as <see cref="WeightLayout"/> describes it: w ≈ scale·v(q), v(q) = q·(8 + |q|), q in [−8, 7].
+/// 4-bit quantization of one group of 32 as <see cref="WeightLayout"/> describes it: w ≈ scale·v(q), v(q) = q·(8 + |q|), q in [−8, 7].
 /// <para>
 /// What decided it, as root mean squared error in per cent of the weights' own root mean square, on Gaussian weights, on weights with
 /// heavy tails (Student's t with 5 degrees of freedom) and on the first layers of models/ldl-mini; the golden checkpoints are as Gaussian:
@@ -28,7 +28,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// In q·(c + |q|) a c of 6 gives 7.57, 10 gives 7.45 and 12 gives 7.43 on Gaussian weights, but 8.47 and 8.58 on tails, and only up to 8
 /// does v fit a byte. Refitted: once the codes are chosen, the scale is the one of least squares for them.
 /// <para>
-/// Vectors are 256 bits wide on every machine, so that all machines quantise to the same bits.
+/// Vectors are 256 bits wide on every machine, so that all machines quantize to the same bits.
 /// </para>
 /// </summary>
 internal static class Int4Groups
@@ -44,9 +44,9 @@ internal static class Int4Groups
     /// <summary>A byte of two zeros.</summary>
     private const byte Zeros = 0x88;
 
-    /// <summary>Quantises a group of 32 finite values, none beyond 2²⁰, to 16 bytes.</summary>
+    /// <summary>Quantizes a group of 32 finite values, none beyond 2²⁰, to 16 bytes.</summary>
     /// <returns>The scale; 0 for a group of zeros.</returns>
-    public static Half Quantise(ReadOnlySpan<float> group, Span<byte> packed)
+    public static Half Quantize(ReadOnlySpan<float> group, Span<byte> packed)
     {
         float largest = GroupScales.LargestMagnitude(group);
         if (largest == 0)
@@ -88,7 +88,7 @@ internal static class Int4Groups
         return refitted > (Half)0f ? refitted : scale;
     }
 
-    /// <summary>Eight codes as a word: the neighbours 2j and 2j + 1 go to bits 4j and 16 + 4j.</summary>
+    /// <summary>Eight codes as a word: the neighbors 2j and 2j + 1 go to bits 4j and 16 + 4j.</summary>
     private static uint Pack(Vector256<int> codes) =>
         (uint)Vector256.Sum((codes + Vector256.Create(8)) * Vector256.Create(1, 1 << 16, 1 << 4, 1 << 20, 1 << 8, 1 << 24, 1 << 12, 1 << 28));
 

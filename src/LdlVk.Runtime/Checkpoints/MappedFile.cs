@@ -58,7 +58,9 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
-    /// <summary>Memory outside the managed heap, filled once by <paramref name="fill"/>; what a compressed entry is inflated into.</summary>
+    /// <summary>
+    /// Memory outside the managed heap, filled once by <paramref name="fill"/>; what a compressed entry is inflated into.
+    /// </summary>
     /// <exception cref="CheckpointException">The machine has no room for it.</exception>
     public static MappedFile InMemory(string path, long length, Action<Stream> fill)
     {

@@ -8,8 +8,9 @@ namespace LdlVk.Runtime.Checkpoints;
 /// instructions that build plain values, and leaves every name, call and persistent id to its subclass, which allows a few known ones
 /// and refuses all others. Nothing is ever executed.
 /// <para>
-/// Values: null, bool, long, double, string, object?[] (tuple), List&lt;object?&gt;, Dictionary&lt;string, object?&gt;, and what the subclass makes.
-/// Time and memory are bounded by the length of the pickle: every instruction makes at most one value, and only pickles up to
+/// Values: null, bool, long, double, string, object?[] (tuple), List&lt;object?&gt;, Dictionary&lt;string, object?&gt;, and what the
+/// subclass makes. Time and memory are bounded by the length of the pickle: every instruction makes at most one value, and only pickles up
+/// to
 /// <see cref="MaxBytes"/> are read. (Instruction set: Lib/pickletools.py of CPython.)
 /// </para>
 /// </summary>

@@ -63,7 +63,7 @@ public sealed class SafetensorsFile : IDisposable
     {
         if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
         if (ParseType(entry.Type) is not { } type)
-            throw new CheckpointException($"Tensor {name} of {Path} has elements of type {entry.Type}; LdlVk reads F32, F16, BF16 and F64. Use the checkpoint as published, not one quantised by another tool.");
+            throw new CheckpointException($"Tensor {name} of {Path} has elements of type {entry.Type}; LdlVk reads F32, F16, BF16 and F64. Use the checkpoint as published, not one quantized by another tool.");
         return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
     }
 

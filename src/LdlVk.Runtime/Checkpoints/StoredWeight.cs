@@ -47,7 +47,7 @@ internal sealed class StoredWeight : IWeightSource
         FileRange factor = tensors.Range(name + ConvertedFormat.FactorSuffix, "F32", 1);
         float scale = 0;
         factor.CopyTo(0, MemoryMarshal.AsBytes(new Span<float>(ref scale)));
-        // Any other factor would be rounded when it is multiplied by; and what is beyond these no quantiser writes.
+        // Any other factor would be rounded when it is multiplied by; and what is beyond these no quantizer writes.
         if (!float.IsNormal(scale) || scale < 0 || (BitConverter.SingleToUInt32Bits(scale) & 0x7fffff) != 0)
             throw new CheckpointException($"Tensor {name}{ConvertedFormat.FactorSuffix} of {factor.Path} is {Shown.Number(scale)}, not a power of two: the file is damaged. Convert the original again.");
         return new StoredWeight(name, rows, columns, format, scale, values, scales);

@@ -33,7 +33,8 @@ public sealed class TorchFile : IDisposable
     public IReadOnlyDictionary<string, CheckpointTensor> Tensors { get; private set; } = new Dictionary<string, CheckpointTensor>();
 
     /// <summary>Maps the file and reads its state dict.</summary>
-    /// <exception cref="CheckpointException">The file is damaged, hostile, or holds something else than a dictionary of float tensors.</exception>
+    /// <exception cref="CheckpointException">The file is damaged, hostile, or holds something else than a dictionary of float
+    /// tensors.</exception>
     public static TorchFile Open(string path)
     {
         MappedFile file = MappedFile.Open(path);

@@ -86,12 +86,12 @@ public sealed class WeightSource : IWeightSource
         }
     }
 
-    /// <summary>The matrix that a device computes with, for tests and oracles: Scale · dequantised(values, scales).</summary>
+    /// <summary>The matrix that a device computes with, for tests and oracles: Scale · dequantized(values, scales).</summary>
     /// <param name="source">Any source of weights.</param>
     /// <param name="firstRow">First row.</param>
     /// <param name="rowCount">Number of rows.</param>
     /// <param name="destination">rowCount · InputFeatures elements, without padding.</param>
-    public static void Dequantise(IWeightSource source, int firstRow, int rowCount, Span<float> destination)
+    public static void Dequantize(IWeightSource source, int firstRow, int rowCount, Span<float> destination)
     {
         ArgumentNullException.ThrowIfNull(source);
         int columns = source.InputFeatures;
@@ -137,7 +137,7 @@ public sealed class WeightSource : IWeightSource
             ReadOnlySpan<float> group = piece.Slice(g * Group, Group);
             Span<byte> stored = values.Slice(g * groupBytes, groupBytes);
             scales[g] = Format == WeightFormat.Int8
-                ? Int8Groups.Quantise(group, MemoryMarshal.Cast<byte, sbyte>(stored)) : Int4Groups.Quantise(group, stored);
+                ? Int8Groups.Quantize(group, MemoryMarshal.Cast<byte, sbyte>(stored)) : Int4Groups.Quantize(group, stored);
         }
     }
 

@@ -25,7 +25,9 @@ internal sealed record PlannedShard(string Name, byte[] Header, IReadOnlyList<Pl
         .OfType<string>().ToHashSet(StringComparer.Ordinal);
 }
 
-/// <summary>The files of a conversion: the embedding table, the layers in order, the final norm and the heads, cut between layers.</summary>
+/// <summary>
+/// The files of a conversion: the embedding table, the layers in order, the final norm and the heads, cut between layers.
+/// </summary>
 /// <param name="Shards">The files.</param>
 /// <param name="ChunkBytes">Bytes that are written at a time: a row or more.</param>
 internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int ChunkBytes)

@@ -40,7 +40,9 @@ public sealed class Converter
 {
     private const string IndexName = ShardedTensors.IndexName;
 
-    /// <summary>What a folder holds beside its weights and belongs to the model, as far as it is there: config.json says more afterwards.</summary>
+    /// <summary>
+    /// What a folder holds beside its weights and belongs to the model, as far as it is there: config.json says more afterwards.
+    /// </summary>
     private static readonly string[] Copied =
     [
         CheckpointFolder.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
@@ -85,8 +87,11 @@ public sealed class Converter
         return Run(source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellation);
     }
 
-    /// <summary>The same for a checkpoint whose safetensors files come while it is converted, so that they are never all on the disk.</summary>
-    /// <param name="source">Its folder: all files but for the safetensors are there, and of those the headers (see <see cref="IWeightSupply"/>).</param>
+    /// <summary>
+    /// The same for a checkpoint whose safetensors files come while it is converted, so that they are never all on the disk.
+    /// </summary>
+    /// <param name="source">Its folder: all files but for the safetensors are there, and of those the headers (see
+    /// <see cref="IWeightSupply"/>).</param>
     /// <param name="destination">A folder that is new, empty, or an unfinished conversion of the same source to the same weights.</param>
     /// <param name="weights">Format of the layers' matrices: all but fp32.</param>
     /// <param name="supply">Brings the safetensors files.</param>
@@ -128,7 +133,9 @@ public sealed class Converter
         return converter.Write();
     }
 
-    /// <summary>Finds out what is there already: fills the manifest with the files that are complete, and refuses what is not ours.</summary>
+    /// <summary>
+    /// Finds out what is there already: fills the manifest with the files that are complete, and refuses what is not ours.
+    /// </summary>
     private void TakeStock()
     {
         const string manifest = ConvertedFormat.ManifestName;
@@ -273,7 +280,9 @@ public sealed class Converter
 
     private Output Convert(PlannedShard shard, Checkpoint checkpoint) => new(shard.Name, shard.Bytes, queue => Write(shard, checkpoint, queue));
 
-    /// <summary>The same where the safetensors files are there only then; their headers, and with them the plan, are what they were.</summary>
+    /// <summary>
+    /// The same where the safetensors files are there only then; their headers, and with them the plan, are what they were.
+    /// </summary>
     private Output ConvertWhatComes(PlannedShard shard, int index, Checkpoint checkpoint)
     {
         string source = checkpoint.Folder;

@@ -1,8 +1,8 @@
 namespace LdlVk.Runtime.Conversion;
 
 /// <summary>
-/// Brings the safetensors files of a source that is converted while it comes. Until a file is fetched, and after it is released, one lies in
-/// its place that has its size, its header and its time of writing, and holes instead of tensors.
+/// Brings the safetensors files of a source that is converted while it comes. Until a file is fetched, and after it is released, one lies
+/// in its place that has its size, its header and its time of writing, and holes instead of tensors.
 /// </summary>
 public interface IWeightSupply
 {

@@ -41,7 +41,8 @@ internal class OutputFolder(string path)
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
     /// <summary>
-    /// Makes the folder, and keeps other conversions out of it until the lock is disposed, which takes a folder made for nothing away again.
+    /// Makes the folder, and keeps other conversions out of it until the lock is disposed, which takes a folder made for nothing away
+    /// again.
     /// </summary>
     /// <exception cref="UsageException">Another conversion is writing to it.</exception>
     public virtual IDisposable Lock()

@@ -10,6 +10,14 @@ namespace LdlVk.Runtime.Devices;
 /// </summary>
 internal static class OpChecks
 {
+    /// <summary>Checks <see cref="ITensor.View"/>: the range is within the tensor.</summary>
+    public static void View(ITensor tensor, int firstRow, int rowCount)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
+        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, tensor.Rows, nameof(rowCount));
+    }
+
     /// <summary>Checks <see cref="IDevice.Linear"/>: the output overlaps neither input nor bias.</summary>
     public static void Linear(ICheckedDevice device, ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation)
     {

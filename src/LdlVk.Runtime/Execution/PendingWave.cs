@@ -8,8 +8,8 @@ namespace LdlVk.Runtime.Execution;
 
 /// <summary>
 /// A wave that the devices have been given, and its rewards once they are computed. Each stage takes the hidden states of its micro-batches
-/// from the stage before as they come, and the last stage adds the rewards. Disposing it gives the wave up, and waits until nothing of it is
-/// left on a device. Thread-safe.
+/// from the stage before as they come, and the last stage adds the rewards. Disposing it gives the wave up, and waits until nothing of it
+/// is left on a device. Thread-safe.
 /// </summary>
 public sealed class PendingWave : IDisposable
 {
@@ -38,7 +38,9 @@ public sealed class PendingWave : IDisposable
     /// <exception cref="OperationCanceledException">The engine was disposed before.</exception>
     public Reward[] Finish() => FinishWithHidden().Rewards;
 
-    /// <summary>As <see cref="Finish"/>, with the hidden states that the head read, if <see cref="ForwardOptions.ReadsHidden"/> asks for them.</summary>
+    /// <summary>
+    /// As <see cref="Finish"/>, with the hidden states that the head read, if <see cref="ForwardOptions.ReadsHidden"/> asks for them.
+    /// </summary>
     internal (Reward[] Rewards, float[] Hidden) FinishWithHidden()
     {
         try

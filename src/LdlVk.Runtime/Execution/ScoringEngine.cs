@@ -21,7 +21,9 @@ public sealed class ScoringEngine : IDisposable
         _workers = [.. stages.Select((stage, i) => new StageWorker(stage, i, timeline))];
     }
 
-    /// <summary>Throws unless the ids can be scored: 1 to <see cref="BackboneConfig.MaxPositions"/> of them, each in the vocabulary.</summary>
+    /// <summary>
+    /// Throws unless the ids can be scored: 1 to <see cref="BackboneConfig.MaxPositions"/> of them, each in the vocabulary.
+    /// </summary>
     /// <exception cref="InputException">They cannot; the message says why.</exception>
     public static void Check(BackboneConfig config, ReadOnlySpan<int> ids)
     {
@@ -44,15 +46,22 @@ public sealed class ScoringEngine : IDisposable
     /// <summary>Scores a micro-batch that needs no other.</summary>
     public Reward[] Score(MicroBatch batch, ITrace? trace = null) => Score(new Wave([batch]), trace);
 
-    /// <summary>As <see cref="Score(Wave, ITrace?)"/>, computed as <see cref="ComputeMode.Auto"/> says, with the same weights: what other modes are measured against.</summary>
+    /// <summary>
+    /// As <see cref="Score(Wave, ITrace?)"/>, computed as <see cref="ComputeMode.Auto"/> says, with the same weights: what other modes are
+    /// measured against.
+    /// </summary>
     public Reward[] ScoreExactly(Wave wave) => Run(wave, new ForwardOptions(ComputeMode.Auto)).Rewards;
 
-    /// <summary>As <see cref="Score(MicroBatch, ITrace?)"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).</summary>
+    /// <summary>
+    /// As <see cref="Score(MicroBatch, ITrace?)"/>, and the hidden states [texts · hidden] that the heads read (after the final norm).
+    /// </summary>
     public (Reward[] Rewards, float[] Hidden) ScoreWithHidden(MicroBatch batch) => ScoreWithHidden(new Wave([batch]));
 
     internal (Reward[] Rewards, float[] Hidden) ScoreWithHidden(Wave wave) => Run(wave, new ForwardOptions(_compute, ReadsHidden: true));
 
-    /// <summary>Frees the weights, after the micro-batches that the devices have been given; waves that are not done are given up.</summary>
+    /// <summary>
+    /// Frees the weights, after the micro-batches that the devices have been given; waves that are not done are given up.
+    /// </summary>
     public void Dispose()
     {
         foreach (StageWorker worker in _workers) worker.Dispose();
@@ -61,7 +70,8 @@ public sealed class ScoringEngine : IDisposable
 
     /// <summary>Uploads a checkpoint to the devices of a plan.</summary>
     /// <param name="stages">Which layers go to which device, in order; the devices must outlive the engine.</param>
-    /// <param name="checkpoint">What; its embedding table, and layers that are streamed, are read while scoring, so it too must outlive the engine.</param>
+    /// <param name="checkpoint">What; its embedding table, and layers that are streamed, are read while scoring, so it too must outlive the
+    /// engine.</param>
     /// <param name="settings">Formats and numerics.</param>
     /// <param name="progress">Told what has been uploaded so far.</param>
     /// <param name="timeline">Told what the devices do when.</param>
@@ -76,7 +86,11 @@ public sealed class ScoringEngine : IDisposable
         return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline, cancellationToken);
     }
 
-    /// <summary>As <see cref="Load(IReadOnlyList{PlacedStage}, Checkpoint, LoadSettings, IProgress{LoadProgress}?, ITimeline?, CancellationToken)"/>, with all layers on one device.</summary>
+    /// <summary>
+    /// As
+    /// <see cref="Load(IReadOnlyList{PlacedStage}, Checkpoint, LoadSettings, IProgress{LoadProgress}?, ITimeline?, CancellationToken)"/>,
+    /// with all layers on one device.
+    /// </summary>
     public static ScoringEngine Load(
         IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
         Load([new PlacedStage(device, new StageLayers(0, checkpoint.Config.Layers))], checkpoint, settings, progress, null, cancellationToken);

@@ -9,7 +9,9 @@ internal sealed class Stage(StageWeights weights, WeightsOnDevice owned) : IDisp
 {
     public StageWeights Weights => weights;
 
-    /// <summary>Whether not all of its layers are on the device at a time, so that a layer has to meet a whole wave before the next.</summary>
+    /// <summary>
+    /// Whether not all of its layers are on the device at a time, so that a layer has to meet a whole wave before the next.
+    /// </summary>
     public bool Streams => weights.Layers is StreamedLayers;
 
     /// <summary>As errors and timelines name it.</summary>

@@ -61,7 +61,9 @@ internal sealed class StageLoader(
         return matrices;
     }
 
-    /// <summary>A matrix of a layer that does not stay: in host memory as the device reads it fastest, or read from the file each time.</summary>
+    /// <summary>
+    /// A matrix of a layer that does not stay: in host memory as the device reads it fastest, or read from the file each time.
+    /// </summary>
     private IWeightSource Streamed(string name)
     {
         cancellationToken.ThrowIfCancellationRequested();

@@ -13,7 +13,9 @@ namespace LdlVk.Runtime.Execution;
 /// </summary>
 internal sealed class StageWorker : IDisposable
 {
-    /// <summary>Micro-batches that a device is given before the result of the first is waited for: the one it computes, and the next.</summary>
+    /// <summary>
+    /// Micro-batches that a device is given before the result of the first is waited for: the one it computes, and the next.
+    /// </summary>
     private const int MaxQueued = 2;
 
     private readonly Stage _stage;
@@ -39,7 +41,9 @@ internal sealed class StageWorker : IDisposable
     /// <summary>Adds a wave to those to be computed.</summary>
     public void Add(PendingWave wave) => _waves.Add(wave);
 
-    /// <summary>Ends the thread, after the micro-batches that the device has been given; it is idle then. Waves that are not done are given up.</summary>
+    /// <summary>
+    /// Ends the thread, after the micro-batches that the device has been given; it is idle then. Waves that are not done are given up.
+    /// </summary>
     public void Dispose()
     {
         _ends = true;
@@ -94,7 +98,9 @@ internal sealed class StageWorker : IDisposable
         }
     }
 
-    /// <summary>Waits for the oldest micro-batch that the device has been given, and passes its result on; false if there is none.</summary>
+    /// <summary>
+    /// Waits for the oldest micro-batch that the device has been given, and passes its result on; false if there is none.
+    /// </summary>
     private bool FinishOldest()
     {
         if (!_queued.TryDequeue(out QueuedOutput? oldest)) return false;
@@ -140,7 +146,9 @@ internal sealed class StageWorker : IDisposable
     private Exception Named(Exception e) =>
         e is DeviceException failure && !_weights.IsWhole ? new DeviceException($"{_stage.Name}: {failure.Message}", failure, failure.Failure) : e;
 
-    /// <summary>Connects the forward pass of a wave with the stages before and behind, and with the results that were not read yet.</summary>
+    /// <summary>
+    /// Connects the forward pass of a wave with the stages before and behind, and with the results that were not read yet.
+    /// </summary>
     private sealed class Link(StageWorker worker, PendingWave wave) : IStageLink
     {
         private float[]? _hidden;

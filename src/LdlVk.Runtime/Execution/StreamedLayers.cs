@@ -13,7 +13,8 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="first">The first layer, counted in the model.</param>
 /// <param name="norms">The norms of every layer; they are small, and stay.</param>
 /// <param name="resident">The matrices of the layers that stay; null for those that do not.</param>
-/// <param name="sources">Where the matrices of the others come from, in the order of <see cref="LayerMatrices.All"/>; null for those that stay.</param>
+/// <param name="sources">Where the matrices of the others come from, in the order of <see cref="LayerMatrices.All"/>; null for those that
+/// stay.</param>
 /// <param name="slots">The memory they take turns in.</param>
 /// <param name="timeline">Told of each layer brought in.</param>
 internal sealed class StreamedLayers(
@@ -29,7 +30,9 @@ internal sealed class StreamedLayers(
 
     public int End => first + norms.Length;
 
-    /// <summary>Whether layer <paramref name="index"/> of <paramref name="layers"/> is one of <paramref name="streamed"/> that do not stay.</summary>
+    /// <summary>
+    /// Whether layer <paramref name="index"/> of <paramref name="layers"/> is one of <paramref name="streamed"/> that do not stay.
+    /// </summary>
     public static bool IsStreamed(int index, int layers, int streamed) => (long)(index + 1) * streamed / layers > (long)index * streamed / layers;
 
     public IEnumerable<DecoderLayer> InOrder()

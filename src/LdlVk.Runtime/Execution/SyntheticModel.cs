@@ -89,8 +89,8 @@ public sealed class SyntheticModel : IDisposable
     }
 
     /// <summary>
-    /// Elements uniform in [−1, 1), each a hash of its place, which begin anew after the first million: made again for each text, they took longer
-    /// than true ones take to be read (3.4 ms for 512 rows of 4608, where a fast GPU takes about 60 ms for all layers).
+    /// Elements uniform in [−1, 1), each a hash of its place, which begin anew after the first million: made again for each text, they took
+    /// longer than true ones take to be read (3.4 ms for 512 rows of 4608, where a fast GPU takes about 60 ms for all layers).
     /// </summary>
     private sealed class RandomMatrix(int rows, int columns) : IFloatMatrix
     {

@@ -19,10 +19,14 @@ internal readonly struct JsonField(string file, string name, JsonElement value)
         _ => Shown.Short(value.GetRawText()),
     };
 
-    /// <summary>Something is wrong with this field; <paramref name="why"/> is a clause that follows its name, with a full stop and advice.</summary>
+    /// <summary>
+    /// Something is wrong with this field; <paramref name="why"/> is a clause that follows its name, with a full stop and advice.
+    /// </summary>
     public CheckpointException Error(string why) => new(name.Length == 0 ? $"{file} {why}" : $"{file}: {name} {why}");
 
-    /// <summary>The same for what no published file has, with the advice to use that one; <paramref name="why"/> is without a full stop.</summary>
+    /// <summary>
+    /// The same for what no published file has, with the advice to use that one; <paramref name="why"/> is without a full stop.
+    /// </summary>
     public CheckpointException Damaged(string why) => Error($"{why}. Use the file that was published with the weights.");
 
     /// <summary>A field of this object; absent and null are errors.</summary>
@@ -60,7 +64,9 @@ internal readonly struct JsonField(string file, string name, JsonElement value)
         value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= least && number <= most
             ? number : throw Damaged($"is {Kind}, not an integer from {least} to {most:N0}");
 
-    /// <summary>This field as a finite number in <paramref name="least"/> … <paramref name="most"/>; 1e999, which reads as infinity, is in no range.</summary>
+    /// <summary>
+    /// This field as a finite number in <paramref name="least"/> … <paramref name="most"/>; 1e999, which reads as infinity, is in no range.
+    /// </summary>
     public double Number(double least, double most) =>
         value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= least && number <= most
             ? number : throw Damaged($"is {Kind}, not a number from {least} to {most}");

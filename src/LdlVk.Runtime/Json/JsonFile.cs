@@ -4,7 +4,10 @@ using System.Text.Unicode;
 
 namespace LdlVk.Runtime.Json;
 
-/// <summary>Reads a checkpoint's JSON, which may be damaged or hostile; every error is a <see cref="CheckpointException"/> that names the file and the field.</summary>
+/// <summary>
+/// Reads a checkpoint's JSON, which may be damaged or hostile; every error is a <see cref="CheckpointException"/> that names the file and
+/// the field.
+/// </summary>
 internal static class JsonFile
 {
     /// <summary>Longest file read unless its reader says otherwise; the index of a thousand-layer model is a hundredth of it.</summary>

@@ -58,14 +58,17 @@ public abstract class Architecture
     }
 
     /// <summary>Reads its config.json.</summary>
-    /// <exception cref="CheckpointException">A field is missing, malformed, out of bounds or asks for something that is not supported.</exception>
+    /// <exception cref="CheckpointException">A field is missing, malformed, out of bounds or asks for something that is not
+    /// supported.</exception>
     internal abstract BackboneConfig Read(ConfigFields fields);
 
     /// <inheritdoc/>
     public override string ToString() => Name;
 }
 
-/// <summary>The norms of a layer as a checkpoint names them; those behind attention and feed-forward network are null where there are none.</summary>
+/// <summary>
+/// The norms of a layer as a checkpoint names them; those behind attention and feed-forward network are null where there are none.
+/// </summary>
 /// <param name="Input">Before attention.</param>
 /// <param name="PostAttention">Of what attention adds to the residual stream.</param>
 /// <param name="PreFeedForward">Before the feed-forward network.</param>

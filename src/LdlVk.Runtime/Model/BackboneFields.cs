@@ -7,7 +7,9 @@ namespace LdlVk.Runtime.Model;
 /// <summary>What several architectures have in common in their config.json.</summary>
 internal static class BackboneFields
 {
-    /// <summary>Reads the fields that all architectures have; the architecture adds those of the rotary embedding and of attention.</summary>
+    /// <summary>
+    /// Reads the fields that all architectures have; the architecture adds those of the rotary embedding and of attention.
+    /// </summary>
     /// <param name="fields">The fields of config.json.</param>
     /// <param name="architecture">The architecture that config.json names.</param>
     /// <param name="headDimension">head_dim where it is absent; null for hidden_size / num_attention_heads.</param>

@@ -61,7 +61,9 @@ internal sealed class BatchState : IDisposable
         Replace(rows.Count, (last, all) => _device.GatherRows(last, all, rows));
     }
 
-    /// <summary>As <see cref="KeepLastRows()"/>, and returns the same rows of another tensor; <see cref="Queries"/> are those rows from now on.</summary>
+    /// <summary>
+    /// As <see cref="KeepLastRows()"/>, and returns the same rows of another tensor; <see cref="Queries"/> are those rows from now on.
+    /// </summary>
     public ITensor KeepLastRows(ITensor other)
     {
         _last = new RowSet(_device, Batch.LastPositions, Batch.LastSegments);

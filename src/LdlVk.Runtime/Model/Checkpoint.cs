@@ -5,10 +5,10 @@ using LdlVk.Runtime.Model.Heads;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// A reward model on disk: a folder with config.json, the backbone's safetensors files, and a head, in the same files or in files of its own;
-/// or a folder that <c>ldlvk convert</c> made, where all tensors are in the safetensors files. Opening verifies every name, shape and byte
-/// range of the model and reads no weights. Reading is thread-safe. Dispose it when all weights are uploaded and no more embedding rows are
-/// needed: its tensors die with it.
+/// A reward model on disk: a folder with config.json, the backbone's safetensors files, and a head, in the same files or in files of its
+/// own; or a folder that <c>ldlvk convert</c> made, where all tensors are in the safetensors files. Opening verifies every name, shape and
+/// byte range of the model and reads no weights. Reading is thread-safe. Dispose it when all weights are uploaded and no more embedding
+/// rows are needed: its tensors die with it.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {

@@ -10,8 +10,8 @@ internal interface ILayerWeights
     int End { get; }
 
     /// <summary>
-    /// The layers in order. The weights of each are good for ops until the next one is asked for, or the end: then all ops of the layer must
-    /// have been queued, for its memory may take in other weights.
+    /// The layers in order. The weights of each are good for ops until the next one is asked for, or the end: then all ops of the layer
+    /// must have been queued, for its memory may take in other weights.
     /// </summary>
     IEnumerable<DecoderLayer> InOrder();
 }

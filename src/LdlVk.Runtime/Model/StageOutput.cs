@@ -4,7 +4,9 @@ using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Model;
 
-/// <summary>What a micro-batch leaves a stage with; the device may still be computing it. Disposing it before it is read gives it up.</summary>
+/// <summary>
+/// What a micro-batch leaves a stage with; the device may still be computing it. Disposing it before it is read gives it up.
+/// </summary>
 /// <param name="Batch">The micro-batch.</param>
 /// <param name="Entered">When it entered the stage, see <see cref="BatchState.Entered"/>.</param>
 /// <param name="Rows">Rows of the hidden states.</param>

@@ -3,7 +3,9 @@ using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Model;
 
-/// <summary>The part of a model that one device computes: some consecutive layers, and what comes before the first or after the last.</summary>
+/// <summary>
+/// The part of a model that one device computes: some consecutive layers, and what comes before the first or after the last.
+/// </summary>
 /// <param name="Device">The device that holds the weights.</param>
 /// <param name="Config">The whole model.</param>
 /// <param name="Embedding">The embeddings, of the first stage alone.</param>

@@ -3,7 +3,9 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model;
 
-/// <summary>The scratch tensors of a layer. All layers and micro-batches of a pass reuse them; each takes the first rows, as many as it has.</summary>
+/// <summary>
+/// The scratch tensors of a layer. All layers and micro-batches of a pass reuse them; each takes the first rows, as many as it has.
+/// </summary>
 internal sealed class Workspace : Bundle
 {
     private Workspace(IDevice device, BackboneConfig config, int queryRows, int keyRows, int feedForwardRows)
@@ -27,8 +29,8 @@ internal sealed class Workspace : Bundle
 
     /// <summary>
     /// Rows of gate and up at a time: at 36864 features they are the largest activations by far. A GPU needs many rows to be busy; on a
-    /// processor 256 are as fast as any number (for 512 tokens of the small shape, 1.00 to 1.01 of the speed with all rows; 128: 0.96 with the
-    /// CPU device).
+    /// processor 256 are as fast as any number (for 512 tokens of the small shape, 1.00 to 1.01 of the speed with all rows; 128: 0.96 with
+    /// the CPU device).
     /// </summary>
     public static int FeedForwardRows(DeviceInfo device) => device.IsProcessor ? 256 : 1024;
 

@@ -2,7 +2,9 @@ using System.Buffers;
 
 namespace LdlVk.Runtime.Text;
 
-/// <summary>Finds the added tokens (<c>&lt;bos&gt;</c>, <c>\n\n</c>, …) in raw text: the leftmost first, and of those that start there the longest.</summary>
+/// <summary>
+/// Finds the added tokens (<c>&lt;bos&gt;</c>, <c>\n\n</c>, …) in raw text: the leftmost first, and of those that start there the longest.
+/// </summary>
 internal sealed class AddedTokens
 {
     // A trie: the child of a node by a character, and the token a node ends, or -1.

@@ -4,7 +4,7 @@ namespace LdlVk.Runtime.Text;
 
 /// <summary>
 /// Byte-pair encoding by merge rank (Sennrich et al. 2016, as Hugging Face tokenizers has it): start from single characters,
-/// and join the neighbours whose merge ranks lowest, the leftmost on ties, until none merges. A heap and a linked list make it
+/// and join the neighbors whose merge ranks lowest, the leftmost on ties, until none merges. A heap and a linked list make it
 /// O(n log n) for any word. Keeps its work space between words; one thread at a time.
 /// </summary>
 /// <remarks>
@@ -15,12 +15,12 @@ internal sealed class BytePairEncoder(BytePairVocabulary vocabulary)
 {
     private const int None = -1;
 
-    // The word as a linked list: the symbol at i, its neighbours, and the merge with the right one (rank None: there is none).
+    // The word as a linked list: the symbol at i, its neighbors, and the merge with the right one (rank None: there is none).
     private int[] ids = [], previous = [], next = [], ranks = [], merged = [];
     private readonly PriorityQueue<int, long> queue = new(); // left position, by rank then position
     private int count;
 
-    /// <summary>The ids of a word of normalised, well-formed UTF-16; valid until the next call.</summary>
+    /// <summary>The ids of a word of normalized, well-formed UTF-16; valid until the next call.</summary>
     internal ReadOnlySpan<int> Encode(ReadOnlySpan<char> word)
     {
         Split(word);

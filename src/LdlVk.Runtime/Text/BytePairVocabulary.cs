@@ -8,7 +8,7 @@ internal sealed record BytePairVocabulary(
     Dictionary<int, int> Characters, int[] Bytes, Dictionary<ulong, (int Rank, int Id)> Merges)
 {
     /// <summary>
-    /// Two neighbouring ids as a key. Multiplying by an odd number keeps keys distinct and spreads them: a dictionary hashes a
+    /// Two neighboring ids as a key. Multiplying by an odd number keeps keys distinct and spreads them: a dictionary hashes a
     /// ulong to the xor of its halves, and left ^ right of 580,604 merges fall on so few values that look-ups took ten times as long.
     /// </summary>
     internal static ulong Pair(int left, int right) => (((ulong)(uint)left << 32) | (uint)right) * 0x9E3779B97F4A7C15;

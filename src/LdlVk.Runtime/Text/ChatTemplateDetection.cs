@@ -9,7 +9,7 @@ namespace LdlVk.Runtime.Text;
 /// <param name="Note">What the user should be told; null if the checkpoint itself has the template.</param>
 public sealed record DetectedChatTemplate(ChatTemplate Template, string? Source, string? Note);
 
-/// <summary>Recognises a checkpoint's chat template. Templates are programs; they are compared with the known ones, never run.</summary>
+/// <summary>Recognizes a checkpoint's chat template. Templates are programs; they are compared with the known ones, never run.</summary>
 internal static class ChatTemplateDetection
 {
     private static readonly string Override = $"--chat-template {string.Join('|', ChatTemplate.All.Select(t => t.Name))} uses one of those regardless.";

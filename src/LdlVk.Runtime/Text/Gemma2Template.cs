@@ -8,7 +8,9 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
 {
     private const string PrintBos = "{{ bos_token }}";
 
-    /// <summary>What the checkpoints of Gemma-2-it and their offspring carry as <c>chat_template</c>, behind what prints <c>&lt;bos&gt;</c>.</summary>
+    /// <summary>
+    /// What the checkpoints of Gemma-2-it and their offspring carry as <c>chat_template</c>, behind what prints <c>&lt;bos&gt;</c>.
+    /// </summary>
     private const string Jinja =
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
         + "{% for message in messages %}"
@@ -43,6 +45,6 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
         if (user != userExpected)
             throw new InputException($"Message {index} (counted from 0) has the role {Shown.Quoted(role)}, but roles must alternate "
                 + $"user/assistant/user/assistant/…: here it must {(userExpected ? "be" : "not be")} \"user\". "
-                + (user ? "Join neighbouring messages of one speaker into one." : "Only assistants' turns go between users'."));
+                + (user ? "Join neighboring messages of one speaker into one." : "Only assistants' turns go between users'."));
     }
 }

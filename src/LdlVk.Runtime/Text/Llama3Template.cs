@@ -5,8 +5,8 @@ namespace LdlVk.Runtime.Text;
 
 /// <summary>
 /// Llama 3's conversations: <c>&lt;|begin_of_text|&gt;</c>, then of each message
-/// <c>&lt;|start_header_id|&gt;ROLE&lt;|end_header_id|&gt;\n\nCONTENT&lt;|eot_id|&gt;</c>, the content stripped of white space. Those of Llama 3.1
-/// begin with a system message of two fixed dates, behind which stands what the conversation's own says.
+/// <c>&lt;|start_header_id|&gt;ROLE&lt;|end_header_id|&gt;\n\nCONTENT&lt;|eot_id|&gt;</c>, the content stripped of white space. Those of
+/// Llama 3.1 begin with a system message of two fixed dates, behind which stands what the conversation's own says.
 /// </summary>
 internal sealed class Llama3Template(string name, string title, bool dated) : ChatTemplate(name, title, "<|begin_of_text|>")
 {
@@ -16,7 +16,9 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
         + "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
         + "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
 
-    /// <summary>SHA-256 of Llama 3.1's published template in canonical form: most of its text is about tools, which scoring has not.</summary>
+    /// <summary>
+    /// SHA-256 of Llama 3.1's published template in canonical form: most of its text is about tools, which scoring has not.
+    /// </summary>
     private const string DatedHash = "643e24381013d332ebf30053151fda8d8a2f782564075f5f2eb82fb535c1a715";
 
     internal override bool Is(string jinja) => dated

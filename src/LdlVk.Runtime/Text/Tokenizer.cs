@@ -70,7 +70,9 @@ public sealed class Tokenizer
     /// <exception cref="InputException">The text has more than 2²⁶ characters.</exception>
     public int[] Encode(string text) => Encode(text, []);
 
-    /// <summary>As <see cref="Encode(string)"/>, but special tokens that begin in one of <paramref name="plain"/> are text like any other.</summary>
+    /// <summary>
+    /// As <see cref="Encode(string)"/>, but special tokens that begin in one of <paramref name="plain"/> are text like any other.
+    /// </summary>
     /// <param name="text">Any text.</param>
     /// <param name="plain">Characters that come from outside, in order, no two overlapping.</param>
     public int[] Encode(string text, IReadOnlyList<Range> plain)
@@ -94,7 +96,8 @@ public sealed class Tokenizer
         return [.. output];
     }
 
-    // The first added token from a place on; special ones are looked for only outside the plain ranges. `range` is the first of those that may lie ahead.
+    // The first added token from a place on; special ones are looked for only outside the plain ranges. `range` is the first of those that
+    // may lie ahead.
     private bool NextAdded(string raw, int from, IReadOnlyList<Range> plain, ref int range, out int start, out int length, out int id)
     {
         for (start = from; ;)
@@ -107,7 +110,7 @@ public sealed class Tokenizer
         }
     }
 
-    // The normalised text between two added tokens, word by word.
+    // The normalized text between two added tokens, word by word.
     private void EncodePiece(ReadOnlySpan<char> piece, BytePairEncoder encoder, List<int> output)
     {
         for (int length; piece.Length > 0; piece = piece[length..])
@@ -132,7 +135,10 @@ public sealed class Tokenizer
         output.AddRange(found.AsSpan());
     }
 
-    /// <summary>The ids of a word. Of byte-level vocabularies those that are a piece as they are need no merges, and some have none (<c>ignore_merges</c>).</summary>
+    /// <summary>
+    /// The ids of a word. Of byte-level vocabularies those that are a piece as they are need no merges, and some have none
+    /// (<c>ignore_merges</c>).
+    /// </summary>
     private ReadOnlySpan<int> Merge(ReadOnlySpan<char> word, BytePairEncoder encoder)
     {
         const int LongestPiece = 256;

@@ -1,7 +1,7 @@
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Where normalised text may be cut into words without changing its ids: between characters x and y if no merge joins a
+/// Where normalized text may be cut into words without changing its ids: between characters x and y if no merge joins a
 /// piece that ends in x with a piece that begins with y, since then no token can reach across. Read off the merges
 /// themselves, so it is lossless for any vocabulary. In Gemma-2 it cuts before ▁, around \n and \t, and at much punctuation.
 /// </summary>
@@ -25,7 +25,9 @@ internal sealed class WordBoundaries : WordSplitter
         return end;
     }
 
-    /// <summary>Notes that a merge joins a piece ending in <paramref name="last"/> with one beginning with <paramref name="first"/>.</summary>
+    /// <summary>
+    /// Notes that a merge joins a piece ending in <paramref name="last"/> with one beginning with <paramref name="first"/>.
+    /// </summary>
     internal void Join(char last, char first)
     {
         (int x, int y) = (Index(last), Index(first));
@@ -33,7 +35,7 @@ internal sealed class WordBoundaries : WordSplitter
         else otherJoins.Add(Pair(last, first));
     }
 
-    /// <summary>Whether text may be cut between two neighbours. Surrogates count one by one, and a pair of them is never cut.</summary>
+    /// <summary>Whether text may be cut between two neighbors. Surrogates count one by one, and a pair of them is never cut.</summary>
     internal bool CanCut(char before, char after)
     {
         (int x, int y) = (Index(before), Index(after));

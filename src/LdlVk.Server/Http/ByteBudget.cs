@@ -1,8 +1,8 @@
 namespace LdlVk.Server.Http;
 
 /// <summary>
-/// Bytes that bodies and answers under way have in memory, those of all requests together: 200 callers with the largest body, or as many who
-/// ask for long answers and do not fetch them, would fill it. Thread-safe.
+/// Bytes that bodies and answers under way have in memory, those of all requests together: 200 callers with the largest body, or as many
+/// who ask for long answers and do not fetch them, would fill it. Thread-safe.
 /// </summary>
 internal sealed class ByteBudget(long most)
 {

@@ -4,7 +4,9 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Server.Http;
 
-/// <summary>What the server says of its model: vLLM's <c>/v1/models</c>, with the attributes' names, and <c>/info</c> of text-embeddings-inference.</summary>
+/// <summary>
+/// What the server says of its model: vLLM's <c>/v1/models</c>, with the attributes' names, and <c>/info</c> of text-embeddings-inference.
+/// </summary>
 internal sealed class Facts(RewardModel model, ServerOptions options)
 {
     private readonly long _created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();

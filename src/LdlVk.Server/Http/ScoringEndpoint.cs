@@ -8,7 +8,9 @@ using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Http;
 
-/// <summary>What every request for scores goes through, whatever its protocol: read, tokenise, wait for the scores, answer. Thread-safe.</summary>
+/// <summary>
+/// What every request for scores goes through, whatever its protocol: read, tokenise, wait for the scores, answer. Thread-safe.
+/// </summary>
 internal sealed class ScoringEndpoint
 {
     /// <summary>What bodies and answers under way may take together, as a multiple of the largest body.</summary>

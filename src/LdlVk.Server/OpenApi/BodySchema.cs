@@ -7,7 +7,9 @@ using Microsoft.OpenApi;
 
 namespace LdlVk.Server.OpenApi;
 
-/// <summary>Adds to the schemas of bodies what ASP.NET Core does not take from their types: alternatives, and values that a string may have.</summary>
+/// <summary>
+/// Adds to the schemas of bodies what ASP.NET Core does not take from their types: alternatives, and values that a string may have.
+/// </summary>
 internal static class BodySchema
 {
     public static async Task TransformAsync(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
@@ -40,7 +42,9 @@ internal static class BodySchema
         }
     }
 
-    /// <summary>Replaces alternatives that ASP.NET Core has written out by references, and values of any type that may be null by any value.</summary>
+    /// <summary>
+    /// Replaces alternatives that ASP.NET Core has written out by references, and values of any type that may be null by any value.
+    /// </summary>
     public static void Shorten(OpenApiDocument document)
     {
         if (document.Components?.Schemas is not { } schemas) return;

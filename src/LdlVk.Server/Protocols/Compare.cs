@@ -6,8 +6,8 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// <c>POST /v1/compare</c> with a prompt and <c>a</c> and <c>b</c>, or <c>responses</c>. <c>margin</c> is by how much the best score exceeds
-/// the next, <c>probability</c> = σ(margin) that the best is better than the next (Bradley-Terry); two responses have
+/// <c>POST /v1/compare</c> with a prompt and <c>a</c> and <c>b</c>, or <c>responses</c>. <c>margin</c> is by how much the best score
+/// exceeds the next, <c>probability</c> = σ(margin) that the best is better than the next (Bradley-Terry); two responses have
 /// <c>probability_a_is_better</c> too, as <c>ldlvk compare --json</c>.
 /// </summary>
 internal sealed class Compare : Protocol

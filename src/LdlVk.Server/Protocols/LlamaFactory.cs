@@ -5,7 +5,9 @@ using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
-/// <summary>LLaMA-Factory's <c>POST /v1/score/evaluation</c>: texts that hold the template already; <c>max_length</c> keeps their first tokens.</summary>
+/// <summary>
+/// LLaMA-Factory's <c>POST /v1/score/evaluation</c>: texts that hold the template already; <c>max_length</c> keeps their first tokens.
+/// </summary>
 internal sealed class LlamaFactory : Protocol
 {
     public override string Path => "/v1/score/evaluation";

@@ -6,8 +6,8 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// OpenRLHF's remote reward model: <c>POST /get_reward {"query", "prompts", "labels"}</c>. The queries are whole conversations, template and
-/// special tokens included, which is all that is read. Padding at their ends and an <c>&lt;eos&gt;</c> behind them are dropped, as
+/// OpenRLHF's remote reward model: <c>POST /get_reward {"query", "prompts", "labels"}</c>. The queries are whole conversations, template
+/// and special tokens included, which is all that is read. Padding at their ends and an <c>&lt;eos&gt;</c> behind them are dropped, as
 /// OpenRLHF's own server drops them: the model's reward is read where the conversation ends.
 /// </summary>
 internal sealed class OpenRlhf : Protocol

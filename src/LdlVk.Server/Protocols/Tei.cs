@@ -11,7 +11,9 @@ namespace LdlVk.Server.Protocols;
 /// </summary>
 internal abstract class Tei : Protocol
 {
-    /// <summary>Its own statuses: 413 for too many texts or tokens, 422 for what cannot be read, 424 for a failed device, 429 when overloaded.</summary>
+    /// <summary>
+    /// Its own statuses: 413 for too many texts or tokens, 422 for what cannot be read, 424 for a failed device, 429 when overloaded.
+    /// </summary>
     public override int StatusOf(RequestException error) => error.Status switch
     {
         422 when error.Errors.Count > 0 => 413,

@@ -6,7 +6,9 @@ using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 
-/// <summary>What the endpoints of vLLM have in common. Their activation functions are never applied: what is sent is the raw score.</summary>
+/// <summary>
+/// What the endpoints of vLLM have in common. Their activation functions are never applied: what is sent is the raw score.
+/// </summary>
 internal abstract class Vllm : Protocol
 {
     /// <summary>vLLM has 400 for whatever is wrong with the fields.</summary>
@@ -77,7 +79,9 @@ internal sealed class VllmPooling : Vllm
     }
 }
 
-/// <summary><c>POST /score</c>: pairs of a prompt and a response, one prompt for all or one each. They are put into the model's template.</summary>
+/// <summary>
+/// <c>POST /score</c>: pairs of a prompt and a response, one prompt for all or one each. They are put into the model's template.
+/// </summary>
 internal sealed class VllmScore : Vllm
 {
     /// <summary>The names that versions of vLLM have for the two sides.</summary>

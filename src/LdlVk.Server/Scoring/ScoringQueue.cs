@@ -16,12 +16,14 @@ internal delegate ScoreResult[] ScoreTexts(IReadOnlyList<TokenizedText> texts, C
 /// </summary>
 internal sealed class ScoringQueue : IDisposable
 {
-    /// <summary>Texts of a batch with which a new one is compared, to count a shared beginning once. A prompt's responses come together.</summary>
-    private const int Neighbours = 16;
+    /// <summary>
+    /// Texts of a batch with which a new one is compared, to count a shared beginning once. A prompt's responses come together.
+    /// </summary>
+    private const int Neighbors = 16;
 
     /// <summary>
-    /// An idle device waits for company for at most this part of the time that the texts at hand take: one that is asked one text at a time,
-    /// and is soon done with it, must not stand idle while more than it gains could be scored.
+    /// An idle device waits for company for at most this part of the time that the texts at hand take: one that is asked one text at a
+    /// time, and is soon done with it, must not stand idle while more than it gains could be scored.
     /// </summary>
     private const double Patience = 0.05;
 
@@ -211,8 +213,8 @@ internal sealed class ScoringQueue : IDisposable
     }
 
     /// <summary>
-    /// The texts from the queue's front on that are enough for a batch, a micro-batch at most. Those that share most of their tokens with one
-    /// before them stay with it.
+    /// The texts from the queue's front on that are enough for a batch, a micro-batch at most. Those that share most of their tokens with
+    /// one before them stay with it.
     /// </summary>
     private ScoringBatch Form()
     {
@@ -223,7 +225,7 @@ internal sealed class ScoringQueue : IDisposable
         {
             QueuedText text = place.Value;
             int shared = 0;
-            for (int i = Math.Max(0, texts.Count - Neighbours); i < texts.Count; i++)
+            for (int i = Math.Max(0, texts.Count - Neighbors); i < texts.Count; i++)
                 shared = Math.Max(shared, text.Ids.AsSpan().CommonPrefixLength(texts[i].Ids));
             long together = rows + text.Ids.Length - shared;
             if (texts.Count > 0 && (together > _budget || (together > enough && shared < text.Ids.Length / 2))) break;

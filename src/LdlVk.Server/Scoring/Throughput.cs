@@ -25,10 +25,10 @@ internal sealed class Throughput
     public TimeSpan RetryAfter(long tokens) => TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(TimeFor(tokens).TotalSeconds), 1, 300));
 
     /// <summary>
-    /// The rows of a batch of whose time a part is what any batch takes, however small: reading the weights, or bringing them to the device.
-    /// A batch of n rows takes a + b·n seconds: Tukey's resistant line, through the medians of the third of the batches with the fewest rows
-    /// and of the third with the most, so that a machine that was away for a moment, or cold, does not matter. Infinite where the batches do
-    /// not tell.
+    /// The rows of a batch of whose time a part is what any batch takes, however small: reading the weights, or bringing them to the
+    /// device. A batch of n rows takes a + b·n seconds: Tukey's resistant line, through the medians of the third of the batches with the
+    /// fewest rows and of the third with the most, so that a machine that was away for a moment, or cold, does not matter. Infinite where
+    /// the batches do not tell.
     /// </summary>
     public double RowsWhereFixedCostIs(double part)
     {

@@ -23,8 +23,8 @@ internal static partial class ServerLog
     public static partial void Answered(this ILogger log, string endpoint, int texts, int status, double milliseconds);
 
     /// <summary>
-    /// Returns what may be logged of an exception: a device's message; of any other exception, whose message may quote a request, its type and
-    /// the method that threw it.
+    /// Returns what may be logged of an exception: a device's message; of any other exception, whose message may quote a request, its type
+    /// and the method that threw it.
     /// </summary>
     public static string Reason(Exception exception)
     {

@@ -111,8 +111,8 @@ internal sealed class ServerMetrics : IDisposable
         RequestDelegate export = pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(_provider, static _ => true, null, null, null).Build();
         return async http =>
         {
-            // In the format OpenMetrics, which Prometheus prefers, the exporter writes bounds as le="1.0": the series would no longer be those
-            // that are stored as le="1".
+            // In the format OpenMetrics, which Prometheus prefers, the exporter writes bounds as le="1.0": the series would no longer be
+            // those that are stored as le="1".
             http.Request.Headers.Accept = "text/plain;version=0.0.4";
             http.Request.Headers.AcceptEncoding = default;
             Stream body = http.Response.Body;
@@ -127,7 +127,8 @@ internal sealed class ServerMetrics : IDisposable
                 http.Response.Body = body;
             }
 
-            // 1.20.1-beta.1 writes braces around no labels (name{} 1) once the label of the scope is off; scripts that look for "name 1" know none.
+            // 1.20.1-beta.1 writes braces around no labels (name{} 1) once the label of the scope is off; scripts that look for "name 1"
+            // know none.
             string text = Encoding.UTF8.GetString(written.GetBuffer(), 0, (int)written.Length).Replace("{} ", " ", StringComparison.Ordinal);
             await Replies.BytesAsync(http.Response, http.Response.StatusCode, Format, Encoding.UTF8.GetBytes(text)).ConfigureAwait(false);
         };

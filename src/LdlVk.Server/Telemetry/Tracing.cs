@@ -5,7 +5,9 @@ using OpenTelemetry.Trace;
 
 namespace LdlVk.Server.Telemetry;
 
-/// <summary>OpenTelemetry traces: a span for each request, with children for reading its texts and for waiting, and one for each batch.</summary>
+/// <summary>
+/// OpenTelemetry traces: a span for each request, with children for reading its texts and for waiting, and one for each batch.
+/// </summary>
 internal static class Tracing
 {
     private const string EndpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";

@@ -111,9 +111,7 @@ internal sealed class VulkanView : IVulkanTensor
 {
     public VulkanView(IVulkanTensor tensor, int firstRow, int rowCount)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
-        ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)firstRow + rowCount, tensor.Rows, nameof(rowCount));
+        OpChecks.View(tensor, firstRow, rowCount);
         (Owner, FirstRow, Rows) = (tensor.Owner, tensor.FirstRow + firstRow, rowCount);
     }
 

@@ -15,7 +15,9 @@ internal static class FirstUse
     /// <summary>Nobody should have to wait for it: loading a model takes as long and longer.</summary>
     private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1.5);
 
-    /// <summary>Opens a device and, unless choices for the model are kept from before, makes them. Software drivers are left alone.</summary>
+    /// <summary>
+    /// Opens a device and, unless choices for the model are kept from before, makes them. Software drivers are left alone.
+    /// </summary>
     /// <param name="open">Opens it.</param>
     /// <param name="config">The model.</param>
     /// <param name="weights">Format of its weights.</param>

@@ -16,7 +16,8 @@ internal static class Placement
     /// cards together; else the best one, which streams.
     /// </summary>
     /// <exception cref="UsageException">The options contradict each other or the model.</exception>
-    /// <exception cref="DeviceException">No device is large enough for a layer and a text; the message is about the best candidate.</exception>
+    /// <exception cref="DeviceException">No device is large enough for a layer and a text; the message is about the best
+    /// candidate.</exception>
     public static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options)
     {
         if (options.Weights is { } wanted)
@@ -74,8 +75,9 @@ internal static class Placement
     }
 
     /// <summary>
-    /// The format of an original: what it holds (fp16 for bf16 and fp16, fp32 for fp32) if that fits on one of the devices, else int8: it depends on the
-    /// largest device, never on how many there are. Smaller formats are for the user to choose: int4 costs accuracy, streaming does not.
+    /// The format of an original: what it holds (fp16 for bf16 and fp16, fp32 for fp32) if that fits on one of the devices, else int8: it
+    /// depends on the largest device, never on how many there are. Smaller formats are for the user to choose: int4 costs accuracy,
+    /// streaming does not.
     /// </summary>
     private static WeightFormat Format(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
@@ -114,7 +116,9 @@ internal static class Placement
     private static ModelMemory Memory(Checkpoint checkpoint, RewardModelOptions options, WeightFormat weights) =>
         ModelMemory.Of(checkpoint.Config, checkpoint.Head, weights, options.Heads);
 
-    /// <summary>Host memory that streamed layers may be kept in: what is free, less what devices that have no memory of their own will use.</summary>
+    /// <summary>
+    /// Host memory that streamed layers may be kept in: what is free, less what devices that have no memory of their own will use.
+    /// </summary>
     private static long HostBytes(RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
         long free = CpuBackend.Enumerate()[0].FreeMemoryBytes;

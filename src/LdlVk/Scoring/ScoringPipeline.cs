@@ -4,8 +4,8 @@ using LdlVk.Runtime.Execution;
 namespace LdlVk.Scoring;
 
 /// <summary>
-/// The pending waves of one call: while the devices compute some, the next is prepared and handed over. Concurrent callers alternate, wave by
-/// wave.
+/// The pending waves of one call: while the devices compute some, the next is prepared and handed over. Concurrent callers alternate, wave
+/// by wave.
 /// <para>
 /// If a device is lost, the wave is scored once more on devices opened afresh. If memory does not suffice, the wave is scored once more in
 /// smaller pieces; scores do not depend on the batch, so they have the same bits. Waves finish in order, each once.
@@ -25,7 +25,9 @@ internal sealed class ScoringPipeline(
     /// <summary>A wave that the devices were given, or why it could not be.</summary>
     private sealed record Entry(ScoringWindow Window, Wave Wave, int Generation, PendingWave? Pending, DeviceException? Failure);
 
-    /// <summary>Hands a wave of a window's texts to the devices; the oldest of those under way is finished first if there are enough.</summary>
+    /// <summary>
+    /// Hands a wave of a window's texts to the devices; the oldest of those under way is finished first if there are enough.
+    /// </summary>
     public void Add(ScoringWindow window, Wave wave)
     {
         if (_entries.Count == depth) FinishOldest();

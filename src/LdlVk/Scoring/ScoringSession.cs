@@ -15,7 +15,9 @@ internal sealed class ScoringSession : IDisposable
     /// <summary>Micro-batches' worth of texts in a window, so that texts with a common beginning meet.</summary>
     private const int WindowBatches = 16;
 
-    /// <summary>Tokens that a text counts at least towards a window: one that failed has none, but is kept until its window is done.</summary>
+    /// <summary>
+    /// Tokens that a text counts at least towards a window: one that failed has none, but is kept until its window is done.
+    /// </summary>
     private const int MinTextTokens = 16;
 
     private readonly Checkpoint _checkpoint;
@@ -72,7 +74,10 @@ internal sealed class ScoringSession : IDisposable
         }
     }
 
-    /// <summary>The ids that are scored: those given, or with tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/> says so.</summary>
+    /// <summary>
+    /// The ids that are scored: those given, or with tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/> says
+    /// so.
+    /// </summary>
     /// <exception cref="InputException">They cannot be scored.</exception>
     public int[] Check(int[] ids)
     {
@@ -100,8 +105,8 @@ internal sealed class ScoringSession : IDisposable
         ScoreWindows([Window(texts, 0)], null, cancellationToken).Last();
 
     /// <summary>
-    /// Scores texts window by window, in input order. If the source fails, its exception follows the results of the texts that it gave before;
-    /// if a device fails, its exception follows the results up to the first text that was not scored.
+    /// Scores texts window by window, in input order. If the source fails, its exception follows the results of the texts that it gave
+    /// before; if a device fails, its exception follows the results up to the first text that was not scored.
     /// </summary>
     public IEnumerable<ScoreResult[]> ScoreMany(IEnumerable<TokenizedText> texts, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken) =>
         ScoreWindows(Windows(texts), progress, cancellationToken);
@@ -151,8 +156,8 @@ internal sealed class ScoringSession : IDisposable
     }
 
     /// <summary>
-    /// Yields each window's results in input order. <paramref name="open"/> holds the windows that are not finished. The devices always have
-    /// work: the next window is read, packed and handed over while they compute.
+    /// Yields each window's results in input order. <paramref name="open"/> holds the windows that are not finished. The devices always
+    /// have work: the next window is read, packed and handed over while they compute.
     /// </summary>
     private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, Queue<ScoringWindow> open, ProgressMeter meter, CancellationToken cancellationToken)
     {

@@ -16,7 +16,7 @@ public sealed class Int4Tests
     [Fact]
     public void The_layout_is_the_documented_one()
     {
-        // Each code twice, shuffled so that neighbours differ, times a scale that is a half; −128 is there, so the scale is found again.
+        // Each code twice, shuffled so that neighbors differ, times a scale that is a half; −128 is there, so the scale is found again.
         int[] codes = [.. Enumerable.Range(0, 32).Select(i => (i * 11 % 16) - 8)];
         TestMatrix matrix = new(1, 32, [.. codes.Select(q => 2f * (float)Values[q + 8])]);
         (byte[] values, Half[] scales) = ReadAll(WeightSource.Create(matrix, WeightFormat.Int4));
@@ -39,7 +39,7 @@ public sealed class Int4Tests
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Int4);
         (_, Half[] scales) = ReadAll(source);
-        float[] stored = Dequantised(source);
+        float[] stored = Dequantized(source);
         int groups = WeightLayout.ScalesPerRow(WeightFormat.Int4, matrix.Columns);
         for (int i = 0; i < stored.Length; i++)
         {
@@ -60,7 +60,7 @@ public sealed class Int4Tests
     public void The_scales_are_nearly_as_good_as_the_best_of_all(bool outliers, double bar)
     {
         TestMatrix matrix = outliers ? TestMatrix.Random(12, 640, 1, 1) : Gaussian(12, 640, 1);
-        float[] stored = Dequantised(WeightSource.Create(matrix, WeightFormat.Int4));
+        float[] stored = Dequantized(WeightSource.Create(matrix, WeightFormat.Int4));
         double found = 0, best = 0;
         for (int at = 0; at < stored.Length; at += 32)
         {
@@ -80,7 +80,7 @@ public sealed class Int4Tests
     public void Gaussian_weights_err_less_than_with_even_steps()
     {
         TestMatrix matrix = Gaussian(4, 8000, 7);
-        float[] stored = Dequantised(WeightSource.Create(matrix, WeightFormat.Int4));
+        float[] stored = Dequantized(WeightSource.Create(matrix, WeightFormat.Int4));
         double ours = matrix.Values.Zip(stored, (w, s) => Math.Pow((double)w - s, 2)).Sum();
         double even = matrix.Values.Chunk(32).Sum(group => BestEvenSteps([.. group.Select(w => (double)w)]));
         Assert.InRange(Math.Sqrt(ours / even), 0.90, 0.94);
@@ -89,11 +89,11 @@ public sealed class Int4Tests
 
     /// <summary>What is stored in the format already stays as it is.</summary>
     [Fact]
-    public void Quantising_again_changes_nothing()
+    public void Quantizing_again_changes_nothing()
     {
         WeightSource once = WeightSource.Create(Gaussian(8, 640, 3), WeightFormat.Int4);
-        WeightSource twice = WeightSource.Create(new TestMatrix(8, 640, Dequantised(once)), WeightFormat.Int4);
-        Assert.Equal(Dequantised(once), Dequantised(twice));
+        WeightSource twice = WeightSource.Create(new TestMatrix(8, 640, Dequantized(once)), WeightFormat.Int4);
+        Assert.Equal(Dequantized(once), Dequantized(twice));
     }
 
     [Fact]
@@ -106,7 +106,7 @@ public sealed class Int4Tests
         Assert.True(scales[1] < (Half)0f);
         // Element 8 of the second group is alone in not being the nibble 8.
         Assert.All(values.Where((_, i) => i != 20), b => Assert.Equal(0x88, b));
-        Assert.Equal(3, Dequantised(WeightSource.Create(new TestMatrix(1, 64, half), WeightFormat.Int4))[40], 3e-3f);
+        Assert.Equal(3, Dequantized(WeightSource.Create(new TestMatrix(1, 64, half), WeightFormat.Int4))[40], 3e-3f);
     }
 
     private static double BestOfAllScales(double[] group)

@@ -4,7 +4,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Tests.Checkpoints;
 
-/// <summary>A matrix in memory, and what the quantiser's tests do with one.</summary>
+/// <summary>A matrix in memory, and what the quantizer's tests do with one.</summary>
 internal sealed record TestMatrix(int Rows, int Columns, float[] Values) : IFloatMatrix
 {
     public string Name => "test.weight";
@@ -49,10 +49,10 @@ internal sealed record TestMatrix(int Rows, int Columns, float[] Values) : IFloa
         return (values, scales);
     }
 
-    public static float[] Dequantised(WeightSource source)
+    public static float[] Dequantized(WeightSource source)
     {
         float[] values = new float[source.OutputFeatures * source.InputFeatures];
-        WeightSource.Dequantise(source, 0, source.OutputFeatures, values);
+        WeightSource.Dequantize(source, 0, source.OutputFeatures, values);
         return values;
     }
 

@@ -16,7 +16,7 @@ public sealed class WeightSourceTests
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Fp32);
         Assert.Equal(1, source.Scale);
-        Assert.Equal(matrix.Values, Dequantised(source));
+        Assert.Equal(matrix.Values, Dequantized(source));
         AssertPaddingIsZero(source);
     });
 
@@ -53,7 +53,7 @@ public sealed class WeightSourceTests
     public void Fp16_is_rounded_to_nearest() => TestMatrix.Random(-80, 80).Sample(matrix =>
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Fp16);
-        float[] stored = Dequantised(source);
+        float[] stored = Dequantized(source);
         for (int i = 0; i < stored.Length; i++)
         {
             double error = Math.Abs((double)stored[i] - matrix.Values[i]), magnitude = Math.Abs(matrix.Values[i]);
@@ -67,14 +67,14 @@ public sealed class WeightSourceTests
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Int8);
         (byte[] values, Half[] scales) = ReadAll(source);
-        float[] dequantised = Dequantised(source);
+        float[] dequantized = Dequantized(source);
         int groups = WeightLayout.ScalesPerRow(WeightFormat.Int8, matrix.Columns);
-        for (int i = 0; i < dequantised.Length; i++)
+        for (int i = 0; i < dequantized.Length; i++)
         {
             (int row, int column) = (i / matrix.Columns, i % matrix.Columns);
             double step = (double)source.Scale * (double)scales[(row * groups) + (column / 32)];
             // Half a step, and the roundings of w·(1/scale), which is at most 127, in single precision.
-            Assert.True(Math.Abs((double)dequantised[i] - matrix.Values[i]) <= step * (0.5 + (127 * Math.Pow(2, -22))), $"{matrix.Values[i]} became {dequantised[i]}, step {step}");
+            Assert.True(Math.Abs((double)dequantized[i] - matrix.Values[i]) <= step * (0.5 + (127 * Math.Pow(2, -22))), $"{matrix.Values[i]} became {dequantized[i]}, step {step}");
             Assert.NotEqual(-128, (sbyte)values[(row * groups * 32) + column]);
         }
     });
@@ -84,14 +84,14 @@ public sealed class WeightSourceTests
     public void Int8_scales_are_at_least_as_good_as_the_smallest() => TestMatrix.Random(-10, 10).Sample(matrix =>
     {
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Int8);
-        float[] dequantised = Dequantised(source);
+        float[] dequantized = Dequantized(source);
         for (int row = 0; row < matrix.Rows; row++)
         {
             for (int column = 0; column < matrix.Columns; column += 32)
             {
                 int at = (row * matrix.Columns) + column, length = Math.Min(32, matrix.Columns - column);
                 double[] group = [.. matrix.Values.AsSpan(at, length).ToArray().Select(v => (double)v / source.Scale)];
-                double plain = PlainError(group), found = group.Select((w, i) => w - ((double)dequantised[at + i] / source.Scale)).Sum(e => e * e);
+                double plain = PlainError(group), found = group.Select((w, i) => w - ((double)dequantized[at + i] / source.Scale)).Sum(e => e * e);
                 Assert.True(found <= plain * 1.0001, $"{found} against {plain}");
             }
         }
@@ -103,7 +103,7 @@ public sealed class WeightSourceTests
         TestMatrix matrix = Gaussian(4, 32000, 7);
         float[] values = matrix.Values;
         WeightSource source = WeightSource.Create(matrix, WeightFormat.Int8);
-        double found = values.Zip(Dequantised(source), (w, d) => ((double)w - d) / source.Scale).Sum(e => e * e);
+        double found = values.Zip(Dequantized(source), (w, d) => ((double)w - d) / source.Scale).Sum(e => e * e);
         double plain = values.Chunk(32).Sum(group => PlainError([.. group.Select(w => (double)w / source.Scale)]));
         Assert.InRange(Math.Sqrt(found / plain), 0.85, 0.95);
     }
@@ -116,7 +116,7 @@ public sealed class WeightSourceTests
         {
             WeightSource source = WeightSource.Create(zero, format);
             Assert.Equal(1, source.Scale);
-            Assert.Equal(zero.Values, Dequantised(source));
+            Assert.Equal(zero.Values, Dequantized(source));
             Assert.All(ReadAll(source).Scales, scale => Assert.Equal((Half)0f, scale));
         }
         float[] half = new float[64];
@@ -137,7 +137,7 @@ public sealed class WeightSourceTests
         TestMatrix matrix = new(1, 3, [magnitude, -magnitude, 0]);
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
-            float[] stored = Dequantised(WeightSource.Create(matrix, format));
+            float[] stored = Dequantized(WeightSource.Create(matrix, format));
             Assert.Equal(0, stored[2]);
             // One subnormal step, or half an int8 step.
             Assert.InRange(stored[0], (magnitude * 0.995f) - float.Epsilon, magnitude <= 1e-40f ? (magnitude * 1.005f) + float.Epsilon : float.MaxValue);
@@ -191,7 +191,7 @@ public sealed class WeightSourceTests
         Assert.Equal(("layers.2.mlp.gate_proj.weight", 192, 96), (source.Name, source.OutputFeatures, source.InputFeatures));
         float[] original = new float[192 * 96];
         tensor.Read(0, original);
-        Assert.All(original.Zip(Dequantised(source)), pair => Assert.True(pair.First == pair.Second || MathF.Abs(pair.First) < source.Scale * MathF.ScaleB(1, -14)));
+        Assert.All(original.Zip(Dequantized(source)), pair => Assert.True(pair.First == pair.Second || MathF.Abs(pair.First) < source.Scale * MathF.ScaleB(1, -14)));
         Assert.Contains(original, v => v != 0);
     }
 
@@ -223,7 +223,7 @@ public sealed class WeightSourceTests
     private static void AssertPaddingIsZero(WeightSource source)
     {
         float[] padded = new float[source.OutputFeatures * WeightLayout.PaddedRow(source.InputFeatures)];
-        WeightSource.Dequantise(new Padded(source), 0, source.OutputFeatures, padded);
+        WeightSource.Dequantize(new Padded(source), 0, source.OutputFeatures, padded);
         for (int i = 0; i < padded.Length; i++)
             if (i % WeightLayout.PaddedRow(source.InputFeatures) >= source.InputFeatures) Assert.Equal(0, padded[i]);
     }

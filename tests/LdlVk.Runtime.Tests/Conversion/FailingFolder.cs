@@ -9,7 +9,7 @@ public enum Ending
     None,
     /// <summary>The process is killed: what was written is in its files, and nothing more happens to the disk.</summary>
     Killed,
-    /// <summary>The power fails: of a file that was not synchronised, half of the bytes are gone and the rest is zeros.</summary>
+    /// <summary>The power fails: of a file that was not synchronized, half of the bytes are gone and the rest is zeros.</summary>
     PowerLost,
     /// <summary>The disk is full: this write and all later ones fail, other operations go on.</summary>
     Full,

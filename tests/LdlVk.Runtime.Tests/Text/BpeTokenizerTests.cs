@@ -15,7 +15,7 @@ public class BpeTokenizerTests
 {
     private static readonly Lazy<Oracle> Mini = new(() => new Oracle(Goldens.MiniPath)), Gemma2 = new(() => new Oracle(FetchedTokenizer.Gemma2.File.Path!));
 
-    // Few characters, often repeated: neighbouring pairs of equal rank, and pairs that overlap.
+    // Few characters, often repeated: neighboring pairs of equal rank, and pairs that overlap.
     private static readonly Gen<string> Ties = Gen.Select(Gen.OneOf(Gen.Char["aehlnst"], Gen.Char["  1230.,!?-='\"()_*/éЖ漢\t"]), Gen.OneOf(Gen.Const(1), Gen.Int[1, 40]))
         .Select((c, count) => new string(c, count)).Array[0, 40].Select(runs => string.Concat(runs));
 

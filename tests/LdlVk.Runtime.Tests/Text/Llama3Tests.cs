@@ -66,7 +66,7 @@ public sealed class Llama3Tests : IDisposable
     }
 
     [Fact]
-    public void Templates_are_recognised()
+    public void Templates_are_recognized()
     {
         string gemma = JsonDocument.Parse(File.ReadAllText(Repository.Path("models", "ldl-mini", "tokenizer_config.json"))).RootElement.Text("chat_template");
         string dated = File.ReadAllText(Repository.Path("tests", "data", "tokenizer", "llama3.1-chat-template.jinja"));

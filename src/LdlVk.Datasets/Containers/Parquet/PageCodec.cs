@@ -89,8 +89,8 @@ internal sealed class PageCodec
     private static bool DecompressLz4Block(ReadOnlySpan<byte> source, Span<byte> target) => LZ4Codec.Decode(source, target) == target.Length;
 
     /// <summary>
-    /// Hadoop's blocks: the length of the data, the length of the block, both big-endian, and the block, until the page is full. Files written
-    /// by parquet-cpp before 4.0 have the same codec number and one block without lengths.
+    /// Hadoop's blocks: the length of the data, the length of the block, both big-endian, and the block, until the page is full. Files
+    /// written by parquet-cpp before 4.0 have the same codec number and one block without lengths.
     /// </summary>
     private static bool DecompressHadoopLz4(ReadOnlyMemory<byte> source, Span<byte> target)
     {

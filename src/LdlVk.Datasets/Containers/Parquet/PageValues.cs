@@ -178,7 +178,9 @@ internal sealed class DeltaValues : IPageValues
     }
 }
 
-/// <summary>Texts behind their lengths (DELTA_LENGTH_BYTE_ARRAY), or behind what each has in common with the one before (DELTA_BYTE_ARRAY).</summary>
+/// <summary>
+/// Texts behind their lengths (DELTA_LENGTH_BYTE_ARRAY), or behind what each has in common with the one before (DELTA_BYTE_ARRAY).
+/// </summary>
 internal sealed class DeltaTexts : IPageValues
 {
     private readonly DeltaValues? _prefixes;

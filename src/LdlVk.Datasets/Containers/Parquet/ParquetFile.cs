@@ -6,8 +6,9 @@ namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>
 /// A Parquet file (github.com/apache/parquet-format) as lines of JSON, one for each row: columns are fields, groups objects, lists arrays.
-/// Memory is a page of each column. A text of logical type JSON is written as the value that it holds, or as a text if it is not valid JSON. Left out are columns of types that JSON has no form for: decimals, 96-bit times and bytes of a fixed
-/// length; other bytes are null unless they are UTF-8.
+/// Memory is a page of each column. A text of logical type JSON is written as the value that it holds, or as a text if it is not valid
+/// JSON. Left out are columns of types that JSON has no form for: decimals, 96-bit times and bytes of a fixed length; other bytes are null
+/// unless they are UTF-8.
 /// </summary>
 internal sealed class ParquetFile : IDisposable
 {

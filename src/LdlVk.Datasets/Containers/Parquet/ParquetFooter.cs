@@ -9,7 +9,9 @@ namespace LdlVk.Datasets.Containers.Parquet;
 /// <param name="Offset">Of its first page in the file.</param>
 internal readonly record struct ColumnChunk(PhysicalType Type, int Codec, long Values, long Offset);
 
-/// <summary>The end of a Parquet file, which describes it (FileMetaData in parquet.thrift): the columns, and row groups one after another.</summary>
+/// <summary>
+/// The end of a Parquet file, which describes it (FileMetaData in parquet.thrift): the columns, and row groups one after another.
+/// </summary>
 internal sealed class ParquetFooter
 {
     /// <summary>Bounds far beyond any data set.</summary>

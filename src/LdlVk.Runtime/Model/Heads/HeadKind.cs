@@ -17,7 +17,10 @@ internal sealed record HeadKind(string Marks, string Models, Func<CheckpointFold
         ScoreHead.ValueHead,
     ];
 
-    /// <summary>Finds the kind of a folder's head by the tensors and files that are there, never by a class that config.json names, and opens the head.</summary>
+    /// <summary>
+    /// Finds the kind of a folder's head by the tensors and files that are there, never by a class that config.json names, and opens the
+    /// head.
+    /// </summary>
     /// <exception cref="CheckpointException">The folder has no head, more than one, or a damaged one.</exception>
     public static ModelHead Open(CheckpointFolder folder, BackboneConfig config) => All.Where(kind => kind.IsIn(folder)).ToArray() switch
     {

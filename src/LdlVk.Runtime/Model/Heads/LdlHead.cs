@@ -77,7 +77,8 @@ internal sealed class LdlHead : ModelHead
     /// <summary>Puts the networks together from their state dicts and checks every size against its neighbors.</summary>
     private static LdlHead Read(CheckpointFolder folder, int hiddenSize)
     {
-        // The defaults are those of the model's published code: GatingNN(temperature=config.get("temperature", 1.0), softmax=config.get("softmax", False))
+        // The defaults are those of the model's published code: GatingNN(temperature=config.get("temperature", 1.0),
+        // softmax=config.get("softmax", False))
         (int objectives, float temperature) = folder.ReadConfig(fields => (
             fields.Integer("num_objectives", 2, 1 << 20, 220),
             fields.Root.TryGet("softmax", out JsonField softmax) && softmax.Boolean() ? (float)fields.Number("temperature", 1e-6, 1e6, 1) : 0));

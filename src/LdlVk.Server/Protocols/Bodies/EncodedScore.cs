@@ -5,7 +5,9 @@ using LdlVk.Server.OpenApi;
 
 namespace LdlVk.Server.Protocols.Bodies;
 
-/// <summary>The one raw score as a list of numbers, or as base64 of its 4 bytes, little-endian, which OpenAI's clients ask for by themselves.</summary>
+/// <summary>
+/// The one raw score as a list of numbers, or as base64 of its 4 bytes, little-endian, which OpenAI's clients ask for by themselves.
+/// </summary>
 /// <param name="Score">The score.</param>
 /// <param name="IsBase64">Whether it is sent as base64 of its bytes, little-endian.</param>
 [OneOf(typeof(float[]), typeof(string))]

@@ -7,7 +7,8 @@ namespace LdlVk.Server.Protocols.Bodies;
 internal sealed record Texts;
 
 /// <summary>
-/// One or several texts with the template and its special tokens (one bos token comes first, whether it is there or not), or their token ids.
+/// One or several texts with the template and its special tokens (one bos token comes first, whether it is there or not), or their token
+/// ids.
 /// </summary>
 [OneOf(typeof(string), typeof(string[]), typeof(int[]), typeof(int[][]))]
 internal sealed record TextsOrIds;

@@ -55,8 +55,8 @@ internal record MessagesRequest
 }
 
 /// <summary>
-/// Pairs of a prompt and a response, or one prompt for all responses. The two fields may also be called queries and documents (or items), or
-/// data_1 and data_2.
+/// Pairs of a prompt and a response, or one prompt for all responses. The two fields may also be called queries and documents (or items),
+/// or data_1 and data_2.
 /// </summary>
 internal sealed record ScoreRequest
 {
