@@ -73,9 +73,10 @@ internal static class CommandLine
         (int code, string message) = error switch
         {
             OperationCanceledException when cancellation.IsCancellationRequested => (ExitCode.Interrupted, "stopped."),
-            InputException => (ExitCode.SomeFailed, error.Message),
-            UsageException or CheckpointException => (ExitCode.WrongCall, error.Message),
-            DeviceException or IOException or UnauthorizedAccessException => (ExitCode.MachineFailed, error.Message),
+            InputException e => (ExitCode.SomeFailed, e.Notice.InFlags()),
+            LdlVkException e and (UsageException or CheckpointException) => (ExitCode.WrongCall, e.Notice.InFlags()),
+            DeviceException e => (ExitCode.MachineFailed, e.Notice.InFlags()),
+            IOException or UnauthorizedAccessException => (ExitCode.MachineFailed, error.Message),
             OutOfMemoryException => (ExitCode.MachineFailed, "out of memory. Use smaller --batch-tokens or --weights int8 or int4, or a machine with more memory."),
             _ => (ExitCode.MachineFailed, $"internal error: {error.GetType().Name}: {error.Message} Please report it, with the stack trace that {DebugVariable}=1 shows."),
         };

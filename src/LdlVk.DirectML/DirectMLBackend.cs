@@ -1,4 +1,3 @@
-using System.Globalization;
 using LdlVk.DirectML.Device;
 using LdlVk.DirectML.Interop;
 using LdlVk.Runtime.Devices;
@@ -19,7 +18,7 @@ public static class DirectMLBackend
     public static IReadOnlyList<DeviceInfo> Enumerate() => Enumerate(out _);
 
     /// <summary>As <see cref="Enumerate()"/>, and why there are none where the list is empty.</summary>
-    public static IReadOnlyList<DeviceInfo> Enumerate(out string? whyNone)
+    public static IReadOnlyList<DeviceInfo> Enumerate(out Notice? whyNone)
     {
         if (NativeLibraries.TryLoad(out whyNone) is not { } libraries) return [];
         List<DeviceInfo> found = [];
@@ -33,7 +32,7 @@ public static class DirectMLBackend
         }
         catch (DeviceException e)
         {
-            whyNone = e.Message;
+            whyNone = e.Notice;
         }
         if (found.Count > 0) whyNone = null;
         return found;
@@ -46,15 +45,19 @@ public static class DirectMLBackend
     /// <exception cref="DeviceException">Direct3D 12 or DirectML refused.</exception>
     public static IDevice Open(int index, long? memoryLimit = null)
     {
-        NativeLibraries libraries = NativeLibraries.TryLoad(out string? whyNot)
-            ?? throw new UsageException(string.Create(CultureInfo.InvariantCulture,
-                $"Device directml:{index} cannot be opened: {whyNot}."));
+        NativeLibraries libraries = NativeLibraries.TryLoad(out Notice? whyNot)
+            ?? throw new UsageException($"Device directml:{index} cannot be opened: {whyNot}.");
         IReadOnlyList<DirectMLAdapter> adapters = DirectMLAdapter.All(libraries, out whyNot);
         DirectMLAdapter? chosen = index >= 0 && index < adapters.Count ? adapters[index] : null;
         foreach (DirectMLAdapter other in adapters)
             if (other != chosen) other.Dispose();
         if (chosen is null)
-            throw new UsageException($"There is no device directml:{index}; {adapters.Count} usable adapters were found (see `ldlvk devices`){(whyNot is null ? "" : $": {whyNot}")}.");
+        {
+            Notice why = whyNot is null ? "" : ": " + whyNot;
+            throw new UsageException(
+                $"There is no device directml:{index}; {adapters.Count} usable adapters were found (see `ldlvk devices`){why}.");
+        }
+
         try
         {
             return new DirectMLDevice(chosen, index, memoryLimit);

@@ -63,7 +63,7 @@ public sealed class HubClient : IDisposable
         {
             if (answer.Length + bytes.Length > MaxListBytes)
                 throw new UsageException(
-                    $"{Repository.Endpoint.Host} answers with more than {MaxListBytes >> 20} MiB. Is --endpoint right?");
+                    $"{Repository.Endpoint.Host} answers with more than {MaxListBytes >> 20} MiB. Is {HubOption.Endpoint} right?");
             answer.Write(bytes.Span);
             return true;
         }, () => answer.SetLength(0), cancellationToken).ConfigureAwait(false);
@@ -224,14 +224,16 @@ public sealed class HubClient : IDisposable
         {
             401 or 403 when code == "GatedRepo" => new UsageException(
                 $"{Repository.Name} is for those who accepted its conditions: do that on {Repository.Page}, then "
-                    + (_token is null ? "give your token with --token-file FILE or HF_TOKEN." : "use a token of that account that may read it.")),
+                    + (_token is null ? (Notice)$"give your token with {HubOption.Token} or HF_TOKEN."
+                        : "use a token of that account that may read it.")),
             401 or 403 or 404 when code != "RevisionNotFound" && !isFile => new UsageException(
                 $"There is no model {Repository.Name} at {hub}, or "
-                    + (_token is null ? "it is private or gated: give a token with --token-file FILE or HF_TOKEN."
-                        : $"the token may not read it: accept the model's conditions on {Repository.Page} with its account, or use another token.")),
+                    + (_token is null ? (Notice)$"it is private or gated: give a token with {HubOption.Token} or HF_TOKEN."
+                        : $"the token may not read it: accept the model's conditions on {Repository.Page} with its account, or use "
+                            + $"another token.")),
             401 or 403 => new UsageException(
                 $"{host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). "
-                    + (_token is null ? "Give a token with --token-file FILE or HF_TOKEN."
+                    + (_token is null ? (Notice)$"Give a token with {HubOption.Token} or HF_TOKEN."
                         : $"Accept the model's conditions on {Repository.Page}, or use another token.")),
             404 => new UsageException(
                 $"{Repository.Name} at {hub} has no {(isFile ? address.AbsolutePath : $"revision {Repository.Revision}")}."),

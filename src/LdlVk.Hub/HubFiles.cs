@@ -35,7 +35,8 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             throw new UsageException(
-                $"{repository.Endpoint.Host} did not answer as a hub does, with the files of {repository.Name}. Is --endpoint right?", e);
+                $"{repository.Endpoint.Host} did not answer as a hub does, with the files of {repository.Name}. Is {HubOption.Endpoint} "
+                    + $"right?", e);
         }
     }
 
@@ -62,7 +63,7 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
             if (file.Name[0] == '.' || file.Name.EndsWith(OutputNames.Partial, StringComparison.Ordinal))
                 throw new UsageException(
                     $"{repository.Name} has a file {Readable.OneLine(file.Name, 60)}, whose name is in use here. "
-                        + "Leave it out with --exclude.");
+                        + $"Leave it out with {HubOption.Exclude}.");
             if (file.Sha256 is null && file.BlobSha1 is null)
                 throw new UsageException(
                     $"{repository.Endpoint.Host} gives no checksum of {Readable.OneLine(file.Name, 60)}, so that it could not be "

@@ -33,7 +33,7 @@ public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
             {
                 string named = Uri.UnescapeDataString(path[(tree + Tree.Length)..]);
                 if (revision is not null && revision != named)
-                    throw new UsageException($"{given} names revision {named}, and --revision another. Give one.");
+                    throw new UsageException($"{given} names revision {named}, and {HubOption.Revision} another. Give one.");
                 (revision, path) = (named, path[..tree]);
             }
 
@@ -47,8 +47,8 @@ public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
             throw new UsageException($"{given} is no repository. Give OWNER/NAME, or its address, as {DefaultEndpoint}/OWNER/NAME.");
         revision ??= DefaultRevision;
         if (revision.Length is 0 or > 200 || revision.Any(c => char.IsControl(c) || c == '\\') || revision.Split('/').Contains(".."))
-            throw new UsageException("--revision is none. Give a branch, a tag or a commit.");
-        return new HubRepository(Web(endpoint ?? DefaultEndpoint, "--endpoint " + endpoint), name, revision);
+            throw new UsageException($"{HubOption.Revision} is none. Give a branch, a tag or a commit.");
+        return new HubRepository(Web(endpoint ?? DefaultEndpoint, $"{HubOption.Endpoint} {endpoint}"), name, revision);
     }
 
     /// <summary>Address of a file.</summary>
@@ -63,9 +63,9 @@ public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
     private static bool IsWord(string word) =>
         word.Length is > 0 and <= 96 && word.Trim('.').Length > 0 && word.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.');
 
-    private static Uri Web(string text, string shown) =>
+    private static Uri Web(string text, Notice shown) =>
         Uri.TryCreate(text, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https" && address!.UserInfo.Length == 0
         ? new Uri(address.GetLeftPart(UriPartial.Path))
         : throw new UsageException(
-            $"{shown} is no address of a hub. Give one as {DefaultEndpoint}; a token comes from --token-file or HF_TOKEN.");
+            $"{shown} is no address of a hub. Give one as {DefaultEndpoint}; a token comes from {HubOption.Token} or HF_TOKEN.");
 }

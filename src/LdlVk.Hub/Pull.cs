@@ -80,15 +80,16 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
         if (found.Weights != wanted.Weights)
         {
             string has = found.Weights.Length == 0 ? "the model as it is" : $"a conversion to {found.Weights} weights";
+            Notice given = wanted.Weights.Length == 0 ? (Notice)$"no {OptionName.Weights} are"
+                : $"{OptionName.Weights.Of(wanted.Weights)} is";
             throw new UsageException(
-                $"{folder} holds {has}, and {(wanted.Weights.Length == 0 ? "no --weights are" : $"--weights {wanted.Weights} is")} "
-                    + "given now. Give another folder.");
+                $"{folder} holds {has}, and {given} given now. Give another folder.");
         }
 
         if (found.Commit != wanted.Commit)
             throw new UsageException(
                 $"{folder} holds commit {found.Commit}, but {_repository.Revision} is {wanted.Commit} now. "
-                    + $"Give another folder, or --revision {found.Commit} to go on.");
+                    + $"Give another folder, or {HubOption.Revision.Of(found.Commit)} to go on.");
         return found;
     }
 
@@ -149,7 +150,7 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
         if (free < bytes)
             throw new IOException(
                 $"{folder} needs {Readable.Bytes(bytes)} more, and {Readable.Bytes(free)} are free there. "
-                    + "Free space, give a folder on another disk, or convert on the way with --weights int8 or int4.");
+                    + "Free space, give a folder on another disk, or convert the weights to int8 or int4 on the way.");
     }
 
     /// <summary>Reports the progress of a conversion as that of the pull.</summary>

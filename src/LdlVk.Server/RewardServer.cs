@@ -216,7 +216,7 @@ public sealed class RewardServer : IAsyncDisposable
         }
         catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
         {
-            _log.InternalError(ServerLog.Reason(e));
+            _log.InternalError(ServerLog.Reason(e, _options));
             await Replies.ErrorAsync(http.Response, new RequestException(500, "Internal error; the server's log says more."), protocol).ConfigureAwait(false);
         }
         catch (OperationCanceledException)

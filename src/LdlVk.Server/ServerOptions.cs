@@ -42,6 +42,9 @@ public sealed record ServerOptions
     /// </summary>
     public SpecialTokens SpecialTokens { get; init; } = SpecialTokens.Text;
 
+    /// <summary>How the log and the server's state name options: as properties, unless your users know them by other names.</summary>
+    public OptionWording Word { get; init; } = Notice.AsProperty;
+
     /// <summary>
     /// Creates the loggers of the server and of ASP.NET Core below it. The default logs nothing. Give your program's own, so that its
     /// providers and filters apply. No text of a request is ever logged.

@@ -12,13 +12,14 @@ public static class ComputeDevices
     private const string Vulkan = "vulkan:", DirectML = "directml:";
 
     /// <summary>All devices, GPUs first.</summary>
-    public static IReadOnlyList<DeviceInfo> Enumerate() => [.. VulkanBackend.Enumerate(), .. DirectMLBackend.Enumerate(), .. CpuBackend.Enumerate()];
+    public static IReadOnlyList<DeviceInfo> Enumerate() =>
+        [.. VulkanBackend.Enumerate(), .. DirectMLBackend.Enumerate(), .. CpuBackend.Enumerate()];
 
     /// <summary>Why no Vulkan device is listed; null if one is.</summary>
-    public static string? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 ? why : null;
+    public static Notice? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 && why is not null ? (Notice)why : null;
 
     /// <summary>Why no DirectML device is listed; null if one is.</summary>
-    public static string? WhyNoDirectML() => DirectMLBackend.Enumerate(out string? why).Count == 0 ? why : null;
+    public static Notice? WhyNoDirectML() => DirectMLBackend.Enumerate(out Notice? why).Count == 0 ? why : null;
 
     /// <summary>
     /// The devices a name stands for, best first. <c>auto</c>: every real GPU that has Vulkan, then the CPU, and never a software driver;
@@ -37,8 +38,10 @@ public static class ComputeDevices
             _ => [.. all.Where(d => d.Id == name)],
         };
         if (found.Length > 0) return [.. found.OrderBy(d => d.Kind).ThenByDescending(d => d.MemoryBytes)];
-        string? reason = name.StartsWith("vulkan", StringComparison.Ordinal) ? WhyNoVulkan() : name.StartsWith("directml", StringComparison.Ordinal) ? WhyNoDirectML() : null;
-        string why = reason is null ? "" : $" ({reason})";
+        Notice? reason = null;
+        if (name.StartsWith("vulkan", StringComparison.Ordinal)) reason = WhyNoVulkan();
+        else if (name.StartsWith("directml", StringComparison.Ordinal)) reason = WhyNoDirectML();
+        Notice why = reason is null ? "" : (Notice)$" ({reason})";
         throw new UsageException($"There is no device '{name}'{why}. Here are: {Names(all)}, and auto picks one.");
     }
 
@@ -64,7 +67,8 @@ public static class ComputeDevices
     private static bool Is(DeviceInfo device, string backend) => device.Id.StartsWith(backend, StringComparison.Ordinal);
 
     private static int? Number(DeviceInfo device, string backend) =>
-        Is(device, backend) && int.TryParse(device.Id.AsSpan(backend.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index) ? index : null;
+        Is(device, backend)
+        && int.TryParse(device.Id.AsSpan(backend.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int index) ? index : null;
 
     private static string Names(IEnumerable<DeviceInfo> devices) => string.Join(", ", devices.Select(d => $"{d.Id} ({d.Name})"));
 }

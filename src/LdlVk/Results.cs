@@ -4,7 +4,7 @@ namespace LdlVk;
 /// <param name="Index">Number of the text in the input, from 0.</param>
 /// <param name="Reward">The reward; null if the text could not be scored.</param>
 /// <param name="Error">Why it could not be scored; null if it was.</param>
-public sealed record ScoreResult(long Index, Reward? Reward, string? Error)
+public sealed record ScoreResult(long Index, Reward? Reward, Notice? Error)
 {
     /// <summary>The reward.</summary>
     /// <exception cref="InputException">The text could not be scored.</exception>

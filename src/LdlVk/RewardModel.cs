@@ -15,13 +15,14 @@ public sealed class RewardModel : IDisposable
     private readonly TextEncoder _text;
     private readonly RewardModelOptions _options;
 
-    private RewardModel(ScoringSession session, TextEncoder text, RewardModelOptions options) => (_session, _text, _options) = (session, text, options);
+    private RewardModel(ScoringSession session, TextEncoder text, RewardModelOptions options) =>
+        (_session, _text, _options) = (session, text, options);
 
     /// <summary>
     /// Raised on the scoring thread after a failure that was mended: a lost device was opened again and given the weights again, or a batch
     /// was scored in smaller pieces for lack of memory. The argument is a message for the user.
     /// </summary>
-    public event Action<string>? Warning
+    public event Action<Notice>? Warning
     {
         add => _session.Warning += value;
         remove => _session.Warning -= value;
@@ -56,7 +57,7 @@ public sealed class RewardModel : IDisposable
     public string? Note => _text.HasTokenizer ? _text.Note : null;
 
     /// <summary>That loading spent time on tuning a device for this model; null if it did not.</summary>
-    public string? TuningNote => _session.TuningNote;
+    public Notice? TuningNote => _session.TuningNote;
 
     /// <summary>
     /// The plan that <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/> would follow. Nothing is
@@ -90,13 +91,16 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="UsageException">An option is wrong.</exception>
     /// <exception cref="DeviceException">The device failed or is too small.</exception>
     public static Task<RewardModel> LoadAsync(
-        string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
         Task.Run(() => Load(folder, options, progress, cancellationToken), cancellationToken);
 
     /// <summary>As <see cref="LoadAsync"/>, on the calling thread.</summary>
     public static RewardModel Load(
-        string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
-        Load(folder, stage => ComputeDevices.Open(stage.Device, options?.Memory.Count > 0 ? stage.Budget : null), options, progress, cancellationToken);
+        string folder, RewardModelOptions? options = null, IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
+        Load(folder, stage => ComputeDevices.Open(stage.Device, options?.Memory.Count > 0 ? stage.Budget : null), options, progress,
+            cancellationToken);
 
     /// <summary>
     /// As <see cref="Load(string, RewardModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>, with devices that the caller opens.
@@ -131,13 +135,15 @@ public sealed class RewardModel : IDisposable
     /// <param name="typed">How special tokens within a message are read; null for <see cref="RewardModelOptions.SpecialTokens"/>.</param>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">The checkpoint has no tokenizer.</exception>
-    public int[] Tokenize(Conversation conversation, SpecialTokens? typed = null) => _text.Encode(conversation, typed ?? _options.SpecialTokens);
+    public int[] Tokenize(Conversation conversation, SpecialTokens? typed = null) =>
+        _text.Encode(conversation, typed ?? _options.SpecialTokens);
 
     /// <summary>
     /// As <see cref="Tokenize"/>, but an error is part of the result. A checkpoint without a tokenizer is an error of each conversation,
     /// since texts given as ids can still be scored.
     /// </summary>
-    public TokenizedText Encode(Conversation conversation, SpecialTokens? typed = null) => EncodedOrFailed(() => Tokenize(conversation, typed));
+    public TokenizedText Encode(Conversation conversation, SpecialTokens? typed = null) =>
+        EncodedOrFailed(() => Tokenize(conversation, typed));
 
     /// <summary>
     /// Token ids of a text that holds the template and its special tokens already, or why there are none. One <c>&lt;bos&gt;</c> comes
@@ -197,12 +203,14 @@ public sealed class RewardModel : IDisposable
     /// <param name="progress">Told after each micro-batch.</param>
     /// <param name="cancellationToken">Ends the scoring between micro-batches.</param>
     public IAsyncEnumerable<ScoreResult> ScoreManyAsync(
-        IEnumerable<Conversation> conversations, IProgress<ScoreProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        IEnumerable<Conversation> conversations, IProgress<ScoreProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
         ScoreManyAsync(conversations.Select(c => Encode(c)), progress, cancellationToken);
 
     /// <summary>Scores many texts given as token ids, or as the error that kept a text from becoming ids.</summary>
     public async IAsyncEnumerable<ScoreResult> ScoreManyAsync(
-        IEnumerable<TokenizedText> texts, IProgress<ScoreProgress>? progress = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        IEnumerable<TokenizedText> texts, IProgress<ScoreProgress>? progress = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         using IEnumerator<ScoreResult[]> windows = _session.ScoreMany(texts, progress, cancellationToken).GetEnumerator();
         while (await Task.Run(windows.MoveNext, cancellationToken).ConfigureAwait(false))
@@ -225,9 +233,9 @@ public sealed class RewardModel : IDisposable
         {
             return new TokenizedText(encode());
         }
-        catch (Exception e) when (e is InputException or CheckpointException)
+        catch (LdlVkException e) when (e is InputException or CheckpointException)
         {
-            return TokenizedText.Failed(e.Message);
+            return TokenizedText.Failed(e.Notice);
         }
     }
 }

@@ -77,6 +77,7 @@ public sealed record RewardModelOptions
         if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
         if (Memory.Any(bytes => bytes < 1)) throw new UsageException("A memory limit is at least 1 byte.");
         if (!TextEncoder.ChatTemplates.Contains(ChatTemplate))
-            throw new UsageException($"There is no chat template '{ChatTemplate}'; there are {string.Join(", ", TextEncoder.ChatTemplates)}.");
+            throw new UsageException($"There is no chat template '{ChatTemplate}'; there are "
+                + $"{string.Join(", ", TextEncoder.ChatTemplates)}.");
     }
 }

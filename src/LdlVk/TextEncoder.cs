@@ -75,5 +75,6 @@ public sealed class TextEncoder
         : string.Concat(conversation.Messages.Select(m => m.Content));
 
     private Tokenizer Required => _tokenizer
-        ?? throw new CheckpointException($"{_folder} has no tokenizer.json, so only input_ids can be scored there. Download it from the model's page.");
+        ?? throw new CheckpointException($"{_folder} has no tokenizer.json, so only input_ids can be scored there. Download it from the "
+            + $"model's page.");
 }

@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using System.Reflection.Metadata;
+using System.Reflection.Metadata.Ecma335;
 using System.Reflection.PortableExecutable;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
@@ -92,6 +94,34 @@ public partial class ArchitectureTests
     public void No_source_file_is_longer_than_400_lines() =>
         Assert.All(Layers.Keys.SelectMany(Sources), path => Assert.True(File.ReadLines(path).Count() <= 400, path));
 
+    /// <summary>Libraries name options as values (OptionName), for each surface to word.</summary>
+    [Fact]
+    public void No_library_names_a_flag() =>
+        Assert.Empty(Layers.Keys.Where(name => name != "LdlVk.Cli").SelectMany(Sources).SelectMany(path =>
+            File.ReadLines(path).Index().Where(line => Flag().IsMatch(line.Item)).Select(line => $"{path}:{line.Index + 1}")));
+
+    /// <summary>In a plain string the options of a message are worded as C# has them, and no surface can word them any more.</summary>
+    [Theory]
+    [MemberData(nameof(Assemblies))]
+    public void No_message_is_put_into_a_plain_string(string name)
+    {
+        using PEReader file = new(File.OpenRead(Path.Combine(AppContext.BaseDirectory, $"{name}.dll")));
+        MetadataReader metadata = file.GetMetadataReader();
+        int seen = 0;
+        for (int row = 1; row <= metadata.GetTableRowCount(TableIndex.MethodSpec); row++)
+        {
+            MethodSpecification call = metadata.GetMethodSpecification(MetadataTokens.MethodSpecificationHandle(row));
+            if (call.Method.Kind != HandleKind.MemberReference) continue;
+            MemberReference method = metadata.GetMemberReference((MemberReferenceHandle)call.Method);
+            if (metadata.GetString(method.Name) != "AppendFormatted" || method.Parent.Kind != HandleKind.TypeReference) continue;
+            if (metadata.GetString(metadata.GetTypeReference((TypeReferenceHandle)method.Parent).Name) != "DefaultInterpolatedStringHandler") continue;
+            seen++;
+            Assert.DoesNotContain("Notice", call.DecodeSignature(new TypeNames(), null));
+        }
+
+        Assert.True(seen > 0, "The test sees no interpolated string.");
+    }
+
     private static void AssertBelow(string reference, string name) =>
         Assert.True(Layers[reference] < Layers[name], $"{name} may not reference {reference}.");
 
@@ -107,6 +137,9 @@ public partial class ArchitectureTests
         Directory.EnumerateFiles(Repository.Path("src", name), "*.cs", SearchOption.AllDirectories)
             .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin"));
 
+    [GeneratedRegex("\"[^\"]*(?<![\\w-])--[a-z][a-z-]+")]
+    private static partial Regex Flag();
+
     [GeneratedRegex(@"^namespace ([\w.]+)", RegexOptions.Multiline)]
     private static partial Regex Namespace();
 
@@ -115,4 +148,40 @@ public partial class ArchitectureTests
 
     [GeneratedRegex(@"^using (?:static )?LdlVk\.Runtime\.(\w+)", RegexOptions.Multiline)]
     private static partial Regex Using();
+
+    /// <summary>Names of the types in a signature, without namespaces.</summary>
+    private sealed class TypeNames : ISignatureTypeProvider<string, object?>
+    {
+        public string GetTypeFromDefinition(MetadataReader reader, TypeDefinitionHandle handle, byte rawTypeKind) =>
+            reader.GetString(reader.GetTypeDefinition(handle).Name);
+
+        public string GetTypeFromReference(MetadataReader reader, TypeReferenceHandle handle, byte rawTypeKind) =>
+            reader.GetString(reader.GetTypeReference(handle).Name);
+
+        public string GetTypeFromSpecification(MetadataReader reader, object? genericContext, TypeSpecificationHandle handle, byte rawTypeKind) =>
+            reader.GetTypeSpecification(handle).DecodeSignature(this, genericContext);
+
+        public string GetPrimitiveType(PrimitiveTypeCode typeCode) => typeCode.ToString();
+
+        public string GetSZArrayType(string elementType) => $"{elementType}[]";
+
+        public string GetArrayType(string elementType, ArrayShape shape) => $"{elementType}[]";
+
+        public string GetByReferenceType(string elementType) => elementType;
+
+        public string GetPointerType(string elementType) => elementType;
+
+        public string GetPinnedType(string elementType) => elementType;
+
+        public string GetModifiedType(string modifier, string unmodifiedType, bool isRequired) => unmodifiedType;
+
+        public string GetGenericInstantiation(string genericType, ImmutableArray<string> typeArguments) =>
+            $"{genericType}<{string.Join(",", typeArguments)}>";
+
+        public string GetGenericMethodParameter(object? genericContext, int index) => $"!!{index}";
+
+        public string GetGenericTypeParameter(object? genericContext, int index) => $"!{index}";
+
+        public string GetFunctionPointerType(MethodSignature<string> signature) => "function";
+    }
 }

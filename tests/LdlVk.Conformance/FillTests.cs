@@ -213,7 +213,7 @@ public sealed class FillTests : ConformanceTest
             while (made.Count < 100) made.Add(made.Count % 2 == 0 ? device.CreateTensor(500, 128) : device.CreateWeight(WeightFormat.Fp32, 500, 128, "a weight"));
         });
         Assert.Equal(DeviceFailure.OutOfMemory, e.Failure);
-        foreach (string part in new[] { "memory limit of 8.0 MiB", made.Count % 2 == 0 ? "tensor [500, 128]" : "a weight [500, 128] in Fp32", "--memory", "--batch-tokens" }) Assert.Contains(part, e.Message);
+        foreach (string part in new[] { "memory limit of 8.0 MiB", made.Count % 2 == 0 ? "tensor [500, 128]" : "a weight [500, 128] in Fp32", "Memory", "BatchTokens" }) Assert.Contains(part, e.Message);
         // 250 KiB each.
         Assert.Equal(32, made.Count);
         Assert.InRange(device.PeakBytes, device.AllocatedBytes, Limit);

@@ -85,7 +85,7 @@ public sealed class CpuDeviceTests : OperandTest
         DeviceException e = Assert.Throws<DeviceException>(() => Open(Cpu).CreateTensor(int.MaxValue, 1 << 20));
         Assert.Contains("[2147483647, 1048576]", e.Message);
         Assert.Contains("8589934588.0 MiB", e.Message);
-        Assert.Contains("--weights int8", e.Message);
+        Assert.Contains("Weights = int8", e.Message);
     }
 
     [Fact]

@@ -53,7 +53,7 @@ public sealed class DirectMLTests
         }
     }
 
-    /// <summary>Layers divided between DirectML and another device, as --device directml:0,vulkan:0 --split does.</summary>
+    /// <summary>Layers divided between DirectML and another device, as a split over both does.</summary>
     [Trait("Wine", "Alone")]
     [Theory]
     [InlineData("directml:0,cpu")]
@@ -148,7 +148,7 @@ public sealed class DirectMLTests
             }, options))
             {
                 Assert.Equal(streams, model.Plan.Streams);
-                model.Warning += warnings.Add;
+                model.Warning += w => warnings.Add(w.ToString());
                 loaded = faulty!.Calls;
                 faulty.Stalled = n < 0;
                 Assert.Equal(want, await Score(model));
@@ -199,7 +199,7 @@ public sealed class DirectMLTests
         DeviceException e = Assert.Throws<DeviceException>(() => device.Read(tensor, new float[16]));
         Assert.Equal(DeviceFailure.Lost, e.Failure);
         Assert.Contains("DXGI_ERROR_DEVICE_REMOVED (reason: DXGI_ERROR_DEVICE_HUNG)", e.Message);
-        Assert.Contains("--device vulkan:0", e.Message);
+        Assert.Contains("Device = vulkan:0", e.Message);
         for (int use = 0; use < 2; use++) Assert.Contains("earlier error", Assert.Throws<DeviceException>(() => device.Read(tensor, new float[16])).Message);
         Assert.Throws<DeviceException>(() => device.CreateTensor(1, 1));
         device.Dispose();
@@ -220,8 +220,8 @@ public sealed class DirectMLTests
         DeviceException e = Assert.Throws<DeviceException>(() => device.CreateTensor(1 << 15, 32));
         Assert.Equal(DeviceFailure.OutOfMemory, e.Failure);
         Assert.Contains("4.0 MiB", e.Message);
-        Assert.Contains("--batch-tokens", e.Message);
-        Assert.Contains("--device vulkan:0", e.Message);
+        Assert.Contains("BatchTokens", e.Message);
+        Assert.Contains("Device = vulkan:0", e.Message);
         // What waited to be freed is.
         Assert.InRange(device.HeldBytes, 1, held);
         faulty.Fault = (_, _) => 0;
@@ -245,10 +245,10 @@ public sealed class DirectMLTests
     [Fact]
     public void Without_DirectML_the_reason_names_what_works()
     {
-        DirectMLBackend.Enumerate(out string? why);
+        DirectMLBackend.Enumerate(out Notice? why);
         Assert.SkipWhen(why is null, "there is a DirectML device");
-        Assert.Contains("--device", why);
-        Assert.Contains(why, Assert.Throws<UsageException>(() => DirectMLBackend.Open(0)).Message);
+        Assert.Equal("Device", Assert.Single(why!.Options));
+        Assert.Contains(why.ToString(), Assert.Throws<UsageException>(() => DirectMLBackend.Open(0)).Message);
     }
 
     [Fact]
@@ -268,14 +268,14 @@ public sealed class DirectMLTests
             File.WriteAllText(places[1], "nothing");
             string another = Path.Combine(Path.GetDirectoryName(typeof(object).Assembly.Location)!, OperatingSystem.IsWindows() ? "clrjit.dll" : "libclrjit.so");
             Assert.SkipUnless(File.Exists(another), $"there is no {another} to stand for an old DirectML.dll");
-            Assert.Null(NativeLibraries.TryFind([.. places[..2], another], out _, out string? why));
-            Assert.Contains($"{places[0]} (not there)", why);
-            Assert.Contains($"{places[1]} (not a library that this process can load)", why);
-            Assert.Contains($"{another} (too old)", why);
-            Assert.Contains("1.4 or later", why);
-            Assert.Contains("Microsoft.AI.DirectML", why);
-            Assert.Contains("LDLVK_DIRECTML", why);
-            Assert.Contains("--device vulkan:0", why);
+            Assert.Null(NativeLibraries.TryFind([.. places[..2], another], out _, out Notice? why));
+            Assert.Contains($"{places[0]} (not there)", why!.ToString());
+            Assert.Contains($"{places[1]} (not a library that this process can load)", why!.ToString());
+            Assert.Contains($"{another} (too old)", why!.ToString());
+            Assert.Contains("1.4 or later", why!.ToString());
+            Assert.Contains("Microsoft.AI.DirectML", why!.ToString());
+            Assert.Contains("LDLVK_DIRECTML", why!.ToString());
+            Assert.Contains("Device = vulkan:0", why!.ToString());
         }
         finally
         {
@@ -286,9 +286,9 @@ public sealed class DirectMLTests
     [Fact]
     public void An_adapter_of_a_low_feature_level_is_told_what_is_needed()
     {
-        string why = DirectMLAdapter.WhyTooLow(0x4100, @"C:\Windows\System32\DirectML.dll", "1.6.0");
+        string why = DirectMLAdapter.WhyTooLow(0x4100, @"C:\Windows\System32\DirectML.dll", "1.6.0").ToString();
         Assert.Equal(
-            @"has DirectML feature level 4.1 with C:\Windows\System32\DirectML.dll 1.6.0, and 5.1 is needed: put a newer DirectML.dll (package Microsoft.AI.DirectML) beside the executable, or use --device vulkan:0",
+            @"has DirectML feature level 4.1 with C:\Windows\System32\DirectML.dll 1.6.0, and 5.1 is needed: put a newer DirectML.dll (package Microsoft.AI.DirectML) beside the executable, or use Device = vulkan:0",
             why);
     }
 
@@ -302,11 +302,11 @@ public sealed class DirectMLTests
         using (FaultyDirect3D limited = new(adapters[0].Device))
         {
             limited.LimitFeatureLevel(adapters[0].Dml, 0x5000);
-            Assert.Empty(DirectMLBackend.Enumerate(out string? why));
-            Assert.Contains("has DirectML feature level 5.0 with ", why);
-            Assert.Contains("and 5.1 is needed", why);
+            Assert.Empty(DirectMLBackend.Enumerate(out Notice? why));
+            Assert.Contains("has DirectML feature level 5.0 with ", why!.ToString());
+            Assert.Contains("and 5.1 is needed", why!.ToString());
             UsageException e = Assert.Throws<UsageException>(() => DirectMLBackend.Open(0));
-            Assert.Contains("--device vulkan:0", e.Message);
+            Assert.Contains("Device = vulkan:0", e.Message);
         }
 
         foreach (DirectMLAdapter adapter in adapters) adapter.Dispose();
@@ -354,7 +354,7 @@ public sealed class DirectMLTests
 
     internal static void SkipWithoutDevice()
     {
-        DirectMLBackend.Enumerate(out string? why);
+        DirectMLBackend.Enumerate(out Notice? why);
         Assert.SkipWhen(why is not null, $"there is no DirectML device: {why}");
     }
 }

@@ -32,6 +32,18 @@ public class ErrorTests(Mini mini)
     }
 
     [Fact]
+    public async Task An_option_is_named_as_the_requests_field_or_as_the_servers()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        string tooLong = string.Concat(Enumerable.Repeat("word ", 9000));
+        Reply vllm = await api.PostAsync("classify", new { input = tooLong });
+        Assert.Contains(
+            "pass truncate_prompt_tokens to drop", vllm.Json.GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
+        Reply own = await api.PostAsync("v1/compare", new { prompt = "a", responses = new[] { "b", tooLong } });
+        Assert.Contains("pass server option truncate to drop", own.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Only_a_request_without_any_reward_is_an_error_of_our_own_protocol()
     {
         await using Api api = await Api.StartAsync(mini);

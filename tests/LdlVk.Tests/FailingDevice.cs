@@ -37,7 +37,8 @@ internal class FailingDevice(IDevice inner) : IDevice
 
     public ITensor CreateTensor(int rows, int columns) => rows <= MostRows
         ? Next().CreateTensor(rows, columns)
-        : throw new DeviceException($"no room for [{rows}, {columns}]; lower --batch-tokens", failure: DeviceFailure.OutOfMemory);
+        : throw new DeviceException(
+            $"no room for [{rows}, {columns}]; lower {OptionName.BatchTokens}", failure: DeviceFailure.OutOfMemory);
 
     public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name) => Next().CreateWeight(format, outputFeatures, inputFeatures, name);
     public void Fill(IWeight weight, IWeightSource source, IProgress<long>? progress, CancellationToken cancellation) => Next().Fill(weight, source, progress, cancellation);

@@ -15,8 +15,8 @@ public sealed class FirstUseTests
         Gpu gpu = new();
         using (RewardModel first = Load(gpu))
         {
-            Assert.Contains("ldlvk tune", first.TuningNote, StringComparison.Ordinal);
-            Assert.Contains("scores are the same", first.TuningNote, StringComparison.Ordinal);
+            Assert.Contains("ldlvk tune", first.TuningNote!.ToString(), StringComparison.Ordinal);
+            Assert.Contains("scores are the same", first.TuningNote!.ToString(), StringComparison.Ordinal);
         }
 
         Assert.Equal(1, gpu.Passes);

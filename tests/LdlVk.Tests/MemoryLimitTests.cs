@@ -61,7 +61,7 @@ public sealed class MemoryLimitTests
                     opened.Add(device);
                     return device;
                 }, options);
-                model.Warning += warnings.Add;
+                model.Warning += w => warnings.Add(w.ToString());
                 look?.Invoke(model.Plan);
                 List<float> scores = [];
                 await foreach (ScoreResult result in model.ScoreManyAsync(texts)) scores.Add(result.Value.Score);

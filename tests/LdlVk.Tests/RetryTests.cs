@@ -87,7 +87,7 @@ public sealed class RetryTests
         Assert.Equal(DeviceFailure.OutOfMemory, e.Failure);
         Assert.Contains("cpu (", e.Message);
         Assert.Contains("[60, ", e.Message);
-        Assert.Contains("--batch-tokens", e.Message);
+        Assert.Contains("BatchTokens", e.Message);
         run.Devices[0].MostRows = int.MaxValue;
         Assert.Equal(await Alone("cpu"), await run.Score());
     }
@@ -218,7 +218,7 @@ public sealed class RetryTests
             var vulkan = new FaultyVulkan();
             List<string> warnings = [];
             using RewardModel model = LoadVulkan(driver, vulkan);
-            model.Warning += warnings.Add;
+            model.Warning += w => warnings.Add(w.ToString());
             int loaded = vulkan.Calls;
             bool lost = false, reopened = false;
             vulkan.Fault = (name, i) =>
@@ -252,7 +252,7 @@ public sealed class RetryTests
         List<string> warnings = [];
         VulkanDevice? device = null;
         using RewardModel model = RewardModel.Load(Folder, _ => device = VulkanBackend.Open(vulkan.Load, driver, linear: null, cacheFolder: null), Options($"vulkan:{driver}", 4096));
-        model.Warning += warnings.Add;
+        model.Warning += w => warnings.Add(w.ToString());
         // With this the memory for reading results is there.
         DeviceProbe.AssertWorks(device!);
         vulkan.HeapBytes = vulkan.UsedBytes;
@@ -307,7 +307,7 @@ public sealed class RetryTests
         public CpuRun(int batchTokens = 24)
         {
             Model = RewardModel.Load(Folder, _ => Next(), Options("cpu", batchTokens));
-            Model.Warning += Warnings.Add;
+            Model.Warning += w => Warnings.Add(w.ToString());
         }
 
         public RewardModel Model { get; }

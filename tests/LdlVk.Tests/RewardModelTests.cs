@@ -70,9 +70,9 @@ public sealed class RewardModelTests : DeviceTest
         List<ScoreResult> results = [];
         await foreach (ScoreResult result in model.ScoreManyAsync(texts)) results.Add(result);
         Assert.Equal([true, false, false, false, false, true], results.Select(r => r.Reward is not null));
-        Assert.Contains("ystem", results[1].Error);
-        Assert.Contains("alternate", results[2].Error);
-        Assert.Contains("8192", results[4].Error);
+        Assert.Contains("ystem", results[1].Error!.ToString());
+        Assert.Contains("alternate", results[2].Error!.ToString());
+        Assert.Contains("8192", results[4].Error!.ToString());
         Assert.Equal(results[0].Value.Score, results[5].Value.Score);
         Assert.Throws<InputException>(() => results[3].Value);
         Assert.Throws<InputException>(() => model.Score([1, 2, 4096]));

@@ -104,7 +104,7 @@ public sealed class StageFailureTests
         Assert.InRange(got.Count, 1, 399);
         Assert.Equal(want.Take(got.Count), got);
         string cpu = run.Devices[0].Info.Name;
-        foreach (string part in (string[])[$"cpu ({cpu}; layers 0 to 1) with cpu ({cpu}; layers 2 to 4) was lost", $"cpu ({cpu}; layers 2 to 4) cannot be opened: no such device (on purpose)", "--device"])
+        foreach (string part in (string[])[$"cpu ({cpu}; layers 0 to 1) with cpu ({cpu}; layers 2 to 4) was lost", $"cpu ({cpu}; layers 2 to 4) cannot be opened: no such device (on purpose)", "Device"])
             Assert.Contains(part, e.Message);
         run.Opened = _ => { };
         Assert.Equal(await Want.Value, await run.Score());
@@ -282,7 +282,7 @@ public sealed class StageFailureTests
             {
                 Device = string.Join(',', split.Select(_ => "cpu")), Split = split, BatchTokens = batchTokens, Weights = WeightFormat.Fp16,
             });
-            Model.Warning += Warnings.Add;
+            Model.Warning += w => Warnings.Add(w.ToString());
         }
 
         public RewardModel Model { get; }

@@ -102,7 +102,7 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
             });
             Assert.Contains("out of device memory", e.Message);
             Assert.Contains("10 MiB more", e.Message);
-            Assert.Contains("--batch-tokens", e.Message);
+            Assert.Contains("BatchTokens", e.Message);
             return tensors;
         }
 

@@ -1,3 +1,4 @@
+using LdlVk.Cli.Options;
 using System.CommandLine;
 using System.Text.Json;
 using LdlVk.Cli.Output;
@@ -15,7 +16,7 @@ internal static class DevicesCommand
         command.SetAction(call =>
         {
             IReadOnlyList<DeviceInfo> devices = ComputeDevices.Enumerate();
-            string? whyNoVulkan = ComputeDevices.WhyNoVulkan();
+            string? whyNoVulkan = ComputeDevices.WhyNoVulkan()?.InFlags();
             string preferred = ComputeDevices.Candidates("auto")[0].Id;
             if (call.GetValue(json)) WriteJson(devices, preferred, whyNoVulkan, terminal);
             else Show(devices, preferred, whyNoVulkan, terminal);
@@ -46,7 +47,7 @@ internal static class DevicesCommand
 
         if (whyNoVulkan is not null) screen.Line($"No Vulkan device: {Screen.Safe(whyNoVulkan)}.");
         // Elsewhere nobody expects one.
-        if (OperatingSystem.IsWindows() && ComputeDevices.WhyNoDirectML() is { } whyNoDirectML) screen.Line($"No DirectML device: {Screen.Safe(whyNoDirectML)}.");
+        if (OperatingSystem.IsWindows() && ComputeDevices.WhyNoDirectML() is { } whyNoDirectML) screen.Line($"No DirectML device: {Screen.Safe(whyNoDirectML.InFlags())}.");
         screen.Line($"--device auto begins with [bold]{preferred}[/].");
     }
 

@@ -1,3 +1,4 @@
+using LdlVk.Cli.Options;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
@@ -37,7 +38,7 @@ internal sealed class ModelFacts
         }
         catch (DeviceException e)
         {
-            WhyNoPlan = e.Message;
+            WhyNoPlan = e.Notice.InFlags();
         }
     }
 
@@ -98,7 +99,7 @@ internal sealed class ModelFacts
         }
         catch (CheckpointException e)
         {
-            return (e.Message, null);
+            return (e.Notice.InFlags(), null);
         }
     }
 
@@ -111,7 +112,7 @@ internal sealed class ModelFacts
         }
         catch (CheckpointException e)
         {
-            return e.Message;
+            return e.Notice.InFlags();
         }
     }
 

@@ -1,3 +1,4 @@
+using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
@@ -22,7 +23,7 @@ internal static class PairRun
         ScoringRun run, RewardModel model, LineSource source, PairScored? scored, Terminal terminal, CancellationToken cancellationToken)
     {
         long failed = 0;
-        PairScorer scorer = new() { Scored = scored, LineFailed = Say };
+        PairScorer scorer = new() { Scored = scored, LineFailed = Say, Word = FlagWording.Word };
         int code = await run.ScoreAsync(
             model, scorer.Lines(source), scorer.Add, cancellationToken,
             reasonsAt: "see above, and --json or --report").ConfigureAwait(false);

@@ -83,7 +83,7 @@ internal static class ScoreCommand
         }
         catch (UsageException e)
         {
-            throw new UsageException($"--shard {e.Message}", e);
+            throw new UsageException($"--shard {e.Notice}", e);
         }
     }
 

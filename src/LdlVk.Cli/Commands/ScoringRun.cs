@@ -37,9 +37,9 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
             model.Warning += message =>
             {
                 _status.Dispose();
-                terminal.Say(message);
+                terminal.Say(message.InFlags());
             };
-            if (!quiet && model.TuningNote is { } tuned) terminal.Say(tuned);
+            if (!quiet && model.TuningNote is { } tuned) terminal.Say(tuned.InFlags());
             if (!quiet && model.Note is { } note) terminal.Say(note);
             return model;
         }
@@ -55,7 +55,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     public async Task<int> ScoreAsync(
         RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation, string reasonsAt = "the reasons are in the results")
     {
-        LineScorer scorer = new(model, this);
+        LineScorer scorer = new(model, this, FlagWording.Word);
         _left.Begin();
         long failed = 0;
         using (_status)

@@ -70,6 +70,7 @@ internal static class ServeCommand
             {
                 Urls = Urls(call.GetValue(urls)),
                 ModelName = call.GetValue(name) ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(call.GetValue(model.Model)!))),
+                Word = FlagWording.Word,
                 ApiKey = ReadKey(call.GetValue(keyFile)),
                 SpecialTokens = call.GetValue(special) switch
                 {

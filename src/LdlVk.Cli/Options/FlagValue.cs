@@ -15,7 +15,7 @@ internal static class FlagValue
         }
         catch (UsageException e)
         {
-            throw new UsageException($"{flag} {e.Message}", e);
+            throw new UsageException($"{flag} {e.Notice}", e);
         }
     }
 }

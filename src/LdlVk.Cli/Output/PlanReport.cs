@@ -1,3 +1,4 @@
+using LdlVk.Cli.Options;
 using System.Globalization;
 using System.Text.Json;
 using LdlVk.Runtime.Formatting;
@@ -26,7 +27,7 @@ internal static class PlanReport
 
         string speed = plan.TokensPerSecond is { } rate ? Number($"; about {Digits(rate)} tokens/s expected") : "";
         screen.Line($"  {Readable.Name(plan.Weights)} weights, micro-batches of {Readable.Count(plan.BatchTokens)} tokens, waves of {Readable.Count(plan.WaveTokens)}{speed}");
-        foreach (string note in plan.Notes) screen.Line($"  {Screen.Safe(note)}");
+        foreach (Notice note in plan.Notes) screen.Line($"  {Screen.Safe(note.InFlags())}");
     }
 
     /// <summary>Writes the plan as an object's members.</summary>
@@ -62,7 +63,7 @@ internal static class PlanReport
 
         json.WriteEndArray();
         json.WriteStartArray("notes");
-        foreach (string note in plan.Notes) json.WriteStringValue(note);
+        foreach (Notice note in plan.Notes) json.WriteStringValue(note.InFlags());
         json.WriteEndArray();
     }
 

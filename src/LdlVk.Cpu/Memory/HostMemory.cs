@@ -126,20 +126,21 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
         lock (_gate)
         {
             if (bytes > limit - AllocatedBytes)
-                throw new DeviceException(string.Create(CultureInfo.InvariantCulture,
-                    $"The CPU device is at its memory limit of {limit / MiB:F1} MiB: {owner} needs {bytes / MiB:F1} MiB, and {AllocatedBytes / MiB:F1} MiB are in use. ") +
-                    "Give it more (--memory), or choose a smaller weight format (--weights int8 or int4) or smaller batches (--batch-tokens).", failure: DeviceFailure.OutOfMemory);
+                throw new DeviceException(
+                    $"The CPU device is at its memory limit of {limit / MiB:F1} MiB: {owner} needs {bytes / MiB:F1} MiB, and "
+                        + $"{AllocatedBytes / MiB:F1} MiB are in use. Give it more ({OptionName.Memory}), or choose a smaller weight format "
+                        + $"({OptionName.Weights.Of("int8 or int4")}) or smaller batches ({OptionName.BatchTokens}).",
+                    failure: DeviceFailure.OutOfMemory);
             AllocatedBytes += bytes;
             PeakBytes = Math.Max(PeakBytes, AllocatedBytes);
         }
     }
 
     private static DeviceException OutOfMemory(long bytes, string owner, Exception? inner) => new(
-        string.Create(
-            CultureInfo.InvariantCulture,
-            $"The CPU device is out of memory: {owner} needs {bytes / MiB:F1} MiB, and about {FreeBytes() / MiB:F1} MiB are free. ") +
-        "Choose a smaller weight format (--weights int8 or int4) or smaller batches (--batch-tokens), or run where there is more memory.",
-            inner, DeviceFailure.OutOfMemory);
+        $"The CPU device is out of memory: {owner} needs {bytes / MiB:F1} MiB, and about {FreeBytes() / MiB:F1} MiB are free. Choose a "
+            + $"smaller weight format ({OptionName.Weights.Of("int8 or int4")}) or smaller batches ({OptionName.BatchTokens}), or run where there is "
+            + $"more memory.",
+        inner, DeviceFailure.OutOfMemory);
 }
 
 /// <summary>One aligned block of native memory. Disposing it twice is harmless; using it afterwards throws.</summary>

@@ -11,7 +11,8 @@ public sealed record ScoredLine(InputLine Line, IReadOnlyList<Reward> Rewards, s
 /// <summary>Scores lines: their texts go to the model in one stream, and the results come back to their lines.</summary>
 /// <param name="model">The model.</param>
 /// <param name="progress">Told after each micro-batch.</param>
-public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress)
+/// <param name="word">How errors name options; null: as C# has them.</param>
+public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress, OptionWording? word = null)
 {
     /// <summary>
     /// Lines and bytes that go to the model in one stream. It reads ahead by tokens, and lines that fail have none: without an end to the
@@ -53,7 +54,7 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
                 if (!more) yield break;
                 InputLine line = source.Current;
                 bytes += line.Bytes;
-                _pending.Enqueue(new Pending(line));
+                _pending.Enqueue(new Pending(line, word));
                 if (line.Item.Ids is { } ids) yield return new TokenizedText(ids);
                 foreach (Conversation conversation in line.Item.Conversations) yield return model.Encode(conversation);
             }
@@ -61,7 +62,7 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
     }
 
     /// <summary>A line that waits for the results of its texts.</summary>
-    private sealed class Pending(InputLine line)
+    private sealed class Pending(InputLine line, OptionWording? word)
     {
         private readonly List<Reward> _rewards = [];
         private string? _error = line.Error;
@@ -71,8 +72,16 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
 
         public void Add(ScoreResult result)
         {
-            if (result.Error is { } error) _error ??= line.Item.HasResponses ? $"response {_done} (counted from 0): {error}" : error;
-            else _rewards.Add(result.Reward!);
+            if (result.Error is { } notice)
+            {
+                string error = notice.Say(word ?? Notice.AsProperty);
+                _error ??= line.Item.HasResponses ? $"response {_done} (counted from 0): {error}" : error;
+            }
+            else
+            {
+                _rewards.Add(result.Reward!);
+            }
+
             _done++;
         }
 

@@ -11,7 +11,7 @@ internal sealed class DeviceHealth(D3D12Device device, DmlDevice dml)
 
     public void ThrowIfFailed()
     {
-        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e,
+        if (_failure is { } e) throw new DeviceException($"The device cannot go on after an earlier error: {e.Notice}", e,
             DeviceFailure.Lost);
     }
 
@@ -45,5 +45,5 @@ internal sealed class DeviceHealth(D3D12Device device, DmlDevice dml)
     }
 
     /// <summary>Marks the device as failed: the recorded commands are lost, so no later result could be right.</summary>
-    public DeviceException Failed(DeviceException e) => _failure = new DeviceException(e.Message, e.InnerException, DeviceFailure.Lost);
+    public DeviceException Failed(DeviceException e) => _failure = new DeviceException(e.Notice, e.InnerException, DeviceFailure.Lost);
 }

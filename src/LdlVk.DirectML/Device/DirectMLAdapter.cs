@@ -28,15 +28,15 @@ internal sealed class DirectMLAdapter : IDisposable
     public int FeatureLevel { get; }
 
     /// <summary>All usable adapters, to be disposed by the caller, and the reasons of those that are not.</summary>
-    public static IReadOnlyList<DirectMLAdapter> All(NativeLibraries libraries, out string? whyNot)
+    public static IReadOnlyList<DirectMLAdapter> All(NativeLibraries libraries, out Notice? whyNot)
     {
         List<DirectMLAdapter> usable = [];
-        List<string> reasons = [];
+        List<Notice> reasons = [];
         using DxgiFactory factory = libraries.CreateFactory();
         for (uint i = 0; factory.Adapter(i) is { } adapter; i++)
         {
             AdapterDescription description = adapter.Description;
-            if (TryOpen(libraries, adapter, description, out string? reason) is { } opened)
+            if (TryOpen(libraries, adapter, description, out Notice? reason) is { } opened)
             {
                 usable.Add(opened);
                 continue;
@@ -44,8 +44,8 @@ internal sealed class DirectMLAdapter : IDisposable
             reasons.Add($"{NameOf(description)} {reason}");
             adapter.Dispose();
         }
-        whyNot = reasons.Count > 0 ? string.Join("; ", reasons) : usable.Count == 0 ? "DXGI lists no adapter; install the GPU's driver"
-            : null;
+        whyNot = reasons.Count > 0 ? Notice.Join("; ", reasons) : null;
+        if (whyNot is null && usable.Count == 0) whyNot = "DXGI lists no adapter; install the GPU's driver";
         return usable;
     }
 
@@ -80,15 +80,16 @@ internal sealed class DirectMLAdapter : IDisposable
     }
 
     /// <summary>The reason why an adapter with too low a feature level cannot be used.</summary>
-    internal static string WhyTooLow(int level, string path, string version) =>
-        $"has DirectML feature level {Name(level)} with {path} {version}, and {Name(DirectMLBackend.RequiredLevel)} is needed: put a newer DirectML.dll (package Microsoft.AI.DirectML) beside the executable, or use --device vulkan:0";
+    internal static Notice WhyTooLow(int level, string path, string version) =>
+        $"has DirectML feature level {Name(level)} with {path} {version}, and {Name(DirectMLBackend.RequiredLevel)} is needed: put a newer "
+        + $"DirectML.dll (package Microsoft.AI.DirectML) beside the executable, or use {OptionName.Device.Of("vulkan:0")}";
 
     private static string Name(int level) => string.Create(CultureInfo.InvariantCulture, $"{level >> 12}.{(level >> 8) & 15}");
 
     private static DirectMLAdapter? TryOpen(NativeLibraries libraries, DxgiAdapter adapter, AdapterDescription description,
-        out string? whyNot)
+        out Notice? whyNot)
     {
-        whyNot = "has no Direct3D 12, which is needed: update its driver, or use --device vulkan:0";
+        whyNot = $"has no Direct3D 12, which is needed: update its driver, or use {OptionName.Device.Of("vulkan:0")}";
         D3D12Device? device = libraries.TryCreateDevice(adapter);
         if (device is null) return null;
         DmlDevice? dml = null;
@@ -101,7 +102,7 @@ internal sealed class DirectMLAdapter : IDisposable
         }
         catch (DeviceException e)
         {
-            whyNot = e.Message;
+            whyNot = e.Notice;
         }
         dml?.Dispose();
         device.Dispose();

@@ -31,6 +31,8 @@ internal static class HResult
     private static DeviceFailure Kind(int result) =>
         IsLost(result) ? DeviceFailure.Lost : result == OutOfMemory ? DeviceFailure.OutOfMemory : DeviceFailure.Other;
 
+    private static OptionName Other => OptionName.Device.Of("vulkan:0");
+
     private static string Name(int result) => result switch
     {
         DeviceRemoved => "DXGI_ERROR_DEVICE_REMOVED",
@@ -45,14 +47,18 @@ internal static class HResult
         _ => string.Create(CultureInfo.InvariantCulture, $"0x{result:X8}"),
     };
 
-    private static string Meaning(int result) => result switch
+    private static Notice Meaning(int result) => result switch
     {
         DeviceRemoved or DeviceReset or DriverInternalError =>
-            "the GPU was lost (a driver reset, a crash or a driver update). Run again; if it returns, update the driver or use --device vulkan:0.",
-        DeviceHung => "the GPU did not finish in time and Windows reset it. Run again with a smaller --batch-tokens; if it returns, use --device vulkan:0.",
-        OutOfMemory => "out of device memory. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device (--device vulkan:0, cpu).",
-        Unsupported => "the adapter or its driver does not have a feature that is needed. Update the driver or use --device vulkan:0.",
-        InvalidArgument => "the driver or DirectML.dll refused the arguments. Update both, or use --device vulkan:0.",
-        _ => "see the driver's and DirectML's documentation, or use --device vulkan:0.",
+            (Notice)$"the GPU was lost (a driver reset, a crash or a driver update). Run again; if it returns, update the driver or use "
+                + $"{Other}.",
+        DeviceHung =>
+            $"the GPU did not finish in time and Windows reset it. Run again with a smaller {OptionName.BatchTokens}; if it returns, use "
+                + $"{Other}.",
+        OutOfMemory => $"out of device memory. Use smaller weights ({OptionName.Weights.Of("int8 or int4")}), a smaller "
+            + $"{OptionName.BatchTokens}, or another device ({OptionName.Device.Of("vulkan:0, cpu")}).",
+        Unsupported => $"the adapter or its driver does not have a feature that is needed. Update the driver or use {Other}.",
+        InvalidArgument => $"the driver or DirectML.dll refused the arguments. Update both, or use {Other}.",
+        _ => $"see the driver's and DirectML's documentation, or use {Other}.",
     };
 }

@@ -11,7 +11,7 @@ internal sealed unsafe class NativeLibraries
 
     private const string FileName = "DirectML.dll";
 
-    private static readonly Lazy<(NativeLibraries? Found, string? WhyNot)> Loaded = new(Load);
+    private static readonly Lazy<(NativeLibraries? Found, Notice? WhyNot)> Loaded = new(Load);
 
     private readonly nint _dxgi, _d3d12, _directML;
 
@@ -29,7 +29,7 @@ internal sealed unsafe class NativeLibraries
     public string DirectMLVersion { get; }
 
     /// <summary>The libraries; null with a reason where this machine lacks one. They stay loaded.</summary>
-    public static NativeLibraries? TryLoad(out string? whyNot)
+    public static NativeLibraries? TryLoad(out Notice? whyNot)
     {
         whyNot = Loaded.Value.WhyNot;
         return Loaded.Value.Found;
@@ -64,16 +64,17 @@ internal sealed unsafe class NativeLibraries
         return new DmlDevice(created, device);
     }
 
-    private static (NativeLibraries? Found, string? WhyNot) Load()
+    private static (NativeLibraries? Found, Notice? WhyNot) Load()
     {
-        if (!OperatingSystem.IsWindows()) return (null, "DirectML is a part of Windows; on this system use --device vulkan or cpu");
+        if (!OperatingSystem.IsWindows())
+            return (null, $"DirectML is a part of Windows; on this system use {OptionName.Device.Of("vulkan or cpu")}");
         if (RuntimeInformation.ProcessArchitecture != Architecture.X64) return (null,
             $"the DirectML backend runs in x64 processes only, not {RuntimeInformation.ProcessArchitecture}");
         if (!NativeLibrary.TryLoad("dxgi.dll", out nint dxgi) || !NativeLibrary.TryLoad("d3d12.dll", out nint d3d12)) return (null,
             "Direct3D 12 (dxgi.dll, d3d12.dll) is not installed; Windows 10 or later has it");
         IEnumerable<string> places = Places(AppContext.BaseDirectory, Environment.GetEnvironmentVariable(PathVariable),
             Environment.SystemDirectory);
-        return TryFind(places, out nint directML, out string? whyNot) is { } path ? (new NativeLibraries(dxgi, d3d12, directML, path), null)
+        return TryFind(places, out nint directML, out Notice? whyNot) is { } path ? (new NativeLibraries(dxgi, d3d12, directML, path), null)
             : (null, whyNot);
     }
 
@@ -88,7 +89,7 @@ internal sealed unsafe class NativeLibraries
     }
 
     /// <summary>Loads the first of some files that is a DirectML.dll new enough; null, and what is wrong with each, if none is.</summary>
-    internal static string? TryFind(IEnumerable<string> places, out nint directML, out string? whyNot)
+    internal static string? TryFind(IEnumerable<string> places, out nint directML, out Notice? whyNot)
     {
         List<string> tried = [];
         whyNot = null;
@@ -100,7 +101,8 @@ internal sealed unsafe class NativeLibraries
             else return path;
         }
         directML = 0;
-        whyNot = $"no {FileName} of version 1.4 or later was found; looked at {string.Join(", ", tried)}. Put one beside the executable (package Microsoft.AI.DirectML), or name it in {PathVariable}; or use --device vulkan:0";
+        whyNot = $"no {FileName} of version 1.4 or later was found; looked at {string.Join(", ", tried)}. Put one beside the executable "
+            + $"(package Microsoft.AI.DirectML), or name it in {PathVariable}; or use {OptionName.Device.Of("vulkan:0")}";
         return null;
     }
 }

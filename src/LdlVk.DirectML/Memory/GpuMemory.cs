@@ -31,7 +31,11 @@ internal sealed class GpuMemory(D3D12Device device, long? limit) : IDisposable
         bytes = Math.Max(256, (bytes + 255) & ~255ul);
         if (Held + (long)bytes > limit) waitAndCollect();
         if (Held + (long)bytes > limit)
-            throw new DeviceException($"{owner} needs {bytes / MiB:F1} MiB, but {Held / MiB:F1} MiB of the memory limit of {limit.Value / MiB:F1} MiB are taken. Raise --memory, use smaller weights (--weights int8 or int4) or a smaller --batch-tokens.", failure: DeviceFailure.OutOfMemory);
+            throw new DeviceException(
+                $"{owner} needs {bytes / MiB:F1} MiB, but {Held / MiB:F1} MiB of the memory limit of {limit.Value / MiB:F1} MiB are taken. "
+                    + $"Raise {OptionName.Memory}, use smaller weights ({OptionName.Weights.Of("int8 or int4")}) or a smaller "
+                    + $"{OptionName.BatchTokens}.",
+                failure: DeviceFailure.OutOfMemory);
         int result = device.TryCreateBuffer(HeapType.Default, bytes, out D3D12Resource? resource);
         if (result == HResult.OutOfMemory)
         {
@@ -39,7 +43,11 @@ internal sealed class GpuMemory(D3D12Device device, long? limit) : IDisposable
             result = device.TryCreateBuffer(HeapType.Default, bytes, out resource);
         }
         if (result == HResult.OutOfMemory)
-            throw new DeviceException($"{owner} needs {bytes / MiB:F1} MiB, but the GPU is out of device memory with {Held / MiB:F1} MiB taken here. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device (--device vulkan:0, cpu).", failure: DeviceFailure.OutOfMemory);
+            throw new DeviceException(
+                $"{owner} needs {bytes / MiB:F1} MiB, but the GPU is out of device memory with {Held / MiB:F1} MiB taken here. "
+                    + $"Use smaller weights ({OptionName.Weights.Of("int8 or int4")}), a smaller {OptionName.BatchTokens}, or another "
+                    + $"device ({OptionName.Device.Of("vulkan:0, cpu")}).",
+                failure: DeviceFailure.OutOfMemory);
         if (result < 0) device.Check(result, $"CreateCommittedResource of {bytes / MiB:F1} MiB for {owner}");
         GpuBuffer buffer = new(resource!, bytes);
         _live.Add(buffer);

@@ -27,6 +27,9 @@ public sealed class PairScorer
     /// <summary>Called with each line that could not be scored, after <see cref="Failed"/> has counted it.</summary>
     public Action<FailedLine>? LineFailed { get; init; }
 
+    /// <summary>How errors name options; null: as C# has them.</summary>
+    public OptionWording? Word { get; init; }
+
     /// <summary>The lines that were scored, in the order of the input.</summary>
     public IReadOnlyList<Example> Examples => _examples;
 
@@ -44,7 +47,7 @@ public sealed class PairScorer
     public async Task ScoreAsync(
         RewardModel model, LineSource source, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
     {
-        LineScorer scorer = new(model, progress);
+        LineScorer scorer = new(model, progress, Word);
         await foreach (ScoredLine line in scorer.ScoreAsync(Lines(source), cancellationToken).ConfigureAwait(false)) Add(line);
     }
 

@@ -12,7 +12,8 @@ namespace LdlVk;
 /// <param name="StreamedBytes">Bytes brought to the device for each wave.</param>
 /// <param name="Seconds">Expected time for a wave, and for the uploads it must hide; null where the device's speed is not known.</param>
 public sealed record StagePlan(
-    DeviceInfo Device, StageLayers Layers, long Budget, long WeightBytes, long SlotBytes, long ActivationBytes, long StreamedBytes, StageTime? Seconds)
+    DeviceInfo Device, StageLayers Layers, long Budget, long WeightBytes, long SlotBytes, long ActivationBytes, long StreamedBytes,
+    StageTime? Seconds)
 {
     /// <summary>Bytes of device memory it is expected to take.</summary>
     public long Bytes => WeightBytes + SlotBytes + ActivationBytes;
@@ -36,7 +37,8 @@ public readonly record struct StageTime(double Computing, double Uploading)
 /// </param>
 /// <param name="Stages">The devices, in the order of their layers.</param>
 /// <param name="Notes">What would make it better, and what the user should know.</param>
-public sealed record ExecutionPlan(WeightFormat Weights, int BatchTokens, int WaveTokens, IReadOnlyList<StagePlan> Stages, IReadOnlyList<string> Notes)
+public sealed record ExecutionPlan(
+    WeightFormat Weights, int BatchTokens, int WaveTokens, IReadOnlyList<StagePlan> Stages, IReadOnlyList<Notice> Notes)
 {
     /// <summary>Micro-batches are not made smaller than this for the sake of several devices: the products would lose more speed.</summary>
     private const int FewestTokens = 512;

@@ -37,7 +37,8 @@ public sealed record Reward(
 
     /// <inheritdoc/>
     public bool Equals(Reward? other) =>
-        other is not null && Score.Equals(other.Score) && Tokens == other.Tokens && Distribution.AsSpan().SequenceEqual(other.Distribution.AsSpan())
+        other is not null && Score.Equals(other.Score) && Tokens == other.Tokens
+            && Distribution.AsSpan().SequenceEqual(other.Distribution.AsSpan())
         && Weights.AsSpan().SequenceEqual(other.Weights.AsSpan()) && Rewards.AsSpan().SequenceEqual(other.Rewards.AsSpan());
 
     /// <inheritdoc/>

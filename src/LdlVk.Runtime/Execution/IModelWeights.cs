@@ -43,7 +43,8 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, LoadSettings sett
 
     public WeightFormat HeadFormat => settings.Heads;
 
-    public EmbeddingTable Embedding() => EmbeddingTable.Of(checkpoint.Tensor(BackboneTensors.Embedding), Config.Architecture, settings.EmbeddingScale);
+    public EmbeddingTable Embedding() =>
+        EmbeddingTable.Of(checkpoint.Tensor(BackboneTensors.Embedding), Config.Architecture, settings.EmbeddingScale);
 
     public IWeightSource Matrix(string name) => checkpoint.Weight(name, settings.Weights);
 

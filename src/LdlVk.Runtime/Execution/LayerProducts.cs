@@ -12,7 +12,8 @@ public static class LayerProducts
         ArgumentNullException.ThrowIfNull(config);
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         (bool Gated, int Outputs, int Inputs)[] weights =
-            [(false, queries, hidden), (false, keys, hidden), (false, hidden, queries), (true, config.IntermediateSize, hidden), (false, hidden, config.IntermediateSize)];
+            [(false, queries, hidden), (false, keys, hidden), (false, hidden, queries), (true, config.IntermediateSize, hidden),
+                (false, hidden, config.IntermediateSize)];
         return from count in rows
                from weight in weights.Distinct()
                select new LinearProduct(format, weight.Gated, weight.Outputs, weight.Inputs, count);

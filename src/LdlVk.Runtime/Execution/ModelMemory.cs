@@ -15,7 +15,8 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="WaveRowBytes">Hidden state of one row of a wave.</param>
 /// <param name="MaxPositions">Longest text, and prefix.</param>
 public sealed record ModelMemory(
-    long LayerBytes, int Layers, long HeadBytes, long TableBytes, long RowBytes, long FeedForwardRowBytes, long KeyRowBytes, long WaveRowBytes, int MaxPositions)
+    long LayerBytes, int Layers, long HeadBytes, long TableBytes, long RowBytes, long FeedForwardRowBytes, long KeyRowBytes,
+    long WaveRowBytes, int MaxPositions)
 {
     /// <summary>Share of a device's free memory that a model may take; the rest is for the driver, the desktop and fragmentation.</summary>
     private const double UsableShare = 0.92;
@@ -39,11 +40,13 @@ public sealed record ModelMemory(
         ArgumentNullException.ThrowIfNull(config);
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         long layer = LayerMatrices(config).Sum(m => WeightLayout.MatrixBytes(weights, m.Outputs, m.Inputs));
-        long tables = sizeof(float) * (((long)config.Architecture.NormsPerLayer * hidden * config.Layers) + hidden + ((long)config.MaxPositions * config.HeadDimension));
+        long tables = sizeof(float) * (((long)config.Architecture.NormsPerLayer * hidden * config.Layers) + hidden
+            + ((long)config.MaxPositions * config.HeadDimension));
         // Normed input; queries and what attention makes of them; keys and values.
         long row = sizeof(float) * (hidden + (2L * queries) + (2 * keys));
         return new ModelMemory(
-            layer, config.Layers, 0, tables, row, sizeof(float) * 2L * config.IntermediateSize, sizeof(float) * 2L * keys, sizeof(float) * (long)hidden, config.MaxPositions);
+            layer, config.Layers, 0, tables, row, sizeof(float) * 2L * config.IntermediateSize, sizeof(float) * 2L * keys,
+            sizeof(float) * (long)hidden, config.MaxPositions);
     }
 
     /// <summary>
@@ -57,7 +60,8 @@ public sealed record ModelMemory(
     public ModelMemory On(DeviceInfo device, BackboneConfig config, WeightFormat weights, ComputeMode compute)
     {
         long hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
-        int matrix = weights == WeightFormat.Fp32 ? 0 : device.MatrixOperandBytes, linear = compute == ComputeMode.Int8 ? device.Int8OperandBytes : matrix;
+        int matrix = weights == WeightFormat.Fp32 ? 0 : device.MatrixOperandBytes;
+        int linear = compute == ComputeMode.Int8 ? device.Int8OperandBytes : matrix;
         ModelMemory memory = this with
         {
             RowBytes = RowBytes + (linear * (hidden + queries)) + (matrix * (queries + (2 * keys))),
@@ -79,7 +83,8 @@ public sealed record ModelMemory(
         {
             long Rows(long outputs) => Math.Min(outputs, scratch.Int8PanelRows);
             // Unpacked rows; a block's integers; products of groups, and two sums of them.
-            bytes += matrices.Max(m => sizeof(float) * Rows(m.Outputs) * m.Inputs) + (block * widest) + matrices.Max(m => (scratch.Int8Groups + 2) * block * Rows(m.Outputs));
+            bytes += matrices.Max(m => sizeof(float) * Rows(m.Outputs) * m.Inputs) + (block * widest)
+                + matrices.Max(m => (scratch.Int8Groups + 2) * block * Rows(m.Outputs));
         }
         else if (weights != WeightFormat.Fp32)
         {
@@ -94,7 +99,8 @@ public sealed record ModelMemory(
     /// <summary>The matrices of a layer: Q, K, V, O, gate, up, down.</summary>
     private static (int Outputs, int Inputs)[] LayerMatrices(BackboneConfig config)
     {
-        int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension, ffn = config.IntermediateSize;
+        int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension,
+            ffn = config.IntermediateSize;
         return [(queries, hidden), (keys, hidden), (keys, hidden), (hidden, queries), (ffn, hidden), (ffn, hidden), (hidden, ffn)];
     }
 
@@ -113,7 +119,9 @@ public sealed record ModelMemory(
     public static void CheckCompute(ComputeMode compute, WeightFormat weights)
     {
         if (compute == ComputeMode.Int8 && !WeightLayout.HasScales(weights))
-            throw new UsageException($"--compute int8 multiplies int8 or int4 weights, not {weights.ToString().ToLowerInvariant()}. Use --weights int8 or int4, or leave --weights out.");
+            throw new UsageException(
+                $"{OptionName.Compute.Of("int8")} multiplies int8 or int4 weights, not {weights.ToString().ToLowerInvariant()}. Use "
+                    + $"{OptionName.Weights.Of("int8 or int4")}, or leave {OptionName.Weights} out.");
     }
 
     /// <summary>Whether so many bytes fit into a device's free memory, with room to spare for what is not counted.</summary>

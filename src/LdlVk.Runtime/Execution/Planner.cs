@@ -43,7 +43,9 @@ public static class Planner
     }
 
     /// <param name="request">The model and the devices.</param>
-    /// <param name="known">Tokens a second that a plan with more devices has; one that is much slower is taken only if there is no other.</param>
+    /// <param name="known">
+    /// Tokens a second that a plan with more devices has; one that is much slower is taken only if there is no other.
+    /// </param>
     private static ExecutionPlan Make(PlanRequest request, double known)
     {
         if (request.Split is not null) CheckSplit(request);
@@ -54,7 +56,12 @@ public static class Planner
         bool fits = plans.Count > 0;
         if (!fits) machine.Measure();
         // Where all layers could stay, streaming some to a faster device may still be better; reading files for that is not.
-        if (machine.IsMeasured) plans.AddRange(Streaming(machine, request.BatchTokens, UsualTokens(request)).Where(p => !fits || p.Stages.All(s => s.Layers.Streamed == 0 || s.Layers.InHostMemory)));
+        if (machine.IsMeasured)
+        {
+            plans.AddRange(Streaming(machine, request.BatchTokens, UsualTokens(request))
+                .Where(p => !fits || p.Stages.All(s => s.Layers.Streamed == 0 || s.Layers.InHostMemory)));
+        }
+
         // Few tokens at a time cost speed: only where nothing else does.
         if (plans.Count == 0) plans.AddRange(Streaming(machine, UsualTokens(request), Math.Min(request.BatchTokens, FewestTokens)).Take(1));
         if (plans.Count == 0) throw TooSmall(machine);
@@ -117,7 +124,9 @@ public static class Planner
     /// <summary>What a plan's speed is expected to be, in tokens a second; 0 if not known.</summary>
     private static double Rate(ExecutionPlan plan) => plan.TokensPerSecond ?? 0;
 
-    /// <summary>How many layers each device takes: one after another goes where the slowest stage stays fastest. Null if they have no room.</summary>
+    /// <summary>
+    /// How many layers each device takes: one after another goes where the slowest stage stays fastest. Null if they have no room.
+    /// </summary>
     /// <param name="machine">The devices.</param>
     /// <param name="room">Layers that each has room for at a time.</param>
     /// <param name="last">The device with the heads, which takes a layer at least.</param>
@@ -177,7 +186,8 @@ public static class Planner
             long streamedBytes = streamed * memory.LayerBytes;
             bool inHostMemory = streamed > 0 && streamedBytes <= host;
             if (inHostMemory) host -= streamedBytes;
-            StageTime? time = machine.LayerTime(d, wave) is { } layer ? new StageTime(count * layer.Computing, streamed * layer.Uploading) : null;
+            StageTime? time = machine.LayerTime(d, wave) is { } layer
+                ? new StageTime(count * layer.Computing, streamed * layer.Uploading) : null;
             stages.Add(new StagePlan(
                 request.Devices[d], new StageLayers(first, count, streamed, slots, inHostMemory), machine.Budgets[d],
                 (resident * memory.LayerBytes) + memory.TableBytes + (d == last ? memory.HeadBytes : 0),
@@ -206,10 +216,12 @@ public static class Planner
         ExecutionPlan without = Make(request with
         {
             Devices = [.. kept.Select(d => request.Devices[d])],
-            MemoryLimits = request.MemoryLimits.Count == 0 ? [] : [.. kept.Select(d => request.MemoryLimits[Math.Min(d, request.MemoryLimits.Count - 1)])],
+            MemoryLimits = request.MemoryLimits.Count == 0 ? []
+                : [.. kept.Select(d => request.MemoryLimits[Math.Min(d, request.MemoryLimits.Count - 1)])],
         }, fastest);
-        IEnumerable<string> notes = Enumerable.Range(0, used.Length).Where(d => !used[d]).Select(d => request.Devices[d])
-            .Select(device => $"{device.Id} ({device.Name}) is left out: with it the others would not be faster, or it has no room for a layer.");
+        IEnumerable<Notice> notes = Enumerable.Range(0, used.Length).Where(d => !used[d]).Select(d => request.Devices[d])
+            .Select<DeviceInfo, Notice>(device =>
+                $"{device.Id} ({device.Name}) is left out: with it the others would not be faster, or it has no room for a layer.");
         return without with { Notes = [.. notes, .. without.Notes] };
     }
 
@@ -242,28 +254,47 @@ public static class Planner
         int[] split = [.. request.Split!];
         string text = string.Join(',', split), devices = string.Join(", ", request.Devices.Select(d => d.Id));
         if (split.Length != request.Devices.Count)
-            throw new UsageException($"--split {text} is for {split.Length} devices, and there {(request.Devices.Count == 1 ? "is" : "are")} {request.Devices.Count}: {devices}. Give one number of layers for each, such as --device vulkan:0,vulkan:1 --split 20,26.");
+            throw new UsageException(
+                $"{OptionName.Split.Of(text)} is for {split.Length} devices, and there {(request.Devices.Count == 1 ? "is" : "are")} "
+                    + $"{request.Devices.Count}: {devices}. Give one number of layers for each, such as "
+                    + $"{OptionName.Device.Of("vulkan:0,vulkan:1")} {OptionName.Split.Of("20,26")}.");
         if (split.Any(n => n < 1) || split.Sum(n => (long)n) != request.Memory.Layers)
-            throw new UsageException($"--split {text} gives out {split.Sum(n => (long)n)} layers, and the model has {request.Memory.Layers}. Give each of {devices} at least one, {request.Memory.Layers} in all.");
+            throw new UsageException(
+                $"{OptionName.Split.Of(text)} gives out {split.Sum(n => (long)n)} layers, and the model has {request.Memory.Layers}. "
+                    + $"Give each of {devices} at least one, {request.Memory.Layers} in all.");
     }
 
     private static ExecutionPlan WithAdvice(PlanRequest request, ExecutionPlan plan)
     {
-        List<string> notes = [];
+        List<Notice> notes = [];
         if (plan.BatchTokens < request.BatchTokens)
             notes.Add($"Micro-batches have {plan.BatchTokens} tokens instead of {request.BatchTokens}, for want of memory.");
         foreach (StagePlan stage in plan.Stages.Where(s => s.Layers.Streamed > 0))
         {
             long more = stage.StreamedBytes - stage.SlotBytes;
-            notes.Add($"{stage.Device.Id} would hold all of its layers with {Gigabytes(more)} more{(request.Weights < WeightFormat.Int4 ? $", or with --weights {(request.Weights < WeightFormat.Int8 ? "int8" : "int4")}, which is smaller" : "")}.");
+            string smaller = request.Weights < WeightFormat.Int8 ? "int8" : "int4";
+            Notice orSmaller = request.Weights == WeightFormat.Int4
+                ? "" : (Notice)$", or with {OptionName.Weights.Of(smaller)}, which is smaller";
+            notes.Add($"{stage.Device.Id} would hold all of its layers with {Gigabytes(more)} more{orSmaller}.");
             if (stage.Seconds is { } time && time.Uploading > time.Computing)
-                notes.Add(string.Create(CultureInfo.InvariantCulture, $"Uploads to {stage.Device.Id} take {time.Uploading / time.Computing:F1} times as long as computing: more memory, smaller weights or larger --batch-tokens would be faster."));
+                notes.Add(
+                    $"Uploads to {stage.Device.Id} take {time.Uploading / time.Computing:F1} times as long as computing: more memory, "
+                        + $"smaller weights or larger {OptionName.BatchTokens} would be faster.");
             if (!stage.Layers.InHostMemory && request.HostBytes > 0)
-                notes.Add($"{Gigabytes(stage.StreamedBytes)} for {stage.Device.Id} are read from the model's files for each wave: host memory has room for {Gigabytes(request.HostBytes)}. A folder that ldlvk convert made is read faster.");
+                notes.Add(
+                    $"{Gigabytes(stage.StreamedBytes)} for {stage.Device.Id} are read from the model's files for each wave: host memory "
+                        + $"has room for {Gigabytes(request.HostBytes)}. A folder that ldlvk convert made is read faster.");
         }
 
         if (plan.Stages.Select(s => (s.Device.Name, s.Device.Driver)).Distinct().Count() > 1)
-            notes.Add($"Scores of a model over devices of different kinds depend on where it is divided; --device {string.Join(',', plan.Stages.Select(s => s.Device.Id))} --split {string.Join(',', plan.Stages.Select(s => s.Layers.Count))} keeps it as it is now.");
+        {
+            string devices = string.Join(',', plan.Stages.Select(s => s.Device.Id));
+            string split = string.Join(',', plan.Stages.Select(s => s.Layers.Count));
+            notes.Add(
+                $"Scores of a model over devices of different kinds depend on where it is divided; {OptionName.Device.Of(devices)} "
+                    + $"{OptionName.Split.Of(split)} keeps it as it is now.");
+        }
+
         return plan with { Notes = notes };
     }
 
@@ -275,20 +306,31 @@ public static class Planner
         // With a split each device has to do its part; without one the largest would have to do all of it.
         if (request.Split is not null) device = Array.FindIndex(machine.Room(tokens, tokens, request.Devices.Count - 1), room => room == 0);
         bool isLast = request.Split is null || device == request.Devices.Count - 1;
-        long needed = memory.LayerBytes + memory.TableBytes + (isLast ? memory.HeadBytes : 0) + request.MemoryOn(device).ActivationBytes(tokens, tokens);
-        string heads = isLast && memory.HeadBytes > memory.LayerBytes / 4 ? $" ({Gigabytes(memory.HeadBytes)} of it for the heads: --heads fp16 or int8 is smaller)" : "";
-        return new DeviceException($"A layer with {request.Weights.ToString().ToLowerInvariant()} weights and a text of {tokens} tokens need {Gigabytes(needed)}{heads}, and {request.Devices[device].Id} ({request.Devices[device].Name}) may use {Gigabytes(machine.Budgets[device])}{(request.MemoryLimits.Count > 0 ? " (--memory)" : "")}. Use smaller --weights, a larger --memory, or {(request.Devices[device].Kind == DeviceKind.Cpu ? "a machine with more memory" : "a device with more memory, or --device cpu")}.", failure: DeviceFailure.OutOfMemory);
+        long needed = memory.LayerBytes + memory.TableBytes + (isLast ? memory.HeadBytes : 0)
+            + request.MemoryOn(device).ActivationBytes(tokens, tokens);
+        Notice heads = isLast && memory.HeadBytes > memory.LayerBytes / 4
+            ? (Notice)$" ({Gigabytes(memory.HeadBytes)} of it for the heads: {OptionName.Heads.Of("fp16 or int8")} is smaller)" : "";
+        Notice limited = request.MemoryLimits.Count > 0 ? (Notice)$" ({OptionName.Memory})" : "";
+        Notice others = request.Devices[device].Kind == DeviceKind.Cpu
+            ? "a machine with more memory" : (Notice)$"a device with more memory, or {OptionName.Device.Of("cpu")}";
+        return new DeviceException(
+            $"A layer with {request.Weights.ToString().ToLowerInvariant()} weights and a text of {tokens} tokens need "
+                + $"{Gigabytes(needed)}{heads}, and {request.Devices[device].Id} ({request.Devices[device].Name}) may use "
+                + $"{Gigabytes(machine.Budgets[device])}{limited}. Use smaller {OptionName.Weights}, a larger {OptionName.Memory}, or {others}.",
+            failure: DeviceFailure.OutOfMemory);
     }
 
     private static string Gigabytes(long bytes) => bytes >= 1_000_000_000
-        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB") : string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB");
+        ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB")
+        : string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB");
 
     /// <summary>The devices of a request: what they hold and, once measured, how fast they are.</summary>
     private sealed class Machine(PlanRequest request)
     {
         /// <summary>Parameters of a layer that a token is multiplied with.</summary>
         private readonly double _parameters = request.Config.HiddenSize
-            * ((2.0 * request.Config.Heads * request.Config.HeadDimension) + (2.0 * request.Config.KeyValueHeads * request.Config.HeadDimension) + (3.0 * request.Config.IntermediateSize));
+            * ((2.0 * request.Config.Heads * request.Config.HeadDimension)
+                + (2.0 * request.Config.KeyValueHeads * request.Config.HeadDimension) + (3.0 * request.Config.IntermediateSize));
 
         private DeviceSpeed?[]? _speeds;
 
@@ -302,8 +344,10 @@ public static class Planner
         /// </summary>
         public long[] Budgets { get; } = [.. request.Devices.Select((device, i) =>
         {
-            long usable = ModelMemory.UsableBytes(device) / request.Devices.Count(d => d.Id == device.Id || (HasHostMemory(d) && HasHostMemory(device)));
-            return request.MemoryLimits.Count == 0 ? usable : Math.Min(usable, request.MemoryLimits[Math.Min(i, request.MemoryLimits.Count - 1)]);
+            int sharers = request.Devices.Count(d => d.Id == device.Id || (HasHostMemory(d) && HasHostMemory(device)));
+            long usable = ModelMemory.UsableBytes(device) / sharers;
+            return request.MemoryLimits.Count == 0 ? usable
+                : Math.Min(usable, request.MemoryLimits[Math.Min(i, request.MemoryLimits.Count - 1)]);
         })];
 
         public void Measure() => _speeds ??= [.. request.Devices.Select(request.Speed)];
@@ -313,7 +357,8 @@ public static class Planner
             [.. Budgets.Select((budget, d) =>
             {
                 if (d > last) return 0;
-                long others = request.Memory.TableBytes + (d == last ? request.Memory.HeadBytes : 0) + request.MemoryOn(d).ActivationBytes(batch, wave);
+                long others = request.Memory.TableBytes + (d == last ? request.Memory.HeadBytes : 0)
+                    + request.MemoryOn(d).ActivationBytes(batch, wave);
                 return (int)Math.Clamp((budget - others) / request.Memory.LayerBytes, 0, int.MaxValue);
             })];
 
@@ -326,7 +371,8 @@ public static class Planner
             if (_speeds?[device] is not { } speed) return null;
             DeviceInfo info = request.Devices[device];
             int sharers = request.Devices.Count(d => d.Id == info.Id || (d.IsProcessor && info.IsProcessor));
-            return new StageTime(sharers * tokens * 2 * _parameters / speed.OperationsPerSecond, sharers * request.Memory.LayerBytes / speed.UploadBytesPerSecond);
+            return new StageTime(sharers * tokens * 2 * _parameters / speed.OperationsPerSecond,
+                sharers * request.Memory.LayerBytes / speed.UploadBytesPerSecond);
         }
 
         private static bool HasHostMemory(DeviceInfo device) => device.Kind == DeviceKind.IntegratedGpu || device.IsProcessor;

@@ -29,9 +29,17 @@ public sealed class ScoringEngine : IDisposable
     {
         ArgumentNullException.ThrowIfNull(config);
         if (ids.IsEmpty) throw new InputException("the text has no tokens.");
-        if (ids.Length > config.MaxPositions) throw new InputException($"the text has {ids.Length} tokens, and the model takes at most {config.MaxPositions}. Shorten it, or pass --truncate to drop tokens from its middle.");
+        if (ids.Length > config.MaxPositions)
+            throw new InputException(
+                $"the text has {ids.Length} tokens, and the model takes at most {config.MaxPositions}. Shorten it, or pass "
+                    + $"{OptionName.Truncate} to drop tokens from its middle.");
         foreach (int id in ids)
-            if ((uint)id >= (uint)config.VocabularySize) throw new InputException($"token id {id} is outside the vocabulary of {config.VocabularySize}. The ids are from another tokenizer.");
+        {
+            if ((uint)id < (uint)config.VocabularySize) continue;
+            throw new InputException(
+                $"token id {id} is outside the vocabulary of {config.VocabularySize}. The ids are from another tokenizer.");
+        }
+
     }
 
     /// <summary>
@@ -83,7 +91,8 @@ public sealed class ScoringEngine : IDisposable
     {
         ModelMemory.CheckCompute(settings.Compute, settings.Weights);
         var meter = new Meter(progress, ModelMemory.Of(checkpoint.Config, checkpoint.Head, settings.Weights, settings.Heads).WeightBytes);
-        return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline, cancellationToken);
+        return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline,
+            cancellationToken);
     }
 
     /// <summary>
@@ -92,17 +101,21 @@ public sealed class ScoringEngine : IDisposable
     /// with all layers on one device.
     /// </summary>
     public static ScoringEngine Load(
-        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default) =>
-        Load([new PlacedStage(device, new StageLayers(0, checkpoint.Config.Layers))], checkpoint, settings, progress, null, cancellationToken);
+        IDevice device, Checkpoint checkpoint, LoadSettings settings, IProgress<LoadProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
+        Load([new PlacedStage(device, new StageLayers(0, checkpoint.Config.Layers))], checkpoint, settings, progress, null,
+            cancellationToken);
 
     /// <summary>Loads the stages, one after another: their devices share the files, and often the bus.</summary>
     internal static ScoringEngine Load(
-        IReadOnlyList<PlacedStage> stages, IModelWeights weights, ComputeMode compute, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellationToken)
+        IReadOnlyList<PlacedStage> stages, IModelWeights weights, ComputeMode compute, IProgress<long>? progress, ITimeline? timeline,
+        CancellationToken cancellationToken)
     {
         List<Stage> loaded = [];
         try
         {
-            foreach (PlacedStage stage in stages) loaded.Add(new StageLoader(stage.Device, weights, stage.Layers, progress, timeline, cancellationToken).Load());
+            foreach (PlacedStage stage in stages) loaded.Add(new StageLoader(stage.Device, weights, stage.Layers, progress, timeline,
+                cancellationToken).Load());
             return new ScoringEngine([.. loaded], compute, timeline);
         }
         catch

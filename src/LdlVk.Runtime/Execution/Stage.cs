@@ -17,7 +17,8 @@ internal sealed class Stage(StageWeights weights, WeightsOnDevice owned) : IDisp
     /// <summary>As errors and timelines name it.</summary>
     public string Name => weights.IsWhole
         ? $"{weights.Device.Info.Id} ({weights.Device.Info.Name})"
-        : $"{weights.Device.Info.Id} ({weights.Device.Info.Name}; layers {weights.Layers.First} to {weights.Layers.End - 1} of {weights.Config.Layers})";
+        : $"{weights.Device.Info.Id} ({weights.Device.Info.Name}; layers {weights.Layers.First} to {weights.Layers.End - 1} of "
+            + $"{weights.Config.Layers})";
 
     public void Dispose() => owned.Dispose();
 }

@@ -7,7 +7,8 @@ namespace LdlVk.Runtime.Execution;
 
 /// <summary>Puts a stage of a model on its device, matrix by matrix; frees everything if one fails.</summary>
 internal sealed class StageLoader(
-    IDevice device, IModelWeights model, StageLayers layers, IProgress<long>? progress, ITimeline? timeline, CancellationToken cancellationToken)
+    IDevice device, IModelWeights model, StageLayers layers, IProgress<long>? progress, ITimeline? timeline,
+    CancellationToken cancellationToken)
 {
     private readonly WeightsOnDevice _weights = new(device, cancellationToken);
 
@@ -30,7 +31,10 @@ internal sealed class StageLoader(
         }
     }
 
-    private ResidentLayers Resident() => new(layers.First, [.. Numbers().Select(layer => new DecoderLayer(layer, Matrices(layer), LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector)))]);
+    private ResidentLayers Resident() =>
+        new(layers.First,
+            [.. Numbers().Select(layer => new DecoderLayer(layer, Matrices(layer),
+                LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector)))]);
 
     private StreamedLayers Streamed()
     {
@@ -78,7 +82,8 @@ internal sealed class StageLoader(
     }
 
     private RewardHead? Head() => model.Head?.BuildOn(device, layer => new LinearLayer(
-        _weights.Matrix(WeightSource.Create(layer.Weight, model.HeadFormat), progress), layer.Bias is null ? null : _weights.Vector(layer.Bias.ReadAll())));
+        _weights.Matrix(WeightSource.Create(layer.Weight, model.HeadFormat), progress), layer.Bias is null ? null
+            : _weights.Vector(layer.Bias.ReadAll())));
 
     private ITensor Vector(string name) => _weights.Vector(model.Vector(name));
 }

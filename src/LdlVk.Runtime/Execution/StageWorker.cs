@@ -144,7 +144,8 @@ internal sealed class StageWorker : IDisposable
 
     /// <summary>Says of a device's failure which stage it was, where there are several.</summary>
     private Exception Named(Exception e) =>
-        e is DeviceException failure && !_weights.IsWhole ? new DeviceException($"{_stage.Name}: {failure.Message}", failure, failure.Failure) : e;
+        e is DeviceException failure && !_weights.IsWhole
+            ? new DeviceException($"{_stage.Name}: {failure.Notice}", failure, failure.Failure) : e;
 
     /// <summary>
     /// Connects the forward pass of a wave with the stages before and behind, and with the results that were not read yet.

@@ -18,7 +18,8 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="slots">The memory they take turns in.</param>
 /// <param name="timeline">Told of each layer brought in.</param>
 internal sealed class StreamedLayers(
-    IDevice device, int first, LayerNorms[] norms, LayerMatrices?[] resident, IReadOnlyList<IWeightSource>?[] sources, LayerMatrices[] slots, ITimeline? timeline)
+    IDevice device, int first, LayerNorms[] norms, LayerMatrices?[] resident, IReadOnlyList<IWeightSource>?[] sources,
+    LayerMatrices[] slots, ITimeline? timeline)
     : ILayerWeights
 {
     private const int Nothing = -1;
@@ -33,7 +34,8 @@ internal sealed class StreamedLayers(
     /// <summary>
     /// Whether layer <paramref name="index"/> of <paramref name="layers"/> is one of <paramref name="streamed"/> that do not stay.
     /// </summary>
-    public static bool IsStreamed(int index, int layers, int streamed) => (long)(index + 1) * streamed / layers > (long)index * streamed / layers;
+    public static bool IsStreamed(int index, int layers, int streamed) =>
+        (long)(index + 1) * streamed / layers > (long)index * streamed / layers;
 
     public IEnumerable<DecoderLayer> InOrder()
     {
@@ -87,6 +89,7 @@ internal sealed class StreamedLayers(
         _held[slot] = Nothing;
         for (int i = 0; i < slots[slot].All.Count; i++) device.Fill(slots[slot].All[i], sources[index]![i]);
         _held[slot] = index;
-        timeline?.Add(new TimelineSpan($"{device.Info.Id} ({device.Info.Name}; weights of layers {first} to {End - 1})", $"layer {first + index}", begin, Stopwatch.GetTimestamp()));
+        timeline?.Add(new TimelineSpan($"{device.Info.Id} ({device.Info.Name}; weights of layers {first} to {End - 1})",
+            $"layer {first + index}", begin, Stopwatch.GetTimestamp()));
     }
 }

@@ -20,7 +20,8 @@ public sealed class SyntheticModel : IDisposable
     /// <param name="settings">Format of the matrices, and how products are computed.</param>
     /// <param name="cancellationToken">Ends the making; everything is freed.</param>
     /// <exception cref="DeviceException">It does not fit.</exception>
-    public SyntheticModel(IReadOnlyList<PlacedStage> stages, BackboneConfig config, LoadSettings settings, CancellationToken cancellationToken = default) =>
+    public SyntheticModel(IReadOnlyList<PlacedStage> stages, BackboneConfig config, LoadSettings settings,
+        CancellationToken cancellationToken = default) =>
         _engine = ScoringEngine.Load(stages, new RandomWeights(config, settings.Weights), settings.Compute, null, null, cancellationToken);
 
     /// <summary>As the other constructor, with all layers on one device.</summary>
@@ -72,7 +73,8 @@ public sealed class SyntheticModel : IDisposable
         public EmbeddingTable Embedding() => new(new RandomMatrix(config.VocabularySize, config.HiddenSize), MathF.Sqrt(3));
 
         public IWeightSource Matrix(string name) =>
-            _tensors[name] is ([int outputs, int inputs], uint seed) ? new RandomWeightSource(name, outputs, inputs, format, seed) : throw new InvalidOperationException($"{name} is no matrix.");
+            _tensors[name] is ([int outputs, int inputs], uint seed) ? new RandomWeightSource(name, outputs, inputs, format, seed)
+                : throw new InvalidOperationException($"{name} is no matrix.");
 
         public float[] Vector(string name)
         {

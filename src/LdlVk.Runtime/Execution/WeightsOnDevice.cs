@@ -11,14 +11,16 @@ internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancella
     private readonly List<IDisposable> _made = [];
 
     /// <summary>A matrix.</summary>
-    public IWeight Matrix(IWeightSource source, IProgress<long>? progress = null) => Keep(device.CreateWeight(source, progress, cancellationToken));
+    public IWeight Matrix(IWeightSource source, IProgress<long>? progress = null) =>
+        Keep(device.CreateWeight(source, progress, cancellationToken));
 
     /// <summary>Memory for a matrix, to be filled later.</summary>
     public IWeight Empty(WeightFormat format, int outputFeatures, int inputFeatures, string name) =>
         Keep(device.CreateWeight(format, outputFeatures, inputFeatures, name));
 
     /// <summary>A matrix in host memory, as the device reads it fastest.</summary>
-    public IWeightSource Pin(IWeightSource source, IProgress<long>? progress = null) => Keep(device.Pin(source, progress, cancellationToken));
+    public IWeightSource Pin(IWeightSource source, IProgress<long>? progress = null) =>
+        Keep(device.Pin(source, progress, cancellationToken));
 
     /// <summary>The weights of a norm or a bias, [1, count].</summary>
     public ITensor Vector(float[] values) => Tensor(values, 1);

@@ -22,7 +22,7 @@ internal readonly struct JsonField(string file, string name, JsonElement value)
     /// <summary>
     /// Something is wrong with this field; <paramref name="why"/> is a clause that follows its name, with a full stop and advice.
     /// </summary>
-    public CheckpointException Error(string why) => new(name.Length == 0 ? $"{file} {why}" : $"{file}: {name} {why}");
+    public CheckpointException Error(Notice why) => new((name.Length == 0 ? file : $"{file}: {name}") + " " + why);
 
     /// <summary>
     /// The same for what no published file has, with the advice to use that one; <paramref name="why"/> is without a full stop.

@@ -12,7 +12,8 @@ public sealed record DetectedChatTemplate(ChatTemplate Template, string? Source,
 /// <summary>Recognizes a checkpoint's chat template. Templates are programs; they are compared with the known ones, never run.</summary>
 internal static class ChatTemplateDetection
 {
-    private static readonly string Override = $"--chat-template {string.Join('|', ChatTemplate.All.Select(t => t.Name))} uses one of those regardless.";
+    private static readonly Notice Override =
+        $"{OptionName.ChatTemplate.Of(string.Join('|', ChatTemplate.All.Select(t => t.Name)))} uses one of those regardless.";
 
     internal static DetectedChatTemplate Detect(string? configPath, ChatTemplate assumed)
     {

@@ -53,7 +53,7 @@ internal sealed class ScoringEndpoint
             TextIntake texts = new(_model, _options, http.RequestAborted);
             Answer answer = await ReadAsync(http, protocol, texts).ConfigureAwait(false);
             count = texts.Texts.Count;
-            await AnswerAsync(http, texts, answer).ConfigureAwait(false);
+            await AnswerAsync(http, protocol, texts, answer).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
@@ -61,7 +61,7 @@ internal sealed class ScoringEndpoint
         }
         catch (Exception e)
         {
-            await Replies.ErrorAsync(http.Response, Translate(e), protocol).ConfigureAwait(false);
+            await Replies.ErrorAsync(http.Response, Translate(e, protocol), protocol).ConfigureAwait(false);
         }
         finally
         {
@@ -79,9 +79,9 @@ internal sealed class ScoringEndpoint
         return answer;
     }
 
-    private async Task AnswerAsync(HttpContext http, TextIntake texts, Answer answer)
+    private async Task AnswerAsync(HttpContext http, Protocol protocol, TextIntake texts, Answer answer)
     {
-        TextError[] errors = Errors(texts.Texts.Select(t => t.Error));
+        TextError[] errors = Errors(protocol, texts.Texts.Select(t => t.Error));
         if (errors.Length > 0 && (answer is Answer.OfAll || errors.Length == texts.Texts.Count)) throw RequestException.For(errors, texts.Texts.Count);
         using Activity? span = Tracing.Source.StartActivity("score texts");
         ScoreResult[] results = await _queue.ScoreAsync(texts.Texts, http.RequestAborted).ConfigureAwait(false);
@@ -91,7 +91,7 @@ internal sealed class ScoringEndpoint
                 await SendAsync(http.Response, json => each.Write(json, results)).ConfigureAwait(false);
                 break;
             case Answer.OfAll all:
-                TextError[] failed = Errors(results.Select(r => r.Error));
+                TextError[] failed = Errors(protocol, results.Select(r => r.Error));
                 if (failed.Length > 0) throw new RequestException(500, RequestException.For(failed, results.Length).Message, failed);
                 Reward[] rewards = [.. results.Select(r => r.Reward!)];
                 await SendAsync(http.Response, json => all.Write(json, rewards)).ConfigureAwait(false);
@@ -114,9 +114,10 @@ internal sealed class ScoringEndpoint
         }
     }
 
-    private static TextError[] Errors(IEnumerable<string?> errors) => [.. errors.Index().Where(e => e.Item is not null).Select(e => new TextError(e.Index, e.Item!))];
+    private static TextError[] Errors(Protocol protocol, IEnumerable<Notice?> errors) =>
+        [.. errors.Index().Where(e => e.Item is not null).Select(e => new TextError(e.Index, e.Item!.Say(protocol.Word)))];
 
-    private RequestException Translate(Exception e)
+    private RequestException Translate(Exception e, Protocol protocol)
     {
         switch (e)
         {
@@ -124,12 +125,12 @@ internal sealed class ScoringEndpoint
                 return known;
             case BadHttpRequestException bad:
                 return new RequestException(bad.StatusCode, bad.StatusCode == 408 ? "The body came too slowly." : "The request is not valid HTTP.");
-            case DeviceException:
-                return new RequestException(503, $"The model cannot score now: {e.Message}") { RetryAfter = TimeSpan.FromSeconds(10) };
+            case DeviceException device:
+                return new RequestException(503, $"The model cannot score now: {device.Notice.Say(protocol.Word)}") { RetryAfter = TimeSpan.FromSeconds(10) };
             case OperationCanceledException or ObjectDisposedException:
                 return new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             default:
-                _log.InternalError(ServerLog.Reason(e));
+                _log.InternalError(ServerLog.Reason(e, _options));
                 return new RequestException(500, "Internal error; the server's log says more.");
         }
     }

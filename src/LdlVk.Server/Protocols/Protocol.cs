@@ -28,6 +28,15 @@ internal abstract class Protocol
     /// <summary>The status of an error, where the protocol has its own.</summary>
     public virtual int StatusOf(RequestException error) => error.Status;
 
+    /// <summary>
+    /// How errors name an option: as a field where requests have one, else as an option with which the server was started.
+    /// </summary>
+    public virtual string Word(string name, string value)
+    {
+        string option = $"server option {JsonNamingPolicy.SnakeCaseLower.ConvertName(name)}";
+        return value.Length == 0 ? option : $"{option} = {value}";
+    }
+
     /// <summary>An id for an answer, as <c>score-0f3a…</c>.</summary>
     protected static string NewId(string kind) => $"{kind}-{Guid.NewGuid():N}";
 

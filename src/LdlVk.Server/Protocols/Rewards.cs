@@ -76,7 +76,7 @@ internal sealed class Rewards : Protocol
 
     public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem);
 
-    private static void Write(Utf8JsonWriter json, string model, bool many, bool details, List<Place> places, ScoreResult[] results)
+    private void Write(Utf8JsonWriter json, string model, bool many, bool details, List<Place> places, ScoreResult[] results)
     {
         json.WriteStartObject();
         json.WriteString("object", "list");
@@ -91,7 +91,7 @@ internal sealed class Rewards : Protocol
             if (many) json.WriteNumber("item", place.Item);
             if (place.Response is { } response) json.WriteNumber("response", response);
             if (results[i].Reward is { } reward) RewardJson.Write(json, reward, details);
-            else WriteError(json, results[i].Error!);
+            else WriteError(json, results[i].Error!.Say(Word));
             json.WriteEndObject();
         }
 

@@ -28,6 +28,9 @@ internal abstract class Vllm : Protocol
         JsonSerializer.Serialize(json, new VllmError { Error = body }, BodyJson.Own.VllmError);
     }
 
+    public override string Word(string name, string value) =>
+        name == nameof(OptionName.Truncate) ? "truncate_prompt_tokens" : base.Word(name, value);
+
     /// <summary>Reads <c>input</c> or <c>messages</c>.</summary>
     protected static void ReadInput(JsonElement body, TextIntake texts)
     {

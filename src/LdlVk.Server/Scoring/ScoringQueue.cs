@@ -266,9 +266,9 @@ internal sealed class ScoringQueue : IDisposable
         }
         catch (Exception e)
         {
-            string reason = ServerLog.Reason(e);
+            string reason = ServerLog.Reason(e, _options);
             span?.SetStatus(ActivityStatusCode.Error, reason);
-            if (e is DeviceException) Failure = e.Message;
+            if (e is DeviceException) Failure = reason;
             _log.BatchFailed(batch.Texts.Count, reason);
             lock (_lock)
             {

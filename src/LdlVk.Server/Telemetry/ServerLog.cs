@@ -26,9 +26,9 @@ internal static partial class ServerLog
     /// Returns what may be logged of an exception: a device's message; of any other exception, whose message may quote a request, its type
     /// and the method that threw it.
     /// </summary>
-    public static string Reason(Exception exception)
+    public static string Reason(Exception exception, ServerOptions options)
     {
-        if (exception is DeviceException) return exception.Message;
+        if (exception is DeviceException device) return device.Notice.Say(options.Word);
         DiagnosticMethodInfo? method = new StackTrace(exception).GetFrame(0) is { } frame ? DiagnosticMethodInfo.Create(frame) : null;
         return method is null ? exception.GetType().Name : $"{exception.GetType().Name} in {method.DeclaringTypeName}.{method.Name}";
     }

@@ -147,7 +147,7 @@ internal sealed unsafe class CommandStream : IDisposable
         catch (DeviceException e)
         {
             // The recorded commands are lost, so later ones would compute with wrong data.
-            _failure = new DeviceException(e.Message, e.InnerException, DeviceFailure.Lost);
+            _failure = new DeviceException(e.Notice, e.InnerException, DeviceFailure.Lost);
             throw _failure;
         }
 
@@ -273,6 +273,6 @@ internal sealed unsafe class CommandStream : IDisposable
     private void ThrowIfFailed()
     {
         if (_failure is { } e)
-            throw new DeviceException($"The device cannot go on after an earlier error: {e.Message}", e, DeviceFailure.Lost);
+            throw new DeviceException($"The device cannot go on after an earlier error: {e.Notice}", e, DeviceFailure.Lost);
     }
 }

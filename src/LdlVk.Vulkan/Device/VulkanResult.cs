@@ -17,13 +17,15 @@ internal static class VulkanResult
         _ => DeviceFailure.Other,
     };
 
-    private static string Meaning(Result result) => result switch
+    private static Notice Meaning(Result result) => result switch
     {
-        Result.ErrorDeviceLost => "the GPU was lost (a driver reset, a crash or a timeout). Run again; if it returns, update the driver or "
-            + "lower --batch-tokens.",
+        Result.ErrorDeviceLost => 
+            (Notice)$"the GPU was lost (a driver reset, a crash or a timeout). Run again; if it returns, update the driver or lower "
+                + $"{OptionName.BatchTokens}.",
         Result.ErrorOutOfDeviceMemory =>
-            "out of device memory. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.",
-        Result.ErrorOutOfHostMemory => "out of host memory. Close other programs or use a smaller --batch-tokens.",
+            $"out of device memory. Use smaller weights ({OptionName.Weights.Of("int8 or int4")}), a smaller {OptionName.BatchTokens}, "
+                + $"or another device.",
+        Result.ErrorOutOfHostMemory => $"out of host memory. Close other programs or use a smaller {OptionName.BatchTokens}.",
         Result.ErrorInitializationFailed => "the driver could not be initialized. Check it with `vulkaninfo`.",
         Result.ErrorIncompatibleDriver => "the driver does not support the Vulkan version asked for. Update it.",
         _ => $"{result}.",

@@ -36,7 +36,7 @@ internal static class KernelLimits
         {
             throw new DeviceException(
                 $"A tensor [{rows}, {columns}] of {elements >> 28} GiB is above the 8 GiB that the Vulkan kernels address. "
-                + "Use a smaller --batch-tokens.");
+                + $"Use a smaller {OptionName.BatchTokens}.");
         }
 
         return (ulong)elements * sizeof(float);
@@ -53,7 +53,8 @@ internal static class KernelLimits
         CheckRow(what, WeightLayout.RowBytes(format, inputFeatures));
         // Kernels load vectors of 8 elements; of fp32 4, of int4 16.
         long vectors = (long)outputFeatures * WeightLayout.PaddedRow(inputFeatures) / (format == WeightFormat.Fp32 ? 4 : 8);
-        if (vectors > MaxIndex) throw new DeviceException($"{what} is larger than the Vulkan kernels address. Use --device cpu.");
+        if (vectors > MaxIndex)
+            throw new DeviceException($"{what} is larger than the Vulkan kernels address. Use {OptionName.Device.Of("cpu")}.");
         return (ulong)WeightLayout.MatrixBytes(format, outputFeatures, inputFeatures);
     }
 
@@ -64,7 +65,7 @@ internal static class KernelLimits
         {
             throw new DeviceException(
                 $"{what}: rows of more than {StagingRing.ChunkBytes >> 21} MiB are above what the Vulkan backend moves in one piece. "
-                + "Use --device cpu.");
+                + $"Use {OptionName.Device.Of("cpu")}.");
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
@@ -110,7 +109,8 @@ internal sealed unsafe class MemoryAllocator(
         {
             throw new DeviceException(
                 $"{facts.Name} allows allocations of at most {facts.MaxAllocationBytes >> 20} MiB, and {Mebibytes(bytes)} MiB are needed "
-                + $"in one piece for {what()}. Use smaller weights (--weights int8 or int4), a smaller --batch-tokens, or another device.",
+                + $"in one piece for {what()}. Use smaller weights ({OptionName.Weights.Of("int8 or int4")}), a smaller "
+                + $"{OptionName.BatchTokens}, or another device.",
                 failure: DeviceFailure.OutOfMemory);
         }
 
@@ -186,11 +186,10 @@ internal sealed unsafe class MemoryAllocator(
             api.GetBufferMemoryRequirements(device, buffer, out MemoryRequirements requirements);
             if (budget is not null && requirements.Size > budget.Left)
             {
-                string limit = string.Create(CultureInfo.InvariantCulture, $"{budget.Limit / MiB:F1} MiB");
-                string taken = string.Create(CultureInfo.InvariantCulture, $"{budget.Held / MiB:F1} MiB");
                 throw new DeviceException(
-                    $"The memory limit of {limit} on {facts.Name} is reached{context()}: {taken} are taken. Give it more (--memory), or "
-                    + "use smaller weights (--weights int8 or int4) or a smaller --batch-tokens.",
+                    $"The memory limit of {budget.Limit / MiB:F1} MiB on {facts.Name} is reached{context()}: "
+                    + $"{budget.Held / MiB:F1} MiB are taken. Give it more ({OptionName.Memory}), or use smaller weights "
+                    + $"({OptionName.Weights.Of("int8 or int4")}) or a smaller {OptionName.BatchTokens}.",
                     failure: DeviceFailure.OutOfMemory);
             }
 

@@ -27,7 +27,7 @@ internal sealed class AttentionOp(OpContext context, AttentionKernels kernels, R
         {
             throw new UsageException(
                 $"Attention with {shape.Heads} heads of {shape.HeadDimension} is above the {KernelLimits.MaxGroups} heads of "
-                + $"{KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use --device cpu.");
+                + $"{KernelLimits.MaxHeadDimension} that the Vulkan backend supports. Use {OptionName.Device.Of("cpu")}.");
         }
 
         // Matrix units take heads of whole vectors, and rows without padding between one's last head and the next one's first.

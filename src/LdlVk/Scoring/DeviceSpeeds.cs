@@ -24,7 +24,8 @@ internal sealed class DeviceSpeeds(string? path, Func<DeviceInfo, WeightFormat, 
     {
         get
         {
-            string folder = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
+            string folder = Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData,
+                Environment.SpecialFolderOption.DoNotVerify);
             return folder.Length == 0 ? null : Path.Combine(folder, "ldlvk", "speeds.tsv");
         }
     }
@@ -54,12 +55,15 @@ internal sealed class DeviceSpeeds(string? path, Func<DeviceInfo, WeightFormat, 
     }
 
     private static string Key(DeviceInfo device, WeightFormat weights) =>
-        string.Join('/', new[] { device.Name, device.Driver, weights.ToString() }.Select(s => s.ReplaceLineEndings(" ").Replace('\t', ' ')));
+        string.Join('/',
+            new[] { device.Name, device.Driver, weights.ToString() }.Select(s => s.ReplaceLineEndings(" ").Replace('\t', ' ')));
 
-    private static string Line(string key, DeviceSpeed speed) => string.Create(CultureInfo.InvariantCulture, $"{key}\t{speed.OperationsPerSecond:G4}\t{speed.UploadBytesPerSecond:G4}\n");
+    private static string Line(string key, DeviceSpeed speed) =>
+        string.Create(CultureInfo.InvariantCulture, $"{key}\t{speed.OperationsPerSecond:G4}\t{speed.UploadBytesPerSecond:G4}\n");
 
     private static (string Key, DeviceSpeed Speed)? Parse(string line) =>
-        line.Split('\t') is [string key, string operations, string bytes] && Rate(operations) is { } o && Rate(bytes) is { } b ? (key, new DeviceSpeed(o, b)) : null;
+        line.Split('\t') is [string key, string operations, string bytes] && Rate(operations) is { } o && Rate(bytes) is { } b
+            ? (key, new DeviceSpeed(o, b)) : null;
 
     private static double? Rate(string text) =>
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double rate) && rate is > 1e6 and < 1e18 ? rate : null;
@@ -102,5 +106,6 @@ internal sealed class DeviceSpeeds(string? path, Func<DeviceInfo, WeightFormat, 
         }
     }
 
-    private static bool IsTrouble(Exception e) => e is IOException or UnauthorizedAccessException or SecurityException or ArgumentException or NotSupportedException;
+    private static bool IsTrouble(Exception e) =>
+        e is IOException or UnauthorizedAccessException or SecurityException or ArgumentException or NotSupportedException;
 }

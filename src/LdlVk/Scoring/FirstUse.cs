@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
@@ -24,7 +23,8 @@ internal static class FirstUse
     /// <param name="batchTokens">Tokens of a micro-batch.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The device, and what to tell the user; null where nothing was done.</returns>
-    public static (IDevice Device, string? Note) Open(Func<IDevice> open, BackboneConfig config, WeightFormat weights, int batchTokens, CancellationToken cancellationToken)
+    public static (IDevice Device, Notice? Note) Open(Func<IDevice> open, BackboneConfig config, WeightFormat weights, int batchTokens,
+        CancellationToken cancellationToken)
     {
         IDevice device = open();
         try
@@ -33,8 +33,10 @@ internal static class FirstUse
             IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, weights, [64, 512, batchTokens]));
             long start = Stopwatch.GetTimestamp();
             if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellationToken)) return (device, null);
-            return (device, string.Create(CultureInfo.InvariantCulture,
-                $"looked for the fastest tiles of this model's products on {device.Info.Id} ({device.Info.Name}) for {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, once for this driver. ldlvk tune looks longer, --no-tune leaves it out; scores are the same."));
+            return (device,
+                $"looked for the fastest tiles of this model's products on {device.Info.Id} ({device.Info.Name}) for "
+                    + $"{Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, once for this driver. ldlvk tune looks longer, "
+                    + $"{OptionName.Tune.Of("false")} leaves it out; scores are the same.");
         }
         catch (DeviceException)
         {

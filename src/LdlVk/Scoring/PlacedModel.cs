@@ -18,7 +18,8 @@ internal sealed class PlacedModel : IDisposable
     private List<IDevice> _devices = [];
     private ScoringEngine? _engine;
 
-    private PlacedModel(Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings, ITimeline? timeline) =>
+    private PlacedModel(Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings,
+        ITimeline? timeline) =>
         (_open, _checkpoint, Plan, _settings, _timeline) = (open, checkpoint, plan, settings, timeline);
 
     /// <summary>Which layers are on which device.</summary>
@@ -38,7 +39,8 @@ internal sealed class PlacedModel : IDisposable
 
     /// <summary>Opens the devices and uploads a checkpoint to them.</summary>
     public static PlacedModel Load(
-        Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings, IProgress<LoadProgress>? progress, ITimeline? timeline, CancellationToken cancellationToken)
+        Func<StagePlan, IDevice> open, Checkpoint checkpoint, ExecutionPlan plan, LoadSettings settings, IProgress<LoadProgress>? progress,
+        ITimeline? timeline, CancellationToken cancellationToken)
     {
         var model = new PlacedModel(open, checkpoint, plan, settings, timeline);
         model.Place(progress, cancellationToken);
@@ -64,8 +66,11 @@ internal sealed class PlacedModel : IDisposable
         }
         catch (LdlVkException e)
         {
-            string others = Plan.Stages.Count == 1 ? "Run it again when it is there, or with another --device." : "Run it again with --device naming the devices that still work.";
-            throw new DeviceException($"{Name} was lost, and the model cannot be put there again: {e.Message} {others}", e, DeviceFailure.Lost);
+            Notice others = Plan.Stages.Count == 1
+                ? (Notice)$"Run it again when it is there, or with another {OptionName.Device}."
+                : $"Run it again with {OptionName.Device} naming the devices that still work.";
+            throw new DeviceException($"{Name} was lost, and the model cannot be put there again: {e.Notice} {others}", e,
+                DeviceFailure.Lost);
         }
     }
 
@@ -121,7 +126,7 @@ internal sealed class PlacedModel : IDisposable
         }
         catch (DeviceException e) when (Plan.Stages.Count > 1)
         {
-            throw new DeviceException($"{NameOf(stage)} cannot be opened: {e.Message}", e, e.Failure);
+            throw new DeviceException($"{NameOf(stage)} cannot be opened: {e.Notice}", e, e.Failure);
         }
     }
 

@@ -28,7 +28,10 @@ internal static class Placement
 
         int names = options.Device.Split(',').Length;
         if (options.Memory.Count > 1 && options.Memory.Count != names)
-            throw new UsageException($"--memory has {options.Memory.Count} figures, and --device {options.Device} names {names} device{(names == 1 ? "" : "s")}. Give one figure for all, or one for each, such as --device vulkan:0,vulkan:1 --memory 8GiB,16GiB.");
+            throw new UsageException(
+                $"{OptionName.Memory} has {options.Memory.Count} figures, and {OptionName.Device.Of(options.Device)} names {names} "
+                    + $"device{(names == 1 ? "" : "s")}. Give one figure for all, or one for each, such as "
+                    + $"{OptionName.Device.Of("vulkan:0,vulkan:1")} {OptionName.Memory.Of("8GiB,16GiB")}.");
         if (names > 1) return Plan(checkpoint, options, ComputeDevices.Named(options.Device));
         IReadOnlyList<DeviceInfo> candidates = ComputeDevices.Candidates(options.Device);
         if (candidates.Count == 1 || options.Split is not null) return Plan(checkpoint, options, [candidates[0]]);
@@ -96,7 +99,8 @@ internal static class Placement
 
         return WeightFormat.Int8;
 
-        long Usable(int d) => options.Memory.Count == 0 ? devices[d].FreeMemoryBytes : Math.Min(ModelMemory.UsableBytes(devices[d]), Limit(options, d));
+        long Usable(int d) => options.Memory.Count == 0 ? devices[d].FreeMemoryBytes
+            : Math.Min(ModelMemory.UsableBytes(devices[d]), Limit(options, d));
     }
 
     private static long Limit(RewardModelOptions options, int device) => options.Memory[Math.Min(device, options.Memory.Count - 1)];

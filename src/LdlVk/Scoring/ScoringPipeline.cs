@@ -18,7 +18,8 @@ namespace LdlVk.Scoring;
 /// <param name="warn">Told what failed and is scored once more.</param>
 /// <param name="cancellationToken">Ends it.</param>
 internal sealed class ScoringPipeline(
-    ModelLock modelLock, int depth, bool sharePrefixes, Action<MicroBatch> done, Action<string> warn, CancellationToken cancellationToken) : IDisposable
+    ModelLock modelLock, int depth, bool sharePrefixes, Action<MicroBatch> done, Action<Notice> warn, CancellationToken cancellationToken)
+        : IDisposable
 {
     private readonly Queue<Entry> _entries = new();
 
@@ -111,11 +112,13 @@ internal sealed class ScoringPipeline(
             switch (failure!.Failure)
             {
                 case DeviceFailure.Lost:
-                    warn($"{model.Name} was lost: {failure.Message} It is opened again, the weights are loaded again, and the batch is scored once more.");
+                    warn($"{model.Name} was lost: {failure.Notice} It is opened again, the weights are loaded again, and the batch is "
+                        + $"scored once more.");
                     model.Reload(cancellationToken);
                     return Score(entry.Wave, model);
                 case DeviceFailure.OutOfMemory:
-                    warn($"{model.Name} has not enough memory for {Sizes(entry.Wave)}: {failure.Message} The batch is scored once more, in smaller pieces.");
+                    warn($"{model.Name} has not enough memory for {Sizes(entry.Wave)}: {failure.Notice} The batch is scored once more, in "
+                        + $"smaller pieces.");
                     return ScorePieces(texts, entry.Wave.Batches.Max(b => b.Rows) / 2, model);
                 default:
                     throw failure;
@@ -124,7 +127,7 @@ internal sealed class ScoringPipeline(
         catch (DeviceException e)
         {
             string again = e == failure ? "" : ", also when it was tried once more";
-            throw new DeviceException($"{model.Name} failed at {Sizes(entry.Wave)}{again}: {e.Message}", e, e.Failure);
+            throw new DeviceException($"{model.Name} failed at {Sizes(entry.Wave)}{again}: {e.Notice}", e, e.Failure);
         }
     }
 
@@ -160,6 +163,7 @@ internal sealed class ScoringPipeline(
     {
         int texts = wave.Texts.Count();
         string batches = wave.Batches.Count == 1 ? "a batch" : $"{wave.Batches.Count} batches";
-        return $"{batches} of {wave.Rows} tokens ({texts} {(texts == 1 ? "text" : "texts")}, the longest of {wave.TokenCounts.Max()} tokens)";
+        return $"{batches} of {wave.Rows} tokens ({texts} {(texts == 1 ? "text" : "texts")}, the longest of {wave.TokenCounts.Max()} "
+            + $"tokens)";
     }
 }

@@ -27,7 +27,7 @@ internal sealed class ScoringSession : IDisposable
     private readonly long _windowTokens;
     private bool _disposed;
 
-    private ScoringSession(Checkpoint checkpoint, PlacedModel model, RewardModelOptions options, string? tuningNote)
+    private ScoringSession(Checkpoint checkpoint, PlacedModel model, RewardModelOptions options, Notice? tuningNote)
     {
         (_checkpoint, _model, _options, TuningNote) = (checkpoint, model, options, tuningNote);
         _lock = new ModelLock(model);
@@ -36,7 +36,7 @@ internal sealed class ScoringSession : IDisposable
     }
 
     /// <summary>See <see cref="RewardModel.Warning"/>.</summary>
-    public event Action<string>? Warning;
+    public event Action<Notice>? Warning;
 
     /// <summary>Which layers are on which device, and how texts go through them.</summary>
     public ExecutionPlan Plan => _model.Plan;
@@ -48,18 +48,19 @@ internal sealed class ScoringSession : IDisposable
     public IReadOnlyList<string> AttributeNames { get; }
 
     /// <summary>See <see cref="RewardModel.TuningNote"/>.</summary>
-    public string? TuningNote { get; }
+    public Notice? TuningNote { get; }
 
     /// <summary>Longest text in tokens.</summary>
     public int MaxTokens => _checkpoint.Config.MaxPositions;
 
     /// <summary>Plans, opens the devices and uploads the weights; the checkpoint belongs to the session from when this returns.</summary>
     public static ScoringSession Load(
-        Checkpoint checkpoint, Func<StagePlan, IDevice> open, RewardModelOptions options, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        Checkpoint checkpoint, Func<StagePlan, IDevice> open, RewardModelOptions options, IProgress<LoadProgress>? progress,
+        CancellationToken cancellationToken)
     {
         ExecutionPlan plan = Placement.Plan(checkpoint, options);
         var settings = new LoadSettings(plan.Weights, options.Heads, options.EmbeddingScale, options.Compute);
-        string? tuned = null;
+        Notice? tuned = null;
         PlacedModel model = PlacedModel.Load(Open, checkpoint, plan, settings, progress, options.Timeline, cancellationToken);
         model.MeasuresNextWave = options is { MeasureComputeError: true, Compute: not ComputeMode.Auto };
         return new ScoringSession(checkpoint, model, options, tuned);
@@ -68,7 +69,8 @@ internal sealed class ScoringSession : IDisposable
         {
             // Only Linear is tuned, and computing in int8 does without it.
             if (!options.Tune || options.Compute == ComputeMode.Int8) return open(stage);
-            (IDevice device, string? note) = FirstUse.Open(() => open(stage), checkpoint.Config, plan.Weights, plan.BatchTokens, cancellationToken);
+            (IDevice device, Notice? note) = FirstUse.Open(() => open(stage), checkpoint.Config, plan.Weights, plan.BatchTokens,
+                cancellationToken);
             tuned ??= note;
             return device;
         }
@@ -108,7 +110,8 @@ internal sealed class ScoringSession : IDisposable
     /// Scores texts window by window, in input order. If the source fails, its exception follows the results of the texts that it gave
     /// before; if a device fails, its exception follows the results up to the first text that was not scored.
     /// </summary>
-    public IEnumerable<ScoreResult[]> ScoreMany(IEnumerable<TokenizedText> texts, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken) =>
+    public IEnumerable<ScoreResult[]> ScoreMany(IEnumerable<TokenizedText> texts, IProgress<ScoreProgress>? progress,
+        CancellationToken cancellationToken) =>
         ScoreWindows(Windows(texts), progress, cancellationToken);
 
     /// <summary>Frees the devices, after the micro-batches that they have been given; calls still under way end with an error.</summary>
@@ -144,7 +147,8 @@ internal sealed class ScoringSession : IDisposable
     private ScoringWindow Window(IReadOnlyList<TokenizedText> texts, long first) => new(texts, first, Check);
 
     /// <summary>Yields each window's results in input order; before an exception, the results up to the first text that has none.</summary>
-    private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
+    private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, IProgress<ScoreProgress>? progress,
+        CancellationToken cancellationToken)
     {
         Queue<ScoringWindow> open = new();
         using IEnumerator<ScoreResult[]> done = ScoreWindows(windows, open, new ProgressMeter(progress), cancellationToken).GetEnumerator();
@@ -159,11 +163,13 @@ internal sealed class ScoringSession : IDisposable
     /// Yields each window's results in input order. <paramref name="open"/> holds the windows that are not finished. The devices always
     /// have work: the next window is read, packed and handed over while they compute.
     /// </summary>
-    private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, Queue<ScoringWindow> open, ProgressMeter meter, CancellationToken cancellationToken)
+    private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, Queue<ScoringWindow> open, ProgressMeter meter,
+        CancellationToken cancellationToken)
     {
         // Each device has a wave that it computes and one behind it, and one more is being prepared.
         int depth = (2 * Plan.Stages.Count) + 1;
-        using var pipeline = new ScoringPipeline(_lock, depth, _options.SharePrefixes, meter.Add, message => Warning?.Invoke(message), cancellationToken);
+        using var pipeline = new ScoringPipeline(_lock, depth, _options.SharePrefixes, meter.Add, message => Warning?.Invoke(message),
+            cancellationToken);
         using IEnumerator<ScoringWindow> source = windows.GetEnumerator();
         ExceptionDispatchInfo? failure = null;
         while (MoveNext(source, ref failure))

@@ -30,7 +30,7 @@ internal sealed class ScoringWindow
             }
             catch (InputException e)
             {
-                Results[i] = new ScoreResult(first + i, null, e.Message);
+                Results[i] = new ScoreResult(first + i, null, e.Notice);
             }
         }
 
@@ -58,7 +58,8 @@ internal sealed class ScoringWindow
             int number = _numbers[texts[i]];
             Results[number] = float.IsFinite(rewards[i].Score)
                 ? new ScoreResult(_first + number, rewards[i], null)
-                : new ScoreResult(_first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left the range of fp32. Check the checkpoint's weights.");
+                : new ScoreResult(_first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left "
+                    + $"the range of fp32. Check the checkpoint's weights.");
         }
 
         _left -= rewards.Length;

@@ -177,7 +177,7 @@ public sealed class ConverterTests : IDisposable
     {
         using Checkpoint checkpoint = Checkpoint.Open(Convert("a_f32_sliding", WeightFormat.Int4));
         string message = Assert.Throws<UsageException>(() => checkpoint.Weight("layers.0.mlp.up_proj.weight", WeightFormat.Int8)).Message;
-        foreach (string part in new[] { "int4", "--weights int4 or auto", "--weights int8" }) Assert.Contains(part, message);
+        foreach (string part in new[] { "int4", "Weights = int4 or auto", "Weights = int8" }) Assert.Contains(part, message);
         // Its bytes are no numbers that could serve as the tensor itself.
         Assert.Contains("int4 weights alone", Assert.Throws<CheckpointException>(() => checkpoint.Tensor("layers.0.mlp.up_proj.weight")).Message);
     }

@@ -85,8 +85,8 @@ public sealed class PlannerTests
         Assert.InRange(stage.Seconds!.Value.Uploading / stage.Seconds.Value.Computing, 0.5, 1);
         Assert.True(stage.Layers.InHostMemory);
         Assert.InRange(stage.Layers.Slots, 2, 3);
-        Assert.Contains("vulkan:0 would hold all of its layers with", plan.Notes[0]);
-        Assert.Contains("--weights int4", plan.Notes[0]);
+        Assert.Contains("vulkan:0 would hold all of its layers with", plan.Notes[0].ToString());
+        Assert.Contains("Weights = int4", plan.Notes[0].ToString());
     }
 
     [Fact]
@@ -95,7 +95,7 @@ public sealed class PlannerTests
         ExecutionPlan small = Planner.Make(Request(WeightFormat.Fp16, Gpu(0, 8 * GiB)));
         CheckSound(small);
         Assert.InRange(small.Stages[0].Layers.Streamed, 40, 46);
-        Assert.Contains(small.Notes, n => n.Contains("--weights int8"));
+        Assert.Contains(small.Notes, n => n.ToString().Contains("Weights = int8"));
         ExecutionPlan large = Planner.Make(Request(WeightFormat.Fp16, Gpu(0, 80_000_000_000)) with { Speed = _ => throw new InvalidOperationException("not needed") });
         CheckSound(large);
         Assert.False(large.Streams);
@@ -108,19 +108,19 @@ public sealed class PlannerTests
     {
         DeviceException e = Assert.Throws<DeviceException>(() => Planner.Make(Request(WeightFormat.Fp16, Gpu(0, GiB))));
         Assert.Equal(DeviceFailure.OutOfMemory, e.Failure);
-        foreach (string part in (string[])["fp16", "64 tokens", "1.5 GB", "vulkan:0 (Card)", "987.8 MB", "smaller --weights", "--device cpu"]) Assert.Contains(part, e.Message);
-        Assert.Contains("(--memory)", Assert.Throws<DeviceException>(() => Planner.Make(Request(WeightFormat.Int8, Gpu(0, 16 * GiB)) with { MemoryLimits = [500_000_000] })).Message);
+        foreach (string part in (string[])["fp16", "64 tokens", "1.5 GB", "vulkan:0 (Card)", "987.8 MB", "smaller Weights", "Device = cpu"]) Assert.Contains(part, e.Message);
+        Assert.Contains("(Memory)", Assert.Throws<DeviceException>(() => Planner.Make(Request(WeightFormat.Int8, Gpu(0, 16 * GiB)) with { MemoryLimits = [500_000_000] })).Message);
         // The one that the split asks too much of, not the largest.
         e = Assert.Throws<DeviceException>(() => Planner.Make(Request(WeightFormat.Int8, Gpu(0, GiB / 2), Gpu(1, 24 * GiB)) with { Split = [6, 40] }));
         Assert.Contains("vulkan:0 (Card) may use 493.9 MB", e.Message);
     }
 
     [Theory]
-    [InlineData(new[] { 20, 25 }, "--split 20,25 gives out 45 layers, and the model has 46. Give each of vulkan:0, vulkan:1 at least one, 46 in all.")]
-    [InlineData(new[] { 46, 0 }, "--split 46,0 gives out 46 layers, and the model has 46. Give each of vulkan:0, vulkan:1 at least one, 46 in all.")]
+    [InlineData(new[] { 20, 25 }, "Split = 20,25 gives out 45 layers, and the model has 46. Give each of vulkan:0, vulkan:1 at least one, 46 in all.")]
+    [InlineData(new[] { 46, 0 }, "Split = 46,0 gives out 46 layers, and the model has 46. Give each of vulkan:0, vulkan:1 at least one, 46 in all.")]
     [InlineData(new[] { 47, -1 }, "at least one")]
     [InlineData(new[] { int.MaxValue, int.MaxValue }, "gives out 4294967294 layers")]
-    [InlineData(new[] { 46 }, "--split 46 is for 1 devices, and there are 2: vulkan:0, vulkan:1. Give one number of layers for each, such as --device vulkan:0,vulkan:1 --split 20,26.")]
+    [InlineData(new[] { 46 }, "Split = 46 is for 1 devices, and there are 2: vulkan:0, vulkan:1. Give one number of layers for each, such as Device = vulkan:0,vulkan:1 Split = 20,26.")]
     [InlineData(new int[0], "for 0 devices")]
     [InlineData(new[] { 20, 20, 6 }, "for 3 devices")]
     public void A_split_that_does_not_add_up_is_an_error(int[] split, string message)
@@ -174,8 +174,8 @@ public sealed class PlannerTests
     public void Devices_of_different_kinds_get_a_note_that_keeps_the_scores()
     {
         PlanRequest request = Request(WeightFormat.Int8, Gpu(0, 24 * GiB), Gpu(1, 24 * GiB) with { Name = "Other" });
-        string note = Assert.Single(Planner.Make(request).Notes);
-        Assert.Contains("--device vulkan:0,vulkan:1 --split 23,23", note);
+        string note = Assert.Single(Planner.Make(request).Notes).ToString();
+        Assert.Contains("Device = vulkan:0,vulkan:1 Split = 23,23", note);
     }
 
     [Fact]
@@ -184,7 +184,7 @@ public sealed class PlannerTests
         DeviceInfo large = Gpu(0, 48 * GiB), tiny = Gpu(1, GiB / 4);
         ExecutionPlan plan = Planner.Make(Request(WeightFormat.Int8, large, tiny)), alone = Planner.Make(Request(WeightFormat.Int8, large));
         CheckSound(plan);
-        Assert.Contains("vulkan:1 (Card) is left out", Assert.Single(plan.Notes));
+        Assert.Contains("vulkan:1 (Card) is left out", Assert.Single(plan.Notes).ToString());
         Assert.Equal(alone.Stages.Select(s => s.Bytes), plan.Stages.Select(s => s.Bytes));
         // Where the heads have to fit in beside the layers.
         for (long bytes = 29 * GiB; bytes < 33 * GiB; bytes += GiB / 16) CheckSound(Planner.Make(Request(WeightFormat.Int8, Gpu(0, bytes), tiny)));
@@ -211,7 +211,7 @@ public sealed class PlannerTests
         ExecutionPlan plan = Planner.Make(request);
         CheckSound(plan);
         Assert.True(plan.Stages.Where(s => s.Layers.InHostMemory).Sum(s => s.StreamedBytes) <= request.HostBytes);
-        Assert.Contains(plan.Notes, n => n.Contains("read from the model's files for each wave") && n.Contains("ldlvk convert"));
+        Assert.Contains(plan.Notes, n => n.ToString().Contains("read from the model's files for each wave") && n.ToString().Contains("ldlvk convert"));
     }
 
     [Fact]

@@ -93,7 +93,7 @@ public sealed class ChatTemplateDetectionTests : IDisposable
         {
             string message = Refusal(Config(other));
             Assert.Contains("tokenizer_config.json", message, StringComparison.Ordinal);
-            Assert.Contains("--chat-template gemma2", message, StringComparison.Ordinal);
+            Assert.Contains("ChatTemplate = gemma2", message, StringComparison.Ordinal);
         }
     }
 
