@@ -27,7 +27,7 @@ public sealed class ConvertedModelTests : DeviceTest, IDisposable
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void GoldensScoreTheSame(string device, WeightFormat format)
+    public void Goldens_score_the_same(string device, WeightFormat format)
     {
         // Software drivers take their time: one of several bf16 files, and one in fp32.
         foreach (GoldenCase golden in Goldens.Cases.Where(name => device == "cpu" || name is "b_bf16_sharded" or "a_f32_sliding").Select(Goldens.Read))
@@ -41,7 +41,7 @@ public sealed class ConvertedModelTests : DeviceTest, IDisposable
 
     [Theory]
     [MemberData(nameof(DevicesAndFormats))]
-    public void TheEmbeddedModelScoresTheSame(string device, WeightFormat format)
+    public void The_embedded_model_scores_the_same(string device, WeightFormat format)
     {
         string original = Repository.Path("models", "ldl-mini"), converted = Converter.Run(original, Path.Combine(_folder, "mini"), format).Folder;
         Conversation[] texts = [new("Define \"sea\".", "A large body of salt water."), new("Define \"sea\".", "I cannot help."), new("Why?", "Because. 海 🌊")];
@@ -55,7 +55,7 @@ public sealed class ConvertedModelTests : DeviceTest, IDisposable
     }
 
     [Fact]
-    public void AnotherFormatIsRefusedBeforeAnythingIsLoaded()
+    public void Another_format_is_refused_before_anything_is_loaded()
     {
         string converted = Converter.Run(Repository.Path("models", "ldl-mini"), Path.Combine(_folder, "mini"), WeightFormat.Fp16).Folder;
         string message = Assert.Throws<UsageException>(() => RewardModel.Load(converted, new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Int8 })).Message;

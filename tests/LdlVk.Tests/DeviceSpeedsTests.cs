@@ -23,7 +23,7 @@ public sealed class DeviceSpeedsTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
-    public void EachDriverAndFormatIsMeasuredOnce()
+    public void Each_driver_and_format_is_measured_once()
     {
         DeviceSpeed first = Of(Cpu);
         Assert.Equal(first, Of(Cpu));
@@ -39,7 +39,7 @@ public sealed class DeviceSpeedsTests : IDisposable
 
     /// <summary>A device that brings weights in on a timeline of its own, and lets nobody wait for that: its speed is still no more than it is.</summary>
     [Fact]
-    public void UploadsAreMeasuredToTheirEnd()
+    public void Uploads_are_measured_to_their_end()
     {
         TimeSpan fill = TimeSpan.FromMilliseconds(10);
         using PacedDevice device = new(CpuBackend.Open("cpu"), TimeSpan.Zero, fill);
@@ -57,7 +57,7 @@ public sealed class DeviceSpeedsTests : IDisposable
     [InlineData("{key}\t1e12\t1e9\t1\n")]
     [InlineData("{key}\t1e400\t1e9\n")]
     [InlineData("\0\ud83d\ude00{key}\u202e\t1e12\t1e9\n")]
-    public void WhatIsNoSpeedIsMeasuredAgainAndReplaced(string content)
+    public void What_is_no_speed_is_measured_again_and_replaced(string content)
     {
         Of(Cpu);
         string key = File.ReadAllText(FilePath).Split('\t')[0];
@@ -68,7 +68,7 @@ public sealed class DeviceSpeedsTests : IDisposable
     }
 
     [Fact]
-    public void AFileThatIsTooLongIsNotReadAndReplaced()
+    public void A_file_that_is_too_long_is_not_read_and_replaced()
     {
         Directory.CreateDirectory(Path.GetDirectoryName(FilePath)!);
         using (FileStream file = File.Create(FilePath)) file.SetLength(1L << 33); // sparse
@@ -79,7 +79,7 @@ public sealed class DeviceSpeedsTests : IDisposable
     }
 
     [Fact]
-    public void ManyDriversDoNotMakeItGrowForEver()
+    public void Many_drivers_do_not_make_it_grow_for_ever()
     {
         Of(Cpu);
         string line = File.ReadAllText(FilePath), key = line.Split('\t')[0];
@@ -91,7 +91,7 @@ public sealed class DeviceSpeedsTests : IDisposable
     }
 
     [Fact]
-    public void WhereNothingCanBeWrittenItIsMeasuredEachTime()
+    public void Where_nothing_can_be_written_it_is_measured_each_time()
     {
         string file = Path.Combine(_folder, "a file");
         File.WriteAllText(file, "");
@@ -107,7 +107,7 @@ public sealed class DeviceSpeedsTests : IDisposable
     }
 
     [Fact]
-    public void ADeviceThatCannotBeMeasuredHasNoSpeed()
+    public void A_device_that_cannot_be_measured_has_no_speed()
     {
         Assert.Null(new DeviceSpeeds(FilePath, (_, _) => null).Of(Cpu, WeightFormat.Fp16));
         Assert.False(File.Exists(FilePath));

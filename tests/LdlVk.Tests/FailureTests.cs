@@ -13,7 +13,7 @@ public sealed class FailureTests
     private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder;
 
     [Fact]
-    public void LoadingThatFailsAnywhereFreesEverything()
+    public void Loading_that_fails_anywhere_frees_everything()
     {
         using var device = new FailingDevice(CpuBackend.Open(CpuBackend.DeviceId));
         using Checkpoint checkpoint = Checkpoint.Open(Folder);
@@ -37,7 +37,7 @@ public sealed class FailureTests
     }
 
     [Fact]
-    public void ScoringThatFailsAnywhereFreesItsTensors()
+    public void Scoring_that_fails_anywhere_frees_its_tensors()
     {
         using var device = new FailingDevice(CpuBackend.Open(CpuBackend.DeviceId));
         using Checkpoint checkpoint = Checkpoint.Open(Folder);

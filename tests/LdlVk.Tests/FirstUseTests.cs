@@ -10,7 +10,7 @@ public sealed class FirstUseTests
     private static readonly string Mini = Repository.Path("models", "ldl-mini");
 
     [Fact]
-    public void ARealGpuIsTunedOnce()
+    public void A_real_gpu_is_tuned_once()
     {
         Gpu gpu = new();
         using (RewardModel first = Load(gpu))
@@ -29,7 +29,7 @@ public sealed class FirstUseTests
     }
 
     [Fact]
-    public void NotWhereItIsNotWanted()
+    public void Not_where_it_is_not_wanted()
     {
         Gpu gpu = new();
         using RewardModel model = Load(gpu, new RewardModelOptions { Device = "cpu", Tune = false, Weights = WeightFormat.Fp16 });
@@ -39,7 +39,7 @@ public sealed class FirstUseTests
     [Theory]
     [InlineData(DeviceKind.Software)]
     [InlineData(DeviceKind.Cpu)]
-    public void NeverOnTheProcessor(DeviceKind kind)
+    public void Never_on_the_processor(DeviceKind kind)
     {
         Gpu gpu = new() { Kind = kind };
         using RewardModel model = Load(gpu);
@@ -47,7 +47,7 @@ public sealed class FirstUseTests
     }
 
     [Fact]
-    public void WhereNothingCanBeKeptNothingIsSaid()
+    public void Where_nothing_can_be_kept_nothing_is_said()
     {
         Gpu gpu = new() { Keeps = false };
         using RewardModel model = Load(gpu);
@@ -55,7 +55,7 @@ public sealed class FirstUseTests
     }
 
     [Fact]
-    public void ADeviceThatFallsOverIsOpenedAfresh()
+    public void A_device_that_falls_over_is_opened_afresh()
     {
         Gpu gpu = new() { Falls = true };
         using RewardModel model = Load(gpu);

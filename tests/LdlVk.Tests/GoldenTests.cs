@@ -13,7 +13,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
 
     [Theory]
     [MemberData(nameof(DevicesAndCases))]
-    public void Fp32ScoresAndHiddenStates(string device, string name)
+    public void Fp32_scores_and_hidden_states(string device, string name)
     {
         GoldenCase golden = Goldens.Read(name);
         using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32);
@@ -52,7 +52,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void Fp16WeightsCostAThirdOfBf16AtMost(string device)
+    public void Fp16_weights_cost_a_third_of_bf16_at_most(string device)
     {
         foreach (string name in Goldens.Cases)
         {
@@ -63,7 +63,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void Int8WeightsStayNearBf16(string device)
+    public void Int8_weights_stay_near_bf16(string device)
     {
         double product = 1;
         string[] names = [.. Goldens.Cases];
@@ -87,7 +87,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
     /// </summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void Int4WeightsErrAsTheirRoundingDoes(string device)
+    public void Int4_weights_err_as_their_rounding_does(string device)
     {
         double product = 1;
         string[] names = [.. Goldens.Cases];
@@ -110,7 +110,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
     /// </summary>
     [Theory]
     [MemberData(nameof(Devices))]
-    public void Int8ComputeErrsAsItsRoundingDoes(string device)
+    public void Int8_compute_errs_as_its_rounding_does(string device)
     {
         double product = 1;
         string[] names = [.. Goldens.Cases];
@@ -128,7 +128,7 @@ public sealed class GoldenTests(ITestOutputHelper output) : DeviceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void HeadsInFp16AndInt8StayNearFp32(string device)
+    public void Heads_in_fp16_and_int8_stay_near_fp32(string device)
     {
         foreach (string name in Goldens.Cases)
         {

@@ -33,7 +33,7 @@ public sealed class InvarianceTests : DeviceTest
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void ScoresDoNotDependOnTheBatch(string device, string name, WeightFormat format, ComputeMode compute)
+    public void Scores_do_not_depend_on_the_batch(string device, string name, WeightFormat format, ComputeMode compute)
     {
         using var model = new Loaded(device, Goldens.Read(name).Folder, format, compute: compute);
         Dictionary<string, uint[]> alone = [];

@@ -21,7 +21,7 @@ public sealed class LargeModelTests(ITestOutputHelper output) : DeviceTest, IDis
     /// There is no reference for made-up weights, so the CPU device, which the goldens hold to the reference, is it.
     /// </summary>
     [Fact]
-    public void ALayerOfTheTrueShapeScoresTheSameOnEveryDevice()
+    public void A_layer_of_the_true_shape_scores_the_same_on_every_device()
     {
         SyntheticCheckpoint.Write(_folder, SyntheticShape.TrueLayer);
         int[] ids = [.. Enumerable.Range(0, 12).Select(i => (i * 89) % 1024)];
@@ -50,7 +50,7 @@ public sealed class LargeModelTests(ITestOutputHelper output) : DeviceTest, IDis
     /// </summary>
     [Theory]
     [MemberData(nameof(OwnDevices))]
-    public void LoadingStagesLittleMemory(string id)
+    public void Loading_stages_little_memory(string id)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "anonymous memory is read from /proc, which only Linux has");
         // 40 layers of 30 MB in bf16, the largest tensor 8 MB.
@@ -66,7 +66,7 @@ public sealed class LargeModelTests(ITestOutputHelper output) : DeviceTest, IDis
 
     /// <summary>Converting holds 64 MiB of chunks and the scales of a matrix, not a layer and not a file.</summary>
     [Fact]
-    public void ConvertingTakesLittleMemory()
+    public void Converting_takes_little_memory()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "anonymous memory is read from /proc, which only Linux has");
         // 12 layers of 30 MB in bf16.

@@ -30,7 +30,7 @@ public sealed class MemoryLimitTests
     /// <summary>Room for some layers of twelve on each device.</summary>
     [Theory]
     [MemberData(nameof(Limits))]
-    public async Task TheLimitHoldsAndThePlanIsRight(string device, int layers)
+    public async Task The_limit_holds_and_the_plan_is_right(string device, int layers)
     {
         string folder = Directory.CreateTempSubdirectory("ldlvk-limit-").FullName;
         try

@@ -32,7 +32,7 @@ public sealed class ModelMemoryTests : DeviceTest
     /// <summary>Operands of products are about a fifth of it where there are any, so that a count without them fails.</summary>
     [Theory]
     [MemberData(nameof(Modes))]
-    public void TheCountIsWhatADeviceTakes(string id, WeightFormat weights, ComputeMode compute)
+    public void The_count_is_what_a_device_takes(string id, WeightFormat weights, ComputeMode compute)
     {
         var device = new ProfiledDevice(TestDevices.Shared(id));
         long before = device.AllocatedBytes;

@@ -24,7 +24,7 @@ public sealed class PipelineTests(ITestOutputHelper output)
     [InlineData(16, new[] { 20, 40 })]
     [InlineData(16, new[] { 30, 30, 30 })]
     [InlineData(16, new[] { 20, 40, 30 })]
-    public void DevicesAreBusy(int batches, int[] milliseconds)
+    public void Devices_are_busy(int batches, int[] milliseconds)
     {
         // Each stage in turn for the first batch, then the slowest one for the others.
         double ideal = (milliseconds.Sum() + ((batches - 1) * milliseconds.Max())) / 1e3;
@@ -49,7 +49,7 @@ public sealed class PipelineTests(ITestOutputHelper output)
     [InlineData(4, 1, true)]
     [InlineData(3, 4, false)]
     [InlineData(4, 1, false)]
-    public void StreamingDevicesAreBusy(int waves, int batchesOfAWave, bool inHostMemory)
+    public void Streaming_devices_are_busy(int waves, int batchesOfAWave, bool inHostMemory)
     {
         const int Stage = 40;
         // The second device begins with a wave when the first is through with its first micro-batch: in its last layer, so a little earlier.

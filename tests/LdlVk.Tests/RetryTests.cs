@@ -31,7 +31,7 @@ public sealed class RetryTests
         new() { Device = device, BatchTokens = batchTokens, Weights = WeightFormat.Fp16 };
 
     [Fact]
-    public async Task ADeviceLostAtAnyCallIsOpenedAgain()
+    public async Task A_device_lost_at_any_call_is_opened_again()
     {
         float?[] want = await Alone("cpu");
         int call = 0;
@@ -52,7 +52,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task WantOfMemoryAtAnyCallSplitsTheBatch()
+    public async Task Want_of_memory_at_any_call_splits_the_batch()
     {
         float?[] want = await Alone("cpu");
         int call = 0, split = 0;
@@ -76,7 +76,7 @@ public sealed class RetryTests
     [InlineData(60)]
     [InlineData(61)]
     [InlineData(70)]
-    public async Task PiecesAreSplitUntilTheyFit(int rows)
+    public async Task Pieces_are_split_until_they_fit(int rows)
     {
         using var run = new CpuRun(batchTokens: 4096);
         run.Devices[0].MostRows = rows;
@@ -93,7 +93,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task ADeviceLostAgainIsAnErrorAndTheModelCanStillBeUsed()
+    public async Task A_device_lost_again_is_an_error_and_the_model_can_still_be_used()
     {
         using var run = new CpuRun();
         run.Devices[0].Arm(100, DeviceFailure.Lost);
@@ -113,7 +113,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task OtherFailuresAreNotRetried()
+    public async Task Other_failures_are_not_retried()
     {
         using var run = new CpuRun();
         run.Devices[0].Arm(100, DeviceFailure.Other);
@@ -125,7 +125,7 @@ public sealed class RetryTests
     }
 
     [Fact]
-    public async Task CancellationEndsLoadingAgainAndTheNextRunLoadsAgain()
+    public async Task Cancellation_ends_loading_again_and_the_next_run_loads_again()
     {
         using var run = new CpuRun();
         using var cancellation = new CancellationTokenSource();
@@ -138,7 +138,7 @@ public sealed class RetryTests
 
     /// <summary>Two callers on one device that is lost: it is opened again once, and both get their scores.</summary>
     [Fact]
-    public async Task CallersShareTheDeviceOpenedAgain()
+    public async Task Callers_share_the_device_opened_again()
     {
         float?[] want = await Alone("cpu");
         using var run = new CpuRun();
@@ -150,7 +150,7 @@ public sealed class RetryTests
 
     /// <summary>Callers of one text each do not wait for each other: while the device computes one's, it has another's.</summary>
     [Fact]
-    public async Task CallersOfSingleTextsKeepTheDeviceBusy()
+    public async Task Callers_of_single_texts_keep_the_device_busy()
     {
         using var run = new CpuRun();
         float[][] scores = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
@@ -161,7 +161,7 @@ public sealed class RetryTests
 
     /// <summary>A batch is handed over before the results of the one before are waited for, also across windows, and never two before.</summary>
     [Fact]
-    public async Task TheDeviceHasTheNextBatchWhileResultsAreAwaited()
+    public async Task The_device_has_the_next_batch_while_results_are_awaited()
     {
         using var run = new CpuRun(batchTokens: 8);
         await run.Score();
@@ -176,7 +176,7 @@ public sealed class RetryTests
 
     /// <summary>A source that fails does not take along the results of what it gave before.</summary>
     [Fact]
-    public async Task ASourceThatFailsEndsTheRunAfterTheResultsBeforeIt()
+    public async Task A_source_that_fails_ends_the_run_after_the_results_before_it()
     {
         using var run = new CpuRun(batchTokens: 4);
         List<ScoreResult> results = [];
@@ -197,7 +197,7 @@ public sealed class RetryTests
 
     /// <summary>Stopping in the middle gives up what is under way.</summary>
     [Fact]
-    public async Task StoppingInTheMiddleLeavesNothingBehind()
+    public async Task Stopping_in_the_middle_leaves_nothing_behind()
     {
         using var run = new CpuRun(batchTokens: 4);
         long before = run.Devices[0].AllocatedBytes;
@@ -209,7 +209,7 @@ public sealed class RetryTests
     /// <summary>Each Vulkan call of a run in turn says that the device is lost, and goes on saying so until it is opened again.</summary>
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
-    public async Task AVulkanDeviceLostAtAnyCallIsOpenedAgain(int driver)
+    public async Task A_Vulkan_device_lost_at_any_call_is_opened_again(int driver)
     {
         float?[] want = await Alone($"vulkan:{driver}");
         HashSet<string> failed = [];
@@ -241,7 +241,7 @@ public sealed class RetryTests
     /// <summary>After loading there is room for batches of some 100 rows, and none for more.</summary>
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
-    public async Task AFullVulkanHeapSplitsTheBatch(int driver)
+    public async Task A_full_Vulkan_heap_splits_the_batch(int driver)
     {
         TokenizedText[] texts = [.. Enumerable.Range(0, 60).Select(i => new TokenizedText([2 + i, .. Enumerable.Range(2, 29)]))];
         using RewardModel whole = RewardModel.Load(Folder, Options($"vulkan:{driver}", 4096));

@@ -15,7 +15,7 @@ public sealed class RewardModelTests : DeviceTest
 
     [Theory]
     [MemberData(nameof(NamedDevices))]
-    public async Task ConversationsGetTheReferencesIdsAndScores(string device)
+    public async Task Conversations_get_the_references_ids_and_scores(string device)
     {
         using RewardModel model = await RewardModel.LoadAsync(Folder, new RewardModelOptions { Device = device });
         Golden[] goldens = [.. ReadGoldens()];
@@ -38,7 +38,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public void ComparisonAndRankingFollowTheScores()
+    public void Comparison_and_ranking_follow_the_scores()
     {
         using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu" });
         const string Prompt = "What is the meaning of Kolkwitzia?";
@@ -55,7 +55,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public async Task BadTextsGetTheirErrorsAndTheRestTheirScores()
+    public async Task Bad_texts_get_their_errors_and_the_rest_their_scores()
     {
         using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu" });
         Conversation[] texts =
@@ -84,7 +84,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public async Task CancellationEndsLoadingAndScoring()
+    public async Task Cancellation_ends_loading_and_scoring()
     {
         using var cancelled = new CancellationTokenSource();
         cancelled.Cancel();
@@ -101,7 +101,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public async Task CallersAlternateAndDisposingEndsThem()
+    public async Task Callers_alternate_and_disposing_ends_them()
     {
         RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", BatchTokens = 16 });
         float want = model.Score(new Conversation("Hello", "Hi there!")).Score;
@@ -116,7 +116,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public async Task FailedTextsAreNotReadAheadWithoutBound()
+    public async Task Failed_texts_are_not_read_ahead_without_bound()
     {
         using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", BatchTokens = 16 });
         int read = 0;
@@ -132,7 +132,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public void LoadingReportsAllBytes()
+    public void Loading_reports_all_bytes()
     {
         List<LoadProgress> reports = [];
         using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu" }, new LoadReports(reports));
@@ -141,7 +141,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public void WrongOptionsAreUsageErrors()
+    public void Wrong_options_are_usage_errors()
     {
         Assert.Contains("vulkan:99", Assert.Throws<UsageException>(() => RewardModel.Load(Folder, new RewardModelOptions { Device = "vulkan:99" })).Message);
         Assert.Throws<UsageException>(() => RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", BatchTokens = 0 }));
@@ -150,7 +150,7 @@ public sealed class RewardModelTests : DeviceTest
     }
 
     [Fact]
-    public void AutoNeverPicksASoftwareDriver() =>
+    public void Auto_never_picks_a_software_driver() =>
         Assert.DoesNotContain(ComputeDevices.Candidates("auto"), d => d.Kind == DeviceKind.Software);
 
     private static IEnumerable<Golden> ReadGoldens()

@@ -46,7 +46,7 @@ public sealed class StageFailureTests
 
     [Theory]
     [MemberData(nameof(Failures))]
-    public async Task AFailureInAnyStageAtAnyCallLosesNothing(int split, int stage, DeviceFailure failure)
+    public async Task A_failure_in_any_stage_at_any_call_loses_nothing(int split, int stage, DeviceFailure failure)
     {
         int first = Splits[split][..stage].Sum(), last = first + Splits[split][stage] - 1, call = 0;
         for (; ; call += 97)
@@ -84,7 +84,7 @@ public sealed class StageFailureTests
     }
 
     [Fact]
-    public async Task ADeviceThatDoesNotComeBackIsNamedAndResultsBeforeItStand()
+    public async Task A_device_that_does_not_come_back_is_named_and_results_before_it_stand()
     {
         using var run = new Run([2, 3], batchTokens: 4);
         TokenizedText[] many = [.. Enumerable.Range(0, 400).Select(i => new TokenizedText([2 + (i % 50), 3, 4]))];
@@ -112,7 +112,7 @@ public sealed class StageFailureTests
 
     /// <summary>All texts are read together here, and still those before the failure have their results.</summary>
     [Fact]
-    public async Task ResultsBeforeAFailureStandAlsoInTheMiddleOfAWindow()
+    public async Task Results_before_a_failure_stand_also_in_the_middle_of_a_window()
     {
         TokenizedText[] window = [.. Enumerable.Range(0, 16).Select(i => new TokenizedText([2 + i, 3, 4, 5]))];
         List<float> want = [];
@@ -140,7 +140,7 @@ public sealed class StageFailureTests
     }
 
     [Fact]
-    public async Task CancellationDrainsAndStoppingToo()
+    public async Task Cancellation_drains_and_stopping_too()
     {
         using var run = new Run([1, 3, 1], batchTokens: 4);
         TokenizedText[] many = [.. Enumerable.Repeat(new TokenizedText([2, 3, 4]), 1000)];
@@ -165,7 +165,7 @@ public sealed class StageFailureTests
 
     /// <summary>What is under way when the model is disposed is given up: it is not computed first.</summary>
     [Fact]
-    public void DisposingGivesUpWhatIsUnderWay()
+    public void Disposing_gives_up_what_is_under_way()
     {
         using Checkpoint checkpoint = Checkpoint.Open(Folder);
         using var device = new PacedDevice(CpuBackend.Open(CpuBackend.DeviceId), TimeSpan.FromMilliseconds(20), TimeSpan.Zero);
@@ -181,7 +181,7 @@ public sealed class StageFailureTests
     }
 
     [Fact]
-    public async Task SeveralCallersAndAFailureGetTheirScores()
+    public async Task Several_callers_and_a_failure_get_their_scores()
     {
         foreach (DeviceFailure failure in (DeviceFailure[])[DeviceFailure.Lost, DeviceFailure.OutOfMemory])
         {
@@ -194,7 +194,7 @@ public sealed class StageFailureTests
     }
 
     [Fact]
-    public void ATraceOverSeveralStagesIsThatOfOne()
+    public void A_trace_over_several_stages_is_that_of_one()
     {
         using Checkpoint checkpoint = Checkpoint.Open(Folder);
         using IDevice a = CpuBackend.Open(CpuBackend.DeviceId), b = CpuBackend.Open(CpuBackend.DeviceId);
@@ -209,7 +209,7 @@ public sealed class StageFailureTests
     }
 
     [Fact]
-    public async Task ComputingInInt8OverStagesGivesTheSameBits()
+    public async Task Computing_in_int8_over_stages_gives_the_same_bits()
     {
         RewardModelOptions options = new() { Device = "cpu", Weights = WeightFormat.Int8, Compute = ComputeMode.Int8, BatchTokens = 24, MeasureComputeError = true };
         using RewardModel one = RewardModel.Load(Folder, options), two = RewardModel.Load(Folder, options with { Device = "cpu,cpu", Split = [3, 2] });
@@ -222,7 +222,7 @@ public sealed class StageFailureTests
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
-    public void AStreamThatFailsInAWaveServesTheNext(int slots)
+    public void A_stream_that_fails_in_a_wave_serves_the_next(int slots)
     {
         using Checkpoint checkpoint = Checkpoint.Open(Folder);
         using IDevice a = CpuBackend.Open(CpuBackend.DeviceId), b = CpuBackend.Open(CpuBackend.DeviceId);

@@ -20,7 +20,7 @@ public sealed class StagesTests : DeviceTest
 
     [Theory]
     [MemberData(nameof(Twice))]
-    public void AnyDivisionGivesTheSameBits(string id)
+    public void Any_division_gives_the_same_bits(string id)
     {
         using IDevice first = TestDevices.Get(id).Open(), second = TestDevices.Get(id).Open();
         using Checkpoint checkpoint = Checkpoint.Open(Goldens.Read("b_bf16_sharded").Folder);
@@ -54,7 +54,7 @@ public sealed class StagesTests : DeviceTest
     [Trait("Wine", "Alone")]
     [Theory]
     [MemberData(nameof(Twice))]
-    public void StreamedLayersGiveTheSameBits(string id)
+    public void Streamed_layers_give_the_same_bits(string id)
     {
         using IDevice device = TestDevices.Get(id).Open();
         using Checkpoint checkpoint = Checkpoint.Open(Goldens.Read("b_bf16_sharded").Folder);
@@ -77,7 +77,7 @@ public sealed class StagesTests : DeviceTest
     /// <summary>Best-of-N with a prompt that is kept from micro-batch to micro-batch of a wave, against each text alone.</summary>
     [Theory]
     [MemberData(nameof(Twice))]
-    public void PrefixesKeptOverMicroBatchesGiveTheSameBits(string id)
+    public void Prefixes_kept_over_micro_batches_give_the_same_bits(string id)
     {
         using var model = new Loaded(id, Goldens.Read("a_f32_sliding").Folder, WeightFormat.Fp32);
         Dictionary<string, float> alone = [];
@@ -113,7 +113,7 @@ public sealed class StagesTests : DeviceTest
 
     /// <summary>Two drivers in one model, and each with the processor: close to the reference, as each of them is.</summary>
     [Fact]
-    public void DevicesOfDifferentKindsWorkTogether()
+    public void Devices_of_different_kinds_work_together()
     {
         string[] ids = [.. TestDevices.Ids.Where(id => id == "cpu" || id.Count(c => c is ' ') == 0)];
         Assert.SkipWhen(ids.Length < 2, "there is only one device");

@@ -12,7 +12,7 @@ public sealed class TraceTests : DeviceTest
 
     [Theory]
     [MemberData(nameof(Devices))]
-    public void EveryIntermediateMatchesByName(string device)
+    public void Every_intermediate_matches_by_name(string device)
     {
         GoldenCase golden = Goldens.Read(Case);
         using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32);
