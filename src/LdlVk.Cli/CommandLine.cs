@@ -66,7 +66,9 @@ internal static class CommandLine
         return new UsageException($"{string.Join(" ", call.Errors.Select(e => e.Message))} See {path} --help.");
     }
 
-    private static int Report(Exception error, Terminal terminal, CancellationToken cancellation)
+    /// <summary>Says on standard error what went wrong.</summary>
+    /// <returns>The exit code for it.</returns>
+    internal static int Report(Exception error, Terminal terminal, CancellationToken cancellation)
     {
         if (error is AggregateException { InnerExceptions: [{ } only] }) error = only;
         if (error is BrokenPipeException) return ExitCode.Success;

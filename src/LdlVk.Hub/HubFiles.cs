@@ -1,6 +1,7 @@
 using System.IO.Enumeration;
 using System.Text.Json;
 using LdlVk.Runtime.Formatting;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Hub;
 
@@ -15,10 +16,8 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
     private static readonly string[] Needed =
     [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
-        "added_tokens.json",
-        "chat_template.jinja", "chat_template.json", "labels.json", "model.safetensors.index.json", "model*.safetensors",
-        "regression_layer.pt",
-        "gating_layer.pt", "ldlvk-convert.json", "LICENSE*", "NOTICE*",
+        "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json", "model.safetensors.index.json",
+        "model*.safetensors", .. Checkpoint.HeadFiles, "ldlvk-convert.json", "LICENSE*", "NOTICE*",
     ];
 
     /// <summary>Reads a hub's answer.</summary>

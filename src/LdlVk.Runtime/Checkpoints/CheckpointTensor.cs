@@ -1,7 +1,7 @@
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>A row-major matrix of numbers that can be read in pieces: what the quantizer takes.</summary>
-public interface IFloatMatrix
+internal interface IFloatMatrix
 {
     /// <summary>What the matrix is called, for messages.</summary>
     string Name { get; }
@@ -21,7 +21,7 @@ public interface IFloatMatrix
 /// One tensor of a checkpoint file: its shape and where its bytes lie, both verified. Reading converts from the file's own pages; nothing
 /// is kept. It lives as long as the checkpoint it comes from.
 /// </summary>
-public sealed class CheckpointTensor : IFloatMatrix
+internal sealed class CheckpointTensor : IFloatMatrix
 {
     /// <summary>Elements converted at a time, so that byte counts stay within an <see cref="int"/>.</summary>
     private const int Piece = 1 << 24;

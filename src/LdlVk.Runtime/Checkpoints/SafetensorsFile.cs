@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// the last byte of the file without overlap or hole, and each is exactly as long as its shape and element type say.
 /// Elements of types that LdlVk does not read (integers, fp8) are tolerated until such a tensor is asked for.
 /// </summary>
-public sealed class SafetensorsFile : IDisposable
+internal sealed class SafetensorsFile : IDisposable
 {
     /// <summary>Longest header accepted, as in the reference implementation.</summary>
     private const long MaxHeader = 100_000_000;

@@ -5,7 +5,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// one entry <c>data/KEY</c> per storage. The pickle is read by a whitelist and never executed; tensors may be strided and may share
 /// storages, and all of them are checked to lie inside their storage. Device tags are ignored. Values are read from the mapped file.
 /// </summary>
-public sealed class TorchFile : IDisposable
+internal sealed class TorchFile : IDisposable
 {
     /// <summary>Most bytes that the compressed entries of a file may inflate to in all. PyTorch itself never compresses.</summary>
     private const long MaxInflatedBytes = 1L << 30;

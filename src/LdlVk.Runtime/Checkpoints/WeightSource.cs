@@ -11,7 +11,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// rounded to nearest, int8 by <see cref="Int8Groups"/>, int4 by <see cref="Int4Groups"/>. All but fp32 store W/Scale, where the power of
 /// two Scale puts the largest magnitude into [2¹⁴, 2¹⁵).
 /// </summary>
-public sealed class WeightSource : IWeightSource
+internal sealed class WeightSource : IWeightSource
 {
     /// <summary>Elements converted at a time: a multiple of every group, small enough to stay in the first-level cache.</summary>
     private const int Piece = 2048;

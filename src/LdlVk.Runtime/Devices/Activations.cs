@@ -1,7 +1,7 @@
 namespace LdlVk.Runtime.Devices;
 
 /// <summary>The number by which backends compute an <see cref="Activation"/>.</summary>
-public static class Activations
+internal static class Activations
 {
     /// <summary>The factor of values below 0; an activation leaves other values unchanged.</summary>
     public static float NegativeSlope(this Activation activation) => activation switch

@@ -37,6 +37,9 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The folder, as a full path.</summary>
     public string Folder => _files.Path;
 
+    /// <summary>Names of the files in which originals have their heads, beside the safetensors.</summary>
+    public static IReadOnlyList<string> HeadFiles { get; } = [.. HeadKind.All.SelectMany(kind => kind.Files)];
+
     /// <summary>What <c>ldlvk convert</c> made of it; null for an original.</summary>
     public ConvertedFormat? Converted => _files.Converted;
 
@@ -76,10 +79,10 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <inheritdoc cref="CheckpointFolder.Tensor(string)"/>
-    public CheckpointTensor Tensor(string name) => _files.Tensor(name);
+    internal CheckpointTensor Tensor(string name) => _files.Tensor(name);
 
     /// <inheritdoc cref="CheckpointFolder.Tensor(string, int[])"/>
-    public CheckpointTensor Tensor(string name, params int[] shape) => _files.Tensor(name, shape);
+    internal CheckpointTensor Tensor(string name, params int[] shape) => _files.Tensor(name, shape);
 
     /// <inheritdoc cref="CheckpointFolder.Weight"/>
     public IWeightSource Weight(string name, WeightFormat format) => _files.Weight(name, format);

@@ -5,9 +5,11 @@ namespace LdlVk.Runtime.Model.Heads;
 /// <summary>A kind of head: how a checkpoint shows that it has one, and how it is opened.</summary>
 /// <param name="Marks">The tensors or files by which it is told from other kinds.</param>
 /// <param name="Models">Published models that have it.</param>
+/// <param name="Files">Names of the files in which an original has it, beside its safetensors; empty if it is in these.</param>
 /// <param name="IsIn">Whether a folder has the tensors or files of such a head.</param>
 /// <param name="Read">Opens and checks it; the second argument is the size of the hidden states.</param>
-internal sealed record HeadKind(string Marks, string Models, Func<CheckpointFolder, bool> IsIn, Func<CheckpointFolder, int, ModelHead> Read)
+internal sealed record HeadKind(
+    string Marks, string Models, IReadOnlyList<string> Files, Func<CheckpointFolder, bool> IsIn, Func<CheckpointFolder, int, ModelHead> Read)
 {
     /// <summary>Every kind of head. A new one is a class of its own and a line here.</summary>
     public static IReadOnlyList<HeadKind> All { get; } =

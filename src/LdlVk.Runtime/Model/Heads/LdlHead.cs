@@ -12,7 +12,8 @@ namespace LdlVk.Runtime.Model.Heads;
 /// </summary>
 internal sealed class LdlHead : ModelHead
 {
-    private const string RegressionName = "regression_layer", GatingName = "gating_layer";
+    private const string RegressionName = "regression_layer", GatingName = "gating_layer", FileType = ".pt";
+    private const string RegressionFile = RegressionName + FileType, GatingFile = GatingName + FileType;
 
     private LdlHead(IReadOnlyList<HeadLayer> regression, IReadOnlyList<HeadLayer> gating, float gateTemperature)
     {
@@ -20,7 +21,8 @@ internal sealed class LdlHead : ModelHead
     }
 
     /// <summary>How it is recognized and opened.</summary>
-    public static HeadKind Kind { get; } = new($"{RegressionName}.pt and {GatingName}.pt", "LDL-Reward-Gemma-2", IsIn, Read);
+    public static HeadKind Kind { get; } = new(
+        $"{RegressionFile} and {GatingFile}", "LDL-Reward-Gemma-2", [RegressionFile, GatingFile], IsIn, Read);
 
     /// <summary>hidden → … → Attributes·Bins.</summary>
     public IReadOnlyList<HeadLayer> Regression { get; }
@@ -71,7 +73,7 @@ internal sealed class LdlHead : ModelHead
 
     /// <summary>An original has the networks in files of their own; a converted folder has them in the safetensors files.</summary>
     private static bool IsIn(CheckpointFolder folder) => new[] { RegressionName, GatingName }.Any(network => folder.Converted is null
-        ? folder.HasFile(network + ".pt")
+        ? folder.HasFile(network + FileType)
         : folder.Names.Any(name => name.StartsWith(network + ".", StringComparison.Ordinal)));
 
     /// <summary>Puts the networks together from their state dicts and checks every size against its neighbors.</summary>
@@ -92,7 +94,7 @@ internal sealed class LdlHead : ModelHead
     }
 
     private static StateDict Network(CheckpointFolder folder, string name) => folder.Converted is null
-        ? folder.TorchModule(name + ".pt", "The model's two heads are separate files beside the safetensors; download it too.") : folder.Module(name + ".");
+        ? folder.TorchModule(name + FileType, "The model's two heads are separate files beside the safetensors; download it too.") : folder.Module(name + ".");
 
     private sealed class OnDevice(
         IDevice device, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating, int bins, int attributes, float gateTemperature) : RewardHead

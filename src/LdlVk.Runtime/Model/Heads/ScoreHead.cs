@@ -49,7 +49,7 @@ internal sealed class ScoreHead : ModelHead
     internal override RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload) => new OnDevice(device, [.. Network.Select(upload)]);
 
     private static HeadKind KindOf(string prefix, string models) => new(
-        $"tensors {prefix}*", models,
+        $"tensors {prefix}*", models, [],
         folder => folder.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal)),
         (folder, hiddenSize) => Read(folder.Module(prefix), prefix, hiddenSize));
 
