@@ -28,7 +28,13 @@ internal static class CommandLine
             ParseResult call = CreateRoot(terminal).Parse(args.Length == 0 ? ["--help"] : args, parser);
             if (call.Errors.Count > 0 && call.Action is not NotedHelp) throw Wrong(call);
             using TextWriter output = terminal.OpenText();
-            InvocationConfiguration invocation = new() { Output = output, Error = terminal.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            InvocationConfiguration invocation = new()
+            {
+                Output = output,
+                Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+                ProcessTerminationTimeout = null,
+            };
             return await call.InvokeAsync(invocation, cancellation).ConfigureAwait(false);
         }
         catch (Exception e)
@@ -37,7 +43,10 @@ internal static class CommandLine
         }
     }
 
-    internal static Command CreateRoot(Terminal terminal) => new(Name, "Scores conversations with the reward model LDL-Reward-Gemma-2-27B and its neighbors on any GPU (Vulkan, DirectML) or the CPU.")
+    internal static Command CreateRoot(Terminal terminal) =>
+        new(
+            Name,
+            "Scores conversations with the reward model LDL-Reward-Gemma-2-27B and its neighbors on any GPU (Vulkan, DirectML) or the CPU.")
     {
         new HelpOption { Description = "Show what a command does and its flags.", Action = new NotedHelp() },
         new Option<bool>("--version") { Description = "Show the version.", Action = new VersionAction() },
@@ -79,8 +88,13 @@ internal static class CommandLine
             LdlVkException e and (UsageException or CheckpointException) => (ExitCode.WrongCall, e.Notice.InFlags()),
             DeviceException e => (ExitCode.MachineFailed, e.Notice.InFlags()),
             IOException or UnauthorizedAccessException => (ExitCode.MachineFailed, error.Message),
-            OutOfMemoryException => (ExitCode.MachineFailed, "out of memory. Use smaller --batch-tokens or --weights int8 or int4, or a machine with more memory."),
-            _ => (ExitCode.MachineFailed, $"internal error: {error.GetType().Name}: {error.Message} Please report it, with the stack trace that {DebugVariable}=1 shows."),
+            OutOfMemoryException => (
+                ExitCode.MachineFailed,
+                "out of memory. Use smaller --batch-tokens or --weights int8 or int4, or a machine with more memory."),
+            _ => (
+                ExitCode.MachineFailed,
+                $"internal error: {error.GetType().Name}: {error.Message} Please report it, "
+                + $"with the stack trace that {DebugVariable}=1 shows."),
         };
         terminal.Say(message);
         if (Environment.GetEnvironmentVariable(DebugVariable) == "1") terminal.Error.WriteLine(error);
@@ -91,7 +105,8 @@ internal static class CommandLine
     {
         public override int Invoke(ParseResult parseResult)
         {
-            string? version = typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
+            string? version =
+                typeof(CommandLine).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
             parseResult.InvocationConfiguration.Output.WriteLine($"{Name} {version}");
             return ExitCode.Success;
         }

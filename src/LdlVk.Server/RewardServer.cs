@@ -60,7 +60,8 @@ public sealed class RewardServer : IAsyncDisposable
     }
 
     /// <summary>What it listens on.</summary>
-    public IReadOnlyList<string> Urls => [.. _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
+    public IReadOnlyList<string> Urls =>
+        [.. _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
     /// <summary>Whether scores are to be had.</summary>
     internal bool IsReady => !_scoring.IsDraining && _queue.Failure is null;
@@ -84,7 +85,8 @@ public sealed class RewardServer : IAsyncDisposable
     }
 
     /// <summary>As the other, with a way of the caller's to score a batch.</summary>
-    internal static async Task<RewardServer> StartAsync(RewardModel model, ScoreTexts score, ServerOptions options, CancellationToken cancellation = default)
+    internal static async Task<RewardServer> StartAsync(
+        RewardModel model, ScoreTexts score, ServerOptions options, CancellationToken cancellation = default)
     {
         options.Check();
         RewardServer server = new(model, score, options, [.. options.Urls.Select(ListenAddress.Parse)]);
@@ -110,7 +112,8 @@ public sealed class RewardServer : IAsyncDisposable
     {
         _scoring.Drain();
         long begun = Stopwatch.GetTimestamp();
-        while (_metrics.RequestsUnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime) await Task.Delay(10).ConfigureAwait(false);
+        while (_metrics.RequestsUnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime)
+            await Task.Delay(10).ConfigureAwait(false);
         using CancellationTokenSource now = new(TimeSpan.FromSeconds(2)); // for connections that are kept open
         await _app.StopAsync(now.Token).ConfigureAwait(false);
     }
@@ -127,7 +130,8 @@ public sealed class RewardServer : IAsyncDisposable
 
     private WebApplication Build(IReadOnlyList<ListenAddress> addresses)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(
+            new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
         // The caller's loggers instead of the builder's own, which would write to the console.
         builder.Services.AddSingleton(_options.LoggerFactory);
         // Signals are the process's own business: a second lifetime would stop listening before what is under way is answered.
@@ -157,29 +161,60 @@ public sealed class RewardServer : IAsyncDisposable
         {
             RequestDelegate score = http => _scoring.HandleAsync(http, protocol);
             IEnumerable<int> errors = ErrorStatuses.Select(status => protocol.StatusOf(new RequestException(status, ""))).Distinct();
-            ApiDocument.Describe(_app.MapPost(protocol.Path, score).WithMetadata(protocol), score, protocol.Operation with { ErrorStatuses = [.. errors] });
+            ApiDocument.Describe(
+                _app.MapPost(protocol.Path, score).WithMetadata(protocol), score, protocol.Operation with { ErrorStatuses = [.. errors] });
         }
 
         Facts facts = new(model, _options);
         ApiDocument document = new(_app.Services);
         RequestDelegate metrics = _metrics.Endpoint(((IEndpointRouteBuilder)_app).CreateApplicationBuilder());
-        Get("/v1/models", "listModels", "Get the model, with its attributes' names, as vLLM gives it", http => Replies.JsonAsync(http.Response, 200, facts.Models, BodyJson.Own.ModelList), typeof(ModelList));
-        Get("/info", "getInfo", "Get the model and the limits, as text-embeddings-inference gives them", http => Replies.JsonAsync(http.Response, 200, facts.Info, BodyJson.Own.ServerInfo), typeof(ServerInfo));
+        Get(
+            "/v1/models",
+            "listModels",
+            "Get the model, with its attributes' names, as vLLM gives it",
+            http => Replies.JsonAsync(http.Response, 200, facts.Models, BodyJson.Own.ModelList),
+            typeof(ModelList));
+        Get(
+            "/info",
+            "getInfo",
+            "Get the model and the limits, as text-embeddings-inference gives them",
+            http => Replies.JsonAsync(http.Response, 200, facts.Info, BodyJson.Own.ServerInfo),
+            typeof(ServerInfo));
         Get("/metrics", "getMetrics", "Get metrics for Prometheus", metrics, media: "text/plain");
         Open("/health", "getHealth", "Tell that the process lives", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
         Open("/ready", "getReadiness", "Tell whether the server can score",
-            http => IsReady ? StatusAsync(http, 200, "ready") : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!), typeof(ServerStatus));
+            http => IsReady
+                ? StatusAsync(http, 200, "ready")
+                : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!),
+            typeof(ServerStatus));
         Open("/openapi.json", "getDescription", "Get this description",
-            async http => await Replies.BytesAsync(http.Response, 200, "application/json", await document.Json.ConfigureAwait(false)).ConfigureAwait(false), typeof(JsonElement));
-        Open("/", "getPage", "Get a page to try the server", http => ResourceAsync(http, "index.html", "text/html; charset=utf-8"), media: "text/html");
-        Open("/page.js", "getPageScript", "Get the page's script", http => ResourceAsync(http, "page.js", "text/javascript; charset=utf-8"), media: "text/javascript");
-        Open("/page.css", "getPageStyle", "Get the page's style", http => ResourceAsync(http, "page.css", "text/css; charset=utf-8"), media: "text/css");
+            async http =>
+            {
+                byte[] json = await document.Json.ConfigureAwait(false);
+                await Replies.BytesAsync(http.Response, 200, "application/json", json).ConfigureAwait(false);
+            },
+            typeof(JsonElement));
+        Page("/", "getPage", "Get a page to try the server", "index.html", "text/html");
+        Page("/page.js", "getPageScript", "Get the page's script", "page.js", "text/javascript");
+        Page("/page.css", "getPageStyle", "Get the page's style", "page.css", "text/css");
 
         void Get(string path, string id, string summary, RequestDelegate answer, Type? type = null, string media = "application/json") =>
-            MapGet(path, answer, new Operation(id, "server", summary) { Answer = type ?? typeof(string), AnswerType = media, ErrorStatuses = [401, 403] });
+            MapGet(
+                path,
+                answer,
+                new Operation(id, "server", summary) { Answer = type ?? typeof(string), AnswerType = media, ErrorStatuses = [401, 403] });
 
         void Open(string path, string id, string summary, RequestDelegate answer, Type? type = null, string media = "application/json") =>
-            MapGet(path, answer, new Operation(id, "server", summary) { Answer = type ?? typeof(string), AnswerType = media, ErrorStatuses = [403], NeedsKey = false });
+            MapGet(path, answer, new Operation(id, "server", summary)
+            {
+                Answer = type ?? typeof(string),
+                AnswerType = media,
+                ErrorStatuses = [403],
+                NeedsKey = false,
+            });
+
+        void Page(string path, string id, string summary, string file, string media) =>
+            Open(path, id, summary, http => ResourceAsync(http, file, $"{media}; charset=utf-8"), media: media);
     }
 
     /// <summary>Maps an endpoint that answers GET, and HEAD, which monitors often use: Kestrel leaves the body out then.</summary>
@@ -199,7 +234,8 @@ public sealed class RewardServer : IAsyncDisposable
         headers["Cross-Origin-Resource-Policy"] = "same-origin";
         headers["Referrer-Policy"] = "no-referrer";
         headers.ContentSecurityPolicy =
-            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+            "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
+            + "form-action 'none'; frame-ancestors 'none'";
         Endpoint? endpoint = http.GetEndpoint();
         Protocol? protocol = endpoint?.Metadata.GetMetadata<Protocol>();
         try
@@ -207,7 +243,8 @@ public sealed class RewardServer : IAsyncDisposable
             guard.Check(http.Request, endpoint?.Metadata.GetMetadata<Operation>()?.NeedsKey ?? true);
             await next(http).ConfigureAwait(false);
             if (http.Response.HasStarted || http.Response.ContentLength is not null) return;
-            if (http.Response.StatusCode == 404) throw new RequestException(404, "There is no such endpoint; GET /openapi.json says which there are.");
+            if (http.Response.StatusCode == 404)
+                throw new RequestException(404, "There is no such endpoint; GET /openapi.json says which there are.");
             if (http.Response.StatusCode == 405) throw new RequestException(405, $"This endpoint takes {http.Response.Headers.Allow}.");
         }
         catch (RequestException e)
@@ -217,7 +254,8 @@ public sealed class RewardServer : IAsyncDisposable
         catch (Exception e) when (!http.RequestAborted.IsCancellationRequested)
         {
             _log.InternalError(ServerLog.Reason(e, _options));
-            await Replies.ErrorAsync(http.Response, new RequestException(500, "Internal error; the server's log says more."), protocol).ConfigureAwait(false);
+            await Replies.ErrorAsync(
+                http.Response, new RequestException(500, "Internal error; the server's log says more."), protocol).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {

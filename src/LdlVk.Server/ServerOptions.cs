@@ -60,9 +60,13 @@ public sealed record ServerOptions
     {
         foreach (string url in Urls) ListenAddress.Parse(url);
         if (Urls.Count == 0) throw new UsageException("No URL to listen on. Give one, such as http://127.0.0.1:8000.");
-        if (MaxQueue < 1 || MaxQueueTokens < 1 || MaxTexts < 1) throw new UsageException("The queue's and the requests' limits are 1 or more.");
-        if (MaxBodyBytes is < 1024 or > 1 << 30) throw new UsageException($"Bodies of at most {MaxBodyBytes} bytes are impossible; use 1024 to {1 << 30}.");
-        if (MaxWait < TimeSpan.Zero || MaxWait > TimeSpan.FromSeconds(1)) throw new UsageException("Texts wait for company for 0 to 1000 ms.");
-        if (ApiKey is { Length: < 8 }) throw new UsageException("An API key of fewer than 8 characters is none. Make one with: openssl rand -hex 32");
+        if (MaxQueue < 1 || MaxQueueTokens < 1 || MaxTexts < 1)
+            throw new UsageException("The queue's and the requests' limits are 1 or more.");
+        if (MaxBodyBytes is < 1024 or > 1 << 30)
+            throw new UsageException($"Bodies of at most {MaxBodyBytes} bytes are impossible; use 1024 to {1 << 30}.");
+        if (MaxWait < TimeSpan.Zero || MaxWait > TimeSpan.FromSeconds(1))
+            throw new UsageException("Texts wait for company for 0 to 1000 ms.");
+        if (ApiKey is { Length: < 8 })
+            throw new UsageException("An API key of fewer than 8 characters is none. Make one with: openssl rand -hex 32");
     }
 }

@@ -82,13 +82,13 @@ internal sealed class BenchCommand
         BenchShape shape = FlagValue.Read(_shape.Name, call.GetValue(_shape)!, BenchShape.Parse);
         if (Number(call, _layers) is { } layers) shape = shape.WithLayers(layers);
         WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
-        ComputeMode compute = ModelFlags.ReadCompute(call, _compute);
+        ComputeMode compute = ModelValues.Compute(call, _compute);
         foreach (WeightFormat format in formats) ModelMemory.CheckCompute(compute, format);
         int runs = Number(call, _runs) ?? 5;
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
         DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
-        ScenarioPlan plan = _scenarios.Read(call, shape, ModelFlags.ReadBatchTokens(call, _batchTokens));
+        ScenarioPlan plan = _scenarios.Read(call, shape, ModelValues.BatchTokens(call, _batchTokens));
         bool cold = call.GetValue(_cold);
 
         using Screen screen = new(_terminal);
@@ -164,7 +164,7 @@ internal sealed class BenchCommand
         ops.Run(format, others: first, cancellationToken);
     }
 
-    private long? ReadMemory(ParseResult call) => ModelFlags.ReadMemory(call, _memory) switch
+    private long? ReadMemory(ParseResult call) => ModelValues.Memory(call, _memory) switch
     {
         [] => null,
         [long limit] => limit,

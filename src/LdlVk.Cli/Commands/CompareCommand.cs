@@ -24,7 +24,10 @@ internal static class CompareCommand
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             using LineSource source = texts.Open(call, terminal, cancellation);
             InputLine line = source.Lines().Single();
-            if (line.Item.Texts != 2) throw new UsageException($"compare takes two responses, and {Readable.Plural(line.Item.Texts, "--response")} was given. To order any number, use ldlvk rank.");
+            if (line.Item.Texts != 2)
+                throw new UsageException(
+                    $"compare takes two responses, and {Readable.Plural(line.Item.Texts, "--response")} was given. "
+                    + $"To order any number, use ldlvk rank.");
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
             using (loaded)
             {

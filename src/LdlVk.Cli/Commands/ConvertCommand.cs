@@ -23,17 +23,30 @@ internal static class ConvertCommand
     {
         Argument<string> source = new("SRC") { Description = "Folder of the original model." };
         Argument<string> destination = new("DST") { Description = "Folder to write: new, empty, or begun by this command." };
-        Option<string> weights = new("--weights") { Description = "Format of the layers' weights.", HelpName = "fp16|int8|int4", Required = true };
-        Option<bool> measure = new("--measure-disk") { Description = "Afterwards write as many bytes plainly, remove them, and say how convert compares. Needs the room twice." };
+        Option<string> weights = new("--weights")
+        {
+            Description = "Format of the layers' weights.",
+            HelpName = "fp16|int8|int4",
+            Required = true,
+        };
+        Option<bool> measure = new("--measure-disk")
+        {
+            Description = "Afterwards write as many bytes plainly, remove them, and say how convert compares. Needs the room twice.",
+        };
         Option<bool> json = new("--json") { Description = "Write what was done as JSON." };
         Option<bool> quiet = ModelFlags.CreateQuiet();
-        NotedCommand command = new("convert", "Write a model's folder anew with fp16, int8 or int4 weights.", Notes) { source, destination, weights, measure, json, quiet };
+        NotedCommand command = new("convert", "Write a model's folder anew with fp16, int8 or int4 weights.", Notes)
+        {
+            source, destination, weights, measure, json, quiet,
+        };
         command.SetAction((call, cancellation) =>
         {
             string from = Given(call.GetValue(source), "SRC"), to = Given(call.GetValue(destination), "DST");
             WeightFormat format = Formats.ReadConvertible(call.GetValue(weights)!);
             ConversionResult result = Run(from, to, format, terminal, call.GetValue(quiet), cancellation);
-            double? disk = call.GetValue(measure) && result.BytesWritten > 0 ? DiskYardstick.Measure(result.Folder, result.BytesWritten, cancellation) : null;
+            double? disk = call.GetValue(measure) && result.BytesWritten > 0
+                ? DiskYardstick.Measure(result.Folder, result.BytesWritten, cancellation)
+                : null;
             if (call.GetValue(json)) WriteJson(result, format, disk, terminal);
             else Show(result, format, disk, terminal);
             return Task.FromResult(ExitCode.Success);
@@ -41,7 +54,8 @@ internal static class ConvertCommand
         return command;
     }
 
-    private static ConversionResult Run(string from, string to, WeightFormat format, Terminal terminal, bool quiet, CancellationToken cancellation)
+    private static ConversionResult Run(
+        string from, string to, WeightFormat format, Terminal terminal, bool quiet, CancellationToken cancellation)
     {
         using StatusLine status = new(terminal, quiet);
         try
@@ -67,9 +81,16 @@ internal static class ConvertCommand
         }
 
         double rate = result.BytesWritten / result.Writing.TotalSeconds;
-        string kept = result.BytesWritten == result.Bytes ? "" : $"; {Readable.Bytes(result.Bytes - result.BytesWritten)} were there already";
-        screen.Line(string.Create(CultureInfo.InvariantCulture, $"{Readable.Bytes(result.BytesWritten)} written in {result.Writing.TotalSeconds:F1} s, {rate / 1e9:F2} GB/s{kept}"));
-        if (disk is { } plain) screen.Line(string.Create(CultureInfo.InvariantCulture, $"As many bytes written plainly: {plain / 1e9:F2} GB/s; convert has {rate / plain:P0} of that."));
+        string kept = result.BytesWritten == result.Bytes
+            ? ""
+            : $"; {Readable.Bytes(result.Bytes - result.BytesWritten)} were there already";
+        screen.Line(string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Readable.Bytes(result.BytesWritten)} written in {result.Writing.TotalSeconds:F1} s, {rate / 1e9:F2} GB/s{kept}"));
+        if (disk is { } plain)
+            screen.Line(string.Create(
+                CultureInfo.InvariantCulture,
+                $"As many bytes written plainly: {plain / 1e9:F2} GB/s; convert has {rate / plain:P0} of that."));
     }
 
     private static void WriteJson(ConversionResult result, WeightFormat format, double? disk, Terminal terminal)
@@ -85,12 +106,14 @@ internal static class ConvertCommand
         if (disk is { } plain) json.WriteNumber("disk_bytes_per_second", plain);
     }
 
-    private static string Given(string? path, string name) => path is { Length: > 0 } ? path : throw new UsageException($"{name} is empty. Give a folder.");
+    private static string Given(string? path, string name) =>
+        path is { Length: > 0 } ? path : throw new UsageException($"{name} is empty. Give a folder.");
 
     /// <summary>Shows how far it is; reports come from the thread that writes.</summary>
     private sealed class Progress(StatusLine status) : IProgress<ConversionProgress>
     {
         public void Report(ConversionProgress value) => status.Show(() =>
-            $"{(value.Stage == ConversionStage.Checking ? "checking" : "writing")} {Readable.Bytes(value.BytesDone)} of {Readable.Bytes(value.BytesTotal)}, {value.File}");
+            $"{(value.Stage == ConversionStage.Checking ? "checking" : "writing")} {Readable.Bytes(value.BytesDone)} of "
+            + $"{Readable.Bytes(value.BytesTotal)}, {value.File}");
     }
 }

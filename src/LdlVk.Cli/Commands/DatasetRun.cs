@@ -22,14 +22,16 @@ internal sealed class DatasetRun(
         string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
         if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(source, finished);
         if (!resume && ResumableFile.IsUnfinished(output))
-            throw new UsageException($"{ResumableFile.Unfinished(output)} Add --resume to go on with it, or delete {output}.partial and {output}.journal.");
+            throw new UsageException(
+                $"{ResumableFile.Unfinished(output)} Add --resume to go on with it, or delete {output}.partial and {output}.journal.");
         using ResumableFile file = ResumableFile.Open(output, settings, shard, resume,
             (lines, path) => terminal.Say($"{Terminal.Kept(lines, path)}: the same command with --resume goes on from there."));
         (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
         using (loaded)
         {
             long before = file.Failed;
-            if (file.Lines > 0 && !call.GetValue(model.Quiet)) terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} there already.");
+            if (file.Lines > 0 && !call.GetValue(model.Quiet))
+                terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} there already.");
             ResultWriter result = new(file.Stream);
             int code = await run.ScoreAsync(loaded, source.Lines(shard, file.Lines, file.InputDigest), line =>
             {

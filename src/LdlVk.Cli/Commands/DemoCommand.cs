@@ -17,14 +17,20 @@ internal static class DemoCommand
     {
         Option<string> device = ModelFlags.CreateDevice();
         Option<bool> quiet = ModelFlags.CreateQuiet();
-        Command command = new("demo", "Score good and bad answers with the small model that comes with ldlvk. Needs no download and no GPU.") { device, quiet };
+        Command command = new(
+            "demo", "Score good and bad answers with the small model that comes with ldlvk. Needs no download and no GPU.")
+        {
+            device, quiet,
+        };
         command.SetAction(async (call, cancellation) =>
         {
             ScoringRun run = new(terminal, call.GetValue(quiet));
             using DemoModel files = new();
-            using RewardModel model = await run.LoadAsync(files.Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellation).ConfigureAwait(false);
+            using RewardModel model = await run.LoadAsync(
+                files.Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellation).ConfigureAwait(false);
             List<ScoredLine> scored = [];
-            IEnumerable<InputLine> lines = DemoPrompt.All.Select(p => InputLine.Of("0", Item.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)])));
+            IEnumerable<InputLine> lines = DemoPrompt.All.Select(
+                p => InputLine.Of("0", Item.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)])));
             await run.ScoreAsync(model, lines, scored.Add, cancellation).ConfigureAwait(false);
             using Screen screen = new(terminal);
             screen.Line("[bold]ldl-mini[/], a reward model of 3.5 million parameters,");
@@ -49,7 +55,8 @@ internal static class DemoCommand
         {
             (string kind, string response) = prompt.Answers[i];
             string better = i == 0 ? "" : CompareCommand.Probability(new Comparison(sound, reward).ProbabilityAIsBetter);
-            string row = $"{place++,2}. {Readable.Score(reward.Score),6}  {better,-13}  {kind,-14} {Screen.Safe(Readable.OneLine(response, 35))}";
+            string row =
+                $"{place++,2}. {Readable.Score(reward.Score),6}  {better,-13}  {kind,-14} {Screen.Safe(Readable.OneLine(response, 35))}";
             screen.Line(i == 0 ? $"[green]{row}[/]" : row);
         }
     }
@@ -68,7 +75,8 @@ internal static class DemoCommand
         for (int a = 0; a < sound.Attributes; a++)
         {
             screen.Line($"{Screen.Safe(Readable.OneLine(names[a], 21)),-21} {Signed(sound.Weights[a])}   "
-                + $"[green]{Share(sound.AttributeScore(a))} {Screen.Bar(sound.AttributeScore(a), 18)}[/]   [yellow]{Share(worse.AttributeScore(a))} {Screen.Bar(worse.AttributeScore(a), 18).TrimEnd()}[/]");
+                + $"[green]{Share(sound.AttributeScore(a))} {Screen.Bar(sound.AttributeScore(a), 18)}[/]   "
+                + $"[yellow]{Share(worse.AttributeScore(a))} {Screen.Bar(worse.AttributeScore(a), 18).TrimEnd()}[/]");
         }
 
         screen.Line();
@@ -76,7 +84,9 @@ internal static class DemoCommand
         double largest = sound.Distribution.Concat(worse.Distribution).Max(Math.Abs);
         for (int b = 0; b < sound.Bins; b++)
         {
-            screen.Line($"  bin {Share((float)b / (sound.Bins - 1))}             [green]{Mass(sound.Distribution[b], largest)}[/]   [yellow]{Mass(worse.Distribution[b], largest).TrimEnd()}[/]");
+            screen.Line(
+                $"  bin {Share((float)b / (sound.Bins - 1))}             [green]{Mass(sound.Distribution[b], largest)}[/]   "
+                + $"[yellow]{Mass(worse.Distribution[b], largest).TrimEnd()}[/]");
         }
 
         screen.Line($"  [bold]score[/]               {Readable.Score(sound.Score),6}                     {Readable.Score(worse.Score),6}");

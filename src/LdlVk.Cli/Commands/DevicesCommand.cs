@@ -41,13 +41,15 @@ internal static class DevicesCommand
         foreach (DeviceInfo device in devices)
         {
             screen.Line($"[bold]{device.Id,-10}[/] {Screen.Safe(device.Name)}");
-            screen.Line($"           {Kind(device.Kind)}; {Readable.Bytes(device.FreeMemoryBytes)} of {Readable.Bytes(device.MemoryBytes)} free");
+            screen.Line(
+                $"           {Kind(device.Kind)}; {Readable.Bytes(device.FreeMemoryBytes)} of {Readable.Bytes(device.MemoryBytes)} free");
             screen.Line($"           {Screen.Safe(device.Driver)}; {Screen.Safe(string.Join(", ", device.Features))}");
         }
 
         if (whyNoVulkan is not null) screen.Line($"No Vulkan device: {Screen.Safe(whyNoVulkan)}.");
         // Elsewhere nobody expects one.
-        if (OperatingSystem.IsWindows() && ComputeDevices.WhyNoDirectML() is { } whyNoDirectML) screen.Line($"No DirectML device: {Screen.Safe(whyNoDirectML.InFlags())}.");
+        if (OperatingSystem.IsWindows() && ComputeDevices.WhyNoDirectML() is { } whyNoDirectML)
+            screen.Line($"No DirectML device: {Screen.Safe(whyNoDirectML.InFlags())}.");
         screen.Line($"--device auto begins with [bold]{preferred}[/].");
     }
 

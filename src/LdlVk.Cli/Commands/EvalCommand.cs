@@ -26,7 +26,8 @@ internal static class EvalCommand
         Option<string> input = CreateInput();
         Option<string?> output = new("--output")
         {
-            Description = "Write results line by line, with the fields of the {model}_outputs.jsonl that RewardBench's tools write and read.",
+            Description =
+                "Write results line by line, with the fields of the {model}_outputs.jsonl that RewardBench's tools write and read.",
             HelpName = "FILE",
         };
         Option<string?> report = CreateReport();

@@ -18,12 +18,19 @@ internal static class InspectCommand
         Argument<string> folder = new("MODEL") { Description = "Folder of the model." };
         Option<bool> json = new("--json") { Description = "Write the findings as JSON." };
         ModelFlags flags = new();
-        Command command = new("inspect", "Show what is in a model's folder, what it needs on this machine's devices, and where its layers would go. No weights are loaded.") { folder };
+        Command command = new(
+            "inspect",
+            "Show what is in a model's folder, what it needs on this machine's devices, and where its layers would go. "
+            + "No weights are loaded.")
+        {
+            folder,
+        };
         flags.AddPlanTo(command);
         command.Options.Add(json);
         command.SetAction(call =>
         {
-            if (call.GetValue(folder) is not { Length: > 0 } path) throw new UsageException("MODEL is empty. Give the folder of the model.");
+            if (call.GetValue(folder) is not { Length: > 0 } path)
+                throw new UsageException("MODEL is empty. Give the folder of the model.");
             using Checkpoint checkpoint = Checkpoint.Open(path);
             ModelFacts facts = new(checkpoint, flags.Read(call));
             if (call.GetValue(json)) WriteJson(facts, terminal);
@@ -41,10 +48,18 @@ internal static class InspectCommand
         Row("architecture", $"{c.Architecture} with {facts.Checkpoint.Head.Title(c.Architecture)}");
         Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the head");
         Row("source type", Name(facts.Checkpoint.SourceType));
-        if (facts.Checkpoint.Converted is { } converted) Row("converted", $"by ldlvk convert to {Describe(converted.Weights)}; no other --weights");
+        if (facts.Checkpoint.Converted is { } converted)
+            Row("converted", $"by ldlvk convert to {Describe(converted.Weights)}; no other --weights");
         Row("layers", $"{c.Layers} of hidden {c.HiddenSize}, FFN {c.IntermediateSize}");
-        Row("attention", $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}{(c.SlidingWindow == 0 ? "" : $"; window {c.SlidingWindow} on even layers")}");
-        Row("", string.Create(CultureInfo.InvariantCulture, $"{(c.AttentionSoftcap == 0 ? "no softcap" : $"softcap {c.AttentionSoftcap}")}, scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}{(c.RopeScaling is { } s ? $", stretched {s.Factor} times from {s.OriginalPositions} positions" : "")}"));
+        Row(
+            "attention",
+            $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}"
+            + $"{(c.SlidingWindow == 0 ? "" : $"; window {c.SlidingWindow} on even layers")}");
+        Row("", string.Create(
+            CultureInfo.InvariantCulture,
+            $"{(c.AttentionSoftcap == 0 ? "no softcap" : $"softcap {c.AttentionSoftcap}")}, "
+            + $"scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}"
+            + $"{(c.RopeScaling is { } s ? $", stretched {s.Factor} times from {s.OriginalPositions} positions" : "")}"));
         Row("texts", $"up to {Readable.Count(c.MaxPositions)} tokens, vocabulary {Readable.Count(c.VocabularySize)}");
         Row("head", facts.Checkpoint.Head.Summary);
         Row("tokenizer", facts.Tokenizer);
@@ -56,7 +71,8 @@ internal static class InspectCommand
         foreach (DeviceFit fit in facts.Devices)
         {
             screen.Line($"  {fit.Device.Id,-9} {Screen.Safe(fit.Device.Name)}");
-            screen.Line($"            {Readable.Bytes(fit.Device.FreeMemoryBytes)} free, batches of {Readable.Plural(fit.BatchTokens, "token")}");
+            screen.Line(
+                $"            {Readable.Bytes(fit.Device.FreeMemoryBytes)} free, batches of {Readable.Plural(fit.BatchTokens, "token")}");
             foreach (FormatFit format in fit.Formats)
             {
                 string verdict = format.Fits ? "[green]fits[/]" : "[red]does not fit[/]";
@@ -137,7 +153,8 @@ internal static class InspectCommand
         ? $"{Readable.Name(weights)} weights in groups of {WeightLayout.GroupSize} with fp16 scales" : $"{Readable.Name(weights)} weights";
 
     private static string Parameters(long count) => count >= 1_000_000_000
-        ? string.Create(CultureInfo.InvariantCulture, $"{count / 1e9:F2} B") : string.Create(CultureInfo.InvariantCulture, $"{count / 1e6:F2} M");
+        ? string.Create(CultureInfo.InvariantCulture, $"{count / 1e9:F2} B")
+        : string.Create(CultureInfo.InvariantCulture, $"{count / 1e6:F2} M");
 
     private static string Name(ElementType type) => type.ToString().ToLowerInvariant();
 }

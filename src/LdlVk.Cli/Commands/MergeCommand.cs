@@ -28,7 +28,9 @@ internal static class MergeCommand
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name);
             long lines = results.Merge(file.Stream);
             file.Complete();
-            terminal.Say($"{Readable.Plural(lines, "result")} of {Readable.Plural(results.Count, "part")}{(results.Failed > 0 ? $", {results.Failed} of them errors" : "")}.");
+            terminal.Say(
+                $"{Readable.Plural(lines, "result")} of {Readable.Plural(results.Count, "part")}"
+                + $"{(results.Failed > 0 ? $", {results.Failed} of them errors" : "")}.");
             return Task.FromResult(ExitCode.Success);
         });
         return command;

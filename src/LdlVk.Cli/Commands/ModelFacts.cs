@@ -27,10 +27,14 @@ internal sealed class ModelFacts
     {
         Checkpoint = checkpoint;
         Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
-            .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal)).OrderBy(f => f.Name, StringComparer.Ordinal).Select(f => (f.Name, Size(f)))];
+            .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal))
+            .OrderBy(f => f.Name, StringComparer.Ordinal)
+            .Select(f => (f.Name, Size(f)))];
         HeadParameters = checkpoint.Head.Parameters;
         (Tokenizer, ChatTemplate? usual) = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
-        Template = DescribeTemplate(checkpoint.Folder, usual ?? (checkpoint.Config.Architecture == Architecture.Llama ? ChatTemplate.Llama31 : ChatTemplate.Gemma2));
+        Template = DescribeTemplate(
+            checkpoint.Folder,
+            usual ?? (checkpoint.Config.Architecture == Architecture.Llama ? ChatTemplate.Llama31 : ChatTemplate.Gemma2));
         Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
         try
         {
@@ -71,18 +75,23 @@ internal sealed class ModelFacts
     private static DeviceFit Fit(DeviceInfo device, Checkpoint checkpoint, RewardModelOptions options)
     {
         int batchTokens = options.BatchTokens;
-        FormatFit[] formats = [.. Enum.GetValues<WeightFormat>().Where(format => checkpoint.Converted is not { } converted || converted.Weights == format).Select(format =>
+        IEnumerable<WeightFormat> formats = Enum.GetValues<WeightFormat>()
+            .Where(format => checkpoint.Converted is not { } converted || converted.Weights == format);
+        return new DeviceFit(device, batchTokens, [.. formats.Select(Of)]);
+
+        FormatFit Of(WeightFormat format)
         {
-            long bytes = ModelMemory.Of(checkpoint.Config, checkpoint.Head, format, options.Heads).On(device, checkpoint.Config, format, options.Compute).Total(batchTokens);
+            long bytes = ModelMemory.Of(checkpoint.Config, checkpoint.Head, format, options.Heads)
+                .On(device, checkpoint.Config, format, options.Compute).Total(batchTokens);
             return new FormatFit(format, bytes, ModelMemory.Fits(bytes, device));
-        })];
-        return new DeviceFit(device, batchTokens, formats);
+        }
     }
 
     private static long Backbone(BackboneConfig c)
     {
         long queries = (long)c.Heads * c.HeadDimension, keys = (long)c.KeyValueHeads * c.HeadDimension, hidden = c.HiddenSize;
-        long layer = (2 * queries * hidden) + (2 * keys * hidden) + (3 * hidden * c.IntermediateSize) + (c.Architecture.NormsPerLayer * hidden);
+        long attention = (2 * queries * hidden) + (2 * keys * hidden);
+        long layer = attention + (3 * hidden * c.IntermediateSize) + (c.Architecture.NormsPerLayer * hidden);
         return (layer * c.Layers) + (c.VocabularySize * hidden) + hidden;
     }
 
@@ -94,7 +103,9 @@ internal sealed class ModelFacts
         {
             Tokenizer tokenizer = Runtime.Text.Tokenizer.Load(path, cacheWords: false);
             int size = tokenizer.VocabularySize;
-            string misfit = size > config.VocabularySize ? $", more than the embedding table's {config.VocabularySize} rows: it is another model's" : "";
+            string misfit = size > config.VocabularySize
+                ? $", more than the embedding table's {config.VocabularySize} rows: it is another model's"
+                : "";
             return ($"tokenizer.json with {Readable.Count(size)} tokens{misfit}", tokenizer.UsualTemplate);
         }
         catch (CheckpointException e)
@@ -117,5 +128,6 @@ internal sealed class ModelFacts
     }
 
     /// <summary>Of the file itself where the folder has a link to it.</summary>
-    private static long Size(FileInfo file) => file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo { Exists: true } target ? target.Length : file.Length;
+    private static long Size(FileInfo file) =>
+        file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo { Exists: true } target ? target.Length : file.Length;
 }

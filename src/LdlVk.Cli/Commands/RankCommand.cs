@@ -19,7 +19,9 @@ internal static class RankCommand
     public static Command Create(Terminal terminal)
     {
         ModelFlags model = new();
-        TextFlags texts = new("A response; give this flag once for each.", "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+        TextFlags texts = new(
+            "A response; give this flag once for each.",
+            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> json = new("--json") { Description = "Write JSON lines." };
         Command command = new NotedCommand("rank", "Order the responses to each prompt, best first.", Notes);
@@ -55,7 +57,8 @@ internal static class RankCommand
     private static InputLine OnlyPrompts(InputLine line) =>
         line.Error is not null || line.Item.Prompt is not null ? line : line.Failed("to rank, the line needs prompt and responses.");
 
-    private static int[] Order(ScoredLine line) => [.. Enumerable.Range(0, line.Rewards.Count).OrderByDescending(i => line.Rewards[i].Score)];
+    private static int[] Order(ScoredLine line) =>
+        [.. Enumerable.Range(0, line.Rewards.Count).OrderByDescending(i => line.Rewards[i].Score)];
 
     private static void WriteJson(ResultWriter result, ScoredLine line)
     {
@@ -90,7 +93,9 @@ internal static class RankCommand
         int place = 1;
         foreach (int i in Order(line))
         {
-            string row = $"{place,4}. {Readable.Score(line.Rewards[i].Score),7}  #{i,-3} {Screen.Safe(Readable.OneLine(line.Line.Item.Conversations[i].Messages[^1].Content, 58))}";
+            string row =
+                $"{place,4}. {Readable.Score(line.Rewards[i].Score),7}  #{i,-3} "
+                + $"{Screen.Safe(Readable.OneLine(line.Line.Item.Conversations[i].Messages[^1].Content, 58))}";
             screen.Line(place++ == 1 ? $"[green]{row}[/]" : row);
         }
     }

@@ -9,9 +9,12 @@ internal static class RunSettings
 {
     /// <summary>Describes a model and its options.</summary>
     public static string Describe(string folder, RewardModelOptions options, bool details) => string.Create(CultureInfo.InvariantCulture,
-        $"model {Identity(folder)}, device {options.Device}, weights {options.Weights?.ToString().ToLowerInvariant() ?? "auto"}, heads {options.Heads.ToString().ToLowerInvariant()}, "
-        + $"compute {options.Compute.ToString().ToLowerInvariant()}, embedding scale {options.EmbeddingScale.ToString().ToLowerInvariant()}, template {options.ChatTemplate}, "
-        + $"{(options.Truncate ? "truncated" : "not truncated")}, {(options.Split is { } split ? $"split {string.Join(",", split)}, " : "")}{(details ? "details" : "no details")}");
+        $"model {Identity(folder)}, device {options.Device}, weights {options.Weights?.ToString().ToLowerInvariant() ?? "auto"}, "
+        + $"heads {options.Heads.ToString().ToLowerInvariant()}, "
+        + $"compute {options.Compute.ToString().ToLowerInvariant()}, "
+        + $"embedding scale {options.EmbeddingScale.ToString().ToLowerInvariant()}, template {options.ChatTemplate}, "
+        + $"{(options.Truncate ? "truncated" : "not truncated")}, "
+        + $"{(options.Split is { } split ? $"split {string.Join(",", split)}, " : "")}{(details ? "details" : "no details")}");
 
     /// <summary>
     /// Names a folder's model without reading its weights: by config.json and the names and sizes of the files beside it, which a copy on
@@ -23,7 +26,9 @@ internal static class RunSettings
         // Without it there is no model, which whoever loads it says better.
         if (!File.Exists(config)) return "";
         StringBuilder text = new(File.ReadAllText(config));
-        foreach (FileInfo file in new DirectoryInfo(folder).EnumerateFiles("*.*").Where(f => f.Extension is ".safetensors" or ".pt" or ".json").OrderBy(f => f.Name, StringComparer.Ordinal))
+        IEnumerable<FileInfo> files = new DirectoryInfo(folder).EnumerateFiles("*.*")
+            .Where(f => f.Extension is ".safetensors" or ".pt" or ".json");
+        foreach (FileInfo file in files.OrderBy(f => f.Name, StringComparer.Ordinal))
             text.Append(CultureInfo.InvariantCulture, $"\n{file.Name} {file.Length}");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
     }

@@ -29,12 +29,33 @@ internal static class ScoreCommand
     public static Command Create(Terminal terminal)
     {
         ModelFlags model = new();
-        TextFlags texts = new("The assistant's response; give several to choose among them.", "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+        TextFlags texts = new(
+            "The assistant's response; give several to choose among them.",
+            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
-        Option<bool> details = new("--details") { Description = "Add to each result the attributes' weights, the distribution of the score and the attributes' distributions (rewards)." };
-        Option<string?> trace = new("--trace") { Description = "Write the named intermediates of scoring one text to a file, for ldlvk trace.", HelpName = "FILE" };
-        Option<bool> resume = new("--resume") { Description = "Go on where a run with the same flags ended, whatever ended it. Needs --output FILE; what there is lies in FILE.partial meanwhile." };
-        Option<string?> shard = new("--shard") { Description = "Score one part of the input, for as many machines to do all of it: 0/8 is the first of 8. Needs --output FILE; ldlvk merge joins the parts.", HelpName = "I/N" };
+        Option<bool> details = new("--details")
+        {
+            Description =
+                "Add to each result the attributes' weights, the distribution of the score and the attributes' distributions (rewards).",
+        };
+        Option<string?> trace = new("--trace")
+        {
+            Description = "Write the named intermediates of scoring one text to a file, for ldlvk trace.",
+            HelpName = "FILE",
+        };
+        Option<bool> resume = new("--resume")
+        {
+            Description =
+                "Go on where a run with the same flags ended, whatever ended it. "
+                + "Needs --output FILE; what there is lies in FILE.partial meanwhile.",
+        };
+        Option<string?> shard = new("--shard")
+        {
+            Description =
+                "Score one part of the input, for as many machines to do all of it: 0/8 is the first of 8. "
+                + "Needs --output FILE; ldlvk merge joins the parts.",
+            HelpName = "I/N",
+        };
         Command command = new NotedCommand("score", "Score texts: JSON lines in, JSON lines out.", Notes);
         texts.AddTo(command);
         command.Options.Add(output);
@@ -48,8 +69,17 @@ internal static class ScoreCommand
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             if (call.GetValue(resume) || call.GetValue(shard) is not null)
             {
-                if (call.GetValue(trace) is not null) throw new UsageException("--trace is for one text, --resume and --shard are for many.");
-                DatasetRun dataset = new(call, model, texts, call.GetValue(output), Parse(call.GetValue(shard)), call.GetValue(resume), call.GetValue(details), terminal);
+                if (call.GetValue(trace) is not null)
+                    throw new UsageException("--trace is for one text, --resume and --shard are for many.");
+                DatasetRun dataset = new(
+                    call,
+                    model,
+                    texts,
+                    call.GetValue(output),
+                    Parse(call.GetValue(shard)),
+                    call.GetValue(resume),
+                    call.GetValue(details),
+                    terminal);
                 return await dataset.RunAsync(cancellation).ConfigureAwait(false);
             }
 
@@ -90,7 +120,8 @@ internal static class ScoreCommand
     private static InputLine OnlyText(IEnumerable<InputLine> lines)
     {
         InputLine[] first = [.. lines.Take(2)];
-        if (first is not [{ } line] || line.Item.Texts > 1) throw new UsageException("--trace is for one text. Give one --prompt and --response, or a file of one line.");
+        if (first is not [{ } line] || line.Item.Texts > 1)
+            throw new UsageException("--trace is for one text. Give one --prompt and --response, or a file of one line.");
         return line.Error is null ? line : throw new InputException($"The line to trace cannot be scored: {line.Error}");
     }
 

@@ -10,7 +10,8 @@ using LdlVk.Runtime.Formatting;
 namespace LdlVk.Cli.Commands;
 
 /// <summary>What every scoring command does: load the model, score lines one after another, say how it went.</summary>
-internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timelinePath = null) : IProgress<LoadProgress>, IProgress<ScoreProgress>
+internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timelinePath = null)
+    : IProgress<LoadProgress>, IProgress<ScoreProgress>
 {
     private readonly StatusLine _status = new(terminal, quiet);
     private readonly Stopwatch _loading = new();
@@ -18,7 +19,8 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     private readonly TimelineFile? _timeline = timelinePath is null ? null : new TimelineFile();
 
     /// <summary>Loads the model that the flags name, and shows how far it is.</summary>
-    public static async Task<(ScoringRun Run, RewardModel Model)> LoadAsync(ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellation)
+    public static async Task<(ScoringRun Run, RewardModel Model)> LoadAsync(
+        ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellation)
     {
         ScoringRun run = new(terminal, call.GetValue(flags.Quiet), call.GetValue(flags.TraceEvents));
         RewardModelOptions options = flags.Read(call) with { Timeline = run._timeline };
@@ -53,7 +55,8 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     /// <param name="reasonsAt">Where it says why lines could not be scored.</param>
     /// <returns>The exit code.</returns>
     public async Task<int> ScoreAsync(
-        RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation, string reasonsAt = "the reasons are in the results")
+        RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation,
+        string reasonsAt = "the reasons are in the results")
     {
         LineScorer scorer = new(model, this, FlagWording.Word);
         _left.Begin();
@@ -89,7 +92,8 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     }
 
     void IProgress<LoadProgress>.Report(LoadProgress value) => _status.Show(() => string.Create(CultureInfo.InvariantCulture,
-        $"Loading {value.BytesDone / 1e9:F2} of {value.BytesTotal / 1e9:F2} GB, {value.BytesDone / 1e9 / _loading.Elapsed.TotalSeconds:F2} GB/s"));
+        $"Loading {value.BytesDone / 1e9:F2} of {value.BytesTotal / 1e9:F2} GB, "
+        + $"{value.BytesDone / 1e9 / _loading.Elapsed.TotalSeconds:F2} GB/s"));
 
     void IProgress<ScoreProgress>.Report(ScoreProgress value) =>
         _status.Show(() => $"Scored {Readable.Plural(value.Texts, "text")}, {Rate(value)}{_left}{Saved(value)}");
@@ -102,7 +106,9 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     {
         string off = error.Texts == 1
             ? string.Create(CultureInfo.InvariantCulture, $"the first score is {error.Mean:G2} off")
-            : string.Create(CultureInfo.InvariantCulture, $"the first {error.Texts} scores are {error.Mean:G2} off in the mean, {error.Largest:G2} at most");
+            : string.Create(
+                CultureInfo.InvariantCulture,
+                $"the first {error.Texts} scores are {error.Mean:G2} off in the mean, {error.Largest:G2} at most");
         return $"int8 compute: {off}, against exact products with the same weights";
     }
 

@@ -36,8 +36,18 @@ internal static class ServeCommand
             HelpName = "URL",
             AllowMultipleArgumentsPerToken = true,
         };
-        Option<string?> name = new("--model-name") { Description = "The model's name in answers [default: the folder's]. Requests may ask for any.", HelpName = "NAME" };
-        Option<string?> keyFile = new("--api-key-file") { Description = $"File with a key that requests must show (Authorization: Bearer, or X-API-Key); so does the environment variable {KeyVariable}.", HelpName = "FILE" };
+        Option<string?> name = new("--model-name")
+        {
+            Description = "The model's name in answers [default: the folder's]. Requests may ask for any.",
+            HelpName = "NAME",
+        };
+        Option<string?> keyFile = new("--api-key-file")
+        {
+            Description =
+                $"File with a key that requests must show (Authorization: Bearer, or X-API-Key); "
+                + $"so does the environment variable {KeyVariable}.",
+            HelpName = "FILE",
+        };
         Option<string> format = new("--log-format")
         {
             Description = "How messages on standard error look: lines of text, or JSON objects, one a line.",
@@ -46,30 +56,45 @@ internal static class ServeCommand
         };
         Option<string> special = new("--special-tokens")
         {
-            Description = "What special tokens in messages are: text like any other, or the tokens, with which who writes a message can end their turn. Texts with the template in them keep theirs.",
+            Description =
+                "What special tokens in messages are: text like any other, or the tokens, "
+                + "with which who writes a message can end their turn. Texts with the template in them keep theirs.",
             HelpName = "text|tokens",
             DefaultValueFactory = _ => "text",
         };
-        Option<int> maxQueue = Number("--max-queue", "Texts that wait at most; requests beyond get 429 and Retry-After.", Defaults.MaxQueue);
-        Option<int> maxQueueTokens = Number("--max-queue-tokens", "Tokens that wait at most, those of one request included.", Defaults.MaxQueueTokens);
+        Option<int> maxQueue = Number(
+            "--max-queue", "Texts that wait at most; requests beyond get 429 and Retry-After.", Defaults.MaxQueue);
+        Option<int> maxQueueTokens = Number(
+            "--max-queue-tokens", "Tokens that wait at most, those of one request included.", Defaults.MaxQueueTokens);
         Option<int> maxTexts = Number("--max-texts", "Texts of one request at most.", Defaults.MaxTexts);
         Option<int> maxBody = Number("--max-body", "Bytes of a request's body at most.", Defaults.MaxBodyBytes);
-        Option<int> maxWait = Number("--max-wait-ms", "Milliseconds that a text waits for company at most while a device is idle; never more than a twentieth of what it takes itself.", (int)Defaults.MaxWait.TotalMilliseconds);
-        Option<int> drain = Number("--drain-seconds", "Seconds that requests under way have when the server is told to stop.", (int)Defaults.DrainTime.TotalSeconds);
+        Option<int> maxWait = Number(
+            "--max-wait-ms",
+            "Milliseconds that a text waits for company at most while a device is idle; "
+            + "never more than a twentieth of what it takes itself.",
+            (int)Defaults.MaxWait.TotalMilliseconds);
+        Option<int> drain = Number(
+            "--drain-seconds",
+            "Seconds that requests under way have when the server is told to stop.",
+            (int)Defaults.DrainTime.TotalSeconds);
         Command command = new NotedCommand("serve", "Serve scores over HTTP, in the protocols of trainers and tools.", Notes);
-        foreach (Option option in (Option[])[urls, name, keyFile, special, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait, drain, format]) command.Options.Add(option);
+        Option[] options = [urls, name, keyFile, special, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait, drain, format];
+        foreach (Option option in options)
+            command.Options.Add(option);
         model.AddTo(command);
         command.SetAction(async (call, cancellation) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             string given = call.GetValue(format)!;
-            if (given is not (ServeLog.Text or ServeLog.Json)) throw new UsageException($"--log-format {given}: there is only {ServeLog.Text}, {ServeLog.Json}.");
+            if (given is not (ServeLog.Text or ServeLog.Json))
+                throw new UsageException($"--log-format {given}: there is only {ServeLog.Text}, {ServeLog.Json}.");
             using ILoggerFactory log = ServeLog.Create(given, terminal, call.GetValue(model.Quiet));
             Terminal messages = given == ServeLog.Json ? ServeLog.TerminalInto(log, terminal) : terminal;
             ServerOptions options = new()
             {
                 Urls = Urls(call.GetValue(urls)),
-                ModelName = call.GetValue(name) ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(call.GetValue(model.Model)!))),
+                ModelName = call.GetValue(name)
+                    ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(call.GetValue(model.Model)!))),
                 Word = FlagWording.Word,
                 ApiKey = ReadKey(call.GetValue(keyFile)),
                 SpecialTokens = call.GetValue(special) switch
@@ -93,7 +118,9 @@ internal static class ServeCommand
             using (loaded)
             {
                 await using RewardServer server = await RewardServer.StartAsync(loaded, options, cancellation).ConfigureAwait(false);
-                await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
+                await Task.Delay(Timeout.Infinite, cancellation)
+                    .ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default)
+                    .ConfigureAwait(false);
                 await server.StopAsync().ConfigureAwait(false);
                 return ExitCode.Success;
             }
@@ -102,9 +129,15 @@ internal static class ServeCommand
     }
 
     private static Option<int> Number(string name, string description, int value) =>
-        new(name) { Description = description + string.Create(CultureInfo.InvariantCulture, $" [default: {value}]"), HelpName = "N", DefaultValueFactory = _ => value };
+        new(name)
+        {
+            Description = description + string.Create(CultureInfo.InvariantCulture, $" [default: {value}]"),
+            HelpName = "N",
+            DefaultValueFactory = _ => value,
+        };
 
-    private static IReadOnlyList<string> Urls(string[]? given) => given is { Length: > 0 } ? [.. given.SelectMany(u => u.Split(';', StringSplitOptions.RemoveEmptyEntries))] : Defaults.Urls;
+    private static IReadOnlyList<string> Urls(string[]? given) =>
+        given is { Length: > 0 } ? [.. given.SelectMany(u => u.Split(';', StringSplitOptions.RemoveEmptyEntries))] : Defaults.Urls;
 
     private static string? ReadKey(string? file)
     {

@@ -50,7 +50,8 @@ internal sealed class ServeLog : ILoggerProvider
             options.UseUtcTimestamp = true;
             options.TimestampFormat = "O";
         }));
-        return services.BuildServiceProvider().GetServices<ConsoleFormatter>().Single(formatter => formatter.Name == ConsoleFormatterNames.Json);
+        return services.BuildServiceProvider().GetServices<ConsoleFormatter>()
+            .Single(formatter => formatter.Name == ConsoleFormatterNames.Json);
     }
 
     private sealed class Category(ServeLog log, string name) : ILogger
@@ -60,7 +61,8 @@ internal sealed class ServeLog : ILoggerProvider
 
         public bool IsEnabled(LogLevel logLevel) => logLevel != LogLevel.None;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
         {
             if (log._json is null)
             {
@@ -85,7 +87,12 @@ internal sealed class ServeLog : ILoggerProvider
         public override void WriteLine(string? value)
         {
             string text = value ?? "";
-            log.Log(LogLevel.Information, default, text.StartsWith(Prefix, StringComparison.Ordinal) ? text[Prefix.Length..] : text, null, static (line, _) => line);
+            log.Log(
+                LogLevel.Information,
+                default,
+                text.StartsWith(Prefix, StringComparison.Ordinal) ? text[Prefix.Length..] : text,
+                null,
+                static (line, _) => line);
         }
     }
 }

@@ -22,22 +22,29 @@ internal static class TokenizeCommand
     {
         Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate();
         model.Description = "Folder with tokenizer.json; nothing else of the model is needed.";
-        Option<string?> input = TextFlags.CreateInput("File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input."), output = TextFlags.CreateOutput();
+        Option<string?> input = TextFlags.CreateInput(
+            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+        Option<string?> output = TextFlags.CreateOutput();
         input.Required = true;
-        Command command = new NotedCommand("tokenize", "Turn texts and conversations into token ids.", Notes) { model, input, output, template };
+        Command command = new NotedCommand("tokenize", "Turn texts and conversations into token ids.", Notes)
+        {
+            model, input, output, template,
+        };
         command.SetAction((call, cancellation) =>
         {
             using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellation);
             string folder = call.GetValue(model)!;
-            TextEncoder encoder = new(folder, ModelFlags.ReadChatTemplate(call, template));
-            if (!encoder.HasTokenizer) throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");
+            TextEncoder encoder = new(folder, ModelValues.ChatTemplate(call, template));
+            if (!encoder.HasTokenizer)
+                throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             ResultWriter result = new(file.Stream);
             int code = ExitCode.Success;
             foreach (RawLine line in source.RawLines())
             {
                 cancellation.ThrowIfCancellationRequested();
-                (string? id, int[] ids, string? error) = JsonLine.Read(line, (json, id) => Encode(encoder, json, id), (id, error) => (id, (int[])[], error));
+                (string? id, int[] ids, string? error) = JsonLine.Read(
+                    line, (json, id) => Encode(encoder, json, id), (id, error) => (id, (int[])[], error));
                 if (error is null) Write(result, id, ids);
                 else result.WriteError(id!, error);
                 if (error is not null) code = ExitCode.SomeFailed;

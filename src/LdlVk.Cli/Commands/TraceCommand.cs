@@ -20,7 +20,10 @@ internal static class TraceCommand
             Description = "Largest relative error ‖reference − actual‖ / ‖reference‖ that is not a difference [default: 1e-4].",
             HelpName = "X",
         };
-        Command command = new("trace", "Compare two traces and name the first step that differs. Exit code 3 if one does.") { reference, actual, tolerance };
+        Command command = new("trace", "Compare two traces and name the first step that differs. Exit code 3 if one does.")
+        {
+            reference, actual, tolerance,
+        };
         command.SetAction(call =>
         {
             double limit = ReadTolerance(call.GetValue(tolerance));
@@ -34,7 +37,9 @@ internal static class TraceCommand
     private static double ReadTolerance(string? text)
     {
         if (text is null) return DefaultTolerance;
-        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && value >= 0 && double.IsFinite(value)
+        return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            && value >= 0
+            && double.IsFinite(value)
             ? value : throw new UsageException($"--tolerance {text}: give a number from 0 on, such as 1e-4.");
     }
 
@@ -69,8 +74,12 @@ internal static class TraceCommand
             }
         }
 
-        if (compared == 0) throw new UsageException("The two traces have no name in common. Give both texts the same name: the name of a traced text is its id.");
-        string left = missing == 0 ? "" : $" {Readable.Plural(missing, "step")} of the reference {(missing == 1 ? "is" : "are")} not in the other trace.";
+        if (compared == 0)
+            throw new UsageException(
+                "The two traces have no name in common. Give both texts the same name: the name of a traced text is its id.");
+        string left = missing == 0
+            ? ""
+            : $" {Readable.Plural(missing, "step")} of the reference {(missing == 1 ? "is" : "are")} not in the other trace.";
         string limit = tolerance.ToString("0.##e+0", CultureInfo.InvariantCulture);
         screen.Line(first is null
             ? $"All {compared} steps agree within {limit}.{left}"

@@ -20,7 +20,8 @@ internal sealed class NotedHelp : SynchronousCommandLineAction
     public override int Invoke(ParseResult parseResult)
     {
         int code = _help.Invoke(parseResult);
-        if (parseResult.CommandResult.Command is NotedCommand command) parseResult.InvocationConfiguration.Output.WriteLine(command.Notes + Environment.NewLine);
+        if (parseResult.CommandResult.Command is NotedCommand command)
+            parseResult.InvocationConfiguration.Output.WriteLine(command.Notes + Environment.NewLine);
         return code;
     }
 }

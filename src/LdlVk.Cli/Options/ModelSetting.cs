@@ -25,7 +25,8 @@ internal sealed record ModelSetting(string Name, string Folder, RewardModelOptio
             int equals = part.IndexOf('=', StringComparison.Ordinal);
             if (equals < 0 && key is null) throw new UsageException($"{flag} {text}: give KEY=VALUE, with a KEY of {Keys}.");
             if (equals < 0) values[key!] += $",{part}";
-            else if (!values.TryAdd(key = part[..equals].Trim(), part[(equals + 1)..])) throw new UsageException($"{flag} {text}: {key} is given twice.");
+            else if (!values.TryAdd(key = part[..equals].Trim(), part[(equals + 1)..]))
+                throw new UsageException($"{flag} {text}: {key} is given twice.");
         }
 
         if (values.Remove("model", out string? model)) folder = model;

@@ -26,7 +26,9 @@ internal sealed class TextFlags
     /// <summary>--output.</summary>
     public static Option<string?> CreateOutput() => new("--output")
     {
-        Description = "File for the results [default: - (standard output)]. It appears when all is done; after a failure or Ctrl-C what there is is in FILE.partial.",
+        Description =
+            "File for the results [default: - (standard output)]. "
+            + "It appears when all is done; after a failure or Ctrl-C what there is is in FILE.partial.",
         HelpName = "FILE|-",
     };
 
@@ -52,7 +54,8 @@ internal sealed class TextFlags
         }
 
         string orInput = _input is null ? "" : ", or --input FILE.jsonl (- for standard input)";
-        if (prompt is null || responses.Length == 0) throw new UsageException($"Which texts? Give --prompt TEXT and --response TEXT{orInput}.");
+        if (prompt is null || responses.Length == 0)
+            throw new UsageException($"Which texts? Give --prompt TEXT and --response TEXT{orInput}.");
         return LineSource.Of(InputLine.Of("0", Item.Of(prompt, responses) with { HasResponses = responses.Length > 1 }));
     }
 }

@@ -25,7 +25,8 @@ internal sealed class BenchReport(Screen screen)
                 + $"{Readable.Name(c.Weights)} weights; {Rates.Bytes(c.Yardsticks.CopyRate)} in a copy on the device");
         ColdStart cold = c.ColdStart;
         screen.Line(
-            Number($"Cold start: {cold.Total:F2} s = {cold.Open:F2} opening the device + {cold.Weights:F2} weights + {cold.First:F2} first result, ")
+            Number($"Cold start: {cold.Total:F2} s = {cold.Open:F2} opening the device ")
+                + Number($"+ {cold.Weights:F2} weights + {cold.First:F2} first result, ")
                 + $"kernels {(c.KeptKernels ? "kept from earlier runs" : "compiled anew")}");
         if (plan.Streams)
             screen.Line(
@@ -65,7 +66,8 @@ internal sealed class BenchReport(Screen screen)
         screen.Line();
         string rows = $"{Readable.Count(full.Scenario.Rows)} / {Readable.Count(shared.Scenario.Rows)}";
         screen.Line(
-            Number($"[bold]Sharing the prompt: {ratio:F2} times faster[/]; {ideal:F2} by tokens ({rows}), {100 * ratio / ideal:F0} % of that"));
+            Number($"[bold]Sharing the prompt: {ratio:F2} times faster[/]; ")
+                + Number($"{ideal:F2} by tokens ({rows}), {100 * ratio / ideal:F0} % of that"));
     }
 
     /// <summary>The memory at the end.</summary>

@@ -11,22 +11,32 @@ internal static class PlanReport
     /// <summary>Writes the plan as a table.</summary>
     public static void Show(ExecutionPlan plan, Screen screen)
     {
-        screen.Line(Number($"  {"device",-10} {"layers",-9} {"stay",5} {"streamed",8}  {"weights",9} {"slots",9} {"activations",11} {"in all",9} {"of",9}   time of a wave"));
+        screen.Line(
+            $"  {"device",-10} {"layers",-9} {"stay",5} {"streamed",8}  "
+            + $"{"weights",9} {"slots",9} {"activations",11} {"in all",9} {"of",9}   time of a wave");
         foreach (StagePlan stage in plan.Stages)
         {
             StageLayers layers = stage.Layers;
             string range = $"{layers.First}–{layers.End - 1}";
-            screen.Line(Number($"  {Screen.Safe(stage.Device.Id),-10} {range,-9} {layers.Count - layers.Streamed,5} {layers.Streamed,8}  {Readable.Bytes(stage.WeightBytes),9} {Readable.Bytes(stage.SlotBytes),9} {Readable.Bytes(stage.ActivationBytes),11} {Readable.Bytes(stage.Bytes),9} {Readable.Bytes(stage.Budget),9}   {Time(stage)}"));
+            screen.Line(
+                Number($"  {Screen.Safe(stage.Device.Id),-10} {range,-9} {layers.Count - layers.Streamed,5} {layers.Streamed,8}  ")
+                + $"{Readable.Bytes(stage.WeightBytes),9} {Readable.Bytes(stage.SlotBytes),9} "
+                + $"{Readable.Bytes(stage.ActivationBytes),11} {Readable.Bytes(stage.Bytes),9} {Readable.Bytes(stage.Budget),9}   "
+                + $"{Time(stage)}");
         }
 
         foreach (StagePlan stage in plan.Stages.Where(s => s.Layers.Streamed > 0))
         {
             string from = stage.Layers.InHostMemory ? "host memory" : "the model's files";
-            screen.Line($"  {stage.Device.Id}: {Readable.Bytes(stage.StreamedBytes)} of weights from {from} for each wave, {Readable.Plural(stage.Layers.Slots, "layer")} at a time on the device");
+            screen.Line(
+                $"  {stage.Device.Id}: {Readable.Bytes(stage.StreamedBytes)} of weights from {from} for each wave, "
+                + $"{Readable.Plural(stage.Layers.Slots, "layer")} at a time on the device");
         }
 
         string speed = plan.TokensPerSecond is { } rate ? Number($"; about {Digits(rate)} tokens/s expected") : "";
-        screen.Line($"  {Readable.Name(plan.Weights)} weights, micro-batches of {Readable.Count(plan.BatchTokens)} tokens, waves of {Readable.Count(plan.WaveTokens)}{speed}");
+        screen.Line(
+            $"  {Readable.Name(plan.Weights)} weights, micro-batches of {Readable.Count(plan.BatchTokens)} tokens, "
+            + $"waves of {Readable.Count(plan.WaveTokens)}{speed}");
         foreach (Notice note in plan.Notes) screen.Line($"  {Screen.Safe(note.InFlags())}");
     }
 

@@ -64,7 +64,8 @@ internal sealed class Terminal
     private void SayKept(long lines, string path) => Say($"{Kept(lines, path)}.");
 
     /// <summary>The words for results of a run that failed.</summary>
-    public static string Kept(long lines, string path) => $"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {path}";
+    public static string Kept(long lines, string path) =>
+        $"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {path}";
 
     /// <summary>Says something to the user, on one line.</summary>
     public void Say(string message) => Error.WriteLine($"ldlvk: {Readable.OneLine(message)}");

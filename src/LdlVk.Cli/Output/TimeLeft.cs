@@ -37,7 +37,11 @@ internal sealed class TimeLeft(TimeProvider? time = null)
     {
         lock (_gate)
         {
-            if (_now is not { } now || _first is not { } first || now <= first || _time.GetElapsedTime(_began) is var elapsed && elapsed < Least) return "";
+            if (_now is not { } now
+                || _first is not { } first
+                || now <= first
+                || (_time.GetElapsedTime(_began) is var elapsed && elapsed < Least))
+                return "";
             TimeSpan left = elapsed * Math.Min(1e6, (1 - now) / (now - first));
             return string.Create(CultureInfo.InvariantCulture, $", {Math.Floor(now * 100):F0} % done, {Describe(left)} left");
         }

@@ -69,7 +69,9 @@ internal sealed class TimelineFile : ITimeline
             return [.. _spans.GroupBy(s => s.Track).Select(track =>
             {
                 double busy = Stopwatch.GetElapsedTime(0, track.Sum(s => s.End - s.Begin)).TotalSeconds;
-                return string.Create(CultureInfo.InvariantCulture, $"{track.Key}: busy {busy:F2} s, idle {all - busy:F2} s of {all:F2} s ({100 * (all - busy) / all:F0} %)");
+                return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{track.Key}: busy {busy:F2} s, idle {all - busy:F2} s of {all:F2} s ({100 * (all - busy) / all:F0} %)");
             })];
         }
     }

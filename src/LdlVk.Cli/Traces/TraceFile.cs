@@ -26,10 +26,12 @@ internal sealed class TraceFile : IDisposable
         {
             using FileStream file = File.OpenRead(path);
             var trace = new TraceFile(path, JsonDocument.Parse(file, new JsonDocumentOptions { AllowDuplicateProperties = false }));
-            if (trace._json.RootElement.ValueKind != JsonValueKind.Object) throw trace.Wrong("the file is not an object {input name: {tensor name: …}}");
+            if (trace._json.RootElement.ValueKind != JsonValueKind.Object)
+                throw trace.Wrong("the file is not an object {input name: {tensor name: …}}");
             return trace;
         }
-        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException or ArgumentException or OutOfMemoryException)
+        catch (Exception e) when (e is JsonException or IOException or UnauthorizedAccessException or InvalidOperationException
+            or ArgumentException or OutOfMemoryException)
         {
             throw new UsageException($"{path} is not a readable trace: {Readable.OneLine(e.Message)}", e);
         }
@@ -69,14 +71,17 @@ internal sealed class TraceFile : IDisposable
         long count = 1;
         for (int i = 0; i < dimensions.Length; i++)
         {
-            if (shape[i].ValueKind != JsonValueKind.Number || !shape[i].TryGetInt32(out dimensions[i]) || dimensions[i] < 0) throw Wrong($"{input} / {name} has an impossible shape");
+            if (shape[i].ValueKind != JsonValueKind.Number || !shape[i].TryGetInt32(out dimensions[i]) || dimensions[i] < 0)
+                throw Wrong($"{input} / {name} has an impossible shape");
             count = Math.Min(count * dimensions[i], int.MaxValue);
         }
 
         if (count * size != bytes.Length) throw Wrong($"{input} / {name} has {bytes.Length} bytes, but its shape needs {count * size}");
         double[] values = new double[count];
         for (int i = 0; i < values.Length; i++)
-            values[i] = size == 4 ? BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(i * 4)) : BinaryPrimitives.ReadDoubleLittleEndian(bytes.AsSpan(i * 8));
+            values[i] = size == 4
+                ? BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(i * 4))
+                : BinaryPrimitives.ReadDoubleLittleEndian(bytes.AsSpan(i * 8));
         return new TracedTensor(dimensions, values);
     }
 

@@ -9,7 +9,11 @@ namespace LdlVk.Datasets.Items;
 /// <param name="Responses">Several responses to it.</param>
 /// <param name="Ids">The text as token ids.</param>
 public sealed record ItemNames(
-    string Messages = "messages", string Prompt = "prompt", string Response = "response", string Responses = "responses", string Ids = "input_ids");
+    string Messages = "messages",
+    string Prompt = "prompt",
+    string Response = "response",
+    string Responses = "responses",
+    string Ids = "input_ids");
 
 /// <summary>
 /// Reads an item, the same for a line of a file, a row of Parquet and a request. Fields that it does not know are ignored.
@@ -27,8 +31,10 @@ public sealed class ItemReader(JsonFields fields, ItemNames? names = null)
     {
         if (item.ValueKind != JsonValueKind.Object) throw fields.Wrong(item, fields.Subject, "an object {…}");
         ItemNames n = _names;
-        string[] given = [.. ((string[])[n.Messages, n.Prompt, n.Response, n.Responses, n.Ids]).Where(name => fields.Find(item, name) is not null)];
-        if (given.SequenceEqual([n.Messages])) return new Item { Conversations = [new Conversation(fields.Messages(item.GetProperty(n.Messages), n.Messages))] };
+        string[] given =
+            [.. ((string[])[n.Messages, n.Prompt, n.Response, n.Responses, n.Ids]).Where(name => fields.Find(item, name) is not null)];
+        if (given.SequenceEqual([n.Messages]))
+            return new Item { Conversations = [new Conversation(fields.Messages(item.GetProperty(n.Messages), n.Messages))] };
         if (given.SequenceEqual([n.Ids])) return new Item { Ids = fields.Ids(item.GetProperty(n.Ids), n.Ids) };
         if (given.SequenceEqual([n.Prompt, n.Response]))
             return Item.Of(Prompt(item), [fields.String(item.GetProperty(n.Response), n.Response)]) with { HasResponses = false };
@@ -36,7 +42,8 @@ public sealed class ItemReader(JsonFields fields, ItemNames? names = null)
         string forms = $"Use {n.Messages}; {n.Prompt} and {n.Response}; {n.Prompt} and {n.Responses}; or {n.Ids}.";
         throw fields.Error(given.Length == 0
             ? $"{fields.Subject} has none of the known fields. {forms}"
-            : $"{fields.Subject} has {string.Join(" and ", given)}, which {(given.Length == 1 ? "is not enough" : "do not go together")}. {forms}");
+            : $"{fields.Subject} has {string.Join(" and ", given)}, "
+                + $"which {(given.Length == 1 ? "is not enough" : "do not go together")}. {forms}");
     }
 
     /// <summary>Reads an item that has a prompt and several responses.</summary>

@@ -23,7 +23,9 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
 
     /// <summary>A field; null if it is absent or null.</summary>
     public JsonElement? Find(JsonElement root, string name) =>
-        root.ValueKind == JsonValueKind.Object && root.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        root.ValueKind == JsonValueKind.Object && root.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null
+            ? value
+            : null;
 
     /// <summary>A field that must be there.</summary>
     public JsonElement Get(JsonElement root, string name) => Find(root, name) ?? throw wrong($"The field {name} is missing.");
@@ -37,7 +39,8 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
     };
 
     /// <summary>A value as a string.</summary>
-    public string String(JsonElement value, string name) => value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(value, name, "a string");
+    public string String(JsonElement value, string name) =>
+        value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(value, name, "a string");
 
     /// <summary>A string that may be absent.</summary>
     public string? OptionalString(JsonElement root, string name) => Find(root, name) is { } value ? String(value, name) : null;
@@ -74,7 +77,8 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
     }
 
     /// <summary>A string as a list of one, or a list of strings.</summary>
-    public List<string> Strings(JsonElement value, string name, int max) => value.ValueKind == JsonValueKind.String ? [value.GetString()!] : StringList(value, name, max);
+    public List<string> Strings(JsonElement value, string name, int max) =>
+        value.ValueKind == JsonValueKind.String ? [value.GetString()!] : StringList(value, name, max);
 
     /// <summary>Token ids. Whether they are in the vocabulary is the model's to say.</summary>
     public int[] Ids(JsonElement value, string name)
@@ -123,5 +127,6 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         _ => value.GetRawText(),
     };
 
-    private string Part(JsonElement message, string at, string name) => String(Find(message, name) ?? throw wrong($"{at} has no {name}."), $"{at}.{name}");
+    private string Part(JsonElement message, string at, string name) =>
+        String(Find(message, name) ?? throw wrong($"{at} has no {name}."), $"{at}.{name}");
 }

@@ -61,6 +61,7 @@ public sealed class InputLine
     public static InputLine Parse(RawLine line)
     {
         int bytes = line.Bytes.Length;
-        return JsonLine.Read(line, (root, id) => new InputLine(id, Reader.Read(root, MaxResponses), bytes), (id, error) => Failed(id, error, bytes));
+        return JsonLine.Read(
+            line, (root, id) => new InputLine(id, Reader.Read(root, MaxResponses), bytes), (id, error) => Failed(id, error, bytes));
     }
 }

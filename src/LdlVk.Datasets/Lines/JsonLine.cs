@@ -24,7 +24,9 @@ public static class JsonLine
         string id = line.Number.ToString(CultureInfo.InvariantCulture);
         try
         {
-            if (line.TooLong) throw new InputException($"the line has more than {LineReader.MaxLineBytes >> 20} MiB. Split its responses over several lines.");
+            if (line.TooLong)
+                throw new InputException(
+                    $"the line has more than {LineReader.MaxLineBytes >> 20} MiB. Split its responses over several lines.");
             if (line.IsBlank) throw new InputException("the line is blank. Only the last line of a file may be.");
             if (!Utf8.IsValid(line.Bytes.Span)) throw new InputException("the line is not valid UTF-8. Save the file as UTF-8.");
             using JsonDocument json = JsonDocument.Parse(line.Bytes, new JsonDocumentOptions { AllowDuplicateProperties = false });

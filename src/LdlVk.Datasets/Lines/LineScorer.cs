@@ -28,7 +28,8 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
     public ScoreProgress Progress => _now;
 
     /// <summary>The lines with their results, in order.</summary>
-    public async IAsyncEnumerable<ScoredLine> ScoreAsync(IEnumerable<InputLine> lines, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<ScoredLine> ScoreAsync(
+        IEnumerable<InputLine> lines, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         using IEnumerator<InputLine> source = lines.GetEnumerator();
         bool more = true;
@@ -95,7 +96,10 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
         {
             ScoreProgress before = scorer._before;
             scorer._now = new ScoreProgress(
-                before.Texts + value.Texts, before.Tokens + value.Tokens, before.ComputedTokens + value.ComputedTokens, before.Elapsed + value.Elapsed);
+                before.Texts + value.Texts,
+                before.Tokens + value.Tokens,
+                before.ComputedTokens + value.ComputedTokens,
+                before.Elapsed + value.Elapsed);
             scorer._progress?.Report(scorer._now);
         }
     }

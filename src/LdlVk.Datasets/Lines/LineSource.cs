@@ -13,7 +13,8 @@ public sealed class LineSource : IDisposable
     private readonly InputLine? _only;
     private readonly string _name;
 
-    private LineSource(IDisposable? file, Func<IEnumerable<RawLine>>? raw, Func<double?> share, InputLine? only, string name = "the input") =>
+    private LineSource(
+        IDisposable? file, Func<IEnumerable<RawLine>>? raw, Func<double?> share, InputLine? only, string name = "the input") =>
         (_file, _raw, _share, _only, _name) = (file, raw, share, only, name);
 
     /// <summary>Whether the lines come from a file or from standard input.</summary>
@@ -25,7 +26,8 @@ public sealed class LineSource : IDisposable
     /// <summary>The lines of a stream, which stays the caller's to close.</summary>
     /// <param name="stream">JSON lines.</param>
     /// <param name="cancellationToken">Ends the wait for more.</param>
-    public static LineSource Of(Stream stream, CancellationToken cancellationToken = default) => new(null, new LineReader(stream, cancellationToken).Lines, () => null, null);
+    public static LineSource Of(Stream stream, CancellationToken cancellationToken = default) =>
+        new(null, new LineReader(stream, cancellationToken).Lines, () => null, null);
 
     /// <summary>The lines of a file: JSON lines, also in gzip or Zstandard, or Parquet. The content decides, not the name.</summary>
     /// <param name="path">The file.</param>
@@ -54,7 +56,12 @@ public sealed class LineSource : IDisposable
             long bytes = file.Length;
             Stream plain = CompressedFile.Open(path, file, magic[..read]);
             LineReader reader = new(plain, cancellationToken);
-            return new LineSource(plain, reader.Lines, () => bytes == 0 ? null : Math.Clamp((file.Position - (plain == file ? reader.Ahead : 0)) / (double)bytes, 0, 1), null, name);
+            return new LineSource(
+                plain,
+                reader.Lines,
+                () => bytes == 0 ? null : Math.Clamp((file.Position - (plain == file ? reader.Ahead : 0)) / (double)bytes, 0, 1),
+                null,
+                name);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -109,7 +116,9 @@ public sealed class LineSource : IDisposable
     }
 
     private UsageException Changed(long done) =>
-        new($"The {Readable.Plural(done, "result")} that are there are not of the lines that {_name} has now. Use the same input, or another output file.");
+        new(
+            $"The {Readable.Plural(done, "result")} that are there are not of the lines that {_name} has now. "
+            + $"Use the same input, or another output file.");
 
     /// <summary>The lines of the file as they are. Of blank lines only the very last one is left out.</summary>
     public IEnumerable<RawLine> RawLines()

@@ -28,17 +28,21 @@ public sealed class OutputFile : IDisposable
     /// <exception cref="UsageException">The file cannot be made there.</exception>
     public static OutputFile Open(string path, string flag, Action<long, string>? keepsLines = null)
     {
-        if (path.Length == 0 || Directory.Exists(path)) throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
+        if (path.Length == 0 || Directory.Exists(path))
+            throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
         {
             // A link's target is replaced, not the link; and devices such as /dev/null are written to, not replaced.
             string full = Path.GetFullPath(path);
             string final = new FileInfo(full).LinkTarget is null ? full : File.ResolveLinkTarget(full, returnFinalTarget: true)!.FullName;
             if (!OperatingSystem.IsWindows() && (IsDevice(final) || IsDevice(full)))
-                return new OutputFile(new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null, null);
-            if (!Directory.Exists(Path.GetDirectoryName(final))) throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Make it first.");
+                return new OutputFile(
+                    new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null, null);
+            if (!Directory.Exists(Path.GetDirectoryName(final)))
+                throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Make it first.");
             string temporary = Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}.{Guid.NewGuid():N}.tmp");
-            return new OutputFile(new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final, keepsLines);
+            return new OutputFile(
+                new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final, keepsLines);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -103,5 +107,6 @@ public sealed class OutputFile : IDisposable
         }
     }
 
-    private static bool IsDevice(string path) => path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);
+    private static bool IsDevice(string path) =>
+        path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);
 }

@@ -24,7 +24,8 @@ public sealed class PartialResults : IDisposable
     /// <param name="paths">The files, in any order, each with its record beside it.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <exception cref="UsageException">They do not belong together, or one is missing or damaged.</exception>
-    public static PartialResults Open(IReadOnlyList<string> paths, CancellationToken cancellationToken = default) => new(OpenParts(paths, cancellationToken));
+    public static PartialResults Open(IReadOnlyList<string> paths, CancellationToken cancellationToken = default) =>
+        new(OpenParts(paths, cancellationToken));
 
     /// <summary>Writes all results in the order of the input.</summary>
     /// <returns>How many there are.</returns>
@@ -47,19 +48,30 @@ public sealed class PartialResults : IDisposable
     private static Part[] OpenParts(IReadOnlyList<string> paths, CancellationToken cancellationToken)
     {
         (string Path, RunRecord Record)[] records = [.. paths.Select(path => (path, File.Exists(path)
-            ? RunRecord.Read(path) ?? throw new UsageException($"{path} has no {RunRecord.Suffix} beside it: it was not written as a part of a data set, or not to its end. Score that part again, or resume it.")
+            ? RunRecord.Read(path)
+                ?? throw new UsageException(
+                    $"{path} has no {RunRecord.Suffix} beside it: it was not written as a part of a data set, or not to its end. "
+                    + $"Score that part again, or resume it.")
             : throw new UsageException($"There is no file {path}."))).OrderBy(part => part.Item2.Shard)];
         (string firstPath, RunRecord first) = records[0];
         foreach ((string path, RunRecord record) in records)
         {
-            if (record.InputSha256 != first.InputSha256 || record.InputLines != first.InputLines) throw new UsageException($"{path} and {firstPath} are of different inputs.");
-            if (record.Settings != first.Settings) throw new UsageException($"{path} and {firstPath} were scored with different settings ({record.Settings}; {first.Settings}).");
-            if (record.Shards != first.Shards) throw new UsageException($"{path} is one of {record.Shards} parts, {firstPath} one of {first.Shards}.");
+            if (record.InputSha256 != first.InputSha256 || record.InputLines != first.InputLines)
+                throw new UsageException($"{path} and {firstPath} are of different inputs.");
+            if (record.Settings != first.Settings)
+                throw new UsageException(
+                    $"{path} and {firstPath} were scored with different settings ({record.Settings}; {first.Settings}).");
+            if (record.Shards != first.Shards)
+                throw new UsageException($"{path} is one of {record.Shards} parts, {firstPath} one of {first.Shards}.");
         }
 
         int[] missing = [.. Enumerable.Range(0, first.Shards).Except(records.Select(part => part.Record.Shard))];
-        if (missing.Length > 0) throw new UsageException($"Of {first.Shards} parts {string.Join(", ", missing.Take(8))}{(missing.Length > 8 ? ", …" : "")} {(missing.Length == 1 ? "is" : "are")} missing (counted from 0).");
-        if (records.CountBy(part => part.Record.Shard).FirstOrDefault(n => n.Value > 1) is { Value: > 1 } twice) throw new UsageException($"Part {twice.Key}/{first.Shards} is there {twice.Value} times.");
+        if (missing.Length > 0)
+            throw new UsageException(
+                $"Of {first.Shards} parts {string.Join(", ", missing.Take(8))}{(missing.Length > 8 ? ", …" : "")} "
+                + $"{(missing.Length == 1 ? "is" : "are")} missing (counted from 0).");
+        if (records.CountBy(part => part.Record.Shard).FirstOrDefault(n => n.Value > 1) is { Value: > 1 } twice)
+            throw new UsageException($"Part {twice.Key}/{first.Shards} is there {twice.Value} times.");
         List<Part> open = [];
         try
         {
@@ -102,7 +114,8 @@ public sealed class PartialResults : IDisposable
 
         public void CheckEnd()
         {
-            if (_lines.MoveNext() || _file.Length != Record.Bytes || Convert.ToHexStringLower(_hash.GetHashAndReset()) != Record.Sha256) throw Damaged();
+            if (_lines.MoveNext() || _file.Length != Record.Bytes || Convert.ToHexStringLower(_hash.GetHashAndReset()) != Record.Sha256)
+                throw Damaged();
         }
 
         public void Dispose()
@@ -112,6 +125,9 @@ public sealed class PartialResults : IDisposable
             _file.Dispose();
         }
 
-        private UsageException Damaged() => new($"{_path} is not as it was written: its lines or their checksum differ from {_path + RunRecord.Suffix}. Score this part again.");
+        private UsageException Damaged() =>
+            new(
+                $"{_path} is not as it was written: its lines or their checksum differ from {_path + RunRecord.Suffix}. "
+                + $"Score this part again.");
     }
 }

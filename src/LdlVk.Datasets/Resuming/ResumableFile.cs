@@ -22,7 +22,8 @@ public sealed class ResumableFile : IDisposable
     private readonly Action<long, string> _kept;
     private readonly JournalHead _head;
     private readonly FileStream _journal, _results;
-    private readonly IncrementalHash _all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256), _piece = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly IncrementalHash _all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    private readonly IncrementalHash _piece = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly Stopwatch _sinceEntry = Stopwatch.StartNew();
     private JournalEntry _entry = new(0, 0, 0, "", "");
     private long _lines, _linesBefore, _failed, _bytes;
@@ -57,7 +58,11 @@ public sealed class ResumableFile : IDisposable
     /// <exception cref="UsageException">It is damaged.</exception>
     public static RunRecord? Finished(string path, string settings, Shard shard)
     {
-        if (RunRecord.Read(path) is not { } record || !File.Exists(path) || new FileInfo(path).Length != record.Bytes || File.Exists(path + PartialSuffix)) return null;
+        if (RunRecord.Read(path) is not { } record
+            || !File.Exists(path)
+            || new FileInfo(path).Length != record.Bytes
+            || File.Exists(path + PartialSuffix))
+            return null;
         return record.Settings == settings && record.Shard == shard.Index && record.Shards == shard.Count ? record : null;
     }
 
@@ -71,7 +76,8 @@ public sealed class ResumableFile : IDisposable
     public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<long, string> kept)
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
-        if (!resume && IsUnfinished(path)) throw new UsageException($"{Unfinished(path)} Resume it, or delete {partial} and {journalPath}.");
+        if (!resume && IsUnfinished(path))
+            throw new UsageException($"{Unfinished(path)} Resume it, or delete {partial} and {journalPath}.");
         JournalHead head = new(settings, shard.ToString());
         FileStream? journal = null, results = null;
         try
@@ -112,7 +118,16 @@ public sealed class ResumableFile : IDisposable
         Keep();
         _journal.Dispose();
         _results.Dispose();
-        RunRecord record = new(_head.Settings, shard.Index, shard.Count, input.Lines, input.Value, _lines, _failed, _bytes, Convert.ToHexStringLower(_all.GetHashAndReset()));
+        RunRecord record = new(
+            _head.Settings,
+            shard.Index,
+            shard.Count,
+            input.Lines,
+            input.Value,
+            _lines,
+            _failed,
+            _bytes,
+            Convert.ToHexStringLower(_all.GetHashAndReset()));
         // A run that ends before the file has its name goes on, finds nothing to do, and does these steps again; one that ends after that
         // is done.
         WriteRecord(record);
@@ -184,15 +199,22 @@ public sealed class ResumableFile : IDisposable
     private bool IsHead(RawLine line)
     {
         if (Parse(line, RunJson.Default.JournalHead) is not { } head) return false;
-        if (head.Shard != _head.Shard) throw new UsageException($"{_path + PartialSuffix} is of part {head.Shard}, not {_head.Shard}. Give each part a file of its own.");
+        if (head.Shard != _head.Shard)
+            throw new UsageException(
+                $"{_path + PartialSuffix} is of part {head.Shard}, not {_head.Shard}. Give each part a file of its own.");
         if (head.Settings != _head.Settings)
-            throw new UsageException($"{_path + PartialSuffix} was begun with other settings ({head.Settings}; now {_head.Settings}). Use the same, or another output file.");
+            throw new UsageException(
+                $"{_path + PartialSuffix} was begun with other settings ({head.Settings}; now {_head.Settings}). "
+                + $"Use the same, or another output file.");
         return true;
     }
 
     private bool IsRight(RawLine line)
     {
-        if (Parse(line, RunJson.Default.JournalEntry) is not { Input: not null } entry || entry.Bytes < _entry.Bytes || entry.Bytes > _results.Length) return false;
+        if (Parse(line, RunJson.Default.JournalEntry) is not { Input: not null } entry
+            || entry.Bytes < _entry.Bytes
+            || entry.Bytes > _results.Length)
+            return false;
         byte[] buffer = new byte[1 << 16];
         _results.Position = _entry.Bytes;
         for (long left = entry.Bytes - _entry.Bytes; left > 0;)

@@ -70,7 +70,10 @@ public static class EvalReport
         if (result.Ties is not { } ties) return;
         double[] figures = [ties.Overall, ties.TiedAccuracy, ties.ReferenceAccuracy, ties.Preferred, ties.PreferredHard, ties.MarginScore];
         page.Table(["Ties", "score", "tied right", "reference right", "gap > spread", "both gaps > spread", "margin"],
-            [[ReportPage.Cell(Readable.Plural(ties.Prompts, "prompt")), .. figures.Select(v => ReportPage.Cell(Figures.Number(v, "0.000")))]]);
+            [[
+                ReportPage.Cell(Readable.Plural(ties.Prompts, "prompt")),
+                .. figures.Select(v => ReportPage.Cell(Figures.Number(v, "0.000"))),
+            ]]);
     }
 
     private static IEnumerable<AccuracyBar> Bars(EvalResult result)

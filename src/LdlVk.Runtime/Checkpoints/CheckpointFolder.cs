@@ -53,9 +53,11 @@ internal sealed class CheckpointFolder : IDisposable
     {
         ArgumentException.ThrowIfNullOrEmpty(folder);
         if (File.Exists(folder))
-            throw new CheckpointException($"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName} and safetensors files.");
+            throw new CheckpointException(
+                $"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName} and safetensors files.");
         if (!Directory.Exists(folder))
-            throw new CheckpointException($"There is no folder {folder}. Give the folder of a downloaded Hugging Face model; models are not downloaded for you.");
+            throw new CheckpointException(
+                $"There is no folder {folder}. Give the folder of a downloaded Hugging Face model; models are not downloaded for you.");
         return new CheckpointFolder(System.IO.Path.GetFullPath(folder));
     }
 
@@ -78,7 +80,9 @@ internal sealed class CheckpointFolder : IDisposable
     /// are not.</exception>
     public CheckpointTensor Tensor(string name) => !_stored.TryGetValue(name, out StoredWeight? stored)
         ? _tensors.Tensor(name)
-        : throw new CheckpointException($"Tensor {name} of {Path} is there as {ConvertedFormat.Name(stored.Format)} weights alone, which cannot serve here. Use the original folder.");
+        : throw new CheckpointException(
+            $"Tensor {name} of {Path} is there as {ConvertedFormat.Name(stored.Format)} weights alone, which cannot serve here. "
+            + $"Use the original folder.");
 
     /// <summary>The tensor of this name, which must have this shape.</summary>
     /// <exception cref="CheckpointException">There is none, or it has another shape or a type that is not read.</exception>
@@ -86,7 +90,9 @@ internal sealed class CheckpointFolder : IDisposable
     {
         CheckpointTensor tensor = Tensor(name);
         if (!tensor.Shape.SequenceEqual(shape))
-            throw new CheckpointException($"Tensor {name} of {tensor.File} has shape [{string.Join(", ", tensor.Shape)}], but {ConfigName} asks for [{string.Join(", ", shape)}]. The two are not from the same model.");
+            throw new CheckpointException(
+                $"Tensor {name} of {tensor.File} has shape [{string.Join(", ", tensor.Shape)}], "
+                + $"but {ConfigName} asks for [{string.Join(", ", shape)}]. The two are not from the same model.");
         return tensor;
     }
 
@@ -156,8 +162,10 @@ internal sealed class CheckpointFolder : IDisposable
     private string Require(string name, string advice)
     {
         if (HasFile(name)) return System.IO.Path.Combine(Path, name);
-        string[] found = [.. Directory.EnumerateFiles(Path).Select(System.IO.Path.GetFileName).OfType<string>().Order(StringComparer.Ordinal).Take(8)];
-        throw new CheckpointException($"{Path} lacks {name}. {advice} Found: {(found.Length == 0 ? "no files" : string.Join(", ", found.Select(Shown.Short)))}.");
+        string[] found =
+            [.. Directory.EnumerateFiles(Path).Select(System.IO.Path.GetFileName).OfType<string>().Order(StringComparer.Ordinal).Take(8)];
+        throw new CheckpointException(
+            $"{Path} lacks {name}. {advice} Found: {(found.Length == 0 ? "no files" : string.Join(", ", found.Select(Shown.Short)))}.");
     }
 }
 

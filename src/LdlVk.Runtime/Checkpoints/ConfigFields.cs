@@ -18,7 +18,10 @@ internal sealed class ConfigFields(JsonField root)
         if (!root.TryGet(ConvertedFormat.ConfigField, out JsonField quantized)) return false;
         JsonField method = quantized.Get(ConvertedFormat.MethodField);
         return method.String() == ConvertedFormat.Method
-            ? true : throw method.Error($"is {method.Kind}; supported are weights that are not quantized, and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\").");
+            ? true
+            : throw method.Error(
+                $"is {method.Kind}; supported are weights that are not quantized, "
+                + $"and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\").");
     }
 
     /// <summary>Refuses an activation other than the architecture's, in the first of some fields that is there.</summary>
@@ -57,5 +60,6 @@ internal sealed class ConfigFields(JsonField root)
     public JsonField Field(string name) => root.Member(name, default);
 
     /// <summary>The error for a field that asks for something that is not supported.</summary>
-    public static CheckpointException Unsupported(JsonField field, string supported) => field.Error($"is {field.Kind}; only {supported} is supported.");
+    public static CheckpointException Unsupported(JsonField field, string supported) =>
+        field.Error($"is {field.Kind}; only {supported} is supported.");
 }

@@ -41,14 +41,16 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
     /// <summary>The pairs for a file's metadata. <c>format</c> is what other readers of safetensors look for.</summary>
     internal IEnumerable<(string Key, string Text)> Metadata() =>
     [
-        ("format", "pt"), (VersionKey, Version), (WeightsKey, Name(Weights)), (GroupKey, WeightLayout.GroupSize.ToString(CultureInfo.InvariantCulture)),
+        ("format", "pt"), (VersionKey, Version), (WeightsKey, Name(Weights)),
+        (GroupKey, WeightLayout.GroupSize.ToString(CultureInfo.InvariantCulture)),
         (SourceKey, Name(SourceType)), (ConversionKey, Conversion),
         (LayoutKey, Weights switch
         {
             WeightFormat.Fp16 => "W = factor * stored, rows padded with zeros to a multiple of 32",
             WeightFormat.Int8 => "W[n, k] = factor * scales[n, k / 32] * stored[n, k], rows padded with zeros to a multiple of 32",
-            _ => "W[n, k] = factor * scales[n, k / 32] * q * (8 + |q|), rows padded with zeros to a multiple of 32; the elements 8 i .. 8 i + 7 of a row are the " +
-                "little-endian 32-bit word i: element 2 j of the eight has its q + 8 in bits 4 j .. 4 j + 3, element 2 j + 1 in bits 16 + 4 j .. 19 + 4 j",
+            _ => "W[n, k] = factor * scales[n, k / 32] * q * (8 + |q|), rows padded with zeros to a multiple of 32; "
+                + "the elements 8 i .. 8 i + 7 of a row are the little-endian 32-bit word i: "
+                + "element 2 j of the eight has its q + 8 in bits 4 j .. 4 j + 3, element 2 j + 1 in bits 16 + 4 j .. 19 + 4 j",
         }),
     ];
 
@@ -56,7 +58,8 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
     internal byte[] Config(string path) => JsonFile.Read(path, root =>
     {
         using var stream = new MemoryStream();
-        using (var json = new Utf8JsonWriter(stream, new JsonWriterOptions { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
+        JsonWriterOptions writing = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        using (var json = new Utf8JsonWriter(stream, writing))
         {
             json.WriteStartObject();
             foreach (JsonProperty property in root.Members())
@@ -82,7 +85,9 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
         {
             ConvertedFormat read = Read(file);
             if (format is not null && read != format)
-                throw new CheckpointException($"{first!.Path} and {file.Path} are of different conversions ({format.Describe()} and {read.Describe()}). Convert the original again, into an empty folder.");
+                throw new CheckpointException(
+                    $"{first!.Path} and {file.Path} are of different conversions ({format.Describe()} and {read.Describe()}). "
+                    + $"Convert the original again, into an empty folder.");
             (first, format) = (file, read);
         }
         return format;
@@ -104,15 +109,20 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
     {
         string version = Text(VersionKey);
         if (version != Version)
-            throw new CheckpointException($"{file.Path} was converted to version {Shown.Quoted(version)} of the layout; this LdlVk reads version {Version}. Use the LdlVk that wrote it, or convert the original again.");
+            throw new CheckpointException(
+                $"{file.Path} was converted to version {Shown.Quoted(version)} of the layout; this LdlVk reads version {Version}. "
+                + $"Use the LdlVk that wrote it, or convert the original again.");
         WeightFormat weights = Choice(WeightsKey, WeightFormat.Fp16, WeightFormat.Int8, WeightFormat.Int4);
         ElementType source = Choice(SourceKey, Enum.GetValues<ElementType>());
         string group = Text(GroupKey);
-        if (group != WeightLayout.GroupSize.ToString(CultureInfo.InvariantCulture)) throw Damaged(GroupKey, group, $"only groups of {WeightLayout.GroupSize} are read");
+        if (group != WeightLayout.GroupSize.ToString(CultureInfo.InvariantCulture))
+            throw Damaged(GroupKey, group, $"only groups of {WeightLayout.GroupSize} are read");
         return new ConvertedFormat(weights, source, Text(ConversionKey));
 
         string Text(string key) => file.Metadata.TryGetValue(key, out string? text)
-            ? text : throw new CheckpointException($"The metadata of {file.Path} lack {key}, which every file of a converted folder has. Convert the original again.");
+            ? text
+            : throw new CheckpointException(
+                $"The metadata of {file.Path} lack {key}, which every file of a converted folder has. Convert the original again.");
 
         T Choice<T>(string key, params T[] known) where T : struct, Enum
         {

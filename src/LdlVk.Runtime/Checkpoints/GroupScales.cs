@@ -7,7 +7,8 @@ namespace LdlVk.Runtime.Checkpoints;
 internal static class GroupScales
 {
     /// <summary>The half that lies <paramref name="steps"/> above a positive one.</summary>
-    public static Half Above(Half start, int steps) => BitConverter.UInt16BitsToHalf((ushort)(BitConverter.HalfToUInt16Bits(start) + steps));
+    public static Half Above(Half start, int steps) =>
+        BitConverter.UInt16BitsToHalf((ushort)(BitConverter.HalfToUInt16Bits(start) + steps));
 
     /// <summary>Eight scales: <paramref name="start"/>, positive, and those 1, 2, … 7 times <paramref name="step"/> above it.</summary>
     public static Vector256<float> Eight(Half start, int step)

@@ -62,7 +62,8 @@ internal static class Int4Groups
         scale = Refitted(group, sign, scale);
         Vector256<float> inverse = Vector256.Create(sign / (float)scale);
         for (int i = 0; i < Group; i += 8)
-            BinaryPrimitives.WriteUInt32LittleEndian(packed[(i / 2)..], Pack(Vector256.ConvertToInt32Native(Codes(Vector256.Create(group[i..]) * inverse))));
+            BinaryPrimitives.WriteUInt32LittleEndian(
+                packed[(i / 2)..], Pack(Vector256.ConvertToInt32Native(Codes(Vector256.Create(group[i..]) * inverse))));
         return sign < 0 ? -scale : scale;
     }
 
@@ -90,7 +91,8 @@ internal static class Int4Groups
 
     /// <summary>Eight codes as a word: the neighbors 2j and 2j + 1 go to bits 4j and 16 + 4j.</summary>
     private static uint Pack(Vector256<int> codes) =>
-        (uint)Vector256.Sum((codes + Vector256.Create(8)) * Vector256.Create(1, 1 << 16, 1 << 4, 1 << 20, 1 << 8, 1 << 24, 1 << 12, 1 << 28));
+        (uint)Vector256.Sum(
+            (codes + Vector256.Create(8)) * Vector256.Create(1, 1 << 16, 1 << 4, 1 << 20, 1 << 8, 1 << 24, 1 << 12, 1 << 28));
 
     /// <summary>v(q) of element <paramref name="k"/> of a packed row.</summary>
     public static int Value(ReadOnlySpan<byte> packedRow, int k)
@@ -145,9 +147,11 @@ internal static class Int4Groups
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> SquaredError(Vector256<float> magnitude, Vector256<float> limit, Vector256<float> scales, Vector256<float> inverses)
+    private static Vector256<float> SquaredError(
+        Vector256<float> magnitude, Vector256<float> limit, Vector256<float> scales, Vector256<float> inverses)
     {
-        Vector256<float> code = Magnitudes(magnitude * inverses, limit), error = magnitude - (code * (Vector256.Create(8f) + code) * scales);
+        Vector256<float> code = Magnitudes(magnitude * inverses, limit);
+        Vector256<float> error = magnitude - (code * (Vector256.Create(8f) + code) * scales);
         return error * error;
     }
 

@@ -43,7 +43,8 @@ internal sealed unsafe class MappedFile : IDisposable
             {
                 length = RandomAccess.GetLength(handle);
                 if (length == 0) throw new CheckpointException($"{path} is empty. Download it again.");
-                map = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+                map = MemoryMappedFile.CreateFromFile(
+                    handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
             }
             catch
             {
@@ -81,12 +82,14 @@ internal sealed unsafe class MappedFile : IDisposable
         }
         catch (IOException e)
         {
-            throw new CheckpointException($"{path} needs {length:N0} bytes of memory to inflate, which this machine refused: {e.Message}", e);
+            throw new CheckpointException(
+                $"{path} needs {length:N0} bytes of memory to inflate, which this machine refused: {e.Message}", e);
         }
     }
 
     /// <summary>A stream over a range of the file, which must lie inside it.</summary>
-    public Stream Stream(long offset, long length) => new UnmanagedMemoryStream(_view.SafeMemoryMappedViewHandle, offset, length, FileAccess.Read);
+    public Stream Stream(long offset, long length) =>
+        new UnmanagedMemoryStream(_view.SafeMemoryMappedViewHandle, offset, length, FileAccess.Read);
 
     /// <summary>Makes the bytes readable until the lease is disposed. Thread-safe.</summary>
     /// <exception cref="ObjectDisposedException">The file is disposed.</exception>

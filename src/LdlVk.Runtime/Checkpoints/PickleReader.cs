@@ -114,7 +114,10 @@ internal abstract class PickleReader(string path, byte[] pickle)
 
     /// <summary>The error for something that could have run code, or that only looks harmless.</summary>
     protected CheckpointException Refused(string what) =>
-        new($"{path} {what}. Nothing was executed. If you trust the file, load it in PyTorch with weights_only=True and save the module's state_dict() again; otherwise delete it.");
+        new(
+            $"{path} {what}. Nothing was executed. "
+            + $"If you trust the file, load it in PyTorch with weights_only=True and save the module's state_dict() again; "
+            + $"otherwise delete it.");
 
     /// <summary>The error for a pickle that makes no sense.</summary>
     protected CheckpointException Damaged(string what) =>
@@ -178,7 +181,8 @@ internal abstract class PickleReader(string path, byte[] pickle)
 
     private int PopMark() => _marks.TryPop(out int mark) ? mark : throw Damaged("closes what it never opened");
 
-    private object? Recall(long index) => _memo.TryGetValue(index, out object? value) ? value : throw Damaged($"recalls value {index}, which it never stored");
+    private object? Recall(long index) =>
+        _memo.TryGetValue(index, out object? value) ? value : throw Damaged($"recalls value {index}, which it never stored");
 
     private void Append(object?[] values)
     {
@@ -188,7 +192,8 @@ internal abstract class PickleReader(string path, byte[] pickle)
 
     private void SetItems(object?[] pairs)
     {
-        if (Peek() is not Dictionary<string, object?> dictionary || pairs.Length % 2 != 0) throw Damaged("sets items of something else than a dictionary");
+        if (Peek() is not Dictionary<string, object?> dictionary || pairs.Length % 2 != 0)
+            throw Damaged("sets items of something else than a dictionary");
         for (int i = 0; i < pairs.Length; i += 2)
             dictionary[pairs[i] as string ?? throw Damaged("has a dictionary key that is not text")] = pairs[i + 1];
     }

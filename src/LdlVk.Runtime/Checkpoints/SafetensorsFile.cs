@@ -63,7 +63,9 @@ internal sealed class SafetensorsFile : IDisposable
     {
         if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
         if (ParseType(entry.Type) is not { } type)
-            throw new CheckpointException($"Tensor {name} of {Path} has elements of type {entry.Type}; LdlVk reads F32, F16, BF16 and F64. Use the checkpoint as published, not one quantized by another tool.");
+            throw new CheckpointException(
+                $"Tensor {name} of {Path} has elements of type {entry.Type}; LdlVk reads F32, F16, BF16 and F64. "
+                + $"Use the checkpoint as published, not one quantized by another tool.");
         return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
     }
 
@@ -78,7 +80,10 @@ internal sealed class SafetensorsFile : IDisposable
         long bytes = ParseType(type)?.Bytes() ?? 1;
         foreach (int dimension in shape) bytes *= dimension;
         if (entry.Type != type || !entry.Shape.AsSpan().SequenceEqual(shape) || entry.End - entry.Begin != bytes)
-            throw new CheckpointException($"Tensor {name} of {Path} is {entry.Type} [{string.Join(", ", entry.Shape)}] of {entry.End - entry.Begin:N0} bytes, but {type} [{string.Join(", ", shape)}] of {bytes:N0} bytes is needed. The folder is damaged, or mixed from two models: convert the original again.");
+            throw new CheckpointException(
+                $"Tensor {name} of {Path} is {entry.Type} [{string.Join(", ", entry.Shape)}] of {entry.End - entry.Begin:N0} bytes, "
+                + $"but {type} [{string.Join(", ", shape)}] of {bytes:N0} bytes is needed. "
+                + $"The folder is damaged, or mixed from two models: convert the original again.");
         return new FileRange(_file, _dataStart + entry.Begin, bytes);
     }
 
@@ -91,12 +96,16 @@ internal sealed class SafetensorsFile : IDisposable
 
     private static int HeaderLength(MappedFile file)
     {
-        if (file.Length < 10) throw new CheckpointException($"{file.Path} has {file.Length} bytes, too few for a safetensors file. Download it again.");
+        if (file.Length < 10)
+            throw new CheckpointException($"{file.Path} has {file.Length} bytes, too few for a safetensors file. Download it again.");
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(file.Copy(0, 8));
         if (length > MaxHeader)
-            throw new CheckpointException($"{file.Path} is no safetensors file: it claims a header of {length:N0} bytes, and at most {MaxHeader:N0} are allowed.");
+            throw new CheckpointException(
+                $"{file.Path} is no safetensors file: it claims a header of {length:N0} bytes, and at most {MaxHeader:N0} are allowed.");
         if (length > (ulong)file.Length - 8)
-            throw new CheckpointException($"{file.Path} is truncated: its header should have {length:N0} bytes, but the whole file has {file.Length:N0}. Download it again.");
+            throw new CheckpointException(
+                $"{file.Path} is truncated: its header should have {length:N0} bytes, but the whole file has {file.Length:N0}. "
+                + $"Download it again.");
         return (int)length;
     }
 
@@ -112,7 +121,8 @@ internal sealed class SafetensorsFile : IDisposable
                 continue;
             }
             JsonField texts = root.Member(property.Name, property.Value);
-            foreach (JsonProperty pair in texts.Members()) metadata.Add(pair.Name, texts.Member(Shown.Short(pair.Name), pair.Value).String());
+            foreach (JsonProperty pair in texts.Members())
+                metadata.Add(pair.Name, texts.Member(Shown.Short(pair.Name), pair.Value).String());
         }
         return (entries, metadata);
     }
@@ -129,16 +139,20 @@ internal sealed class SafetensorsFile : IDisposable
         {
             int size = shape.Member($"dimension {dimensions.Count}", item).Integer(0, int.MaxValue);
             // Kept far below 2⁶³ so that no product of it with an element's size can overflow.
-            if (size != 0 && count > (1L << 56) / size) throw shape.Damaged($"is {Shown.Short(shape.Value.GetRawText())}, more elements than any file can hold");
+            if (size != 0 && count > (1L << 56) / size)
+                throw shape.Damaged($"is {Shown.Short(shape.Value.GetRawText())}, more elements than any file can hold");
             count *= size;
             dimensions.Add(size);
         }
 
-        long[] range = [.. offsets.Items().Take(3).Select(offset => offset.ValueKind == JsonValueKind.Number && offset.TryGetInt64(out long at) ? at : -1)];
+        long[] range = [.. offsets.Items().Take(3)
+            .Select(offset => offset.ValueKind == JsonValueKind.Number && offset.TryGetInt64(out long at) ? at : -1)];
         if (range is not [>= 0 and var begin, var end] || end < begin)
             throw offsets.Damaged($"is {Shown.Short(offsets.Value.GetRawText())}, no byte range");
         if (ParseType(type) is { } known && end - begin != count * known.Bytes())
-            throw tensor.Damaged($"has {end - begin:N0} bytes, but shape {Shown.Short(shape.Value.GetRawText())} of {type} needs {count * known.Bytes():N0}");
+            throw tensor.Damaged(
+                $"has {end - begin:N0} bytes, "
+                + $"but shape {Shown.Short(shape.Value.GetRawText())} of {type} needs {count * known.Bytes():N0}");
         return new Entry(type, [.. dimensions], begin, end);
     }
 
@@ -149,12 +163,19 @@ internal sealed class SafetensorsFile : IDisposable
         foreach ((string name, Entry entry) in _entries.OrderBy(pair => pair.Value.Begin).ThenBy(pair => pair.Value.End))
         {
             if (entry.End > length)
-                throw new CheckpointException($"Tensor {Shown.Short(name)} of {Path} ends at byte {entry.End:N0} of the data, but only {length:N0} are there: the file is truncated. Download it again.");
-            if (entry.Begin < covered) throw Damaged(name, $"overlaps {previous}: it begins at byte {entry.Begin:N0} of the data, before byte {covered:N0}");
-            if (entry.Begin > covered) throw Damaged(name, $"leaves a hole of {entry.Begin - covered:N0} bytes behind {previous}, which the format forbids");
+                throw new CheckpointException(
+                    $"Tensor {Shown.Short(name)} of {Path} ends at byte {entry.End:N0} of the data, but only {length:N0} are there: "
+                    + $"the file is truncated. Download it again.");
+            if (entry.Begin < covered)
+                throw Damaged(name, $"overlaps {previous}: it begins at byte {entry.Begin:N0} of the data, before byte {covered:N0}");
+            if (entry.Begin > covered)
+                throw Damaged(name, $"leaves a hole of {entry.Begin - covered:N0} bytes behind {previous}, which the format forbids");
             (covered, previous) = (entry.End, Shown.Short(name));
         }
-        if (covered != length) throw new CheckpointException($"{Path} has {length - covered:N0} bytes behind its last tensor ({previous}), which the format forbids. Download it again.");
+        if (covered != length)
+            throw new CheckpointException(
+                $"{Path} has {length - covered:N0} bytes behind its last tensor ({previous}), which the format forbids. "
+                + $"Download it again.");
     }
 
     private CheckpointException Damaged(string name, string what) =>

@@ -72,7 +72,10 @@ internal sealed class ShardedTensors : IDisposable
     {
         if (_tensors.TryGetValue(name, out (SafetensorsFile, string) found)) return found;
         string example = _tensors.Count == 0 ? "none" : Shown.Short(_tensors.Keys.Order(StringComparer.Ordinal).First());
-        throw new CheckpointException($"The checkpoint {_folder} has no tensor {name} (nor {Prefix}{name}). It holds {_tensors.Count} tensors, the first of which is {example}. Check that the download is complete and that it is the full model, not an adapter.");
+        throw new CheckpointException(
+            $"The checkpoint {_folder} has no tensor {name} (nor {Prefix}{name}). "
+            + $"It holds {_tensors.Count} tensors, the first of which is {example}. "
+            + $"Check that the download is complete and that it is the full model, not an adapter.");
     }
 
     /// <summary>Lets go of the pages of all files read so far.</summary>
@@ -97,8 +100,11 @@ internal sealed class ShardedTensors : IDisposable
     {
         foreach ((string key, string shard) in JsonFile.Read(index, ReadWeightMap))
         {
-            if (!_files.TryGetValue(shard, out SafetensorsFile? file)) _files.Add(shard, file = SafetensorsFile.Open(ShardPath(index, shard)));
-            if (!file.Contains(key)) throw new CheckpointException($"{index} says that tensor {Shown.Short(key)} is in {shard}, but that file does not have it. Download both again.");
+            if (!_files.TryGetValue(shard, out SafetensorsFile? file))
+                _files.Add(shard, file = SafetensorsFile.Open(ShardPath(index, shard)));
+            if (!file.Contains(key))
+                throw new CheckpointException(
+                    $"{index} says that tensor {Shown.Short(key)} is in {shard}, but that file does not have it. Download both again.");
             Add(key, file);
         }
     }
@@ -107,7 +113,9 @@ internal sealed class ShardedTensors : IDisposable
     {
         string name = key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : key;
         if (!_tensors.TryAdd(name, (file, key)))
-            throw new CheckpointException($"The checkpoint {_folder} has tensor {Shown.Short(name)} twice, with the prefix {Prefix} and without. It must be one or the other.");
+            throw new CheckpointException(
+                $"The checkpoint {_folder} has tensor {Shown.Short(name)} twice, with the prefix {Prefix} and without. "
+                + $"It must be one or the other.");
     }
 
     private static List<(string Key, string Shard)> ReadWeightMap(JsonField root)
@@ -123,11 +131,14 @@ internal sealed class ShardedTensors : IDisposable
     {
         // Refused on every system alike: separators and drives of Windows too, and the names '.' and '..'.
         if (!shard.EndsWith(".safetensors", StringComparison.Ordinal) || shard.AsSpan().IndexOfAny("/\\:\0") >= 0)
-            throw new CheckpointException($"{index} names the shard {Shown.Short(shard)}. A shard must be a plain file name ending in .safetensors, in the same folder.");
+            throw new CheckpointException(
+                $"{index} names the shard {Shown.Short(shard)}. "
+                + $"A shard must be a plain file name ending in .safetensors, in the same folder.");
         string path = Path.Combine(_folder, shard);
         if (!File.Exists(path)) throw new CheckpointException($"The shard {path} is missing; {IndexName} lists it. Download it.");
         if (RealPath.Of(path) is var real && !IsBelow(real, _folder) && !IsInDownloadCache(real))
-            throw new CheckpointException($"The shard {path} is a link to {real}, which is outside its folder. Put the file itself into the folder.");
+            throw new CheckpointException(
+                $"The shard {path} is a link to {real}, which is outside its folder. Put the file itself into the folder.");
         return path;
     }
 
@@ -144,7 +155,8 @@ internal sealed class ShardedTensors : IDisposable
     private static bool IsBelow(string real, string folder)
     {
         string above = RealPath.Of(folder);
-        return real.StartsWith(Path.EndsInDirectorySeparator(above) ? above : above + Path.DirectorySeparatorChar, StringComparison.Ordinal);
+        return real.StartsWith(
+            Path.EndsInDirectorySeparator(above) ? above : above + Path.DirectorySeparatorChar, StringComparison.Ordinal);
     }
 
     private static CheckpointException NoWeights(string folder)
@@ -152,13 +164,19 @@ internal sealed class ShardedTensors : IDisposable
         string[] files = [.. Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
         string advice = files switch
         {
-            _ when files.Contains(ConvertedFormat.ManifestName) => "It is an unfinished conversion: run the same ldlvk convert again, which goes on where it ended.",
-            _ when files.Any(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) => "A .gguf file is not read: use the original Hugging Face model.",
-            _ when files.Any(file => file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) => $"There are shards without {IndexName}: download that too.",
-            _ when files.Any(file => file.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)) => "Weights in .bin files are not read: convert them with save_pretrained(…, safe_serialization=True).",
+            _ when files.Contains(ConvertedFormat.ManifestName) =>
+                "It is an unfinished conversion: run the same ldlvk convert again, which goes on where it ended.",
+            _ when files.Any(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) =>
+                "A .gguf file is not read: use the original Hugging Face model.",
+            _ when files.Any(file => file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) =>
+                $"There are shards without {IndexName}: download that too.",
+            _ when files.Any(file => file.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)) =>
+                "Weights in .bin files are not read: convert them with save_pretrained(…, safe_serialization=True).",
             _ => "Give the folder of a downloaded Hugging Face model.",
         };
-        string found = files.Length == 0 ? "no files" : string.Join(", ", files.Take(8).Select(Shown.Short)) + (files.Length > 8 ? ", …" : "");
+        string found = files.Length == 0
+            ? "no files"
+            : string.Join(", ", files.Take(8).Select(Shown.Short)) + (files.Length > 8 ? ", …" : "");
         return new CheckpointException($"The folder {folder} has neither {SingleName} nor {IndexName}. Found: {found}. {advice}");
     }
 }

@@ -49,7 +49,9 @@ internal sealed class StoredWeight : IWeightSource
         factor.CopyTo(0, MemoryMarshal.AsBytes(new Span<float>(ref scale)));
         // Any other factor would be rounded when it is multiplied by; and what is beyond these no quantizer writes.
         if (!float.IsNormal(scale) || scale < 0 || (BitConverter.SingleToUInt32Bits(scale) & 0x7fffff) != 0)
-            throw new CheckpointException($"Tensor {name}{ConvertedFormat.FactorSuffix} of {factor.Path} is {Shown.Number(scale)}, not a power of two: the file is damaged. Convert the original again.");
+            throw new CheckpointException(
+                $"Tensor {name}{ConvertedFormat.FactorSuffix} of {factor.Path} is {Shown.Number(scale)}, not a power of two: "
+                + $"the file is damaged. Convert the original again.");
         return new StoredWeight(name, rows, columns, format, scale, values, scales);
     }
 
@@ -61,8 +63,11 @@ internal sealed class StoredWeight : IWeightSource
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
         ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstRow, OutputFeatures - rowCount);
-        if (values.Length != rowCount * rowBytes) throw new ArgumentException($"{Name}: {rowCount} rows need {rowCount * rowBytes} bytes, not {values.Length}.", nameof(values));
-        if (scales.Length != (long)rowCount * rowScales) throw new ArgumentException($"{Name}: {rowCount} rows need {(long)rowCount * rowScales} scales, not {scales.Length}.", nameof(scales));
+        if (values.Length != rowCount * rowBytes)
+            throw new ArgumentException($"{Name}: {rowCount} rows need {rowCount * rowBytes} bytes, not {values.Length}.", nameof(values));
+        if (scales.Length != (long)rowCount * rowScales)
+            throw new ArgumentException(
+                $"{Name}: {rowCount} rows need {(long)rowCount * rowScales} scales, not {scales.Length}.", nameof(scales));
         _values.CopyTo(firstRow * rowBytes, values);
         _scales?.CopyTo((long)firstRow * rowScales * 2, MemoryMarshal.AsBytes(scales));
     }

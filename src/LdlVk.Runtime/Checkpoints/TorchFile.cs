@@ -19,11 +19,15 @@ internal sealed class TorchFile : IDisposable
     {
         _file = file;
         if (file.Length < 4 || !file.Copy(0, 4).AsSpan().SequenceEqual("PK\u0003\u0004"u8))
-            throw new CheckpointException($"{file.Path} is no zip file, as torch.save writes since PyTorch 1.6. Load it in PyTorch with weights_only=True and save the module's state_dict() again.");
+            throw new CheckpointException(
+                $"{file.Path} is no zip file, as torch.save writes since PyTorch 1.6. "
+                + $"Load it in PyTorch with weights_only=True and save the module's state_dict() again.");
         _zip = new ZipDirectory(file);
         _root = FindRoot();
         if (_zip.Find(_root + "byteorder") is { } order && _zip.Read(order, 16) is var bytes && !bytes.AsSpan().SequenceEqual("little"u8))
-            throw new CheckpointException($"{file.Path} was saved with byte order '{Shown.Short(System.Text.Encoding.ASCII.GetString(bytes))}'; only 'little' is read. Save it again on a little-endian machine.");
+            throw new CheckpointException(
+                $"{file.Path} was saved with byte order '{Shown.Short(System.Text.Encoding.ASCII.GetString(bytes))}'; "
+                + $"only 'little' is read. Save it again on a little-endian machine.");
     }
 
     /// <summary>Where the file is.</summary>
@@ -64,7 +68,9 @@ internal sealed class TorchFile : IDisposable
     {
         const string pickle = "data.pkl";
         string[] found = [.. _zip.Names.Where(name => name == pickle || name.EndsWith("/" + pickle, StringComparison.Ordinal))];
-        if (found.Length != 1) throw new CheckpointException($"{Path} holds {found.Length} entries {pickle} where a file of torch.save holds one. Download it again.");
+        if (found.Length != 1)
+            throw new CheckpointException(
+                $"{Path} holds {found.Length} entries {pickle} where a file of torch.save holds one. Download it again.");
         return found[0][..^pickle.Length];
     }
 
@@ -73,11 +79,14 @@ internal sealed class TorchFile : IDisposable
         byte[] pickle = _zip.Read(_zip.Find(_root + "data.pkl")!, PickleReader.MaxBytes);
         object? value = new TorchPickle(Path, pickle).Read();
         if (value is not Dictionary<string, object?> dictionary)
-            throw new CheckpointException($"{Path} holds no state dict. Save the module's state_dict(), not the module or a single tensor.");
+            throw new CheckpointException(
+                $"{Path} holds no state dict. Save the module's state_dict(), not the module or a single tensor.");
         Dictionary<string, CheckpointTensor> tensors = new(StringComparer.Ordinal);
         foreach ((string key, object? item) in dictionary)
         {
-            if (item is not TorchTensor tensor) throw new CheckpointException($"{Path}: the entry {Shown.Short(key)} is not a tensor. Save the module's state_dict() alone.");
+            if (item is not TorchTensor tensor)
+                throw new CheckpointException(
+                    $"{Path}: the entry {Shown.Short(key)} is not a tensor. Save the module's state_dict() alone.");
             tensors.Add(key, Locate(key, tensor));
         }
         Tensors = tensors;
@@ -88,10 +97,13 @@ internal sealed class TorchFile : IDisposable
         string name = $"{System.IO.Path.GetFileName(Path)}:{Shown.Short(key)}";
         ZipDirectory.Entry entry = _zip.Find(_root + "data/" + tensor.StorageKey)
             ?? throw Damaged(name, $"is in storage {Shown.Short(tensor.StorageKey)}, which the file lacks");
-        if (entry.Bytes != tensor.StorageBytes) throw Damaged(name, $"is in a storage of {tensor.StorageBytes:N0} bytes, but {entry.Name} has {entry.Bytes:N0}");
+        if (entry.Bytes != tensor.StorageBytes)
+            throw Damaged(name, $"is in a storage of {tensor.StorageBytes:N0} bytes, but {entry.Name} has {entry.Bytes:N0}");
         CheckInside(name, tensor);
         int size = tensor.Type.Bytes();
-        if (!entry.Compressed) return new CheckpointTensor(name, tensor.Type, tensor.Shape, _file, _zip.DataOffset(entry) + (tensor.Offset * size), tensor.Strides);
+        if (!entry.Compressed)
+            return new CheckpointTensor(
+                name, tensor.Type, tensor.Shape, _file, _zip.DataOffset(entry) + (tensor.Offset * size), tensor.Strides);
         return new CheckpointTensor(name, tensor.Type, tensor.Shape, Inflated(entry), tensor.Offset * size, tensor.Strides);
     }
 
@@ -116,9 +128,12 @@ internal sealed class TorchFile : IDisposable
     {
         if (_inflated.TryGetValue(entry, out MappedFile? known)) return known;
         if (_inflated.Values.Sum(file => file.Length) + entry.Bytes > MaxInflatedBytes)
-            throw new CheckpointException($"{Path}: the compressed entries inflate to more than {MaxInflatedBytes:N0} bytes. Save the state dict again with torch.save, which does not compress.");
+            throw new CheckpointException(
+                $"{Path}: the compressed entries inflate to more than {MaxInflatedBytes:N0} bytes. "
+                + $"Save the state dict again with torch.save, which does not compress.");
         return _inflated[entry] = MappedFile.InMemory(Path, Math.Max(1, entry.Bytes), to => _zip.Inflate(entry, to));
     }
 
-    private static CheckpointException Damaged(string name, string what) => new($"Tensor {name} {what}: the file is damaged. Download it again.");
+    private static CheckpointException Damaged(string name, string what) =>
+        new($"Tensor {name} {what}: the file is damaged. Download it again.");
 }

@@ -67,8 +67,12 @@ internal sealed class WeightSource : IWeightSource
         ArgumentOutOfRangeException.ThrowIfNegative(firstRow);
         ArgumentOutOfRangeException.ThrowIfNegative(rowCount);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstRow, OutputFeatures - rowCount);
-        if (values.Length != (long)rowCount * rowBytes) throw new ArgumentException($"{Name}: {rowCount} rows need {(long)rowCount * rowBytes} bytes, not {values.Length}.", nameof(values));
-        if (scales.Length != (long)rowCount * rowScales) throw new ArgumentException($"{Name}: {rowCount} rows need {(long)rowCount * rowScales} scales, not {scales.Length}.", nameof(scales));
+        if (values.Length != (long)rowCount * rowBytes)
+            throw new ArgumentException(
+                $"{Name}: {rowCount} rows need {(long)rowCount * rowBytes} bytes, not {values.Length}.", nameof(values));
+        if (scales.Length != (long)rowCount * rowScales)
+            throw new ArgumentException(
+                $"{Name}: {rowCount} rows need {(long)rowCount * rowScales} scales, not {scales.Length}.", nameof(scales));
 
         Span<float> piece = stackalloc float[Piece];
         for (int row = 0; row < rowCount; row++)
@@ -153,7 +157,12 @@ internal sealed class WeightSource : IWeightSource
         long count = (long)matrix.Rows * matrix.Columns;
         int largest = 0;
         Lock gate = new();
-        Parallel.For(0L, (count + ScanBlock - 1) / ScanBlock, () => 0, (block, _, known) => Math.Max(known, LargestBits(matrix, block * ScanBlock, count)), found =>
+        Parallel.For(
+            0L,
+            (count + ScanBlock - 1) / ScanBlock,
+            () => 0,
+            (block, _, known) => Math.Max(known, LargestBits(matrix, block * ScanBlock, count)),
+            found =>
         {
             lock (gate) largest = Math.Max(largest, found);
         });
@@ -194,7 +203,9 @@ internal sealed class WeightSource : IWeightSource
             {
                 if (float.IsFinite(piece[i])) continue;
                 string value = piece[i].ToString(CultureInfo.InvariantCulture);
-                return new CheckpointException($"Tensor {matrix.Name} is {value} at row {(first + i) / matrix.Columns}, column {(first + i) % matrix.Columns}: the checkpoint is damaged. Download it again.");
+                return new CheckpointException(
+                    $"Tensor {matrix.Name} is {value} at row {(first + i) / matrix.Columns}, column {(first + i) % matrix.Columns}: "
+                    + $"the checkpoint is damaged. Download it again.");
             }
         }
         throw new InvalidOperationException($"{matrix.Name} changed while it was read.");

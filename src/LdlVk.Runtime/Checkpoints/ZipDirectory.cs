@@ -45,7 +45,8 @@ internal sealed class ZipDirectory
         ReadOnlySpan<byte> header = _file.Copy(entry.Header, LocalBytes);
         if (U32(header) != LocalSignature) throw Damaged($"{entry.Name} has no header where the directory says");
         long data = entry.Header + LocalBytes + U16(header[26..]) + U16(header[28..]);
-        if (entry.StoredBytes > _file.Length - data) throw Damaged($"the {entry.StoredBytes:N0} bytes of {entry.Name} reach beyond the file's end");
+        if (entry.StoredBytes > _file.Length - data)
+            throw Damaged($"the {entry.StoredBytes:N0} bytes of {entry.Name} reach beyond the file's end");
         return data;
     }
 
@@ -129,7 +130,8 @@ internal sealed class ZipDirectory
         if ((flags & 1) != 0) throw Damaged($"{shown} is encrypted");
         if (method is not (0 or 8)) throw Damaged($"{shown} uses compression method {method}; only stored and deflated entries are read");
         if (stored < 0 || bytes < 0 || header < 0 || stored > _file.Length) throw Damaged($"{shown} claims impossible sizes");
-        if (method == 0 ? stored != bytes : bytes / MaxInflation > stored + 1) throw Damaged($"{shown} claims {bytes:N0} bytes from {stored:N0} stored ones");
+        if (method == 0 ? stored != bytes : bytes / MaxInflation > stored + 1)
+            throw Damaged($"{shown} claims {bytes:N0} bytes from {stored:N0} stored ones");
         if (!_entries.TryAdd(name, new Entry(shown, header, stored, bytes, method != 0))) throw Damaged($"{shown} occurs twice");
         return from[total..];
     }

@@ -33,19 +33,22 @@ internal readonly record struct CompleteFile(long Bytes, string Sha256);
 /// <param name="Format">The target.</param>
 /// <param name="Source">The source's files.</param>
 /// <param name="Complete">What is complete, by name.</param>
-internal sealed record ConversionManifest(ConvertedFormat Format, IReadOnlyList<SourceFile> Source, SortedDictionary<string, CompleteFile> Complete)
+internal sealed record ConversionManifest(
+    ConvertedFormat Format, IReadOnlyList<SourceFile> Source, SortedDictionary<string, CompleteFile> Complete)
 {
     /// <summary>The name that is given to the conversion of such files to such weights, cut into files of this size.</summary>
     public static string Identify(string weights, IEnumerable<SourceFile> source, long shardBytes)
     {
         StringBuilder text = new($"{ConvertedFormat.Version}\n{weights}\n{shardBytes}\n");
-        foreach (SourceFile file in source) text.Append(System.Globalization.CultureInfo.InvariantCulture, $"{file.Name}\n{file.Bytes}\n{file.ModifiedTicks}\n");
+        foreach (SourceFile file in source)
+            text.Append(System.Globalization.CultureInfo.InvariantCulture, $"{file.Name}\n{file.Bytes}\n{file.ModifiedTicks}\n");
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())).AsSpan(0, 16));
     }
 
     /// <summary>Reads what <see cref="ToJson"/> wrote: whose conversion it is, to what, and what is complete.</summary>
     /// <exception cref="CheckpointException">It is damaged.</exception>
-    public static (string Conversion, string Weights, SortedDictionary<string, CompleteFile> Complete) Read(string path) => JsonFile.Read(path, root =>
+    public static (string Conversion, string Weights, SortedDictionary<string, CompleteFile> Complete) Read(string path) =>
+        JsonFile.Read(path, root =>
     {
         SortedDictionary<string, CompleteFile> complete = new(StringComparer.Ordinal);
         JsonField files = root.Get("files");

@@ -20,9 +20,14 @@ internal sealed record PlannedShard(string Name, byte[] Header, IReadOnlyList<Pl
     public long TensorBytes => Tensors.Sum(tensor => tensor.Bytes);
 
     /// <summary>The safetensors files of the source that it is made of.</summary>
-    public IReadOnlySet<string> Sources(Checkpoint checkpoint) => Tensors
-        .Select(tensor => checkpoint.FileOf(tensor.Name.StartsWith(ConversionPlan.Prefix, StringComparison.Ordinal) ? tensor.Name[ConversionPlan.Prefix.Length..] : tensor.Name))
-        .OfType<string>().ToHashSet(StringComparer.Ordinal);
+    public IReadOnlySet<string> Sources(Checkpoint checkpoint)
+    {
+        return Tensors.Select(tensor => checkpoint.FileOf(Unprefixed(tensor.Name)))
+            .OfType<string>().ToHashSet(StringComparer.Ordinal);
+
+        static string Unprefixed(string name) =>
+            name.StartsWith(ConversionPlan.Prefix, StringComparison.Ordinal) ? name[ConversionPlan.Prefix.Length..] : name;
+    }
 }
 
 /// <summary>
@@ -42,7 +47,6 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
 
     /// <summary>What the names of the backbone's tensors begin with.</summary>
     internal const string Prefix = "model.";
-
 
     /// <summary>Bytes of all files.</summary>
     public long Bytes => Shards.Sum(shard => shard.Bytes);
@@ -64,9 +68,11 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
             shards[^1].AddRange(tensors);
             bytes += partBytes;
         }
-        long row = BackboneTensors.Of(checkpoint.Config).Where(t => BackboneTensors.IsWeight(t.Name, t.Shape)).Max(t => WeightLayout.RowBytes(format.Weights, t.Shape[1]));
+        long row = BackboneTensors.Of(checkpoint.Config).Where(t => BackboneTensors.IsWeight(t.Name, t.Shape))
+            .Max(t => WeightLayout.RowBytes(format.Weights, t.Shape[1]));
         return new ConversionPlan(
-            [.. shards.Select((tensors, i) => Shard($"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors", tensors, format))], checked((int)Math.Max(LeastChunk, row)));
+            [.. shards.Select((tensors, i) => Shard($"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors", tensors, format))],
+            checked((int)Math.Max(LeastChunk, row)));
     }
 
     /// <summary>The index that Hugging Face folders have, which says which tensor is in which file.</summary>
@@ -95,7 +101,8 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
         for (int layer = 0; layer < checkpoint.Config.Layers; layer++)
         {
             string at = BackboneTensors.Layer(layer);
-            yield return BackboneTensors.Of(checkpoint.Config).Where(t => t.Name.StartsWith(at, StringComparison.Ordinal)).SelectMany(t => BackboneTensors.IsWeight(t.Name, t.Shape)
+            yield return BackboneTensors.Of(checkpoint.Config).Where(t => t.Name.StartsWith(at, StringComparison.Ordinal))
+                .SelectMany(t => BackboneTensors.IsWeight(t.Name, t.Shape)
                 ? new PlannedWeight(Prefix + t.Name, t.Shape[0], t.Shape[1], weights, () => checkpoint.Weight(t.Name, weights)).Tensors()
                 : [PlannedTensor.Floats(Prefix + t.Name, checkpoint.Tensor(t.Name))]);
         }
@@ -110,7 +117,9 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     /// </summary>
     private static PlannedShard Shard(string name, List<PlannedTensor> tensors, ConvertedFormat format)
     {
-        PlannedTensor[] ordered = [.. tensors.OrderByDescending(tensor => Math.Min(BitOperations.TrailingZeroCount(tensor.Bytes), BitOperations.TrailingZeroCount(TensorAlignment)))];
+        int alignment = BitOperations.TrailingZeroCount(TensorAlignment);
+        PlannedTensor[] ordered =
+            [.. tensors.OrderByDescending(tensor => Math.Min(BitOperations.TrailingZeroCount(tensor.Bytes), alignment))];
         using MemoryStream buffer = new();
         using (Utf8JsonWriter json = new(buffer))
         {

@@ -45,8 +45,9 @@ public sealed class Converter
     /// </summary>
     private static readonly string[] Copied =
     [
-        CheckpointFolder.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
-        "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json", "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt",
+        CheckpointFolder.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
+        "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json",
+        "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt",
     ];
 
     private readonly OutputFolder _folder;
@@ -58,15 +59,27 @@ public sealed class Converter
     private readonly IProgress<ConversionProgress>? _progress;
     private readonly CancellationToken _cancellation;
 
-    private Converter(Checkpoint checkpoint, OutputFolder folder, WeightFormat weights, long shardBytes, IWeightSupply? supply, IProgress<ConversionProgress>? progress, CancellationToken cancellation)
+    private Converter(
+        Checkpoint checkpoint,
+        OutputFolder folder,
+        WeightFormat weights,
+        long shardBytes,
+        IWeightSupply? supply,
+        IProgress<ConversionProgress>? progress,
+        CancellationToken cancellation)
     {
         (_folder, _shardBytes, _supply, _progress, _cancellation) = (folder, shardBytes, supply, progress, cancellation);
         string[] copied = [.. Copied.Select(name => Path.Combine(checkpoint.Folder, name)).Where(File.Exists)];
         SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Select(SourceFile.Of)];
-        ConvertedFormat format = new(weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
+        ConvertedFormat format = new(
+            weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
         _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
         _manifest = new ConversionManifest(format, source, new SortedDictionary<string, CompleteFile>(StringComparer.Ordinal));
-        _outputs = [.. copied.Select(path => Path.GetFileName(path) == CheckpointFolder.ConfigName ? Config(path, format) : Copy(path)), .. _plan.Shards.Select((shard, i) => supply is null ? Convert(shard, checkpoint) : ConvertWhatComes(shard, i, checkpoint))];
+        _outputs =
+        [
+            .. copied.Select(path => Path.GetFileName(path) == CheckpointFolder.ConfigName ? Config(path, format) : Copy(path)),
+            .. _plan.Shards.Select((shard, i) => supply is null ? Convert(shard, checkpoint) : ConvertWhatComes(shard, i, checkpoint)),
+        ];
     }
 
     private long Total => _outputs.Sum(output => output.Bytes);
@@ -81,7 +94,8 @@ public sealed class Converter
     /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
     /// <exception cref="IOException">There is not enough space, or the disk failed; the message says what is kept.</exception>
     public static ConversionResult Run(
-        string source, string destination, WeightFormat weights, IProgress<ConversionProgress>? progress = null, CancellationToken cancellation = default)
+        string source, string destination, WeightFormat weights, IProgress<ConversionProgress>? progress = null,
+        CancellationToken cancellation = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(destination);
         return Run(source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellation);
@@ -115,14 +129,19 @@ public sealed class Converter
         string source, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress = null,
         CancellationToken cancellation = default, IWeightSupply? supply = null)
     {
-        if (weights == WeightFormat.Fp32) throw new UsageException("There is nothing to convert to fp32: a device that takes fp32 weights reads any original folder. Use fp16, int8 or int4.");
+        if (weights == WeightFormat.Fp32)
+            throw new UsageException(
+                "There is nothing to convert to fp32: a device that takes fp32 weights reads any original folder. Use fp16, int8 or int4.");
         if (File.Exists(folder.Path)) throw new UsageException($"{folder.Path} is a file. Give the name of a new folder.");
         using Checkpoint checkpoint = Checkpoint.Open(source);
-        if (RealPath.Of(checkpoint.Folder) == RealPath.Of(folder.Path)) throw new UsageException($"{source} cannot be converted into itself. Give another folder to write to.");
+        if (RealPath.Of(checkpoint.Folder) == RealPath.Of(folder.Path))
+            throw new UsageException($"{source} cannot be converted into itself. Give another folder to write to.");
         if (checkpoint.Converted is { } converted && converted.Weights != weights)
         {
             string has = ConvertedFormat.Name(converted.Weights), wanted = ConvertedFormat.Name(weights);
-            throw new UsageException($"{source} was converted to {has} weights, and {wanted} ones made of those would err twice. Convert the original folder to {wanted}.");
+            throw new UsageException(
+                $"{source} was converted to {has} weights, and {wanted} ones made of those would err twice. "
+                + $"Convert the original folder to {wanted}.");
         }
 
         Converter converter = new(checkpoint, folder, weights, shardBytes, supply, progress, cancellation);
@@ -150,16 +169,20 @@ public sealed class Converter
         (string conversion, string weights, SortedDictionary<string, CompleteFile> complete) = ReadManifest();
         string wanted = ConvertedFormat.Name(_manifest.Format.Weights);
         if (weights != wanted) throw Refused($"holds a conversion to {Shown.Short(weights)} weights, not {wanted}");
-        if (conversion != _manifest.Format.Conversion) throw Refused("holds the conversion of another model, or of this one before its files were changed");
+        if (conversion != _manifest.Format.Conversion)
+            throw Refused("holds the conversion of another model, or of this one before its files were changed");
         string[] own = [.. _outputs.Select(output => output.Name), manifest, IndexName];
         RefuseOthers([.. own, .. own.Select(name => name + OutputFolder.PartialSuffix)], "holds more than a conversion");
         foreach (Output output in _outputs)
-            if (complete.TryGetValue(output.Name, out CompleteFile file) && IsIntact(output, file)) _manifest.Complete.Add(output.Name, file);
+            if (complete.TryGetValue(output.Name, out CompleteFile file) && IsIntact(output, file))
+                _manifest.Complete.Add(output.Name, file);
 
         void RefuseOthers(string[] known, string why)
         {
             string[] foreign = [.. names.Where(name => !known.Contains(name))];
-            if (foreign.Length > 0) throw Refused($"{why}: there is {string.Join(", ", foreign.Take(4).Select(Shown.Short))}{(foreign.Length > 4 ? ", …" : "")}");
+            if (foreign.Length > 0)
+                throw Refused(
+                    $"{why}: there is {string.Join(", ", foreign.Take(4).Select(Shown.Short))}{(foreign.Length > 4 ? ", …" : "")}");
         }
     }
 
@@ -171,7 +194,9 @@ public sealed class Converter
         }
         catch (CheckpointException e)
         {
-            throw new UsageException($"{_folder.Path} holds a conversion whose {ConvertedFormat.ManifestName} is damaged. Give a new folder, or empty this one.", e);
+            throw new UsageException(
+                $"{_folder.Path} holds a conversion whose {ConvertedFormat.ManifestName} is damaged. Give a new folder, or empty this one.",
+                e);
         }
     }
 
@@ -219,14 +244,18 @@ public sealed class Converter
                 isFetching = false;
                 WriteFile(missing[i], chunks);
                 WriteManifest();
-                _supply?.Release(missing[i].Sources.Except(missing[(i + 1)..].SelectMany(later => later.Sources)).ToHashSet(StringComparer.Ordinal));
+                _supply?.Release(
+                    missing[i].Sources.Except(missing[(i + 1)..].SelectMany(later => later.Sources)).ToHashSet(StringComparer.Ordinal));
             }
-            foreach (string left in _folder.Names.Where(name => name.EndsWith(OutputFolder.PartialSuffix, StringComparison.Ordinal))) _folder.Delete(left);
+            foreach (string left in _folder.Names.Where(name => name.EndsWith(OutputFolder.PartialSuffix, StringComparison.Ordinal)))
+                _folder.Delete(left);
             WriteSmall(IndexName, index);
         }
         catch (Exception e) when (!isFetching && (e is IOException or UnauthorizedAccessException))
         {
-            string kept = _manifest.Complete.Count == 0 ? "" : $" {_manifest.Complete.Count} of {_outputs.Length} files are complete and kept: the same command goes on from there.";
+            string kept = _manifest.Complete.Count == 0
+                ? ""
+                : $" {_manifest.Complete.Count} of {_outputs.Length} files are complete and kept: the same command goes on from there.";
             throw new IOException($"{_folder.Path} cannot be written: {e.Message}{kept}", e);
         }
         return new ConversionResult(_folder.Path, Total, bytes, watch.Elapsed);
@@ -237,7 +266,10 @@ public sealed class Converter
         long reused = missing.SelectMany(output => (string[])[output.Name, output.Name + OutputFolder.PartialSuffix])
             .Select(name => new FileInfo(_folder[name])).Where(file => file.Exists).Sum(file => file.Length);
         if (_folder.FreeBytes is { } free && free + reused < bytes)
-            throw new IOException(string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F2} GB are needed there, and {free / 1e9:F2} GB are free. Free space, or give a folder on another disk."));
+            throw new IOException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{bytes / 1e9:F2} GB are needed there, and {free / 1e9:F2} GB are free. "
+                + $"Free space, or give a folder on another disk."));
     }
 
     private void WriteFile(Output output, BlockingCollection<byte[]> chunks)
@@ -248,12 +280,16 @@ public sealed class Converter
         {
             output.Write(queue);
             hash = queue.Finish();
-            if (queue.Written != output.Bytes) throw new CheckpointException($"{output.Name} changed while it was read: {queue.Written:N0} bytes instead of {output.Bytes:N0}. Run the same command again.");
+            if (queue.Written != output.Bytes)
+                throw new CheckpointException(
+                    $"{output.Name} changed while it was read: {queue.Written:N0} bytes instead of {output.Bytes:N0}. "
+                    + $"Run the same command again.");
         }
         file.Complete();
         _manifest.Complete.Add(output.Name, new CompleteFile(output.Bytes, hash));
 
-        void Report(long written) => _progress?.Report(new ConversionProgress(ConversionStage.Writing, output.Name, CompleteBytes + written, Total));
+        void Report(long written) =>
+            _progress?.Report(new ConversionProgress(ConversionStage.Writing, output.Name, CompleteBytes + written, Total));
     }
 
     private void WriteManifest() => WriteSmall(ConvertedFormat.ManifestName, _manifest.ToJson());
@@ -278,7 +314,8 @@ public sealed class Converter
         return new Output(Path.GetFileName(path), config.Length, queue => queue.Write(config));
     }
 
-    private Output Convert(PlannedShard shard, Checkpoint checkpoint) => new(shard.Name, shard.Bytes, queue => Write(shard, checkpoint, queue));
+    private Output Convert(PlannedShard shard, Checkpoint checkpoint) =>
+        new(shard.Name, shard.Bytes, queue => Write(shard, checkpoint, queue));
 
     /// <summary>
     /// The same where the safetensors files are there only then; their headers, and with them the plan, are what they were.

@@ -16,7 +16,8 @@ internal class OutputFolder(string path)
 
     /// <summary>Names of the files and folders in it, but for hidden ones; none if it does not exist.</summary>
     public IReadOnlyList<string> Names => Directory.Exists(Path)
-        ? [.. Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).OfType<string>().Where(name => name[0] != '.').Order(StringComparer.Ordinal)]
+        ? [.. Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).OfType<string>()
+            .Where(name => name[0] != '.').Order(StringComparer.Ordinal)]
         : [];
 
     /// <summary>Bytes that may still be written; null where the system does not tell.</summary>
@@ -51,7 +52,8 @@ internal class OutputFolder(string path)
         Directory.CreateDirectory(Path);
         try
         {
-            FileStream file = new(this[LockName], FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+            FileStream file = new(
+                this[LockName], FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
             return new FolderLock(this, file, made);
         }
         catch (IOException e) when (File.Exists(this[LockName]))
@@ -79,7 +81,8 @@ internal class OutputFolder(string path)
 /// <summary>A file of an <see cref="OutputFolder"/> that is being written.</summary>
 internal class OutputFile(string path) : IDisposable
 {
-    private readonly FileStream _stream = new(path + OutputFolder.PartialSuffix, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
+    private readonly FileStream _stream = new(
+        path + OutputFolder.PartialSuffix, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
 
     /// <summary>Appends bytes.</summary>
     public virtual void Write(ReadOnlySpan<byte> bytes) => _stream.Write(bytes);

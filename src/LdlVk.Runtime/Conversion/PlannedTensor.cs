@@ -14,7 +14,8 @@ namespace LdlVk.Runtime.Conversion;
 internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long Bytes, Action<WriteQueue> Write)
 {
     /// <summary>A tensor in its own type, byte for byte.</summary>
-    public static PlannedTensor Copy(string name, CheckpointTensor tensor) => new(name, TypeName(tensor.ElementType), [.. tensor.Shape], tensor.Bytes, queue =>
+    public static PlannedTensor Copy(string name, CheckpointTensor tensor) =>
+        new(name, TypeName(tensor.ElementType), [.. tensor.Shape], tensor.Bytes, queue =>
     {
         for (long done = 0; done < tensor.Bytes;)
         {
@@ -27,7 +28,8 @@ internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long
     });
 
     /// <summary>A tensor in fp32, as which it is loaded.</summary>
-    public static PlannedTensor Floats(string name, CheckpointTensor tensor) => new(name, "F32", [.. tensor.Shape], tensor.Count * sizeof(float), queue =>
+    public static PlannedTensor Floats(string name, CheckpointTensor tensor) =>
+        new(name, "F32", [.. tensor.Shape], tensor.Count * sizeof(float), queue =>
     {
         for (long done = 0; done < tensor.Count;)
         {
@@ -54,7 +56,8 @@ internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long
 /// </summary>
 internal sealed class PlannedWeight(string name, int rows, int columns, WeightFormat format, Func<IWeightSource> open)
 {
-    private readonly int _rowBytes = checked((int)WeightLayout.RowBytes(format, columns)), _rowScales = WeightLayout.ScalesPerRow(format, columns);
+    private readonly int _rowBytes = checked((int)WeightLayout.RowBytes(format, columns));
+    private readonly int _rowScales = WeightLayout.ScalesPerRow(format, columns);
     private Half[] _scales = [];
     private float _factor;
 
@@ -63,8 +66,15 @@ internal sealed class PlannedWeight(string name, int rows, int columns, WeightFo
     {
         (string type, int[] shape) = ConvertedFormat.Values(format, rows, columns);
         yield return new PlannedTensor(name, type, shape, (long)rows * _rowBytes, WriteValues);
-        if (_rowScales > 0) yield return new PlannedTensor(name + ConvertedFormat.ScalesSuffix, "F16", [rows, _rowScales], (long)rows * _rowScales * 2, WriteScales);
-        yield return new PlannedTensor(name + ConvertedFormat.FactorSuffix, "F32", [1], sizeof(float), queue => queue.Write(MemoryMarshal.AsBytes(new Span<float>(ref _factor))));
+        if (_rowScales > 0)
+            yield return new PlannedTensor(
+                name + ConvertedFormat.ScalesSuffix, "F16", [rows, _rowScales], (long)rows * _rowScales * 2, WriteScales);
+        yield return new PlannedTensor(
+            name + ConvertedFormat.FactorSuffix,
+            "F32",
+            [1],
+            sizeof(float),
+            queue => queue.Write(MemoryMarshal.AsBytes(new Span<float>(ref _factor))));
     }
 
     private void WriteValues(WriteQueue queue)
@@ -97,8 +107,11 @@ internal sealed class PlannedWeight(string name, int rows, int columns, WeightFo
             Parallel.For(0, parts, part =>
             {
                 int from = (int)((long)count * part / parts), to = (int)((long)count * (part + 1) / parts);
-                source.ReadRows(first + from, to - from,
-                    chunk.AsSpan(from * _rowBytes, (to - from) * _rowBytes), _scales.AsSpan((first + from) * _rowScales, (to - from) * _rowScales));
+                source.ReadRows(
+                    first + from,
+                    to - from,
+                    chunk.AsSpan(from * _rowBytes, (to - from) * _rowBytes),
+                    _scales.AsSpan((first + from) * _rowScales, (to - from) * _rowScales));
             });
         }
         catch (AggregateException e)

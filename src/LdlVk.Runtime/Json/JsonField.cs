@@ -35,7 +35,8 @@ internal readonly struct JsonField(string file, string name, JsonElement value)
     /// <summary>A field of this object; absent and null give false.</summary>
     public bool TryGet(string key, out JsonField field)
     {
-        bool found = Expect(JsonValueKind.Object, "an object").TryGetProperty(key, out JsonElement element) && element.ValueKind != JsonValueKind.Null;
+        bool found = Expect(JsonValueKind.Object, "an object").TryGetProperty(key, out JsonElement element)
+            && element.ValueKind != JsonValueKind.Null;
         field = Member(key, element);
         return found;
     }
@@ -71,5 +72,6 @@ internal readonly struct JsonField(string file, string name, JsonElement value)
         value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out double number) && number >= least && number <= most
             ? number : throw Damaged($"is {Kind}, not a number from {least} to {most}");
 
-    private JsonElement Expect(JsonValueKind kind, string words) => value.ValueKind == kind ? value : throw Damaged($"is {Kind}, not {words}");
+    private JsonElement Expect(JsonValueKind kind, string words) =>
+        value.ValueKind == kind ? value : throw Damaged($"is {Kind}, not {words}");
 }

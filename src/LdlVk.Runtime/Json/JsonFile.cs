@@ -40,16 +40,19 @@ internal static class JsonFile
     }
 
     /// <summary>The whole of a text file that is not JSON.</summary>
-    public static string ReadText(string path, long maxBytes = MaxBytes) => Encoding.UTF8.GetString(CheckUtf8(path, ReadBytes(path, maxBytes)).Span);
+    public static string ReadText(string path, long maxBytes = MaxBytes) =>
+        Encoding.UTF8.GetString(CheckUtf8(path, ReadBytes(path, maxBytes)).Span);
 
     private static byte[] ReadBytes(string path, long maxBytes)
     {
-        if (!File.Exists(path)) throw new CheckpointException($"{path} does not exist. A checkpoint's folder holds it beside the weights; copy it there.");
+        if (!File.Exists(path))
+            throw new CheckpointException($"{path} does not exist. A checkpoint's folder holds it beside the weights; copy it there.");
         try
         {
             using FileStream file = File.OpenRead(path);
             if (file.Length > maxBytes)
-                throw new CheckpointException($"{path} has {file.Length:N0} bytes, more than the {maxBytes:N0} that are read. Is it the right file?");
+                throw new CheckpointException(
+                    $"{path} has {file.Length:N0} bytes, more than the {maxBytes:N0} that are read. Is it the right file?");
             byte[] bytes = new byte[file.Length];
             file.ReadExactly(bytes);
             return bytes;

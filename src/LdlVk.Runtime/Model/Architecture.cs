@@ -54,7 +54,8 @@ public abstract class Architecture
         JsonField modelType = fields.Root.Get("model_type");
         string type = modelType.String();
         return All.FirstOrDefault(a => a.ModelType == type)
-            ?? throw modelType.Error($"{modelType.Kind} is not supported. Supported architectures: {string.Join(", ", All.Select(a => $"\"{a.ModelType}\""))}.");
+            ?? throw modelType.Error(
+                $"{modelType.Kind} is not supported. Supported architectures: {string.Join(", ", All.Select(a => $"\"{a.ModelType}\""))}.");
     }
 
     /// <summary>Reads its config.json.</summary>

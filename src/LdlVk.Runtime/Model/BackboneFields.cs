@@ -35,11 +35,13 @@ internal static class BackboneFields
             QueryPreAttentionScalar = 0,
         };
         if (config.Heads % config.KeyValueHeads != 0)
-            throw fields.Field("num_key_value_heads").Damaged($"is {config.KeyValueHeads}, which does not divide num_attention_heads {config.Heads}");
+            throw fields.Field("num_key_value_heads").Damaged(
+                $"is {config.KeyValueHeads}, which does not divide num_attention_heads {config.Heads}");
         if (config.HeadDimension % 2 != 0)
             throw fields.Field("head_dim").Damaged($"is {config.HeadDimension}; the rotary embedding needs an even number");
         if ((long)config.MaxPositions * config.HeadDimension > int.MaxValue)
-            throw fields.Field("max_position_embeddings").Damaged($"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
+            throw fields.Field("max_position_embeddings").Damaged(
+                $"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
         return config;
     }
 
@@ -59,7 +61,10 @@ internal static class BackboneFields
         JsonField high = rope.Get("high_freq_factor");
         if (high.Number(1e-3, 1e6) <= low) throw high.Damaged($"is {high.Kind}, not above low_freq_factor");
         return new RopeScaling(
-            rope.Get("factor").Number(1, 1e6), low, high.Number(1e-3, 1e6), rope.Get("original_max_position_embeddings").Integer(1, 1 << 24));
+            rope.Get("factor").Number(1, 1e6),
+            low,
+            high.Number(1e-3, 1e6),
+            rope.Get("original_max_position_embeddings").Integer(1, 1 << 24));
     }
 
     /// <summary>Refuses a scaling of the rotary frequencies, in either spelling.</summary>
@@ -67,7 +72,9 @@ internal static class BackboneFields
     public static void RequireNoRopeScaling(this ConfigFields fields)
     {
         if (fields.Root.TryGet("rope_scaling", out JsonField scaling)) throw ConfigFields.Unsupported(scaling, "null");
-        if (fields.Root.TryGet("rope_parameters", out JsonField rope) && (rope.TryGet("rope_type", out JsonField type) || type.IsNull) && type.String() != "default")
+        if (fields.Root.TryGet("rope_parameters", out JsonField rope)
+            && (rope.TryGet("rope_type", out JsonField type) || type.IsNull)
+            && type.String() != "default")
             throw ConfigFields.Unsupported(type, "default");
     }
 

@@ -24,13 +24,20 @@ public sealed class Checkpoint : IDisposable
             return (architecture.Read(fields), converted);
         });
         if (isConverted && Converted is null)
-            throw new CheckpointException($"{CheckpointFolder.ConfigName} of {Folder} is that of a converted folder, but the safetensors files lack what ldlvk convert writes into their metadata. Take {CheckpointFolder.ConfigName} from the original, or convert the original again.");
+            throw new CheckpointException(
+                $"{CheckpointFolder.ConfigName} of {Folder} is that of a converted folder, "
+                + $"but the safetensors files lack what ldlvk convert writes into their metadata. "
+                + $"Take {CheckpointFolder.ConfigName} from the original, or convert the original again.");
         CheckNames();
         foreach ((string name, int[] shape) in BackboneTensors.Of(Config))
-            BackboneBytes += BackboneTensors.IsWeight(name, shape) ? files.OpenMatrix(name, shape[0], shape[1]) : files.Tensor(name, shape).Bytes;
+            BackboneBytes += BackboneTensors.IsWeight(name, shape)
+                ? files.OpenMatrix(name, shape[0], shape[1])
+                : files.Tensor(name, shape).Bytes;
         SourceType = Tensor(BackboneTensors.Embedding).ElementType;
         if (Converted is { } format && format.SourceType != SourceType)
-            throw new CheckpointException($"{Folder} says that it was converted from {ConvertedFormat.Name(format.SourceType)}, but its embedding table is {ConvertedFormat.Name(SourceType)}. Convert the original again.");
+            throw new CheckpointException(
+                $"{Folder} says that it was converted from {ConvertedFormat.Name(format.SourceType)}, "
+                + $"but its embedding table is {ConvertedFormat.Name(SourceType)}. Convert the original again.");
         Head = HeadKind.Open(files, Config);
     }
 
@@ -73,7 +80,8 @@ public sealed class Checkpoint : IDisposable
         catch (Exception e)
         {
             files?.Dispose();
-            if (e is IOException or UnauthorizedAccessException) throw new CheckpointException($"The folder {folder} cannot be read: {e.Message}", e);
+            if (e is IOException or UnauthorizedAccessException)
+                throw new CheckpointException($"The folder {folder} cannot be read: {e.Message}", e);
             throw;
         }
     }
@@ -108,20 +116,36 @@ public sealed class Checkpoint : IDisposable
         if (Converted is not null) return;
         HashSet<string> expected = [.. BackboneTensors.Of(Config).Select(t => t.Name)];
         string? missing = expected.FirstOrDefault(name => !_files.Contains(name));
-        string? further = _files.Names.Order(StringComparer.Ordinal).FirstOrDefault(name => name.StartsWith("layers.", StringComparison.Ordinal) && !expected.Contains(name) && !IsBuffer(name));
+        string? further = _files.Names.Order(StringComparer.Ordinal).FirstOrDefault(
+            name => name.StartsWith("layers.", StringComparison.Ordinal) && !expected.Contains(name) && !IsBuffer(name));
         if (further?.StartsWith($"layers.{Config.Layers}.", StringComparison.Ordinal) == true)
-            throw new CheckpointException($"{Folder} has tensors of layer {Config.Layers} (counted from 0), but {CheckpointFolder.ConfigName} says num_hidden_layers {Config.Layers}. The two are not from the same model.");
+            throw new CheckpointException(
+                $"{Folder} has tensors of layer {Config.Layers} (counted from 0), "
+                + $"but {CheckpointFolder.ConfigName} says num_hidden_layers {Config.Layers}. The two are not from the same model.");
         Architecture[] others = [.. Architecture.All.Where(a => a != Config.Architecture && LooksLike(a))];
         if (others.Length > 0 && (missing ?? further) is not null)
-            throw new CheckpointException($"{Folder} {(missing is null ? $"has a tensor {Shown.Short(further!)}, which a {Config.Architecture} model has not" : $"has no tensor {missing}")}: {CheckpointFolder.ConfigName} says model_type \"{Config.Architecture.ModelType}\", but its layers look like {string.Join(" or ", others.Select(o => o.Name))}. The files are not from the same model.");
+        {
+            string found = missing is null
+                ? $"has a tensor {Shown.Short(further!)}, which a {Config.Architecture} model has not"
+                : $"has no tensor {missing}";
+            throw new CheckpointException(
+                $"{Folder} {found}: {CheckpointFolder.ConfigName} says model_type \"{Config.Architecture.ModelType}\", "
+                + $"but its layers look like {string.Join(" or ", others.Select(o => o.Name))}. "
+                + $"The files are not from the same model.");
+        }
         if (missing is null && further is not null)
-            throw new CheckpointException($"{Folder} has a tensor {Shown.Short(further)}, which a {Config.Architecture} model of {Config.Layers} layers has not. Supported architectures: {string.Join(", ", Architecture.All.Select(a => a.Name))}.");
+            throw new CheckpointException(
+                $"{Folder} has a tensor {Shown.Short(further)}, which a {Config.Architecture} model of {Config.Layers} layers has not. "
+                + $"Supported architectures: {string.Join(", ", Architecture.All.Select(a => a.Name))}.");
     }
 
     /// <summary>Whether the first layer has the norms of an architecture and no others.</summary>
     private bool LooksLike(Architecture architecture) =>
-        _files.Names.Where(name => name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal) && name.EndsWith("norm.weight", StringComparison.Ordinal))
-            .Order(StringComparer.Ordinal).SequenceEqual(architecture.Norms.All.Select(norm => $"{BackboneTensors.Layer(0)}{norm}.weight").Order(StringComparer.Ordinal));
+        _files.Names.Where(IsNormOfFirstLayer).Order(StringComparer.Ordinal).SequenceEqual(
+            architecture.Norms.All.Select(norm => $"{BackboneTensors.Layer(0)}{norm}.weight").Order(StringComparer.Ordinal));
+
+    private static bool IsNormOfFirstLayer(string name) =>
+        name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal) && name.EndsWith("norm.weight", StringComparison.Ordinal);
 
     /// <summary>Tables that old versions of the reference implementation saved, and that are computed.</summary>
     private static bool IsBuffer(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);

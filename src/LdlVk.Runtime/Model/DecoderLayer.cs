@@ -21,7 +21,11 @@ internal sealed record LayerMatrices(IWeight Query, IWeight Key, IWeight Value, 
     /// <summary>Their names in a checkpoint, of the layer with such a number, in the order of <see cref="All"/>.</summary>
     public static string[] Names(int layer) =>
     [
-        .. new[] { "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj" }
+        .. new[]
+        {
+            "self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj",
+            "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+        }
             .Select(name => $"layers.{layer}.{name}.weight"),
     ];
 
@@ -40,7 +44,8 @@ internal sealed record LayerNorms(ITensor Input, ITensor? PostAttention, ITensor
     /// <summary>Makes each by its name in a checkpoint.</summary>
     public static LayerNorms Create(LayerNormNames names, int layer, Func<string, ITensor> make)
     {
-        return new LayerNorms(Make(names.Input), Optional(names.PostAttention), Make(names.PreFeedForward), Optional(names.PostFeedForward));
+        return new LayerNorms(
+            Make(names.Input), Optional(names.PostAttention), Make(names.PreFeedForward), Optional(names.PostFeedForward));
 
         ITensor Make(string name) => make($"layers.{layer}.{name}.weight");
         ITensor? Optional(string? name) => name is null ? null : Make(name);

@@ -87,7 +87,8 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
     /// <summary>RmsNorm of the texts' last rows, which the head reads; a trace gets that of all rows.</summary>
     private BatchState FinalNorm(BatchState state)
     {
-        state.Replace(state.Residual.Rows, (normed, residual) => _device.RmsNorm(normed, residual, stage.FinalNorm!, _config.RmsNormEpsilon));
+        state.Replace(
+            state.Residual.Rows, (normed, residual) => _device.RmsNorm(normed, residual, stage.FinalNorm!, _config.RmsNormEpsilon));
         if (_trace is null) return state;
         _trace.Record("final_norm", _device, state.Residual);
         state.KeepLastRows();

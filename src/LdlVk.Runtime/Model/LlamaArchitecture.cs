@@ -30,6 +30,11 @@ internal sealed class LlamaArchitecture : Architecture
         fields.RequireActivation("silu", "hidden_act");
         fields.RequireFalse("attention_bias", "mlp_bias");
         BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 2048);
-        return config with { RopeTheta = fields.RopeTheta(), RopeScaling = fields.RopeScaling(), QueryPreAttentionScalar = config.HeadDimension };
+        return config with
+        {
+            RopeTheta = fields.RopeTheta(),
+            RopeScaling = fields.RopeScaling(),
+            QueryPreAttentionScalar = config.HeadDimension,
+        };
     }
 }

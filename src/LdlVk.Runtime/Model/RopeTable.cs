@@ -9,7 +9,8 @@ internal static class RopeTable
     public static float[] Compute(int positions, int headDimension, double theta, RopeScaling? scaling = null)
     {
         int half = headDimension / 2;
-        double[] frequencies = [.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / headDimension)).Select(f => scaling?.Apply(f) ?? f)];
+        double[] frequencies =
+            [.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / headDimension)).Select(f => scaling?.Apply(f) ?? f)];
         float[] table = new float[positions * headDimension];
         for (int p = 0; p < positions; p++)
         {

@@ -20,7 +20,8 @@ internal sealed record StageOutput(MicroBatch Batch, long Entered, int Rows, IRe
         IReadback? hidden = readsHidden ? device.BeginRead(state.Residual) : null;
         try
         {
-            return new StageOutput(state.Batch, state.Entered, state.Residual.Rows, hidden, head?.Begin(state.Residual, [.. state.Batch.TokenCounts]));
+            return new StageOutput(
+                state.Batch, state.Entered, state.Residual.Rows, hidden, head?.Begin(state.Residual, [.. state.Batch.TokenCounts]));
         }
         catch
         {

@@ -14,7 +14,13 @@ namespace LdlVk.Runtime.Model;
 /// <param name="FinalNorm">The norm after the last layer, [1, hidden], of the last stage alone.</param>
 /// <param name="Head">The head, of the last stage alone; null for a backbone without a head.</param>
 internal sealed record StageWeights(
-    IDevice Device, BackboneConfig Config, EmbeddingTable? Embedding, ILayerWeights Layers, ITensor Rope, ITensor? FinalNorm, RewardHead? Head)
+    IDevice Device,
+    BackboneConfig Config,
+    EmbeddingTable? Embedding,
+    ILayerWeights Layers,
+    ITensor Rope,
+    ITensor? FinalNorm,
+    RewardHead? Head)
 {
     /// <summary>Whether it has the first layer.</summary>
     public bool IsFirst => Embedding is not null;

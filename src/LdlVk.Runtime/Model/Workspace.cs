@@ -39,6 +39,7 @@ internal sealed class Workspace : Bundle
     {
         // Equal texts share their rows, so that there may be more last rows than rows.
         int maxRows = batches.Max(b => Math.Max(b.Rows, b.Texts.Length));
-        return new Workspace(device, config, maxRows, batches.Max(b => b.KeyRows), isTraced ? maxRows : Math.Min(FeedForwardRows(device.Info), maxRows));
+        return new Workspace(
+            device, config, maxRows, batches.Max(b => b.KeyRows), isTraced ? maxRows : Math.Min(FeedForwardRows(device.Info), maxRows));
     }
 }

@@ -13,7 +13,8 @@ internal static class ByteLevel
     {
         char[] characters = new char[256];
         int others = 0;
-        for (int b = 0; b < 256; b++) characters[b] = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or >= 0xAE ? (char)b : (char)(256 + others++);
+        for (int b = 0; b < 256; b++)
+            characters[b] = b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or >= 0xAE ? (char)b : (char)(256 + others++);
         return characters;
     }
 }

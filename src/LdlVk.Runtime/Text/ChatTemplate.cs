@@ -53,7 +53,8 @@ public abstract class ChatTemplate
     /// <param name="typed">What special tokens are that stand in a message; the template's own always are tokens.</param>
     /// <returns>[tokens] ids.</returns>
     /// <exception cref="InputException">As for <see cref="Render"/> and <see cref="Tokenizer.Encode(string)"/>.</exception>
-    public int[] Encode(Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false, SpecialTokens typed = SpecialTokens.Tokens)
+    public int[] Encode(
+        Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false, SpecialTokens typed = SpecialTokens.Tokens)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ConversationText text = Write(messages, addGenerationPrompt);
@@ -68,11 +69,14 @@ public abstract class ChatTemplate
     private ConversationText Write(IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {
         ArgumentNullException.ThrowIfNull(messages);
-        if (messages.Count == 0) throw new InputException("The conversation has no messages. Give at least a user's prompt and an assistant's response.");
+        if (messages.Count == 0)
+            throw new InputException("The conversation has no messages. Give at least a user's prompt and an assistant's response.");
         for (int i = 0; i < messages.Count; i++)
         {
-            if (messages[i].Role is null) throw new InputException($"Message {i} (counted from 0) has no role. Give \"user\" or \"assistant\".");
-            if (messages[i].Content is null) throw new InputException($"Message {i} (counted from 0) has no content. An empty one is \"\".");
+            if (messages[i].Role is null)
+                throw new InputException($"Message {i} (counted from 0) has no role. Give \"user\" or \"assistant\".");
+            if (messages[i].Content is null)
+                throw new InputException($"Message {i} (counted from 0) has no content. An empty one is \"\".");
         }
         ConversationText text = new();
         Write(text, messages, addGenerationPrompt);

@@ -21,7 +21,9 @@ internal static class ChatTemplateDetection
         // Newer checkpoints keep the template in a file of its own, which then counts.
         string jinjaPath = Path.Combine(Path.GetDirectoryName(configPath) ?? "", "chat_template.jinja");
         bool config = File.Exists(configPath), jinja = File.Exists(jinjaPath);
-        (string? template, string? bos) = config ? JsonFile.Read(configPath, root => (FromConfig(root), BosToken(root)), TokenizerFile.MaxBytes) : default;
+        (string? template, string? bos) = config
+            ? JsonFile.Read(configPath, root => (FromConfig(root), BosToken(root)), TokenizerFile.MaxBytes)
+            : default;
         if (jinja) template = JsonFile.ReadText(jinjaPath, TokenizerFile.MaxBytes);
         // Templates print bos_token, so another one makes another template.
         if (template is null && bos is not null && bos != assumed.BosToken) throw OtherBos(assumed);
@@ -29,15 +31,19 @@ internal static class ChatTemplateDetection
 
         string source = jinja ? jinjaPath : configPath;
         ChatTemplate found = ChatTemplate.All.FirstOrDefault(t => t.Is(template)) ?? throw new CheckpointException(
-            $"{source}: the chat template is not one that LdlVk knows ({string.Join(", ", ChatTemplate.All.Select(t => t.Title))}), so conversations would be "
+            $"{source}: the chat template is not one that LdlVk knows ({string.Join(", ", ChatTemplate.All.Select(t => t.Title))}), "
+            + $"so conversations would be "
             + $"written as the model has never seen them. {Override}");
         if (bos is not null && bos != found.BosToken && found != ChatTemplate.Gemma2WithoutBos) throw OtherBos(found);
         return new DetectedChatTemplate(found, source, null);
 
-        DetectedChatTemplate Assumed(string why) => new(assumed, null, $"{why}; conversations are written as {assumed.Title} template has it.");
+        DetectedChatTemplate Assumed(string why) =>
+            new(assumed, null, $"{why}; conversations are written as {assumed.Title} template has it.");
 
         CheckpointException OtherBos(ChatTemplate of) =>
-            new($"{configPath}: bos_token is {Shown.Quoted(bos)}, but conversations of {of.Title} template begin with {of.BosToken}. {Override}");
+            new(
+                $"{configPath}: bos_token is {Shown.Quoted(bos)}, but conversations of {of.Title} template begin with {of.BosToken}. "
+                + $"{Override}");
     }
 
     private static string? BosToken(JsonField root)

@@ -32,7 +32,8 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
         {
             (string role, string content) = messages[i];
             CheckTurn(i, role);
-            text.Add("<start_of_turn>").AddTyped(role == "assistant" ? "model" : role).Add("\n").AddTyped(Strip(content)).Add("<end_of_turn>\n");
+            text.Add("<start_of_turn>").AddTyped(role == "assistant" ? "model" : role).Add("\n").AddTyped(Strip(content))
+                .Add("<end_of_turn>\n");
         }
         if (addGenerationPrompt) text.Add("<start_of_turn>model\n");
     }
@@ -40,7 +41,8 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
     private static void CheckTurn(int index, string role)
     {
         if (index == 0 && role == "system")
-            throw new InputException("The template of Gemma-2 has no system role. Put the system message's text at the beginning of the first user message.");
+            throw new InputException(
+                "The template of Gemma-2 has no system role. Put the system message's text at the beginning of the first user message.");
         bool user = role == "user", userExpected = index % 2 == 0;
         if (user != userExpected)
             throw new InputException($"Message {index} (counted from 0) has the role {Shown.Quoted(role)}, but roles must alternate "

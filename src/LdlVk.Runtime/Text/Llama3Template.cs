@@ -12,7 +12,8 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
 {
     private const string Jinja =
         "{% set loop_messages = messages %}{% for message in loop_messages %}"
-        + "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'+ message['content'] | trim + '<|eot_id|>' %}"
+        + "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n'"
+        + "+ message['content'] | trim + '<|eot_id|>' %}"
         + "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
         + "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
 
@@ -39,11 +40,14 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
         {
             (string role, string content) = messages[i];
             if (dated && role is ("tool" or "ipython"))
-                throw new InputException($"Message {i} (counted from 0) has the role {Shown.Quoted(role)}; what tools answer is not supported. Put it into a user's message.");
+                throw new InputException(
+                    $"Message {i} (counted from 0) has the role {Shown.Quoted(role)}; what tools answer is not supported. "
+                    + $"Put it into a user's message.");
             Header(text, role).AddTyped(Strip(content)).Add("<|eot_id|>");
         }
         if (addGenerationPrompt) Header(text, "assistant");
     }
 
-    private static ConversationText Header(ConversationText text, string role) => text.Add("<|start_header_id|>").AddTyped(role).Add("<|end_header_id|>\n\n");
+    private static ConversationText Header(ConversationText text, string role) =>
+        text.Add("<|start_header_id|>").AddTyped(role).Add("<|end_header_id|>\n\n");
 }

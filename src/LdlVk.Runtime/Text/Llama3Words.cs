@@ -80,12 +80,17 @@ internal sealed class Llama3Words : WordSplitter
         if (index >= text.Length) return (Kind.End, 0);
         char c = text[index];
         if (char.IsAscii(c))
-            return (char.IsAsciiLetter(c) ? Kind.Letter : char.IsAsciiDigit(c) ? Kind.Number : c is '\r' or '\n' ? Kind.NewLine : c is ' ' or >= '\t' and <= '\r' ? Kind.Space : Kind.Other, 1);
+            return (char.IsAsciiLetter(c) ? Kind.Letter
+                : char.IsAsciiDigit(c) ? Kind.Number
+                : c is '\r' or '\n' ? Kind.NewLine
+                : c is ' ' or >= '\t' and <= '\r' ? Kind.Space
+                : Kind.Other, 1);
         Rune.DecodeFromUtf16(text[index..], out Rune rune, out int length);
         if (Rune.IsWhiteSpace(rune)) return (Kind.Space, length);
         return (Rune.GetUnicodeCategory(rune) switch
         {
-            UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter => Kind.Letter,
+            UnicodeCategory.UppercaseLetter or UnicodeCategory.LowercaseLetter or UnicodeCategory.TitlecaseLetter
+                or UnicodeCategory.ModifierLetter or UnicodeCategory.OtherLetter => Kind.Letter,
             UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => Kind.Number,
             _ => Kind.Other,
         }, length);

@@ -47,7 +47,8 @@ public sealed class Tokenizer
         string bosToken = BosTokens[file.IsByteLevel ? 1 : 0];
         return file.Ids.TryGetValue(bosToken, out int bos)
             ? new Tokenizer(file, bos, cacheWords)
-            : throw new CheckpointException($"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {bosToken}, with which every conversation begins.");
+            : throw new CheckpointException(
+                $"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {bosToken}, with which every conversation begins.");
     }
 
     /// <summary>The highest id plus one: the rows an embedding table must have at least.</summary>

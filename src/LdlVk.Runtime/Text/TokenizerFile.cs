@@ -11,7 +11,8 @@ internal sealed class TokenizerFile
     /// <summary>Longest file read: the largest real ones are a few tens of MB, and a parsed file takes several times its size.</summary>
     internal const long MaxBytes = 128L << 20;
 
-    private const string Advice = "Score token ids made elsewhere (\"input_ids\") instead, or use the tokenizer.json of the original checkpoint.";
+    private const string Advice =
+        "Score token ids made elsewhere (\"input_ids\") instead, or use the tokenizer.json of the original checkpoint.";
 
     /// <summary>No embedding table has so many rows; a larger id is damage.</summary>
     private const int IdLimit = 1 << 24;
@@ -43,7 +44,9 @@ internal sealed class TokenizerFile
     private TokenizerFile(JsonField root)
     {
         JsonField model = root.Get("model");
-        IsByteLevel = !root.TryGet("normalizer", out _) && root.TryGet("pre_tokenizer", out JsonField pre) && pre.Get("type").String() == "Sequence";
+        IsByteLevel = !root.TryGet("normalizer", out _)
+            && root.TryGet("pre_tokenizer", out JsonField pre)
+            && pre.Get("type").String() == "Sequence";
         if (IsByteLevel)
         {
             CheckByteLevelPipeline(root.Get("pre_tokenizer"));
@@ -85,7 +88,8 @@ internal sealed class TokenizerFile
     {
         JsonField list = pre.Get("pretokenizers");
         JsonField[] steps = [.. list.Items().Select((item, i) => list.Item(i, item))];
-        if (steps.Length != 2) throw list.Error($"has {steps.Length} steps; the tokenizer of Llama 3 has 2, a Split and a ByteLevel. {Advice}");
+        if (steps.Length != 2)
+            throw list.Error($"has {steps.Length} steps; the tokenizer of Llama 3 has 2, a Split and a ByteLevel. {Advice}");
         Require(steps[0].Get("type"), "Split");
         Require(steps[0].Get("pattern").Get("Regex"), Llama3Words.Pattern);
         Require(steps[0].Get("behavior"), "Isolated");
@@ -102,7 +106,8 @@ internal sealed class TokenizerFile
         else if (model.TryGet("byte_fallback", out JsonField fallback)) Require(fallback, false);
         if (model.TryGet("ignore_merges", out JsonField ignored)) Require(ignored, ignoreMerges);
         else if (ignoreMerges) throw ignored.Error($"is missing, but the tokenizer of Llama 3 has true. {Advice}");
-        if (model.TryGet("dropout", out JsonField dropout) && !(dropout.Value.ValueKind == JsonValueKind.Number && dropout.Value.GetDouble() == 0))
+        if (model.TryGet("dropout", out JsonField dropout)
+            && !(dropout.Value.ValueKind == JsonValueKind.Number && dropout.Value.GetDouble() == 0))
             throw dropout.Error("is set, so the same text would not always give the same ids. LdlVk needs it to be null.");
         foreach (string affix in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
             if (model.TryGet(affix, out JsonField field)) Require(field, "");
@@ -129,7 +134,9 @@ internal sealed class TokenizerFile
     private void ReadCharactersAndBytes(JsonField vocabulary)
     {
         foreach ((string text, int id) in Ids)
-            if (text.Length is 1 or 2 && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == System.Buffers.OperationStatus.Done && length == text.Length)
+            if (text.Length is 1 or 2
+                && Rune.DecodeFromUtf16(text, out Rune rune, out int length) == System.Buffers.OperationStatus.Done
+                && length == text.Length)
                 Pieces.Characters.Add(rune.Value, id);
         for (int b = 0; b < 256; b++)
         {
@@ -145,7 +152,8 @@ internal sealed class TokenizerFile
     {
         for (int b = 0; b < 256; b++)
             if (!Ids.TryGetValue(ByteLevel.Characters[b].ToString(), out Pieces.Bytes[b]))
-                throw vocabulary.Error($"lacks the piece {Shown.Quoted(ByteLevel.Characters[b].ToString())}, which stands for the byte {b}.");
+                throw vocabulary.Error(
+                    $"lacks the piece {Shown.Quoted(ByteLevel.Characters[b].ToString())}, which stands for the byte {b}.");
     }
 
     /// <summary>Reads the merges; <paramref name="boundaries"/>, where words are cut by that, learns what they reach across.</summary>
@@ -181,8 +189,10 @@ internal sealed class TokenizerFile
             if (joined.Length < length) joined = new char[length];
             left.CopyTo(joined);
             right.CopyTo(joined.AsSpan(left.Length));
-            if (!ids.TryGetValue(left, out int leftId)) throw Error($"names the piece {Shown.Quoted(left.ToString())}, which model.vocab lacks.");
-            if (!ids.TryGetValue(right, out int rightId)) throw Error($"names the piece {Shown.Quoted(right.ToString())}, which model.vocab lacks.");
+            if (!ids.TryGetValue(left, out int leftId))
+                throw Error($"names the piece {Shown.Quoted(left.ToString())}, which model.vocab lacks.");
+            if (!ids.TryGetValue(right, out int rightId))
+                throw Error($"names the piece {Shown.Quoted(right.ToString())}, which model.vocab lacks.");
             if (!ids.TryGetValue(joined.AsSpan(0, length), out int id))
                 throw Error($"makes the piece {Shown.Quoted(new string(joined, 0, length))}, which model.vocab lacks.");
             if (!Pieces.Merges.TryAdd(BytePairVocabulary.Pair(leftId, rightId), (rank, id)))
@@ -208,7 +218,8 @@ internal sealed class TokenizerFile
                 throw token.Get("id").Error($"is {id}, which is the id of {Shown.Quoted(other)}, not of {Shown.Quoted(content)}.");
             if (Ids.TryGetValue(content, out int known) && known != id)
                 throw token.Get("id").Error($"is {id}, but {Shown.Quoted(content)} already has the id {known}.");
-            if (!Added.TryAdd(content, id)) throw token.Get("content").Error($"is {Shown.Quoted(content)}, which an earlier added token has too.");
+            if (!Added.TryAdd(content, id))
+                throw token.Get("content").Error($"is {Shown.Quoted(content)}, which an earlier added token has too.");
             if (token.TryGet("special", out JsonField special) && special.Boolean()) Special.Add(content);
             contents[id] = content;
             Ids[content] = id;

@@ -15,7 +15,10 @@ internal sealed class ByteBudget(long most)
         long taken = Interlocked.Add(ref _taken, bytes);
         if (taken <= most || taken == bytes) return;
         Return(bytes);
-        throw new RequestException(429, "Too many large requests and answers are under way. Come again.") { RetryAfter = TimeSpan.FromSeconds(1) };
+        throw new RequestException(429, "Too many large requests and answers are under way. Come again.")
+        {
+            RetryAfter = TimeSpan.FromSeconds(1),
+        };
     }
 
     /// <summary>Gives bytes back.</summary>

@@ -24,12 +24,15 @@ internal sealed record ListenAddress(IPAddress? Address, int Port)
             throw new UsageException($"'{url}' is no URL to listen on. Give one such as http://127.0.0.1:8000.");
         }
 
-        if (address.IsUnixPipe || address.IsNamedPipe || address.PathBase.Length > 0) throw new UsageException($"'{url}': only an address and a port can be listened on, such as http://127.0.0.1:8000.");
+        if (address.IsUnixPipe || address.IsNamedPipe || address.PathBase.Length > 0)
+            throw new UsageException($"'{url}': only an address and a port can be listened on, such as http://127.0.0.1:8000.");
         if (!address.Scheme.Equals("http", StringComparison.OrdinalIgnoreCase))
-            throw new UsageException($"'{url}': the server speaks plain HTTP. For https put a proxy in front of it, such as nginx or Caddy.");
+            throw new UsageException(
+                $"'{url}': the server speaks plain HTTP. For https put a proxy in front of it, such as nginx or Caddy.");
         if (address.Port is < 0 or > 65535) throw new UsageException($"'{url}' has no port from 0 to 65535.");
         if (address.Host is "*" or "+") return new ListenAddress(null, address.Port);
-        if (address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase)) return new ListenAddress(IPAddress.Loopback, address.Port);
+        if (address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
+            return new ListenAddress(IPAddress.Loopback, address.Port);
         return IPAddress.TryParse(address.Host.Trim('[', ']'), out IPAddress? ip)
             ? new ListenAddress(ip, address.Port)
             : throw new UsageException($"'{url}': give the IP address to listen on, or * for all of this machine's.");

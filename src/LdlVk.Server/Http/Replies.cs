@@ -16,7 +16,8 @@ internal static class Replies
     private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes JSON, all at once.</summary>
-    public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write) => BytesAsync(response, status, type, Json(write));
+    public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write) =>
+        BytesAsync(response, status, type, Json(write));
 
     /// <summary>Writes a value as JSON.</summary>
     public static Task JsonAsync<T>(HttpResponse response, int status, T value, JsonTypeInfo<T> type) =>
@@ -34,12 +35,17 @@ internal static class Replies
     public static Task ErrorAsync(HttpResponse response, RequestException error, Protocol? protocol)
     {
         if (response.HasStarted) return Task.CompletedTask;
-        if (error.RetryAfter is { } after) response.Headers.RetryAfter = ((long)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
+        if (error.RetryAfter is { } after)
+            response.Headers.RetryAfter = ((long)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         if (error.Status == 401) response.Headers.WWWAuthenticate = "Bearer";
         // What is left of the body is not worth the wait.
         if (error.Status is 408 or 413) response.Headers.Connection = "close";
         return protocol is null
-            ? JsonAsync(response, error.Status, Problem.ContentType, json => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem))
+            ? JsonAsync(
+                response,
+                error.Status,
+                Problem.ContentType,
+                json => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem))
             : JsonAsync(response, protocol.StatusOf(error), protocol.Operation.ErrorType, json => protocol.WriteError(json, error));
     }
 

@@ -62,13 +62,18 @@ internal sealed class RequestBody(int most, ByteBudget memory)
         if (!Utf8.IsValid(bytes.Span)) throw new RequestException(400, "The body is not valid UTF-8.");
         try
         {
-            using JsonDocument json = JsonDocument.Parse(bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
-            if (json.RootElement.ValueKind != JsonValueKind.Object) throw new RequestException(400, $"The body is {JsonFields.Kind(json.RootElement)}, not an object {{…}}.");
+            using JsonDocument json = JsonDocument.Parse(
+                bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+            if (json.RootElement.ValueKind != JsonValueKind.Object)
+                throw new RequestException(400, $"The body is {JsonFields.Kind(json.RootElement)}, not an object {{…}}.");
             return use(json.RootElement);
         }
         catch (JsonException e)
         {
-            throw new RequestException(400, $"The body is not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine}: {e.Message.Split(" LineNumber:")[0]}");
+            throw new RequestException(
+                400,
+                $"The body is not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine}: "
+                + $"{e.Message.Split(" LineNumber:")[0]}");
         }
         catch (InvalidOperationException)
         {

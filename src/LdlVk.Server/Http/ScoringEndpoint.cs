@@ -82,7 +82,8 @@ internal sealed class ScoringEndpoint
     private async Task AnswerAsync(HttpContext http, Protocol protocol, TextIntake texts, Answer answer)
     {
         TextError[] errors = Errors(protocol, texts.Texts.Select(t => t.Error));
-        if (errors.Length > 0 && (answer is Answer.OfAll || errors.Length == texts.Texts.Count)) throw RequestException.For(errors, texts.Texts.Count);
+        if (errors.Length > 0 && (answer is Answer.OfAll || errors.Length == texts.Texts.Count))
+            throw RequestException.For(errors, texts.Texts.Count);
         using Activity? span = Tracing.Source.StartActivity("score texts");
         ScoreResult[] results = await _queue.ScoreAsync(texts.Texts, http.RequestAborted).ConfigureAwait(false);
         switch (answer)
@@ -124,9 +125,13 @@ internal sealed class ScoringEndpoint
             case RequestException known:
                 return known;
             case BadHttpRequestException bad:
-                return new RequestException(bad.StatusCode, bad.StatusCode == 408 ? "The body came too slowly." : "The request is not valid HTTP.");
+                return new RequestException(
+                    bad.StatusCode, bad.StatusCode == 408 ? "The body came too slowly." : "The request is not valid HTTP.");
             case DeviceException device:
-                return new RequestException(503, $"The model cannot score now: {device.Notice.Say(protocol.Word)}") { RetryAfter = TimeSpan.FromSeconds(10) };
+                return new RequestException(503, $"The model cannot score now: {device.Notice.Say(protocol.Word)}")
+                {
+                    RetryAfter = TimeSpan.FromSeconds(10),
+                };
             case OperationCanceledException or ObjectDisposedException:
                 return new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             default:

@@ -36,7 +36,9 @@ internal sealed class ApiDocument
         services.AddOpenApi(Name, options =>
         {
             options.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
-            options.CreateSchemaReferenceId = type => type.Type == typeof(System.Text.Json.JsonElement) ? null : OpenApiOptions.CreateDefaultSchemaReferenceId(type);
+            options.CreateSchemaReferenceId = type => type.Type == typeof(System.Text.Json.JsonElement)
+                ? null
+                : OpenApiOptions.CreateDefaultSchemaReferenceId(type);
             options.AddSchemaTransformer(BodySchema.TransformAsync);
             options.AddOperationTransformer(DescribeAsync);
             options.AddDocumentTransformer(DescribeAsync);
@@ -50,7 +52,8 @@ internal sealed class ApiDocument
         endpoint.WithMetadata(answer.Method, operation).WithName(operation.Id).WithSummary(operation.Summary).WithTags(operation.Tag);
         if (operation.Request is { } request) endpoint.WithMetadata(new AcceptsMetadata(["application/json"], request));
         endpoint.WithMetadata(new ProducesResponseTypeMetadata(200, operation.Answer, [operation.AnswerType]));
-        foreach (int status in operation.ErrorStatuses) endpoint.WithMetadata(new ProducesResponseTypeMetadata(status, operation.Error, [operation.ErrorType]));
+        foreach (int status in operation.ErrorStatuses)
+            endpoint.WithMetadata(new ProducesResponseTypeMetadata(status, operation.Error, [operation.ErrorType]));
     }
 
     private static async Task<byte[]> GenerateAsync(IServiceProvider services)
@@ -62,9 +65,11 @@ internal sealed class ApiDocument
         return json.ToArray();
     }
 
-    private static Task DescribeAsync(OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
+    private static Task DescribeAsync(
+        OpenApiOperation operation, OpenApiOperationTransformerContext context, CancellationToken cancellationToken)
     {
-        if (context.Description.ActionDescriptor.EndpointMetadata.OfType<Operation>().FirstOrDefault() is not { } described) return Task.CompletedTask;
+        if (context.Description.ActionDescriptor.EndpointMetadata.OfType<Operation>().FirstOrDefault() is not { } described)
+            return Task.CompletedTask;
         // A server without a key, whose requirement is the empty one, accepts any.
         operation.Security = described.NeedsKey ? [[], Requirement("bearer"), Requirement("key")] : [[]];
         if (described.Example is { } example && operation.RequestBody?.Content?["application/json"] is OpenApiMediaType body)
@@ -75,13 +80,18 @@ internal sealed class ApiDocument
             if (status != "429" || response is not OpenApiResponse refusal) continue;
             refusal.Headers = new Dictionary<string, IOpenApiHeader>
             {
-                ["Retry-After"] = new OpenApiHeader { Description = "Seconds, estimated from the throughput", Schema = new OpenApiSchema { Type = JsonSchemaType.Integer } },
+                ["Retry-After"] = new OpenApiHeader
+                {
+                    Description = "Seconds, estimated from the throughput",
+                    Schema = new OpenApiSchema { Type = JsonSchemaType.Integer },
+                },
             };
         }
 
         return Task.CompletedTask;
 
-        OpenApiSecurityRequirement Requirement(string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] };
+        OpenApiSecurityRequirement Requirement(string scheme) =>
+            new() { [new OpenApiSecuritySchemeReference(scheme, context.Document)] = [] };
     }
 
     private static string DescriptionOf(string status, Operation operation) => status switch
@@ -99,26 +109,43 @@ internal sealed class ApiDocument
         _ => status,
     };
 
-    private static Task DescribeAsync(OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
+    private static Task DescribeAsync(
+        OpenApiDocument document, OpenApiDocumentTransformerContext context, CancellationToken cancellationToken)
     {
+        string? version = typeof(ApiDocument).Assembly
+            .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
         document.Info = new OpenApiInfo
         {
             Title = "LdlVk reward server",
-            Version = typeof(ApiDocument).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0",
-            Description = "Scores of a reward model in the protocols of trainers and tools. probs, embedding and data hold the one raw score; any model name is accepted.",
+            Version = version?.Split('+')[0] ?? "0",
+            Description =
+                "Scores of a reward model in the protocols of trainers and tools. "
+                + "probs, embedding and data hold the one raw score; any model name is accepted.",
             License = new OpenApiLicense { Name = "MIT", Identifier = "MIT" },
         };
         document.Servers = [new OpenApiServer { Url = "/", Description = "The server that this description comes from" }];
         document.Components ??= new OpenApiComponents();
         document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
         {
-            ["bearer"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "Authorization: Bearer KEY" },
-            ["key"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "X-API-Key", Description = "X-API-Key: KEY" },
+            ["bearer"] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.Http,
+                Scheme = "bearer",
+                Description = "Authorization: Bearer KEY",
+            },
+            ["key"] = new OpenApiSecurityScheme
+            {
+                Type = SecuritySchemeType.ApiKey,
+                In = ParameterLocation.Header,
+                Name = "X-API-Key",
+                Description = "X-API-Key: KEY",
+            },
         };
         BodySchema.Shorten(document);
         // Kestrel answers HEAD wherever there is GET; it needs no description of its own.
         foreach (IOpenApiPathItem path in document.Paths.Values) path.Operations?.Remove(HttpMethod.Head);
-        foreach (OpenApiTag tag in document.Tags ?? new HashSet<OpenApiTag>()) tag.Description = tag.Name == "server" ? "The server itself" : $"The protocol of {tag.Name}";
+        foreach (OpenApiTag tag in document.Tags ?? new HashSet<OpenApiTag>())
+            tag.Description = tag.Name == "server" ? "The server itself" : $"The protocol of {tag.Name}";
         return Task.CompletedTask;
     }
 }

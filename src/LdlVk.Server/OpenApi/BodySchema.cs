@@ -12,14 +12,18 @@ namespace LdlVk.Server.OpenApi;
 /// </summary>
 internal static class BodySchema
 {
-    public static async Task TransformAsync(OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
+    public static async Task TransformAsync(
+        OpenApiSchema schema, OpenApiSchemaTransformerContext context, CancellationToken cancellationToken)
     {
         if (context.JsonPropertyInfo?.AttributeProvider is { } property)
         {
-            if (First<AllowedValuesAttribute>(property) is { Values: [string only] }) (schema.Const, schema.Type) = (only, JsonSchemaType.String);
-            else if (First<AllowedValuesAttribute>(property) is { } allowed) schema.Enum = [.. allowed.Values.Select(value => (JsonNode)(string)value!)];
+            if (First<AllowedValuesAttribute>(property) is { Values: [string only] })
+                (schema.Const, schema.Type) = (only, JsonSchemaType.String);
+            else if (First<AllowedValuesAttribute>(property) is { } allowed)
+                schema.Enum = [.. allowed.Values.Select(value => (JsonNode)(string)value!)];
             // A field that is left out where it is null is never null.
-            if (First<JsonIgnoreAttribute>(property) is { Condition: JsonIgnoreCondition.WhenWritingNull }) schema.Type &= ~JsonSchemaType.Null;
+            if (First<JsonIgnoreAttribute>(property) is { Condition: JsonIgnoreCondition.WhenWritingNull })
+                schema.Type &= ~JsonSchemaType.Null;
         }
 
         if (context.JsonTypeInfo.Type.GetCustomAttribute<OneOfAttribute>() is not { } oneOf || schema.OneOf is { Count: > 0 }) return;
@@ -52,7 +56,9 @@ internal static class BodySchema
         {
             schema.OneOf = schema.OneOf?.Select(Referenced).ToList();
             foreach ((string name, IOpenApiSchema property) in schema.Properties?.ToArray() ?? [])
-                if (property.OneOf is [{ Type: JsonSchemaType.Null }, { Type: null, OneOf: null or { Count: 0 }, Properties: null or { Count: 0 } } any])
+                if (property.OneOf is [
+                    { Type: JsonSchemaType.Null },
+                    { Type: null, OneOf: null or { Count: 0 }, Properties: null or { Count: 0 } } any])
                     schema.Properties![name] = new OpenApiSchema { Description = any.Description };
         }
 
@@ -61,7 +67,10 @@ internal static class BodySchema
         IOpenApiSchema Referenced(IOpenApiSchema alternative)
         {
             if (alternative is not OpenApiSchema schema) return alternative;
-            if (schema.Metadata?.TryGetValue("x-schema-id", out object? value) == true && value is string { Length: > 0 } id && schemas.ContainsKey(id)) return new OpenApiSchemaReference(id, document);
+            if (schema.Metadata?.TryGetValue("x-schema-id", out object? value) == true
+                && value is string { Length: > 0 } id
+                && schemas.ContainsKey(id))
+                return new OpenApiSchemaReference(id, document);
             if (schema.Items is { } items) schema.Items = Referenced(items);
             return schema;
         }

@@ -12,7 +12,8 @@ internal sealed class Classify : Vllm
 {
     public override string Path => "/classify";
 
-    public override Operation Operation { get; } = new("classify", "vLLM", "Score texts as vLLM does, with input or messages, or as SGLang does, with text or input_ids")
+    public override Operation Operation { get; } = new(
+        "classify", "vLLM", "Score texts as vLLM does, with input or messages, or as SGLang does, with text or input_ids")
     {
         Request = typeof(ClassifyRequest), Answer = typeof(ClassifyAnswer), Error = typeof(VllmError), ErrorType = "application/json",
         Example = $$"""
@@ -24,6 +25,7 @@ internal sealed class Classify : Vllm
     {
         if (SgLang.Find(body) is { } field) return SgLang.Read(body, field, texts);
         ReadInput(body, texts);
-        return ListOf("classify", texts, BodyJson.Own.VllmListClassifyEntry, (i, reward) => new ClassifyEntry { Index = i, Probs = [reward.Score] });
+        return ListOf(
+            "classify", texts, BodyJson.Own.VllmListClassifyEntry, (i, reward) => new ClassifyEntry { Index = i, Probs = [reward.Score] });
     }
 }

@@ -26,7 +26,8 @@ internal sealed class Compare : Protocol
     {
         string prompt = Items.Prompt(body);
         bool pair = Fields.Find(body, "a") is not null || Fields.Find(body, "b") is not null;
-        if (pair && Fields.Find(body, "responses") is not null) throw new RequestException(422, "There are a or b and responses, which do not go together.");
+        if (pair && Fields.Find(body, "responses") is not null)
+            throw new RequestException(422, "There are a or b and responses, which do not go together.");
         IReadOnlyList<Conversation> conversations = pair
             ? [new(prompt, Fields.String(Fields.Get(body, "a"), "a")), new(prompt, Fields.String(Fields.Get(body, "b"), "b"))]
             : Items.ReadResponses(body, texts.Most).Conversations;
@@ -35,7 +36,8 @@ internal sealed class Compare : Protocol
         return new Answer.OfAll(Write);
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) =>
+        JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem);
 
     private static void Write(Utf8JsonWriter json, Reward[] rewards)
     {

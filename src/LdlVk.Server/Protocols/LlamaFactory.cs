@@ -14,7 +14,8 @@ internal sealed class LlamaFactory : Protocol
 
     public override Operation Operation { get; } = new("evaluateScores", "LLaMA-Factory", "Score texts for LLaMA-Factory")
     {
-        Request = typeof(EvaluationRequest), Answer = typeof(EvaluationAnswer), Error = typeof(FastApiError), ErrorType = "application/json",
+        Request = typeof(EvaluationRequest), Answer = typeof(EvaluationAnswer), Error = typeof(FastApiError),
+        ErrorType = "application/json",
         Example = $$"""
             {"model":"any","messages":["{{Conversation}}"]}
             """,
@@ -36,5 +37,6 @@ internal sealed class LlamaFactory : Protocol
         });
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, FastApiError.Of(error), BodyJson.Own.FastApiError);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) =>
+        JsonSerializer.Serialize(json, FastApiError.Of(error), BodyJson.Own.FastApiError);
 }

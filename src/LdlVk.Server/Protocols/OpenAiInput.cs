@@ -14,12 +14,15 @@ internal static class OpenAiInput
     public static void Read(JsonElement value, string name, TextIntake texts, bool bos = true, int? keep = null)
     {
         if (value.ValueKind == JsonValueKind.String) texts.AddTemplated(value.GetString()!, bos, Cut);
-        else if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number) texts.Add(Cut(Fields.Ids(value, name)));
+        else if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number)
+            texts.Add(Cut(Fields.Ids(value, name)));
         else ReadList(value);
 
         void ReadList(JsonElement list)
         {
-            JsonElement.ArrayEnumerator items = list.ValueKind == JsonValueKind.Array ? list.EnumerateArray() : throw Fields.Wrong(list, name, "a string or a list");
+            JsonElement.ArrayEnumerator items = list.ValueKind == JsonValueKind.Array
+                ? list.EnumerateArray()
+                : throw Fields.Wrong(list, name, "a string or a list");
             Fields.CheckLength(list, name, texts.Most);
             int i = 0;
             foreach (JsonElement item in items)

@@ -35,7 +35,8 @@ internal sealed class OpenRlhf : Protocol
         });
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, FastApiError.Of(error), BodyJson.Own.FastApiError);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) =>
+        JsonSerializer.Serialize(json, FastApiError.Of(error), BodyJson.Own.FastApiError);
 
     private static string Strip(string query)
     {

@@ -74,7 +74,8 @@ internal sealed class Rewards : Protocol
         }
     }
 
-    public override void WriteError(Utf8JsonWriter json, RequestException error) => JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem);
+    public override void WriteError(Utf8JsonWriter json, RequestException error) =>
+        JsonSerializer.Serialize(json, Problem.Of(error), BodyJson.Own.Problem);
 
     private void Write(Utf8JsonWriter json, string model, bool many, bool details, List<Place> places, ScoreResult[] results)
     {

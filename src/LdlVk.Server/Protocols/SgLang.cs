@@ -9,13 +9,15 @@ namespace LdlVk.Server.Protocols;
 internal static class SgLang
 {
     /// <summary>The name of SGLang's own field of texts; null in a request that is not SGLang's.</summary>
-    public static string? Find(JsonElement body) => ((string[])["text", "input_ids"]).FirstOrDefault(name => Fields.Find(body, name) is not null);
+    public static string? Find(JsonElement body) =>
+        ((string[])["text", "input_ids"]).FirstOrDefault(name => Fields.Find(body, name) is not null);
 
     public static Answer Read(JsonElement body, string field, TextIntake texts)
     {
         JsonElement value = body.GetProperty(field);
         OpenAiInput.Read(value, field, texts);
-        bool one = value.ValueKind == JsonValueKind.String || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number);
+        bool one = value.ValueKind == JsonValueKind.String
+            || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number);
         return new Answer.OfAll((json, rewards) =>
         {
             SgLangEntry[] entries = [.. rewards.Select(reward => new SgLangEntry
@@ -34,7 +36,8 @@ internal sealed class Embeddings : Protocol
 {
     public override string Path => "/v1/embeddings";
 
-    public override Operation Operation { get; } = new("embed", "SGLang", "Score texts, with each score as data[].embedding, which verl reads")
+    public override Operation Operation { get; } = new(
+        "embed", "SGLang", "Score texts, with each score as data[].embedding, which verl reads")
     {
         Request = typeof(EmbeddingsRequest), Answer = typeof(EmbeddingList), Error = typeof(SgLangError), ErrorType = "application/json",
         Example = $$"""
@@ -51,7 +54,8 @@ internal sealed class Embeddings : Protocol
         {
             EmbeddingList list = new()
             {
-                Data = [.. rewards.Select((reward, i) => new EmbeddingEntry { Index = i, Embedding = new EncodedScore(reward.Score, base64) })],
+                Data = [.. rewards.Select(
+                    (reward, i) => new EmbeddingEntry { Index = i, Embedding = new EncodedScore(reward.Score, base64) })],
                 Model = model, Usage = Usage.Of(rewards),
             };
             JsonSerializer.Serialize(json, list, BodyJson.Own.EmbeddingList);

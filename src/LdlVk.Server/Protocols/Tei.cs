@@ -31,7 +31,8 @@ internal abstract class Tei : Protocol
             422 when error.Errors.Count == 0 => "Tokenizer",
             _ => "Validation",
         };
-        JsonSerializer.Serialize(json, new TeiError { Error = error.Message, ErrorType = type, Errors = error.ErrorsOrNull }, BodyJson.Own.TeiError);
+        JsonSerializer.Serialize(
+            json, new TeiError { Error = error.Message, ErrorType = type, Errors = error.ErrorsOrNull }, BodyJson.Own.TeiError);
     }
 
     /// <summary>The score that is sent: raw, or its sigmoid.</summary>
@@ -47,11 +48,13 @@ internal abstract class Tei : Protocol
 /// <summary><c>POST /predict</c>: a text, a pair, or a list of <c>[text]</c> and <c>[prompt, response]</c>.</summary>
 internal sealed class TeiPredict : Tei
 {
-    private const string Shapes = "a string, a pair of strings [string, string] or a batch of mixed strings and pairs [[string], [string, string], …]";
+    private const string Shapes =
+        "a string, a pair of strings [string, string] or a batch of mixed strings and pairs [[string], [string, string], …]";
 
     public override string Path => "/predict";
 
-    public override Operation Operation { get; } = new("predict", "text-embeddings-inference", "Score a text, a pair [prompt, response], or a list of those")
+    public override Operation Operation { get; } = new(
+        "predict", "text-embeddings-inference", "Score a text, a pair [prompt, response], or a list of those")
     {
         Request = typeof(PredictRequest), Answer = typeof(PredictAnswer), Error = typeof(TeiError), ErrorType = "application/json",
         Example = $$"""
@@ -88,7 +91,8 @@ internal sealed class TeiPredict : Tei
         string[] parts = item.ValueKind switch
         {
             JsonValueKind.String => [item.GetString()!],
-            JsonValueKind.Array when item.GetArrayLength() is 1 or 2 => [.. item.EnumerateArray().Select(part => Fields.String(part, "inputs"))],
+            JsonValueKind.Array when item.GetArrayLength() is 1 or 2 =>
+                [.. item.EnumerateArray().Select(part => Fields.String(part, "inputs"))],
             _ => throw Fields.Wrong(item, "inputs", Shapes),
         };
         if (parts.Length == 2) texts.Add(new Conversation(parts[0], parts[1]));
@@ -125,7 +129,8 @@ internal sealed class TeiRerank : Tei
             IEnumerable<(int Index, Reward Item)> ranked = rewards.Index().OrderByDescending(r => r.Item.Score);
             RankEntry[] entries =
             [
-                .. ranked.Select(r => new RankEntry { Index = r.Index, Text = withText ? responses[r.Index] : null, Score = Score(r.Item, raw) }),
+                .. ranked.Select(
+                    r => new RankEntry { Index = r.Index, Text = withText ? responses[r.Index] : null, Score = Score(r.Item, raw) }),
             ];
             JsonSerializer.Serialize(json, entries, BodyJson.Own.RankEntryArray);
         });

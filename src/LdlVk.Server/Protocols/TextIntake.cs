@@ -56,9 +56,14 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
         gone.ThrowIfCancellationRequested();
         _characters += characters;
         long most = (long)Repetition * options.MaxBodyBytes;
-        if (_characters > most) throw new RequestException(413, $"The texts have more than {most} characters together, prompts counted for each response. Send fewer in a request.");
+        if (_characters > most)
+            throw new RequestException(
+                413, $"The texts have more than {most} characters together, prompts counted for each response. Send fewer in a request.");
         bool hopeless = !model.Truncates && characters > (long)LongestToken * model.MaxTokens;
-        Add(hopeless ? TokenizedText.Failed($"the text has {characters} characters, and the model takes at most {model.MaxTokens} tokens. Shorten it.") : tokenize());
+        Add(hopeless
+            ? TokenizedText.Failed(
+                $"the text has {characters} characters, and the model takes at most {model.MaxTokens} tokens. Shorten it.")
+            : tokenize());
     }
 
     private void Add(TokenizedText text)

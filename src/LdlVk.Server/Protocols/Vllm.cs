@@ -36,13 +36,15 @@ internal abstract class Vllm : Protocol
     {
         if (Fields.Find(body, "messages") is { } messages)
         {
-            if (Fields.Find(body, "input") is not null) throw new RequestException(422, "There are input and messages, which do not go together.");
+            if (Fields.Find(body, "input") is not null)
+                throw new RequestException(422, "There are input and messages, which do not go together.");
             texts.Add(new Conversation(Fields.Messages(messages)));
             return;
         }
 
         int? keep = Fields.OptionalInteger(body, "truncate_prompt_tokens", -1);
-        OpenAiInput.Read(Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), keep is > 0 ? keep : null);
+        OpenAiInput.Read(
+            Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), keep is > 0 ? keep : null);
     }
 
     /// <summary>An answer with one entry a text.</summary>
@@ -68,7 +70,8 @@ internal sealed class VllmPooling : Vllm
 
     public override Operation Operation { get; } = new("pool", "vLLM", "Score texts, with each score as data[].data")
     {
-        Request = typeof(PoolingRequest), Answer = typeof(VllmList<PoolingEntry>), Error = typeof(VllmError), ErrorType = "application/json",
+        Request = typeof(PoolingRequest), Answer = typeof(VllmList<PoolingEntry>), Error = typeof(VllmError),
+        ErrorType = "application/json",
         Example = $$"""
             {"input":"{{Conversation}}"}
             """,
@@ -78,7 +81,11 @@ internal sealed class VllmPooling : Vllm
     {
         bool base64 = OpenAiInput.WantsBase64(body);
         ReadInput(body, texts);
-        return ListOf("pool", texts, BodyJson.Own.VllmListPoolingEntry, (i, reward) => new PoolingEntry { Index = i, Data = new EncodedScore(reward.Score, base64) });
+        return ListOf(
+            "pool",
+            texts,
+            BodyJson.Own.VllmListPoolingEntry,
+            (i, reward) => new PoolingEntry { Index = i, Data = new EncodedScore(reward.Score, base64) });
     }
 }
 
@@ -88,11 +95,13 @@ internal sealed class VllmPooling : Vllm
 internal sealed class VllmScore : Vllm
 {
     /// <summary>The names that versions of vLLM have for the two sides.</summary>
-    private static readonly (string Prompts, string Responses)[] Names = [("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
+    private static readonly (string Prompts, string Responses)[] Names =
+        [("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
 
     public override string Path => "/score";
 
-    public override Operation Operation { get; } = new("scorePairs", "vLLM", "Score pairs of a prompt and a response, with the model's template")
+    public override Operation Operation { get; } = new(
+        "scorePairs", "vLLM", "Score pairs of a prompt and a response, with the model's template")
     {
         Request = typeof(ScoreRequest), Answer = typeof(VllmList<ScoreEntry>), Error = typeof(VllmError), ErrorType = "application/json",
         Example = $$"""
@@ -102,12 +111,18 @@ internal sealed class VllmScore : Vllm
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
-        (string first, string second) = Names.FirstOrDefault(n => Fields.Find(body, n.Prompts) is not null && Fields.Find(body, n.Responses) is not null);
+        (string first, string second) = Names.FirstOrDefault(
+            n => Fields.Find(body, n.Prompts) is not null && Fields.Find(body, n.Responses) is not null);
         if (first is null) throw new RequestException(422, "The fields text_1 (prompts) and text_2 (responses) are missing.");
-        List<string> prompts = Fields.Strings(body.GetProperty(first), first, texts.Most), responses = Fields.Strings(body.GetProperty(second), second, texts.Most);
-        if (prompts.Count == 0 || responses.Count == 0) throw new RequestException(422, $"{(prompts.Count == 0 ? first : second)} is empty.");
+        List<string> prompts = Fields.Strings(body.GetProperty(first), first, texts.Most);
+        List<string> responses = Fields.Strings(body.GetProperty(second), second, texts.Most);
+        if (prompts.Count == 0 || responses.Count == 0)
+            throw new RequestException(422, $"{(prompts.Count == 0 ? first : second)} is empty.");
         if (prompts.Count != 1 && prompts.Count != responses.Count)
-            throw new RequestException(422, $"{first} has {prompts.Count} items and {second} has {responses.Count}. Give one prompt for all responses, or one for each.");
+            throw new RequestException(
+                422,
+                $"{first} has {prompts.Count} items and {second} has {responses.Count}. "
+                + $"Give one prompt for all responses, or one for each.");
         for (int i = 0; i < responses.Count; i++) texts.Add(new Conversation(prompts[prompts.Count == 1 ? 0 : i], responses[i]));
         return ListOf("score", texts, BodyJson.Own.VllmListScoreEntry, (i, reward) => new ScoreEntry { Index = i, Score = reward.Score });
     }

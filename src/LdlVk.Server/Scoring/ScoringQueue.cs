@@ -117,7 +117,10 @@ internal sealed class ScoringQueue : IDisposable
     {
         long tokens = request.Texts.Sum(t => (long)t.Ids.Length);
         if (tokens > _options.MaxQueueTokens)
-            throw new RequestException(413, $"The texts have {tokens} tokens together; at most {_options.MaxQueueTokens} are taken at a time. Send fewer texts in a request.");
+            throw new RequestException(
+                413,
+                $"The texts have {tokens} tokens together; at most {_options.MaxQueueTokens} are taken at a time. "
+                + $"Send fewer texts in a request.");
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_ended, this);
@@ -130,7 +133,8 @@ internal sealed class ScoringQueue : IDisposable
         }
     }
 
-    private RequestException Full() => new(429, $"{_waiting.Count} texts are waiting already, and there is no room for more. Come again after the time of Retry-After.")
+    private RequestException Full() =>
+        new(429, $"{_waiting.Count} texts are waiting already, and there is no room for more. Come again after the time of Retry-After.")
     {
         RetryAfter = _throughput.RetryAfter(_waitingTokens),
     };
@@ -192,7 +196,9 @@ internal sealed class ScoringQueue : IDisposable
                 int wait = Timeout.Infinite;
                 if (_waiting.First?.Value is { } oldest && (_waitingTokens >= _budget || _busy < _devices))
                 {
-                    wait = _waitingTokens >= _budget ? 0 : (int)(WaitForCompany() - Stopwatch.GetElapsedTime(oldest.Request.Since)).TotalMilliseconds;
+                    wait = _waitingTokens >= _budget
+                        ? 0
+                        : (int)(WaitForCompany() - Stopwatch.GetElapsedTime(oldest.Request.Since)).TotalMilliseconds;
                     // Locks wait whole milliseconds.
                     if (wait <= 0) return Form();
                 }
@@ -248,7 +254,8 @@ internal sealed class ScoringQueue : IDisposable
         long begun = Stopwatch.GetTimestamp(), clock = _options.Clock.GetTimestamp();
         using Activity? span = Tracing.Source.StartActivity("score batch", ActivityKind.Internal, batch.Texts[0].Request.Trace);
         span?.SetTag("ldlvk.texts", batch.Texts.Count).SetTag("ldlvk.tokens", batch.Tokens);
-        foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct()) _metrics.RequestWaited(Stopwatch.GetElapsedTime(request.Since, begun));
+        foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct())
+            _metrics.RequestWaited(Stopwatch.GetElapsedTime(request.Since, begun));
         try
         {
             ScoreResult[] results = _score([.. batch.Texts.Select(t => new TokenizedText(t.Ids))], batch.Abandoned.Token);

@@ -19,7 +19,8 @@ internal sealed class Throughput
     }
 
     /// <summary>How long so many tokens are likely to take; zero before the first batch.</summary>
-    public TimeSpan TimeFor(long tokens) => TimeSpan.FromSeconds(_batches.Count == 0 ? 0 : tokens * _batches.Sum(b => b.Seconds) / _batches.Sum(b => b.Tokens));
+    public TimeSpan TimeFor(long tokens) =>
+        TimeSpan.FromSeconds(_batches.Count == 0 ? 0 : tokens * _batches.Sum(b => b.Seconds) / _batches.Sum(b => b.Tokens));
 
     /// <summary>The same in whole seconds, from one, which is also the guess before the first batch, to five minutes.</summary>
     public TimeSpan RetryAfter(long tokens) => TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(TimeFor(tokens).TotalSeconds), 1, 300));

@@ -31,7 +31,10 @@ internal sealed class ServerMetrics : IDisposable
         HistogramBucketBoundaries = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
     };
 
-    private static readonly InstrumentAdvice<int> Texts = new() { HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024] };
+    private static readonly InstrumentAdvice<int> Texts = new()
+    {
+        HistogramBucketBoundaries = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024],
+    };
 
     private readonly Meter _meter = new(MeterName);
     private readonly Counter<long> _requests, _tokens, _abandonedTexts;
@@ -59,14 +62,16 @@ internal sealed class ServerMetrics : IDisposable
             .Build();
         _requests = Counter("ldlvk_requests_total", "Requests by endpoint and status.");
         _requestSeconds = _meter.CreateHistogram("ldlvk_request_seconds", null, "Time from a request to its answer.", null, Seconds);
-        _queueSeconds = _meter.CreateHistogram("ldlvk_queue_seconds", null, "Time that requests waited before a batch took their texts.", null, Seconds);
+        _queueSeconds = _meter.CreateHistogram(
+            "ldlvk_queue_seconds", null, "Time that requests waited before a batch took their texts.", null, Seconds);
         _batchTexts = _meter.CreateHistogram("ldlvk_batch_texts", null, "Texts of a batch.", null, Texts);
         _batchSeconds = _meter.CreateHistogram("ldlvk_batch_seconds", null, "Time from forming a batch to its scores.", null, Seconds);
         _tokens = Counter("ldlvk_tokens_total", "Tokens of scored texts; a shared prefix counts for each text.");
         _abandonedTexts = Counter("ldlvk_abandoned_texts_total", "Texts whose caller left before they were scored.");
         _tokens.Add(0);
         _abandonedTexts.Add(0);
-        _meter.CreateObservableGauge("ldlvk_requests_under_way", () => RequestsUnderWay, null, "Requests for scores that are not answered yet.");
+        _meter.CreateObservableGauge(
+            "ldlvk_requests_under_way", () => RequestsUnderWay, null, "Requests for scores that are not answered yet.");
         _meter.CreateObservableGauge("ldlvk_queue_texts", () => queueLength().Texts, null, "Texts that wait.");
         _meter.CreateObservableGauge("ldlvk_queue_tokens", () => queueLength().Tokens, null, "Tokens that wait.");
         _meter.CreateObservableGauge("ldlvk_ready", () => isReady() ? 1 : 0, null, "1 while the server can score.");
@@ -129,7 +134,8 @@ internal sealed class ServerMetrics : IDisposable
 
             // 1.20.1-beta.1 writes braces around no labels (name{} 1) once the label of the scope is off; scripts that look for "name 1"
             // know none.
-            string text = Encoding.UTF8.GetString(written.GetBuffer(), 0, (int)written.Length).Replace("{} ", " ", StringComparison.Ordinal);
+            string text = Encoding.UTF8.GetString(
+                written.GetBuffer(), 0, (int)written.Length).Replace("{} ", " ", StringComparison.Ordinal);
             await Replies.BytesAsync(http.Response, http.Response.StatusCode, Format, Encoding.UTF8.GetBytes(text)).ConfigureAwait(false);
         };
     }

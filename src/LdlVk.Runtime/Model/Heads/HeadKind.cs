@@ -27,8 +27,13 @@ internal sealed record HeadKind(
     public static ModelHead Open(CheckpointFolder folder, BackboneConfig config) => All.Where(kind => kind.IsIn(folder)).ToArray() switch
     {
         [var kind] => kind.Read(folder, config.HiddenSize),
-        [] => throw new CheckpointException($"{folder.Path} has no reward head: {string.Join(", nor ", All.Select((kind, i) => $"{(i == 0 ? "neither " : "")}{kind}"))}. It looks like a plain {config.Architecture} model, which cannot score. Give the folder of a reward model."),
-        var kinds => throw new CheckpointException($"{folder.Path} has more than one reward head: {string.Join(" and ", kinds.Select(kind => kind.ToString()))}. Remove from it what belongs to another model."),
+        [] => throw new CheckpointException(
+            $"{folder.Path} has no reward head: "
+            + $"{string.Join(", nor ", All.Select((kind, i) => $"{(i == 0 ? "neither " : "")}{kind}"))}. "
+            + $"It looks like a plain {config.Architecture} model, which cannot score. Give the folder of a reward model."),
+        var kinds => throw new CheckpointException(
+            $"{folder.Path} has more than one reward head: {string.Join(" and ", kinds.Select(kind => kind.ToString()))}. "
+            + $"Remove from it what belongs to another model."),
     };
 
     /// <inheritdoc/>

@@ -44,10 +44,16 @@ internal static class HeadLayers
         {
             int dot = key.LastIndexOf('.');
             string stem = key[..Math.Max(0, dot)];
-            if (dot < 0 || key[dot..] is not (".weight" or ".bias") || !int.TryParse(stem[(stem.LastIndexOf('.') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int index))
-                throw new CheckpointException($"{module.Path} has a tensor {Shown.Short(key)}; a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
+            if (dot < 0
+                || key[dot..] is not (".weight" or ".bias")
+                || !int.TryParse(stem[(stem.LastIndexOf('.') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int index))
+                throw new CheckpointException(
+                    $"{module.Path} has a tensor {Shown.Short(key)}; "
+                    + $"a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
             if (!stems.TryAdd(index, stem) && stems[index] != stem)
-                throw new CheckpointException($"{module.Path} has two layers of index {index}: {Shown.Short(stems[index])} and {Shown.Short(stem)}. It must hold the state dict of one head alone.");
+                throw new CheckpointException(
+                    $"{module.Path} has two layers of index {index}: {Shown.Short(stems[index])} and {Shown.Short(stem)}. "
+                    + $"It must hold the state dict of one head alone.");
         }
         if (stems.Count == 0) throw new CheckpointException($"{module.Path} holds no tensors. Download it again.");
 
@@ -56,7 +62,10 @@ internal static class HeadLayers
         {
             CheckpointTensor weight = Require(module, stem + ".weight"), bias = Require(module, stem + ".bias");
             if (weight.Shape.Count != 2 || weight.Shape[0] < 1 || weight.Shape[1] != inputs)
-                throw new CheckpointException($"{weight.Name} in {module.Path} has shape [{string.Join(", ", weight.Shape)}], but [any, {inputs}] is needed: {(layers.Count == 0 ? "hidden_size of config.json" : "the outputs of the layer before")}. These files are not from the same model.");
+                throw new CheckpointException(
+                    $"{weight.Name} in {module.Path} has shape [{string.Join(", ", weight.Shape)}], but [any, {inputs}] is needed: "
+                    + $"{(layers.Count == 0 ? "hidden_size of config.json" : "the outputs of the layer before")}. "
+                    + $"These files are not from the same model.");
             CheckBias(module, weight, bias);
             layers.Add(new HeadLayer(stem, weight, bias));
             inputs = weight.Shape[0];
@@ -74,9 +83,13 @@ internal static class HeadLayers
         CheckpointTensor weight = Require(module, "weight");
         module.Tensors.TryGetValue("bias", out CheckpointTensor? bias);
         if (module.Tensors.Keys.FirstOrDefault(key => key is not ("weight" or "bias")) is { } other)
-            throw new CheckpointException($"{module.Path} has {prefix}weight, a head of one layer, and {prefix}{Shown.Short(other)} besides. This head is not known.");
+            throw new CheckpointException(
+                $"{module.Path} has {prefix}weight, a head of one layer, and {prefix}{Shown.Short(other)} besides. "
+                + $"This head is not known.");
         if (weight.Shape.Count != 2 || weight.Shape[0] < 1 || weight.Shape[1] != inputs)
-            throw new CheckpointException($"{weight.Name} in {module.Path} has shape [{string.Join(", ", weight.Shape)}], but [1, {inputs}] is needed (hidden_size of config.json). These files are not from the same model.");
+            throw new CheckpointException(
+                $"{weight.Name} in {module.Path} has shape [{string.Join(", ", weight.Shape)}], "
+                + $"but [1, {inputs}] is needed (hidden_size of config.json). These files are not from the same model.");
         if (bias is not null) CheckBias(module, weight, bias);
         return new HeadLayer("", weight, bias);
     }
@@ -84,7 +97,8 @@ internal static class HeadLayers
     private static void CheckBias(StateDict module, CheckpointTensor weight, CheckpointTensor bias)
     {
         if (bias.Shape.Count != 1 || bias.Shape[0] != weight.Shape[0])
-            throw new CheckpointException($"{bias.Name} in {module.Path} has shape [{string.Join(", ", bias.Shape)}], but its weight has {weight.Shape[0]} rows.");
+            throw new CheckpointException(
+                $"{bias.Name} in {module.Path} has shape [{string.Join(", ", bias.Shape)}], but its weight has {weight.Shape[0]} rows.");
     }
 
     private static CheckpointTensor Require(StateDict module, string key) => module.Tensors.TryGetValue(key, out CheckpointTensor? tensor)

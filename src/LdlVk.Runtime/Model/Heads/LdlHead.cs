@@ -47,14 +47,16 @@ internal sealed class LdlHead : ModelHead
 
     /// <inheritdoc/>
     public override string Summary =>
-        $"{Attributes} attributes of {Bins} bins; gates {(GateTemperature == 0 ? "raw" : $"softmax, temperature {Shown.Number(GateTemperature)}")}";
+        $"{Attributes} attributes of {Bins} bins; gates "
+        + $"{(GateTemperature == 0 ? "raw" : $"softmax, temperature {Shown.Number(GateTemperature)}")}";
 
     /// <inheritdoc/>
     internal override IEnumerable<HeadLayer> Layers => Regression.Concat(Gating);
 
     /// <inheritdoc/>
     internal override IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors =>
-        Regression.SelectMany(layer => layer.Tensors(RegressionName + ".")).Concat(Gating.SelectMany(layer => layer.Tensors(GatingName + ".")));
+        Regression.SelectMany(layer => layer.Tensors(RegressionName + ".")).Concat(
+            Gating.SelectMany(layer => layer.Tensors(GatingName + ".")));
 
     /// <inheritdoc/>
     public override string Title(Architecture backbone) => backbone == Architecture.Gemma2 ? "LDL heads (LDL-Reward-Gemma-2)" : "LDL heads";
@@ -83,26 +85,40 @@ internal sealed class LdlHead : ModelHead
         // softmax=config.get("softmax", False))
         (int objectives, float temperature) = folder.ReadConfig(fields => (
             fields.Integer("num_objectives", 2, 1 << 20, 220),
-            fields.Root.TryGet("softmax", out JsonField softmax) && softmax.Boolean() ? (float)fields.Number("temperature", 1e-6, 1e6, 1) : 0));
+            fields.Root.TryGet("softmax", out JsonField softmax) && softmax.Boolean()
+                ? (float)fields.Number("temperature", 1e-6, 1e6, 1)
+                : 0));
         StateDict regression = Network(folder, RegressionName), gating = Network(folder, GatingName);
         LdlHead head = new(HeadLayers.Sequence(regression, hiddenSize), HeadLayers.Sequence(gating, hiddenSize), temperature);
         if (head.Objectives != objectives)
-            throw new CheckpointException($"{regression.Path} has {head.Objectives} outputs, but config.json says num_objectives {objectives} (220 where it says nothing). These files are not from the same model.");
+            throw new CheckpointException(
+                $"{regression.Path} has {head.Objectives} outputs, "
+                + $"but config.json says num_objectives {objectives} (220 where it says nothing). "
+                + $"These files are not from the same model.");
         if (head.Objectives % head.Attributes != 0 || head.Bins < 2)
-            throw new CheckpointException($"The {head.Objectives} outputs of {regression.Path} do not divide into two or more bins for each of the {head.Attributes} outputs of {gating.Path}. These files are not from the same model.");
+            throw new CheckpointException(
+                $"The {head.Objectives} outputs of {regression.Path} do not divide into two or more bins for each of the "
+                + $"{head.Attributes} outputs of {gating.Path}. These files are not from the same model.");
         return head;
     }
 
     private static StateDict Network(CheckpointFolder folder, string name) => folder.Converted is null
-        ? folder.TorchModule(name + FileType, "The model's two heads are separate files beside the safetensors; download it too.") : folder.Module(name + ".");
+        ? folder.TorchModule(name + FileType, "The model's two heads are separate files beside the safetensors; download it too.")
+        : folder.Module(name + ".");
 
     private sealed class OnDevice(
-        IDevice device, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating, int bins, int attributes, float gateTemperature) : RewardHead
+        IDevice device,
+        IReadOnlyList<LinearLayer> regression,
+        IReadOnlyList<LinearLayer> gating,
+        int bins,
+        int attributes,
+        float gateTemperature) : RewardHead
     {
         /// <inheritdoc/>
         public override PendingReadout Begin(ITensor hidden, int[] tokenCounts)
         {
-            using ITensor regressed = Run(device, regression, hidden, Activation.LeakyRelu), gates = Run(device, gating, hidden, Activation.LeakyRelu);
+            using ITensor regressed = Run(device, regression, hidden, Activation.LeakyRelu);
+            using ITensor gates = Run(device, gating, hidden, Activation.LeakyRelu);
             using ITensor readout = device.CreateTensor(hidden.Rows, 1 + bins + attributes + (attributes * bins));
             device.LdlReadout(readout, regressed, gates, gateTemperature);
             return new PendingReadout(device.BeginRead(readout), tokenCounts, bins, attributes);

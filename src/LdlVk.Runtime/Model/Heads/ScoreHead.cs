@@ -46,7 +46,8 @@ internal sealed class ScoreHead : ModelHead
     };
 
     /// <inheritdoc/>
-    internal override RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload) => new OnDevice(device, [.. Network.Select(upload)]);
+    internal override RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload) =>
+        new OnDevice(device, [.. Network.Select(upload)]);
 
     private static HeadKind KindOf(string prefix, string models) => new(
         $"tensors {prefix}*", models, [],
@@ -59,7 +60,8 @@ internal sealed class ScoreHead : ModelHead
             ? [HeadLayers.Single(module, prefix, hiddenSize)] : HeadLayers.Sequence(module, hiddenSize);
         return layers[^1].Outputs == 1
             ? new ScoreHead(layers, prefix)
-            : throw new CheckpointException($"{layers[^1].Weight.Name} in {module.Path} has {layers[^1].Outputs} outputs; a reward model's score is 1 number.");
+            : throw new CheckpointException(
+                $"{layers[^1].Weight.Name} in {module.Path} has {layers[^1].Outputs} outputs; a reward model's score is 1 number.");
     }
 
     private sealed class OnDevice(IDevice device, IReadOnlyList<LinearLayer> network) : RewardHead

@@ -16,7 +16,8 @@ internal readonly record struct EncodedScore(float Score, bool IsBase64)
 {
     internal sealed class Converter : JsonConverter<EncodedScore>
     {
-        public override EncodedScore Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) => throw new NotSupportedException();
+        public override EncodedScore Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options) =>
+            throw new NotSupportedException();
 
         public override void Write(Utf8JsonWriter writer, EncodedScore value, JsonSerializerOptions options)
         {

@@ -7,7 +7,12 @@ using LdlVk.Server.OpenApi;
 namespace LdlVk.Server.Protocols.Bodies;
 
 /// <summary>One item, or several as {"items": […]}.</summary>
-[OneOf(typeof(MessagesItemRequest), typeof(ResponseItemRequest), typeof(ResponsesItemRequest), typeof(TokensItemRequest), typeof(ItemsRequest))]
+[OneOf(
+    typeof(MessagesItemRequest),
+    typeof(ResponseItemRequest),
+    typeof(ResponsesItemRequest),
+    typeof(TokensItemRequest),
+    typeof(ItemsRequest))]
 internal sealed record RewardsRequest;
 
 /// <summary>An item: one text, or several responses to one prompt.</summary>
