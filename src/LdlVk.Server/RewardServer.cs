@@ -22,19 +22,19 @@ using Microsoft.Extensions.Logging;
 namespace LdlVk.Server;
 
 /// <summary>
-/// Serves a reward model over HTTP, in the protocols of OpenRLHF, vLLM, SGLang, text-embeddings-inference and LLaMA-Factory and in one of
-/// its own, with a page at <c>/</c>. Texts of all requests are scored together. The model stays the caller's to dispose, after the server.
+/// Serves a reward model over HTTP, in the protocols of OpenRLHF, vLLM, SGLang, text-embeddings-inference and LLaMA-Factory and in its
+/// own, with a web page at <c>/</c>. The texts of all requests share batches. The caller disposes the model, after the server.
 /// </summary>
 public sealed class RewardServer : IAsyncDisposable
 {
-    /// <summary>The endpoints that score.</summary>
+    /// <summary>The scoring endpoints.</summary>
     internal static IReadOnlyList<Protocol> Protocols { get; } =
     [
         new Rewards(), new Compare(), new OpenRlhf(), new Classify(), new VllmPooling(), new VllmScore(), new Embeddings(),
         new TeiPredict(), new TeiRerank(), new LlamaFactory(),
     ];
 
-    /// <summary>Statuses of errors that a request for scores may get, before a protocol translates them into its own.</summary>
+    /// <summary>Error statuses of scoring requests, before a protocol translates them into its own.</summary>
     private static readonly int[] ErrorStatuses = [400, 401, 403, 413, 422, 429, 500, 503];
 
     private readonly ServerOptions _options;
@@ -59,40 +59,41 @@ public sealed class RewardServer : IAsyncDisposable
         Map(model, new Guard(options.ApiKey, onlyLoopback));
     }
 
-    /// <summary>What it listens on.</summary>
+    /// <summary>The URLs that the server listens on.</summary>
     public IReadOnlyList<string> Urls =>
         [.. _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses];
 
-    /// <summary>Whether scores are to be had.</summary>
+    /// <summary>Whether the server can score: the last batch succeeded, and the server is not stopping.</summary>
     internal bool IsReady => !_scoring.IsDraining && _queue.Failure is null;
 
-    /// <summary>Its endpoints, for what describes them.</summary>
+    /// <summary>The endpoints, for the OpenAPI description.</summary>
     internal IEnumerable<EndpointDataSource> Endpoints => ((IEndpointRouteBuilder)_app).DataSources;
 
-    /// <summary>Texts and tokens that wait.</summary>
+    /// <summary>Number of texts and of tokens in the queue.</summary>
     internal (int Texts, long Tokens) Waiting => _queue.Waiting;
 
     /// <summary>Starts a server.</summary>
     /// <param name="model">The model; it must outlive the server.</param>
-    /// <param name="options">How to serve; null for the defaults.</param>
-    /// <param name="cancellation">Ends the start.</param>
-    /// <exception cref="UsageException">An option is wrong.</exception>
+    /// <param name="options">Addresses and limits; null for the defaults.</param>
+    /// <param name="cancellationToken">Cancels the start.</param>
+    /// <exception cref="UsageException">An option is invalid.</exception>
     /// <exception cref="IOException">An address is in use.</exception>
-    public static Task<RewardServer> StartAsync(RewardModel model, ServerOptions? options = null, CancellationToken cancellation = default)
+    public static Task<RewardServer> StartAsync(
+        RewardModel model, ServerOptions? options = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(model);
-        return StartAsync(model, model.ScoreTogether, options ?? new ServerOptions(), cancellation);
+        return StartAsync(model, model.ScoreTogether, options ?? new ServerOptions(), cancellationToken);
     }
 
-    /// <summary>As the other, with a way of the caller's to score a batch.</summary>
+    /// <summary>Starts a server that scores batches with a function of the caller; for tests.</summary>
     internal static async Task<RewardServer> StartAsync(
-        RewardModel model, ScoreTexts score, ServerOptions options, CancellationToken cancellation = default)
+        RewardModel model, ScoreTexts score, ServerOptions options, CancellationToken cancellationToken = default)
     {
         options.Check();
         RewardServer server = new(model, score, options, [.. options.Urls.Select(ListenAddress.Parse)]);
         try
         {
-            await server._app.StartAsync(cancellation).ConfigureAwait(false);
+            await server._app.StartAsync(cancellationToken).ConfigureAwait(false);
             string devices = string.Join(", ", model.Devices.Select(d => d.Name));
             server._log.Serving(options.ModelName, devices, Readable.Name(model.Weights), string.Join(" and ", server.Urls));
             return server;
@@ -105,8 +106,8 @@ public sealed class RewardServer : IAsyncDisposable
     }
 
     /// <summary>
-    /// Ends gracefully: <c>/ready</c> is 503 from now on and new requests for scores are refused, those under way are answered, for
-    /// <see cref="ServerOptions.DrainTime"/> at most, and then it stops listening.
+    /// Stops the server gracefully. It refuses new scoring requests and answers <c>/ready</c> with 503. It then waits up to
+    /// <see cref="ServerOptions.DrainTime"/> for the requests in progress, and stops listening.
     /// </summary>
     public async Task StopAsync()
     {
@@ -114,7 +115,7 @@ public sealed class RewardServer : IAsyncDisposable
         long begun = Stopwatch.GetTimestamp();
         while (_metrics.RequestsUnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime)
             await Task.Delay(10).ConfigureAwait(false);
-        using CancellationTokenSource now = new(TimeSpan.FromSeconds(2)); // for connections that are kept open
+        using CancellationTokenSource now = new(TimeSpan.FromSeconds(2)); // for idle keep-alive connections
         await _app.StopAsync(now.Token).ConfigureAwait(false);
     }
 
@@ -132,19 +133,19 @@ public sealed class RewardServer : IAsyncDisposable
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(
             new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
-        // The caller's loggers instead of the builder's own, which would write to the console.
+        // The caller's loggers replace those of the builder, which write to the console.
         builder.Services.AddSingleton(_options.LoggerFactory);
-        // Signals are the process's own business: a second lifetime would stop listening before what is under way is answered.
+        // The process handles signals. A second lifetime would stop listening before the requests in progress are answered.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.WebHost.UseKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            // Ours to bound (RequestBody): with its own bound Kestrel would close while the body comes, and the caller would see a broken
-            // pipe more often than why. So it takes in and forgets the rest of a refused body, for 5 s at most.
+            // RequestBody limits the size. With a limit of its own, Kestrel would close the connection during the upload, and the client
+            // would often see a broken pipe instead of the error. Now Kestrel discards the rest of a refused body, for 5 s at most.
             kestrel.Limits.MaxRequestBodySize = null;
             kestrel.Limits.MaxConcurrentConnections = 4096;
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(10);
-            // Connections are few: one that says nothing, or takes bytes or gives them too slowly, is not kept for long.
+            // The number of connections is limited, so idle and very slow ones are closed soon.
             kestrel.Limits.KeepAliveTimeout = TimeSpan.FromSeconds(30);
             kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(1024, TimeSpan.FromSeconds(5));
             kestrel.Limits.MinResponseDataRate = new MinDataRate(16384, TimeSpan.FromSeconds(5));
@@ -171,18 +172,18 @@ public sealed class RewardServer : IAsyncDisposable
         Get(
             "/v1/models",
             "listModels",
-            "Get the model, with its attributes' names, as vLLM gives it",
+            "Get the model and its attributes' names in vLLM's format",
             http => Replies.JsonAsync(http.Response, 200, facts.Models, BodyJson.Own.ModelList),
             typeof(ModelList));
         Get(
             "/info",
             "getInfo",
-            "Get the model and the limits, as text-embeddings-inference gives them",
+            "Get the model and the limits in the format of text-embeddings-inference",
             http => Replies.JsonAsync(http.Response, 200, facts.Info, BodyJson.Own.ServerInfo),
             typeof(ServerInfo));
         Get("/metrics", "getMetrics", "Get metrics for Prometheus", metrics, media: "text/plain");
-        Open("/health", "getHealth", "Tell that the process lives", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
-        Open("/ready", "getReadiness", "Tell whether the server can score",
+        Open("/health", "getHealth", "Check that the process is running", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
+        Open("/ready", "getReadiness", "Check whether the server can score",
             http => IsReady
                 ? StatusAsync(http, 200, "ready")
                 : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!),
@@ -217,7 +218,7 @@ public sealed class RewardServer : IAsyncDisposable
             Open(path, id, summary, http => ResourceAsync(http, file, $"{media}; charset=utf-8"), media: media);
     }
 
-    /// <summary>Maps an endpoint that answers GET, and HEAD, which monitors often use: Kestrel leaves the body out then.</summary>
+    /// <summary>Maps an endpoint that answers GET, and HEAD, which monitors often use; Kestrel omits the body of HEAD.</summary>
     private void MapGet(string path, RequestDelegate answer, Operation operation)
     {
         IEndpointConventionBuilder endpoint = _app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);
@@ -225,7 +226,7 @@ public sealed class RewardServer : IAsyncDisposable
         if (path == "/ready") endpoint.WithMetadata(new ProducesResponseTypeMetadata(503, typeof(ServerStatus), ["application/json"]));
     }
 
-    /// <summary>Runs the rest of the pipeline for who may ask, and gives errors without a body one.</summary>
+    /// <summary>Checks that the request is allowed, runs the rest of the pipeline, and adds a body to errors that have none.</summary>
     private async Task CheckedAsync(HttpContext http, RequestDelegate next, Guard guard)
     {
         IHeaderDictionary headers = http.Response.Headers;
@@ -244,8 +245,9 @@ public sealed class RewardServer : IAsyncDisposable
             await next(http).ConfigureAwait(false);
             if (http.Response.HasStarted || http.Response.ContentLength is not null) return;
             if (http.Response.StatusCode == 404)
-                throw new RequestException(404, "There is no such endpoint; GET /openapi.json says which there are.");
-            if (http.Response.StatusCode == 405) throw new RequestException(405, $"This endpoint takes {http.Response.Headers.Allow}.");
+                throw new RequestException(404, "There is no such endpoint. GET /openapi.json lists the endpoints.");
+            if (http.Response.StatusCode == 405)
+                throw new RequestException(405, $"This endpoint accepts only {http.Response.Headers.Allow}.");
         }
         catch (RequestException e)
         {
@@ -259,7 +261,7 @@ public sealed class RewardServer : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The caller has gone.
+            // The client has disconnected.
         }
     }
 

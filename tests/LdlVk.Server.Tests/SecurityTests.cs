@@ -73,7 +73,7 @@ public class SecurityTests(Mini mini)
         using LogRecorder log = new();
         IEnumerable<LogRecord> Warnings() => log.Records.Where(r => r.Level >= LogLevel.Warning);
         ServerOptions everywhere = Api.Options with { Urls = ["http://*:0"], LoggerFactory = log };
-        await using (await Api.StartAsync(mini, everywhere)) Assert.Contains("asks for no API key", Assert.Single(Warnings()).Message, StringComparison.Ordinal);
+        await using (await Api.StartAsync(mini, everywhere)) Assert.Contains("requires no API key", Assert.Single(Warnings()).Message, StringComparison.Ordinal);
         log.Clear();
         await using (await Api.StartAsync(mini, everywhere with { ApiKey = Key })) Assert.Empty(Warnings());
         await using (await Api.StartAsync(mini, Api.Options with { LoggerFactory = log })) Assert.Empty(Warnings());
@@ -81,7 +81,7 @@ public class SecurityTests(Mini mini)
 
     [Theory]
     [InlineData("https://127.0.0.1:0", "proxy")]
-    [InlineData("127.0.0.1", "no URL")]
+    [InlineData("127.0.0.1", "not a URL")]
     [InlineData("http://example.com:80", "IP address")]
     [InlineData("http://127.0.0.1:70000", "65535")]
     [InlineData("http://127.0.0.1:0/x", "address and a port")]

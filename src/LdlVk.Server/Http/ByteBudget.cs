@@ -1,26 +1,26 @@
 namespace LdlVk.Server.Http;
 
 /// <summary>
-/// Bytes that bodies and answers under way have in memory, those of all requests together: 200 callers with the largest body, or as many
-/// who ask for long answers and do not fetch them, would fill it. Thread-safe.
+/// Limits the memory that the bodies and answers of all requests in progress hold together. Without a limit, 200 callers that send the
+/// largest body, or that do not fetch long answers, would fill the memory. Thread-safe.
 /// </summary>
-internal sealed class ByteBudget(long most)
+internal sealed class ByteBudget(long maxBytes)
 {
     private long _taken;
 
-    /// <summary>Counts bytes; what is alone fits, however large it is.</summary>
-    /// <exception cref="RequestException">There are too many; these do not count then.</exception>
+    /// <summary>Reserves bytes. A single reservation always fits, whatever its size.</summary>
+    /// <exception cref="RequestException">The budget is used up; nothing is reserved.</exception>
     public void Take(long bytes)
     {
         long taken = Interlocked.Add(ref _taken, bytes);
-        if (taken <= most || taken == bytes) return;
+        if (taken <= maxBytes || taken == bytes) return;
         Return(bytes);
-        throw new RequestException(429, "Too many large requests and answers are under way. Come again.")
+        throw new RequestException(429, "Too many large requests and answers are in progress. Try again.")
         {
             RetryAfter = TimeSpan.FromSeconds(1),
         };
     }
 
-    /// <summary>Gives bytes back.</summary>
+    /// <summary>Returns reserved bytes to the budget.</summary>
     public void Return(long bytes) => Interlocked.Add(ref _taken, -bytes);
 }

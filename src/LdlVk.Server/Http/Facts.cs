@@ -5,7 +5,7 @@ using LdlVk.Runtime.Formatting;
 namespace LdlVk.Server.Http;
 
 /// <summary>
-/// What the server says of its model: vLLM's <c>/v1/models</c>, with the attributes' names, and <c>/info</c> of text-embeddings-inference.
+/// Describes the model: vLLM's <c>/v1/models</c> with the attributes' names added, and <c>/info</c> of text-embeddings-inference.
 /// </summary>
 internal sealed class Facts(RewardModel model, ServerOptions options)
 {

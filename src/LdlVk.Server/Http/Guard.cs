@@ -5,23 +5,24 @@ using Microsoft.AspNetCore.Http;
 
 namespace LdlVk.Server.Http;
 
-/// <summary>Who may ask. Stateless.</summary>
+/// <summary>Refuses requests from other sites, and requests without the API key. Stateless.</summary>
 internal sealed class Guard(string? apiKey, bool onlyLoopback)
 {
     private const string Bearer = "Bearer ";
 
-    // Of a hash even the length tells nothing.
+    // Comparing hashes reveals nothing about the key, not even its length.
     private readonly byte[]? _key = apiKey is null ? null : SHA256.HashData(Encoding.UTF8.GetBytes(apiKey));
 
-    /// <summary>Throws unless the request may go on.</summary>
+    /// <summary>Throws if the request is not allowed.</summary>
     /// <param name="request">The request.</param>
-    /// <param name="needsKey">Whether it needs the key, where there is one.</param>
+    /// <param name="needsKey">Whether the request needs the API key, if the server has one.</param>
     public void Check(HttpRequest request, bool needsKey)
     {
-        // A page of anybody's whose name leads to 127.0.0.1 (DNS rebinding) has that name as host.
+        // DNS rebinding: a foreign page's host name may resolve to 127.0.0.1. The Host header then holds that name.
         if (onlyLoopback && !IsLoopback(request.Host.Host))
-            throw new RequestException(403, "The header Host names another machine, and this server answers its own machine alone.");
-        // A page of anybody's may send requests without reading the answers: no browser sends them without saying where from.
+            throw new RequestException(
+                403, "The Host header names another machine. This server answers only requests from its own machine.");
+        // A foreign page can send requests, although it cannot read the answers. Every browser states the origin of such requests.
         string? origin = request.Headers.Origin;
         bool foreign = !string.IsNullOrEmpty(origin)
             && !(Uri.TryCreate(origin, UriKind.Absolute, out Uri? from)
@@ -44,6 +45,6 @@ internal sealed class Guard(string? apiKey, bool onlyLoopback)
         host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
             || (IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? address) && IPAddress.IsLoopback(address));
 
-    // As Uri.Authority, which leaves out HTTP's own port.
+    // Like Uri.Authority, which omits the default port of HTTP.
     private static string Authority(HttpRequest request) => request.Host.Port is null or 80 ? request.Host.Host : request.Host.Value!;
 }

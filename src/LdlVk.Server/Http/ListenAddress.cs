@@ -7,11 +7,11 @@ namespace LdlVk.Server.Http;
 /// <summary>A URL to listen on.</summary>
 internal sealed record ListenAddress(IPAddress? Address, int Port)
 {
-    /// <summary>Whether only this machine reaches it.</summary>
+    /// <summary>Whether only this machine can reach the address.</summary>
     public bool IsLoopback => Address is not null && IPAddress.IsLoopback(Address);
 
     /// <summary>Reads a URL.</summary>
-    /// <exception cref="UsageException">It is none that can be listened on.</exception>
+    /// <exception cref="UsageException">The server cannot listen on this URL.</exception>
     public static ListenAddress Parse(string url)
     {
         BindingAddress address;
@@ -21,24 +21,24 @@ internal sealed record ListenAddress(IPAddress? Address, int Port)
         }
         catch (FormatException)
         {
-            throw new UsageException($"'{url}' is no URL to listen on. Give one such as http://127.0.0.1:8000.");
+            throw new UsageException($"'{url}' is not a URL to listen on. Give one such as http://127.0.0.1:8000.");
         }
 
         if (address.IsUnixPipe || address.IsNamedPipe || address.PathBase.Length > 0)
-            throw new UsageException($"'{url}': only an address and a port can be listened on, such as http://127.0.0.1:8000.");
+            throw new UsageException($"'{url}': give only an address and a port, such as http://127.0.0.1:8000.");
         if (!address.Scheme.Equals("http", StringComparison.OrdinalIgnoreCase))
             throw new UsageException(
-                $"'{url}': the server speaks plain HTTP. For https put a proxy in front of it, such as nginx or Caddy.");
-        if (address.Port is < 0 or > 65535) throw new UsageException($"'{url}' has no port from 0 to 65535.");
+                $"'{url}': the server speaks plain HTTP. For HTTPS, put a proxy such as nginx or Caddy in front of it.");
+        if (address.Port is < 0 or > 65535) throw new UsageException($"'{url}': the port must be from 0 to 65535.");
         if (address.Host is "*" or "+") return new ListenAddress(null, address.Port);
         if (address.Host.Equals("localhost", StringComparison.OrdinalIgnoreCase))
             return new ListenAddress(IPAddress.Loopback, address.Port);
         return IPAddress.TryParse(address.Host.Trim('[', ']'), out IPAddress? ip)
             ? new ListenAddress(ip, address.Port)
-            : throw new UsageException($"'{url}': give the IP address to listen on, or * for all of this machine's.");
+            : throw new UsageException($"'{url}': give the IP address to listen on, or * for all addresses of this machine.");
     }
 
-    /// <summary>Has Kestrel listen.</summary>
+    /// <summary>Configures Kestrel to listen on the address.</summary>
     public void Listen(KestrelServerOptions kestrel)
     {
         if (Address is null) kestrel.ListenAnyIP(Port);

@@ -12,10 +12,10 @@ namespace LdlVk.Server.Http;
 /// <summary>Writes answers.</summary>
 internal static class Replies
 {
-    // Letters stay letters. Answers are read as JSON and never put into a page as they are (nosniff).
+    // Non-ASCII letters need no escapes: browsers never interpret the answers as HTML (nosniff).
     private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Writes JSON, all at once.</summary>
+    /// <summary>Writes JSON in one piece.</summary>
     public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write) =>
         BytesAsync(response, status, type, Json(write));
 
@@ -23,7 +23,7 @@ internal static class Replies
     public static Task JsonAsync<T>(HttpResponse response, int status, T value, JsonTypeInfo<T> type) =>
         BytesAsync(response, status, "application/json", JsonSerializer.SerializeToUtf8Bytes(value, type));
 
-    /// <summary>JSON as bytes.</summary>
+    /// <summary>Returns JSON as bytes.</summary>
     public static ReadOnlyMemory<byte> Json(Action<Utf8JsonWriter> write)
     {
         ArrayBufferWriter<byte> buffer = new();
@@ -31,14 +31,14 @@ internal static class Replies
         return buffer.WrittenMemory;
     }
 
-    /// <summary>Writes an error in the shape of a protocol, or as problem+json.</summary>
+    /// <summary>Writes an error in the format of a protocol, or as problem+json.</summary>
     public static Task ErrorAsync(HttpResponse response, RequestException error, Protocol? protocol)
     {
         if (response.HasStarted) return Task.CompletedTask;
         if (error.RetryAfter is { } after)
             response.Headers.RetryAfter = ((long)Math.Ceiling(after.TotalSeconds)).ToString(CultureInfo.InvariantCulture);
         if (error.Status == 401) response.Headers.WWWAuthenticate = "Bearer";
-        // What is left of the body is not worth the wait.
+        // Do not wait for the rest of the body.
         if (error.Status is 408 or 413) response.Headers.Connection = "close";
         return protocol is null
             ? JsonAsync(

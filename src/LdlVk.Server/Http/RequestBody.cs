@@ -6,23 +6,23 @@ using Microsoft.AspNetCore.Http;
 
 namespace LdlVk.Server.Http;
 
-/// <summary>Reads bodies: JSON of bounded size and depth. Thread-safe.</summary>
-/// <param name="most">Bytes of a body at most.</param>
-/// <param name="memory">What bodies take of memory is taken of this.</param>
-internal sealed class RequestBody(int most, ByteBudget memory)
+/// <summary>Reads request bodies: JSON of limited size and depth. Thread-safe.</summary>
+/// <param name="maxBytes">Maximum size of a body in bytes.</param>
+/// <param name="memory">The memory budget that bodies count against.</param>
+internal sealed class RequestBody(int maxBytes, ByteBudget memory)
 {
-    /// <summary>The protocols nest 4 deep.</summary>
+    /// <summary>Maximum nesting depth; the protocols need 4.</summary>
     private const int MaxDepth = 16;
 
-    // Reading texts, tokenising above all, is work for processors: more at a time would only take more memory.
+    // Reading texts, mostly tokenization, is CPU-bound: more requests at a time would only need more memory.
     private readonly SemaphoreSlim _readers = new(Environment.ProcessorCount);
 
-    /// <summary>Reads a body and hands it to <paramref name="use"/>; its bytes count until that is done.</summary>
-    /// <exception cref="RequestException">It is too large, or no JSON object.</exception>
+    /// <summary>Reads a body and hands it to <paramref name="use"/>; its bytes count against the budget until that returns.</summary>
+    /// <exception cref="RequestException">The body is too large, or not a JSON object.</exception>
     public async Task<T> ReadAsync<T>(HttpRequest request, Func<JsonElement, T> use)
     {
-        if (request.Headers.ContentEncoding.Count > 0) throw new RequestException(415, "The body is compressed. Send it as it is.");
-        if (request.ContentLength > most) throw TooLarge();
+        if (request.Headers.ContentEncoding.Count > 0) throw new RequestException(415, "The body is compressed. Send it uncompressed.");
+        if (request.ContentLength > maxBytes) throw TooLarge();
         ArrayBufferWriter<byte> bytes = new();
         long taken = 0;
         try
@@ -35,7 +35,7 @@ internal sealed class RequestBody(int most, ByteBudget memory)
                 bytes.Advance(read);
                 memory.Take(read);
                 taken += read;
-                if (taken > most) throw TooLarge();
+                if (taken > maxBytes) throw TooLarge();
             }
 
             await _readers.WaitAsync(request.HttpContext.RequestAborted).ConfigureAwait(false);
@@ -54,7 +54,7 @@ internal sealed class RequestBody(int most, ByteBudget memory)
         }
     }
 
-    private RequestException TooLarge() => new(413, $"The body has more than {most} bytes. Send fewer texts in a request.");
+    private RequestException TooLarge() => new(413, $"The body has more than {maxBytes} bytes. Send fewer texts in a request.");
 
     private static T Parse<T>(ReadOnlyMemory<byte> bytes, Func<JsonElement, T> use)
     {
@@ -77,7 +77,7 @@ internal sealed class RequestBody(int most, ByteBudget memory)
         }
         catch (InvalidOperationException)
         {
-            // How System.Text.Json reports an escaped lone surrogate.
+            // System.Text.Json reports an escaped lone surrogate with this exception.
             throw new RequestException(400, "The body holds a string that is not valid Unicode: half of a surrogate pair.");
         }
     }

@@ -1,21 +1,21 @@
 namespace LdlVk.Server.Http;
 
-/// <summary>A request that cannot be answered as asked. Each protocol says so in its own shape.</summary>
+/// <summary>A request that the server refuses or cannot answer. Each protocol reports it in its own format.</summary>
 internal sealed class RequestException(int status, string message, IReadOnlyList<TextError>? errors = null) : Exception(message)
 {
     /// <summary>The HTTP status, 4xx or 5xx.</summary>
     public int Status => status;
 
-    /// <summary>Which texts are wrong and why; empty if it is not about texts.</summary>
+    /// <summary>The texts that cannot be scored, with the reasons; empty if the error is not about texts.</summary>
     public IReadOnlyList<TextError> Errors { get; } = errors ?? [];
 
-    /// <summary>The wrong texts as error bodies have them: null if there are none.</summary>
+    /// <summary><see cref="Errors"/>, or null if there are none: error bodies omit the field then.</summary>
     public IReadOnlyList<TextError>? ErrorsOrNull => Errors.Count > 0 ? Errors : null;
 
-    /// <summary>When to try again; null where that would not help.</summary>
+    /// <summary>When to try again; null if a retry would not help.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
-    /// <summary>For a request whose texts cannot all be scored, in a protocol that knows all or nothing.</summary>
+    /// <summary>Creates the error of a request with texts that cannot be scored, for protocols without errors per text.</summary>
     public static RequestException For(IReadOnlyList<TextError> errors, int texts)
     {
         string all = texts == 1 ? "" : $"{errors.Count} of {texts} texts cannot be scored. ";

@@ -9,11 +9,11 @@ using Microsoft.Extensions.Logging;
 namespace LdlVk.Server.Http;
 
 /// <summary>
-/// What every request for scores goes through, whatever its protocol: read, tokenise, wait for the scores, answer. Thread-safe.
+/// Handles scoring requests of all protocols: reads the body, tokenizes the texts, waits for the scores and answers. Thread-safe.
 /// </summary>
 internal sealed class ScoringEndpoint
 {
-    /// <summary>What bodies and answers under way may take together, as a multiple of the largest body.</summary>
+    /// <summary>Memory limit of all bodies and answers in progress, as a multiple of the largest body.</summary>
     private const int Together = 16;
 
     private readonly ByteBudget _memory;
@@ -47,7 +47,7 @@ internal sealed class ScoringEndpoint
         int count = 0;
         try
         {
-            // After the count: whoever drains waits until that is zero.
+            // Checked after the request is counted: the drain waits until that count is zero.
             if (_draining) throw new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             _queue.CheckRoom();
             TextIntake texts = new(_model, _options, http.RequestAborted);
@@ -57,7 +57,7 @@ internal sealed class ScoringEndpoint
         }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
         {
-            http.Response.StatusCode = 499; // for the metrics: nobody reads it
+            http.Response.StatusCode = 499; // for the metrics only: the client has disconnected
         }
         catch (Exception e)
         {
@@ -100,7 +100,9 @@ internal sealed class ScoringEndpoint
         }
     }
 
-    /// <summary>Sends an answer, whose bytes count until they are on their way: callers may take their time to fetch it.</summary>
+    /// <summary>
+    /// Sends an answer. Its bytes count against the memory budget until they are sent, because a client may fetch them slowly.
+    /// </summary>
     private async Task SendAsync(HttpResponse response, Action<Utf8JsonWriter> write)
     {
         ReadOnlyMemory<byte> json = Replies.Json(write);
@@ -126,7 +128,7 @@ internal sealed class ScoringEndpoint
                 return known;
             case BadHttpRequestException bad:
                 return new RequestException(
-                    bad.StatusCode, bad.StatusCode == 408 ? "The body came too slowly." : "The request is not valid HTTP.");
+                    bad.StatusCode, bad.StatusCode == 408 ? "The body arrived too slowly." : "The request is not valid HTTP.");
             case DeviceException device:
                 return new RequestException(503, $"The model cannot score now: {device.Notice.Say(protocol.Word)}")
                 {

@@ -10,7 +10,7 @@ using Microsoft.OpenApi;
 
 namespace LdlVk.Server.OpenApi;
 
-/// <summary>The description of the server's endpoints, generated from their types when it is first asked for. Thread-safe.</summary>
+/// <summary>The OpenAPI description of the server's endpoints, generated from their types on first use. Thread-safe.</summary>
 internal sealed class ApiDocument
 {
     private const string Name = "ldlvk";
@@ -23,7 +23,7 @@ internal sealed class ApiDocument
     /// <summary>The description as JSON.</summary>
     public Task<byte[]> Json => _json.Value;
 
-    /// <summary>Adds what generates the description.</summary>
+    /// <summary>Adds the services that generate the description.</summary>
     public static void AddTo(IServiceCollection services)
     {
         services.ConfigureHttpJsonOptions(options =>
@@ -48,7 +48,7 @@ internal sealed class ApiDocument
     /// <summary>Describes an endpoint.</summary>
     public static void Describe(IEndpointConventionBuilder endpoint, RequestDelegate answer, Operation operation)
     {
-        // ASP.NET Core describes an endpoint only if it knows the method behind it.
+        // ASP.NET Core describes an endpoint only if its metadata names a method.
         endpoint.WithMetadata(answer.Method, operation).WithName(operation.Id).WithSummary(operation.Summary).WithTags(operation.Tag);
         if (operation.Request is { } request) endpoint.WithMetadata(new AcceptsMetadata(["application/json"], request));
         endpoint.WithMetadata(new ProducesResponseTypeMetadata(200, operation.Answer, [operation.AnswerType]));
@@ -70,7 +70,7 @@ internal sealed class ApiDocument
     {
         if (context.Description.ActionDescriptor.EndpointMetadata.OfType<Operation>().FirstOrDefault() is not { } described)
             return Task.CompletedTask;
-        // A server without a key, whose requirement is the empty one, accepts any.
+        // The empty requirement is an alternative to the key: a server without a key accepts every request.
         operation.Security = described.NeedsKey ? [[], Requirement("bearer"), Requirement("key")] : [[]];
         if (described.Example is { } example && operation.RequestBody?.Content?["application/json"] is OpenApiMediaType body)
             body.Example = System.Text.Json.Nodes.JsonNode.Parse(example);
@@ -82,7 +82,7 @@ internal sealed class ApiDocument
             {
                 ["Retry-After"] = new OpenApiHeader
                 {
-                    Description = "Seconds, estimated from the throughput",
+                    Description = "Seconds to wait before a retry, estimated from the throughput",
                     Schema = new OpenApiSchema { Type = JsonSchemaType.Integer },
                 },
             };
@@ -97,15 +97,15 @@ internal sealed class ApiDocument
     private static string DescriptionOf(string status, Operation operation) => status switch
     {
         "200" => operation.Request is null ? operation.Summary : "Scores",
-        "400" => "The body is not JSON, or not what the endpoint takes",
+        "400" => "The body is not JSON, or does not have the fields of the endpoint",
         "401" => "The API key is missing or wrong",
-        "403" => "The request comes from another site's page, or names another machine as host",
+        "403" => "The request comes from a page of another site, or its Host header names another machine",
         "413" => "There are too many texts, tokens or bytes",
-        "422" => "Texts cannot be scored; the answer has their index and the reason",
+        "422" => "Texts cannot be scored; the answer has their indices and the reasons",
         "424" => "The device failed",
-        "429" => "The queue is full; Retry-After says when to come again",
-        "500" => "The server has an internal error",
-        "503" => "The server is about to stop, or the device failed",
+        "429" => "The queue is full; Retry-After says when to try again",
+        "500" => "Internal error of the server",
+        "503" => "The server is stopping, or the device failed",
         _ => status,
     };
 
@@ -123,7 +123,7 @@ internal sealed class ApiDocument
                 + "probs, embedding and data hold the one raw score; any model name is accepted.",
             License = new OpenApiLicense { Name = "MIT", Identifier = "MIT" },
         };
-        document.Servers = [new OpenApiServer { Url = "/", Description = "The server that this description comes from" }];
+        document.Servers = [new OpenApiServer { Url = "/", Description = "The server that sent this description" }];
         document.Components ??= new OpenApiComponents();
         document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
         {
@@ -142,7 +142,7 @@ internal sealed class ApiDocument
             },
         };
         BodySchema.Shorten(document);
-        // Kestrel answers HEAD wherever there is GET; it needs no description of its own.
+        // HEAD needs no description of its own: Kestrel answers it wherever there is GET.
         foreach (IOpenApiPathItem path in document.Paths.Values) path.Operations?.Remove(HttpMethod.Head);
         foreach (OpenApiTag tag in document.Tags ?? new HashSet<OpenApiTag>())
             tag.Description = tag.Name == "server" ? "The server itself" : $"The protocol of {tag.Name}";

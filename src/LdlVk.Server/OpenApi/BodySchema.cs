@@ -8,7 +8,7 @@ using Microsoft.OpenApi;
 namespace LdlVk.Server.OpenApi;
 
 /// <summary>
-/// Adds to the schemas of bodies what ASP.NET Core does not take from their types: alternatives, and values that a string may have.
+/// Completes the schemas that ASP.NET Core generates from the types of bodies: adds alternatives, and the allowed values of strings.
 /// </summary>
 internal static class BodySchema
 {
@@ -21,14 +21,14 @@ internal static class BodySchema
                 (schema.Const, schema.Type) = (only, JsonSchemaType.String);
             else if (First<AllowedValuesAttribute>(property) is { } allowed)
                 schema.Enum = [.. allowed.Values.Select(value => (JsonNode)(string)value!)];
-            // A field that is left out where it is null is never null.
+            // A field that is omitted if it is null never has the value null.
             if (First<JsonIgnoreAttribute>(property) is { Condition: JsonIgnoreCondition.WhenWritingNull })
                 schema.Type &= ~JsonSchemaType.Null;
         }
 
         if (context.JsonTypeInfo.Type.GetCustomAttribute<OneOfAttribute>() is not { } oneOf || schema.OneOf is { Count: > 0 }) return;
         schema.OneOf = [];
-        // The alternatives are objects or not; a union of its own is neither.
+        // Each alternative has a JSON type of its own; the union has none.
         if (schema.Properties is null or { Count: 0 }) schema.Type = null;
         foreach (Type type in oneOf.Alternatives)
         {
@@ -47,7 +47,7 @@ internal static class BodySchema
     }
 
     /// <summary>
-    /// Replaces alternatives that ASP.NET Core has written out by references, and values of any type that may be null by any value.
+    /// Replaces inlined alternatives by references to their schemas, and "null or any value" by "any value".
     /// </summary>
     public static void Shorten(OpenApiDocument document)
     {

@@ -1,32 +1,32 @@
 namespace LdlVk.Server.OpenApi;
 
-/// <summary>What the description of the server says of an endpoint.</summary>
-/// <param name="Id">The operation's id, from which generators name its function.</param>
-/// <param name="Tag">The group of operations that it belongs to.</param>
-/// <param name="Summary">What it does, in a line.</param>
+/// <summary>Description of an endpoint, for the OpenAPI document.</summary>
+/// <param name="Id">The operation's id, from which client generators make a function name.</param>
+/// <param name="Tag">The group of operations that the endpoint belongs to.</param>
+/// <param name="Summary">One line that says what the endpoint does.</param>
 internal sealed record Operation(string Id, string Tag, string Summary)
 {
-    /// <summary>The type of a request's body; null for none.</summary>
+    /// <summary>The type of the request body; null if there is none.</summary>
     public Type? Request { get; init; }
 
-    /// <summary>A request's body as JSON; null for none.</summary>
+    /// <summary>An example of the request body as JSON; null if there is none.</summary>
     public string? Example { get; init; }
 
-    /// <summary>The type of an answer's body.</summary>
+    /// <summary>The type of the response body.</summary>
     public Type Answer { get; init; } = typeof(string);
 
-    /// <summary>The media type of answers.</summary>
+    /// <summary>The media type of the response body.</summary>
     public string AnswerType { get; init; } = "application/json";
 
-    /// <summary>The type of the body of errors.</summary>
+    /// <summary>The type of the error body.</summary>
     public Type Error { get; init; } = typeof(Protocols.Bodies.Problem);
 
-    /// <summary>The media type of errors.</summary>
+    /// <summary>The media type of the error body.</summary>
     public string ErrorType { get; init; } = Protocols.Bodies.Problem.ContentType;
 
-    /// <summary>The statuses of errors.</summary>
+    /// <summary>The HTTP statuses of errors.</summary>
     public IReadOnlyList<int> ErrorStatuses { get; init; } = [];
 
-    /// <summary>Whether it needs the API key, where the server has one.</summary>
+    /// <summary>Whether requests need the API key, if the server has one.</summary>
     public bool NeedsKey { get; init; } = true;
 }

@@ -5,8 +5,8 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// <c>POST /classify</c>, which vLLM and SGLang both have: with <c>input</c> or <c>messages</c> it is vLLM's, from whose answer verl reads
-/// <c>data[-1].probs[-1]</c>; with <c>text</c> or <c>input_ids</c> it is SGLang's.
+/// <c>POST /classify</c> of vLLM and of SGLang. A request with <c>input</c> or <c>messages</c> is in vLLM's format, and verl reads
+/// <c>data[-1].probs[-1]</c> of its answer. A request with <c>text</c> or <c>input_ids</c> is in SGLang's format.
 /// </summary>
 internal sealed class Classify : Vllm
 {

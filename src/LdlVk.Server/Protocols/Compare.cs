@@ -6,9 +6,9 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// <c>POST /v1/compare</c> with a prompt and <c>a</c> and <c>b</c>, or <c>responses</c>. <c>margin</c> is by how much the best score
-/// exceeds the next, <c>probability</c> = σ(margin) that the best is better than the next (Bradley-Terry); two responses have
-/// <c>probability_a_is_better</c> too, as <c>ldlvk compare --json</c>.
+/// <c>POST /v1/compare</c> with a prompt and either <c>a</c> and <c>b</c>, or <c>responses</c>. <c>margin</c> is the best score minus the
+/// second best. <c>probability</c> = σ(margin) is the probability that the best response is better than the second best (Bradley-Terry).
+/// The answer for two responses also has <c>probability_a_is_better</c>.
 /// </summary>
 internal sealed class Compare : Protocol
 {
@@ -30,7 +30,7 @@ internal sealed class Compare : Protocol
             throw new RequestException(422, "There are a or b and responses, which do not go together.");
         IReadOnlyList<Conversation> conversations = pair
             ? [new(prompt, Fields.String(Fields.Get(body, "a"), "a")), new(prompt, Fields.String(Fields.Get(body, "b"), "b"))]
-            : Items.ReadResponses(body, texts.Most).Conversations;
+            : Items.ReadResponses(body, texts.MaxTexts).Conversations;
         if (conversations.Count < 2) throw new RequestException(422, "There is one response; to compare takes two or more.");
         foreach (Conversation conversation in conversations) texts.Add(conversation, SpecialTokensOf(body));
         return new Answer.OfAll(Write);

@@ -6,7 +6,8 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// LLaMA-Factory's <c>POST /v1/score/evaluation</c>: texts that hold the template already; <c>max_length</c> keeps their first tokens.
+/// LLaMA-Factory's <c>POST /v1/score/evaluation</c>: texts that already contain the chat template. <c>max_length</c> keeps their first
+/// tokens.
 /// </summary>
 internal sealed class LlamaFactory : Protocol
 {
@@ -25,10 +26,10 @@ internal sealed class LlamaFactory : Protocol
     {
         JsonElement messages = Fields.Get(body, "messages");
         if (messages.ValueKind == JsonValueKind.String) throw Fields.Wrong(messages, "messages", "a list of strings");
-        List<string> read = Fields.Strings(messages, "messages", texts.Most);
+        List<string> read = Fields.Strings(messages, "messages", texts.MaxTexts);
         if (read.Count == 0) throw new RequestException(400, "Invalid length");
-        int most = Fields.OptionalInteger(body, "max_length", 1) ?? int.MaxValue;
-        foreach (string text in read) texts.AddTemplated(text, cut: ids => ids.Length > most ? ids[..most] : ids);
+        int max = Fields.OptionalInteger(body, "max_length", 1) ?? int.MaxValue;
+        foreach (string text in read) texts.AddTemplated(text, cut: ids => ids.Length > max ? ids[..max] : ids);
         string model = texts.ModelName;
         return new Answer.OfAll((json, rewards) =>
         {

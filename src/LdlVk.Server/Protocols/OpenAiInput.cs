@@ -2,15 +2,15 @@ using System.Text.Json;
 
 namespace LdlVk.Server.Protocols;
 
-/// <summary>The field <c>input</c> as OpenAI, vLLM and SGLang have it: a text, texts, token ids, or lists of those.</summary>
+/// <summary>Reads the field <c>input</c> of OpenAI, vLLM and SGLang: a text, several texts, token ids, or lists of token ids.</summary>
 internal static class OpenAiInput
 {
-    /// <summary>Reads the texts, which hold the template already.</summary>
+    /// <summary>Reads texts that already contain the chat template.</summary>
     /// <param name="value">The field.</param>
     /// <param name="name">Its name.</param>
-    /// <param name="texts">Takes them.</param>
-    /// <param name="bos">Whether a <c>&lt;bos&gt;</c> comes first where a text has none.</param>
-    /// <param name="keep">Tokens to keep of each text, its last ones; null for all.</param>
+    /// <param name="texts">Receives the texts.</param>
+    /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one.</param>
+    /// <param name="keep">Number of tokens to keep at the end of each text; null for all.</param>
     public static void Read(JsonElement value, string name, TextIntake texts, bool bos = true, int? keep = null)
     {
         if (value.ValueKind == JsonValueKind.String) texts.AddTemplated(value.GetString()!, bos, Cut);
@@ -23,7 +23,7 @@ internal static class OpenAiInput
             JsonElement.ArrayEnumerator items = list.ValueKind == JsonValueKind.Array
                 ? list.EnumerateArray()
                 : throw Fields.Wrong(list, name, "a string or a list");
-            Fields.CheckLength(list, name, texts.Most);
+            Fields.CheckLength(list, name, texts.MaxTexts);
             int i = 0;
             foreach (JsonElement item in items)
             {
@@ -33,10 +33,10 @@ internal static class OpenAiInput
             }
         }
 
-        int[] Cut(int[] ids) => keep is { } most && ids.Length > most ? ids[^most..] : ids;
+        int[] Cut(int[] ids) => keep is { } max && ids.Length > max ? ids[^max..] : ids;
     }
 
-    /// <summary>Whether numbers are sent as base64 of their bytes, which the clients of OpenAI ask for by themselves.</summary>
+    /// <summary>Whether the request asks for numbers as base64 of their bytes, as OpenAI's clients do by default.</summary>
     public static bool WantsBase64(JsonElement body) => Fields.OptionalString(body, "encoding_format") switch
     {
         null or "float" => false,

@@ -6,9 +6,9 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// OpenRLHF's remote reward model: <c>POST /get_reward {"query", "prompts", "labels"}</c>. The queries are whole conversations, template
-/// and special tokens included, which is all that is read. Padding at their ends and an <c>&lt;eos&gt;</c> behind them are dropped, as
-/// OpenRLHF's own server drops them: the model's reward is read where the conversation ends.
+/// OpenRLHF's remote reward model: <c>POST /get_reward {"query", "prompts", "labels"}</c>. Only the queries are read: whole
+/// conversations with the chat template and its special tokens. Padding and an <c>&lt;eos&gt;</c> at their ends are dropped, as OpenRLHF's
+/// own server does: the reward is that of the conversation's last token.
 /// </summary>
 internal sealed class OpenRlhf : Protocol
 {
@@ -26,7 +26,7 @@ internal sealed class OpenRlhf : Protocol
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
-        List<string> queries = Fields.Strings(Fields.Get(body, "query"), "query", texts.Most);
+        List<string> queries = Fields.Strings(Fields.Get(body, "query"), "query", texts.MaxTexts);
         foreach (string query in queries) texts.AddTemplated(Strip(query));
         return new Answer.OfAll((json, rewards) =>
         {

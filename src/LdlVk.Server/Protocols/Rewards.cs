@@ -7,12 +7,12 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// Our own protocol: <c>POST /v1/rewards</c> with one item or <c>{"items":[…]}</c>. Of each text the answer has a reward or the reason why
-/// there is none; only a request without any reward is an error.
+/// LdlVk's own protocol: <c>POST /v1/rewards</c> with one item or <c>{"items":[…]}</c>. The answer has, for each text, a reward or the
+/// reason why there is none. The request fails only if no text has a reward.
 /// </summary>
 internal sealed class Rewards : Protocol
 {
-    /// <summary>Where a text belongs: number and id of its item, and its number among the item's responses.</summary>
+    /// <summary>The position of a text: index and id of its item, and its index among the item's responses.</summary>
     private readonly record struct Place(int Item, string? Id, int? Response);
 
     public override string Path => "/v1/rewards";
@@ -34,7 +34,7 @@ internal sealed class Rewards : Protocol
         if (many)
         {
             JsonElement items = body.GetProperty("items");
-            Fields.CheckLength(items, "items", texts.Most);
+            Fields.CheckLength(items, "items", texts.MaxTexts);
             int number = 0;
             foreach (JsonElement item in Fields.List(items, "items")) Take(item, number++);
             if (number == 0) throw new RequestException(422, "items is empty.");
@@ -53,7 +53,7 @@ internal sealed class Rewards : Protocol
             try
             {
                 id = Fields.Id(item);
-                Item read = Items.Read(item, texts.Most);
+                Item read = Items.Read(item, texts.MaxTexts);
                 if (read.Ids is { } ids)
                 {
                     texts.Add(ids);

@@ -8,7 +8,7 @@ namespace LdlVk.Server.Protocols;
 /// <summary>SGLang's <c>/classify</c>: a list gives a list, a single text one object.</summary>
 internal static class SgLang
 {
-    /// <summary>The name of SGLang's own field of texts; null in a request that is not SGLang's.</summary>
+    /// <summary>Returns the name of the request's text field; null if the request is not in SGLang's format.</summary>
     public static string? Find(JsonElement body) =>
         ((string[])["text", "input_ids"]).FirstOrDefault(name => Fields.Find(body, name) is not null);
 
@@ -31,7 +31,7 @@ internal static class SgLang
     }
 }
 
-/// <summary><c>POST /v1/embeddings</c>, by which verl asks SGLang: it reads <c>data[-1].embedding[-1]</c>.</summary>
+/// <summary><c>POST /v1/embeddings</c>, which verl calls for SGLang; it reads <c>data[-1].embedding[-1]</c>.</summary>
 internal sealed class Embeddings : Protocol
 {
     public override string Path => "/v1/embeddings";
@@ -62,10 +62,10 @@ internal sealed class Embeddings : Protocol
         });
     }
 
-    /// <summary>SGLang has 400 for whatever is wrong with the fields.</summary>
+    /// <summary>SGLang reports every invalid field with status 400.</summary>
     public override int StatusOf(RequestException error) => error.Status == 422 ? 400 : error.Status;
 
-    /// <summary>As SGLang: <c>{"object": "error", "message", "type", "param", "code"}</c>.</summary>
+    /// <summary>Writes an error in SGLang's format: <c>{"object": "error", "message", "type", "param", "code"}</c>.</summary>
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
         string type = error.Status >= 500 ? "InternalServerError" : "BadRequestError";

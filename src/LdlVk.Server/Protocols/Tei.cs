@@ -6,13 +6,13 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// What the endpoints of text-embeddings-inference have in common. Scores go through the sigmoid unless <c>raw_scores</c> is true, as
-/// there; a pair of strings is a prompt and a response, and is put into the model's template.
+/// Base of the endpoints of text-embeddings-inference. As there, an answer has the sigmoid of the score unless <c>raw_scores</c> is true.
+/// A pair of strings is a prompt and a response, to which the model's chat template is applied.
 /// </summary>
 internal abstract class Tei : Protocol
 {
     /// <summary>
-    /// Its own statuses: 413 for too many texts or tokens, 422 for what cannot be read, 424 for a failed device, 429 when overloaded.
+    /// The server's own statuses: 413 for too many texts or tokens, 422 for an invalid request, 424 for a failed device, 429 for overload.
     /// </summary>
     public override int StatusOf(RequestException error) => error.Status switch
     {
@@ -35,13 +35,13 @@ internal abstract class Tei : Protocol
             json, new TeiError { Error = error.Message, ErrorType = type, Errors = error.ErrorsOrNull }, BodyJson.Own.TeiError);
     }
 
-    /// <summary>The score that is sent: raw, or its sigmoid.</summary>
+    /// <summary>Returns the raw score, or its sigmoid.</summary>
     protected static float Score(Reward reward, bool raw) => raw ? reward.Score : (float)(1 / (1 + Math.Exp(-(double)reward.Score)));
 
-    /// <summary>Throws for a batch that is too large, in the words of that server.</summary>
-    protected static void CheckBatch(int texts, int most)
+    /// <summary>Throws if a batch is too large, with the message of text-embeddings-inference.</summary>
+    protected static void CheckBatch(int texts, int max)
     {
-        if (texts > most) throw new RequestException(413, $"batch size {texts} > maximum allowed batch size {most}");
+        if (texts > max) throw new RequestException(413, $"batch size {texts} > maximum allowed batch size {max}");
     }
 }
 
@@ -69,7 +69,7 @@ internal sealed class TeiPredict : Tei
         bool batch = inputs.ValueKind == JsonValueKind.Array && inputs.GetArrayLength() > 0 && inputs[0].ValueKind == JsonValueKind.Array;
         if (batch)
         {
-            CheckBatch(inputs.GetArrayLength(), texts.Most);
+            CheckBatch(inputs.GetArrayLength(), texts.MaxTexts);
             foreach (JsonElement item in inputs.EnumerateArray())
                 Take(item.ValueKind == JsonValueKind.Array ? item : throw Fields.Wrong(item, "inputs", Shapes), texts);
         }
@@ -117,15 +117,15 @@ internal sealed class TeiRerank : Tei
     {
         string query = Fields.String(Fields.Get(body, "query"), "query");
         JsonElement list = Fields.Get(body, "texts");
-        if (list.ValueKind == JsonValueKind.Array) CheckBatch(list.GetArrayLength(), texts.Most);
+        if (list.ValueKind == JsonValueKind.Array) CheckBatch(list.GetArrayLength(), texts.MaxTexts);
         if (list.ValueKind == JsonValueKind.String) throw Fields.Wrong(list, "texts", "a list […]");
-        List<string> responses = Fields.Strings(list, "texts", texts.Most);
+        List<string> responses = Fields.Strings(list, "texts", texts.MaxTexts);
         if (responses.Count == 0) throw new RequestException(413, "`texts` cannot be empty");
         bool raw = Fields.Flag(body, "raw_scores"), withText = Fields.Flag(body, "return_text");
         foreach (string response in responses) texts.Add(new Conversation(query, response));
         return new Answer.OfAll((json, rewards) =>
         {
-            // By the raw scores: of the sigmoid's values many are equal to 1.
+            // Ordered by the raw scores: many values of the sigmoid are exactly 1.
             IEnumerable<(int Index, Reward Item)> ranked = rewards.Index().OrderByDescending(r => r.Item.Score);
             RankEntry[] entries =
             [

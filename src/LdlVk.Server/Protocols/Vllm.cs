@@ -7,14 +7,14 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// What the endpoints of vLLM have in common. Their activation functions are never applied: what is sent is the raw score.
+/// Base of the endpoints of vLLM. Answers always have the raw score: no activation function is applied.
 /// </summary>
 internal abstract class Vllm : Protocol
 {
-    /// <summary>vLLM has 400 for whatever is wrong with the fields.</summary>
+    /// <summary>vLLM reports every invalid field with status 400.</summary>
     public override int StatusOf(RequestException error) => error.Status == 422 ? 400 : error.Status;
 
-    /// <summary>As vLLM: <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
+    /// <summary>Writes an error in vLLM's format: <c>{"error": {"message", "type", "param", "code"}}</c>.</summary>
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
         string type = error.Status switch
@@ -47,7 +47,7 @@ internal abstract class Vllm : Protocol
             Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), keep is > 0 ? keep : null);
     }
 
-    /// <summary>An answer with one entry a text.</summary>
+    /// <summary>Creates an answer with one entry per text.</summary>
     protected static Answer ListOf<T>(string kind, TextIntake texts, JsonTypeInfo<VllmList<T>> type, Func<int, Reward, T> entry)
     {
         string model = texts.ModelName;
@@ -90,11 +90,11 @@ internal sealed class VllmPooling : Vllm
 }
 
 /// <summary>
-/// <c>POST /score</c>: pairs of a prompt and a response, one prompt for all or one each. They are put into the model's template.
+/// <c>POST /score</c>: pairs of a prompt and a response, with one prompt for all or one each. The model's chat template is applied.
 /// </summary>
 internal sealed class VllmScore : Vllm
 {
-    /// <summary>The names that versions of vLLM have for the two sides.</summary>
+    /// <summary>The names of the two fields in the versions of vLLM.</summary>
     private static readonly (string Prompts, string Responses)[] Names =
         [("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
 
@@ -114,8 +114,8 @@ internal sealed class VllmScore : Vllm
         (string first, string second) = Names.FirstOrDefault(
             n => Fields.Find(body, n.Prompts) is not null && Fields.Find(body, n.Responses) is not null);
         if (first is null) throw new RequestException(422, "The fields text_1 (prompts) and text_2 (responses) are missing.");
-        List<string> prompts = Fields.Strings(body.GetProperty(first), first, texts.Most);
-        List<string> responses = Fields.Strings(body.GetProperty(second), second, texts.Most);
+        List<string> prompts = Fields.Strings(body.GetProperty(first), first, texts.MaxTexts);
+        List<string> responses = Fields.Strings(body.GetProperty(second), second, texts.MaxTexts);
         if (prompts.Count == 0 || responses.Count == 0)
             throw new RequestException(422, $"{(prompts.Count == 0 ? first : second)} is empty.");
         if (prompts.Count != 1 && prompts.Count != responses.Count)

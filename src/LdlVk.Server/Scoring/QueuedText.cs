@@ -1,21 +1,21 @@
 namespace LdlVk.Server.Scoring;
 
-/// <summary>A text that waits or is being scored.</summary>
+/// <summary>A text that is in the queue or being scored.</summary>
 internal sealed class QueuedText(ScoringRequest request, int index, int[] ids)
 {
-    /// <summary>Whose text it is.</summary>
+    /// <summary>The request that the text belongs to.</summary>
     public ScoringRequest Request => request;
 
-    /// <summary>Its number among the request's texts.</summary>
+    /// <summary>Its index among the request's texts.</summary>
     public int Index => index;
 
-    /// <summary>Its tokens.</summary>
+    /// <summary>Its token ids.</summary>
     public int[] Ids => ids;
 
-    /// <summary>Its place in the queue; null once it has left.</summary>
+    /// <summary>Its node in the queue; null after it has left the queue.</summary>
     public LinkedListNode<QueuedText>? Place { get; set; }
 
-    /// <summary>The batch that it is scored in; null before.</summary>
+    /// <summary>The batch that contains the text; null while it waits.</summary>
     public ScoringBatch? Batch { get; set; }
 }
 
@@ -25,15 +25,15 @@ internal sealed class ScoringBatch(IReadOnlyList<QueuedText> texts, long rows)
     /// <summary>The texts.</summary>
     public IReadOnlyList<QueuedText> Texts => texts;
 
-    /// <summary>Tokens of the texts, shared beginnings counted for each.</summary>
+    /// <summary>Number of tokens of the texts; a shared prefix counts for each text.</summary>
     public long Tokens { get; } = texts.Sum(t => (long)t.Ids.Length);
 
-    /// <summary>Tokens that are computed, shared beginnings counted once.</summary>
+    /// <summary>Number of computed tokens; a shared prefix counts once.</summary>
     public long Rows => rows;
 
-    /// <summary>Texts that somebody still waits for.</summary>
+    /// <summary>Number of texts whose clients still wait.</summary>
     public int Wanted { get; set; } = texts.Count;
 
-    /// <summary>Cancelled when nobody waits for any of the texts any more.</summary>
+    /// <summary>Cancels the batch when no client waits for any of its texts.</summary>
     public CancellationTokenSource Abandoned { get; } = new();
 }

@@ -5,35 +5,38 @@ using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Scoring;
 
-/// <summary>Scores texts together, a result for each.</summary>
-internal delegate ScoreResult[] ScoreTexts(IReadOnlyList<TokenizedText> texts, CancellationToken cancellation);
+/// <summary>Scores texts in one batch and returns a result for each.</summary>
+internal delegate ScoreResult[] ScoreTexts(IReadOnlyList<TokenizedText> texts, CancellationToken cancellationToken);
 
 /// <summary>
-/// The one queue in which the texts of all requests wait, and the threads that score them in batches. A batch is formed as late as
-/// possible: when a device would be idle, or when there is enough for a micro-batch, which then lies ready behind those under way. Company
-/// gathers while the devices are busy; an idle one waits for it only where that is short beside what scoring takes. That a text's score is
-/// the same to the bit in any company lets texts of different requests share a batch. Thread-safe.
+/// The queue of the texts of all requests, and the threads that score them in batches. A batch is formed as late as possible: when a
+/// device would be idle, or when the waiting texts fill a micro-batch, which is then ready for the next free device. Texts accumulate
+/// while the devices are busy. An idle device waits for more texts only if the wait is short compared with the time of scoring. Texts of
+/// different requests can share a batch because a text's score does not depend, in any bit, on the other texts. Thread-safe.
 /// </summary>
 internal sealed class ScoringQueue : IDisposable
 {
     /// <summary>
-    /// Texts of a batch with which a new one is compared, to count a shared beginning once. A prompt's responses come together.
+    /// Number of preceding texts of a batch that a new text is compared with, to count a shared prefix once. The responses to a prompt are
+    /// neighbors in the queue.
     /// </summary>
     private const int Neighbors = 16;
 
     /// <summary>
-    /// An idle device waits for company for at most this part of the time that the texts at hand take: one that is asked one text at a
-    /// time, and is soon done with it, must not stand idle while more than it gains could be scored.
+    /// Maximum wait of an idle device for more texts, as a fraction of the time that the waiting texts take. If requests have one short
+    /// text each, a longer wait would cost more than larger batches gain.
     /// </summary>
     private const double Patience = 0.05;
 
     /// <summary>
-    /// A batch holds no more than it takes for this part of its time to be what any batch takes: whoever comes next waits for its end, and
-    /// all its texts for its last.
+    /// A batch stops growing once its fixed cost is below this fraction of its time. A larger batch would delay both its own texts, whose
+    /// results come at its end, and the texts that arrive meanwhile.
     /// </summary>
     private const double FixedCost = 0.05;
 
-    /// <summary>But this part of what waits in any case: with a long queue the rest of a batch is short beside it.</summary>
+    /// <summary>
+    /// A batch takes at least this fraction of the waiting tokens: behind a long queue, the time of one batch matters less.
+    /// </summary>
     private const double Share = 0.25;
 
     private readonly ScoreTexts _score;
@@ -49,22 +52,22 @@ internal sealed class ScoringQueue : IDisposable
     private int _busy;
     private bool _ended;
 
-    /// <param name="score">Scores a batch, as <see cref="RewardModel.ScoreTogether"/>.</param>
-    /// <param name="plan">How much a batch holds, and how many devices want one.</param>
+    /// <param name="score">Scores a batch, like <see cref="RewardModel.ScoreTogether"/>.</param>
+    /// <param name="plan">The plan of the model: size of a batch, and number of devices.</param>
     /// <param name="options">The limits.</param>
-    /// <param name="metrics">Told what happens.</param>
+    /// <param name="metrics">Receives the measurements.</param>
     public ScoringQueue(ScoreTexts score, ExecutionPlan plan, ServerOptions options, ServerMetrics metrics)
     {
         (_score, _options, _metrics) = (score, options, metrics);
         _log = options.LoggerFactory.CreateLogger<ScoringQueue>();
         _budget = plan.Streams ? plan.WaveTokens : plan.BatchTokens;
         _devices = plan.Stages.Count;
-        // One batch for each device, and one that lies ready.
+        // One batch for each device, and one that is ready for the next free device.
         _threads = [.. Enumerable.Range(0, _devices + 1).Select(i => new Thread(Work) { IsBackground = true, Name = $"scoring {i}" })];
         foreach (Thread thread in _threads) thread.Start();
     }
 
-    /// <summary>Texts and tokens that wait.</summary>
+    /// <summary>Number of texts and of tokens in the queue.</summary>
     public (int Texts, long Tokens) Waiting
     {
         get
@@ -73,32 +76,32 @@ internal sealed class ScoringQueue : IDisposable
         }
     }
 
-    /// <summary>Why the last batch failed; null if it did not.</summary>
+    /// <summary>The reason why the last batch failed; null if it succeeded.</summary>
     public string? Failure { get; private set; }
 
-    /// <summary>Scores the texts of a request; those that have an error keep it.</summary>
+    /// <summary>Scores the texts of a request. A text with an error keeps its error.</summary>
     /// <param name="texts">Checked texts, see <see cref="RewardModel.Check"/>.</param>
-    /// <param name="cancellation">Takes them out of the queue.</param>
+    /// <param name="cancellationToken">Removes the texts from the queue.</param>
     /// <returns>A result for each text, in their order.</returns>
-    /// <exception cref="RequestException">There is no room.</exception>
+    /// <exception cref="RequestException">The queue is full.</exception>
     /// <exception cref="DeviceException">The device failed.</exception>
-    public async Task<ScoreResult[]> ScoreAsync(IReadOnlyList<TokenizedText> texts, CancellationToken cancellation)
+    public async Task<ScoreResult[]> ScoreAsync(IReadOnlyList<TokenizedText> texts, CancellationToken cancellationToken)
     {
         ScoringRequest request = new(texts);
         if (request.Texts.Count == 0) return await request.Results.ConfigureAwait(false);
         Enqueue(request);
-        using CancellationTokenRegistration registration = cancellation.Register(() => Abandon(request, cancellation));
+        using CancellationTokenRegistration registration = cancellationToken.Register(() => Abandon(request, cancellationToken));
         return await request.Results.ConfigureAwait(false);
     }
 
-    /// <summary>Throws if the queue is full: a request can be told so before its body is read.</summary>
+    /// <summary>Throws if the queue is full, so that a request can be refused before its body is read.</summary>
     public void CheckRoom()
     {
         lock (_lock)
             if (_waiting.Count >= _options.MaxQueue) throw Full();
     }
 
-    /// <summary>Ends the threads after the batches under way; requests that still wait are cancelled.</summary>
+    /// <summary>Cancels the waiting requests, and ends the threads after the batches in progress.</summary>
     public void Dispose()
     {
         lock (_lock)
@@ -119,12 +122,12 @@ internal sealed class ScoringQueue : IDisposable
         if (tokens > _options.MaxQueueTokens)
             throw new RequestException(
                 413,
-                $"The texts have {tokens} tokens together; at most {_options.MaxQueueTokens} are taken at a time. "
+                $"The texts have {tokens} tokens in total; at most {_options.MaxQueueTokens} are accepted. "
                 + $"Send fewer texts in a request.");
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_ended, this);
-            // A request with more texts than the queue has places may come when there is nobody else.
+            // An empty queue accepts a request with more texts than the queue has places.
             bool fits = _waiting.Count + request.Texts.Count <= _options.MaxQueue && _waitingTokens + tokens <= _options.MaxQueueTokens;
             if (!fits && _waiting.Count > 0) throw Full();
             foreach (QueuedText text in request.Texts) text.Place = _waiting.AddLast(text);
@@ -134,28 +137,28 @@ internal sealed class ScoringQueue : IDisposable
     }
 
     private RequestException Full() =>
-        new(429, $"{_waiting.Count} texts are waiting already, and there is no room for more. Come again after the time of Retry-After.")
-    {
-        RetryAfter = _throughput.RetryAfter(_waitingTokens),
-    };
+        new(429, $"The queue is full: {_waiting.Count} texts are waiting. Try again after the time of Retry-After.")
+        {
+            RetryAfter = _throughput.RetryAfter(_waitingTokens),
+        };
 
-    /// <summary>Ends a request whose caller has gone.</summary>
-    private void Abandon(ScoringRequest request, CancellationToken cancellation)
+    /// <summary>Ends a request whose client has disconnected.</summary>
+    private void Abandon(ScoringRequest request, CancellationToken cancellationToken)
     {
         List<ScoringBatch> unwanted = [];
         lock (_lock)
         {
             if (request.Results.IsCompleted) return;
-            request.Cancel(cancellation);
+            request.Cancel(cancellationToken);
             Forget(request, unwanted);
         }
 
         _metrics.TextsAbandoned(request.Texts.Count);
-        // Outside the lock: whoever waits for such a batch goes on in this call.
+        // Outside the lock, because Cancel runs the continuations of the token.
         foreach (ScoringBatch batch in unwanted) batch.Abandoned.Cancel();
     }
 
-    /// <summary>Takes a request's texts out of the queue, and says of which batches nobody wants anything any more.</summary>
+    /// <summary>Removes a request's texts from the queue, and collects the batches that no client waits for any more.</summary>
     private void Forget(ScoringRequest request, List<ScoringBatch> unwanted)
     {
         foreach (QueuedText text in request.Texts)
@@ -186,7 +189,7 @@ internal sealed class ScoringQueue : IDisposable
         }
     }
 
-    /// <summary>Waits for the next batch; null at the end.</summary>
+    /// <summary>Waits for the next batch; returns null after <see cref="Dispose"/>.</summary>
     private ScoringBatch? Take()
     {
         lock (_lock)
@@ -198,8 +201,8 @@ internal sealed class ScoringQueue : IDisposable
                 {
                     wait = _waitingTokens >= _budget
                         ? 0
-                        : (int)(WaitForCompany() - Stopwatch.GetElapsedTime(oldest.Request.Since)).TotalMilliseconds;
-                    // Locks wait whole milliseconds.
+                        : (int)(WaitForMore() - Stopwatch.GetElapsedTime(oldest.Request.Since)).TotalMilliseconds;
+                    // Monitor.Wait takes whole milliseconds.
                     if (wait <= 0) return Form();
                 }
 
@@ -210,8 +213,8 @@ internal sealed class ScoringQueue : IDisposable
         }
     }
 
-    /// <summary>How long texts wait for company while a device is idle: not at all where they are enough for a batch.</summary>
-    private TimeSpan WaitForCompany()
+    /// <summary>How long an idle device waits for more texts; zero if the waiting texts are enough for a batch.</summary>
+    private TimeSpan WaitForMore()
     {
         if (_waitingTokens >= _throughput.RowsWhereFixedCostIs(FixedCost)) return TimeSpan.Zero;
         TimeSpan worthwhile = Patience * _throughput.TimeFor(_waitingTokens);
@@ -219,8 +222,8 @@ internal sealed class ScoringQueue : IDisposable
     }
 
     /// <summary>
-    /// The texts from the queue's front on that are enough for a batch, a micro-batch at most. Those that share most of their tokens with
-    /// one before them stay with it.
+    /// Forms a batch from the front of the queue: enough texts to amortize the fixed cost, but at most a micro-batch. A text that shares
+    /// at least half of its tokens with a preceding text stays in its batch.
     /// </summary>
     private ScoringBatch Form()
     {
@@ -248,7 +251,7 @@ internal sealed class ScoringQueue : IDisposable
         return batch;
     }
 
-    /// <summary>Scores a batch, tells its requests, and learns from what it took unless it failed or nobody wanted it any more.</summary>
+    /// <summary>Scores a batch and hands the results to its requests. A batch that completes updates the throughput estimate.</summary>
     private void Score(ScoringBatch batch)
     {
         long begun = Stopwatch.GetTimestamp(), clock = _options.Clock.GetTimestamp();
@@ -269,7 +272,7 @@ internal sealed class ScoringQueue : IDisposable
         }
         catch (OperationCanceledException)
         {
-            // Nobody waits for any of them.
+            // No client waits for any of the texts.
         }
         catch (Exception e)
         {

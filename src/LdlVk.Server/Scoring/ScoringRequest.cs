@@ -2,10 +2,10 @@ using System.Diagnostics;
 
 namespace LdlVk.Server.Scoring;
 
-/// <summary>The texts of one request, and their results as they come. Its members are used under the queue's lock.</summary>
+/// <summary>The texts of one request and their results. Members are used only under the queue's lock.</summary>
 internal sealed class ScoringRequest
 {
-    // The continuations are the request's own: they must not run on the thread that scores.
+    // Continuations run the request's code; they must not run on the scoring thread.
     private readonly TaskCompletionSource<ScoreResult[]> _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ScoreResult[] _results;
     private int _left;
@@ -25,13 +25,13 @@ internal sealed class ScoringRequest
         if (_left == 0) _done.TrySetResult(_results);
     }
 
-    /// <summary>The texts to be scored.</summary>
+    /// <summary>The texts to score.</summary>
     public IReadOnlyList<QueuedText> Texts { get; }
 
-    /// <summary>When it came.</summary>
+    /// <summary>Timestamp of the request's arrival.</summary>
     public long Since { get; } = Stopwatch.GetTimestamp();
 
-    /// <summary>The caller's span, so that those of scoring are its children.</summary>
+    /// <summary>The request's span; the spans of scoring become its children.</summary>
     public ActivityContext Trace { get; } = Activity.Current?.Context ?? default;
 
     /// <summary>A result for each text, in their order.</summary>
@@ -45,5 +45,5 @@ internal sealed class ScoringRequest
 
     public void Fail(Exception e) => _done.TrySetException(e);
 
-    public void Cancel(CancellationToken cancellation) => _done.TrySetCanceled(cancellation);
+    public void Cancel(CancellationToken cancellationToken) => _done.TrySetCanceled(cancellationToken);
 }

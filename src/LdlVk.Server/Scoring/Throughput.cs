@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace LdlVk.Server.Scoring;
 
-/// <summary>What scoring takes, learned from the last batches.</summary>
+/// <summary>Estimates the time of scoring from the last batches.</summary>
 internal sealed class Throughput
 {
     private const int Batches = 64;
@@ -10,7 +10,9 @@ internal sealed class Throughput
     private readonly Queue<(long Tokens, long Rows, double Seconds)> _batches = new(Batches);
     private long _last;
 
-    /// <summary>Takes a batch. What lay ready behind another counts from that one's end.</summary>
+    /// <summary>
+    /// Adds a completed batch. The time of a batch that waited for the device counts from the end of the batch before it.
+    /// </summary>
     public void Add(ScoringBatch batch, long begun, long ended)
     {
         if (_batches.Count == Batches) _batches.Dequeue();
@@ -18,18 +20,18 @@ internal sealed class Throughput
         _last = ended;
     }
 
-    /// <summary>How long so many tokens are likely to take; zero before the first batch.</summary>
+    /// <summary>Estimates the time of a number of tokens; zero before the first batch.</summary>
     public TimeSpan TimeFor(long tokens) =>
         TimeSpan.FromSeconds(_batches.Count == 0 ? 0 : tokens * _batches.Sum(b => b.Seconds) / _batches.Sum(b => b.Tokens));
 
-    /// <summary>The same in whole seconds, from one, which is also the guess before the first batch, to five minutes.</summary>
+    /// <summary>Estimates the time in whole seconds, from 1 (also before the first batch) to 300.</summary>
     public TimeSpan RetryAfter(long tokens) => TimeSpan.FromSeconds(Math.Clamp(Math.Ceiling(TimeFor(tokens).TotalSeconds), 1, 300));
 
     /// <summary>
-    /// The rows of a batch of whose time a part is what any batch takes, however small: reading the weights, or bringing them to the
-    /// device. A batch of n rows takes a + b·n seconds: Tukey's resistant line, through the medians of the third of the batches with the
-    /// fewest rows and of the third with the most, so that a machine that was away for a moment, or cold, does not matter. Infinite where
-    /// the batches do not tell.
+    /// Estimates the number of rows at which the fixed cost of a batch is the given fraction of its time. The fixed cost is the time to
+    /// read the weights, or to transfer them to the device. A batch of n rows takes a + b·n seconds, fitted with Tukey's resistant line:
+    /// through the medians of the third of the batches with the fewest rows and of the third with the most rows. Single slow batches thus
+    /// have no effect. Infinite if the batches do not determine the line.
     /// </summary>
     public double RowsWhereFixedCostIs(double part)
     {

@@ -3,14 +3,14 @@ using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Server.Telemetry;
 
-/// <summary>The server's log messages. None holds a text of a request, nor the message of an exception that could quote one.</summary>
+/// <summary>The server's log messages. None contains a text of a request, or an exception message that could quote one.</summary>
 internal static partial class ServerLog
 {
     [LoggerMessage(1, LogLevel.Information, "{Model} on {Devices}, {Weights} weights, at {Urls}")]
     public static partial void Serving(this ILogger log, string model, string devices, string weights, string urls);
 
-    [LoggerMessage(2, LogLevel.Warning, "Other machines can reach this server, and it asks for no API key: "
-        + "anybody in the network can use it. Set a key, or listen on 127.0.0.1.")]
+    [LoggerMessage(2, LogLevel.Warning, "Other machines can reach this server, and it requires no API key: "
+        + "anyone in the network can use it. Set a key, or listen on 127.0.0.1.")]
     public static partial void NoApiKey(this ILogger log);
 
     [LoggerMessage(3, LogLevel.Error, "A batch of {Texts} texts failed: {Reason}")]
@@ -23,8 +23,8 @@ internal static partial class ServerLog
     public static partial void Answered(this ILogger log, string endpoint, int texts, int status, double milliseconds);
 
     /// <summary>
-    /// Returns what may be logged of an exception: a device's message; of any other exception, whose message may quote a request, its type
-    /// and the method that threw it.
+    /// Returns the description of an exception for the log: the message of a device failure; for all other exceptions, whose messages may
+    /// quote a request, the type and the method that threw it.
     /// </summary>
     public static string Reason(Exception exception, ServerOptions options)
     {

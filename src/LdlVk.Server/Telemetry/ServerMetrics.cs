@@ -15,13 +15,13 @@ namespace LdlVk.Server.Telemetry;
 /// The instruments of one server, in the meter <see cref="MeterName"/>, and their exporter for Prometheus. Thread-safe.
 /// </summary>
 /// <remarks>
-/// The names at <c>/metrics</c> are the instruments' own: without units and with the suffix <c>_total</c> in the counters' names, the
-/// exporter has nothing to append. Its additions, <c>target_info</c> and the label <c>otel_scope_name</c>, are switched off.
+/// The names at <c>/metrics</c> are those of the instruments: the exporter appends nothing, because the instruments have no units and the
+/// counters' names end in <c>_total</c>. The exporter's additions, <c>target_info</c> and the label <c>otel_scope_name</c>, are off.
 /// A histogram appears with its first value, a counter or gauge from the start.
 /// </remarks>
 internal sealed class ServerMetrics : IDisposable
 {
-    /// <summary>The meter's name, for listeners of the embedding program.</summary>
+    /// <summary>The meter's name, for listeners in the host program.</summary>
     public const string MeterName = "LdlVk.Server";
 
     private const string Format = "text/plain; version=0.0.4; charset=utf-8";
@@ -43,15 +43,15 @@ internal sealed class ServerMetrics : IDisposable
     private readonly MeterProvider _provider;
     private int _requestsUnderWay;
 
-    /// <param name="queueLength">Returns the number of texts that wait, and of their tokens.</param>
+    /// <param name="queueLength">Returns the number of waiting texts and of their tokens.</param>
     /// <param name="isReady">Returns whether the server can score.</param>
     public ServerMetrics(Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady)
     {
         _provider = Sdk.CreateMeterProviderBuilder()
-            // The SDK's environment variables are for what is sent to a collector; one of them (OTEL_SDK_DISABLED) would empty /metrics.
+            // The SDK's environment variables configure the export to a collector; OTEL_SDK_DISABLED would leave /metrics empty.
             .ConfigureServices(services => services.AddSingleton<IConfiguration>(new ConfigurationBuilder().Build()))
             .AddMeter(MeterName)
-            // The provider finds meters by name; those of other servers in this process have the same.
+            // The provider finds meters by name, and all servers of this process use the same name.
             .AddView(instrument => ReferenceEquals(instrument.Meter, _meter) ? null : MetricStreamConfiguration.Drop)
             .AddPrometheusExporter(options =>
             {
@@ -63,27 +63,27 @@ internal sealed class ServerMetrics : IDisposable
         _requests = Counter("ldlvk_requests_total", "Requests by endpoint and status.");
         _requestSeconds = _meter.CreateHistogram("ldlvk_request_seconds", null, "Time from a request to its answer.", null, Seconds);
         _queueSeconds = _meter.CreateHistogram(
-            "ldlvk_queue_seconds", null, "Time that requests waited before a batch took their texts.", null, Seconds);
-        _batchTexts = _meter.CreateHistogram("ldlvk_batch_texts", null, "Texts of a batch.", null, Texts);
+            "ldlvk_queue_seconds", null, "Time that requests waited until a batch took their first text.", null, Seconds);
+        _batchTexts = _meter.CreateHistogram("ldlvk_batch_texts", null, "Texts per batch.", null, Texts);
         _batchSeconds = _meter.CreateHistogram("ldlvk_batch_seconds", null, "Time from forming a batch to its scores.", null, Seconds);
         _tokens = Counter("ldlvk_tokens_total", "Tokens of scored texts; a shared prefix counts for each text.");
         _abandonedTexts = Counter("ldlvk_abandoned_texts_total", "Texts whose caller left before they were scored.");
         _tokens.Add(0);
         _abandonedTexts.Add(0);
         _meter.CreateObservableGauge(
-            "ldlvk_requests_under_way", () => RequestsUnderWay, null, "Requests for scores that are not answered yet.");
-        _meter.CreateObservableGauge("ldlvk_queue_texts", () => queueLength().Texts, null, "Texts that wait.");
-        _meter.CreateObservableGauge("ldlvk_queue_tokens", () => queueLength().Tokens, null, "Tokens that wait.");
+            "ldlvk_requests_under_way", () => RequestsUnderWay, null, "Scoring requests in progress.");
+        _meter.CreateObservableGauge("ldlvk_queue_texts", () => queueLength().Texts, null, "Texts in the queue.");
+        _meter.CreateObservableGauge("ldlvk_queue_tokens", () => queueLength().Tokens, null, "Tokens in the queue.");
         _meter.CreateObservableGauge("ldlvk_ready", () => isReady() ? 1 : 0, null, "1 while the server can score.");
     }
 
-    /// <summary>Requests for scores that are not answered yet.</summary>
+    /// <summary>Number of scoring requests in progress.</summary>
     public int RequestsUnderWay => Volatile.Read(ref _requestsUnderWay);
 
-    /// <summary>Counts a request that has come.</summary>
+    /// <summary>Counts a new request.</summary>
     public void RequestBegins() => Interlocked.Increment(ref _requestsUnderWay);
 
-    /// <summary>Counts a request that is answered.</summary>
+    /// <summary>Counts an answered request.</summary>
     /// <param name="endpoint">The endpoint's path.</param>
     /// <param name="status">The answer's HTTP status.</param>
     /// <param name="time">The time from the request to its answer.</param>
@@ -109,15 +109,15 @@ internal sealed class ServerMetrics : IDisposable
         _tokens.Add(batch.Tokens);
     }
 
-    /// <summary>Returns what answers a request for <c>/metrics</c>.</summary>
+    /// <summary>Returns the handler of <c>/metrics</c>.</summary>
     /// <param name="pipeline">An empty pipeline of the application.</param>
     public RequestDelegate Endpoint(IApplicationBuilder pipeline)
     {
         RequestDelegate export = pipeline.UseOpenTelemetryPrometheusScrapingEndpoint(_provider, static _ => true, null, null, null).Build();
         return async http =>
         {
-            // In the format OpenMetrics, which Prometheus prefers, the exporter writes bounds as le="1.0": the series would no longer be
-            // those that are stored as le="1".
+            // In the OpenMetrics format, which Prometheus prefers, the exporter writes bounds as le="1.0". The series would then differ
+            // from those stored with le="1".
             http.Request.Headers.Accept = "text/plain;version=0.0.4";
             http.Request.Headers.AcceptEncoding = default;
             Stream body = http.Response.Body;
@@ -132,8 +132,7 @@ internal sealed class ServerMetrics : IDisposable
                 http.Response.Body = body;
             }
 
-            // 1.20.1-beta.1 writes braces around no labels (name{} 1) once the label of the scope is off; scripts that look for "name 1"
-            // know none.
+            // Without the scope's label, exporter 1.20.1-beta.1 writes empty braces (name{} 1). Scripts look for "name 1".
             string text = Encoding.UTF8.GetString(
                 written.GetBuffer(), 0, (int)written.Length).Replace("{} ", " ", StringComparison.Ordinal);
             await Replies.BytesAsync(http.Response, http.Response.StatusCode, Format, Encoding.UTF8.GetBytes(text)).ConfigureAwait(false);

@@ -12,18 +12,18 @@ internal static class Tracing
 {
     private const string EndpointVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
-    /// <summary>Where our spans come from.</summary>
+    /// <summary>The source of the server's spans.</summary>
     public static readonly ActivitySource Source = new("LdlVk.Server");
 
-    /// <summary>Sends spans over OTLP, to where the environment variables of OpenTelemetry say; null if they name no place.</summary>
+    /// <summary>Exports spans over OTLP to the endpoint that OpenTelemetry's environment variables name; null if they name none.</summary>
     public static IDisposable? Start()
     {
         if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable(EndpointVariable))) return null;
-        // Without it the requests' spans have neither method, route nor status. Read when the web host is built.
+        // Without this switch, the requests' spans have no method, route or status. The web host reads it when it is built.
         AppContext.SetSwitch("Microsoft.AspNetCore.Hosting.SuppressActivityOpenTelemetryData", false);
         return Sdk.CreateTracerProviderBuilder()
             .ConfigureResource(resource => resource.AddService("ldlvk").AddEnvironmentVariableDetector())
-            // ASP.NET Core's own spans are those of the requests; they carry on the caller's trace (traceparent).
+            // ASP.NET Core creates the spans of requests; they continue the client's trace (traceparent).
             .AddSource(Source.Name, "Microsoft.AspNetCore")
             .AddOtlpExporter()
             .Build();

@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 
 namespace LdlVk.Server.Protocols.Bodies;
 
-/// <summary>How the bodies of requests and answers are written as JSON.</summary>
+/// <summary>JSON serialization of request and response bodies.</summary>
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, RespectNullableAnnotations = true)]
 [JsonSerializable(typeof(JsonElement))]
 [JsonSerializable(typeof(string[]))]
@@ -60,7 +60,7 @@ namespace LdlVk.Server.Protocols.Bodies;
 [JsonSerializable(typeof(ServerInfo))]
 internal sealed partial class BodyJson : JsonSerializerContext
 {
-    /// <summary>Letters stay letters: answers are read as JSON, and never put into a page as they are (nosniff).</summary>
+    /// <summary>Does not escape non-ASCII letters: browsers never interpret the answers as HTML (nosniff).</summary>
     public static BodyJson Own { get; } = new(new JsonSerializerOptions
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,

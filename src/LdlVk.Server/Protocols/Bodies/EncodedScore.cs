@@ -6,10 +6,10 @@ using LdlVk.Server.OpenApi;
 namespace LdlVk.Server.Protocols.Bodies;
 
 /// <summary>
-/// The one raw score as a list of numbers, or as base64 of its 4 bytes, little-endian, which OpenAI's clients ask for by themselves.
+/// The raw score as a list of one number, or as base64 of its 4 little-endian bytes, which OpenAI's clients request by default.
 /// </summary>
 /// <param name="Score">The score.</param>
-/// <param name="IsBase64">Whether it is sent as base64 of its bytes, little-endian.</param>
+/// <param name="IsBase64">Whether the score is sent as base64 of its little-endian bytes.</param>
 [OneOf(typeof(float[]), typeof(string))]
 [JsonConverter(typeof(Converter))]
 internal readonly record struct EncodedScore(float Score, bool IsBase64)

@@ -29,7 +29,7 @@ internal sealed record Problem
     };
 }
 
-/// <summary>An error as FastAPI words it, on which OpenRLHF's and LLaMA-Factory's servers are built.</summary>
+/// <summary>An error in the format of FastAPI, which the servers of OpenRLHF and LLaMA-Factory use.</summary>
 internal sealed record FastApiError
 {
     public required string Detail { get; init; }

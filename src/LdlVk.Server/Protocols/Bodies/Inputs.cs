@@ -7,8 +7,8 @@ namespace LdlVk.Server.Protocols.Bodies;
 internal sealed record Texts;
 
 /// <summary>
-/// One or several texts with the template and its special tokens (one bos token comes first, whether it is there or not), or their token
-/// ids.
+/// One or several texts that already contain the chat template and its special tokens, or their token ids. A text without a bos token
+/// gets one.
 /// </summary>
 [OneOf(typeof(string), typeof(string[]), typeof(int[]), typeof(int[][]))]
 internal sealed record TextsOrIds;
@@ -21,7 +21,7 @@ internal sealed record MessageBody
     public required string Content { get; init; }
 }
 
-/// <summary>Tokens of all texts, as OpenAI counts them.</summary>
+/// <summary>Number of tokens of all texts, as OpenAI counts them.</summary>
 internal sealed record Usage
 {
     public required long PromptTokens { get; init; }

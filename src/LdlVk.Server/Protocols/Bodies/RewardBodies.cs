@@ -31,7 +31,7 @@ internal record MessagesItem
 /// <summary>A conversation that ends with the response.</summary>
 internal sealed record MessagesItemRequest : MessagesItem
 {
-    [DefaultValue(false), Description("Whether weights, distribution and rewards are answered too")]
+    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -52,7 +52,7 @@ internal record ResponseItem
 /// <summary>A prompt and a response.</summary>
 internal sealed record ResponseItemRequest : ResponseItem
 {
-    [DefaultValue(false), Description("Whether weights, distribution and rewards are answered too")]
+    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -73,7 +73,7 @@ internal record ResponsesItem
 /// <summary>A prompt and several responses.</summary>
 internal sealed record ResponsesItemRequest : ResponsesItem
 {
-    [DefaultValue(false), Description("Whether weights, distribution and rewards are answered too")]
+    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -92,7 +92,7 @@ internal record TokensItem
 /// <summary>A text as token ids.</summary>
 internal sealed record TokensItemRequest : TokensItem
 {
-    [DefaultValue(false), Description("Whether weights, distribution and rewards are answered too")]
+    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -104,14 +104,14 @@ internal sealed record ItemsRequest
 {
     public required RewardItem[] Items { get; init; }
 
-    [DefaultValue(false), Description("Whether weights, distribution and rewards are answered too")]
+    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
     public string? SpecialTokens { get; init; }
 }
 
-// Written by Rewards, with the writer of data sets' results.
+// Rewards writes it, with the result writer of datasets.
 /// <summary>A reward, or the reason why there is none, for each text.</summary>
 internal sealed record RewardList
 {
@@ -133,10 +133,10 @@ internal sealed record RewardEntry
     [Description("The item's id, if it has one"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public JsonElement? Id { get; init; }
 
-    [Description("The item's number, from 0; of a request with items"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Description("The item's index, from 0, in a request with items"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Item { get; init; }
 
-    [Description("The response's number, from 0; of an item with responses"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Description("The response's index, from 0, in an item with responses"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Response { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -145,13 +145,15 @@ internal sealed record RewardEntry
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Tokens { get; init; }
 
-    [Description("The weight of each attribute; with details"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Description("The weight of each attribute, if details are requested"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public float[]? Weights { get; init; }
 
-    [Description("The score's distribution over its bins; with details"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Description("The score's distribution over its bins, if details are requested")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public float[]? Distribution { get; init; }
 
-    [Description("Each attribute's distribution over the bins; with details"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Description("Each attribute's distribution over the bins, if details are requested")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public float[][]? Rewards { get; init; }
 
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -184,15 +186,15 @@ internal sealed record ComparisonAnswer
 {
     public required IReadOnlyList<float> Scores { get; init; }
 
-    [Description("The index of the best response, of equals the first")]
+    [Description("The index of the best response; the first one if several are equal")]
     public required int Best { get; init; }
 
-    [Description("The best score minus the next")]
+    [Description("The best score minus the second best")]
     public required double Margin { get; init; }
 
-    [Description("σ(margin): the probability that the best response is better than the next")]
+    [Description("σ(margin): the probability that the best response is better than the second best")]
     public required double Probability { get; init; }
 
-    [Description("Of two responses"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    [Description("The probability that a is better than b, for two responses"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public double? ProbabilityAIsBetter { get; init; }
 }

@@ -37,7 +37,7 @@ internal sealed record ModelEntry
 
     public string? Parent => null;
 
-    [Description("The most tokens that a text may have")]
+    [Description("Maximum number of tokens of a text")]
     public required int MaxModelLen { get; init; }
 
     [Description("The names of the attributes that have weights and rewards")]
@@ -80,13 +80,13 @@ internal sealed record ServerInfo
     public string? DockerLabel => null;
 }
 
-/// <summary>The kind of the model: a reranker, which text-embeddings-inference serves at <c>/rerank</c> and <c>/predict</c>.</summary>
+/// <summary>The model type: a reranker, which text-embeddings-inference serves at <c>/rerank</c> and <c>/predict</c>.</summary>
 internal sealed record ModelKind
 {
     public RerankerLabels Reranker { get; } = new();
 }
 
-/// <summary>The label of the one score.</summary>
+/// <summary>The label of the score.</summary>
 internal sealed record RerankerLabels
 {
     [JsonPropertyName("id2label")]

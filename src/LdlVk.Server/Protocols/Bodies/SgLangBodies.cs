@@ -23,13 +23,13 @@ internal sealed record SgLangIdsRequest
 /// <summary>A text's score as SGLang gives it.</summary>
 internal sealed record SgLangEntry
 {
-    [Description("The one raw score")]
+    [Description("The raw score, a list of one number")]
     public required IReadOnlyList<float> Embedding { get; init; }
 
     public required SgLangMetaInfo MetaInfo { get; init; }
 }
 
-/// <summary>What SGLang says of a text.</summary>
+/// <summary>Metadata of a text in SGLang's format.</summary>
 internal sealed record SgLangMetaInfo
 {
     public required string Id { get; init; }

@@ -10,7 +10,7 @@ internal sealed record PredictRequest
 {
     public required PredictInputs Inputs { get; init; }
 
-    [DefaultValue(false), Description("Whether the score itself is answered, not its sigmoid")]
+    [DefaultValue(false), Description("Whether the answer has the raw score instead of its sigmoid")]
     public bool? RawScores { get; init; }
 
     public bool? Truncate { get; init; }
@@ -42,7 +42,7 @@ internal sealed record RerankRequest
     [Description("The responses")]
     public required string[] Texts { get; init; }
 
-    [DefaultValue(false), Description("Whether the score itself is answered, not its sigmoid")]
+    [DefaultValue(false), Description("Whether the answer has the raw score instead of its sigmoid")]
     public bool? RawScores { get; init; }
 
     [DefaultValue(false)]

@@ -28,7 +28,7 @@ internal record InputRequest
     [DefaultValue(true)]
     public bool? AddSpecialTokens { get; init; }
 
-    [Description("How many of the last tokens of each text are kept; all if it is less than 1")]
+    [Description("Number of tokens to keep at the end of each text; all if less than 1")]
     public int? TruncatePromptTokens { get; init; }
 }
 
@@ -55,8 +55,8 @@ internal record MessagesRequest
 }
 
 /// <summary>
-/// Pairs of a prompt and a response, or one prompt for all responses. The two fields may also be called queries and documents (or items),
-/// or data_1 and data_2.
+/// Pairs of a prompt and a response, or one prompt for all responses. Other names of the two fields are queries and documents (or
+/// items), and data_1 and data_2.
 /// </summary>
 internal sealed record ScoreRequest
 {
@@ -68,7 +68,7 @@ internal sealed record ScoreRequest
 }
 
 /// <summary>An answer of vLLM.</summary>
-/// <typeparam name="T">What it has for each text.</typeparam>
+/// <typeparam name="T">The type of the entry of a text.</typeparam>
 internal sealed record VllmList<T>
 {
     public required string Id { get; init; }
@@ -94,7 +94,7 @@ internal sealed record ClassifyEntry
     [AllowedValues("LABEL_0")]
     public string Label => "LABEL_0";
 
-    [Description("The one raw score")]
+    [Description("The raw score, a list of one number")]
     public required IReadOnlyList<float> Probs { get; init; }
 
     public int NumClasses => 1;
