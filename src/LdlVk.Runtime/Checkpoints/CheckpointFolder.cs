@@ -4,9 +4,9 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// The files of a model's folder: config.json, the tensors of its safetensors files, and PyTorch files beside them. It knows names, shapes
-/// and bytes; what they mean for a model is for its caller to say. The files are mapped into memory, so reading a tensor costs page cache
-/// and no heap. Reading is thread-safe; opening is not. Tensors live as long as the folder.
+/// The files of a model's folder: config.json, the tensors of its safetensors files, and PyTorch files beside them. It handles names,
+/// shapes and bytes, and knows nothing about model architectures. The files are memory-mapped, so reading a tensor uses page cache and no
+/// heap. Reading is thread-safe; opening is not. Tensors are valid until the folder is disposed.
 /// </summary>
 internal sealed class CheckpointFolder : IDisposable
 {
@@ -23,7 +23,7 @@ internal sealed class CheckpointFolder : IDisposable
         _tensors = ShardedTensors.Open(path);
         try
         {
-            Require(ConfigName, "It says what the model looks like; download it too.");
+            Require(ConfigName, "It describes the model; download it too.");
             Converted = ConvertedFormat.Read(_tensors.Files);
         }
         catch
@@ -36,7 +36,7 @@ internal sealed class CheckpointFolder : IDisposable
     /// <summary>The folder, as a full path.</summary>
     public string Path { get; }
 
-    /// <summary>What a conversion wrote into the files; null for an original.</summary>
+    /// <summary>The format of a converted folder; null for an original checkpoint.</summary>
     public ConvertedFormat? Converted { get; }
 
     /// <summary>The names of all tensors in the safetensors files, without <c>model.</c>.</summary>
@@ -61,7 +61,7 @@ internal sealed class CheckpointFolder : IDisposable
         return new CheckpointFolder(System.IO.Path.GetFullPath(folder));
     }
 
-    /// <summary>Hands the fields of config.json to <paramref name="read"/>; they are dead afterwards.</summary>
+    /// <summary>Passes the fields of config.json to <paramref name="read"/>. They are invalid after it returns.</summary>
     /// <exception cref="CheckpointException">The file is not valid JSON, or <paramref name="read"/> refuses a field.</exception>
     public T ReadConfig<T>(Func<ConfigFields, T> read) =>
         JsonFile.Read(System.IO.Path.Combine(Path, ConfigName), root => read(new ConfigFields(root)));
@@ -76,16 +76,16 @@ internal sealed class CheckpointFolder : IDisposable
     public string? FileOf(string name) => _tensors.FileOf(name);
 
     /// <summary>The tensor of this name, without <c>model.</c>.</summary>
-    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read; a converted folder's matrices
-    /// are not.</exception>
+    /// <exception cref="CheckpointException">The tensor is missing or has an unsupported element type, such as a matrix of a converted
+    /// folder.</exception>
     public CheckpointTensor Tensor(string name) => !_stored.TryGetValue(name, out StoredWeight? stored)
         ? _tensors.Tensor(name)
         : throw new CheckpointException(
-            $"Tensor {name} of {Path} is there as {ConvertedFormat.Name(stored.Format)} weights alone, which cannot serve here. "
+            $"Tensor {name} of {Path} is there as {ConvertedFormat.Name(stored.Format)} weights only, which cannot be used here. "
             + $"Use the original folder.");
 
     /// <summary>The tensor of this name, which must have this shape.</summary>
-    /// <exception cref="CheckpointException">There is none, or it has another shape or a type that is not read.</exception>
+    /// <exception cref="CheckpointException">The tensor is missing, or has another shape or an unsupported type.</exception>
     public CheckpointTensor Tensor(string name, params int[] shape)
     {
         CheckpointTensor tensor = Tensor(name);
@@ -96,9 +96,9 @@ internal sealed class CheckpointFolder : IDisposable
         return tensor;
     }
 
-    /// <summary>Verifies a matrix [rows, columns], for <see cref="Weight"/> to give.</summary>
+    /// <summary>Verifies a matrix [rows, columns], which <see cref="Weight"/> can then read.</summary>
     /// <returns>Its bytes in the files.</returns>
-    /// <exception cref="CheckpointException">There is none, or it has another shape or a type that is not read.</exception>
+    /// <exception cref="CheckpointException">The tensor is missing, or has another shape or an unsupported type.</exception>
     public long OpenMatrix(string name, int rows, int columns)
     {
         if (Converted is null) return Tensor(name, rows, columns).Bytes;
@@ -108,11 +108,12 @@ internal sealed class CheckpointFolder : IDisposable
     }
 
     /// <summary>
-    /// A matrix in a format: an original's is looked through and then converted as it is read, a converted folder's is copied as it is.
+    /// Opens a matrix in a format. A matrix of an original checkpoint is scanned once and then converted as it is read; one of a converted
+    /// folder is copied unchanged.
     /// </summary>
     /// <param name="name">Its name, without <c>model.</c></param>
-    /// <param name="format">The wanted format; a converted folder has its own alone.</param>
-    /// <exception cref="CheckpointException">There is none, or an element is infinite or not a number.</exception>
+    /// <param name="format">The requested format; a converted folder has only its own.</param>
+    /// <exception cref="CheckpointException">The matrix is missing, or an element is infinite or not a number.</exception>
     /// <exception cref="UsageException">The folder was converted to another format.</exception>
     public IWeightSource Weight(string name, WeightFormat format)
     {
@@ -120,7 +121,7 @@ internal sealed class CheckpointFolder : IDisposable
         return _stored.TryGetValue(name, out StoredWeight? stored) ? stored : WeightSource.Create(Tensor(name), format);
     }
 
-    /// <summary>Throws unless <see cref="Weight"/> can give weights of this format.</summary>
+    /// <summary>Throws if <see cref="Weight"/> cannot provide this format.</summary>
     /// <exception cref="UsageException">The folder was converted to another format.</exception>
     public void CheckWeights(WeightFormat format)
     {
@@ -147,7 +148,7 @@ internal sealed class CheckpointFolder : IDisposable
     }
 
     /// <summary>
-    /// Lets go of the pages of the safetensors files read so far, which count as this process's memory until then. Thread-safe.
+    /// Unmaps the pages of the safetensors files read so far, which count as memory of this process while they are mapped. Thread-safe.
     /// </summary>
     /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
     public void ForgetPages() => _tensors.ForgetPages();
@@ -170,6 +171,6 @@ internal sealed class CheckpointFolder : IDisposable
 }
 
 /// <summary>The tensors of a module, such as a head.</summary>
-/// <param name="Path">Where they are, for messages.</param>
+/// <param name="Path">The location of the tensors, for messages.</param>
 /// <param name="Tensors">The tensors by their keys in the module.</param>
 internal sealed record StateDict(string Path, IReadOnlyDictionary<string, CheckpointTensor> Tensors);

@@ -1,9 +1,9 @@
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>A row-major matrix of numbers that can be read in pieces: what the quantizer takes.</summary>
+/// <summary>A row-major matrix of numbers that can be read in parts; the input of the quantizers.</summary>
 internal interface IFloatMatrix
 {
-    /// <summary>What the matrix is called, for messages.</summary>
+    /// <summary>The matrix's name, for messages.</summary>
     string Name { get; }
 
     /// <summary>Number of rows.</summary>
@@ -18,8 +18,8 @@ internal interface IFloatMatrix
 }
 
 /// <summary>
-/// One tensor of a checkpoint file: its shape and where its bytes lie, both verified. Reading converts from the file's own pages; nothing
-/// is kept. It lives as long as the checkpoint it comes from.
+/// One tensor of a checkpoint file, with verified shape and byte range. Reading converts directly from the mapped pages and caches nothing.
+/// Valid until its checkpoint is disposed.
 /// </summary>
 internal sealed class CheckpointTensor : IFloatMatrix
 {
@@ -32,12 +32,12 @@ internal sealed class CheckpointTensor : IFloatMatrix
     private readonly long[]? _strides;
 
     /// <summary>Describes elements that the caller has checked to lie inside <paramref name="file"/>.</summary>
-    /// <param name="name">What messages call it.</param>
+    /// <param name="name">The tensor's name, for messages.</param>
     /// <param name="type">Element type.</param>
     /// <param name="shape">Dimensions, none negative, with a product within a <see cref="long"/>.</param>
     /// <param name="file">The file.</param>
-    /// <param name="firstByte">Where element 0 lies.</param>
-    /// <param name="strides">Elements from one index to the next in each dimension; row-major when null.</param>
+    /// <param name="firstByte">Byte offset of element 0.</param>
+    /// <param name="strides">Distance in elements between neighboring indices of each dimension; null for row-major.</param>
     internal CheckpointTensor(string name, ElementType type, int[] shape, MappedFile file, long firstByte, long[]? strides = null)
     {
         Name = name;
@@ -56,7 +56,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// <summary>Dimensions, outermost first.</summary>
     public IReadOnlyList<int> Shape => _shape;
 
-    /// <summary>How the file stores an element.</summary>
+    /// <summary>The element type in the file.</summary>
     public ElementType ElementType { get; }
 
     /// <summary>Number of elements.</summary>
@@ -65,16 +65,16 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// <summary>Bytes of the elements in the file.</summary>
     public long Bytes => Count * ElementType.Bytes();
 
-    /// <summary>The file that holds it.</summary>
+    /// <summary>The path of the file.</summary>
     public string File => _file.Path;
 
-    /// <summary>All dimensions but the last, multiplied: 1 for a vector.</summary>
+    /// <summary>Product of all dimensions except the last; 1 for a vector.</summary>
     public int Rows => Columns == 0 ? 0 : checked((int)(Count / Columns));
 
     /// <summary>The last dimension.</summary>
     public int Columns => _shape.Length == 0 ? 1 : _shape[^1];
 
-    /// <summary>Reads consecutive elements in row-major order, converted exactly (fp64: rounded). Thread-safe.</summary>
+    /// <summary>Reads consecutive elements in row-major order as floats; only fp64 is rounded. Thread-safe.</summary>
     /// <param name="firstElement">Index of the first, counted over the whole tensor.</param>
     /// <param name="destination">Filled to its end.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range leaves the tensor.</exception>
@@ -96,7 +96,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
         return values;
     }
 
-    /// <summary>Copies bytes as the file has them, counted from the first element's. Thread-safe; not for strided tensors.</summary>
+    /// <summary>Copies raw bytes of the file from an offset relative to the first element. Thread-safe; not for strided tensors.</summary>
     internal void CopyBytes(long firstByte, Span<byte> destination)
     {
         if (_strides is not null) throw new InvalidOperationException($"{Name} is strided.");
@@ -123,7 +123,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
         int last = _shape.Length - 1;
         while (destination.Length > 0)
         {
-            // Where this element lies: its index in each dimension, innermost first.
+            // The offset of this element, from its index in each dimension, innermost first.
             long rest = element, index = 0;
             for (int d = last; d >= 0; d--)
             {

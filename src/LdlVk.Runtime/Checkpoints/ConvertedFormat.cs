@@ -7,38 +7,38 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// What a folder written by <c>ldlvk convert</c> says about itself, in the <c>__metadata__</c> of each of its safetensors files. A matrix
-/// NAME [n, k] of the layers is stored as the rows that devices hold (<see cref="WeightLayout"/>), so that loading copies whole rows:
+/// The format of a folder written by <c>ldlvk convert</c>, as stored in the <c>__metadata__</c> of each of its safetensors files. A matrix
+/// NAME [n, k] of the layers is stored in the row layout of devices (<see cref="WeightLayout"/>), so that loading copies whole rows:
 /// <code>
 /// NAME          [n, K] F16, or I8, or [n, K/2] U8 (int4);  K: k rounded up to a multiple of 32, the columns behind k are zeros
 /// NAME.scales   [n, K/32] F16, of int8 and int4
 /// NAME.factor   [1] F32, a power of two;  NAME = factor · stored (fp16), factor · scales · q (int8), factor · scales · v(q) (int4)
 /// </code>
-/// All else is what it was: the embedding table in its own type, norms and heads in F32. So that no other program takes the stored values
-/// for the weights, config.json names a quantization method that only LdlVk knows.
+/// The embedding table keeps its type; norms and heads are F32. config.json names a quantization method that only LdlVk knows, so that no
+/// other program mistakes the stored values for the weights.
 /// </summary>
 /// <param name="Weights">Format of the layers' matrices.</param>
-/// <param name="SourceType">Element type of the checkpoint that was converted, which the embedding table still has.</param>
-/// <param name="Conversion">Names the conversion: files of different ones do not mix.</param>
+/// <param name="SourceType">Element type of the original checkpoint, and of the embedding table.</param>
+/// <param name="Conversion">Id of the conversion; files of different conversions must not be mixed.</param>
 public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceType, string Conversion)
 {
     /// <summary>Version of the layout; a reader refuses any other.</summary>
     internal const string Version = "1";
 
-    /// <summary>Keeps account of a conversion; a folder that has it and no index is not finished.</summary>
+    /// <summary>The file that records the progress of a conversion; a folder with it and without an index is unfinished.</summary>
     internal const string ManifestName = "ldlvk-convert.json";
 
-    /// <summary>What is behind a matrix's name in the names of its scales and its factor.</summary>
+    /// <summary>Suffixes of the names of a matrix's scales and factor.</summary>
     internal const string ScalesSuffix = ".scales", FactorSuffix = ".factor";
 
-    /// <summary>Where config.json names the method, and the method.</summary>
+    /// <summary>The fields of config.json that name the quantization method, and the method's name.</summary>
     internal const string ConfigField = "quantization_config", MethodField = "quant_method", Method = "ldlvk";
 
     private const string Prefix = "ldlvk.";
     private const string VersionKey = Prefix + "version", WeightsKey = Prefix + "weights", GroupKey = Prefix + "group_size";
     private const string SourceKey = Prefix + "source_type", ConversionKey = Prefix + "conversion", LayoutKey = Prefix + "layout";
 
-    /// <summary>The pairs for a file's metadata. <c>format</c> is what other readers of safetensors look for.</summary>
+    /// <summary>The metadata of a file. Other safetensors readers require <c>format</c>.</summary>
     internal IEnumerable<(string Key, string Text)> Metadata() =>
     [
         ("format", "pt"), (VersionKey, Version), (WeightsKey, Name(Weights)),
@@ -54,7 +54,7 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
         }),
     ];
 
-    /// <summary>A checkpoint's config.json, with the method added.</summary>
+    /// <summary>Returns a checkpoint's config.json with the quantization method added.</summary>
     internal byte[] Config(string path) => JsonFile.Read(path, root =>
     {
         using var stream = new MemoryStream();
@@ -74,8 +74,8 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
         return stream.ToArray();
     });
 
-    /// <summary>Reads what a checkpoint's files say; null for one that was not converted.</summary>
-    /// <exception cref="CheckpointException">They contradict each other, or what they say is not known.</exception>
+    /// <summary>Reads the format from a checkpoint's files; null if it was not converted.</summary>
+    /// <exception cref="CheckpointException">The files contradict each other, or the format is unknown.</exception>
     internal static ConvertedFormat? Read(IReadOnlyCollection<SafetensorsFile> files)
     {
         if (!files.Any(file => file.Metadata.Keys.Any(key => key.StartsWith(Prefix, StringComparison.Ordinal)))) return null;
@@ -102,7 +102,7 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
         _ => throw new ArgumentOutOfRangeException(nameof(format)),
     };
 
-    /// <summary>A format or an element type as files and the command line name it.</summary>
+    /// <summary>Name of a format or an element type in files and on the command line.</summary>
     internal static string Name<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
 
     private static ConvertedFormat Read(SafetensorsFile file)

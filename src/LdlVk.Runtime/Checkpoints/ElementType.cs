@@ -4,14 +4,14 @@ using System.Runtime.InteropServices;
 
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>How the elements of a tensor are stored in a checkpoint.</summary>
+/// <summary>Element type of a tensor in a checkpoint.</summary>
 public enum ElementType
 {
     /// <summary>32-bit floats.</summary>
     Fp32,
     /// <summary>16-bit floats (IEEE half).</summary>
     Fp16,
-    /// <summary>The upper half of a 32-bit float.</summary>
+    /// <summary>The upper half of a 32-bit float (bfloat16).</summary>
     Bf16,
     /// <summary>64-bit floats, rounded to the nearest 32-bit float when read.</summary>
     Fp64,
@@ -28,7 +28,7 @@ internal static class Elements
         _ => 2,
     };
 
-    /// <summary>Converts <paramref name="source"/>, which need not be aligned; exact but for <see cref="ElementType.Fp64"/>.</summary>
+    /// <summary>Converts <paramref name="source"/>, which need not be aligned; exact except for <see cref="ElementType.Fp64"/>.</summary>
     public static void ToSingle(ElementType type, ReadOnlySpan<byte> source, Span<float> destination)
     {
         switch (type)

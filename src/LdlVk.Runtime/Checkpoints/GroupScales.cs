@@ -3,23 +3,26 @@ using System.Runtime.Intrinsics;
 
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>What the quantizers of groups share: half-precision scales to try, eight in the lanes of a vector.</summary>
+/// <summary>Candidate scales of the group quantizers: half-precision numbers, eight in the lanes of a vector.</summary>
 internal static class GroupScales
 {
-    /// <summary>The half that lies <paramref name="steps"/> above a positive one.</summary>
+    /// <summary>Returns the half-precision number <paramref name="steps"/> representable values above a positive one.</summary>
     public static Half Above(Half start, int steps) =>
         BitConverter.UInt16BitsToHalf((ushort)(BitConverter.HalfToUInt16Bits(start) + steps));
 
-    /// <summary>Eight scales: <paramref name="start"/>, positive, and those 1, 2, … 7 times <paramref name="step"/> above it.</summary>
+    /// <summary>
+    /// Returns eight scales: <paramref name="start"/>, which must be positive, and those 1, 2, … 7 times <paramref name="step"/>
+    /// representable values above it.
+    /// </summary>
     public static Vector256<float> Eight(Half start, int step)
     {
-        // A half's bits, moved to where a float has them, read 2⁻¹¹² times the half, subnormal or not.
+        // The bits of a half, shifted to the position of a float's, are 2⁻¹¹² times its value, also for subnormals.
         Vector256<int> halves = Vector256.Create((int)BitConverter.HalfToUInt16Bits(start)) + (Vector256<int>.Indices * step);
         return (halves << 13).AsSingle() * MathF.ScaleB(1, 112);
     }
 
-    /// <summary>The first lane of those with the least value.</summary>
-    public static int LeastLane(Vector256<float> values)
+    /// <summary>Returns the index of the first lane with the smallest value.</summary>
+    public static int MinLane(Vector256<float> values)
     {
         Vector256<float> least = Vector256.MinNative(values, Vector256.Shuffle(values, Vector256.Create(4, 5, 6, 7, 0, 1, 2, 3)));
         least = Vector256.MinNative(least, Vector256.Shuffle(least, Vector256.Create(2, 3, 0, 1, 6, 7, 4, 5)));
@@ -27,14 +30,14 @@ internal static class GroupScales
         return BitOperations.TrailingZeroCount(Vector256.Equals(values, least).ExtractMostSignificantBits());
     }
 
-    /// <summary>The smallest half not below x, which is positive.</summary>
+    /// <summary>Returns the smallest half not below x; x must be positive.</summary>
     public static Half RoundUp(float x)
     {
         Half half = (Half)x;
         return Above(half, (float)half < x ? 1 : 0);
     }
 
-    /// <summary>The largest magnitude of 32 numbers.</summary>
+    /// <summary>Returns the largest magnitude of 32 numbers.</summary>
     public static float LargestMagnitude(ReadOnlySpan<float> group)
     {
         Vector256<float> largest = Vector256.MaxNative(

@@ -8,8 +8,9 @@ namespace LdlVk.Runtime.Checkpoints;
 /// <summary>
 /// 4-bit quantization of one group of 32 as <see cref="WeightLayout"/> describes it: w ≈ scale·v(q), v(q) = q·(8 + |q|), q in [−8, 7].
 /// <para>
-/// What decided it, as root mean squared error in per cent of the weights' own root mean square, on Gaussian weights, on weights with
-/// heavy tails (Student's t with 5 degrees of freedom) and on the first layers of models/ldl-mini; the golden checkpoints are as Gaussian:
+/// The measurements behind the choice: root mean squared error in percent of the weights' root mean square, on Gaussian weights, on
+/// weights with heavy tails (Student's t with 5 degrees of freedom) and on the first layers of models/ldl-mini. The weights of the golden
+/// checkpoints are close to Gaussian.
 /// </para>
 /// <code>
 ///                                                          bits  Gaussian   tails  ldl-mini
@@ -25,26 +26,26 @@ namespace LdlVk.Runtime.Checkpoints;
 /// v(q), the best of 16 scales                               4.5      7.49    8.37      7.47
 /// v(q), the best of all scales                              4.5      7.46    8.34      7.44
 /// </code>
-/// In q·(c + |q|) a c of 6 gives 7.57, 10 gives 7.45 and 12 gives 7.43 on Gaussian weights, but 8.47 and 8.58 on tails, and only up to 8
-/// does v fit a byte. Refitted: once the codes are chosen, the scale is the one of least squares for them.
+/// With q·(c + |q|), c = 6 gives 7.57 on Gaussian weights; c = 10 and 12 give 7.45 and 7.43, but 8.47 and 8.58 on heavy tails. v fits a
+/// byte only up to c = 8. "Refitted" means that the scale is fitted to the chosen codes by least squares.
 /// <para>
 /// Vectors are 256 bits wide on every machine, so that all machines quantize to the same bits.
 /// </para>
 /// </summary>
 internal static class Int4Groups
 {
-    /// <summary>Half-precision steps between the scales tried: 3 to 6 %.</summary>
+    /// <summary>Distance of the candidate scales in representable half-precision values: 3 to 6 %.</summary>
     private const int Step = 64;
 
-    /// <summary>The first scale makes the group's extreme −141, which clips it by a tenth; the last makes it −90 to −110.</summary>
+    /// <summary>The first scale maps the group's extreme to −141, which clips it by a tenth; the last one maps it to −90 … −110.</summary>
     private const float FirstExtreme = 141;
 
     private const int Group = WeightLayout.GroupSize;
 
-    /// <summary>A byte of two zeros.</summary>
+    /// <summary>A byte of two zero codes.</summary>
     private const byte Zeros = 0x88;
 
-    /// <summary>Quantizes a group of 32 finite values, none beyond 2²⁰, to 16 bytes.</summary>
+    /// <summary>Quantizes a group of 32 finite values of magnitude up to 2²⁰, to 16 bytes.</summary>
     /// <returns>The scale; 0 for a group of zeros.</returns>
     public static Half Quantize(ReadOnlySpan<float> group, Span<byte> packed)
     {
@@ -55,10 +56,10 @@ internal static class Int4Groups
             return (Half)0f;
         }
 
-        // The code −8 reaches further than 7: the scale's sign gives it to the side where the group's extreme lies.
+        // The code −8 reaches further than 7. The sign of the scale assigns it to the side of the group's extreme.
         float sign = Has(group, -largest) ? 1 : -1;
         Half first = GroupScales.RoundUp(largest / FirstExtreme);
-        Half scale = GroupScales.Above(first, GroupScales.LeastLane(SquaredErrors(group, sign, GroupScales.Eight(first, Step))) * Step);
+        Half scale = GroupScales.Above(first, GroupScales.MinLane(SquaredErrors(group, sign, GroupScales.Eight(first, Step))) * Step);
         scale = Refitted(group, sign, scale);
         Vector256<float> inverse = Vector256.Create(sign / (float)scale);
         for (int i = 0; i < Group; i += 8)
@@ -74,7 +75,7 @@ internal static class Int4Groups
             || Vector256.EqualsAny(Vector256.Create(group[16..]), wanted) || Vector256.EqualsAny(Vector256.Create(group[24..]), wanted);
     }
 
-    /// <summary>The scale of least squares for the codes that another scale gives: Σ w·v / Σ v².</summary>
+    /// <summary>Returns the least-squares scale Σ w·v / Σ v² for the codes that another scale gives.</summary>
     private static Half Refitted(ReadOnlySpan<float> group, float sign, Half scale)
     {
         Vector256<float> inverse = Vector256.Create(sign / (float)scale), products = default, squares = default;
@@ -85,16 +86,16 @@ internal static class Int4Groups
             squares += v * v;
         }
         Half refitted = (Half)(sign * Vector256.Sum(products) / Vector256.Sum(squares));
-        // Neither where all codes are 0, nor where it underflows.
+        // Undefined if all codes are 0, and unusable if it underflows.
         return refitted > (Half)0f ? refitted : scale;
     }
 
-    /// <summary>Eight codes as a word: the neighbors 2j and 2j + 1 go to bits 4j and 16 + 4j.</summary>
+    /// <summary>Packs eight codes into a word: codes 2j and 2j + 1 start at bits 4j and 16 + 4j.</summary>
     private static uint Pack(Vector256<int> codes) =>
         (uint)Vector256.Sum(
             (codes + Vector256.Create(8)) * Vector256.Create(1, 1 << 16, 1 << 4, 1 << 20, 1 << 8, 1 << 24, 1 << 12, 1 << 28));
 
-    /// <summary>v(q) of element <paramref name="k"/> of a packed row.</summary>
+    /// <summary>Returns v(q) of element <paramref name="k"/> of a packed row.</summary>
     public static int Value(ReadOnlySpan<byte> packedRow, int k)
     {
         uint word = BinaryPrimitives.ReadUInt32LittleEndian(packedRow[(k / 8 * 4)..]);
@@ -105,7 +106,7 @@ internal static class Int4Groups
     private static int ShiftOf(int element) => (element / 2 * 4) + (element % 2 * 16);
 
     /// <summary>
-    /// The nearest codes of numbers in units of the scale. v(q) = (|q| + 4)² − 16, so the middle between v(q) and v(q + 1) is
+    /// Returns the nearest codes of numbers in units of the scale. |v(q)| = (|q| + 4)² − 16, so the midpoint between v(q) and v(q + 1) is
     /// (|q| + 4.5)² − 15.75: a square root and rounding find the nearest code exactly.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -115,20 +116,20 @@ internal static class Int4Groups
         return Vector256.ConditionalSelect(Vector256.LessThan(w, Vector256<float>.Zero), -magnitude, magnitude);
     }
 
-    /// <summary>The same without signs.</summary>
+    /// <summary>Returns the magnitudes of the nearest codes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Magnitudes(Vector256<float> w, Vector256<float> limit) =>
         Vector256.MinNative(Vector256.Round(Vector256.Sqrt(w + Vector256.Create(15.75f)) - Vector256.Create(4f)), limit);
 
-    /// <summary>The largest magnitude of the codes on each number's side.</summary>
+    /// <summary>Returns the largest code magnitude for the sign of each number.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Limits(Vector256<float> w) =>
         Vector256.ConditionalSelect(Vector256.LessThan(w, Vector256<float>.Zero), Vector256.Create(8f), Vector256.Create(7f));
 
-    /// <summary>The group's squared error with each of eight scales, one a lane.</summary>
+    /// <summary>Returns the group's squared error for each of eight scales, one per lane.</summary>
     private static Vector256<float> SquaredErrors(ReadOnlySpan<float> group, float sign, Vector256<float> scales)
     {
-        // An error and its negative have the same square, so magnitudes do; how far the codes reach depends on the sign.
+        // Squares need only magnitudes, but the largest code depends on the sign.
         Span<float> magnitudes = stackalloc float[Group], limits = stackalloc float[Group];
         for (int i = 0; i < Group; i += 8)
         {

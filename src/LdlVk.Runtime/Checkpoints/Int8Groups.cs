@@ -6,20 +6,22 @@ namespace LdlVk.Runtime.Checkpoints;
 /// <summary>
 /// Symmetric 8-bit quantization of one group of 32: w ≈ scale·q, q = round(w/scale) in [−127, 127], scale a half-precision number.
 /// <para>
-/// The scale is the best of eight, from the smallest that clips nothing upward: where the roundings of 32 values fall is luck, and the
-/// best of several draws beats the first. Measured against the smallest alone, the root mean squared error is 8.5 % lower on Gaussian
-/// weights and 8.4 to 8.9 % lower on the test checkpoints; sixteen scales give 10 % for twice the time.
+/// The scale is the best of eight candidates, starting with the smallest that clips nothing: the rounding errors of 32 values vary with the
+/// scale as if at random. Compared with the smallest scale alone, the root mean squared error is 8.5 % lower on Gaussian weights and 8.4 to
+/// 8.9 % lower on the test checkpoints. Sixteen candidates give 10 % for twice the time.
 /// </para>
 /// Vectors are 256 bits wide on every machine, so that all machines quantize to the same bits.
 /// </summary>
 internal static class Int8Groups
 {
-    /// <summary>Half-precision steps between the scales tried: 0.4 to 0.8 %. Measured: 4, 6 and 12 are worse.</summary>
+    /// <summary>
+    /// Distance of the candidate scales in representable half-precision values: 0.4 to 0.8 %. Measured: 4, 6 and 12 are worse.
+    /// </summary>
     private const int Step = 8;
 
     private const int Group = WeightLayout.GroupSize;
 
-    /// <summary>Quantizes a group of 32 finite values, none beyond 2²⁰.</summary>
+    /// <summary>Quantizes a group of 32 finite values of magnitude up to 2²⁰.</summary>
     /// <returns>The scale; 0 for a group of zeros.</returns>
     public static Half Quantize(ReadOnlySpan<float> group, Span<sbyte> quantized)
     {
@@ -31,7 +33,7 @@ internal static class Int8Groups
         }
 
         Half smallest = GroupScales.RoundUp(largest / 127);
-        Half scale = GroupScales.Above(smallest, GroupScales.LeastLane(SquaredErrors(group, GroupScales.Eight(smallest, Step))) * Step);
+        Half scale = GroupScales.Above(smallest, GroupScales.MinLane(SquaredErrors(group, GroupScales.Eight(smallest, Step))) * Step);
         Vector256<float> inverse = Vector256.Create(1 / (float)scale);
         Vector256<short> low = Vector256.Narrow(Round(group, inverse), Round(group[8..], inverse));
         Vector256<short> high = Vector256.Narrow(Round(group[16..], inverse), Round(group[24..], inverse));
@@ -39,7 +41,7 @@ internal static class Int8Groups
         return scale;
     }
 
-    /// <summary>The group's squared error with each of eight scales, one a lane.</summary>
+    /// <summary>Returns the group's squared error for each of eight scales, one per lane.</summary>
     private static Vector256<float> SquaredErrors(ReadOnlySpan<float> group, Vector256<float> scales)
     {
         Vector256<float> inverses = Vector256<float>.One / scales, even = default, odd = default;

@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// A read-only view of a file's bytes without a copy: the one owner of its mapping. Bytes are reached only through a
-/// <see cref="Lease"/>, which keeps the view alive while it is read, so that disposing during a read is an exception and never a crash.
+/// Read-only, memory-mapped bytes of a file; the only owner of the mapping. Bytes are accessible only through a <see cref="Lease"/>, which
+/// keeps the mapping alive while it is read: disposing the file during a read causes an exception, never a crash.
 /// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {
@@ -24,7 +24,7 @@ internal sealed unsafe class MappedFile : IDisposable
         _view = map.CreateViewAccessor(0, length, access);
     }
 
-    /// <summary>Where the bytes come from, for messages.</summary>
+    /// <summary>The source of the bytes, for messages.</summary>
     public string Path { get; }
 
     /// <summary>Number of bytes.</summary>
@@ -60,9 +60,9 @@ internal sealed unsafe class MappedFile : IDisposable
     }
 
     /// <summary>
-    /// Memory outside the managed heap, filled once by <paramref name="fill"/>; what a compressed entry is inflated into.
+    /// Allocates memory outside the managed heap and fills it with <paramref name="fill"/>, for inflated entries.
     /// </summary>
-    /// <exception cref="CheckpointException">The machine has no room for it.</exception>
+    /// <exception cref="CheckpointException">The machine has too little memory.</exception>
     public static MappedFile InMemory(string path, long length, Action<Stream> fill)
     {
         try
@@ -99,8 +99,8 @@ internal sealed unsafe class MappedFile : IDisposable
     }
 
     /// <summary>
-    /// Lets go of the pages read so far, which count as the process's memory while they are mapped: the bytes stay readable through a new
-    /// view, and leases keep the old one until they end. Thread-safe; does nothing once disposed.
+    /// Unmaps the pages read so far, which count as memory of the process while they are mapped. The bytes stay readable through a new
+    /// mapping; leases keep the old one until they end. Thread-safe; does nothing after disposal.
     /// </summary>
     /// <exception cref="CheckpointException">The system refused the new view.</exception>
     public void ForgetPages()
@@ -152,7 +152,7 @@ internal sealed unsafe class MappedFile : IDisposable
         }
     }
 
-    /// <summary>Access to the mapped bytes for the length of a <c>using</c>.</summary>
+    /// <summary>Access to the mapped bytes until it is disposed.</summary>
     public readonly ref struct Lease : IDisposable
     {
         private readonly SafeMemoryMappedViewHandle _handle;

@@ -4,19 +4,18 @@ using System.Text;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// Reads a Python pickle (protocols 2 to 5) as data. A pickle is a program for a stack machine; this machine knows only the
-/// instructions that build plain values, and leaves every name, call and persistent id to its subclass, which allows a few known ones
-/// and refuses all others. Nothing is ever executed.
+/// Reads a Python pickle (protocols 2 to 5) as data. A pickle is a program for a stack machine. This reader supports only the instructions
+/// that build plain values. Its subclass handles names, calls and persistent ids: it allows a few known ones and refuses all others.
+/// Nothing is ever executed.
 /// <para>
 /// Values: null, bool, long, double, string, object?[] (tuple), List&lt;object?&gt;, Dictionary&lt;string, object?&gt;, and what the
-/// subclass makes. Time and memory are bounded by the length of the pickle: every instruction makes at most one value, and only pickles up
-/// to
-/// <see cref="MaxBytes"/> are read. (Instruction set: Lib/pickletools.py of CPython.)
+/// subclass creates. The length of the pickle, at most <see cref="MaxBytes"/>, limits time and memory: every instruction creates at most
+/// one value. (Instruction set: Lib/pickletools.py of CPython.)
 /// </para>
 /// </summary>
 internal abstract class PickleReader(string path, byte[] pickle)
 {
-    /// <summary>Longest pickle read; a state dict takes about 100 bytes a tensor.</summary>
+    /// <summary>Limit of the length of a pickle in bytes; a state dict takes about 100 bytes per tensor.</summary>
     public const int MaxBytes = 1 << 20;
 
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -88,7 +87,7 @@ internal abstract class PickleReader(string path, byte[] pickle)
                     object?[] arguments = Pop() as object?[] ?? throw Damaged("calls with something else than a tuple");
                     Push(Call(Pop(), arguments));
                     break;
-                case (byte)'b': // BUILD: the attributes of an OrderedDict (its _metadata), which nothing here needs.
+                case (byte)'b': // BUILD: the attributes of an OrderedDict (its _metadata), which is ignored.
                     Pop();
                     if (Peek() is not Dictionary<string, object?>) throw Refused("sets attributes of something else than a dictionary");
                     break;
@@ -98,28 +97,28 @@ internal abstract class PickleReader(string path, byte[] pickle)
         }
     }
 
-    /// <summary>What a global name stands for.</summary>
-    /// <exception cref="CheckpointException">It is not one of the few that are known.</exception>
+    /// <summary>Returns the value of a global name.</summary>
+    /// <exception cref="CheckpointException">The name is not on the list of known names.</exception>
     protected abstract object Global(string module, string name);
 
-    /// <summary>The result of a call, if it is one of the few that are known.</summary>
+    /// <summary>Returns the result of a known call.</summary>
     protected abstract object? Call(object? function, object?[] arguments);
 
-    /// <summary>What a persistent id stands for.</summary>
+    /// <summary>Returns the value of a persistent id.</summary>
     protected abstract object PersistentLoad(object? id);
 
-    /// <summary>The error for a name that is not on the list.</summary>
+    /// <summary>Creates the error for a name that is not on the list.</summary>
     protected CheckpointException Forbidden(string module, string name) =>
         Refused($"asks for the Python global {Shown.Short(module)}.{Shown.Short(name)}, which no state dict needs");
 
-    /// <summary>The error for something that could have run code, or that only looks harmless.</summary>
+    /// <summary>Creates the error for content that could run code, or that is not known to be harmless.</summary>
     protected CheckpointException Refused(string what) =>
         new(
             $"{path} {what}. Nothing was executed. "
             + $"If you trust the file, load it in PyTorch with weights_only=True and save the module's state_dict() again; "
             + $"otherwise delete it.");
 
-    /// <summary>The error for a pickle that makes no sense.</summary>
+    /// <summary>Creates the error for an invalid pickle.</summary>
     protected CheckpointException Damaged(string what) =>
         new($"{path} is damaged: its pickle {what} (near byte {_at}). Nothing was executed. Download the file again.");
 

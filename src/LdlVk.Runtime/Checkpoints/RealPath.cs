@@ -1,9 +1,9 @@
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>Paths without links.</summary>
+/// <summary>Resolves symbolic links.</summary>
 internal static class RealPath
 {
-    /// <summary>The path with every link in it followed, up to the root; what does not exist stays as it is.</summary>
+    /// <summary>Returns the path with every symbolic link in it resolved; parts that do not exist are unchanged.</summary>
     public static string Of(string path)
     {
         string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));

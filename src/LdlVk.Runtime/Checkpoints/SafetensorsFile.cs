@@ -6,13 +6,13 @@ namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
 /// A memory-mapped safetensors file: 8 bytes of header length, a JSON header {name: {dtype, shape, data_offsets}}, the tensors' bytes.
-/// The header is verified before anything is read: as the format demands, the tensors' byte ranges follow one another from the first to
-/// the last byte of the file without overlap or hole, and each is exactly as long as its shape and element type say.
-/// Elements of types that LdlVk does not read (integers, fp8) are tolerated until such a tensor is asked for.
+/// The header is verified before anything is read. As the format requires, the tensors' byte ranges cover the file from the first to the
+/// last byte without overlap or hole, and the length of each matches its shape and element type. Tensors of unsupported types (integers,
+/// fp8) are an error only when they are requested.
 /// </summary>
 internal sealed class SafetensorsFile : IDisposable
 {
-    /// <summary>Longest header accepted, as in the reference implementation.</summary>
+    /// <summary>Limit of the header's size in bytes, as in the reference implementation.</summary>
     private const long MaxHeader = 100_000_000;
     private const int MaxRank = 8;
 
@@ -29,13 +29,13 @@ internal sealed class SafetensorsFile : IDisposable
         CheckRanges();
     }
 
-    /// <summary>Where the file is.</summary>
+    /// <summary>The path of the file.</summary>
     public string Path => _file.Path;
 
     /// <summary>The names of all tensors.</summary>
     public IReadOnlyCollection<string> Names => _entries.Keys;
 
-    /// <summary>The free text pairs of the header.</summary>
+    /// <summary>The metadata of the header: pairs of texts.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Maps the file and verifies its header.</summary>
@@ -57,8 +57,8 @@ internal sealed class SafetensorsFile : IDisposable
     /// <summary>Whether there is a tensor of this name.</summary>
     public bool Contains(string name) => _entries.ContainsKey(name);
 
-    /// <summary>The tensor called <paramref name="name"/> in the file, under the name <paramref name="shownAs"/> if given.</summary>
-    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
+    /// <summary>Returns the tensor <paramref name="name"/>; messages call it <paramref name="shownAs"/> if given.</summary>
+    /// <exception cref="CheckpointException">The tensor is missing or has an unsupported element type.</exception>
     public CheckpointTensor Tensor(string name, string? shownAs = null)
     {
         if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
@@ -69,11 +69,11 @@ internal sealed class SafetensorsFile : IDisposable
         return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
     }
 
-    /// <summary>The bytes of a tensor that must have this element type, read or not, and this shape.</summary>
+    /// <summary>Returns the bytes of a tensor, which must have this element type (supported or not) and this shape.</summary>
     /// <param name="name">Its name in the file.</param>
     /// <param name="type">F32, F16, BF16, F64, I8 or U8.</param>
     /// <param name="shape">Dimensions, outermost first.</param>
-    /// <exception cref="CheckpointException">There is none, or it is another.</exception>
+    /// <exception cref="CheckpointException">The tensor is missing, or has another type or shape.</exception>
     internal FileRange Range(string name, string type, int[] shape)
     {
         if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
@@ -87,7 +87,7 @@ internal sealed class SafetensorsFile : IDisposable
         return new FileRange(_file, _dataStart + entry.Begin, bytes);
     }
 
-    /// <summary>Lets go of the pages read so far; they are read again when needed.</summary>
+    /// <summary>Unmaps the pages read so far; the file is mapped again when needed.</summary>
     /// <exception cref="CheckpointException">The system refused to map the file again.</exception>
     public void ForgetPages() => _file.ForgetPages();
 
@@ -101,7 +101,7 @@ internal sealed class SafetensorsFile : IDisposable
         ulong length = BinaryPrimitives.ReadUInt64LittleEndian(file.Copy(0, 8));
         if (length > MaxHeader)
             throw new CheckpointException(
-                $"{file.Path} is no safetensors file: it claims a header of {length:N0} bytes, and at most {MaxHeader:N0} are allowed.");
+                $"{file.Path} is not a safetensors file: it claims a header of {length:N0} bytes, and at most {MaxHeader:N0} are allowed.");
         if (length > (ulong)file.Length - 8)
             throw new CheckpointException(
                 $"{file.Path} is truncated: its header should have {length:N0} bytes, but the whole file has {file.Length:N0}. "
@@ -138,7 +138,7 @@ internal sealed class SafetensorsFile : IDisposable
         foreach (JsonElement item in shape.Items())
         {
             int size = shape.Member($"dimension {dimensions.Count}", item).Integer(0, int.MaxValue);
-            // Kept far below 2⁶³ so that no product of it with an element's size can overflow.
+            // Far below 2⁶³, so that no product with an element's size can overflow.
             if (size != 0 && count > (1L << 56) / size)
                 throw shape.Damaged($"is {Shown.Short(shape.Value.GetRawText())}, more elements than any file can hold");
             count *= size;
@@ -190,6 +190,6 @@ internal sealed class SafetensorsFile : IDisposable
         _ => null,
     };
 
-    /// <summary>A tensor as the header describes it; the range counts from the end of the header.</summary>
+    /// <summary>A tensor as described by the header; its byte range is relative to the end of the header.</summary>
     private sealed record Entry(string Type, int[] Shape, long Begin, long End);
 }

@@ -4,12 +4,13 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// The tensors of a Hugging Face folder, over one <c>model.safetensors</c> or the shards that <c>model.safetensors.index.json</c> lists.
-/// Names are without the prefix <c>model.</c>, which files may or may not have. Owns the files.
+/// The tensors of a Hugging Face folder: those of <c>model.safetensors</c>, or of the shards that <c>model.safetensors.index.json</c>
+/// lists.
+/// Names are without the prefix <c>model.</c>, which is optional in the files. Owns the files.
 /// </summary>
 internal sealed class ShardedTensors : IDisposable
 {
-    /// <summary>The file that says which tensor is in which shard.</summary>
+    /// <summary>The file that lists the shard of each tensor.</summary>
     public const string IndexName = "model.safetensors.index.json";
 
     private const string SingleName = "model.safetensors", Prefix = "model.";
@@ -24,7 +25,7 @@ internal sealed class ShardedTensors : IDisposable
     public IReadOnlyCollection<string> Names => _tensors.Keys;
 
     /// <summary>Opens the files of <paramref name="folder"/>, whose existence the caller has checked.</summary>
-    /// <exception cref="CheckpointException">There are none, one is missing or damaged, or the index lies.</exception>
+    /// <exception cref="CheckpointException">There are no files, one is missing or damaged, or the index is wrong.</exception>
     public static ShardedTensors Open(string folder)
     {
         ShardedTensors tensors = new(folder);
@@ -53,7 +54,7 @@ internal sealed class ShardedTensors : IDisposable
     public string? FileOf(string name) => _tensors.TryGetValue(name, out (SafetensorsFile File, string Key) found) ? found.File.Path : null;
 
     /// <summary>The tensor of this name.</summary>
-    /// <exception cref="CheckpointException">There is none, or its elements are of a type that is not read.</exception>
+    /// <exception cref="CheckpointException">The tensor is missing or has an unsupported element type.</exception>
     public CheckpointTensor Tensor(string name)
     {
         (SafetensorsFile file, string key) = Find(name);
@@ -61,7 +62,7 @@ internal sealed class ShardedTensors : IDisposable
     }
 
     /// <summary>The bytes of the tensor of this name, which must have this type and shape.</summary>
-    /// <exception cref="CheckpointException">There is none, or it is another.</exception>
+    /// <exception cref="CheckpointException">The tensor is missing, or has another type or shape.</exception>
     public FileRange Range(string name, string type, params int[] shape)
     {
         (SafetensorsFile file, string key) = Find(name);
@@ -78,7 +79,7 @@ internal sealed class ShardedTensors : IDisposable
             + $"Check that the download is complete and that it is the full model, not an adapter.");
     }
 
-    /// <summary>Lets go of the pages of all files read so far.</summary>
+    /// <summary>Unmaps the pages of all files read so far.</summary>
     public void ForgetPages()
     {
         foreach (SafetensorsFile file in _files.Values) file.ForgetPages();
@@ -126,10 +127,10 @@ internal sealed class ShardedTensors : IDisposable
         return shards;
     }
 
-    /// <summary>The path of a shard, which must be a plain name of a file that lies in the index's own folder.</summary>
+    /// <summary>Returns the path of a shard. Its name must be a plain file name, and the file must be in the folder of the index.</summary>
     private string ShardPath(string index, string shard)
     {
-        // Refused on every system alike: separators and drives of Windows too, and the names '.' and '..'.
+        // Refused on every system: separators, drives of Windows, and the names '.' and '..'.
         if (!shard.EndsWith(".safetensors", StringComparison.Ordinal) || shard.AsSpan().IndexOfAny("/\\:\0") >= 0)
             throw new CheckpointException(
                 $"{index} names the shard {Shown.Short(shard)}. "
@@ -143,8 +144,8 @@ internal sealed class ShardedTensors : IDisposable
     }
 
     /// <summary>
-    /// Hugging Face's download cache keeps files in MODEL/blobs and makes MODEL/snapshots/REVISION a folder of links to them: the one
-    /// layout in which a link may leave its folder.
+    /// Whether a link is part of a Hugging Face download cache, which has the files in MODEL/blobs and links to them in
+    /// MODEL/snapshots/REVISION. Only in this layout may a link point outside its folder.
     /// </summary>
     private bool IsInDownloadCache(string real)
     {
@@ -165,13 +166,13 @@ internal sealed class ShardedTensors : IDisposable
         string advice = files switch
         {
             _ when files.Contains(ConvertedFormat.ManifestName) =>
-                "It is an unfinished conversion: run the same ldlvk convert again, which goes on where it ended.",
+                "It is an unfinished conversion: run the same ldlvk convert again to continue it.",
             _ when files.Any(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) =>
-                "A .gguf file is not read: use the original Hugging Face model.",
+                ".gguf files are not supported: use the original Hugging Face model.",
             _ when files.Any(file => file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) =>
                 $"There are shards without {IndexName}: download that too.",
             _ when files.Any(file => file.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)) =>
-                "Weights in .bin files are not read: convert them with save_pretrained(…, safe_serialization=True).",
+                "Weights in .bin files are not supported: convert them with save_pretrained(…, safe_serialization=True).",
             _ => "Give the folder of a downloaded Hugging Face model.",
         };
         string found = files.Length == 0

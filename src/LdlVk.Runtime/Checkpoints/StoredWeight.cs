@@ -4,8 +4,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// A matrix of a converted folder, whose files hold rows as devices do (<see cref="ConvertedFormat"/>): reading is copying, from the files'
-/// own pages. It lives as long as its checkpoint.
+/// A matrix of a converted folder. Its files have the row layout of devices (<see cref="ConvertedFormat"/>), so reading copies from the
+/// mapped pages. Valid until its checkpoint is disposed.
 /// </summary>
 internal sealed class StoredWeight : IWeightSource
 {
@@ -33,11 +33,12 @@ internal sealed class StoredWeight : IWeightSource
     /// <inheritdoc/>
     public float Scale { get; }
 
-    /// <summary>Bytes of its tensors in their files.</summary>
+    /// <summary>Size of the matrix's tensors in the files, in bytes.</summary>
     public long Bytes => _values.Length + (_scales?.Length ?? 0) + sizeof(float);
 
     /// <summary>Finds and verifies the tensors of a matrix [rows, columns].</summary>
-    /// <exception cref="CheckpointException">One is missing, has another type or shape, or the factor is no power of two.</exception>
+    /// <exception cref="CheckpointException">A tensor is missing or has another type or shape, or the factor is not a power of
+    /// two.</exception>
     public static StoredWeight Open(ShardedTensors tensors, string name, int rows, int columns, WeightFormat format)
     {
         (string type, int[] shape) = ConvertedFormat.Values(format, rows, columns);
@@ -47,7 +48,7 @@ internal sealed class StoredWeight : IWeightSource
         FileRange factor = tensors.Range(name + ConvertedFormat.FactorSuffix, "F32", 1);
         float scale = 0;
         factor.CopyTo(0, MemoryMarshal.AsBytes(new Span<float>(ref scale)));
-        // Any other factor would be rounded when it is multiplied by; and what is beyond these no quantizer writes.
+        // A product with any other factor would be rounded, and the quantizers write no factor outside this range.
         if (!float.IsNormal(scale) || scale < 0 || (BitConverter.SingleToUInt32Bits(scale) & 0x7fffff) != 0)
             throw new CheckpointException(
                 $"Tensor {name}{ConvertedFormat.FactorSuffix} of {factor.Path} is {Shown.Number(scale)}, not a power of two: "

@@ -2,12 +2,12 @@ namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
 /// A state dict saved by <c>torch.save</c> (PyTorch 1.6 or later): a zip file with a pickle <c>data.pkl</c> that describes the tensors and
-/// one entry <c>data/KEY</c> per storage. The pickle is read by a whitelist and never executed; tensors may be strided and may share
-/// storages, and all of them are checked to lie inside their storage. Device tags are ignored. Values are read from the mapped file.
+/// one entry <c>data/KEY</c> per storage. The pickle is read with an allow list and never executed. Tensors may be strided and may
+/// share storages; each is verified to lie inside its storage. Device tags are ignored. Values are read from the mapped file.
 /// </summary>
 internal sealed class TorchFile : IDisposable
 {
-    /// <summary>Most bytes that the compressed entries of a file may inflate to in all. PyTorch itself never compresses.</summary>
+    /// <summary>Limit of the total inflated size of compressed entries, in bytes. PyTorch itself never compresses.</summary>
     private const long MaxInflatedBytes = 1L << 30;
 
     private readonly MappedFile _file;
@@ -20,7 +20,7 @@ internal sealed class TorchFile : IDisposable
         _file = file;
         if (file.Length < 4 || !file.Copy(0, 4).AsSpan().SequenceEqual("PK\u0003\u0004"u8))
             throw new CheckpointException(
-                $"{file.Path} is no zip file, as torch.save writes since PyTorch 1.6. "
+                $"{file.Path} is not a zip file, which torch.save writes since PyTorch 1.6. "
                 + $"Load it in PyTorch with weights_only=True and save the module's state_dict() again.");
         _zip = new ZipDirectory(file);
         _root = FindRoot();
@@ -30,7 +30,7 @@ internal sealed class TorchFile : IDisposable
                 + $"only 'little' is read. Save it again on a little-endian machine.");
     }
 
-    /// <summary>Where the file is.</summary>
+    /// <summary>The path of the file.</summary>
     public string Path => _file.Path;
 
     /// <summary>The tensors by their keys in the state dict.</summary>
@@ -115,7 +115,7 @@ internal sealed class TorchFile : IDisposable
         for (int d = 0; d < tensor.Shape.Length; d++)
         {
             int steps = tensor.Shape[d] - 1;
-            // A tensor with more elements than its storage repeats some (expand); the heads never do, and a bomb would.
+            // A tensor with more elements than its storage repeats some (expand). Heads never do that; a decompression bomb would.
             if (count > elements / (steps + 1L)) throw Damaged(name, $"has more elements than the {elements:N0} of its storage");
             count *= steps + 1L;
             if (steps > 0 && tensor.Strides[d] > (elements - last) / steps) throw Damaged(name, "reaches beyond its storage");

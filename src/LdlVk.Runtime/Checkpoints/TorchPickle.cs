@@ -1,11 +1,13 @@
 namespace LdlVk.Runtime.Checkpoints;
 
-/// <summary>A tensor as a pickle of PyTorch describes it: a view of a storage, in elements. Not yet checked against that storage.</summary>
+/// <summary>
+/// A tensor as described by a PyTorch pickle: a view of a storage, in elements. It is not yet verified against the storage.
+/// </summary>
 internal sealed record TorchTensor(string StorageKey, long StorageBytes, ElementType Type, long Offset, int[] Shape, long[] Strides);
 
 /// <summary>
-/// The names that a state dict of float tensors uses, and what they mean here; see torch/_utils.py and torch/serialization.py. All others
-/// are refused.
+/// The names in a state dict of float tensors and their values; see torch/_utils.py and torch/serialization.py. All other names are
+/// refused.
 /// </summary>
 internal sealed class TorchPickle(string path, byte[] pickle) : PickleReader(path, pickle)
 {
@@ -13,7 +15,7 @@ internal sealed class TorchPickle(string path, byte[] pickle) : PickleReader(pat
 
     private enum Function { OrderedDict, RebuildTensor, RebuildTensorOfType, RebuildParameter, UntypedStorage }
 
-    /// <summary>A storage; the type is null for the untyped form, where the tensor names it.</summary>
+    /// <summary>A storage; the type is null for an untyped storage, whose tensors have the type.</summary>
     private sealed record Storage(string Key, long Bytes, ElementType? Type);
 
     /// <inheritdoc/>

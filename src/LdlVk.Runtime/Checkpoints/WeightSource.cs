@@ -7,16 +7,16 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// Converts a matrix to the format a device wants, a few rows at a time and straight from the checkpoint's pages: fp32 as it is, fp16
-/// rounded to nearest, int8 by <see cref="Int8Groups"/>, int4 by <see cref="Int4Groups"/>. All but fp32 store W/Scale, where the power of
-/// two Scale puts the largest magnitude into [2¹⁴, 2¹⁵).
+/// Converts a matrix to a device's format, a few rows at a time and directly from the checkpoint's pages: fp32 unchanged, fp16 rounded to
+/// nearest, int8 by <see cref="Int8Groups"/>, int4 by <see cref="Int4Groups"/>. All formats except fp32 store W/Scale, where Scale is the
+/// power of two that maps the largest magnitude into [2¹⁴, 2¹⁵).
 /// </summary>
 internal sealed class WeightSource : IWeightSource
 {
-    /// <summary>Elements converted at a time: a multiple of every group, small enough to stay in the first-level cache.</summary>
+    /// <summary>Elements converted at a time: a multiple of the group size that fits the L1 cache.</summary>
     private const int Piece = 2048;
 
-    /// <summary>Elements that one thread looks through at a time when the largest magnitude is sought.</summary>
+    /// <summary>Elements per work item of the parallel search for the largest magnitude.</summary>
     private const int ScanBlock = 1 << 18;
 
     private readonly IFloatMatrix _matrix;
@@ -45,9 +45,9 @@ internal sealed class WeightSource : IWeightSource
     /// <inheritdoc/>
     public float Scale { get; }
 
-    /// <summary>Looks through the matrix once, on several threads, to verify that it is finite and to choose the scale.</summary>
+    /// <summary>Scans the matrix once, on several threads, to verify that it is finite and to choose the scale.</summary>
     /// <param name="matrix">[out, in], read again by <see cref="ReadRows"/>.</param>
-    /// <param name="format">The wanted format.</param>
+    /// <param name="format">The requested format.</param>
     /// <exception cref="CheckpointException">An element is infinite or not a number.</exception>
     public static WeightSource Create(IFloatMatrix matrix, WeightFormat format)
     {
@@ -90,7 +90,7 @@ internal sealed class WeightSource : IWeightSource
         }
     }
 
-    /// <summary>The matrix that a device computes with, for tests and oracles: Scale · dequantized(values, scales).</summary>
+    /// <summary>Returns the matrix that a device computes with, Scale · dequantized(values, scales), for tests and oracles.</summary>
     /// <param name="source">Any source of weights.</param>
     /// <param name="firstRow">First row.</param>
     /// <param name="rowCount">Number of rows.</param>
@@ -118,7 +118,7 @@ internal sealed class WeightSource : IWeightSource
         }
     }
 
-    /// <summary>Stores whole groups; <paramref name="values"/> and <paramref name="scales"/> begin where the first goes.</summary>
+    /// <summary>Stores whole groups, the first one at the beginning of <paramref name="values"/> and <paramref name="scales"/>.</summary>
     private void Store(Span<float> piece, Span<byte> values, Span<Half> scales)
     {
         const int Group = WeightLayout.GroupSize;
@@ -146,8 +146,8 @@ internal sealed class WeightSource : IWeightSource
     }
 
     /// <summary>
-    /// 2^(⌊log₂ largest⌋ − 14), or 1 for a matrix of zeros. Kept above 2⁻¹²⁶, where its inverse is still a float; only matrices of
-    /// magnitude 2⁻¹¹² would want less.
+    /// Returns 2^(⌊log₂ largest⌋ − 14), or 1 for a matrix of zeros. It is at least 2⁻¹²⁶, so that its inverse is finite; only matrices of
+    /// magnitude below 2⁻¹¹² would need less.
     /// </summary>
     private static float ScaleFor(float largest) =>
         largest == 0 ? 1 : MathF.ScaleB(1, Math.Max(-126, MathF.ILogB(largest) - 14));
@@ -172,8 +172,8 @@ internal sealed class WeightSource : IWeightSource
     }
 
     /// <summary>
-    /// The bits of the largest magnitude in a block. Without their sign, floats are ordered as their bits are, with infinity and NaN above
-    /// all finite ones: an integer maximum finds both the largest and the spoiled.
+    /// Returns the bits of the largest magnitude in a block. The bits of non-negative floats have the same order as their values, with
+    /// infinity and NaN above all finite values: one integer maximum finds both the largest magnitude and invalid elements.
     /// </summary>
     private static int LargestBits(IFloatMatrix matrix, long first, long count)
     {

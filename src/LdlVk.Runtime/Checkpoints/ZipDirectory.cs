@@ -5,8 +5,8 @@ using System.Text;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// The central directory of a memory-mapped zip file. Written here because the framework's reader does not say where an entry's bytes
-/// lie, and tensors are to be read from the mapping itself. Entry names are looked up, never turned into paths.
+/// The central directory of a memory-mapped zip file. .NET's reader does not expose the offset of an entry's bytes, which reading tensors
+/// from the mapping needs. Entry names are looked up, never used as paths.
 /// (Format: PKWARE APPNOTE 4.3.)
 /// </summary>
 internal sealed class ZipDirectory
@@ -16,14 +16,14 @@ internal sealed class ZipDirectory
     private const int EndBytes = 22, CentralBytes = 46, LocalBytes = 30;
     private const int MaxEntries = 10_000, MaxDirectoryBytes = 8 << 20;
 
-    /// <summary>Deflate cannot do better than 1032:1; a larger claim is a bomb or damage.</summary>
+    /// <summary>Maximum compression ratio of Deflate; a larger ratio means a decompression bomb or damage.</summary>
     private const long MaxInflation = 1032;
 
     private readonly MappedFile _file;
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
     /// <summary>Reads and verifies the directory.</summary>
-    /// <exception cref="CheckpointException">The file is no zip file, or is damaged.</exception>
+    /// <exception cref="CheckpointException">The file is not a zip file, or is damaged.</exception>
     public ZipDirectory(MappedFile file)
     {
         _file = file;
@@ -35,10 +35,10 @@ internal sealed class ZipDirectory
     /// <summary>The names of all entries.</summary>
     public IReadOnlyCollection<string> Names => _entries.Keys;
 
-    /// <summary>The entry of that name, or null.</summary>
+    /// <summary>Returns the entry of a name, or null.</summary>
     public Entry? Find(string name) => _entries.GetValueOrDefault(name);
 
-    /// <summary>Where the (possibly compressed) bytes of an entry begin; verified to lie inside the file.</summary>
+    /// <summary>Returns the offset of an entry's bytes, compressed or not; they are verified to lie inside the file.</summary>
     public long DataOffset(Entry entry)
     {
         if (entry.Header > _file.Length - LocalBytes) throw Damaged($"the header of {entry.Name} lies outside the file");
@@ -60,7 +60,7 @@ internal sealed class ZipDirectory
         return bytes;
     }
 
-    /// <summary>Writes exactly the declared bytes of an entry, no matter what its compressed data expand to.</summary>
+    /// <summary>Writes exactly the declared number of bytes of an entry, even if its data inflate to more.</summary>
     public void Inflate(Entry entry, Stream to)
     {
         using Stream stored = _file.Stream(DataOffset(entry), entry.StoredBytes);
@@ -120,7 +120,7 @@ internal sealed class ZipDirectory
         int flags = U16(from[8..]), method = U16(from[10..]);
         long stored = U32(from[20..]), bytes = U32(from[24..]), header = U32(from[42..]);
 
-        // Fields of all ones stand in the zip64 extra field instead, in this order.
+        // The zip64 extra field has the values of fields that are all ones, in this order.
         ReadOnlySpan<byte> wide = Zip64Field(from.Slice(CentralBytes + nameBytes, extraBytes));
         if (bytes == uint.MaxValue) bytes = NextWide(ref wide);
         if (stored == uint.MaxValue) stored = NextWide(ref wide);
@@ -155,7 +155,7 @@ internal sealed class ZipDirectory
         return value;
     }
 
-    private CheckpointException Damaged(string what) => new($"{_file.Path} is not a sound zip file: {what}. Download it again.");
+    private CheckpointException Damaged(string what) => new($"{_file.Path} is not a valid zip file: {what}. Download it again.");
 
     private static int U16(ReadOnlySpan<byte> from) => BinaryPrimitives.ReadUInt16LittleEndian(from);
 
@@ -164,10 +164,10 @@ internal sealed class ZipDirectory
     private static long I64(ReadOnlySpan<byte> from) => BinaryPrimitives.ReadInt64LittleEndian(from);
 
     /// <summary>One entry of the directory.</summary>
-    /// <param name="Name">Its name, fit for messages.</param>
-    /// <param name="Header">Where its local header lies.</param>
-    /// <param name="StoredBytes">Its bytes in the file.</param>
-    /// <param name="Bytes">Its bytes when inflated.</param>
-    /// <param name="Compressed">Whether it is deflated; if not, both sizes agree.</param>
+    /// <param name="Name">The entry's name, printable.</param>
+    /// <param name="Header">Offset of its local header.</param>
+    /// <param name="StoredBytes">Its size in the file, in bytes.</param>
+    /// <param name="Bytes">Its inflated size in bytes.</param>
+    /// <param name="Compressed">Whether it is deflated; otherwise both sizes are equal.</param>
     public sealed record Entry(string Name, long Header, long StoredBytes, long Bytes, bool Compressed);
 }

@@ -5,32 +5,32 @@ using System.Text.Unicode;
 namespace LdlVk.Runtime.Json;
 
 /// <summary>
-/// Reads a checkpoint's JSON, which may be damaged or hostile; every error is a <see cref="CheckpointException"/> that names the file and
-/// the field.
+/// Reads the JSON files of a checkpoint, which may be damaged or hostile. Every error is a <see cref="CheckpointException"/> that names the
+/// file and the field.
 /// </summary>
 internal static class JsonFile
 {
-    /// <summary>Longest file read unless its reader says otherwise; the index of a thousand-layer model is a hundredth of it.</summary>
+    /// <summary>Default limit of a file's size in bytes; the index of a model with a thousand layers needs a hundredth of it.</summary>
     private const long MaxBytes = 64L << 20;
 
-    /// <summary>Hands a file's root to <paramref name="read"/>, which takes what is needed: the fields are dead afterwards.</summary>
+    /// <summary>Passes the root of a file to <paramref name="read"/>. The fields are invalid after it returns.</summary>
     public static T Read<T>(string path, Func<JsonField, T> read, long maxBytes = MaxBytes) => Parse(path, ReadBytes(path, maxBytes), read);
 
-    /// <summary>The same for UTF-8 from elsewhere.</summary>
+    /// <summary>Parses UTF-8 text and passes its root to <paramref name="read"/>.</summary>
     /// <param name="what">The file, or the part of it, for messages.</param>
     /// <param name="utf8">The JSON.</param>
-    /// <param name="read">Takes what is needed.</param>
+    /// <param name="read">Reads the fields; they are invalid after it returns.</param>
     public static T Parse<T>(string what, byte[] utf8, Func<JsonField, T> read)
     {
         ReadOnlyMemory<byte> text = CheckUtf8(what, utf8);
         if (text.IsEmpty) throw new CheckpointException($"{what} is empty where a JSON object {{…}} is expected. Download it again.");
         try
         {
-            // A name given twice would mean the first to one program and the last to another.
+            // Of duplicate names, some programs read the first and others the last.
             using JsonDocument document = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             return read(new JsonField(what, "", document.RootElement));
         }
-        // An escaped lone surrogate is an InvalidOperationException, and that only where the string is read.
+        // An escaped lone surrogate causes an InvalidOperationException, and only when the string is read.
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             string after = LastName(text.Span) is { } name ? $", at or after the field {Shown.Quoted(name)}" : "";
@@ -39,7 +39,7 @@ internal static class JsonFile
         }
     }
 
-    /// <summary>The whole of a text file that is not JSON.</summary>
+    /// <summary>Reads a whole text file that is not JSON.</summary>
     public static string ReadText(string path, long maxBytes = MaxBytes) =>
         Encoding.UTF8.GetString(CheckUtf8(path, ReadBytes(path, maxBytes)).Span);
 
@@ -63,14 +63,14 @@ internal static class JsonFile
         }
     }
 
-    /// <summary>The text without its byte order mark.</summary>
+    /// <summary>Checks that a text is UTF-8 and removes its byte order mark.</summary>
     private static ReadOnlyMemory<byte> CheckUtf8(string what, byte[] text)
     {
         if (!Utf8.IsValid(text)) throw new CheckpointException($"{what} is not UTF-8 text. Download it again.");
         return text.AsMemory(text.AsSpan().StartsWith("\uFEFF"u8) ? 3 : 0);
     }
 
-    /// <summary>The last name before the place where the text cannot be read; null if all of it can, or no name comes before.</summary>
+    /// <summary>Returns the last field name before a syntax error; null if there is no error, or no name before it.</summary>
     private static string? LastName(ReadOnlySpan<byte> utf8)
     {
         Utf8JsonReader reader = new(utf8);

@@ -3,11 +3,11 @@ using System.Buffers;
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Finds the added tokens (<c>&lt;bos&gt;</c>, <c>\n\n</c>, …) in raw text: the leftmost first, and of those that start there the longest.
+/// Finds added tokens (<c>&lt;bos&gt;</c>, <c>\n\n</c>, …) in raw text: the leftmost match, and the longest of several at one position.
 /// </summary>
 internal sealed class AddedTokens
 {
-    // A trie: the child of a node by a character, and the token a node ends, or -1.
+    // A trie: the child of a node for a character, and the id of the token that ends at a node, or -1.
     private readonly Dictionary<(int Node, char Character), int> children = [];
     private readonly List<int> tokens = [-1];
     private readonly SearchValues<char> firstCharacters;
@@ -33,8 +33,8 @@ internal sealed class AddedTokens
     }
 
     /// <summary>
-    /// The first added token that begins in <paramref name="from"/> … <paramref name="end"/> − 1; without one, <paramref name="start"/> is
-    /// <paramref name="end"/>.
+    /// Finds the first added token that begins in [<paramref name="from"/>, <paramref name="end"/>). If there is none,
+    /// <paramref name="start"/> is <paramref name="end"/>.
     /// </summary>
     internal bool Next(ReadOnlySpan<char> text, int from, int end, out int start, out int length, out int id)
     {

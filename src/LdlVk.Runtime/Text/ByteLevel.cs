@@ -1,12 +1,12 @@
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// GPT-2's way of writing bytes as printable characters, in which byte-level vocabularies are stored: bytes that are printable in Latin-1
-/// are themselves, the others the characters from U+0100 on, in order.
+/// GPT-2's mapping of bytes to printable characters, in which byte-level vocabularies are stored. Bytes that are printable in Latin-1 map
+/// to themselves. The others map to the characters from U+0100 on, in order.
 /// </summary>
 internal static class ByteLevel
 {
-    /// <summary>[256] the character of each byte.</summary>
+    /// <summary>[256] The character of each byte.</summary>
     public static char[] Characters { get; } = Make();
 
     private static char[] Make()

@@ -3,24 +3,24 @@ using System.Text;
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Byte-pair encoding by merge rank (Sennrich et al. 2016, as Hugging Face tokenizers has it): start from single characters,
-/// and join the neighbors whose merge ranks lowest, the leftmost on ties, until none merges. A heap and a linked list make it
-/// O(n log n) for any word. Keeps its work space between words; one thread at a time.
+/// Byte-pair encoding by merge rank (Sennrich et al. 2016, as implemented in Hugging Face tokenizers). It starts from single characters
+/// and repeatedly merges the neighbors with the lowest rank, the leftmost on ties. A heap and a linked list make it O(n log n) for
+/// any word. An instance reuses its buffers; it is not thread-safe.
 /// </summary>
 /// <remarks>
-/// Microsoft.ML.Tokenizers' BpeTokenizer gives the same ids but was not kept: with Gemma-2's merges it encoded words at 3.3 MB/s
-/// on a first pass, took twice the memory (164 MB), and its time grows with the square of a word's length (200,000 times "a": 2.2 s).
+/// BpeTokenizer of Microsoft.ML.Tokenizers returns the same ids. It was replaced because with Gemma-2's merges it encoded new words at only
+/// 3.3 MB/s, needed twice the memory (164 MB), and took time quadratic in the length of a word (200,000 times "a": 2.2 s).
 /// </remarks>
 internal sealed class BytePairEncoder(BytePairVocabulary vocabulary)
 {
     private const int None = -1;
 
-    // The word as a linked list: the symbol at i, its neighbors, and the merge with the right one (rank None: there is none).
+    // The word as a linked list: the symbol at i, its neighbors, and its merge with the right neighbor (rank None if there is none).
     private int[] ids = [], previous = [], next = [], ranks = [], merged = [];
     private readonly PriorityQueue<int, long> queue = new(); // left position, by rank then position
     private int count;
 
-    /// <summary>The ids of a word of normalized, well-formed UTF-16; valid until the next call.</summary>
+    /// <summary>Encodes a word of normalized, well-formed UTF-16. The returned ids are valid until the next call.</summary>
     internal ReadOnlySpan<int> Encode(ReadOnlySpan<char> word)
     {
         Split(word);
@@ -33,7 +33,7 @@ internal sealed class BytePairEncoder(BytePairVocabulary vocabulary)
 
         while (queue.TryDequeue(out int left, out long priority))
         {
-            // An entry outlives the pair it was made for; a pair has one rank, so the rank tells.
+            // Queue entries are not removed when their pair changes. A pair has exactly one rank, so another rank marks a stale entry.
             if (ranks[left] != (int)(priority >> 32)) continue;
             int right = next[left];
             ids[left] = merged[left];
@@ -49,13 +49,13 @@ internal sealed class BytePairEncoder(BytePairVocabulary vocabulary)
         return ids.AsSpan(0, length);
     }
 
-    // A symbol per character; a character that is no piece becomes its UTF-8 bytes.
+    // One symbol per character. A character outside the vocabulary becomes its UTF-8 bytes.
     private void Split(ReadOnlySpan<char> word)
     {
-        int most = 3 * word.Length; // UTF-8 bytes of a UTF-16 unit
-        if (ids.Length < most)
+        int max = 3 * word.Length; // a UTF-16 unit has up to 3 UTF-8 bytes
+        if (ids.Length < max)
         {
-            int size = Math.Max(most, 64);
+            int size = Math.Max(max, 64);
             (ids, previous, next, ranks, merged) = (new int[size], new int[size], new int[size], new int[size], new int[size]);
         }
         count = 0;
@@ -68,7 +68,7 @@ internal sealed class BytePairEncoder(BytePairVocabulary vocabulary)
         }
     }
 
-    // Queues the merge of the symbol at left with the one to its right, if there is one.
+    // Queues the merge of the symbol at left with its right neighbor, if the pair merges.
     private void Offer(int left)
     {
         ranks[left] = None;

@@ -3,13 +3,16 @@ using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Text;
 
-/// <summary>The template to use for a checkpoint, and how it was found.</summary>
+/// <summary>The template to use for a checkpoint, and its origin.</summary>
 /// <param name="Template">The template.</param>
-/// <param name="Source">The file whose template it is; null if the checkpoint has none and <paramref name="Template"/> is assumed.</param>
-/// <param name="Note">What the user should be told; null if the checkpoint itself has the template.</param>
+/// <param name="Source">The file that contains the template; null if the checkpoint has none and <paramref name="Template"/> is
+/// assumed.</param>
+/// <param name="Note">A note for the user; null if the checkpoint contains the template.</param>
 public sealed record DetectedChatTemplate(ChatTemplate Template, string? Source, string? Note);
 
-/// <summary>Recognizes a checkpoint's chat template. Templates are programs; they are compared with the known ones, never run.</summary>
+/// <summary>
+/// Recognizes a checkpoint's chat template. Templates are programs: they are compared with the known ones, and never run.
+/// </summary>
 internal static class ChatTemplateDetection
 {
     private static readonly Notice Override =
@@ -18,14 +21,14 @@ internal static class ChatTemplateDetection
     internal static DetectedChatTemplate Detect(string? configPath, ChatTemplate assumed)
     {
         if (configPath is null) return Assumed("The checkpoint has no tokenizer_config.json");
-        // Newer checkpoints keep the template in a file of its own, which then counts.
+        // Newer checkpoints have the template in a separate file, which takes precedence.
         string jinjaPath = Path.Combine(Path.GetDirectoryName(configPath) ?? "", "chat_template.jinja");
         bool config = File.Exists(configPath), jinja = File.Exists(jinjaPath);
         (string? template, string? bos) = config
             ? JsonFile.Read(configPath, root => (FromConfig(root), BosToken(root)), TokenizerFile.MaxBytes)
             : default;
         if (jinja) template = JsonFile.ReadText(jinjaPath, TokenizerFile.MaxBytes);
-        // Templates print bos_token, so another one makes another template.
+        // Templates print bos_token, so a different bos_token makes a different template.
         if (template is null && bos is not null && bos != assumed.BosToken) throw OtherBos(assumed);
         if (template is null) return Assumed(config ? $"{configPath} has no chat_template" : $"{configPath} does not exist");
 

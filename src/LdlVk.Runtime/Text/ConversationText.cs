@@ -2,26 +2,26 @@ using System.Text;
 
 namespace LdlVk.Runtime.Text;
 
-/// <summary>A conversation written out by a template, which remembers what of it somebody typed.</summary>
+/// <summary>A conversation rendered by a template. It records which ranges come from the messages.</summary>
 internal sealed class ConversationText
 {
     private readonly StringBuilder _text = new();
     private readonly List<Range> _typed = [];
 
-    /// <summary>All of it.</summary>
+    /// <summary>The whole text.</summary>
     public string Text => _text.ToString();
 
-    /// <summary>The places of what comes from the messages, in order: contents, and roles where they are rendered as they are.</summary>
+    /// <summary>The ranges that come from the messages, in order: contents, and roles that are rendered unchanged.</summary>
     public IReadOnlyList<Range> Typed => _typed;
 
-    /// <summary>Appends what the template says.</summary>
+    /// <summary>Appends text of the template.</summary>
     public ConversationText Add(string marks)
     {
         _text.Append(marks);
         return this;
     }
 
-    /// <summary>Appends what a message says.</summary>
+    /// <summary>Appends text of a message.</summary>
     public ConversationText AddTyped(ReadOnlySpan<char> words)
     {
         _typed.Add(_text.Length..(_text.Length + words.Length));

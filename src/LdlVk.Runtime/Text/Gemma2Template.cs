@@ -1,15 +1,16 @@
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Gemma-2's conversations: <c>&lt;bos&gt;</c>, then of each message <c>&lt;start_of_turn&gt;ROLE\nCONTENT&lt;end_of_turn&gt;\n</c> with
-/// <c>model</c> for <c>assistant</c> and the content stripped of white space. <c>user</c> is exactly at the even places.
+/// Gemma-2's template: <c>&lt;bos&gt;</c>, then for each message <c>&lt;start_of_turn&gt;ROLE\nCONTENT&lt;end_of_turn&gt;\n</c>, with
+/// <c>model</c> for <c>assistant</c> and the content without surrounding white space. Messages at even indices, and only those, have the
+/// role <c>user</c>.
 /// </summary>
 internal sealed class Gemma2Template(string name, string title, bool bos) : ChatTemplate(name, title, "<bos>")
 {
     private const string PrintBos = "{{ bos_token }}";
 
     /// <summary>
-    /// What the checkpoints of Gemma-2-it and their offspring carry as <c>chat_template</c>, behind what prints <c>&lt;bos&gt;</c>.
+    /// The <c>chat_template</c> of Gemma-2-it and of models derived from it, without the part that prints <c>&lt;bos&gt;</c>.
     /// </summary>
     private const string Jinja =
         "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}"
@@ -47,6 +48,6 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
         if (user != userExpected)
             throw new InputException($"Message {index} (counted from 0) has the role {Shown.Quoted(role)}, but roles must alternate "
                 + $"user/assistant/user/assistant/…: here it must {(userExpected ? "be" : "not be")} \"user\". "
-                + (user ? "Join neighboring messages of one speaker into one." : "Only assistants' turns go between users'."));
+                + (user ? "Join neighboring messages of one speaker into one." : "Only assistant messages go between user messages."));
     }
 }

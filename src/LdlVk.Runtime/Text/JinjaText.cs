@@ -3,15 +3,15 @@ using System.Text;
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Compares Jinja templates up to white space that does not reach their output. transformers renders with trim_blocks and
-/// lstrip_blocks: a newline after a <c>{% block %}</c>, and the indentation before one, print nothing. White space inside
-/// string literals, after <c>{{ print }}</c> and in text does print, and so makes templates differ.
+/// Compares Jinja templates, ignoring white space that does not reach their output. transformers renders with trim_blocks and
+/// lstrip_blocks: the newline after a <c>{% block %}</c> and the indentation before it print nothing. White space inside string
+/// literals, after <c>{{ print }}</c> and in text is printed, and therefore makes templates differ.
 /// </summary>
 internal static class JinjaText
 {
     internal static bool Same(string a, string b) => Canonical(a) == Canonical(b);
 
-    /// <summary>The template with all white space gone that prints nothing; still ordered text and tags.</summary>
+    /// <summary>Returns the canonical form: the text and tags of the template in order, without white space that prints nothing.</summary>
     internal static string Canonical(string template)
     {
         template = template.ReplaceLineEndings("\n");
@@ -25,7 +25,7 @@ internal static class JinjaText
             ReadOnlySpan<char> text = template.AsSpan(at, open - at);
             ReadOnlySpan<char> tag = template.AsSpan(open, tagEnd - open);
             bool block = tag.Length > 1 && tag[1] != '{'; // {% … %} and {# … #}
-            bool startsLine = at == 0; // what text leaves before its last newline, a block's indentation may follow
+            bool startsLine = at == 0; // a block's indentation may follow the last newline of the text
 
             if (trimStart) text = text.TrimStart();
             else if (afterBlock && text.StartsWith("\n"))
@@ -75,7 +75,7 @@ internal static class JinjaText
         return Math.Min(i + 1, text.Length);
     }
 
-    // Code without its white space and trim marks; literals as they are, but for a newline written out or escaped, which are one.
+    // Code without white space and trim marks. Literals are unchanged, except that a raw newline and an escaped one are the same.
     private static void AppendTag(StringBuilder output, ReadOnlySpan<char> tag)
     {
         for (int i = 0; i < tag.Length; i++)

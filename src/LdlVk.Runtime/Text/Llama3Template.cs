@@ -4,9 +4,9 @@ using System.Text;
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Llama 3's conversations: <c>&lt;|begin_of_text|&gt;</c>, then of each message
-/// <c>&lt;|start_header_id|&gt;ROLE&lt;|end_header_id|&gt;\n\nCONTENT&lt;|eot_id|&gt;</c>, the content stripped of white space. Those of
-/// Llama 3.1 begin with a system message of two fixed dates, behind which stands what the conversation's own says.
+/// Llama 3's template: <c>&lt;|begin_of_text|&gt;</c>, then for each message
+/// <c>&lt;|start_header_id|&gt;ROLE&lt;|end_header_id|&gt;\n\nCONTENT&lt;|eot_id|&gt;</c>, the content without surrounding white space.
+/// Llama 3.1's template begins with a system message of two fixed dates, followed by the content of the conversation's own system message.
 /// </summary>
 internal sealed class Llama3Template(string name, string title, bool dated) : ChatTemplate(name, title, "<|begin_of_text|>")
 {
@@ -18,7 +18,7 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
         + "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
 
     /// <summary>
-    /// SHA-256 of Llama 3.1's published template in canonical form: most of its text is about tools, which scoring has not.
+    /// SHA-256 of Llama 3.1's published template in canonical form. The text itself is mostly about tools, which scoring does not use.
     /// </summary>
     private const string DatedHash = "643e24381013d332ebf30053151fda8d8a2f782564075f5f2eb82fb535c1a715";
 
@@ -41,8 +41,8 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
             (string role, string content) = messages[i];
             if (dated && role is ("tool" or "ipython"))
                 throw new InputException(
-                    $"Message {i} (counted from 0) has the role {Shown.Quoted(role)}; what tools answer is not supported. "
-                    + $"Put it into a user's message.");
+                    $"Message {i} (counted from 0) has the role {Shown.Quoted(role)}; tool messages are not supported. "
+                    + $"Put its content into a user message.");
             Header(text, role).AddTyped(Strip(content)).Add("<|eot_id|>");
         }
         if (addGenerationPrompt) Header(text, "assistant");

@@ -4,12 +4,12 @@ using System.Text;
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// The words of Llama 3's tokenizer: what its regular expression <see cref="Pattern"/> matches, alternative by alternative. By hand,
-/// since .NET's \p{L} sees UTF-16 units and so no letters beyond the first plane, and since this is linear for any text.
+/// Splits text into the words of Llama 3's tokenizer: the matches of its regular expression <see cref="Pattern"/>. The expression is
+/// implemented in C# because .NET's \p{L} matches UTF-16 units, and thus no letters outside plane 0, and to be linear for any text.
 /// </summary>
 internal sealed class Llama3Words : WordSplitter
 {
-    /// <summary>As tokenizer.json has it.</summary>
+    /// <summary>The regular expression in tokenizer.json.</summary>
     public const string Pattern =
         @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -33,14 +33,14 @@ internal sealed class Llama3Words : WordSplitter
         if (first == Kind.Letter || (first is Kind.Space or Kind.Other && second == Kind.Letter))
             return Run(text, first == Kind.Letter ? 0 : length, Kind.Letter);
         // \p{N}{1,3}
-        if (first == Kind.Number) return Run(text, 0, Kind.Number, most: 3);
+        if (first == Kind.Number) return Run(text, 0, Kind.Number, max: 3);
         // \x20?[^\s\p{L}\p{N}]+[\r\n]*
         if (first == Kind.Other || (text[0] == ' ' && second == Kind.Other))
             return Run(text, Run(text, first == Kind.Other ? 0 : length, Kind.Other), Kind.NewLine);
         return WhiteSpace(text);
     }
 
-    /// <summary>(?i:'s|'t|'re|'ve|'m|'ll|'d), or 0. Case-insensitive as Unicode folds, by which ſ is an s.</summary>
+    /// <summary>Length of a match of (?i:'s|'t|'re|'ve|'m|'ll|'d), or 0. Unicode case folding makes ſ an s.</summary>
     private static int Contraction(ReadOnlySpan<char> text)
     {
         if (text.Length < 2 || text[0] != '\'') return 0;
@@ -51,22 +51,24 @@ internal sealed class Llama3Words : WordSplitter
         static char Fold(char c) => c == 'ſ' ? 's' : char.IsAscii(c) ? char.ToLowerInvariant(c) : c;
     }
 
-    /// <summary>\s*[\r\n]+, or \s+(?!\S), or \s+: white space up to its last line end, or all but its last character, or all.</summary>
+    /// <summary>
+    /// Matches \s*[\r\n]+, \s+(?!\S) or \s+: white space up to its last line end, or without its last character, or all of it.
+    /// </summary>
     private static int WhiteSpace(ReadOnlySpan<char> text)
     {
         int end = 0, lastLine = 0;
         Kind kind;
-        // All white space is one UTF-16 unit long.
+        // Every white-space character is one UTF-16 unit.
         for (; (kind = At(text, end).Kind) is Kind.Space or Kind.NewLine; end++)
             if (kind == Kind.NewLine) lastLine = end + 1;
         if (lastLine > 0) return lastLine;
         return kind == Kind.End || end == 1 ? end : end - 1;
     }
 
-    /// <summary>Where characters of a kind that begin at <paramref name="from"/> end.</summary>
-    private static int Run(ReadOnlySpan<char> text, int from, Kind kind, int most = int.MaxValue)
+    /// <summary>Returns the end of the run of characters of one kind that begins at <paramref name="from"/>.</summary>
+    private static int Run(ReadOnlySpan<char> text, int from, Kind kind, int max = int.MaxValue)
     {
-        for (int count = 0; count < most; count++)
+        for (int count = 0; count < max; count++)
         {
             (Kind found, int length) = At(text, from);
             if (found != kind) break;

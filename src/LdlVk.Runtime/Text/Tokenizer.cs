@@ -3,18 +3,17 @@ using System.Text;
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Gemma-2's or Llama 3's tokenizer, read from a tokenizer.json. Their algorithms, which Hugging Face tokenizers defines: split the raw
-/// text at the added tokens (leftmost, longest); in each piece between them run byte-pair encoding by merge rank. Gemma-2 first replaces
-/// " " by "▁", and characters outside the vocabulary become the byte tokens of their UTF-8. Llama 3 first splits into words
-/// (<see cref="Llama3Words"/>), of which those that are in the vocabulary are one token; in the others symbols are bytes. Any number of
-/// threads may use one tokenizer.
+/// Gemma-2's or Llama 3's tokenizer, read from a tokenizer.json. The algorithms are those of Hugging Face tokenizers: split the raw text
+/// at the added tokens (leftmost, longest), and encode each piece between them by byte-pair encoding. Gemma-2 first replaces " " by "▁";
+/// characters outside the vocabulary become the byte tokens of their UTF-8. Llama 3 first splits into words
+/// (<see cref="Llama3Words"/>); a word in the vocabulary is one token, and in all others the initial symbols are bytes. Thread-safe.
 /// </summary>
 public sealed class Tokenizer
 {
-    /// <summary>With which conversations begin: Gemma-2's, Llama 3's.</summary>
+    /// <summary>The bos tokens of Gemma-2 and of Llama 3.</summary>
     private static readonly string[] BosTokens = ["<bos>", "<|begin_of_text|>"];
 
-    private const int LongestText = 1 << 26; // characters; encoding one word takes up to 60 bytes a character
+    private const int MaxCharacters = 1 << 26; // encoding one word takes up to 60 bytes per character
 
     private readonly Dictionary<string, int> ids;
     private readonly AddedTokens addedTokens;
@@ -39,7 +38,7 @@ public sealed class Tokenizer
 
     /// <summary>Reads a tokenizer.json.</summary>
     /// <param name="tokenizerJsonPath">The file, in the layout of Hugging Face tokenizers.</param>
-    /// <param name="cacheWords">Remember the ids of words met (at most about 15 MB). The ids are the same without, only slower.</param>
+    /// <param name="cacheWords">Whether to cache the ids of words (at most about 15 MB). It changes only the speed.</param>
     /// <exception cref="CheckpointException">The file is missing, damaged, contradicts itself, or describes another algorithm.</exception>
     public static Tokenizer Load(string tokenizerJsonPath, bool cacheWords = true)
     {
@@ -48,40 +47,42 @@ public sealed class Tokenizer
         return file.Ids.TryGetValue(bosToken, out int bos)
             ? new Tokenizer(file, bos, cacheWords)
             : throw new CheckpointException(
-                $"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {bosToken}, with which every conversation begins.");
+                $"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {bosToken}, the first token of every conversation.");
     }
 
-    /// <summary>The highest id plus one: the rows an embedding table must have at least.</summary>
+    /// <summary>The highest id plus one, which is the minimum number of rows of an embedding table.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The template that most checkpoints with such a tokenizer have.</summary>
+    /// <summary>The template of most checkpoints with this tokenizer.</summary>
     public ChatTemplate UsualTemplate => isByteLevel ? ChatTemplate.Llama31 : ChatTemplate.Gemma2;
 
-    /// <summary>Id of the token at the beginning of a conversation: <c>&lt;bos&gt;</c>, <c>&lt;|begin_of_text|&gt;</c>.</summary>
+    /// <summary>Id of the bos token: <c>&lt;bos&gt;</c> or <c>&lt;|begin_of_text|&gt;</c>.</summary>
     public int Bos { get; }
 
-    /// <summary>The id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.</summary>
+    /// <summary>
+    /// Finds the id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.
+    /// </summary>
     public bool TryGetId(string token, out int id) => ids.TryGetValue(token, out id);
 
     /// <summary>
-    /// The ids of a text. No <c>&lt;bos&gt;</c> is added; an added token written out in the text gives its id, as the reference does.
+    /// Encodes a text. It adds no <c>&lt;bos&gt;</c>. As in the reference, an added token that occurs in the text becomes its id.
     /// </summary>
-    /// <param name="text">Any text; a lone surrogate, which no UTF-8 can hold, counts as U+FFFD.</param>
-    /// <returns>[tokens] ids, each in 0 … <see cref="VocabularySize"/> − 1; none for an empty text.</returns>
+    /// <param name="text">Any text; a lone surrogate, which UTF-8 cannot represent, is read as U+FFFD.</param>
+    /// <returns>[tokens] ids in [0, <see cref="VocabularySize"/>); empty for an empty text.</returns>
     /// <exception cref="InputException">The text has more than 2²⁶ characters.</exception>
     public int[] Encode(string text) => Encode(text, []);
 
     /// <summary>
-    /// As <see cref="Encode(string)"/>, but special tokens that begin in one of <paramref name="plain"/> are text like any other.
+    /// Encodes a text in which special tokens that begin in one of the ranges <paramref name="plain"/> are read as ordinary text.
     /// </summary>
     /// <param name="text">Any text.</param>
-    /// <param name="plain">Characters that come from outside, in order, no two overlapping.</param>
+    /// <param name="plain">Ranges of characters from messages, in order and without overlap.</param>
     public int[] Encode(string text, IReadOnlyList<Range> plain)
     {
         ArgumentNullException.ThrowIfNull(text);
         ArgumentNullException.ThrowIfNull(plain);
-        if (text.Length > LongestText)
-            throw new InputException($"A text has {text.Length} characters; more than {LongestText} are not tokenised. Split it.");
+        if (text.Length > MaxCharacters)
+            throw new InputException($"A text has {text.Length} characters; the limit is {MaxCharacters}. Split it.");
         string raw = Utf16.Repair(text);
         string normalized = words.Normalize(raw);
         List<int> output = new(text.Length / 4 + 8);
@@ -97,8 +98,8 @@ public sealed class Tokenizer
         return [.. output];
     }
 
-    // The first added token from a place on; special ones are looked for only outside the plain ranges. `range` is the first of those that
-    // may lie ahead.
+    // Finds the first added token from a position on. Special tokens count only outside the plain ranges. `range` is the index of the
+    // first plain range that may lie ahead.
     private bool NextAdded(string raw, int from, IReadOnlyList<Range> plain, ref int range, out int start, out int length, out int id)
     {
         for (start = from; ;)
@@ -111,7 +112,7 @@ public sealed class Tokenizer
         }
     }
 
-    // The normalized text between two added tokens, word by word.
+    // Encodes the normalized text between two added tokens, word by word.
     private void EncodePiece(ReadOnlySpan<char> piece, BytePairEncoder encoder, List<int> output)
     {
         for (int length; piece.Length > 0; piece = piece[length..])
@@ -137,8 +138,8 @@ public sealed class Tokenizer
     }
 
     /// <summary>
-    /// The ids of a word. Of byte-level vocabularies those that are a piece as they are need no merges, and some have none
-    /// (<c>ignore_merges</c>).
+    /// Encodes a word. With a byte-level vocabulary, a word that is a piece needs no merges (<c>ignore_merges</c>), and some pieces cannot
+    /// be reached by merges.
     /// </summary>
     private ReadOnlySpan<int> Merge(ReadOnlySpan<char> word, BytePairEncoder encoder)
     {

@@ -5,40 +5,46 @@ using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Text;
 
-/// <summary>What a tokenizer.json says, checked to be the algorithm of Gemma-2 or of Llama 3 and sound in itself.</summary>
+/// <summary>The contents of a tokenizer.json, verified to be consistent and to describe the algorithm of Gemma-2 or of Llama 3.</summary>
 internal sealed class TokenizerFile
 {
-    /// <summary>Longest file read: the largest real ones are a few tens of MB, and a parsed file takes several times its size.</summary>
+    /// <summary>
+    /// Limit of the file's size. The largest real files have a few tens of MB, and a parsed file takes several times its size.
+    /// </summary>
     internal const long MaxBytes = 128L << 20;
 
     private const string Advice =
         "Score token ids made elsewhere (\"input_ids\") instead, or use the tokenizer.json of the original checkpoint.";
 
-    /// <summary>No embedding table has so many rows; a larger id is damage.</summary>
+    /// <summary>Limit of ids. No embedding table has as many rows, so a larger id means damage.</summary>
     private const int IdLimit = 1 << 24;
 
-    /// <summary>Room is made for so many pieces and merges at most before they are looked at; Gemma-2 has 256,000 and 580,604.</summary>
+    /// <summary>
+    /// Limit of the initial capacity for pieces and merges, whose number is not verified yet; Gemma-2 has 256,000 and 580,604.
+    /// </summary>
     private const int Expected = 1 << 20;
 
-    /// <summary>Ids of all tokens by content, the added ones included.</summary>
+    /// <summary>Ids of all tokens by content, including added tokens.</summary>
     internal Dictionary<string, int> Ids { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Ids of the added tokens by content.</summary>
     internal Dictionary<string, int> Added { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Contents of the added tokens that steer the model instead of standing for text; the turns' marks always are.</summary>
+    /// <summary>
+    /// Contents of the added tokens that control the model instead of representing text; those that mark turns always do.
+    /// </summary>
     internal HashSet<string> Special { get; } = new(StringComparer.Ordinal)
     {
         "<bos>", "<start_of_turn>", "<end_of_turn>", "<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>",
     };
 
-    /// <summary>The pieces and merges.</summary>
+    /// <summary>The pieces and merges of byte-pair encoding.</summary>
     internal BytePairVocabulary Pieces { get; } = new([], new int[256], []);
 
-    /// <summary>How text falls into words.</summary>
+    /// <summary>Splits text into words.</summary>
     internal WordSplitter Words { get; }
 
-    /// <summary>Whether symbols are bytes, and pieces written as <see cref="ByteLevel"/> has it: Llama 3's way.</summary>
+    /// <summary>Whether symbols are bytes and pieces are stored in <see cref="ByteLevel"/> form, as in Llama 3.</summary>
     internal bool IsByteLevel { get; }
 
     private TokenizerFile(JsonField root)
@@ -69,7 +75,7 @@ internal sealed class TokenizerFile
 
     internal static TokenizerFile Read(string path) => JsonFile.Read(path, root => new TokenizerFile(root), MaxBytes);
 
-    // truncation, padding, post_processor and decoder are not looked at: they do not change the ids of a plain text.
+    // truncation, padding, post_processor and decoder are ignored: they do not change the ids of a plain text.
     private static void CheckPipeline(JsonField root)
     {
         JsonField normalizer = root.Get("normalizer");
@@ -77,13 +83,13 @@ internal sealed class TokenizerFile
         Require(normalizer.Get("pattern").Get("String"), " ");
         Require(normalizer.Get("content"), "▁");
         if (!root.TryGet("pre_tokenizer", out JsonField pre)) return;
-        // A split at spaces does nothing: after the normalizer no space is left.
+        // A split at spaces has no effect, because the normalizer replaces all spaces.
         Require(pre.Get("type"), "Split");
         Require(pre.Get("pattern").Get("String"), " ");
         if (pre.TryGet("invert", out JsonField invert)) Require(invert, false);
     }
 
-    /// <summary>Words by Llama 3's regular expression, then bytes.</summary>
+    /// <summary>Reads the pre-tokenizer of Llama 3: words by its regular expression, then bytes.</summary>
     private static void CheckByteLevelPipeline(JsonField pre)
     {
         JsonField list = pre.Get("pretokenizers");
@@ -122,7 +128,7 @@ internal sealed class TokenizerFile
         {
             JsonElement value = piece.Value;
             if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out int id) || id < 0 || id >= IdLimit)
-                id = vocabulary.Member(Shown.Quoted(piece.Name), value).Integer(0, IdLimit - 1); // the same checks, with words
+                id = vocabulary.Member(Shown.Quoted(piece.Name), value).Integer(0, IdLimit - 1); // repeats the check, with an error message
             string text = piece.Name;
             if (!used.Add(id)) throw vocabulary.Member(Shown.Quoted(text), value).Error($"has the id {id}, which another piece has too.");
             Ids.Add(text, id);
@@ -130,7 +136,7 @@ internal sealed class TokenizerFile
         readSymbols(vocabulary);
     }
 
-    /// <summary>Symbols are characters, and bytes where a character is no piece.</summary>
+    /// <summary>Builds the tables for symbols that are characters, with bytes as fallback.</summary>
     private void ReadCharactersAndBytes(JsonField vocabulary)
     {
         foreach ((string text, int id) in Ids)
@@ -141,13 +147,13 @@ internal sealed class TokenizerFile
         for (int b = 0; b < 256; b++)
         {
             string piece = string.Create(CultureInfo.InvariantCulture, $"<0x{b:X2}>");
-            // Gemma-2 itself has "\t" in the place of <0x09>: a character that is a piece never falls back to its byte.
+            // Gemma-2 has "\t" instead of <0x09>: a character that is a piece never falls back to its byte.
             if (!Ids.TryGetValue(piece, out Pieces.Bytes[b]) && !(b < 128 && Pieces.Characters.ContainsKey(b)))
                 throw vocabulary.Error($"lacks the byte piece {piece}, which byte_fallback needs.");
         }
     }
 
-    /// <summary>Symbols are bytes.</summary>
+    /// <summary>Builds the tables for symbols that are bytes.</summary>
     private void ReadByteCharacters(JsonField vocabulary)
     {
         for (int b = 0; b < 256; b++)

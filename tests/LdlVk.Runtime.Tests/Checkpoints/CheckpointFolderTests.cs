@@ -22,11 +22,11 @@ public sealed class CheckpointFolderTests : IDisposable
         Says("nowhere/at/all", "no folder", "nowhere/at/all");
         string file = _folder.Write("model.gguf", "GGUF");
         Says(file, "is a file", "folder");
-        Says(_folder.Path, "model.gguf", "model.safetensors", ".gguf file is not read");
+        Says(_folder.Path, "model.gguf", "model.safetensors", ".gguf files are not supported");
         File.Delete(file);
         Says(_folder.Path, "no files", "model.safetensors");
         _folder.Write("pytorch_model-00001-of-00002.bin", "x");
-        Says(_folder.Path, "pytorch_model-00001-of-00002.bin", ".bin files are not read");
+        Says(_folder.Path, "pytorch_model-00001-of-00002.bin", ".bin files are not supported");
         _folder.Write("model-00001-of-00002.safetensors", "x");
         Says(_folder.Path, "shards without model.safetensors.index.json");
     }

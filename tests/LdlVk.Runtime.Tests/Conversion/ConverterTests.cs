@@ -179,7 +179,7 @@ public sealed class ConverterTests : IDisposable
         string message = Assert.Throws<UsageException>(() => checkpoint.Weight("layers.0.mlp.up_proj.weight", WeightFormat.Int8)).Message;
         foreach (string part in new[] { "int4", "Weights = int4 or auto", "Weights = int8" }) Assert.Contains(part, message);
         // Its bytes are no numbers that could serve as the tensor itself.
-        Assert.Contains("int4 weights alone", Assert.Throws<CheckpointException>(() => checkpoint.Tensor("layers.0.mlp.up_proj.weight")).Message);
+        Assert.Contains("int4 weights only", Assert.Throws<CheckpointException>(() => checkpoint.Tensor("layers.0.mlp.up_proj.weight")).Message);
     }
 
     [Fact]
