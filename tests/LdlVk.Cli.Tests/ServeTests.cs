@@ -94,6 +94,20 @@ public class ServeTests
         Assert.Equal(TimeSpan.Zero, DateTimeOffset.Parse(serving.GetProperty("Timestamp").GetString()!, System.Globalization.CultureInfo.InvariantCulture).Offset);
     }
 
+    /// <summary>Also the last line, by which a person learns why the server did not start, and also with --quiet.</summary>
+    [Theory]
+    [InlineData("--model", "/nonexistent", 2, "There is no folder /nonexistent")]
+    [InlineData("--api-key-file", "/nonexistent/key", 1, "/nonexistent/key")]
+    public async Task An_error_is_JSON_where_that_is_asked_for(string flag, string value, int code, string message)
+    {
+        string[] model = flag == "--model" ? [] : ["--model", Cli.Mini];
+        Outcome run = await Cli.RunAsync(["serve", .. model, "--device", "cpu", "--log-format", "json", "--quiet", flag, value]);
+        Assert.Equal(code, run.Code);
+        JsonElement line = Cli.Json(Assert.Single(run.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)));
+        Assert.Equal("Critical", line.GetProperty("LogLevel").GetString());
+        Assert.Contains(message, line.GetProperty("Message").GetString(), StringComparison.Ordinal);
+    }
+
     /// <summary>Spans go to the collector that OpenTelemetry's variables name, in the caller's trace, at the latest when the server ends.</summary>
     [Fact]
     public async Task Traces_go_out_by_OTLP()
@@ -132,7 +146,7 @@ public class ServeTests
     {
         using TempFolder temp = new();
         (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--api-key-file", temp.Write("empty", "\n"))).Fails(2, "holds no API key");
-        (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--api-key-file", temp.Write("short", "abc\n"))).Fails(2, "fewer than 8 characters");
+        (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--api-key-file", temp.Write("short", "abc\n"))).Fails(2, "at least 8 characters");
     }
 
     [Fact]

@@ -89,7 +89,22 @@ internal static class ServeCommand
             if (given is not (ServeLog.Text or ServeLog.Json))
                 throw new UsageException($"--log-format {given}: there is only {ServeLog.Text}, {ServeLog.Json}.");
             using ILoggerFactory log = ServeLog.Create(given, terminal, call.GetValue(model.Quiet));
-            Terminal messages = given == ServeLog.Json ? ServeLog.TerminalInto(log, terminal) : terminal;
+            if (given == ServeLog.Text) return await ServeAsync(call, log, terminal, cancellation).ConfigureAwait(false);
+            try
+            {
+                Terminal messages = ServeLog.TerminalInto(log, terminal, LogLevel.Information);
+                return await ServeAsync(call, log, messages, cancellation).ConfigureAwait(false);
+            }
+            catch (Exception e)
+            {
+                // Collectors of a log read its format alone.
+                return CommandLine.Report(e, ServeLog.TerminalInto(log, terminal, LogLevel.Critical), cancellation);
+            }
+        });
+        return command;
+
+        async Task<int> ServeAsync(ParseResult call, ILoggerFactory log, Terminal messages, CancellationToken cancellation)
+        {
             ServerOptions options = new()
             {
                 Urls = Urls(call.GetValue(urls)),
@@ -124,8 +139,7 @@ internal static class ServeCommand
                 await server.StopAsync().ConfigureAwait(false);
                 return ExitCode.Success;
             }
-        });
-        return command;
+        }
     }
 
     private static Option<int> Number(string name, string description, int value) =>

@@ -33,8 +33,8 @@ internal sealed class ServeLog : ILoggerProvider
     });
 
     /// <summary>Returns a terminal whose messages go to a log, so that every line of standard error has the log's format.</summary>
-    public static Terminal TerminalInto(ILoggerFactory log, Terminal terminal) =>
-        new() { In = terminal.In, Out = terminal.Out, Error = new LogWriter(log.CreateLogger(OwnCategory)) };
+    public static Terminal TerminalInto(ILoggerFactory log, Terminal terminal, LogLevel level) =>
+        new() { In = terminal.In, Out = terminal.Out, Error = new LogWriter(log.CreateLogger(OwnCategory), level) };
 
     public ILogger CreateLogger(string categoryName) => new Category(this, categoryName);
 
@@ -78,7 +78,7 @@ internal sealed class ServeLog : ILoggerProvider
     }
 
     /// <summary>Logs each line that is written to it.</summary>
-    private sealed class LogWriter(ILogger log) : TextWriter
+    private sealed class LogWriter(ILogger log, LogLevel level) : TextWriter
     {
         private const string Prefix = "ldlvk: ";
 
@@ -88,7 +88,7 @@ internal sealed class ServeLog : ILoggerProvider
         {
             string text = value ?? "";
             log.Log(
-                LogLevel.Information,
+                level,
                 default,
                 text.StartsWith(Prefix, StringComparison.Ordinal) ? text[Prefix.Length..] : text,
                 null,

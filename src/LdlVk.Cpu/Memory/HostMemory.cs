@@ -128,8 +128,8 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
             if (bytes > limit - AllocatedBytes)
                 throw new DeviceException(
                     $"The CPU device is at its memory limit of {limit / MiB:F1} MiB: {owner} needs {bytes / MiB:F1} MiB, and "
-                        + $"{AllocatedBytes / MiB:F1} MiB are in use. Give it more ({OptionName.Memory}), or choose a smaller weight format "
-                        + $"({OptionName.Weights.Of("int8 or int4")}) or smaller batches ({OptionName.BatchTokens}).",
+                        + $"{AllocatedBytes / MiB:F1} MiB are in use. Give it more ({OptionName.Memory}), or choose a smaller weight "
+                        + $"format ({OptionName.Weights.Of("int8 or int4")}) or smaller batches ({OptionName.BatchTokens}).",
                     failure: DeviceFailure.OutOfMemory);
             AllocatedBytes += bytes;
             PeakBytes = Math.Max(PeakBytes, AllocatedBytes);
@@ -138,8 +138,8 @@ internal sealed unsafe class HostMemory(long? limit) : IDisposable
 
     private static DeviceException OutOfMemory(long bytes, string owner, Exception? inner) => new(
         $"The CPU device is out of memory: {owner} needs {bytes / MiB:F1} MiB, and about {FreeBytes() / MiB:F1} MiB are free. Choose a "
-            + $"smaller weight format ({OptionName.Weights.Of("int8 or int4")}) or smaller batches ({OptionName.BatchTokens}), or run where there is "
-            + $"more memory.",
+            + $"smaller weight format ({OptionName.Weights.Of("int8 or int4")}) or smaller batches ({OptionName.BatchTokens}), or run "
+            + $"where there is more memory.",
         inner, DeviceFailure.OutOfMemory);
 }
 

@@ -50,7 +50,8 @@ public static class Packer
         var batch = new Builder();
         foreach (PrefixGroup group in groups)
         {
-            if (batch.Rows > 0 && IsLong(group, maxTokens) && IsBetterAlone(group, texts, maxTokens - batch.Rows, Math.Max(maxTokens, waveTokens)))
+            if (batch.Rows > 0 && IsLong(group, maxTokens)
+                && IsBetterAlone(group, texts, maxTokens - batch.Rows, Math.Max(maxTokens, waveTokens)))
             {
                 yield return batch.Build();
                 batch = new Builder();
@@ -69,7 +70,8 @@ public static class Packer
                 if (batch.Rows > 0 && ((needed > 0 && batch.Rows + needed > maxTokens) || batch.Texts == maxTokens))
                 {
                     chainRows += batch.Rows;
-                    bool goesOn = prefixRow == 0 && own > 0 && IsLong(group, maxTokens) && chainRows + Math.Max(maxTokens, own) <= waveTokens;
+                    bool goesOn = prefixRow == 0 && own > 0 && IsLong(group, maxTokens)
+                        && chainRows + Math.Max(maxTokens, own) <= waveTokens;
                     yield return batch.Build();
                     batch = new Builder(goesOn ? group.PrefixLength : 0);
                     if (!goesOn) (prefixRow, chainRows) = (-1, 0);

@@ -128,8 +128,8 @@ internal sealed class CheckpointFolder : IDisposable
         if (Converted is not { } converted || converted.Weights == format) return;
         string has = ConvertedFormat.Name(converted.Weights), wanted = ConvertedFormat.Name(format);
         throw new UsageException(
-            $"{Path} was converted to {has} weights, and no others can be made of those. Use {OptionName.Weights.Of($"{has} or auto")}, or the "
-                + $"original folder with {OptionName.Weights.Of(wanted)}.");
+            $"{Path} was converted to {has} weights, and no others can be made of those. Use {OptionName.Weights.Of($"{has} or auto")}, "
+                + $"or the original folder with {OptionName.Weights.Of(wanted)}.");
     }
 
     /// <summary>The tensors of the safetensors files whose names begin with a prefix, by the rest of their names.</summary>

@@ -316,7 +316,8 @@ public static class Planner
         return new DeviceException(
             $"A layer with {request.Weights.ToString().ToLowerInvariant()} weights and a text of {tokens} tokens need "
                 + $"{Gigabytes(needed)}{heads}, and {request.Devices[device].Id} ({request.Devices[device].Name}) may use "
-                + $"{Gigabytes(machine.Budgets[device])}{limited}. Use smaller {OptionName.Weights}, a larger {OptionName.Memory}, or {others}.",
+                + $"{Gigabytes(machine.Budgets[device])}{limited}. Use smaller {OptionName.Weights}, a larger {OptionName.Memory}, or "
+                + $"{others}.",
             failure: DeviceFailure.OutOfMemory);
     }
 

@@ -9,7 +9,8 @@ namespace LdlVk.Runtime.Model.Heads;
 /// <param name="IsIn">Whether a folder has the tensors or files of such a head.</param>
 /// <param name="Read">Opens and checks it; the second argument is the size of the hidden states.</param>
 internal sealed record HeadKind(
-    string Marks, string Models, IReadOnlyList<string> Files, Func<CheckpointFolder, bool> IsIn, Func<CheckpointFolder, int, ModelHead> Read)
+    string Marks, string Models, IReadOnlyList<string> Files, Func<CheckpointFolder, bool> IsIn,
+    Func<CheckpointFolder, int, ModelHead> Read)
 {
     /// <summary>Every kind of head. A new one is a class of its own and a line here.</summary>
     public static IReadOnlyList<HeadKind> All { get; } =
