@@ -41,7 +41,7 @@ public sealed record ExecutionPlan(
     WeightFormat Weights, int BatchTokens, int WaveTokens, IReadOnlyList<StagePlan> Stages, IReadOnlyList<Notice> Notes)
 {
     /// <summary>Micro-batches are not made smaller than this for the sake of several devices: the products would lose more speed.</summary>
-    private const int FewestTokens = 512;
+    private const int MinTokens = 512;
 
     /// <summary>Whether some layers are brought to their device when their turn comes.</summary>
     public bool Streams => Stages.Any(s => s.Layers.Streamed > 0);
@@ -56,7 +56,7 @@ public sealed record ExecutionPlan(
         if (Stages.Count > 1 && !Streams)
         {
             long tokens = texts.Sum(ids => (long)ids.Length);
-            batchTokens = (int)Math.Clamp(tokens / (4 * Stages.Count), Math.Min(FewestTokens, BatchTokens), BatchTokens);
+            batchTokens = (int)Math.Clamp(tokens / (4 * Stages.Count), Math.Min(MinTokens, BatchTokens), BatchTokens);
         }
 
         IEnumerable<Wave> waves = Packer.PackWaves(texts, batchTokens, WaveTokens, sharePrefixes);

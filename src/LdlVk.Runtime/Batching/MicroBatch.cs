@@ -9,12 +9,12 @@ namespace LdlVk.Runtime.Batching;
 public sealed record MicroBatch
 {
     /// <summary>
-    /// Rows of keys and values that are there before this batch's own: those of a prefix that the batches before it in its
-    /// <see cref="Wave"/> have computed. Row r of the batch has its keys and values at row KeptRows + r.
+    /// Rows of keys and values of a prefix that earlier batches of the <see cref="Wave"/> have computed. They precede this batch's own:
+    /// row r of the batch has its keys and values at row KeptRows + r.
     /// </summary>
     public int KeptRows { get; init; }
 
-    /// <summary>Rows of keys and values, those kept and its own.</summary>
+    /// <summary>Rows of keys and values: those kept, then the batch's own.</summary>
     public int KeyRows => KeptRows + Rows;
 
     /// <summary>Token id of each row.</summary>

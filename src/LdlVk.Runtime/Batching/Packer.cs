@@ -7,19 +7,20 @@ public static class Packer
 {
     /// <summary>Packs every text into one of the returned micro-batches, each of which can be computed by itself.</summary>
     /// <param name="texts">Token ids of each text, none empty.</param>
-    /// <param name="maxTokens">Rows of a micro-batch, and texts of it (the last layer has a row a text); a longer text gets one of its
-    /// own.</param>
+    /// <param name="maxTokens">
+    /// Maximum rows of a micro-batch, and maximum texts (the last layer has a row for each). A longer text gets a micro-batch of its own.
+    /// </param>
     /// <param name="sharePrefixes">Whether equal beginnings are computed once. The scores are the same, to the bit.</param>
     public static IEnumerable<MicroBatch> Pack(IReadOnlyList<int[]> texts, int maxTokens, bool sharePrefixes = true) =>
         PackWaves(texts, maxTokens, maxTokens, sharePrefixes).SelectMany(wave => wave.Batches);
 
     /// <summary>
-    /// As <see cref="Pack"/>, into waves. In a wave, texts with a long common prefix that are more than a micro-batch share it over
-    /// several.
+    /// Packs every text into waves. The texts with a common prefix can fill several micro-batches of a wave; the prefix is still computed
+    /// once.
     /// </summary>
     /// <param name="texts">Token ids of each text, none empty.</param>
-    /// <param name="maxTokens">Rows and texts of a micro-batch.</param>
-    /// <param name="waveTokens">Rows of a wave; a micro-batch of more is a wave of its own.</param>
+    /// <param name="maxTokens">Maximum rows, and maximum texts, of a micro-batch.</param>
+    /// <param name="waveTokens">Maximum rows of a wave; a larger micro-batch is a wave of its own.</param>
     /// <param name="sharePrefixes">Whether equal beginnings are computed once.</param>
     public static IEnumerable<Wave> PackWaves(IReadOnlyList<int[]> texts, int maxTokens, int waveTokens, bool sharePrefixes = true)
     {
@@ -59,14 +60,14 @@ public static class Packer
 
             int prefixRow = -1;
             long chainRows = 0; // of the batches that have this group's prefix in common
-            // Texts that are nothing but the prefix have their last row in the batch that computes it.
+            // A text that equals the prefix has its last row in the batch that computes the prefix.
             foreach (int text in group.Texts.OrderBy(t => texts[t].Length > group.PrefixLength))
             {
                 int[] ids = texts[text];
                 if (ids.Length == 0) throw new ArgumentException($"Text {text} has no tokens.");
                 int own = ids.Length - group.PrefixLength;
                 int needed = own + (prefixRow < 0 ? group.PrefixLength : 0);
-                // A text that is no more than a prefix already there needs no rows, however full the batch is.
+                // A text that equals a prefix of this batch needs no rows of its own, so it fits even into a full batch.
                 if (batch.Rows > 0 && ((needed > 0 && batch.Rows + needed > maxTokens) || batch.Texts == maxTokens))
                 {
                     chainRows += batch.Rows;
@@ -86,13 +87,14 @@ public static class Packer
     }
 
     /// <summary>
-    /// Whether a prefix is worth the trouble: one of less than a 32nd of a batch costs less than a batch that stays unfilled.
+    /// Returns whether a prefix is long enough to be kept over batches: computing one of less than a 32nd of a batch again costs less than
+    /// an unfilled batch.
     /// </summary>
     private static bool IsLong(PrefixGroup group, int maxTokens) => group.PrefixLength > maxTokens / 32;
 
     /// <summary>
-    /// Whether a group is to begin a micro-batch: it does not fit into what is left of this one, and beginning one, its prefix need not be
-    /// computed twice. Best of 16 with prompts of 1,000 tokens and answers of 100 would lose a quarter by that.
+    /// Returns whether a group should begin a new micro-batch: it does not fit into the rest of this one, and in a new one its prefix is
+    /// computed once instead of twice. Best of 16 with prompts of 1,000 tokens and answers of 100 would lose a quarter of its speed.
     /// </summary>
     private static bool IsBetterAlone(PrefixGroup group, IReadOnlyList<int[]> texts, int left, int together)
     {
@@ -121,7 +123,7 @@ public static class Packer
 
         public void AddText(int text, int[] ids, int prefixRow, int prefixLength)
         {
-            // A text that is nothing but the prefix has its last row there.
+            // A text that equals the prefix has its last row there.
             int ownRow = keptRows + Rows;
             bool hasOwn = ids.Length > prefixLength;
             if (hasOwn) AddRows(ids, prefixLength, ids.Length, prefixRow, prefixLength);

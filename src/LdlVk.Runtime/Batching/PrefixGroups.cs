@@ -8,14 +8,14 @@ internal sealed record PrefixGroup(List<int> Texts, int PrefixLength);
 /// <summary>Finds texts with shared beginnings, such as the responses to one prompt.</summary>
 internal static class PrefixGroups
 {
-    /// <summary>Texts of a group at most: bounds the search, which looks back so far, where thousands of short texts begin alike.</summary>
-    private const int LargestGroup = 4096;
+    /// <summary>Maximum texts of a group. It bounds the search where thousands of short texts begin alike.</summary>
+    private const int MaxGroupTexts = 4096;
 
     /// <summary>
-    /// Groups the texts so that the most tokens are saved. In the order of their ids, texts with a common prefix are neighbors, so a group
-    /// is a run of that order, and dynamic programming finds the best division into runs. (To join runs one by one is not enough: every
-    /// conversation shares the template's first tokens with any other, and a lone text would draw the responses to the next prompt into
-    /// a group that shares just those.) Groups come in the order of their first text in the caller's list.
+    /// Groups the texts so that the number of tokens to compute is minimal. Sorted by their ids, texts with a common prefix are neighbors:
+    /// a group is a run of the sorted texts, and dynamic programming finds the best division into runs. Joining runs greedily is not
+    /// enough: every conversation shares the template's first tokens with every other, so a single text would join the responses to the
+    /// next prompt in a group that shares only these tokens. Groups are in the order of their first text in the caller's list.
     /// </summary>
     public static List<PrefixGroup> Find(IReadOnlyList<int[]> texts)
     {
@@ -24,13 +24,13 @@ internal static class PrefixGroups
         int[] common = new int[order.Length]; // tokens that a text shares with the one before it in the order
         for (int i = 1; i < order.Length; i++) common[i] = texts[order[i - 1]].AsSpan().CommonPrefixLength(texts[order[i]]);
 
-        // The first `end` texts of the order: what their best groups save, and the last of those groups.
+        // For the first `end` sorted texts: the tokens that their best groups save, and the beginning of the last group.
         var best = new (long Saved, int Begin, int Prefix)[order.Length + 1];
         for (int end = 1; end <= order.Length; end++)
         {
             best[end] = (best[end - 1].Saved, end - 1, 0);
             int prefix = int.MaxValue;
-            for (int begin = end - 2; begin >= Math.Max(0, end - LargestGroup); begin--)
+            for (int begin = end - 2; begin >= Math.Max(0, end - MaxGroupTexts); begin--)
             {
                 prefix = Math.Min(prefix, common[begin + 1]);
                 if (prefix == 0) break;

@@ -1,8 +1,8 @@
 namespace LdlVk.Runtime.Batching;
 
 /// <summary>
-/// Micro-batches that go through the layers together: a layer is done with all of them before the next begins, so that the layer's
-/// weights need to be on the device for that time alone, and keys and values of a shared prefix can be used by all of them.
+/// Micro-batches that go through the layers together: each layer computes all of them before the next layer begins. A streamed layer's
+/// weights are then on the device for that time only, and all of the micro-batches can use the keys and values of a shared prefix.
 /// </summary>
 /// <param name="Batches">The micro-batches, in order.</param>
 public sealed record Wave(IReadOnlyList<MicroBatch> Batches)
@@ -17,8 +17,7 @@ public sealed record Wave(IReadOnlyList<MicroBatch> Batches)
     public int Rows => Batches.Sum(b => b.Rows);
 
     /// <summary>
-    /// The micro-batches in chains that do not depend on each other: a micro-batch that uses a prefix kept by the one before it is in that
-    /// one's chain.
+    /// The micro-batches in independent chains: a micro-batch that uses a prefix which the previous one keeps is in the same chain.
     /// </summary>
     public IEnumerable<IReadOnlyList<MicroBatch>> Chains() => Chains(Batches);
 

@@ -43,7 +43,7 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     /// <summary>Where the tensors begin in a file, and what they are aligned to where their sizes allow it.</summary>
     private const int HeaderAlignment = 4096, TensorAlignment = 64;
 
-    private const int LeastChunk = 8 << 20;
+    private const int MinChunk = 8 << 20;
 
     /// <summary>What the names of the backbone's tensors begin with.</summary>
     internal const string Prefix = "model.";
@@ -72,7 +72,7 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
             .Max(t => WeightLayout.RowBytes(format.Weights, t.Shape[1]));
         return new ConversionPlan(
             [.. shards.Select((tensors, i) => Shard($"model-{i + 1:D5}-of-{shards.Count:D5}.safetensors", tensors, format))],
-            checked((int)Math.Max(LeastChunk, row)));
+            checked((int)Math.Max(MinChunk, row)));
     }
 
     /// <summary>The index that Hugging Face folders have, which says which tensor is in which file.</summary>

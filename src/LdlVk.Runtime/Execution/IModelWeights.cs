@@ -19,7 +19,7 @@ internal interface IModelWeights
     /// <summary>A matrix of the backbone.</summary>
     IWeightSource Matrix(string name);
 
-    /// <summary>The weights of a norm, by which rows are multiplied: the architecture's offset is in them.</summary>
+    /// <summary>Returns the weights of a norm, with the architecture's offset added.</summary>
     float[] Vector(string name);
 
     /// <summary>The head; null for a backbone alone.</summary>
@@ -28,7 +28,7 @@ internal interface IModelWeights
     /// <summary>The format in which the head's matrices go to the device.</summary>
     WeightFormat HeadFormat { get; }
 
-    /// <summary>Lets go of what was read to give the weights so far.</summary>
+    /// <summary>Releases the pages of the files that were read so far.</summary>
     void Forget();
 }
 

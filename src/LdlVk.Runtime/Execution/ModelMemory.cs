@@ -8,8 +8,8 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="LayerBytes">Matrices of a layer, with scales.</param>
 /// <param name="Layers">How many layers there are.</param>
 /// <param name="HeadBytes">Matrices of the heads.</param>
-/// <param name="TableBytes">Norms and biases of the whole model, and the rotary angles, which every stage has.</param>
-/// <param name="RowBytes">Scratch of one row of a micro-batch, gate and up not counted.</param>
+/// <param name="TableBytes">Norms and biases of the whole model, and the rotary angles; every stage has a copy.</param>
+/// <param name="RowBytes">Scratch of one row of a micro-batch, without gate and up.</param>
 /// <param name="FeedForwardRowBytes">Gate and up of one row; at most <see cref="FeedForwardRows"/> rows have them at a time.</param>
 /// <param name="KeyRowBytes">Key and value of one row, which a prefix keeps from micro-batch to micro-batch of a wave.</param>
 /// <param name="WaveRowBytes">Hidden state of one row of a wave.</param>
@@ -21,10 +21,10 @@ public sealed record ModelMemory(
     /// <summary>Share of a device's free memory that a model may take; the rest is for the driver, the desktop and fragmentation.</summary>
     private const double UsableShare = 0.92;
 
-    /// <summary>What ops take beside their operands, however many rows there are.</summary>
+    /// <summary>Bytes that ops need besides their operands, independent of the number of rows.</summary>
     public long ScratchBytes { get; private init; }
 
-    /// <summary>Rows that have gate and up at a time; all of them until <see cref="On"/> says otherwise.</summary>
+    /// <summary>Maximum rows that have gate and up at a time; <see cref="On"/> sets it for devices that work in blocks.</summary>
     public int FeedForwardRows { get; private init; } = int.MaxValue;
 
     /// <summary>Matrices of all layers and of the heads.</summary>
@@ -42,7 +42,7 @@ public sealed record ModelMemory(
         long layer = LayerMatrices(config).Sum(m => WeightLayout.MatrixBytes(weights, m.Outputs, m.Inputs));
         long tables = sizeof(float) * (((long)config.Architecture.NormsPerLayer * hidden * config.Layers) + hidden
             + ((long)config.MaxPositions * config.HeadDimension));
-        // Normed input; queries and what attention makes of them; keys and values.
+        // Normalized input; queries and the output of attention; keys and values.
         long row = sizeof(float) * (hidden + (2L * queries) + (2 * keys));
         return new ModelMemory(
             layer, config.Layers, 0, tables, row, sizeof(float) * 2L * config.IntermediateSize, sizeof(float) * 2L * keys,
@@ -50,8 +50,8 @@ public sealed record ModelMemory(
     }
 
     /// <summary>
-    /// With what rows take once more on a device whose products read them as operands of their own: the inputs of the layers' products,
-    /// and attention's queries, keys and values; and with the scratch of a device that works on blocks of rows.
+    /// Adds what a device needs besides the operands: copies of the inputs of the layers' products and of attention's queries, keys and
+    /// values in the format of its matrix units, and scratch where it works on blocks of rows.
     /// </summary>
     /// <param name="device">The device.</param>
     /// <param name="config">The model.</param>
@@ -77,12 +77,12 @@ public sealed record ModelMemory(
         (int Outputs, int Inputs)[] matrices = LayerMatrices(config);
         long queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         long block = sizeof(float) * (long)scratch.BlockRows, widest = matrices.Max(m => m.Inputs);
-        // Two inputs and an output of an op, and three results on the way, as the gate's activation has; a tile's queries.
+        // Two inputs and an output of an op, three intermediate results (the gate's activation has as many), and the queries of a tile.
         long bytes = (6 * block * widest) + (block * queries);
         if (compute == ComputeMode.Int8)
         {
             long Rows(long outputs) => Math.Min(outputs, scratch.Int8PanelRows);
-            // Unpacked rows; a block's integers; products of groups, and two sums of them.
+            // Unpacked rows, the integers of a block, the products of groups, and two sums of these.
             bytes += matrices.Max(m => sizeof(float) * Rows(m.Outputs) * m.Inputs) + (block * widest)
                 + matrices.Max(m => (scratch.Int8Groups + 2) * block * Rows(m.Outputs));
         }
@@ -91,7 +91,7 @@ public sealed record ModelMemory(
             bytes += Math.Min(scratch.PanelBytes, matrices.Max(m => sizeof(float) * (long)m.Outputs * m.Inputs));
         }
 
-        // Keys and values of a text in one place, and a block's scores with all of them, twice: up to a third more than there are.
+        // Keys and values of a text in one piece, and twice the scores of a block with all of them: up to a third more than the rows.
         long row = ((2 * sizeof(float) * keys) + (2 * block * config.Heads)) * 4 / 3;
         return this with { RowBytes = RowBytes + row, ScratchBytes = bytes };
     }
@@ -104,18 +104,18 @@ public sealed record ModelMemory(
         return [(queries, hidden), (keys, hidden), (keys, hidden), (hidden, queries), (ffn, hidden), (ffn, hidden), (hidden, ffn)];
     }
 
-    /// <summary>Bytes of the whole model on one device, with micro-batches of so many tokens.</summary>
+    /// <summary>Returns the bytes of the whole model on one device with micro-batches of a given size.</summary>
     public long Total(int batchTokens) => WeightBytes + TableBytes + ActivationBytes(batchTokens, batchTokens);
 
-    /// <summary>Bytes of activations.</summary>
+    /// <summary>Returns the bytes of activations.</summary>
     /// <param name="batchTokens">Rows of a micro-batch.</param>
-    /// <param name="waveTokens">Rows of a wave, whose hidden states are there at a time.</param>
+    /// <param name="waveTokens">Rows of a wave, whose hidden states exist at the same time.</param>
     public long ActivationBytes(int batchTokens, int waveTokens) =>
         ScratchBytes + (RowBytes * batchTokens) + (FeedForwardRowBytes * Math.Min(batchTokens, FeedForwardRows))
         + (WaveRowBytes * Math.Max(batchTokens, waveTokens)) + (KeyRowBytes * Math.Clamp(waveTokens - batchTokens, 0, MaxPositions));
 
-    /// <summary>Throws unless products with such weights can be computed so.</summary>
-    /// <exception cref="UsageException">They cannot.</exception>
+    /// <summary>Throws unless a compute mode works with a weight format.</summary>
+    /// <exception cref="UsageException">It does not.</exception>
     public static void CheckCompute(ComputeMode compute, WeightFormat weights)
     {
         if (compute == ComputeMode.Int8 && !WeightLayout.HasScales(weights))
@@ -124,9 +124,9 @@ public sealed record ModelMemory(
                     + $"{OptionName.Weights.Of("int8 or int4")}, or leave {OptionName.Weights} out.");
     }
 
-    /// <summary>Whether so many bytes fit into a device's free memory, with room to spare for what is not counted.</summary>
+    /// <summary>Returns whether so many bytes fit into a device's free memory, with a reserve for what is not counted.</summary>
     public static bool Fits(long bytes, DeviceInfo device) => bytes <= UsableBytes(device);
 
-    /// <summary>What of a device's free memory a model may take.</summary>
+    /// <summary>Returns how many bytes of a device's free memory a model may take.</summary>
     public static long UsableBytes(DeviceInfo device) => (long)(device.FreeMemoryBytes * UsableShare);
 }

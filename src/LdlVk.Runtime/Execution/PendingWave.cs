@@ -7,9 +7,9 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// A wave that the devices have been given, and its rewards once they are computed. Each stage takes the hidden states of its micro-batches
-/// from the stage before as they come, and the last stage adds the rewards. Disposing it gives the wave up, and waits until nothing of it
-/// is left on a device. Thread-safe.
+/// A wave that is queued on the devices, and its rewards once they are computed. Each stage takes the hidden states of its micro-batches
+/// from the previous stage, and the last stage adds the rewards. Disposing it abandons the wave, and waits until no part of it is left on
+/// a device. Thread-safe.
 /// </summary>
 public sealed class PendingWave : IDisposable
 {
@@ -30,7 +30,7 @@ public sealed class PendingWave : IDisposable
 
     internal ForwardOptions Options { get; }
 
-    /// <summary>Whether nobody waits for it any more: it is done, failed or given up.</summary>
+    /// <summary>Whether the wave is over: done, failed or abandoned.</summary>
     internal bool IsOver => _end.Task.IsCompleted;
 
     /// <summary>Waits for the rewards; result i belongs to text i of <see cref="Wave.Texts"/>.</summary>
@@ -62,7 +62,7 @@ public sealed class PendingWave : IDisposable
         _released.Wait();
     }
 
-    /// <summary>Counts one more part of it that is on a device; each stage counts as one from the beginning.</summary>
+    /// <summary>Counts one more part of the wave on a device. Each stage counts as one part from the beginning.</summary>
     internal void Hold() => Interlocked.Increment(ref _holders);
 
     /// <summary>Counts one part less.</summary>
@@ -71,7 +71,7 @@ public sealed class PendingWave : IDisposable
         if (Interlocked.Decrement(ref _holders) == 0) _released.Set();
     }
 
-    /// <summary>Hands the hidden states of the next micro-batch to a stage, in a pooled array, which the stage returns.</summary>
+    /// <summary>Passes the hidden states of the next micro-batch to a stage, in a pooled array that the stage returns.</summary>
     internal void HandTo(int stage, float[] hidden)
     {
         try
@@ -80,12 +80,12 @@ public sealed class PendingWave : IDisposable
         }
         catch (InvalidOperationException)
         {
-            // It was over in the meantime.
+            // The wave has ended in the meantime.
             ArrayPool<float>.Shared.Return(hidden);
         }
     }
 
-    /// <summary>The hidden states of a stage's next micro-batch, if they are there.</summary>
+    /// <summary>Returns the hidden states of a stage's next micro-batch, if they are ready.</summary>
     internal bool TryTake(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden);
 
     /// <summary>As <see cref="TryTake"/>, and waits for them; false if the wave is over.</summary>
@@ -104,7 +104,7 @@ public sealed class PendingWave : IDisposable
     /// <summary>Ends the wave with an error.</summary>
     internal void Fail(Exception e) => End(() => _end.TrySetException(e));
 
-    /// <summary>Ends the wave because nobody wants it any more.</summary>
+    /// <summary>Ends the wave because it was abandoned.</summary>
     internal void GiveUp() => End(() => _end.TrySetCanceled());
 
     private void End(Func<bool> end)

@@ -6,10 +6,10 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="Config">The model's shape.</param>
 /// <param name="Memory">What it needs, in the chosen formats.</param>
 /// <param name="Weights">Format of the layers' matrices.</param>
-/// <param name="Devices">The devices, in the order of their layers; one may be there twice.</param>
+/// <param name="Devices">The devices, in the order of their layers; a device can be listed twice.</param>
 public sealed record PlanRequest(BackboneConfig Config, ModelMemory Memory, WeightFormat Weights, IReadOnlyList<DeviceInfo> Devices)
 {
-    /// <summary>Tokens of a micro-batch, unless memory makes it fewer.</summary>
+    /// <summary>Tokens of a micro-batch; fewer if memory is short.</summary>
     public required int BatchTokens { get; init; }
 
     /// <summary>How products are computed.</summary>
@@ -21,10 +21,10 @@ public sealed record PlanRequest(BackboneConfig Config, ModelMemory Memory, Weig
     /// <summary>Bytes that may be used of each device's memory; empty for what is free.</summary>
     public IReadOnlyList<long> MemoryLimits { get; init; } = [];
 
-    /// <summary>Measures a device; asked only where the plan depends on it.</summary>
+    /// <summary>Measures a device; called only if the plan depends on its speed.</summary>
     public Func<DeviceInfo, DeviceSpeed?> Speed { get; init; } = _ => null;
 
-    /// <summary>Free host memory in which streamed layers may be kept; 0 if they are in the checkpoint as the device needs them.</summary>
+    /// <summary>Bytes of host memory for streamed layers; 0 if the checkpoint has them in the device's format.</summary>
     public long HostBytes { get; init; }
 
     /// <summary>What the model needs on one of the devices.</summary>

@@ -3,33 +3,34 @@ using System.Globalization;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// Decides which layers live where. Layers are divided so that the slowest stage is as fast as it can be, within the devices' memory. A
-/// device that has not room for all of its layers streams some of them (<see cref="StreamedLayers"/>).
+/// Decides which device computes which layers. The division minimizes the time of the slowest stage within the devices' memory. A device
+/// without room for all of its layers streams some of them (<see cref="StreamedLayers"/>).
 /// </summary>
 public static class Planner
 {
     /// <summary>
-    /// Micro-batches are made smaller, down to this, where that avoids streaming; below it products lose speed on any device.
+    /// Minimum tokens of a micro-batch while the planner tries to avoid streaming. Smaller matrix products are slower on any device.
     /// </summary>
-    private const int FewestUsualTokens = 1024;
+    private const int MinUsualTokens = 1024;
 
-    /// <summary>The least a micro-batch may shrink to where memory is short.</summary>
-    private const int FewestTokens = 64;
+    /// <summary>Minimum tokens of a micro-batch where memory is short.</summary>
+    private const int MinTokens = 64;
 
-    /// <summary>Layers' worth of memory that streamed layers take turns in: one computes, one is brought in.</summary>
+    /// <summary>Slots of streamed layers, each of the size of a layer: one layer computes while the next is uploaded.</summary>
     private const int UsualSlots = 2;
 
-    /// <summary>Waves larger than this many micro-batches gain nothing that could be measured, and delay results.</summary>
-    private const int MostBatchesOfAWave = 16;
+    /// <summary>Maximum micro-batches of a wave. Larger waves showed no gain in measurements, and delay results.</summary>
+    private const int MaxBatchesOfWave = 16;
 
-    /// <summary>Micro-batches that may share a prefix where all layers stay on their devices.</summary>
-    private const int BatchesOfARun = 4;
+    /// <summary>Micro-batches that can share a prefix where no layer is streamed.</summary>
+    private const int BatchesPerPrefix = 4;
 
-    /// <summary>By how much computing should take longer than the uploads that hide behind it.</summary>
+    /// <summary>Ratio of the computing time to the upload time at which uploads count as hidden.</summary>
     private const double Margin = 1.25;
 
     /// <summary>
-    /// Of plans that are expected to be about as fast, the one whose micro-batches are larger and that streams less is taken.
+    /// Plans of at least this fraction of the best speed count as equally fast; of these, the one with larger micro-batches and less
+    /// streaming is taken.
     /// </summary>
     private const double AboutAsFast = 0.9;
 
@@ -50,48 +51,48 @@ public static class Planner
     {
         if (request.Split is not null) CheckSplit(request);
         var machine = new Machine(request);
-        // Where all layers stay on one device there is nothing to choose, and its speed need not be measured.
+        // If all layers fit on one device there is nothing to choose, and no speed needs to be measured.
         if (request.Devices.Count > 1) machine.Measure();
         List<ExecutionPlan> plans = [.. Resident(machine)];
         bool fits = plans.Count > 0;
         if (!fits) machine.Measure();
-        // Where all layers could stay, streaming some to a faster device may still be better; reading files for that is not.
+        // Even if all layers fit, streaming some to a faster device may be faster, unless they have to be read from files.
         if (machine.IsMeasured)
         {
             plans.AddRange(Streaming(machine, request.BatchTokens, UsualTokens(request))
                 .Where(p => !fits || p.Stages.All(s => s.Layers.Streamed == 0 || s.Layers.InHostMemory)));
         }
 
-        // Few tokens at a time cost speed: only where nothing else does.
-        if (plans.Count == 0) plans.AddRange(Streaming(machine, UsualTokens(request), Math.Min(request.BatchTokens, FewestTokens)).Take(1));
+        // Small micro-batches cost speed: they are the last resort.
+        if (plans.Count == 0) plans.AddRange(Streaming(machine, UsualTokens(request), Math.Min(request.BatchTokens, MinTokens)).Take(1));
         if (plans.Count == 0) throw TooSmall(machine);
         double fastest = Math.Max(plans.Max(Rate), known);
         ExecutionPlan plan = plans.FirstOrDefault(p => Rate(p) >= AboutAsFast * fastest) ?? plans.MaxBy(Rate)!;
         return plan.Stages.Count == request.Devices.Count ? WithAdvice(request, plan) : WithoutIdle(request, plan, fastest);
     }
 
-    /// <summary>Plans in which all layers stay on their devices, those of larger micro-batches and waves first.</summary>
+    /// <summary>Returns plans without streaming, those with larger micro-batches and waves first.</summary>
     private static IEnumerable<ExecutionPlan> Resident(Machine machine)
     {
         PlanRequest request = machine.Request;
         foreach (int batch in Halves(request.BatchTokens, UsualTokens(request)))
         {
-            // Room for a prefix that several micro-batches share, if there is any.
-            foreach (int wave in (int[])[(int)Math.Min((long)BatchesOfARun * batch, int.MaxValue), batch])
+            // A larger wave lets several micro-batches share a prefix, if there is room.
+            foreach (int wave in (int[])[(int)Math.Min((long)BatchesPerPrefix * batch, int.MaxValue), batch])
             {
                 if (Fastest(machine, batch, wave, slots: 0) is { } plan) yield return plan;
             }
         }
     }
 
-    /// <summary>Plans in which devices stream, those of larger micro-batches and waves first.</summary>
+    /// <summary>Returns plans with streaming, those with larger micro-batches and waves first.</summary>
     private static IEnumerable<ExecutionPlan> Streaming(Machine machine, int most, int fewest)
     {
         PlanRequest request = machine.Request;
         foreach (int batch in Halves(most, fewest))
         {
-            // A device with room for two layers can work on all: one is brought in while the other computes. Below 256 tokens memory is so
-            // short that one has to do.
+            // A device with room for two layers can compute all: one is uploaded while the other computes. With at most 256 tokens memory
+            // is so short that one slot has to be enough.
             int slots = batch > 256 ? UsualSlots : 1;
             for (int wave = WaveFor(machine, batch); wave >= batch; wave -= batch)
             {
@@ -101,13 +102,13 @@ public static class Planner
     }
 
     /// <summary>
-    /// The fastest plan with these sizes; null if the layers have no room. The heads are on the last device that has layers, which may be
-    /// any: each is tried.
+    /// Returns the fastest plan with these sizes; null if the layers do not fit. The heads are on the last device that has layers; every
+    /// device is tried as the last.
     /// </summary>
     /// <param name="machine">The devices.</param>
     /// <param name="batch">Tokens of a micro-batch.</param>
     /// <param name="wave">Tokens of a wave.</param>
-    /// <param name="slots">Layers that a device which streams needs room for; 0: none streams.</param>
+    /// <param name="slots">Layers for which a streaming device needs room; 0 if no device may stream.</param>
     private static ExecutionPlan? Fastest(Machine machine, int batch, int wave, int slots)
     {
         List<ExecutionPlan> plans = [];
@@ -121,17 +122,18 @@ public static class Planner
         return plans.MaxBy(Rate);
     }
 
-    /// <summary>What a plan's speed is expected to be, in tokens a second; 0 if not known.</summary>
+    /// <summary>The expected speed of a plan in tokens per second; 0 if it is unknown.</summary>
     private static double Rate(ExecutionPlan plan) => plan.TokensPerSecond ?? 0;
 
     /// <summary>
-    /// How many layers each device takes: one after another goes where the slowest stage stays fastest. Null if they have no room.
+    /// Returns the number of layers of each device. Each layer in turn goes to the device whose stage is then fastest. Null if the layers
+    /// do not fit.
     /// </summary>
     /// <param name="machine">The devices.</param>
-    /// <param name="room">Layers that each has room for at a time.</param>
-    /// <param name="last">The device with the heads, which takes a layer at least.</param>
-    /// <param name="streams">Whether devices may take more than they have room for.</param>
-    /// <param name="wave">Tokens that meet a layer while it is there.</param>
+    /// <param name="room">Layers for which each device has room at a time.</param>
+    /// <param name="last">The device with the heads, which gets at least one layer.</param>
+    /// <param name="streams">Whether devices may get more layers than they have room for.</param>
+    /// <param name="wave">Tokens of a wave.</param>
     private static int[]? Divide(Machine machine, int[] room, int last, bool streams, int wave)
     {
         PlanRequest request = machine.Request;
@@ -152,23 +154,23 @@ public static class Planner
 
         double Time(int d)
         {
-            // As if uploads just hid, where nothing is known.
+            // Without a measurement: as if the uploads were just hidden.
             StageTime layer = machine.LayerTime(d, wave) ?? new StageTime(1, 0.8);
             int count = layers[d] + 1;
             return Math.Max(count * layer.Computing, (count - Stay(count, room[d]).Resident) * layer.Uploading);
         }
     }
 
-    /// <summary>How many of a device's layers stay there, and how many slots the others take turns in.</summary>
+    /// <summary>Returns how many of a device's layers are resident, and how many slots the streamed ones share.</summary>
     private static (int Resident, int Slots) Stay(int count, int room)
     {
         if (count <= room) return (count, 0);
-        // One more, where that costs few of those that stay, lets uploads be two layers ahead.
+        // A third slot lets uploads run two layers ahead. It is worth one resident layer of at least 12.
         int slots = Math.Min(room, room >= 12 ? UsualSlots + 1 : UsualSlots);
         return (room - slots, slots);
     }
 
-    /// <summary>The plan for a division; devices without layers have no stage in it.</summary>
+    /// <summary>Makes the plan of a division. Devices without layers have no stage.</summary>
     private static ExecutionPlan Plan(Machine machine, int[] layers, int[] room, int batch, int wave)
     {
         PlanRequest request = machine.Request;
@@ -199,12 +201,12 @@ public static class Planner
     }
 
     /// <summary>
-    /// Plans anew without the devices that got no layers: what they share with others is the others' then.
+    /// Plans again without the devices that got no layers: memory that they share is then free for the other devices.
     /// </summary>
     private static ExecutionPlan WithoutIdle(PlanRequest request, ExecutionPlan plan, double fastest)
     {
         bool[] used = new bool[request.Devices.Count];
-        // Stages have the devices' order; a device may be there twice.
+        // Stages are in the order of the devices; a device can be listed twice.
         int next = 0;
         foreach (StagePlan stage in plan.Stages)
         {
@@ -225,7 +227,7 @@ public static class Planner
         return without with { Notes = [.. notes, .. without.Notes] };
     }
 
-    /// <summary>A number and its halves, down to a lowest one.</summary>
+    /// <summary>Returns a number, its half, and so on down to a minimum.</summary>
     private static IEnumerable<int> Halves(int number, int lowest)
     {
         for (; ; number = Math.Max(lowest, number / 2))
@@ -235,18 +237,18 @@ public static class Planner
         }
     }
 
-    private static int UsualTokens(PlanRequest request) => Math.Min(request.BatchTokens, FewestUsualTokens);
+    private static int UsualTokens(PlanRequest request) => Math.Min(request.BatchTokens, MinUsualTokens);
 
     /// <summary>
-    /// Tokens of a wave that take as long to compute as the layers take to upload: bytes·rate of operations/(rate of bytes·2·parameters),
-    /// with a margin.
+    /// Returns the tokens of a wave whose computing hides the uploads: bytes·(operations per second)/((bytes per second)·2·parameters),
+    /// times the margin.
     /// </summary>
     private static int WaveFor(Machine machine, int batch)
     {
         double tokens = batch;
         for (int d = 0; d < machine.Budgets.Length; d++)
             if (machine.LayerTime(d, 1) is { } time) tokens = Math.Max(tokens, Margin * time.Uploading / time.Computing);
-        return (int)Math.Min(Math.Ceiling(tokens / batch) * batch, (long)MostBatchesOfAWave * batch);
+        return (int)Math.Min(Math.Ceiling(tokens / batch) * batch, (long)MaxBatchesOfWave * batch);
     }
 
     private static void CheckSplit(PlanRequest request)
@@ -302,8 +304,8 @@ public static class Planner
     {
         PlanRequest request = machine.Request;
         ModelMemory memory = request.Memory;
-        int tokens = Math.Min(request.BatchTokens, FewestTokens), device = Array.IndexOf(machine.Budgets, machine.Budgets.Max());
-        // With a split each device has to do its part; without one the largest would have to do all of it.
+        int tokens = Math.Min(request.BatchTokens, MinTokens), device = Array.IndexOf(machine.Budgets, machine.Budgets.Max());
+        // With a split each device computes its part; without one the largest device would compute everything.
         if (request.Split is not null) device = Array.FindIndex(machine.Room(tokens, tokens, request.Devices.Count - 1), room => room == 0);
         bool isLast = request.Split is null || device == request.Devices.Count - 1;
         long needed = memory.LayerBytes + memory.TableBytes + (isLast ? memory.HeadBytes : 0)
@@ -325,10 +327,10 @@ public static class Planner
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB")
         : string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB");
 
-    /// <summary>The devices of a request: what they hold and, once measured, how fast they are.</summary>
+    /// <summary>The devices of a request: their memory and, once measured, their speed.</summary>
     private sealed class Machine(PlanRequest request)
     {
-        /// <summary>Parameters of a layer that a token is multiplied with.</summary>
+        /// <summary>Parameters in the matrices of a layer.</summary>
         private readonly double _parameters = request.Config.HiddenSize
             * ((2.0 * request.Config.Heads * request.Config.HeadDimension)
                 + (2.0 * request.Config.KeyValueHeads * request.Config.HeadDimension) + (3.0 * request.Config.IntermediateSize));
@@ -340,8 +342,8 @@ public static class Planner
         public bool IsMeasured => _speeds is not null;
 
         /// <summary>
-        /// What is used of each device's memory. Devices that are there twice, or have the host's memory, share it; a limit is each one's
-        /// own.
+        /// Bytes that the plan may use on each device. Devices that are listed twice, or that use host memory, share it; a memory limit
+        /// holds for each entry.
         /// </summary>
         public long[] Budgets { get; } = [.. request.Devices.Select((device, i) =>
         {
@@ -353,7 +355,9 @@ public static class Planner
 
         public void Measure() => _speeds ??= [.. request.Devices.Select(request.Speed)];
 
-        /// <summary>Layers that fit on each device at a time, with the heads on one, and none behind that.</summary>
+        /// <summary>
+        /// Returns how many layers fit on each device at a time. The heads are on <paramref name="last"/>; later devices get none.
+        /// </summary>
         public int[] Room(int batch, int wave, int last) =>
             [.. Budgets.Select((budget, d) =>
             {
@@ -364,8 +368,8 @@ public static class Planner
             })];
 
         /// <summary>
-        /// Seconds in which a device takes so many tokens through a layer, and a layer is brought to it; null if not known. A device that
-        /// is there twice, or several that are the processor, have a part of it each.
+        /// Returns the seconds in which a device computes a layer for so many tokens, and those in which it uploads a layer; null if its
+        /// speed is unknown. Entries of the same device, and all devices that are the processor, share its speed.
         /// </summary>
         public StageTime? LayerTime(int device, int tokens)
         {

@@ -6,8 +6,8 @@ namespace LdlVk.Runtime.Execution;
 
 /// <summary>
 /// A loaded reward model on one or several devices: waves of micro-batches in, rewards out. Each device has a stage of consecutive layers
-/// and a thread of its own; waves flow through the stages one behind the other, so that all devices are busy. Thread-safe. Owns the
-/// weights, not the devices, which nobody else may use while a wave is under way.
+/// and a thread of its own; waves follow each other through the stages, so that all devices are busy. Thread-safe. Owns the weights, not
+/// the devices. Nothing else may use the devices while a wave is computed.
 /// </summary>
 public sealed class ScoringEngine : IDisposable
 {
@@ -43,20 +43,20 @@ public sealed class ScoringEngine : IDisposable
     }
 
     /// <summary>
-    /// Hands a wave of checked texts over, which may still be computed when this returns: more can be handed over before the rewards of
-    /// this one are waited for. Waves are done in order. Reward i belongs to text i of <see cref="Wave.Texts"/>.
+    /// Queues a wave of checked texts and returns before it is computed; more waves can be queued before its rewards are awaited. Waves are
+    /// computed in order. Reward i belongs to text i of <see cref="Wave.Texts"/>.
     /// </summary>
     public PendingWave Begin(Wave wave, ITrace? trace = null) => Begin(wave, new ForwardOptions(_compute, trace));
 
     /// <summary>As <see cref="Begin(Wave, ITrace?)"/>, and waits for the rewards.</summary>
     public Reward[] Score(Wave wave, ITrace? trace = null) => Run(wave, new ForwardOptions(_compute, trace)).Rewards;
 
-    /// <summary>Scores a micro-batch that needs no other.</summary>
+    /// <summary>Scores a micro-batch that does not depend on others.</summary>
     public Reward[] Score(MicroBatch batch, ITrace? trace = null) => Score(new Wave([batch]), trace);
 
     /// <summary>
-    /// As <see cref="Score(Wave, ITrace?)"/>, computed as <see cref="ComputeMode.Auto"/> says, with the same weights: what other modes are
-    /// measured against.
+    /// As <see cref="Score(Wave, ITrace?)"/>, in the mode <see cref="ComputeMode.Auto"/> with the same weights: the reference for the error
+    /// of other modes.
     /// </summary>
     public Reward[] ScoreExactly(Wave wave) => Run(wave, new ForwardOptions(ComputeMode.Auto)).Rewards;
 
@@ -68,7 +68,7 @@ public sealed class ScoringEngine : IDisposable
     internal (Reward[] Rewards, float[] Hidden) ScoreWithHidden(Wave wave) => Run(wave, new ForwardOptions(_compute, ReadsHidden: true));
 
     /// <summary>
-    /// Frees the weights, after the micro-batches that the devices have been given; waves that are not done are given up.
+    /// Frees the weights after the micro-batches that are queued on the devices. Unfinished waves are abandoned.
     /// </summary>
     public void Dispose()
     {
@@ -78,11 +78,12 @@ public sealed class ScoringEngine : IDisposable
 
     /// <summary>Uploads a checkpoint to the devices of a plan.</summary>
     /// <param name="stages">Which layers go to which device, in order; the devices must outlive the engine.</param>
-    /// <param name="checkpoint">What; its embedding table, and layers that are streamed, are read while scoring, so it too must outlive the
-    /// engine.</param>
+    /// <param name="checkpoint">
+    /// The checkpoint. Its embedding table and streamed layers are read while scoring, so it must outlive the engine.
+    /// </param>
     /// <param name="settings">Formats and numerics.</param>
-    /// <param name="progress">Told what has been uploaded so far.</param>
-    /// <param name="timeline">Told what the devices do when.</param>
+    /// <param name="progress">Gets the number of bytes uploaded so far.</param>
+    /// <param name="timeline">Gets the devices' activity.</param>
     /// <param name="cancellationToken">Ends the loading; everything is freed.</param>
     /// <exception cref="UsageException">The settings contradict each other.</exception>
     public static ScoringEngine Load(
@@ -135,7 +136,7 @@ public sealed class ScoringEngine : IDisposable
     {
         ArgumentNullException.ThrowIfNull(wave);
         var pending = new PendingWave(wave, options, _stages.Length);
-        // All stages see the waves in the same order.
+        // All stages get the waves in the same order.
         lock (_workers)
             foreach (StageWorker worker in _workers) worker.Add(pending);
         return pending;

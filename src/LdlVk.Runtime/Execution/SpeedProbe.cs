@@ -3,23 +3,23 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Execution;
 
-/// <summary>Measures what a plan needs to know of a device, in about a second.</summary>
+/// <summary>Measures the speed of a device for a plan, in about a second.</summary>
 public static class SpeedProbe
 {
     private const int Features = 2048;
 
-    /// <summary>Bytes of the weight that is brought in: more than caches hold.</summary>
+    /// <summary>Bytes of the uploaded weight: more than caches hold.</summary>
     private const double UploadBytes = 64e6;
 
     /// <summary>Long enough that starting and waiting do not count.</summary>
     private static readonly TimeSpan Enough = TimeSpan.FromMilliseconds(60);
 
-    /// <summary>The rate of products of many rows, and of bringing weights in.</summary>
+    /// <summary>Measures the rate of products of many rows, and of uploads of weights.</summary>
     /// <exception cref="DeviceException">The device failed.</exception>
     public static DeviceSpeed Measure(IDevice device, WeightFormat format)
     {
         ArgumentNullException.ThrowIfNull(device);
-        // What is brought in last, and used: reading its product waits for everything before it, on whichever queue that is.
+        // Reading the product with the last uploaded weight waits for all uploads, on whichever queue they are.
         using IHostWeight lastSource = device.Pin(new RandomWeightSource("probe", 32, 32, format, seed: 1));
         using IWeight last = device.CreateWeight(format, 32, 32, "probe");
         using ITensor lastInput = device.CreateTensor(1, 32), mark = device.CreateTensor(1, 32);
@@ -49,7 +49,7 @@ public static class SpeedProbe
         double UploadRate()
         {
             int rows = (int)(UploadBytes / WeightLayout.RowBytes(format, Features));
-            // In host memory, for a device might make the values itself.
+            // In host memory: a device could make random values itself, without an upload.
             using IHostWeight source = device.Pin(new RandomWeightSource("probe", rows, Features, format, seed: 1));
             using IWeight target = device.CreateWeight(format, rows, Features, "probe");
             return WeightLayout.MatrixBytes(format, rows, Features) * Rate(times =>

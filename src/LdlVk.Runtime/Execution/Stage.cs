@@ -3,18 +3,18 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>Some consecutive layers of a model on one device. Not thread-safe. Owns the weights, not the device.</summary>
-/// <param name="weights">The layers, and what comes before the first or after the last.</param>
-/// <param name="owned">All that is to be freed with the stage.</param>
+/// <param name="weights">The layers; with the embedding before the first layer, and the head after the last.</param>
+/// <param name="owned">What is disposed with the stage.</param>
 internal sealed class Stage(StageWeights weights, WeightsOnDevice owned) : IDisposable
 {
     public StageWeights Weights => weights;
 
     /// <summary>
-    /// Whether not all of its layers are on the device at a time, so that a layer has to meet a whole wave before the next.
+    /// Whether it streams layers: each layer then computes a whole wave before the next one.
     /// </summary>
     public bool Streams => weights.Layers is StreamedLayers;
 
-    /// <summary>As errors and timelines name it.</summary>
+    /// <summary>Its name in errors and timelines.</summary>
     public string Name => weights.IsWhole
         ? $"{weights.Device.Info.Id} ({weights.Device.Info.Name})"
         : $"{weights.Device.Info.Id} ({weights.Device.Info.Name}; layers {weights.Layers.First} to {weights.Layers.End - 1} of "

@@ -41,7 +41,7 @@ internal sealed class StageLoader(
         var norms = new LayerNorms[layers.Count];
         var resident = new LayerMatrices?[layers.Count];
         var sources = new IReadOnlyList<IWeightSource>?[layers.Count];
-        // The slots come first: what is not left of the device's memory afterwards is no surprise while scoring.
+        // The slots come first: if device memory is short, loading fails, not scoring.
         LayerMatrices[] slots = [.. Enumerable.Range(0, layers.Slots).Select(_ => LayerMatrices.Create(layers.First, Empty))];
         for (int i = 0; i < layers.Count; i++)
         {
@@ -60,13 +60,13 @@ internal sealed class StageLoader(
     private LayerMatrices Matrices(int layer)
     {
         LayerMatrices matrices = LayerMatrices.Create(layer, name => _weights.Matrix(model.Matrix(name), progress));
-        // What is on the device is not read again: without this a load counts the whole checkpoint as memory of the process.
+        // Uploaded pages are not read again. Without this the whole checkpoint counts as memory of the process.
         model.Forget();
         return matrices;
     }
 
     /// <summary>
-    /// A matrix of a layer that does not stay: in host memory as the device reads it fastest, or read from the file each time.
+    /// Returns the source of a streamed matrix: host memory that the device reads fastest, or the file, which is then read each time.
     /// </summary>
     private IWeightSource Streamed(string name)
     {

@@ -8,13 +8,13 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// Takes one wave after another through a stage, on a thread of its own. The device is given a micro-batch while it still computes the one
-/// before; a result is waited for when the device has enough to do, or when there is nothing else to give it.
+/// Runs one wave after another through a stage, on a thread of its own. It queues a micro-batch on the device while the device still
+/// computes the previous one, and waits for a result only when enough is queued or when there is nothing to queue.
 /// </summary>
 internal sealed class StageWorker : IDisposable
 {
     /// <summary>
-    /// Micro-batches that a device is given before the result of the first is waited for: the one it computes, and the next.
+    /// Maximum micro-batches on a device: the one that it computes, and the next.
     /// </summary>
     private const int MaxQueued = 2;
 
@@ -28,7 +28,7 @@ internal sealed class StageWorker : IDisposable
     private long _idleSince = Stopwatch.GetTimestamp();
     private volatile bool _ends;
 
-    /// <summary>A micro-batch that the device has been given, and whether it is the last of its wave.</summary>
+    /// <summary>A micro-batch that is queued on the device, and whether it is the last of its wave.</summary>
     private sealed record QueuedOutput(PendingWave Wave, StageOutput Output, bool IsLast);
 
     public StageWorker(Stage stage, int number, ITimeline? timeline)
@@ -42,7 +42,7 @@ internal sealed class StageWorker : IDisposable
     public void Add(PendingWave wave) => _waves.Add(wave);
 
     /// <summary>
-    /// Ends the thread, after the micro-batches that the device has been given; it is idle then. Waves that are not done are given up.
+    /// Ends the thread after the micro-batches that are queued on the device, which is idle then. Unfinished waves are abandoned.
     /// </summary>
     public void Dispose()
     {
@@ -69,7 +69,7 @@ internal sealed class StageWorker : IDisposable
             }
             catch (OperationCanceledException) when (wave.IsOver)
             {
-                // Nobody waits for it any more.
+                // No caller waits for it any more.
             }
             catch (Exception e)
             {
@@ -82,12 +82,12 @@ internal sealed class StageWorker : IDisposable
         }
     }
 
-    /// <summary>Gives the device all micro-batches of a wave.</summary>
+    /// <summary>Queues all micro-batches of a wave on the device.</summary>
     private void Queue(PendingWave wave)
     {
         int left = wave.Wave.Batches.Count;
         var link = new Link(this, wave);
-        // Resident layers need not meet the whole wave one by one; taking it chain by chain gives the first results sooner.
+        // Resident layers do not need the whole wave layer by layer; chain by chain gives the first results earlier.
         foreach (IReadOnlyList<MicroBatch> chain in _stage.Streams ? [wave.Wave.Batches] : wave.Wave.Chains())
         {
             foreach (StageOutput output in new ForwardPass(_weights, chain, wave.Options, link).Run())
@@ -99,7 +99,7 @@ internal sealed class StageWorker : IDisposable
     }
 
     /// <summary>
-    /// Waits for the oldest micro-batch that the device has been given, and passes its result on; false if there is none.
+    /// Waits for the oldest queued micro-batch and passes its result on; returns false if there is none.
     /// </summary>
     private bool FinishOldest()
     {
@@ -134,7 +134,7 @@ internal sealed class StageWorker : IDisposable
         else wave.HandTo(_number + 1, hidden);
     }
 
-    /// <summary>The device computed a micro-batch from when it was given it, or was done with the one before, until now.</summary>
+    /// <summary>Records that the device computed a micro-batch until now, since it was queued or since the previous one was done.</summary>
     private void AddToTimeline(StageOutput output)
     {
         long now = Stopwatch.GetTimestamp();
@@ -142,13 +142,13 @@ internal sealed class StageWorker : IDisposable
         _idleSince = now;
     }
 
-    /// <summary>Says of a device's failure which stage it was, where there are several.</summary>
+    /// <summary>Adds the stage to the message of a device's failure, if there are several stages.</summary>
     private Exception Named(Exception e) =>
         e is DeviceException failure && !_weights.IsWhole
             ? new DeviceException($"{_stage.Name}: {failure.Notice}", failure, failure.Failure) : e;
 
     /// <summary>
-    /// Connects the forward pass of a wave with the stages before and behind, and with the results that were not read yet.
+    /// Connects the forward pass of a wave with the previous and the next stage, and with the results that are not read yet.
     /// </summary>
     private sealed class Link(StageWorker worker, PendingWave wave) : IStageLink
     {
@@ -180,13 +180,13 @@ internal sealed class StageWorker : IDisposable
             while (worker._queued.Count >= MaxQueued) worker.FinishOldest();
         }
 
-        /// <summary>The hidden states that the stage before has for the next micro-batch.</summary>
+        /// <summary>Returns the hidden states of the next micro-batch from the previous stage.</summary>
         private float[] Take()
         {
             float[]? hidden;
             while (!wave.TryTake(worker._number, out hidden))
             {
-                // The stage behind must not wait for results that lie here while this stage waits.
+                // The next stage must not wait for results that are ready here while this stage waits.
                 if (worker.FinishOldest()) continue;
                 if (!wave.Take(worker._number, out hidden)) throw new OperationCanceledException();
                 break;

@@ -5,18 +5,19 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// Layers that do not all fit on the device. Some stay; the matrices of the others take turns in a few slots of device memory, brought in
-/// from host memory or mapped files one or two layers ahead, while the device computes with others. They are spread evenly among those
-/// that stay, so that every upload has about as much computing to hide behind.
+/// Layers that do not all fit on the device. Some are resident. The matrices of the others are streamed: they share a few slots of device
+/// memory, into which they are uploaded from host memory or mapped files one or two layers ahead, while the device computes other layers.
+/// Streamed layers are spread evenly among resident ones, so that each upload is hidden behind about the same amount of computing.
 /// </summary>
 /// <param name="device">The device.</param>
 /// <param name="first">The first layer, counted in the model.</param>
-/// <param name="norms">The norms of every layer; they are small, and stay.</param>
-/// <param name="resident">The matrices of the layers that stay; null for those that do not.</param>
-/// <param name="sources">Where the matrices of the others come from, in the order of <see cref="LayerMatrices.All"/>; null for those that
-/// stay.</param>
-/// <param name="slots">The memory they take turns in.</param>
-/// <param name="timeline">Told of each layer brought in.</param>
+/// <param name="norms">The norms of every layer; they are small and always resident.</param>
+/// <param name="resident">The matrices of the resident layers; null for the streamed ones.</param>
+/// <param name="sources">
+/// Sources of the streamed layers' matrices, in the order of <see cref="LayerMatrices.All"/>; null for the resident layers.
+/// </param>
+/// <param name="slots">The device memory that streamed layers share.</param>
+/// <param name="timeline">Gets a span for each upload of a layer.</param>
 internal sealed class StreamedLayers(
     IDevice device, int first, LayerNorms[] norms, LayerMatrices?[] resident, IReadOnlyList<IWeightSource>?[] sources,
     LayerMatrices[] slots, ITimeline? timeline)
@@ -32,7 +33,7 @@ internal sealed class StreamedLayers(
     public int End => first + norms.Length;
 
     /// <summary>
-    /// Whether layer <paramref name="index"/> of <paramref name="layers"/> is one of <paramref name="streamed"/> that do not stay.
+    /// Returns whether layer <paramref name="index"/> of <paramref name="layers"/> is one of the <paramref name="streamed"/> ones.
     /// </summary>
     public static bool IsStreamed(int index, int layers, int streamed) =>
         (long)(index + 1) * streamed / layers > (long)index * streamed / layers;
@@ -46,14 +47,14 @@ internal sealed class StreamedLayers(
         }
     }
 
-    /// <summary>The matrices of a layer, which are on the device already unless a wave before was cut short.</summary>
+    /// <summary>Returns the matrices of a layer. They are on the device already, unless the previous wave was cut short.</summary>
     private LayerMatrices Matrices(int index)
     {
         if (resident[index] is { } stays) return stays;
         int slot = Array.IndexOf(_held, index);
         if (slot < 0)
         {
-            // The first wave, or the one after a wave that did not come to its end.
+            // The first wave, or the one after a wave that was cut short.
             Array.Fill(_held, Nothing);
             Fill(slot = 0, index);
         }
@@ -61,17 +62,17 @@ internal sealed class StreamedLayers(
         return slots[slot];
     }
 
-    /// <summary>Fills the empty slots and that of a layer whose ops have all been queued, with the layers that come next.</summary>
+    /// <summary>Uploads the next layers into the empty slots and into the slot of a layer whose ops have all been queued.</summary>
     private void Reuse(int index)
     {
         int done = Array.IndexOf(_held, index);
-        // Empty slots first: they need not wait until the device is done with this layer.
+        // Empty slots first: they are free before the device has finished this layer.
         for (int slot = 0; slot < slots.Length; slot++)
             if (_held[slot] == Nothing) FillNext(slot, index);
         FillNext(done, index);
     }
 
-    /// <summary>Brings in the next layer that is not there; over the end, for the next wave begins where this one did.</summary>
+    /// <summary>Uploads the next layer that is not on the device. After the last comes the first: the next wave begins there.</summary>
     private void FillNext(int slot, int after)
     {
         for (int i = 1; i < norms.Length; i++)

@@ -7,8 +7,8 @@ using LdlVk.Runtime.Model.Heads;
 namespace LdlVk.Runtime.Execution;
 
 /// <summary>
-/// A backbone of any shape with made-up weights, for measurements: nothing is downloaded, and a device that can makes the weights
-/// itself (<see cref="RandomWeightSource"/>). Its activations are of ordinary size. Owns the weights, not the device.
+/// A backbone of any shape with random weights, for measurements. Nothing is downloaded, and devices that can generate the weights do so
+/// (<see cref="RandomWeightSource"/>). Its activations have the usual magnitude. Owns the weights, not the device.
 /// </summary>
 public sealed class SyntheticModel : IDisposable
 {
@@ -36,8 +36,8 @@ public sealed class SyntheticModel : IDisposable
     /// <summary>As <see cref="LastHidden(MicroBatch)"/>, of all texts of a wave.</summary>
     public float[] LastHidden(Wave wave) => _engine.ScoreWithHidden(wave).Hidden;
 
-    /// <summary>Token ids that look like nothing in particular; bench/peers/peerbench.c and torch_gemma2.py make the same.</summary>
-    /// <param name="text">Which text; each begins differently.</param>
+    /// <summary>Returns arbitrary token ids; bench/peers/peerbench.c and torch_gemma2.py make the same.</summary>
+    /// <param name="text">Number of the text; each text begins differently.</param>
     /// <param name="count">How many tokens.</param>
     /// <param name="vocabulary">Each id is below this.</param>
     public static int[] TokenIds(int text, int count, int vocabulary)
@@ -91,8 +91,8 @@ public sealed class SyntheticModel : IDisposable
     }
 
     /// <summary>
-    /// Elements uniform in [−1, 1), each a hash of its place, which begin anew after the first million: made again for each text, they took
-    /// longer than true ones take to be read (3.4 ms for 512 rows of 4608, where a fast GPU takes about 60 ms for all layers).
+    /// Elements uniform in [−1, 1), each a hash of its index, repeated after the first million. Computing them for each text took longer
+    /// than reading real ones (3.4 ms for 512 rows of 4608, while a fast GPU takes about 60 ms for all layers).
     /// </summary>
     private sealed class RandomMatrix(int rows, int columns) : IFloatMatrix
     {

@@ -3,9 +3,9 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
 
-/// <summary>Puts the weights of a model on one device, one after another, and remembers them, to free all if one fails.</summary>
-/// <param name="device">Where to.</param>
-/// <param name="cancellationToken">Ends it between two tensors, and within a matrix.</param>
+/// <summary>Uploads the weights of a model to one device, and keeps track of them, so that all are freed if one fails.</summary>
+/// <param name="device">The device.</param>
+/// <param name="cancellationToken">Stops between two tensors, and within a matrix.</param>
 internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancellationToken) : IDisposable
 {
     private readonly List<IDisposable> _made = [];
@@ -18,7 +18,7 @@ internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancella
     public IWeight Empty(WeightFormat format, int outputFeatures, int inputFeatures, string name) =>
         Keep(device.CreateWeight(format, outputFeatures, inputFeatures, name));
 
-    /// <summary>A matrix in host memory, as the device reads it fastest.</summary>
+    /// <summary>Copies a matrix to host memory that the device reads fastest.</summary>
     public IWeightSource Pin(IWeightSource source, IProgress<long>? progress = null) =>
         Keep(device.Pin(source, progress, cancellationToken));
 
@@ -29,7 +29,7 @@ internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancella
     public ITensor Rope(BackboneConfig config) =>
         Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta, config.RopeScaling), config.MaxPositions);
 
-    /// <summary>Frees all that was made.</summary>
+    /// <summary>Frees all weights.</summary>
     public void Dispose()
     {
         foreach (IDisposable made in _made) made.Dispose();

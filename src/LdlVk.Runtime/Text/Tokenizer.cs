@@ -124,7 +124,7 @@ public sealed class Tokenizer
 
     private void EncodeWord(ReadOnlySpan<char> word, BytePairEncoder encoder, List<int> output)
     {
-        if (cache is null || word.Length > WordCache.LongestWord)
+        if (cache is null || word.Length > WordCache.MaxWordLength)
         {
             output.AddRange(Merge(word, encoder));
             return;

@@ -7,7 +7,7 @@ namespace LdlVk.Runtime.Text;
 internal sealed class WordCache
 {
     /// <summary>Longer words are rare and seldom repeat.</summary>
-    internal const int LongestWord = 64;
+    internal const int MaxWordLength = 64;
 
     private const int Slots = 1 << 16; // at most about 15 MB when full
     private readonly Entry?[] entries = new Entry?[Slots];

@@ -15,7 +15,7 @@ namespace LdlVk.Scoring;
 internal sealed class DeviceSpeeds(string? path, Func<DeviceInfo, WeightFormat, DeviceSpeed?> measure)
 {
     /// <summary>Some hundred bytes a line: more than all devices and drivers that a machine ever has.</summary>
-    private const int MostBytes = 1 << 20, MostLines = 1000;
+    private const int MaxBytes = 1 << 20, MaxLines = 1000;
 
     /// <summary>Those of this machine, in the user's cache folder; tests put others here.</summary>
     public static DeviceSpeeds Default { get; set; } = new(DefaultPath, Measure);
@@ -75,7 +75,7 @@ internal sealed class DeviceSpeeds(string? path, Func<DeviceInfo, WeightFormat, 
         try
         {
             // What is no file, as a pipe, has no length, and opening it might wait for ever.
-            if (path is null || !File.Exists(path) || new FileInfo(path).Length is 0 or > MostBytes) return speeds;
+            if (path is null || !File.Exists(path) || new FileInfo(path).Length is 0 or > MaxBytes) return speeds;
             foreach (string line in File.ReadLines(path))
                 if (Parse(line) is { } entry) speeds[entry.Key] = entry.Speed;
         }
@@ -94,7 +94,7 @@ internal sealed class DeviceSpeeds(string? path, Func<DeviceInfo, WeightFormat, 
         string temporary = $"{path}.{Guid.NewGuid():N}";
         try
         {
-            IEnumerable<string> others = Read().Where(s => s.Key != key).Take(MostLines - 1).Select(s => Line(s.Key, s.Value));
+            IEnumerable<string> others = Read().Where(s => s.Key != key).Take(MaxLines - 1).Select(s => Line(s.Key, s.Value));
             Directory.CreateDirectory(Path.GetDirectoryName(path)!);
             File.WriteAllText(temporary, string.Concat(others.Prepend(Line(key, speed))), new UTF8Encoding(false));
             File.Move(temporary, path, overwrite: true);

@@ -8,16 +8,15 @@ namespace LdlVk.Scoring;
 /// <summary>Which devices a model goes to, and in which format.</summary>
 internal static class Placement
 {
-    /// <summary>Share of the free host memory in which streamed layers may be kept.</summary>
+    /// <summary>Fraction of the free host memory that streamed layers may take.</summary>
     private const double HostShare = 0.8;
 
     /// <summary>
-    /// The plan for a checkpoint. Named devices are used as named. Otherwise: the best device on which all layers fit; else all graphics
-    /// cards together; else the best one, which streams.
+    /// Makes the plan for a checkpoint. Devices that the options name are used as named. Otherwise the plan uses the best device on which
+    /// all layers fit; else all graphics cards together; else the best device, which streams.
     /// </summary>
     /// <exception cref="UsageException">The options contradict each other or the model.</exception>
-    /// <exception cref="DeviceException">No device is large enough for a layer and a text; the message is about the best
-    /// candidate.</exception>
+    /// <exception cref="DeviceException">No device has room for a layer and a text; the message is about the best candidate.</exception>
     public static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options)
     {
         if (options.Weights is { } wanted)
@@ -38,7 +37,7 @@ internal static class Placement
         DeviceException? first = null;
         ExecutionPlan? streaming = null;
         DeviceInfo[] gpus = [.. candidates.Where(d => d.Kind < DeviceKind.Cpu)];
-        // The processor comes last: a graphics card is faster even where it has to stream.
+        // The processor is last: a graphics card is faster even if it has to stream.
         foreach (DeviceInfo[] devices in candidates.Where(d => d.Kind != DeviceKind.Cpu).Select(d => (DeviceInfo[])[d])
             .Append([.. gpus.TakeWhile(d => d.Kind == gpus[0].Kind)]).Where(list => list.Length > 0)
             .Concat(candidates.Where(d => d.Kind == DeviceKind.Cpu).Select(d => (DeviceInfo[])[d])))
@@ -48,7 +47,7 @@ internal static class Placement
             {
                 ExecutionPlan plan = Plan(checkpoint, options, devices);
                 if (!plan.Streams) return plan;
-                // Among those that stream, more cards do better.
+                // Of plans that stream, one with more cards is faster.
                 if (streaming is null || devices.Length > 1) streaming = plan;
             }
             catch (DeviceException e)
@@ -60,7 +59,7 @@ internal static class Placement
         return streaming ?? throw first!;
     }
 
-    /// <summary>The plan for certain devices.</summary>
+    /// <summary>Makes the plan for given devices.</summary>
     private static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
         WeightFormat weights = options.Weights ?? checkpoint.Converted?.Weights ?? Format(checkpoint, options, devices);
@@ -72,15 +71,15 @@ internal static class Placement
             Split = options.Split,
             MemoryLimits = options.Memory,
             Speed = device => DeviceSpeeds.Default.Of(device, weights),
-            // A converted folder's files hold the rows as devices take them, and stay in the page cache while there is room.
+            // The files of a converted folder hold rows in the device's format, and stay in the page cache while there is room.
             HostBytes = checkpoint.Converted is null ? HostBytes(options, devices) : 0,
         });
     }
 
     /// <summary>
-    /// The format of an original: what it holds (fp16 for bf16 and fp16, fp32 for fp32) if that fits on one of the devices, else int8: it
-    /// depends on the largest device, never on how many there are. Smaller formats are for the user to choose: int4 costs accuracy,
-    /// streaming does not.
+    /// Returns the format for an original: its own (fp16 for bf16 and fp16, fp32 for fp32) if that fits on one of the devices, else int8.
+    /// It depends on the largest device, never on their number. Only the user chooses smaller formats: int4 costs accuracy, streaming
+    /// does not.
     /// </summary>
     private static WeightFormat Format(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
@@ -121,7 +120,7 @@ internal static class Placement
         ModelMemory.Of(checkpoint.Config, checkpoint.Head, weights, options.Heads);
 
     /// <summary>
-    /// Host memory that streamed layers may be kept in: what is free, less what devices that have no memory of their own will use.
+    /// Returns the bytes of host memory for streamed layers: the free memory, less what devices without memory of their own will use.
     /// </summary>
     private static long HostBytes(RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
