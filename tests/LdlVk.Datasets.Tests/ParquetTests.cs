@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using LdlVk.Datasets.Containers;
@@ -98,6 +99,61 @@ public sealed class ParquetTests : IDisposable
         Refused([], "too early");
         foreach (int length in (int[])[-1, int.MaxValue, 1 << 20])
             Refused([], "longer than the file", length);
+    }
+
+    /// <summary>Each file has one column and one page, and claims more than it holds.</summary>
+    [Theory]
+    // One page of DELTA_LENGTH_BYTE_ARRAY: 2³¹ - 1 lengths in 2,048 blocks of zero width. One row is read, an empty text.
+    [InlineData(
+        "504152311500159840153c2c1502150c15061506000028b52ffd04688d00005080804001ffffffff07000100fff701126079cb2d1502192c48067363" +
+        "68656d61150200150c2500180670726f6d70742500001602191c191c26081c150c19150019180670726f6d7074150c16021660166026080000160216" +
+        "0200004700000050415231", null)]
+    // 2³¹ - 1 rows, all null, in one run.
+    [InlineData(
+        "504152311500151415142c15feffffff0f150015061506000006000000feffffff0f001502192c4806736368656d61150200150c2502180670726f6d" +
+        "707425000016feffffff0f191c191c26081c150c19150019180670726f6d7074150016feffffff0f163e163e26080000160216feffffff0f00005300" +
+        "000050415231", "65536 entries")]
+    // One row, a list of 1.5 billion nulls.
+    [InlineData(
+        "504152311500152c152c2c1580bcc1960b1500150615060000080000000200febbc1960b010600000080bcc1960b021502194c4806736368656d6115" +
+        "020035021809726573706f6e7365731502150600350418046c697374150200150c25021807656c656d656e742500001602191c191c26081c150c1915" +
+        "00193809726573706f6e736573046c69737407656c656d656e7415001680bcc1960b16561656260800001656160200007900000050415231",
+        "65536 entries")]
+    // A page of 10 bytes in Snappy that claims 2 GiB.
+    [InlineData(
+        "50415231150015feffffff0f15142c15021500150615060000ffffffff0700000000001502192c4806736368656d61150200150c2500180670726f6d" +
+        "70742500001602191c191c26081c150c19150019180670726f6d707415021602163e163e26080000163e160200004700000050415231", "1024 MiB")]
+    public void Work_and_memory_are_bounded_by_the_bytes_of_the_file(string hex, string? why)
+    {
+        File.WriteAllBytes(_folder["claim"], Convert.FromHexString(hex));
+        long start = Stopwatch.GetTimestamp(), before = GC.GetAllocatedBytesForCurrentThread();
+        using ParquetFile file = ParquetFile.Open(_folder["claim"], CancellationToken.None);
+        if (why is null) Assert.Equal("""{"prompt":""}""", Encoding.UTF8.GetString(Assert.Single(file.Lines()).Bytes.Span));
+        else Assert.Contains(why, Assert.Throws<IOException>(() => file.Lines().Take(1_000_000).Count()).Message, StringComparison.Ordinal);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
+        Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+    }
+
+    /// <summary>Arrow and parquet-java write the difference of int.MinValue and int.MaxValue as 1.</summary>
+    [Theory]
+    [InlineData(true, int.MinValue)]
+    [InlineData(false, int.MaxValue + 1L)]
+    public void Differences_of_32_bits_wrap(bool isInt32, long second)
+    {
+        // Blocks of 128 in 4 mini blocks; 2 values; the first; the least difference; 4 widths.
+        DeltaValues values = new(new byte[] { 0x80, 1, 4, 2, 0xfe, 0xff, 0xff, 0xff, 0x0f, 2, 0, 0, 0, 0 }, isInt32);
+        Assert.Equal((int.MaxValue, second), (values.Next().Number, values.Next().Number));
+    }
+
+    /// <summary>Where all texts of a page are null, parquet-java writes the head of the lengths all the same.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_page_of_texts_may_have_none(bool havePrefixes)
+    {
+        byte[] none = [0x80, 1, 4, 0, 0];
+        DeltaTexts texts = new((byte[])[.. havePrefixes ? none : [], .. none], havePrefixes);
+        Assert.Throws<InvalidDataException>(() => texts.Next());
     }
 
     private void Refused(byte[] footer, string why, int? length = null)

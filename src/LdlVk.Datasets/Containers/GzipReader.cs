@@ -5,10 +5,23 @@ using ICSharpCode.SharpZipLib.Zip.Compression;
 namespace LdlVk.Datasets.Containers;
 
 /// <summary>
-/// Decompresses gzip (RFC 1952): any number of members, zeros behind them as tapes have, and nothing else. To .NET's GZipStream a file that
-/// was cut short is one that ends there, and to SharpZipLib's GZipInputStream one ends where a member's header is damaged: lines would be
-/// lost and nobody told.
+/// Decompresses gzip (RFC 1952): any number of members, with zeros between and behind them as on tapes, and nothing else. The members are
+/// read here; the data in them is inflated by SharpZipLib.
 /// </summary>
+/// <remarks>
+/// Two libraries read the whole format. Both lose lines without an error (GzipReaderTests has each file):
+/// <list type="bullet">
+/// <item><c>GZipStream</c> of .NET 10.0.12 reads a file that was cut short, in a member or its checksum, as a whole one. The switch
+/// System.IO.Compression.UseStrictValidation makes that an error, for the whole process. With and without it, reading ends without an error
+/// where the magic of a second member is damaged, at bytes that are not gzip, and at zeros between members.</item>
+/// <item><c>GZipInputStream</c> of SharpZipLib 1.4.2 ends without an error at the same three, and where a second member has another
+/// method.</item>
+/// <item><c>DeflateStream</c> could inflate a member's data, but leaves the file behind what it buffered, not at the member's end.</item>
+/// </list>
+/// Of 20,000 files with up to three damaged bytes, a quarter of them cut, GZipStream lost lines of 2,947 without an error, with strict
+/// validation of 3, GZipInputStream of 3, this class of none. On 200 MB of JSON lines this class reads 196 MB/s, GZipInputStream 184 MB/s,
+/// GZipStream 350 MB/s, with strict validation 270 MB/s. Scoring is far slower than each of them.
+/// </remarks>
 /// <param name="file">The file, which becomes this one's to close.</param>
 internal sealed class GzipReader(Stream file) : ReadOnlyStream
 {
@@ -26,7 +39,7 @@ internal sealed class GzipReader(Stream file) : ReadOnlyStream
     {
         while (count > 0 && (_inMember || BeginMember()))
         {
-            int read = _inflater.Inflate(buffer, offset, count);
+            int read = Inflate(buffer, offset, count);
             if (read > 0)
             {
                 _checksum.Update(new ArraySegment<byte>(buffer, offset, read));
@@ -46,6 +59,19 @@ internal sealed class GzipReader(Stream file) : ReadOnlyStream
     {
         if (disposing) file.Dispose();
         base.Dispose(disposing);
+    }
+
+    private int Inflate(byte[] buffer, int offset, int count)
+    {
+        try
+        {
+            return _inflater.Inflate(buffer, offset, count);
+        }
+        catch (IndexOutOfRangeException e)
+        {
+            // SharpZipLib 1.4.2 builds a Huffman tree from code lengths that no tree has, and reads behind a table in BitReverse.
+            throw new SharpZipBaseException("A block has an impossible code.", e);
+        }
     }
 
     /// <summary>Goes on to the next member; false at the end of the file.</summary>

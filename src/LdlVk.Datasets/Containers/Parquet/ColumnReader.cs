@@ -9,12 +9,18 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
 {
     private const int FirstHeader = 1 << 12, LongestHeader = 16 << 20;
 
+    /// <summary>
+    /// Most entries of a column for each byte of the file. Runs stand for any number of entries: without a bound, 126 bytes are 2³¹ rows of
+    /// nulls. Arrow 25 writes 10 million rows of one constant column in 47 kB, 221 a byte.
+    /// </summary>
+    private const long MostEntriesPerByte = 1 << 16;
+
     private readonly long _fileBytes = RandomAccess.GetLength(file);
     private byte[] _compressed = [], _page = [], _dictionaryPage = [];
     private PageValue[] _dictionary = [];
     private int _dictionaryCount;
     private ColumnChunk _chunk;
-    private long _left, _next;
+    private long _left, _next, _entries;
     private int _pageLeft;
     private RleDecoder? _repetitions, _definitions;
     private IPageValues? _values;
@@ -35,6 +41,9 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     public void Begin(ColumnChunk chunk)
     {
         if (chunk.Type != node.Type) throw new InvalidDataException("a row group has a column of another type than the file.");
+        if (chunk.Values > (MostEntriesPerByte * _fileBytes) - _entries)
+            throw new InvalidDataException($"a column claims more than {MostEntriesPerByte} entries for each byte of the file.");
+        _entries += chunk.Values;
         (_chunk, _left, _next, _pageLeft, AtEnd) = (chunk, chunk.Values, chunk.Offset, 0, false);
         _dictionaryCount = 0;
         Advance();
@@ -155,7 +164,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
             // Where all are null, there may be nothing.
             2 or 8 => bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DictionaryValues(_dictionary.AsMemory(0, _dictionaryCount), new RleDecoder(bytes[1..], bytes.Span[0])),
             3 when node.Type == PhysicalType.Boolean => new RunValues(WithLength(ref bytes, 1)),
-            5 when node.Type is PhysicalType.Int32 or PhysicalType.Int64 => bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DeltaValues(bytes),
+            5 when node.Type is PhysicalType.Int32 or PhysicalType.Int64 =>
+                bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DeltaValues(bytes, node.Type == PhysicalType.Int32),
             6 or 7 when node.Type == PhysicalType.ByteArray => bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DeltaTexts(bytes, header.Encoding == 7),
             9 when node.Type is PhysicalType.Int32 or PhysicalType.Int64 or PhysicalType.Float or PhysicalType.Double => new SplitValues(node.Type, bytes),
             _ => throw Unsupported($"values in encoding {header.Encoding}"),

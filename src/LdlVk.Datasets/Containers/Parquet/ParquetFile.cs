@@ -10,6 +10,24 @@ namespace LdlVk.Datasets.Containers.Parquet;
 /// JSON. Left out are columns of types that JSON has no form for: decimals, 96-bit times and bytes of a fixed length; other bytes are null
 /// unless they are UTF-8.
 /// </summary>
+/// <remarks>
+/// Two libraries were measured on the files of the tests, on hostile files, and on a file with one row group of 1 GB. Neither replaces
+/// this class:
+/// <list type="bullet">
+/// <item>ParquetSharp 25.0.1.2 (Arrow C++) reads all sound files right, columns of type JSON among them, and works with NativeAOT. With a
+/// buffered stream and without pre-buffering it reads the 1 GB in 139 MB and 1.1 s; this class takes 73 MB and 0.7 s. Hostile files
+/// take memory without bound: the file of 131 bytes in the tests, whose page claims 2³¹ - 1 lengths, takes 5.5 GB after 30 s and keeps
+/// growing, in one native call that cannot be canceled; this class reads it in 33 MB and 0.1 s. A file of 465 kB, with eight columns of
+/// one text of 1.9 GB, takes more than 9 GB; this class refuses it. No option limits a page or the pool. The native library adds 16 MB
+/// (Windows) to 27 MB (Linux x64).</item>
+/// <item>Parquet.Net 6.1.0 fails on arrow-lz4-hadoop.parquet (LZ4 of Hadoop) and hyparquet.parquet (booleans as runs). It drops nulls from
+/// lists of texts and reads a null list in a list as an empty one: 119 wrong values in each duckdb-*.parquet. A column of type JSON comes
+/// as bytes. The least it reads is a column of a row group: 2.4 GB for the 1 GB. Of 3,220 damaged files, 155 end in errors such as
+/// NullReferenceException; a footer of 100 kB of nested lists takes more than 40 s. Published with NativeAOT, DeserializeUntypedAsync
+/// throws FieldAccessException.</item>
+/// </list>
+/// Libraries decompress the pages (<see cref="PageCodec"/>).
+/// </remarks>
 internal sealed class ParquetFile : IDisposable
 {
     private const int LongestFooter = 64 << 20;
