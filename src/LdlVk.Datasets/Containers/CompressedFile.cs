@@ -15,7 +15,8 @@ internal static class CompressedFile
             {
                 [0x1f, 0x8b, ..] => new Guarded(path, "gzip", new GzipReader(file)),
                 // The second begins with a frame to be skipped, as what pzstd writes.
-                [0x28, 0xb5, 0x2f, 0xfd] or [>= 0x50 and <= 0x5f, 0x2a, 0x4d, 0x18] => new Guarded(path, "Zstandard", new ZstdSharp.DecompressionStream(file, checkEndOfStream: true, leaveOpen: false)),
+                [0x28, 0xb5, 0x2f, 0xfd] or [>= 0x50 and <= 0x5f, 0x2a, 0x4d, 0x18] => new Guarded(path, "Zstandard",
+                    new ZstdSharp.DecompressionStream(file, checkEndOfStream: true, leaveOpen: false)),
                 _ => file,
             };
         }
@@ -39,7 +40,8 @@ internal static class CompressedFile
             }
             catch (Exception e) when (e is SharpZipBaseException or ZstdSharp.ZstdException or EndOfStreamException)
             {
-                throw new IOException($"{path} is damaged, or not all of it is there: it cannot be decompressed as {kind}. ({e.Message})", e);
+                throw new IOException($"{path} is damaged, or not all of it is there: it cannot be decompressed as {kind}. "
+                    + $"({e.Message})", e);
             }
         }
 

@@ -93,7 +93,8 @@ internal sealed class GzipReader(Stream file) : ReadOnlyStream
 
     private void ReadHeader()
     {
-        if (Next() != 0x1f || Next() != 0x8b || Next() != 8) throw new SharpZipBaseException("Behind its end, or between two parts, is something that is not gzip.");
+        if (Next() != 0x1f || Next() != 0x8b || Next() != 8)
+            throw new SharpZipBaseException("Behind its end, or between two parts, is something that is not gzip.");
         int flags = Next();
         if ((flags & Reserved) != 0) throw new SharpZipBaseException("A header has unknown flags.");
         Skip(6); // time, level, system

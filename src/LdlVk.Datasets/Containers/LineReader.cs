@@ -21,7 +21,8 @@ public sealed class LineReader(Stream stream, CancellationToken cancellationToke
         bool skipping = false;
         int searched = 0;
         SkipByteOrderMark();
-        if (Parquet.ParquetFile.Is(_buffer.AsSpan(0, _end))) throw new UsageException("The input is Parquet, which is not read from a pipe: give the file itself.");
+        if (Parquet.ParquetFile.Is(_buffer.AsSpan(0, _end)))
+            throw new UsageException("The input is Parquet, which is not read from a pipe: give the file itself.");
         while (true)
         {
             int newline = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
@@ -76,7 +77,8 @@ public sealed class LineReader(Stream stream, CancellationToken cancellationToke
         }
 
         // A read from a terminal or a pipe may last for ever; Ctrl-C must end the wait for it. (ReadAsync of standard input waits itself.)
-        int read = Task.Run(() => stream.Read(_buffer, _end, _buffer.Length - _end), cancellationToken).WaitAsync(cancellationToken).GetAwaiter().GetResult();
+        int read = Task.Run(() => stream.Read(_buffer, _end, _buffer.Length - _end), cancellationToken)
+            .WaitAsync(cancellationToken).GetAwaiter().GetResult();
         _end += read;
         return read > 0;
     }

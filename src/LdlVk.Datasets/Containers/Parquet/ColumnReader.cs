@@ -7,7 +7,7 @@ namespace LdlVk.Datasets.Containers.Parquet;
 /// <summary>The entries of one column, one at a time and with memory for one page and one dictionary.</summary>
 internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMemory memory, CancellationToken cancellation)
 {
-    private const int FirstHeader = 1 << 12, LongestHeader = 16 << 20;
+    private const int FirstHeader = 1 << 12, MaxHeaderBytes = 16 << 20;
 
     /// <summary>
     /// Most entries of a column for each byte of the file. Runs stand for any number of entries: without a bound, 126 bytes are 2³¹ rows of
@@ -59,7 +59,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         if ((--_pageLeft & 0xffff) == 0) cancellation.ThrowIfCancellationRequested();
         Repetition = _repetitions?.Next() ?? 0;
         Definition = _definitions?.Next() ?? 0;
-        if ((uint)Repetition > (uint)node.Level || (uint)Definition > (uint)node.Definition) throw new InvalidDataException("a page has levels that its column cannot have.");
+        if ((uint)Repetition > (uint)node.Level || (uint)Definition > (uint)node.Definition)
+            throw new InvalidDataException("a page has levels that its column cannot have.");
         if (Definition == node.Definition) Value = _values!.Next();
     }
 
@@ -101,7 +102,7 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
                 PageHeader header = PageHeader.Read(ref reader);
                 return (header, reader.Position);
             }
-            catch (EndOfStreamException) when (there == size && size < LongestHeader)
+            catch (EndOfStreamException) when (there == size && size < MaxHeaderBytes)
             {
                 // Statistics make some heads long.
             }
@@ -122,7 +123,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     private ReadOnlyMemory<byte> Read(PageHeader header, ref byte[] page)
     {
         int plain = header.LevelBytes.Repetition + header.LevelBytes.Definition;
-        if (plain < 0 || plain > header.CompressedBytes || plain > header.Bytes) throw new InvalidDataException("a page is shorter than its levels.");
+        if (plain < 0 || plain > header.CompressedBytes || plain > header.Bytes)
+            throw new InvalidDataException("a page is shorter than its levels.");
         memory.Grow(ref page, header.Bytes);
         memory.Grow(ref _compressed, header.CompressedBytes);
         Span<byte> source = _compressed.AsSpan(0, header.CompressedBytes), target = page.AsSpan(0, header.Bytes);
@@ -137,7 +139,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     {
         // A page that has only nulls has no values to decompress.
         if (target.IsEmpty) return;
-        if (PageCodec.Of(_chunk.Codec) is not { } codec) throw Unsupported($"pages compressed as {(_chunk.Codec == 3 ? "LZO" : $"number {_chunk.Codec}")}");
+        if (PageCodec.Of(_chunk.Codec) is not { } codec)
+            throw Unsupported($"pages compressed as {(_chunk.Codec == 3 ? "LZO" : $"number {_chunk.Codec}")}");
         codec.Decompress(source, target);
     }
 
@@ -147,7 +150,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         {
             (int repetition, int definition) = header.LevelBytes;
             _repetitions = node.Level > 0 ? new RleDecoder(bytes[..repetition], RleDecoder.Width(node.Level)) : null;
-            _definitions = node.Definition > 0 ? new RleDecoder(bytes.Slice(repetition, definition), RleDecoder.Width(node.Definition)) : null;
+            _definitions = node.Definition > 0
+                ? new RleDecoder(bytes.Slice(repetition, definition), RleDecoder.Width(node.Definition)) : null;
             bytes = bytes[(repetition + definition)..];
         }
         else
@@ -162,17 +166,21 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         {
             0 => new PlainValues(node.Type, bytes),
             // Where all are null, there may be nothing.
-            2 or 8 => bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DictionaryValues(_dictionary.AsMemory(0, _dictionaryCount), new RleDecoder(bytes[1..], bytes.Span[0])),
+            2 or 8 => bytes.IsEmpty ? new PlainValues(node.Type, bytes)
+                : new DictionaryValues(_dictionary.AsMemory(0, _dictionaryCount), new RleDecoder(bytes[1..], bytes.Span[0])),
             3 when node.Type == PhysicalType.Boolean => new RunValues(WithLength(ref bytes, 1)),
             5 when node.Type is PhysicalType.Int32 or PhysicalType.Int64 =>
                 bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DeltaValues(bytes, node.Type == PhysicalType.Int32),
-            6 or 7 when node.Type == PhysicalType.ByteArray => bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DeltaTexts(bytes, header.Encoding == 7),
-            9 when node.Type is PhysicalType.Int32 or PhysicalType.Int64 or PhysicalType.Float or PhysicalType.Double => new SplitValues(node.Type, bytes),
+            6 or 7 when node.Type == PhysicalType.ByteArray =>
+                bytes.IsEmpty ? new PlainValues(node.Type, bytes) : new DeltaTexts(bytes, header.Encoding == 7),
+            9 when node.Type is PhysicalType.Int32 or PhysicalType.Int64 or PhysicalType.Float or PhysicalType.Double =>
+                new SplitValues(node.Type, bytes),
             _ => throw Unsupported($"values in encoding {header.Encoding}"),
         };
     }
 
-    private static RleDecoder? Levels(int largest, ref ReadOnlyMemory<byte> bytes) => largest == 0 ? null : WithLength(ref bytes, RleDecoder.Width(largest));
+    private static RleDecoder? Levels(int largest, ref ReadOnlyMemory<byte> bytes) =>
+        largest == 0 ? null : WithLength(ref bytes, RleDecoder.Width(largest));
 
     private static RleDecoder WithLength(ref ReadOnlyMemory<byte> bytes, int width)
     {
@@ -184,7 +192,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     }
 
     private NotSupportedException Unsupported(string what) =>
-        new($"column {System.Text.Encoding.UTF8.GetString(node.Name)} has {what}. Write the file again with Snappy, gzip or Zstandard and default settings.");
+        new($"column {System.Text.Encoding.UTF8.GetString(node.Name)} has {what}. Write the file again with Snappy, gzip or Zstandard "
+            + $"and default settings.");
 }
 
 /// <summary>The memory of all columns together: a file says how much it needs, and may lie.</summary>

@@ -8,7 +8,8 @@ namespace LdlVk.Datasets.Containers.Parquet;
 /// <summary>Writes one line of JSON, the same bytes for the same values in all versions: runs that go on compare them.</summary>
 internal sealed class JsonText
 {
-    private static readonly SearchValues<byte> Escaped = SearchValues.Create([.. Enumerable.Range(0, 32).Select(i => (byte)i), (byte)'"', (byte)'\\']);
+    private static readonly SearchValues<byte> Escaped =
+        SearchValues.Create([.. Enumerable.Range(0, 32).Select(i => (byte)i), (byte)'"', (byte)'\\']);
 
     private byte[] _bytes = new byte[1 << 12];
     private int _length;
@@ -54,7 +55,9 @@ internal sealed class JsonText
     /// <summary>Appends a number, or null for what JSON has no form for.</summary>
     public void Number(double value, bool isSingle)
     {
-        string text = isSingle ? ((float)value).ToString("R", CultureInfo.InvariantCulture) : value.ToString("R", CultureInfo.InvariantCulture);
+        string text = isSingle
+            ? ((float)value).ToString("R", CultureInfo.InvariantCulture)
+            : value.ToString("R", CultureInfo.InvariantCulture);
         Raw(double.IsFinite(value) ? Encoding.ASCII.GetBytes(text) : "null"u8);
     }
 

@@ -18,7 +18,8 @@ internal sealed class PageCodec
 
     private static readonly PageCodec SnappyBlock = new("Snappy", (source, target) =>
         // The block begins with its length, and Snappier accepts a target that is longer.
-        Snappy.GetUncompressedLength(source.Span) == target.Length && Snappy.TryDecompress(source.Span, target, out int written) && written == target.Length);
+        Snappy.GetUncompressedLength(source.Span) == target.Length && Snappy.TryDecompress(source.Span, target, out int written)
+            && written == target.Length);
 
     private static readonly PageCodec Gzip = new("gzip", DecompressGzip);
 
@@ -70,7 +71,8 @@ internal sealed class PageCodec
         {
             if (_tryDecompress(source, target)) return;
         }
-        catch (Exception e) when (this != None && e is InvalidDataException or EndOfStreamException or ZstdSharp.ZstdException or ArgumentException)
+        catch (Exception e) when (this != None
+            && e is InvalidDataException or EndOfStreamException or ZstdSharp.ZstdException or ArgumentException)
         {
             cause = e;
         }
@@ -86,7 +88,8 @@ internal sealed class PageCodec
         return true;
     }
 
-    private static bool DecompressLz4Block(ReadOnlySpan<byte> source, Span<byte> target) => LZ4Codec.Decode(source, target) == target.Length;
+    private static bool DecompressLz4Block(ReadOnlySpan<byte> source, Span<byte> target) =>
+        LZ4Codec.Decode(source, target) == target.Length;
 
     /// <summary>
     /// Hadoop's blocks: the length of the data, the length of the block, both big-endian, and the block, until the page is full. Files
@@ -99,7 +102,8 @@ internal sealed class PageCodec
         while (rest.Length >= 8)
         {
             uint bytes = BinaryPrimitives.ReadUInt32BigEndian(rest), length = BinaryPrimitives.ReadUInt32BigEndian(rest[4..]);
-            if (bytes > empty.Length || length > rest.Length - 8 || !DecompressLz4Block(rest.Slice(8, (int)length), empty[..(int)bytes])) break;
+            if (bytes > empty.Length || length > rest.Length - 8 || !DecompressLz4Block(rest.Slice(8, (int)length), empty[..(int)bytes]))
+                break;
             rest = rest[(8 + (int)length)..];
             empty = empty[(int)bytes..];
         }

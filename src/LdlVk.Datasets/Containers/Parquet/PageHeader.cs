@@ -54,7 +54,8 @@ internal readonly record struct PageHeader
             }
         }
 
-        if (header.Bytes < 0 || header.CompressedBytes < 0 || (int)header.Type < 0) throw new InvalidDataException("there is no page where one should be.");
+        if (header.Bytes < 0 || header.CompressedBytes < 0 || (int)header.Type < 0)
+            throw new InvalidDataException("there is no page where one should be.");
         return header;
     }
 

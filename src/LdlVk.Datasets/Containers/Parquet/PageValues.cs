@@ -58,7 +58,8 @@ internal sealed class DictionaryValues(ReadOnlyMemory<PageValue> dictionary, Rle
     public PageValue Next()
     {
         int index = indices.Next();
-        return (uint)index < (uint)dictionary.Length ? dictionary.Span[index] : throw new InvalidDataException($"a page names entry {(uint)index} of a dictionary of {dictionary.Length}.");
+        return (uint)index < (uint)dictionary.Length ? dictionary.Span[index]
+            : throw new InvalidDataException($"a page names entry {(uint)index} of a dictionary of {dictionary.Length}.");
     }
 }
 
@@ -103,7 +104,8 @@ internal sealed class DeltaValues : IPageValues
         ulong block = Varint(), miniBlocks = Varint();
         Count = (long)Varint();
         _value = ZigZag();
-        if (block is 0 or > 1 << 20 || block % 128 != 0 || miniBlocks == 0 || block % miniBlocks != 0 || block / miniBlocks % 32 != 0 || Count < 0)
+        if (block is 0 or > 1 << 20 || block % 128 != 0 || miniBlocks == 0 || block % miniBlocks != 0 || block / miniBlocks % 32 != 0
+            || Count < 0)
             throw new InvalidDataException("a page of differences has blocks of no possible size.");
         (_miniBlocks, _miniBlockValues) = ((int)miniBlocks, (int)(block / miniBlocks));
         _widths = new byte[_miniBlocks];
@@ -224,7 +226,8 @@ internal sealed class DeltaTexts : IPageValues
     public PageValue Next()
     {
         long length = _lengths.Next().Number, prefix = _prefixes?.Next().Number ?? 0;
-        if (length < 0 || length > _bytes.Length - _at || prefix < 0 || prefix > _before.Length) throw new InvalidDataException("a page ends before its values do.");
+        if (length < 0 || length > _bytes.Length - _at || prefix < 0 || prefix > _before.Length)
+            throw new InvalidDataException("a page ends before its values do.");
         ReadOnlyMemory<byte> own = _bytes.Slice(_at, (int)length);
         _at += (int)length;
         if (_prefixes is null) return new PageValue(0, own);

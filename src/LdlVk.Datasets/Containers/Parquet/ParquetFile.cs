@@ -30,7 +30,7 @@ namespace LdlVk.Datasets.Containers.Parquet;
 /// </remarks>
 internal sealed class ParquetFile : IDisposable
 {
-    private const int LongestFooter = 64 << 20;
+    private const int MaxFooterBytes = 64 << 20;
 
     private static ReadOnlySpan<byte> Magic => "PAR1"u8;
 
@@ -108,7 +108,8 @@ internal sealed class ParquetFile : IDisposable
             throw new InvalidDataException(end.AsSpan(4).SequenceEqual("PARE"u8) ? "it is encrypted." : "its end is missing.");
         uint bytes = BinaryPrimitives.ReadUInt32LittleEndian(end);
         if (bytes > length - 12) throw new InvalidDataException("its description is longer than the file.");
-        if (bytes > LongestFooter) throw new NotSupportedException($"its description has {bytes:N0} bytes; at most {LongestFooter:N0} are read.");
+        if (bytes > MaxFooterBytes)
+            throw new NotSupportedException($"its description has {bytes:N0} bytes; at most {MaxFooterBytes:N0} are read.");
         byte[] footer = new byte[bytes];
         for (int done = 0; done < footer.Length;)
         {
@@ -124,7 +125,8 @@ internal sealed class ParquetFile : IDisposable
     {
         while (_rowsLeft == 0)
         {
-            if (_columns.Any(column => column is { AtEnd: false })) throw new InvalidDataException("a column has more rows than its row group.");
+            if (_columns.Any(column => column is { AtEnd: false }))
+                throw new InvalidDataException("a column has more rows than its row group.");
             if (!_footer.NextGroup(_chunks, out _rowsLeft)) return false;
             for (int i = 0; i < _columns.Length; i++) _columns[i]?.Begin(_chunks[i]);
         }
@@ -132,7 +134,8 @@ internal sealed class ParquetFile : IDisposable
         _rowsLeft--;
         _json.Clear();
         foreach (ColumnReader? column in _columns)
-            if (column is { AtEnd: true } or { Repetition: > 0 }) throw new InvalidDataException("a column has fewer rows than its row group.");
+            if (column is { AtEnd: true } or { Repetition: > 0 })
+                throw new InvalidDataException("a column has fewer rows than its row group.");
         WriteGroup(_footer.Root);
         return true;
     }

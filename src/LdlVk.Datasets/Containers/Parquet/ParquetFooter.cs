@@ -183,7 +183,8 @@ internal sealed class ParquetFooter
                 }
             }
 
-            if (stored is < -1 or > (int)PhysicalType.FixedLengthByteArray || repetition is < 0 or > (int)Repetition.Repeated || (stored >= 0 && children > 0))
+            if (stored is < -1 or > (int)PhysicalType.FixedLengthByteArray || repetition is < 0 or > (int)Repetition.Repeated
+                || (stored >= 0 && children > 0))
                 throw new InvalidDataException("a column is of no known type.");
             elements.Add(new Element((PhysicalType)stored, (Repetition)repetition, name, children, converted, logical));
         }
@@ -208,11 +209,13 @@ internal sealed class ParquetFooter
             Level = (parent?.Level ?? 0) + (repetition == Repetition.Repeated ? 1 : 0),
             IsList = isGroup && (element.Converted == ListType || element.Logical == logicalList)
                 && element.Children == 1 && next < elements.Count && elements[next].Repetition == Repetition.Repeated,
-            IsListWrapper = parent is { IsList: true } && isGroup && element.Children == 1 && element.Name != "array" && !element.Name.EndsWith("_tuple", StringComparison.Ordinal),
+            IsListWrapper = parent is { IsList: true } && isGroup && element.Children == 1 && element.Name != "array"
+                && !element.Name.EndsWith("_tuple", StringComparison.Ordinal),
             IsText = element.Converted is Utf8 or EnumType or JsonType || element.Logical is logicalString or logicalEnum or logicalJson,
             IsJson = element.Converted == JsonType || element.Logical == logicalJson,
             IsUnsigned = element.Converted is >= UnsignedFirst and <= UnsignedLast,
-            IsRead = element.Type is not (PhysicalType.Int96 or PhysicalType.FixedLengthByteArray) && element.Converted != DecimalType && element.Logical != logicalDecimal,
+            IsRead = element.Type is not (PhysicalType.Int96 or PhysicalType.FixedLengthByteArray) && element.Converted != DecimalType
+                && element.Logical != logicalDecimal,
         };
         if (!isGroup)
         {

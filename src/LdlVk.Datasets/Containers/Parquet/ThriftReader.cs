@@ -124,10 +124,12 @@ internal ref struct ThriftReader(ReadOnlySpan<byte> bytes)
         byte head = Take(1)[0];
         int count = head >> 4 is < 15 and var few ? few : Length();
         // Every item has a byte at least.
-        return count <= _bytes.Length - Position ? (count, Type(head & 15)) : throw new EndOfStreamException("its description ends too early.");
+        return count <= _bytes.Length - Position ? (count, Type(head & 15))
+            : throw new EndOfStreamException("its description ends too early.");
     }
 
-    private int Length() => Varint() is <= int.MaxValue and var length ? (int)length : throw new InvalidDataException("its description has a length that is too large.");
+    private int Length() => Varint() is <= int.MaxValue and var length ? (int)length
+        : throw new InvalidDataException("its description has a length that is too large.");
 
     private long ZigZag() => Varint() is var value ? (long)(value >> 1) ^ -(long)(value & 1) : 0;
 
@@ -152,7 +154,8 @@ internal ref struct ThriftReader(ReadOnlySpan<byte> bytes)
         return taken;
     }
 
-    private static ThriftType Type(int code) => code <= (int)ThriftType.Struct ? (ThriftType)code : throw new InvalidDataException("its description is not what it should be.");
+    private static ThriftType Type(int code) =>
+        code <= (int)ThriftType.Struct ? (ThriftType)code : throw new InvalidDataException("its description is not what it should be.");
 
     private static void Expect(ThriftType type, ThriftType wanted)
     {
