@@ -9,21 +9,21 @@ using LdlVk.Cli.Output;
 
 namespace LdlVk.Cli;
 
-/// <summary>The command <c>ldlvk</c>: its commands, and what becomes of errors.</summary>
+/// <summary>The root command <c>ldlvk</c>: its subcommands, and the reporting of errors.</summary>
 internal static class CommandLine
 {
     private const string Name = "ldlvk";
 
-    /// <summary>Set to 1, errors come with their stack traces.</summary>
+    /// <summary>Environment variable that, if 1, adds stack traces to errors.</summary>
     private const string DebugVariable = "LDLVK_DEBUG";
 
     /// <summary>Runs a command line.</summary>
     /// <returns>The process's exit code, see <see cref="ExitCode"/>.</returns>
-    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellation)
+    public static async Task<int> RunAsync(string[] args, Terminal terminal, CancellationToken cancellationToken)
     {
         try
         {
-            // No response files: a prompt may begin with '@'. No bundling: a flag has one spelling.
+            // No response files, because a prompt may begin with '@'. No bundling, because every flag has one spelling.
             ParserConfiguration parser = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
             ParseResult call = CreateRoot(terminal).Parse(args.Length == 0 ? ["--help"] : args, parser);
             if (call.Errors.Count > 0 && call.Action is not NotedHelp) throw Wrong(call);
@@ -35,11 +35,11 @@ internal static class CommandLine
                 EnableDefaultExceptionHandler = false,
                 ProcessTerminationTimeout = null,
             };
-            return await call.InvokeAsync(invocation, cancellation).ConfigureAwait(false);
+            return await call.InvokeAsync(invocation, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            return Report(e, terminal, cancellation);
+            return Report(e, terminal, cancellationToken);
         }
     }
 
@@ -48,7 +48,7 @@ internal static class CommandLine
             Name,
             "Scores conversations with the reward model LDL-Reward-Gemma-2-27B and its neighbors on any GPU (Vulkan, DirectML) or the CPU.")
     {
-        new HelpOption { Description = "Show what a command does and its flags.", Action = new NotedHelp() },
+        new HelpOption { Description = "Show help for a command and its flags.", Action = new NotedHelp() },
         new Option<bool>("--version") { Description = "Show the version.", Action = new VersionAction() },
         DemoCommand.Create(terminal),
         DevicesCommand.Create(terminal),
@@ -77,13 +77,13 @@ internal static class CommandLine
 
     /// <summary>Says on standard error what went wrong.</summary>
     /// <returns>The exit code for it.</returns>
-    internal static int Report(Exception error, Terminal terminal, CancellationToken cancellation)
+    internal static int Report(Exception error, Terminal terminal, CancellationToken cancellationToken)
     {
         if (error is AggregateException { InnerExceptions: [{ } only] }) error = only;
         if (error is BrokenPipeException) return ExitCode.Success;
         (int code, string message) = error switch
         {
-            OperationCanceledException when cancellation.IsCancellationRequested => (ExitCode.Interrupted, "stopped."),
+            OperationCanceledException when cancellationToken.IsCancellationRequested => (ExitCode.Interrupted, "stopped."),
             InputException e => (ExitCode.SomeFailed, e.Notice.InFlags()),
             LdlVkException e and (UsageException or CheckpointException) => (ExitCode.WrongCall, e.Notice.InFlags()),
             DeviceException e => (ExitCode.MachineFailed, e.Notice.InFlags()),

@@ -1,23 +1,23 @@
 namespace LdlVk.Cli;
 
-/// <summary>What the process tells its caller.</summary>
+/// <summary>Exit codes of the process.</summary>
 internal static class ExitCode
 {
-    /// <summary>All went well; also when the reader of standard output has gone, as with <c>| head</c>.</summary>
+    /// <summary>Success; also if the reader of standard output has exited, as with <c>| head</c>.</summary>
     public const int Success = 0;
 
-    /// <summary>The machine failed: a device, a disk, memory.</summary>
+    /// <summary>The machine failed: a device, a disk, or memory.</summary>
     public const int MachineFailed = 1;
 
-    /// <summary>The call or the checkpoint is wrong.</summary>
+    /// <summary>The command line or the checkpoint is invalid.</summary>
     public const int WrongCall = 2;
 
     /// <summary>Some lines could not be scored, or two traces differ.</summary>
     public const int SomeFailed = 3;
 
-    /// <summary>Ctrl-C, as shells count it: 128 + SIGINT.</summary>
+    /// <summary>Ended by Ctrl-C: 128 + SIGINT, as in shells.</summary>
     public const int Interrupted = 130;
 
-    /// <summary>kill, as shells count it: 128 + SIGTERM.</summary>
+    /// <summary>Ended by kill: 128 + SIGTERM, as in shells.</summary>
     public const int Terminated = 143;
 }

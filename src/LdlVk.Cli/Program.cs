@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using LdlVk.Cli;
 using LdlVk.Cli.Output;
 
-// The first Ctrl-C (or a polite kill) ends the work between two micro-batches and tidies up; a second one ends the process at once.
+// The first Ctrl-C or SIGTERM ends the work between two micro-batches and cleans up; a second one ends the process at once.
 using CancellationTokenSource stop = new();
 int signalled = 0;
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Stop(signal, ExitCode.Interrupted));

@@ -31,8 +31,8 @@ public class BenchTests
     [InlineData("There is no folder /no/such", "--model", "/no/such")]
     [InlineData("leave out --shape and --layers", "--model", "MINI", "--layers", "2")]
     [InlineData("--batch-tokens 0: give a whole number", "--batch-tokens", "0")]
-    [InlineData("--memory lots: \"lots\" is no size", "--memory", "lots")]
-    [InlineData("--memory has several figures", "--shape", Tiny, "--device", "cpu", "--memory", "1GiB,1GiB")]
+    [InlineData("--memory lots: \"lots\" is not a size", "--memory", "lots")]
+    [InlineData("--memory has several values", "--shape", Tiny, "--device", "cpu", "--memory", "1GiB,1GiB")]
     public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
         (await Cli.RunAsync(["bench", .. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);
 
@@ -105,7 +105,7 @@ public class BenchTests
     {
         Outcome outcome = await Cli.RunAsync([.. Fast, "--tokens", "40", "--best-of", "4x20+3", "--layers", "1"]);
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
-        foreach (string words in (string[])["1 layer, 2 heads", "fp16 weights", "Yardsticks: ", "Cold start: ", "40 tokens: ", "tokens/s", "% of the product's", "Sharing the prompt: ", "2.88 by tokens (92 / 32)", "Memory at most: "])
+        foreach (string words in (string[])["1 layer, 2 heads", "fp16 weights", "Yardsticks: ", "Cold start: ", "40 tokens: ", "tokens/s", "% of the product's", "Sharing the prompt: ", "2.88 by tokens (92 / 32)", "Peak memory: "])
             Assert.Contains(words, outcome.Out, StringComparison.Ordinal);
     }
 

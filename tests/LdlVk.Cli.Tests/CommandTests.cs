@@ -83,7 +83,7 @@ public class CommandTests
         Assert.Equal("text is the number 1, not a string.", run.ErrorOf(0));
         Assert.Equal(0, run.Lines[1].GetProperty("ids").GetArrayLength());
         Assert.Contains("no messages", run.ErrorOf(2), StringComparison.Ordinal);
-        Assert.Contains("and not both", run.ErrorOf(3), StringComparison.Ordinal);
+        Assert.Contains("either text or messages", run.ErrorOf(3), StringComparison.Ordinal);
         Assert.Contains("not valid JSON", run.ErrorOf(4), StringComparison.Ordinal);
     }
 

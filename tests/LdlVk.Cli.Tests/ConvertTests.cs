@@ -36,12 +36,12 @@ public class ConvertTests
         using TempFolder temp = new();
         Outcome first = await Cli.RunAsync("convert", Cli.Mini, temp["m"], "--weights", "int4", "--measure-disk");
         Assert.Equal(0, first.Code);
-        Assert.Matches(@"int4 weights, 4\.\d MB\n4\.\d MB written in \d+\.\d s, \d+\.\d\d GB/s\nAs many bytes written plainly: \d+\.\d\d GB/s; convert has \d+ ?% of that\.\n$", first.Out);
+        Assert.Matches(@"int4 weights, 4\.\d MB\n4\.\d MB written in \d+\.\d s, \d+\.\d\d GB/s\nA plain write of as many bytes: \d+\.\d\d GB/s; convert reached \d+ ?% of that\.\n$", first.Out);
         // What the disk was measured with is gone.
         Assert.DoesNotContain(Directory.GetFileSystemEntries(temp["m"]), path => Path.GetFileName(path)[0] == '.');
         Outcome again = await Cli.RunAsync("convert", Cli.Mini, temp["m"], "--weights", "int4", "--measure-disk");
         Assert.Equal((0, ""), (again.Code, again.Error));
-        Assert.EndsWith("It was complete already, and all files have their checksums.\n", again.Out, StringComparison.Ordinal);
+        Assert.EndsWith("It was already complete, and all checksums match.\n", again.Out, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -125,6 +125,6 @@ public class ConvertTests
         using StringWriter error = new();
         Output.Terminal terminal = new() { In = Stream.Null, Out = Stream.Null, Error = error };
         Assert.Equal(130, await CommandLine.RunAsync(["convert", Cli.Mini, temp["m"], "--weights", "int8"], terminal, stop.Token));
-        Assert.Equal("ldlvk: the same command goes on from here.\nldlvk: stopped.\n", Outcome.Text(error.ToString()));
+        Assert.Equal("ldlvk: run the same command again to continue.\nldlvk: stopped.\n", Outcome.Text(error.ToString()));
     }
 }

@@ -146,13 +146,13 @@ public sealed class DatasetTests : IDisposable
         string output = _folder["merged"];
         (await Cli.RunAsync("merge", parts[0], parts[2], "--output", output)).Fails(2, "Of 3 parts 1 is missing");
         (await Cli.RunAsync(["merge", .. parts, parts[0], "--output", output])).Fails(2, "Part 0/3 is there 2 times");
-        (await Cli.RunAsync("merge", input, "--output", output)).Fails(2, "not written as a part", "resume it");
+        (await Cli.RunAsync("merge", input, "--output", output)).Fails(2, "not a complete part", "resume it");
         (await Cli.RunAsync("merge", _folder["none"], "--output", output)).Fails(2, "There is no file");
         byte[] sound = File.ReadAllBytes(parts[1]);
         foreach (byte[] spoiled in (byte[][])[sound[..^1], [.. sound, (byte)'\n'], [.. sound[..50], (byte)(sound[50] ^ 1), .. sound[51..]], []])
         {
             File.WriteAllBytes(parts[1], spoiled);
-            (await Cli.RunAsync(["merge", .. parts, "--output", output])).Fails(2, parts[1], "not as it was written");
+            (await Cli.RunAsync(["merge", .. parts, "--output", output])).Fails(2, parts[1], "has been changed");
         }
 
         Assert.Equal(0, (await ScoreAsync(Write("in", Encoding.UTF8.GetBytes(Input(601, id: false))), "--output", parts[1], "--shard", "1/3")).Code);

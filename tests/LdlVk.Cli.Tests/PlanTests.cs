@@ -43,7 +43,7 @@ public class PlanTests
     {
         Outcome table = await Cli.RunAsync("inspect", Cli.Mini, "--device", "cpu,cpu", "--split", "3,1");
         Assert.Equal((0, ""), (table.Code, table.Error));
-        Assert.Matches(@"Where its layers would go\n.*\n  cpu +0–2 +3 +0 .*\n  cpu +3–3 +1 +0 ", table.Out);
+        Assert.Matches(@"Placement of the layers\n.*\n  cpu +0–2 +3 +0 .*\n  cpu +3–3 +1 +0 ", table.Out);
         Outcome outcome = await Cli.RunAsync(["inspect", Cli.Mini, "--json", "--device", "cpu,cpu", "--split", "3,1", "--heads", "fp16", .. Little]);
         JsonElement plan = Cli.Json(outcome.Out).GetProperty("plan");
         Assert.Equal("int8", plan.GetProperty("weights").GetString());
@@ -128,14 +128,14 @@ public class PlanTests
     [InlineData("--split 4,0 gives out 4 layers, and the model has 4. Give each", "--device", "cpu,cpu", "--split", "4,0")]
     [InlineData("--split 2,2 is for 2 devices, and there is 1: cpu", "--device", "cpu", "--split", "2,2")]
     [InlineData("--split 4 is for 1 devices, and there are 2: cpu, cpu", "--device", "cpu,cpu", "--split", "4")]
-    [InlineData("--split 2,x: \"x\" is no number of layers", "--device", "cpu,cpu", "--split", "2,x")]
-    [InlineData("--split -1,5: \"-1\" is no number of layers", "--device", "cpu,cpu", "--split=-1,5")]
-    [InlineData("--split 9999999999,1: \"9999999999\" is no number", "--device", "cpu,cpu", "--split", "9999999999,1")]
-    [InlineData("--memory lots: \"lots\" is no size", "--device", "cpu", "--memory", "lots")]
-    [InlineData("--memory 0: \"0\" is no size", "--device", "cpu", "--memory", "0")]
-    [InlineData("--memory -1GiB: \"-1GiB\" is no size", "--device", "cpu", "--memory=-1GiB")]
-    [InlineData("--memory 1GiB,: \"\" is no size", "--device", "cpu", "--memory", "1GiB,")]
-    [InlineData("--memory 1e9: \"1e9\" is no size", "--device", "cpu", "--memory", "1e9")]
+    [InlineData("--split 2,x: \"x\" is not a number of layers", "--device", "cpu,cpu", "--split", "2,x")]
+    [InlineData("--split -1,5: \"-1\" is not a number of layers", "--device", "cpu,cpu", "--split=-1,5")]
+    [InlineData("--split 9999999999,1: \"9999999999\" is not a number", "--device", "cpu,cpu", "--split", "9999999999,1")]
+    [InlineData("--memory lots: \"lots\" is not a size", "--device", "cpu", "--memory", "lots")]
+    [InlineData("--memory 0: \"0\" is not a size", "--device", "cpu", "--memory", "0")]
+    [InlineData("--memory -1GiB: \"-1GiB\" is not a size", "--device", "cpu", "--memory=-1GiB")]
+    [InlineData("--memory 1GiB,: \"\" is not a size", "--device", "cpu", "--memory", "1GiB,")]
+    [InlineData("--memory 1e9: \"1e9\" is not a size", "--device", "cpu", "--memory", "1e9")]
     [InlineData("--memory 99999999TiB: ", "--device", "cpu", "--memory", "99999999TiB")]
     [InlineData("--memory has 2 figures, and --device cpu names 1 device", "--device", "cpu", "--memory", "1GiB,2GiB")]
     [InlineData("--memory has 3 figures, and --device cpu,cpu names 2 devices", "--device", "cpu,cpu", "--memory", "1GiB,2GiB,3GiB")]

@@ -31,7 +31,7 @@ public sealed class PullCommandTests : IDisposable
 
         long sent = _hub.BytesSent;
         Outcome second = await CliAsync();
-        Assert.Contains("complete already", second.Out, StringComparison.Ordinal);
+        Assert.Contains("already complete", second.Out, StringComparison.Ordinal);
         Assert.InRange(_hub.BytesSent - sent, 1, 20_000); // the list
 
         // Of what was changed there only that comes again.
@@ -52,7 +52,7 @@ public sealed class PullCommandTests : IDisposable
         Assert.Equal(0, got.Code);
         Assert.Contains(_hub.Requests, request => !request.IsHub);
         Assert.All(_hub.Requests.Where(request => !request.IsHub), request => Assert.Null(request.Authorization));
-        (await CliAsync(_folder["x"], "--token-file", _folder.Write("token", "two words"))).Fails(2, "holds no token");
+        (await CliAsync(_folder["x"], "--token-file", _folder.Write("token", "two words"))).Fails(2, "contains no token");
         (await CliAsync(_folder["x"], "--token-file", _folder["none"])).Fails(2, "no file");
         (await CliAsync(_folder["x"], "--token-file", _folder.Write("token", "wrong"))).Fails(2, "use a token of that account");
         (await Cli.RunAsync("pull", "http://example.org/o/m", _folder["x"], "--token-file", _folder["token"])).Fails(2, "in the clear");
@@ -126,7 +126,7 @@ public sealed class PullCommandTests : IDisposable
         using (Process kill = Process.Start("kill", ["-INT", process.Id.ToString(CultureInfo.InvariantCulture)])) await kill.WaitForExitAsync();
         await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
         Assert.Equal(130, process.ExitCode);
-        Assert.Contains("the same command goes on from here", await error, StringComparison.Ordinal);
+        Assert.Contains("run the same command again to continue", await error, StringComparison.Ordinal);
         _hub.Fault = (_, _) => null;
         Assert.Equal(0, (await CliAsync(_folder["m"])).Code);
         Assert.Null(Folders.Difference(Sharded, _folder["m"], "goldens.json"));

@@ -109,7 +109,7 @@ public class ScoreTests
         Assert.Contains("int8 weights", fast.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("int8 compute", exact.Error, StringComparison.Ordinal);
         double[] errors = [.. Scores(fast).Zip(Scores(exact), (a, b) => Math.Abs(a - b))];
-        Match said = Regex.Match(fast.Error, "int8 compute: the first 2 scores are ([0-9.E-]+) off in the mean, ([0-9.E-]+) at most, against exact products with the same weights");
+        Match said = Regex.Match(fast.Error, "int8 compute: the first 2 scores are off by ([0-9.E-]+) on average, ([0-9.E-]+) at most, compared with exact products of the same weights");
         Assert.Equal(errors.Average(), double.Parse(said.Groups[1].Value, CultureInfo.InvariantCulture), errors.Average() * 0.06);
         Assert.Equal(errors.Max(), double.Parse(said.Groups[2].Value, CultureInfo.InvariantCulture), errors.Max() * 0.06);
         Assert.InRange(errors.Max(), 1e-5, 0.2);

@@ -145,7 +145,7 @@ public class ServeTests
     public async Task A_key_file_without_a_key_is_an_error()
     {
         using TempFolder temp = new();
-        (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--api-key-file", temp.Write("empty", "\n"))).Fails(2, "holds no API key");
+        (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--api-key-file", temp.Write("empty", "\n"))).Fails(2, "contains no API key");
         (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--api-key-file", temp.Write("short", "abc\n"))).Fails(2, "at least 8 characters");
     }
 

@@ -80,7 +80,7 @@ public class TraceTests
         using TempFolder temp = new();
         string[] score = ["score", "--model", Golden, "--device", "cpu", "--input", "-", "--trace", temp["t.json"]];
         (await Cli.RunWithInputAsync("{\"input_ids\":[99999]}", score)).Fails(3, "token id 99999 is outside");
-        (await Cli.RunWithInputAsync("{\"input_ids\":[1]}\n{\"input_ids\":[1]}", score)).Fails(2, "--trace is for one text");
+        (await Cli.RunWithInputAsync("{\"input_ids\":[1]}\n{\"input_ids\":[1]}", score)).Fails(2, "--trace takes one text");
         (await Cli.RunWithInputAsync("x", score)).Fails(3, "not valid JSON");
         Assert.Empty(temp.Names);
     }

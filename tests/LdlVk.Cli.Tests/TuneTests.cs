@@ -59,7 +59,7 @@ public class TuneTests
         using TempFolder temp = new();
         Outcome outcome = await TuneAsync(temp["home"], "--model", Cli.Mini, "--rows", "16", "--seconds", "1");
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
-        foreach (string words in (string[])["ldl-mini", "rows × outputs × inputs", "Linear fp16", "Kept in "]) Assert.Contains(words, outcome.Out, StringComparison.Ordinal);
+        foreach (string words in (string[])["ldl-mini", "rows × outputs × inputs", "Linear fp16", "Saved in "]) Assert.Contains(words, outcome.Out, StringComparison.Ordinal);
         Assert.NotEmpty(Kept(temp["home"]));
     }
 
@@ -71,7 +71,7 @@ public class TuneTests
         temp.Write("file", "");
         Outcome outcome = await TuneAsync(temp["file"], "--shape", Tiny, "--rows", "16", "--json");
         Assert.Equal(1, outcome.Code);
-        Assert.Matches("^ldlvk: The choices could not be kept in .*: make the folder writable\\.\n$", outcome.Error);
+        Assert.Matches("^ldlvk: The choices could not be saved in .*: make the folder writable\\.\n$", outcome.Error);
     }
 
     /// <summary>A score's bits do not depend on what was tuned, nor on what stands in the file.</summary>

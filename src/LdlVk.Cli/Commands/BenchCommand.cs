@@ -11,22 +11,22 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk bench</c>: how fast a device is, and where its time goes.</summary>
+/// <summary><c>ldlvk bench</c>: measures the speed of a device, and the time of each op.</summary>
 internal sealed class BenchCommand
 {
     private const string Notes = """
-        The weights are made up on the device; nothing is downloaded. A shape is a backbone without heads; --model measures a whole reward
-        model. TFLOP/s count the arithmetic of Linear and Attention that the model needs: 2·M·N·K of a product, and 4·head_dim of each head,
-        query and visible key. The last layer needs keys and values of all tokens, and everything else for the last token of each text only.
-        The peak is the best rate of our own Linear with a square matrix in the same format; the peak of the traffic is that of a copy on
-        the device. Times of ops come from the device's own clock, in one run after the timed ones.
-        With --json, one object a line for each measurement.
+        The weights are generated on the device; nothing is downloaded. A shape is a backbone without heads; --model measures a whole reward
+        model. TFLOP/s count the necessary arithmetic of Linear and Attention: 2·M·N·K per product, and 4·head_dim per head, query and
+        visible key. The last layer computes keys and values of all tokens, and everything else only for the last token of each text.
+        The peak rate is the best rate of LdlVk's Linear with a square matrix in the same format; the peak traffic is that of a copy on
+        the device. Times of ops come from the device's clock, in one run after the timed ones.
+        --json writes one object per line for each measurement.
         """;
 
     private readonly Terminal _terminal;
     private readonly Option<string> _shape = new("--shape")
     {
-        Description = "Shape of the made-up model.",
+        Description = "Shape of the synthetic model.",
         HelpName = BenchShape.Names,
         DefaultValueFactory = _ => "peer8",
     };
@@ -50,7 +50,7 @@ internal sealed class BenchCommand
     private readonly Option<string?> _runs = new("--runs") { Description = "Timed runs of each measurement [default: 5].", HelpName = "N" };
     private readonly Option<bool> _cold = new("--cold")
     {
-        Description = "Compile all kernels, as at the very first start. Drivers may keep a cache of their own (Mesa: "
+        Description = "Compile all kernels, as on the very first start. Drivers may have a cache of their own (Mesa: "
             + "MESA_SHADER_CACHE_DISABLE=true).",
     };
     private readonly Option<bool> _ops = new("--ops")
@@ -78,7 +78,7 @@ internal sealed class BenchCommand
 
     private int Run(ParseResult call, CancellationToken cancellationToken)
     {
-        // What is cheap to check comes first.
+        // Cheap checks come first.
         BenchShape shape = FlagValue.Read(_shape.Name, call.GetValue(_shape)!, BenchShape.Parse);
         if (Number(call, _layers) is { } layers) shape = shape.WithLayers(layers);
         WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
@@ -168,7 +168,7 @@ internal sealed class BenchCommand
     {
         [] => null,
         [long limit] => limit,
-        _ => throw new UsageException("--memory has several figures, and bench uses one device at a time. Give one."),
+        _ => throw new UsageException("--memory has several values, but bench uses one device at a time. Give one."),
     };
 
     private Checkpoint? OpenModel(ParseResult call)
@@ -188,6 +188,6 @@ internal sealed class BenchCommand
             ? value : throw new UsageException($"{option.Name} {text}: give a whole number from 1 to {Max}.");
     }
 
-    /// <summary>Where measurements are shown: a report for people, or JSON lines.</summary>
+    /// <summary>The output of measurements: a report for people, or JSON lines.</summary>
     private sealed record Output(BenchReport Report, ResultWriter Lines, StatusLine Status, bool Json);
 }

@@ -7,7 +7,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk compare</c>: which of two responses is better, and how sure the model is.</summary>
+/// <summary><c>ldlvk compare</c>: compares two responses, with the probability that the first is better.</summary>
 internal static class CompareCommand
 {
     public static Command Create(Terminal terminal)
@@ -19,20 +19,21 @@ internal static class CompareCommand
         texts.AddTo(command);
         command.Options.Add(json);
         model.AddTo(command);
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
-            using LineSource source = texts.Open(call, terminal, cancellation);
+            using LineSource source = texts.Open(call, terminal, cancellationToken);
             InputLine line = source.Lines().Single();
             if (line.Item.Texts != 2)
                 throw new UsageException(
                     $"compare takes two responses, and {Readable.Plural(line.Item.Texts, "--response")} was given. "
                     + $"To order any number, use ldlvk rank.");
-            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
+                call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
             {
                 ScoredLine? scored = null;
-                await run.ScoreAsync(loaded, [line], s => scored = s, cancellation).ConfigureAwait(false);
+                await run.ScoreAsync(loaded, [line], s => scored = s, cancellationToken).ConfigureAwait(false);
                 if (scored!.Error is { } error) throw new InputException(error);
                 Comparison comparison = new(scored.Rewards[0], scored.Rewards[1]);
                 if (call.GetValue(json)) WriteJson(comparison, terminal);
@@ -67,7 +68,7 @@ internal static class CompareCommand
         }
     }
 
-    /// <summary>A probability with enough decimals that one near 0 or 1 does not look certain.</summary>
+    /// <summary>Formats a probability with enough decimals that one near 0 or 1 does not look certain.</summary>
     internal static string Probability(double p)
     {
         double margin = Math.Min(p, 1 - p);

@@ -9,20 +9,24 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk convert</c>: writes a model's folder anew with smaller weights.</summary>
+/// <summary><c>ldlvk convert</c>: writes a copy of a model's folder with smaller weights.</summary>
 internal static class ConvertCommand
 {
     private const string Notes = """
-        The new folder loads without any arithmetic, takes less room, and scores to the bit as the original does with the same --weights. It
-        holds safetensors that other programs can open; their metadata say how the weights are stored. Nothing in SRC is changed.
-        Interrupted, by whatever, the folder is refused until the same command is run again: it checks what is complete and writes the rest.
-        On a finished folder the same command compares all files with their checksums.
+        The new folder is smaller, loads without conversion,
+        and gives bitwise the same scores as the original with the same --weights. Other
+        programs can open its safetensors files, whose metadata describe the storage of the weights. SRC is not changed.
+        The folder of an interrupted conversion cannot be loaded. Run the same command again: it checks the complete files and writes the
+        rest. On a finished folder, the same command verifies the checksums of all files.
         """;
 
     public static Command Create(Terminal terminal)
     {
         Argument<string> source = new("SRC") { Description = "Folder of the original model." };
-        Argument<string> destination = new("DST") { Description = "Folder to write: new, empty, or begun by this command." };
+        Argument<string> destination = new("DST")
+        {
+            Description = "Folder to write: new, empty, or an unfinished conversion by this command.",
+        };
         Option<string> weights = new("--weights")
         {
             Description = "Format of the layers' weights.",
@@ -31,21 +35,21 @@ internal static class ConvertCommand
         };
         Option<bool> measure = new("--measure-disk")
         {
-            Description = "Afterwards write as many bytes plainly, remove them, and say how convert compares. Needs the room twice.",
+            Description = "Afterwards measure a plain write of as many bytes, for comparison. Temporarily needs twice the disk space.",
         };
-        Option<bool> json = new("--json") { Description = "Write what was done as JSON." };
+        Option<bool> json = new("--json") { Description = "Write the result as JSON." };
         Option<bool> quiet = ModelFlags.CreateQuiet();
-        NotedCommand command = new("convert", "Write a model's folder anew with fp16, int8 or int4 weights.", Notes)
+        NotedCommand command = new("convert", "Write a copy of a model's folder with fp16, int8 or int4 weights.", Notes)
         {
             source, destination, weights, measure, json, quiet,
         };
-        command.SetAction((call, cancellation) =>
+        command.SetAction((call, cancellationToken) =>
         {
             string from = Given(call.GetValue(source), "SRC"), to = Given(call.GetValue(destination), "DST");
             WeightFormat format = Formats.ReadConvertible(call.GetValue(weights)!);
-            ConversionResult result = Run(from, to, format, terminal, call.GetValue(quiet), cancellation);
+            ConversionResult result = Run(from, to, format, terminal, call.GetValue(quiet), cancellationToken);
             double? disk = call.GetValue(measure) && result.BytesWritten > 0
-                ? DiskYardstick.Measure(result.Folder, result.BytesWritten, cancellation)
+                ? DiskYardstick.Measure(result.Folder, result.BytesWritten, cancellationToken)
                 : null;
             if (call.GetValue(json)) WriteJson(result, format, disk, terminal);
             else Show(result, format, disk, terminal);
@@ -55,17 +59,17 @@ internal static class ConvertCommand
     }
 
     private static ConversionResult Run(
-        string from, string to, WeightFormat format, Terminal terminal, bool quiet, CancellationToken cancellation)
+        string from, string to, WeightFormat format, Terminal terminal, bool quiet, CancellationToken cancellationToken)
     {
         using StatusLine status = new(terminal, quiet);
         try
         {
-            return Converter.Run(from, to, format, new Progress(status), cancellation);
+            return Converter.Run(from, to, format, new Progress(status), cancellationToken);
         }
         catch (OperationCanceledException) when (!quiet)
         {
             status.Dispose();
-            terminal.Say("the same command goes on from here.");
+            terminal.Say("run the same command again to continue.");
             throw;
         }
     }
@@ -76,21 +80,21 @@ internal static class ConvertCommand
         screen.Line($"{Screen.Safe(result.Folder)}: {Readable.Name(format)} weights, {Readable.Bytes(result.Bytes)}");
         if (result.BytesWritten == 0)
         {
-            screen.Line("It was complete already, and all files have their checksums.");
+            screen.Line("It was already complete, and all checksums match.");
             return;
         }
 
         double rate = result.BytesWritten / result.Writing.TotalSeconds;
         string kept = result.BytesWritten == result.Bytes
             ? ""
-            : $"; {Readable.Bytes(result.Bytes - result.BytesWritten)} were there already";
+            : $"; {Readable.Bytes(result.Bytes - result.BytesWritten)} were already there";
         screen.Line(string.Create(
             CultureInfo.InvariantCulture,
             $"{Readable.Bytes(result.BytesWritten)} written in {result.Writing.TotalSeconds:F1} s, {rate / 1e9:F2} GB/s{kept}"));
         if (disk is { } plain)
             screen.Line(string.Create(
                 CultureInfo.InvariantCulture,
-                $"As many bytes written plainly: {plain / 1e9:F2} GB/s; convert has {rate / plain:P0} of that."));
+                $"A plain write of as many bytes: {plain / 1e9:F2} GB/s; convert reached {rate / plain:P0} of that."));
     }
 
     private static void WriteJson(ConversionResult result, WeightFormat format, double? disk, Terminal terminal)
@@ -109,7 +113,7 @@ internal static class ConvertCommand
     private static string Given(string? path, string name) =>
         path is { Length: > 0 } ? path : throw new UsageException($"{name} is empty. Give a folder.");
 
-    /// <summary>Shows how far it is; reports come from the thread that writes.</summary>
+    /// <summary>Shows the progress; reports come from the writing thread.</summary>
     private sealed class Progress(StatusLine status) : IProgress<ConversionProgress>
     {
         public void Report(ConversionProgress value) => status.Show(() =>

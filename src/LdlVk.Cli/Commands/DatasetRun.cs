@@ -8,36 +8,36 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk score</c> with --resume or --shard: results that outlive the run, of all lines or of one part of them.</summary>
+/// <summary><c>ldlvk score</c> with --resume or --shard: resumable scoring of all lines of a dataset, or of one part of them.</summary>
 internal sealed class DatasetRun(
     ParseResult call, ModelFlags model, TextFlags texts, string? output, Shard shard, bool resume, bool details, Terminal terminal)
 {
-    /// <summary>Scores what has no result yet.</summary>
+    /// <summary>Scores the lines that have no result yet.</summary>
     /// <returns>The exit code.</returns>
-    public async Task<int> RunAsync(CancellationToken cancellation)
+    public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        if (output is null or "-") throw new UsageException("--resume and --shard need a file to keep results in: add --output FILE.");
-        using LineSource source = texts.Open(call, terminal, cancellation);
+        if (output is null or "-") throw new UsageException("--resume and --shard need a file for the results: add --output FILE.");
+        using LineSource source = texts.Open(call, terminal, cancellationToken);
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
         string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
         if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(source, finished);
         if (!resume && ResumableFile.IsUnfinished(output))
             throw new UsageException(
-                $"{ResumableFile.Unfinished(output)} Add --resume to go on with it, or delete {output}.partial and {output}.journal.");
+                $"{ResumableFile.Unfinished(output)} Add --resume to continue it, or delete {output}.partial and {output}.journal.");
         using ResumableFile file = ResumableFile.Open(output, settings, shard, resume,
-            (lines, path) => terminal.Say($"{Terminal.Kept(lines, path)}: the same command with --resume goes on from there."));
-        (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+            (lines, path) => terminal.Say($"{Terminal.Kept(lines, path)}: the same command with --resume continues from there."));
+        (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellationToken).ConfigureAwait(false);
         using (loaded)
         {
             long before = file.Failed;
             if (file.Lines > 0 && !call.GetValue(model.Quiet))
-                terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} there already.");
+                terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} already there.");
             ResultWriter result = new(file.Stream);
             int code = await run.ScoreAsync(loaded, source.Lines(shard, file.Lines, file.InputDigest), line =>
             {
                 result.Write(line, details);
                 file.Wrote(line);
-            }, cancellation).ConfigureAwait(false);
+            }, cancellationToken).ConfigureAwait(false);
             file.Complete(source.Digest, shard);
             return before > 0 ? ExitCode.SomeFailed : code;
         }
@@ -47,7 +47,8 @@ internal sealed class DatasetRun(
     {
         foreach (RawLine line in source.RawLines()) source.Digest.Add(line);
         if (source.Digest.Lines != record.InputLines || source.Digest.Value != record.InputSha256)
-            throw new UsageException($"{output} has the results of other lines than --input has now. Give another --output, or delete it.");
+            throw new UsageException(
+                $"{output} has the results of other lines than those of --input. Give another --output, or delete it.");
         if (!call.GetValue(model.Quiet)) terminal.Say($"{output} is complete: {Readable.Plural(record.Lines, "result")}.");
         return record.Failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
     }

@@ -8,7 +8,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk demo</c>: the main job on the model that comes with the program.</summary>
+/// <summary><c>ldlvk demo</c>: scores sample answers with the included model.</summary>
 internal static class DemoCommand
 {
     private const string RealModel = "ShikaiChen/LDL-Reward-Gemma-2-27B-v0.1";
@@ -18,23 +18,23 @@ internal static class DemoCommand
         Option<string> device = ModelFlags.CreateDevice();
         Option<bool> quiet = ModelFlags.CreateQuiet();
         Command command = new(
-            "demo", "Score good and bad answers with the small model that comes with ldlvk. Needs no download and no GPU.")
+            "demo", "Score good and bad answers with the small included model. Needs no download and no GPU.")
         {
             device, quiet,
         };
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             ScoringRun run = new(terminal, call.GetValue(quiet));
             using DemoModel files = new();
             using RewardModel model = await run.LoadAsync(
-                files.Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellation).ConfigureAwait(false);
+                files.Folder, new RewardModelOptions { Device = call.GetValue(device)! }, cancellationToken).ConfigureAwait(false);
             List<ScoredLine> scored = [];
             IEnumerable<InputLine> lines = DemoPrompt.All.Select(
                 p => InputLine.Of("0", Item.Of(p.Prompt, [.. p.Answers.Select(a => a.Response)])));
-            await run.ScoreAsync(model, lines, scored.Add, cancellation).ConfigureAwait(false);
+            await run.ScoreAsync(model, lines, scored.Add, cancellationToken).ConfigureAwait(false);
             using Screen screen = new(terminal);
             screen.Line("[bold]ldl-mini[/], a reward model of 3.5 million parameters,");
-            // Names of devices may be as long as a line.
+            // Device names may be longer than a line.
             screen.Line($"on {Screen.Safe(Readable.OneLine(Readable.Devices(model.Devices), 77))}");
             for (int i = 0; i < scored.Count; i++) ShowRanking(screen, DemoPrompt.All[i], scored[i]);
             ShowReward(screen, DemoPrompt.All[0], scored[0], model.AttributeNames);
@@ -92,7 +92,7 @@ internal static class DemoCommand
         screen.Line($"  [bold]score[/]               {Readable.Score(sound.Score),6}                     {Readable.Score(worse.Score),6}");
     }
 
-    /// <summary>A mass, which may be negative because weights may be: then its bar is hollow.</summary>
+    /// <summary>Formats a mass. It may be negative, because weights may be negative; its bar is hollow then.</summary>
     private static string Mass(float mass, double largest)
     {
         string bar = Screen.Bar(Math.Abs(mass) / largest, 15);
@@ -102,15 +102,15 @@ internal static class DemoCommand
     private static void ShowWhatItIs(Screen screen) => screen.Line($"""
 
         [bold]What this model is, and is not[/]
-        ldl-mini has the layout of LDL-Reward-Gemma-2-27B and none of its weights. It
-        was trained to notice damage on the surface: typing errors, cut-off ends,
-        echoes, refusals. It knows nothing of truth or reasoning (see the false answer
-        above), and at answers that are off the topic it guesses. It shows that this
-        machine computes rewards; it is no judge of real answers.
+        ldl-mini has the layout of LDL-Reward-Gemma-2-27B, but none of its weights. It
+        was trained to detect superficial damage: typing errors, cut-off ends, echoes,
+        refusals. It cannot judge truth or reasoning (see the false answer above), and
+        its scores of off-topic answers are guesses. It shows that this machine
+        computes rewards; it is not meant to judge real answers.
 
         [bold]Next[/]
           ldlvk pull {RealModel} DIR     (54 GB)
-          ldlvk inspect DIR                 what it needs, and what fits on your devices
+          ldlvk inspect DIR                 its memory, and what fits on your devices
           ldlvk score --model DIR --prompt TEXT --response TEXT
           ldlvk rank  --model DIR --input FILE.jsonl
         """);

@@ -2,7 +2,7 @@ using System.Reflection;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary>The model that is in the program, as a folder that lasts as long as this object: models are mapped files.</summary>
+/// <summary>The included model as a temporary folder, because models are memory-mapped files. Disposing deletes the folder.</summary>
 internal sealed class DemoModel : IDisposable
 {
     private const string Prefix = "ldl-mini/";
@@ -21,7 +21,7 @@ internal sealed class DemoModel : IDisposable
         }
     }
 
-    /// <summary>Where it lies.</summary>
+    /// <summary>The path of the folder.</summary>
     public string Folder { get; }
 
     /// <inheritdoc/>

@@ -1,9 +1,9 @@
 namespace LdlVk.Cli.Commands;
 
-/// <summary>A prompt of the demo and its answers, each with a word on what it is; the first is the sound one.</summary>
+/// <summary>A prompt of the demo and its answers, each with a short description; the first answer is the good one.</summary>
 internal sealed record DemoPrompt(string Prompt, IReadOnlyList<(string Kind, string Response)> Answers)
 {
-    /// <summary>Definitions, in the words of those that the demo's model was trained on.</summary>
+    /// <summary>Definitions in the style of the training data of the demo's model.</summary>
     public static IReadOnlyList<DemoPrompt> All { get; } =
     [
         new("What does the word \"lighthouse\" mean?",

@@ -8,16 +8,16 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk eval</c>: how often the model prefers what people preferred.</summary>
+/// <summary><c>ldlvk eval</c>: measures how often the model agrees with human preferences.</summary>
 internal static class EvalCommand
 {
     private const string Notes = """
-        Input, one of these on each line, with "subset" and "id" if there are any:
+        Input, one of these on each line, optionally with "subset" and "id":
           {"prompt", "chosen", "rejected"}               RewardBench v1 and other pairs; chosen and
                                                          rejected are strings or lists of messages
-          {"prompt", "chosen": […], "rejected": […]}     RewardBench 2, its Ties subset included
-        Scores are what the leaderboards give: known subsets make sections. A line that cannot be
-        scored is left out and named; exit code 3 at the end.
+          {"prompt", "chosen": […], "rejected": […]}     RewardBench 2, including its Ties subset
+        Scores are computed like those of the leaderboards, with known subsets grouped in sections.
+        A line that cannot be scored is skipped and reported; the exit code is 3 then.
         """;
 
     public static Command Create(Terminal terminal)
@@ -87,11 +87,11 @@ internal static class EvalCommand
     /// <summary>--report.</summary>
     public static Option<string?> CreateReport() => new("--report")
     {
-        Description = "Write a report as one HTML file that needs no network.",
+        Description = "Write a report as a self-contained HTML file.",
         HelpName = "FILE.html",
     };
 
-    /// <summary>The summary goes to standard output, so that nothing else can.</summary>
+    /// <summary>Checks that a flag names a file, because standard output has the summary.</summary>
     public static void NotStandardOutput(string? path, string flag)
     {
         if (path == "-") throw new UsageException($"{flag} - is not possible: the summary goes to standard output. Give a file name.");

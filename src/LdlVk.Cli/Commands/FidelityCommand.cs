@@ -8,7 +8,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk fidelity</c>: what other weights or another device do to the scores.</summary>
+/// <summary><c>ldlvk fidelity</c>: measures the effect of other weights or another device on the scores.</summary>
 internal static class FidelityCommand
 {
     private const string Notes = """
@@ -38,7 +38,7 @@ internal static class FidelityCommand
             Arity = ArgumentArity.OneOrMore,
         };
         Option<string?> report = EvalCommand.CreateReport();
-        Option<bool> json = new("--json") { Description = "Write the comparison as JSON, with all lines that flip." };
+        Option<bool> json = new("--json") { Description = "Write the comparison as JSON, with all pairs that flip." };
         Command command = new NotedCommand(
             "fidelity", "Compare a model's scores under different settings: errors, ranks, pairs that flip, accuracy.", Notes);
         Option[] own = [input, baseline, candidates, report, json];
@@ -49,10 +49,10 @@ internal static class FidelityCommand
             ModelSetting[] settings = Settings(call, model, (baseline, candidates));
             if (call.GetValue(model.DryRun)) return ShowPlans(settings, terminal);
             if (call.GetValue(model.TraceEvents) is not null)
-                throw new UsageException("--trace-events is for one run of a model, and fidelity makes several. Use it with ldlvk eval.");
+                throw new UsageException("--trace-events traces one run of a model, but fidelity makes several. Use it with ldlvk eval.");
             string path = call.GetValue(input)!;
             if (path == "-")
-                throw new UsageException("--input - can be read only once, and fidelity reads it for each setting. Give a file.");
+                throw new UsageException("--input - can be read only once, but fidelity reads it for each setting. Give a file.");
             EvalCommand.NotStandardOutput(call.GetValue(report), report.Name);
             terminal.OpenInput(path, cancellationToken).Dispose();
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
@@ -89,7 +89,7 @@ internal static class FidelityCommand
             ModelSetting.Parse(flags.Baseline.Name, call.GetValue(flags.Baseline)!, folder, common),
             .. call.GetValue(flags.Candidates)!.Select(c => ModelSetting.Parse(flags.Candidates.Name, c, folder, common)),
         ];
-        // What a plan can say is said before the first of several long runs.
+        // Planning finds errors before the first of several long runs.
         foreach (ModelSetting setting in settings) RewardModel.MakePlan(setting.Folder, setting.Options);
         return settings;
     }

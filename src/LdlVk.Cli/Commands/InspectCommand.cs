@@ -10,17 +10,17 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk inspect</c>: what is in a model's folder, and what it needs on this machine's devices.</summary>
+/// <summary><c>ldlvk inspect</c>: describes a model's folder and the memory it needs on this machine's devices.</summary>
 internal static class InspectCommand
 {
     public static Command Create(Terminal terminal)
     {
         Argument<string> folder = new("MODEL") { Description = "Folder of the model." };
-        Option<bool> json = new("--json") { Description = "Write the findings as JSON." };
+        Option<bool> json = new("--json") { Description = "Write the result as JSON." };
         ModelFlags flags = new();
         Command command = new(
             "inspect",
-            "Show what is in a model's folder, what it needs on this machine's devices, and where its layers would go. "
+            "Show a model's parameters, the memory it needs on this machine's devices, and the placement of its layers. "
             + "No weights are loaded.")
         {
             folder,
@@ -81,7 +81,7 @@ internal static class InspectCommand
         }
 
         screen.Line();
-        screen.Line("[bold]Where its layers would go[/]");
+        screen.Line("[bold]Placement of the layers[/]");
         if (facts.Plan is { } plan) PlanReport.Show(plan, screen);
         else screen.Line($"  [red]nowhere[/]: {Screen.Safe(facts.WhyNoPlan!)}");
 

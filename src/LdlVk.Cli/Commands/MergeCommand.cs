@@ -7,12 +7,12 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk merge</c>: the results of all parts, in the order of the input.</summary>
+/// <summary><c>ldlvk merge</c>: joins the results of all parts, in the order of the input.</summary>
 internal static class MergeCommand
 {
     private const string Notes = """
-        The parts are files of ldlvk score --shard, given in any order, each with its FILE.run.json beside it. Nothing is written unless
-        they are all parts of one input, scored with the same settings, complete, and as they were written (SHA-256).
+        The parts are files of ldlvk score --shard in any order, each with its FILE.run.json beside it. The command verifies that they are
+        all parts of one input, scored with the same settings, complete and unchanged (SHA-256); otherwise it writes nothing.
         """;
 
     public static Command Create(Terminal terminal)
@@ -22,9 +22,9 @@ internal static class MergeCommand
         Command command = new NotedCommand("merge", "Join the results of ldlvk score --shard.", Notes);
         command.Arguments.Add(parts);
         command.Options.Add(output);
-        command.SetAction((call, cancellation) =>
+        command.SetAction((call, cancellationToken) =>
         {
-            using PartialResults results = PartialResults.Open(call.GetValue(parts)!, cancellation);
+            using PartialResults results = PartialResults.Open(call.GetValue(parts)!, cancellationToken);
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name);
             long lines = results.Merge(file.Stream);
             file.Complete();

@@ -8,17 +8,17 @@ namespace LdlVk.Cli.Commands;
 
 /// <summary>One weight format of a model on one device.</summary>
 /// <param name="Format">The format.</param>
-/// <param name="Bytes">Device memory it needs.</param>
-/// <param name="Fits">Whether that is free; else layers are streamed, or divided over several devices.</param>
+/// <param name="Bytes">Required device memory in bytes.</param>
+/// <param name="Fits">Whether that much memory is free; otherwise layers are streamed, or distributed over several devices.</param>
 internal readonly record struct FormatFit(WeightFormat Format, long Bytes, bool Fits);
 
 /// <summary>A model on one device.</summary>
 /// <param name="Device">The device.</param>
-/// <param name="BatchTokens">Tokens of a micro-batch there.</param>
-/// <param name="Formats">Every weight format.</param>
+/// <param name="BatchTokens">Number of tokens of a micro-batch on the device.</param>
+/// <param name="Formats">The model in each weight format.</param>
 internal sealed record DeviceFit(DeviceInfo Device, int BatchTokens, FormatFit[] Formats);
 
-/// <summary>What <c>ldlvk inspect</c> tells about a checkpoint, read without loading its weights.</summary>
+/// <summary>The facts about a checkpoint that <c>ldlvk inspect</c> shows, read without loading its weights.</summary>
 internal sealed class ModelFacts
 {
     private static readonly string[] Kinds = [".safetensors", ".pt", ".json"];
@@ -48,28 +48,28 @@ internal sealed class ModelFacts
 
     public Checkpoint Checkpoint { get; }
 
-    /// <summary>Files that belong to the model, with their bytes.</summary>
+    /// <summary>Files of the model, with their sizes in bytes.</summary>
     public IReadOnlyList<(string Name, long Bytes)> Files { get; }
 
-    /// <summary>Parameters of the backbone, embedding table included.</summary>
+    /// <summary>Number of parameters of the backbone, including the embedding table.</summary>
     public long BackboneParameters => Backbone(Checkpoint.Config);
 
-    /// <summary>Parameters of the head.</summary>
+    /// <summary>Number of parameters of the head.</summary>
     public long HeadParameters { get; }
 
-    /// <summary>What was found out about tokenizer.json.</summary>
+    /// <summary>Description of tokenizer.json.</summary>
     public string Tokenizer { get; }
 
-    /// <summary>What was found out about the chat template.</summary>
+    /// <summary>Description of the chat template.</summary>
     public string Template { get; }
 
     /// <summary>The model on every device.</summary>
     public IReadOnlyList<DeviceFit> Devices { get; }
 
-    /// <summary>Where its layers would go; null if there is no room for one.</summary>
+    /// <summary>The placement of the layers; null if not even one layer fits.</summary>
     public ExecutionPlan? Plan { get; }
 
-    /// <summary>Why there is no plan.</summary>
+    /// <summary>The reason why there is no plan.</summary>
     public string? WhyNoPlan { get; }
 
     private static DeviceFit Fit(DeviceInfo device, Checkpoint checkpoint, RewardModelOptions options)
@@ -127,7 +127,7 @@ internal sealed class ModelFacts
         }
     }
 
-    /// <summary>Of the file itself where the folder has a link to it.</summary>
+    /// <summary>Returns the size of a file; for a link, that of its target.</summary>
     private static long Size(FileInfo file) =>
         file.ResolveLinkTarget(returnFinalTarget: true) is FileInfo { Exists: true } target ? target.Length : file.Length;
 }

@@ -8,15 +8,15 @@ namespace LdlVk.Cli.Commands;
 /// <summary>Scores preference data, and names on standard error the lines that could not be scored.</summary>
 internal static class PairRun
 {
-    /// <summary>Failed lines that are named one by one.</summary>
+    /// <summary>Maximum number of failed lines that are named individually.</summary>
     private const int MaxNamed = 10;
 
     /// <summary>Scores all lines of a source.</summary>
     /// <param name="run">The run, which shows the progress.</param>
     /// <param name="model">The model.</param>
-    /// <param name="source">The data set.</param>
-    /// <param name="scored">Called with each line that was scored; null for nobody.</param>
-    /// <param name="terminal">Takes the names of failed lines.</param>
+    /// <param name="source">The dataset.</param>
+    /// <param name="scored">Called with each scored line; may be null.</param>
+    /// <param name="terminal">Receives messages about failed lines.</param>
     /// <param name="cancellationToken">Ends the run between micro-batches.</param>
     /// <returns>The scores, and the exit code.</returns>
     public static async Task<(PairScorer Scorer, int Code)> ScoreAsync(

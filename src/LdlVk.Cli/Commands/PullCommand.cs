@@ -7,15 +7,15 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk pull</c>: brings a model from a hub.</summary>
+/// <summary><c>ldlvk pull</c>: downloads a model from a hub.</summary>
 internal static class PullCommand
 {
     private const string EndpointVariable = "HF_ENDPOINT", TokenVariable = "HF_TOKEN";
 
     private const string Notes = """
-        After an interruption of any kind the same command continues: bytes with the right checksum are kept, also the beginning of a file.
-        Files that a model does not need are left out. With --weights the layers are converted as they come, and the originals are never on
-        the disk all at once. A token is sent to the hub only, not to the hosts to which it redirects.
+        After an interruption, the same command continues: it keeps downloaded data, also of incomplete files, if the checksum is right.
+        Files that the model does not need are skipped. --weights converts the layers during the download, so that the originals are never
+        all on the disk. The token is sent only to the hub, not to hosts that it redirects to.
         """;
 
     public static Command Create(Terminal terminal)
@@ -23,7 +23,7 @@ internal static class PullCommand
         Argument<string> model = new("REPO") { Description = "A repository, as OWNER/NAME, or the address of its page." };
         Argument<string?> folder = new("DIR")
         {
-            Description = "Folder to write: new, empty, or begun by this command [default: NAME].",
+            Description = "Folder to write: new, empty, or an unfinished download by this command [default: NAME].",
             Arity = ArgumentArity.ZeroOrOne,
         };
         Option<string?> revision = new("--revision") { Description = "Branch, tag or commit [default: main].", HelpName = "REV" };
@@ -34,22 +34,22 @@ internal static class PullCommand
         };
         Option<string?> token = new("--token-file")
         {
-            Description = $"File with a token, for models that are not for everybody [default: the token in {TokenVariable}].",
+            Description = $"File with a token, for models with restricted access [default: the token in {TokenVariable}].",
             HelpName = "FILE",
         };
         Option<string?> weights = new("--weights")
         {
-            Description = "Convert the layers on the way, as ldlvk convert does.",
+            Description = "Convert the layers during the download, like ldlvk convert.",
             HelpName = "fp16|int8|int4",
         };
         Option<string[]> include = new("--include")
         {
-            Description = "Also files of this name, with * and ?; may be repeated.",
+            Description = "Also download files of this name, which may contain * and ?; may be repeated.",
             HelpName = "PATTERN",
         };
         Option<string[]> exclude = new("--exclude")
         {
-            Description = "No files of this name, with * and ?; may be repeated.",
+            Description = "Skip files of this name, which may contain * and ?; may be repeated.",
             HelpName = "PATTERN",
         };
         Option<bool> quiet = ModelFlags.CreateQuiet();
@@ -94,7 +94,7 @@ internal static class PullCommand
             catch (OperationCanceledException) when (!call.GetValue(quiet))
             {
                 status.Dispose();
-                terminal.Say("the same command goes on from here.");
+                terminal.Say("run the same command again to continue.");
                 throw;
             }
 
@@ -113,7 +113,7 @@ internal static class PullCommand
                 + $"{Readable.Bytes(result.Bytes)}{(weights is { } format ? $", converted to {Readable.Name(format)} weights" : "")}");
         if (result.Downloaded == 0)
         {
-            screen.Line("It was complete already.");
+            screen.Line("It was already complete.");
             return;
         }
 
@@ -122,7 +122,7 @@ internal static class PullCommand
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"{Readable.Bytes(result.Downloaded)} downloaded in {seconds:F1} s, "
-                    + $"{Readable.Bytes((long)(result.Downloaded / seconds))}/s; all files have their checksums"));
+                    + $"{Readable.Bytes((long)(result.Downloaded / seconds))}/s; all checksums match"));
     }
 
     private static string? Token(string? path)
@@ -130,7 +130,7 @@ internal static class PullCommand
         if (path is not null && !File.Exists(path)) throw new UsageException($"There is no file {path} for --token-file.");
         string? token = path is not null ? File.ReadAllText(path).Trim() : Variable(TokenVariable)?.Trim();
         if (token is null or { Length: > 0 and <= 1000 } && token?.All(c => c is > ' ' and < '\x7f') != false) return token;
-        throw new UsageException($"{(path is null ? TokenVariable : path)} holds no token: it must be one word.");
+        throw new UsageException($"{(path is null ? TokenVariable : path)} contains no token: a token is one word.");
     }
 
     private static string? Variable(string name) => Environment.GetEnvironmentVariable(name) is { Length: > 0 } value ? value : null;

@@ -7,7 +7,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk rank</c>: the responses to each prompt, best first.</summary>
+/// <summary><c>ldlvk rank</c>: orders the responses to each prompt, best first.</summary>
 internal static class RankCommand
 {
     private const string Notes = """
@@ -29,18 +29,19 @@ internal static class RankCommand
         command.Options.Add(output);
         command.Options.Add(json);
         model.AddTo(command);
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
-            using LineSource source = texts.Open(call, terminal, cancellation);
+            using LineSource source = texts.Open(call, terminal, cancellationToken);
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
-            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
+                call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
             using (Screen screen = new(terminal, file.Stream))
             {
                 ResultWriter result = new(file.Stream);
                 bool asJson = call.GetValue(json);
-                int code = await run.ScoreAsync(loaded, source.Lines().Select(OnlyPrompts), Write, cancellation).ConfigureAwait(false);
+                int code = await run.ScoreAsync(loaded, source.Lines().Select(OnlyPrompts), Write, cancellationToken).ConfigureAwait(false);
                 file.Complete();
                 return code;
 

@@ -4,7 +4,9 @@ using System.Text;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary>What results depend on besides the texts, as one line: runs that agree on it give the same bits on the same device.</summary>
+/// <summary>
+/// Describes in one line all settings that results depend on. Runs with equal settings give bitwise equal results on the same device.
+/// </summary>
 internal static class RunSettings
 {
     /// <summary>Describes a model and its options.</summary>
@@ -17,13 +19,13 @@ internal static class RunSettings
         + $"{(options.Split is { } split ? $"split {string.Join(",", split)}, " : "")}{(details ? "details" : "no details")}");
 
     /// <summary>
-    /// Names a folder's model without reading its weights: by config.json and the names and sizes of the files beside it, which a copy on
-    /// another machine has too.
+    /// Identifies a folder's model without reading its weights: by config.json and by the names and sizes of the other files, which are the
+    /// same for a copy on another machine.
     /// </summary>
     private static string Identity(string folder)
     {
         string config = Path.Combine(folder, "config.json");
-        // Without it there is no model, which whoever loads it says better.
+        // Without config.json, loading the model reports the error.
         if (!File.Exists(config)) return "";
         StringBuilder text = new(File.ReadAllText(config));
         IEnumerable<FileInfo> files = new DirectoryInfo(folder).EnumerateFiles("*.*")

@@ -14,7 +14,7 @@ internal static class ScoreCommand
           {"id"?, "messages": [{"role", "content"}, …]}
           {"id"?, "prompt", "response"}
           {"id"?, "prompt", "responses": […]}
-          {"id"?, "input_ids": […]}                      token ids, used as they are
+          {"id"?, "input_ids": […]}                      token ids, not changed
         Output, in the order of the input:
           {"id", "score", "tokens"}
           {"id", "scores": […], "best", "tokens": […]}   for responses; best is an index
@@ -22,8 +22,8 @@ internal static class ScoreCommand
         With --details also "weights" [22], "distribution" [10] and "rewards" [22][10],
         and for responses a list of each.
         A missing id is the line's number, counted from 0. Other fields are ignored.
-        A blank line is an error, but for the very last one.
-        Of a Parquet file each row is a line: columns are fields, groups objects, lists arrays.
+        A blank line is an error, except for the last one.
+        A row of a Parquet file is a line: columns are fields, groups are objects, lists are arrays.
         """;
 
     public static Command Create(Terminal terminal)
@@ -46,13 +46,13 @@ internal static class ScoreCommand
         Option<bool> resume = new("--resume")
         {
             Description =
-                "Go on where a run with the same flags ended, whatever ended it. "
-                + "Needs --output FILE; what there is lies in FILE.partial meanwhile.",
+                "Continue an interrupted run that used the same flags. "
+                + "Needs --output FILE; the results so far are in FILE.partial.",
         };
         Option<string?> shard = new("--shard")
         {
             Description =
-                "Score one part of the input, for as many machines to do all of it: 0/8 is the first of 8. "
+                "Score one part of the input, to distribute it over several machines: 0/8 is the first of 8 parts. "
                 + "Needs --output FILE; ldlvk merge joins the parts.",
             HelpName = "I/N",
         };
@@ -64,13 +64,13 @@ internal static class ScoreCommand
         command.Options.Add(details);
         model.AddTo(command);
         command.Options.Add(trace);
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             if (call.GetValue(resume) || call.GetValue(shard) is not null)
             {
                 if (call.GetValue(trace) is not null)
-                    throw new UsageException("--trace is for one text, --resume and --shard are for many.");
+                    throw new UsageException("--trace takes one text; --resume and --shard take many.");
                 DatasetRun dataset = new(
                     call,
                     model,
@@ -80,24 +80,25 @@ internal static class ScoreCommand
                     call.GetValue(resume),
                     call.GetValue(details),
                     terminal);
-                return await dataset.RunAsync(cancellation).ConfigureAwait(false);
+                return await dataset.RunAsync(cancellationToken).ConfigureAwait(false);
             }
 
-            // What is cheap to check comes first: a typing error should not cost the loading of a model.
-            using LineSource source = texts.Open(call, terminal, cancellation);
+            // Cheap checks come first, so that a typing error is reported before a model is loaded.
+            using LineSource source = texts.Open(call, terminal, cancellationToken);
             IEnumerable<InputLine> lines = source.Lines();
             string? tracePath = call.GetValue(trace);
             if (tracePath is not null) lines = [OnlyText(lines)];
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             using OutputFile? traceFile = tracePath is null ? null : terminal.OpenOutput(tracePath, trace.Name);
-            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellation).ConfigureAwait(false);
+            (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
+                call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
             {
                 ResultWriter result = new(file.Stream);
                 bool withDetails = call.GetValue(details);
                 int code = traceFile is null
-                    ? await run.ScoreAsync(loaded, lines, line => result.Write(line, withDetails), cancellation).ConfigureAwait(false)
-                    : Trace(loaded, lines.Single(), traceFile, line => result.Write(line, withDetails), cancellation);
+                    ? await run.ScoreAsync(loaded, lines, line => result.Write(line, withDetails), cancellationToken).ConfigureAwait(false)
+                    : Trace(loaded, lines.Single(), traceFile, line => result.Write(line, withDetails), cancellationToken);
                 file.Complete();
                 return code;
             }
@@ -121,17 +122,18 @@ internal static class ScoreCommand
     {
         InputLine[] first = [.. lines.Take(2)];
         if (first is not [{ } line] || line.Item.Texts > 1)
-            throw new UsageException("--trace is for one text. Give one --prompt and --response, or a file of one line.");
+            throw new UsageException("--trace takes one text. Give one --prompt and --response, or a file of one line.");
         return line.Error is null ? line : throw new InputException($"The line to trace cannot be scored: {line.Error}");
     }
 
-    private static int Trace(RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write, CancellationToken cancellation)
+    private static int Trace(
+        RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write, CancellationToken cancellationToken)
     {
         int[] ids = line.Item.Ids ?? model.Tokenize(line.Item.Conversations[0]);
         Reward reward;
         using (TraceWriter trace = new(file.Stream, line.Name))
         {
-            reward = model.Score(ids, trace, cancellation);
+            reward = model.Score(ids, trace, cancellationToken);
             trace.Complete();
         }
 

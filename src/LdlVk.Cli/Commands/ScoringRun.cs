@@ -9,7 +9,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary>What every scoring command does: load the model, score lines one after another, say how it went.</summary>
+/// <summary>The common part of scoring commands: loads the model, scores lines, and shows progress and a summary.</summary>
 internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timelinePath = null)
     : IProgress<LoadProgress>, IProgress<ScoreProgress>
 {
@@ -18,24 +18,24 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     private readonly TimeLeft _left = new();
     private readonly TimelineFile? _timeline = timelinePath is null ? null : new TimelineFile();
 
-    /// <summary>Loads the model that the flags name, and shows how far it is.</summary>
+    /// <summary>Loads the model that the flags name, and shows the progress.</summary>
     public static async Task<(ScoringRun Run, RewardModel Model)> LoadAsync(
-        ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellation)
+        ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellationToken)
     {
         ScoringRun run = new(terminal, call.GetValue(flags.Quiet), call.GetValue(flags.TraceEvents));
         RewardModelOptions options = flags.Read(call) with { Timeline = run._timeline };
-        return (run, await run.LoadAsync(call.GetValue(flags.Model)!, options, cancellation).ConfigureAwait(false));
+        return (run, await run.LoadAsync(call.GetValue(flags.Model)!, options, cancellationToken).ConfigureAwait(false));
     }
 
-    /// <summary>Loads a model, and shows how far it is.</summary>
-    public async Task<RewardModel> LoadAsync(string folder, RewardModelOptions options, CancellationToken cancellation)
+    /// <summary>Loads a model, and shows the progress.</summary>
+    public async Task<RewardModel> LoadAsync(string folder, RewardModelOptions options, CancellationToken cancellationToken)
     {
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         using (_status)
         {
             _loading.Restart();
             _status.Show(() => $"Opening {folder}");
-            RewardModel model = await RewardModel.LoadAsync(folder, options, this, cancellation).ConfigureAwait(false);
+            RewardModel model = await RewardModel.LoadAsync(folder, options, this, cancellationToken).ConfigureAwait(false);
             model.Warning += message =>
             {
                 _status.Dispose();
@@ -50,12 +50,12 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     /// <summary>Scores lines and hands each to <paramref name="write"/>, in order.</summary>
     /// <param name="model">The model.</param>
     /// <param name="lines">The lines.</param>
-    /// <param name="write">Takes a line with its result.</param>
-    /// <param name="cancellation">Ends the run between micro-batches.</param>
-    /// <param name="reasonsAt">Where it says why lines could not be scored.</param>
+    /// <param name="write">Receives each line with its result.</param>
+    /// <param name="cancellationToken">Cancels the run between micro-batches.</param>
+    /// <param name="reasonsAt">A phrase that says where the reasons of failed lines are.</param>
     /// <returns>The exit code.</returns>
     public async Task<int> ScoreAsync(
-        RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellation,
+        RewardModel model, IEnumerable<InputLine> lines, Action<ScoredLine> write, CancellationToken cancellationToken,
         string reasonsAt = "the reasons are in the results")
     {
         LineScorer scorer = new(model, this, FlagWording.Word);
@@ -63,7 +63,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         long failed = 0;
         using (_status)
         {
-            await foreach (ScoredLine line in scorer.ScoreAsync(lines, cancellation).ConfigureAwait(false))
+            await foreach (ScoredLine line in scorer.ScoreAsync(lines, cancellationToken).ConfigureAwait(false))
             {
                 if (line.Error is not null) failed++;
                 write(line);
@@ -105,11 +105,11 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     private static string Describe(ComputeError error)
     {
         string off = error.Texts == 1
-            ? string.Create(CultureInfo.InvariantCulture, $"the first score is {error.Mean:G2} off")
+            ? string.Create(CultureInfo.InvariantCulture, $"the first score is off by {error.Mean:G2}")
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"the first {error.Texts} scores are {error.Mean:G2} off in the mean, {error.Largest:G2} at most");
-        return $"int8 compute: {off}, against exact products with the same weights";
+                $"the first {error.Texts} scores are off by {error.Mean:G2} on average, {error.Largest:G2} at most");
+        return $"int8 compute: {off}, compared with exact products of the same weights";
     }
 
     private static string Rate(ScoreProgress done)

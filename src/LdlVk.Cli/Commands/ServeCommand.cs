@@ -7,22 +7,22 @@ using Microsoft.Extensions.Logging;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk serve</c>: scores over HTTP, until it is told to stop.</summary>
+/// <summary><c>ldlvk serve</c>: serves scores over HTTP.</summary>
 internal static class ServeCommand
 {
     private const string KeyVariable = "LDLVK_API_KEY";
 
     private const string Notes = """
         Endpoints, all POST:
-          /v1/rewards, /v1/compare          our own
+          /v1/rewards, /v1/compare          LdlVk
           /get_reward                       OpenRLHF (--remote_rm_url)
           /classify, /pooling, /score       vLLM, as verl uses it
           /classify, /v1/embeddings         SGLang, as verl uses it
           /predict, /rerank                 text-embeddings-inference
           /v1/score/evaluation              LLaMA-Factory
         and GET / (a page), /openapi.json, /v1/models, /info, /health, /ready, /metrics (Prometheus).
-        SIGTERM or Ctrl-C: /ready says 503, what is under way is answered, then it ends with code 0.
-        Traces go out by OTLP if OTEL_EXPORTER_OTLP_ENDPOINT says where to.
+        On SIGTERM or Ctrl-C, /ready is 503, requests in progress finish, and the exit code is 0.
+        OTEL_EXPORTER_OTLP_ENDPOINT enables the export of traces over OTLP.
         """;
 
     private static readonly ServerOptions Defaults = new();
@@ -32,57 +32,57 @@ internal static class ServeCommand
         ModelFlags model = new();
         Option<string[]> urls = new("--urls")
         {
-            Description = $"What to listen on; other machines reach it only if you say so, as http://*:8000 [default: {Defaults.Urls[0]}].",
+            Description = $"URL to listen on; http://*:8000 accepts requests from other machines [default: {Defaults.Urls[0]}].",
             HelpName = "URL",
             AllowMultipleArgumentsPerToken = true,
         };
         Option<string?> name = new("--model-name")
         {
-            Description = "The model's name in answers [default: the folder's]. Requests may ask for any.",
+            Description = "The model's name in answers [default: the folder's]. Requests may name any model.",
             HelpName = "NAME",
         };
         Option<string?> keyFile = new("--api-key-file")
         {
             Description =
-                $"File with a key that requests must show (Authorization: Bearer, or X-API-Key); "
-                + $"so does the environment variable {KeyVariable}.",
+                $"File with an API key that requests must have (Authorization: Bearer, or X-API-Key). "
+                + $"The environment variable {KeyVariable} sets the key too.",
             HelpName = "FILE",
         };
         Option<string> format = new("--log-format")
         {
-            Description = "How messages on standard error look: lines of text, or JSON objects, one a line.",
+            Description = "Format of messages on standard error: lines of text, or one JSON object per line.",
             HelpName = $"{ServeLog.Text}|{ServeLog.Json}",
             DefaultValueFactory = _ => ServeLog.Text,
         };
         Option<string> special = new("--special-tokens")
         {
             Description =
-                "What special tokens in messages are: text like any other, or the tokens, "
-                + "with which who writes a message can end their turn. Texts with the template in them keep theirs.",
+                "How special tokens in messages are read: as ordinary text, or as tokens, with which the author of a message can end "
+                + "a turn. Texts that already contain the template keep their special tokens.",
             HelpName = "text|tokens",
             DefaultValueFactory = _ => "text",
         };
         Option<int> maxQueue = Number(
-            "--max-queue", "Texts that wait at most; requests beyond get 429 and Retry-After.", Defaults.MaxQueue);
+            "--max-queue", "Maximum number of waiting texts; further requests get 429 and Retry-After.", Defaults.MaxQueue);
         Option<int> maxQueueTokens = Number(
-            "--max-queue-tokens", "Tokens that wait at most, those of one request included.", Defaults.MaxQueueTokens);
-        Option<int> maxTexts = Number("--max-texts", "Texts of one request at most.", Defaults.MaxTexts);
-        Option<int> maxBody = Number("--max-body", "Bytes of a request's body at most.", Defaults.MaxBodyBytes);
+            "--max-queue-tokens", "Maximum number of waiting tokens, also of a single request.", Defaults.MaxQueueTokens);
+        Option<int> maxTexts = Number("--max-texts", "Maximum number of texts of a request.", Defaults.MaxTexts);
+        Option<int> maxBody = Number("--max-body", "Maximum size of a request body in bytes.", Defaults.MaxBodyBytes);
         Option<int> maxWait = Number(
             "--max-wait-ms",
-            "Milliseconds that a text waits for company at most while a device is idle; "
-            + "never more than a twentieth of what it takes itself.",
+            "Maximum time in milliseconds that an idle device waits for more texts; "
+            + "never more than a twentieth of the time that the waiting texts take.",
             (int)Defaults.MaxWait.TotalMilliseconds);
         Option<int> drain = Number(
             "--drain-seconds",
-            "Seconds that requests under way have when the server is told to stop.",
+            "Time in seconds to finish the requests in progress when the server stops.",
             (int)Defaults.DrainTime.TotalSeconds);
         Command command = new NotedCommand("serve", "Serve scores over HTTP, in the protocols of trainers and tools.", Notes);
         Option[] options = [urls, name, keyFile, special, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait, drain, format];
         foreach (Option option in options)
             command.Options.Add(option);
         model.AddTo(command);
-        command.SetAction(async (call, cancellation) =>
+        command.SetAction(async (call, cancellationToken) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             string given = call.GetValue(format)!;
@@ -127,13 +127,13 @@ internal static class ServeCommand
                 DrainTime = TimeSpan.FromSeconds(call.GetValue(drain)),
                 LoggerFactory = log,
             };
-            // What is cheap to check comes first: a typing error should not cost the loading of a model.
+            // Cheap checks come first, so that a typing error is reported before a model is loaded.
             options.Check();
-            (_, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, messages, cancellation).ConfigureAwait(false);
+            (_, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, messages, cancellationToken).ConfigureAwait(false);
             using (loaded)
             {
-                await using RewardServer server = await RewardServer.StartAsync(loaded, options, cancellation).ConfigureAwait(false);
-                await Task.Delay(Timeout.Infinite, cancellation)
+                await using RewardServer server = await RewardServer.StartAsync(loaded, options, cancellationToken).ConfigureAwait(false);
+                await Task.Delay(Timeout.Infinite, cancellationToken)
                     .ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default)
                     .ConfigureAwait(false);
                 await server.StopAsync().ConfigureAwait(false);
@@ -157,7 +157,7 @@ internal static class ServeCommand
     {
         string? key = file is null ? Environment.GetEnvironmentVariable(KeyVariable) : File.ReadAllText(file);
         key = key?.Trim();
-        if (file is not null && key!.Length == 0) throw new UsageException($"{file} holds no API key.");
+        if (file is not null && key!.Length == 0) throw new UsageException($"{file} contains no API key.");
         return string.IsNullOrEmpty(key) ? null : key;
     }
 }

@@ -21,14 +21,14 @@ internal sealed class ServeLog : ILoggerProvider
 
     /// <summary>Creates the loggers of a format.</summary>
     /// <param name="format"><see cref="Text"/> or <see cref="Json"/>.</param>
-    /// <param name="terminal">The terminal that takes the lines.</param>
-    /// <param name="quiet">Whether the server logs warnings and errors only.</param>
+    /// <param name="terminal">The terminal that receives the lines.</param>
+    /// <param name="quiet">Whether to log only warnings and errors.</param>
     public static ILoggerFactory Create(string format, Terminal terminal, bool quiet) => LoggerFactory.Create(logging =>
     {
         logging.AddProvider(new ServeLog(terminal, format == Json ? JsonFormatter() : null));
         logging.SetMinimumLevel(quiet ? LogLevel.Warning : LogLevel.Information);
         logging.AddFilter(OwnCategory, LogLevel.Information);
-        // As text this program words its failures itself; ASP.NET Core would repeat them with stack traces.
+        // In text format, this program reports failures itself; ASP.NET Core would repeat them with stack traces.
         logging.AddFilter("Microsoft", format == Json ? LogLevel.Warning : LogLevel.None);
     });
 
@@ -70,7 +70,7 @@ internal sealed class ServeLog : ILoggerProvider
                 return;
             }
 
-            // A line at a time: the formatter writes in pieces, and other threads log too.
+            // Writes whole lines, because the formatter writes in parts and other threads log too.
             using StringWriter line = new();
             log._json.Write(new LogEntry<TState>(logLevel, name, eventId, state, exception, formatter), null, line);
             log._terminal.Error.Write(line.ToString());

@@ -8,7 +8,7 @@ using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk tokenize</c>: texts and conversations as token ids. Needs only tokenizer.json.</summary>
+/// <summary><c>ldlvk tokenize</c>: converts texts and conversations to token ids. Needs only tokenizer.json.</summary>
 internal static class TokenizeCommand
 {
     private const string Notes = """
@@ -26,13 +26,13 @@ internal static class TokenizeCommand
             "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         input.Required = true;
-        Command command = new NotedCommand("tokenize", "Turn texts and conversations into token ids.", Notes)
+        Command command = new NotedCommand("tokenize", "Convert texts and conversations to token ids.", Notes)
         {
             model, input, output, template,
         };
-        command.SetAction((call, cancellation) =>
+        command.SetAction((call, cancellationToken) =>
         {
-            using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellation);
+            using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellationToken);
             string folder = call.GetValue(model)!;
             TextEncoder encoder = new(folder, ModelValues.ChatTemplate(call, template));
             if (!encoder.HasTokenizer)
@@ -42,7 +42,7 @@ internal static class TokenizeCommand
             int code = ExitCode.Success;
             foreach (RawLine line in source.RawLines())
             {
-                cancellation.ThrowIfCancellationRequested();
+                cancellationToken.ThrowIfCancellationRequested();
                 (string? id, int[] ids, string? error) = JsonLine.Read(
                     line, (json, id) => Encode(encoder, json, id), (id, error) => (id, (int[])[], error));
                 if (error is null) Write(result, id, ids);
@@ -71,7 +71,7 @@ internal static class TokenizeCommand
         {
             ({ } text, null) => (given, encoder.Encode(JsonLine.Fields.String(text, "text")), null),
             (null, { } messages) => (given, encoder.Encode(new Conversation(JsonLine.Fields.Messages(messages))), null),
-            _ => throw new InputException("the line needs text or messages, and not both."),
+            _ => throw new InputException("the line needs either text or messages."),
         };
     }
 }

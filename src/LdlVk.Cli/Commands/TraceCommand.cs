@@ -6,18 +6,18 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk trace</c>: at which step does a computation leave its reference?</summary>
+/// <summary><c>ldlvk trace</c>: finds the first step at which a computation differs from its reference.</summary>
 internal static class TraceCommand
 {
     private const double DefaultTolerance = 1e-4;
 
     public static Command Create(Terminal terminal)
     {
-        Argument<string> reference = new("REFERENCE.json") { Description = "The trace that is right." };
-        Argument<string> actual = new("ACTUAL.json") { Description = "The trace to check, as score --trace writes it." };
+        Argument<string> reference = new("REFERENCE.json") { Description = "The correct trace." };
+        Argument<string> actual = new("ACTUAL.json") { Description = "The trace to check, written by score --trace." };
         Option<string?> tolerance = new("--tolerance")
         {
-            Description = "Largest relative error ‖reference − actual‖ / ‖reference‖ that is not a difference [default: 1e-4].",
+            Description = "Maximum relative error ‖reference − actual‖ / ‖reference‖ [default: 1e-4].",
             HelpName = "X",
         };
         Command command = new("trace", "Compare two traces and name the first step that differs. Exit code 3 if one does.")
@@ -40,7 +40,7 @@ internal static class TraceCommand
         return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
             && value >= 0
             && double.IsFinite(value)
-            ? value : throw new UsageException($"--tolerance {text}: give a number from 0 on, such as 1e-4.");
+            ? value : throw new UsageException($"--tolerance {text}: give a number of at least 0, such as 1e-4.");
     }
 
     private static int Compare(TraceFile reference, TraceFile actual, double tolerance, Screen screen)
@@ -100,6 +100,6 @@ internal static class TraceCommand
         return difference == 0 ? 0 : Math.Sqrt(difference / norm);
     }
 
-    /// <summary>In brackets, which are doubled because the screen's markup has a use for single ones.</summary>
+    /// <summary>Formats a shape in brackets, which are doubled to escape the screen's markup.</summary>
     private static string Shape(TracedTensor tensor) => $"[[{string.Join(", ", tensor.Shape)}]]";
 }

@@ -15,10 +15,10 @@ namespace LdlVk.Cli.Commands;
 internal sealed class TuneCommand
 {
     private const string Notes = """
-        Times the tilings of a model's matrix products, with weights made up on the device, and keeps the fastest in the user's cache folder
-        for this device and this version of its driver. All tilings give the same bits: tuning changes speed, never a score.
-        When a model first meets a real GPU, a short tuning of its most important products runs by itself; this command tunes all of them.
-        With --json, one object a line for each product; a number of rows stands for all numbers down to the next smaller one.
+        Measures the tilings of a model's matrix products, with weights generated on the device, and saves the fastest in the user's cache
+        folder for this device and driver version. All tilings give bitwise equal results: tuning affects speed, never a score.
+        The first time a model runs on a GPU, its most important products are tuned automatically; this command tunes all of them.
+        --json writes one object per line for each product; a number of rows covers all numbers down to the next smaller one.
         """;
 
     private readonly Terminal _terminal;
@@ -30,7 +30,7 @@ internal sealed class TuneCommand
     };
     private readonly Option<string?> _model = new("--model")
     {
-        Description = "Folder of a model whose shape it is instead.",
+        Description = "Folder of a model, to use its shape instead.",
         HelpName = "DIR",
     };
     private readonly Option<string> _weights = new("--weights")
@@ -46,7 +46,7 @@ internal sealed class TuneCommand
     };
     private readonly Option<string?> _seconds = new("--seconds")
     {
-        Description = "About how long it may take; what is not reached keeps the guess.",
+        Description = "Approximate time limit; products that are not reached keep their default tiles.",
         HelpName = "N",
     };
     private readonly Option<string> _device = ModelFlags.CreateDevice();
@@ -61,11 +61,11 @@ internal sealed class TuneCommand
         NotedCommand command = new("tune", "Find the fastest tiles of a model's matrix products on a device.", Notes);
         Option[] options = [tune._device, tune._shape, tune._model, tune._weights, tune._rows, tune._seconds, tune._json, tune._quiet];
         foreach (Option option in options) command.Options.Add(option);
-        command.SetAction((call, cancellation) => Task.FromResult(tune.Run(call, cancellation)));
+        command.SetAction((call, cancellationToken) => Task.FromResult(tune.Run(call, cancellationToken)));
         return command;
     }
 
-    private int Run(ParseResult call, CancellationToken cancellation)
+    private int Run(ParseResult call, CancellationToken cancellationToken)
     {
         BenchShape shape = ReadShape(call);
         WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
@@ -86,16 +86,16 @@ internal sealed class TuneCommand
         using StatusLine status = new(_terminal, call.GetValue(_quiet));
         TuneReport report = new(screen, new ResultWriter(_terminal.Out), status, info, json);
         report.Begin(shape.Name);
-        bool kept = tunable.Tune(products, limit, report, cancellation);
+        bool kept = tunable.Tune(products, limit, report, cancellationToken);
         status.Dispose();
         if (!kept)
         {
             string why = tunable.ChoicesFile is { } file ? $" in {file}: make the folder writable"
                 : ": there is no folder for caches; set HOME or XDG_DATA_HOME";
-            throw new DeviceException($"The choices could not be kept{why}.");
+            throw new DeviceException($"The choices could not be saved{why}.");
         }
 
-        if (!json) screen.Line($"Kept in {Screen.Safe(tunable.ChoicesFile!)}");
+        if (!json) screen.Line($"Saved in {Screen.Safe(tunable.ChoicesFile!)}");
         return ExitCode.Success;
     }
 

@@ -1,6 +1,6 @@
 namespace LdlVk.Cli.Options;
 
-/// <summary>Formats of a conversion.</summary>
+/// <summary>Weight formats of a conversion.</summary>
 internal static class Formats
 {
     /// <summary>Reads a format that a folder can be converted to.</summary>

@@ -4,14 +4,14 @@ using System.CommandLine.Invocation;
 
 namespace LdlVk.Cli.Options;
 
-/// <summary>A command with more to say in its own help than fits in the list of commands.</summary>
+/// <summary>A command with notes that its own help prints.</summary>
 internal sealed class NotedCommand(string name, string description, string notes) : Command(name, description)
 {
-    /// <summary>Printed after the flags.</summary>
+    /// <summary>The notes, printed after the flags.</summary>
     public string Notes => notes;
 }
 
-/// <summary>The usual help, and a command's notes after it.</summary>
+/// <summary>The default help, followed by the command's notes.</summary>
 internal sealed class NotedHelp : SynchronousCommandLineAction
 {
     private readonly HelpAction _help = new();

@@ -15,46 +15,47 @@ internal sealed class ModelFlags
     /// <summary>--dry-run.</summary>
     public Option<bool> DryRun { get; } = new("--dry-run")
     {
-        Description = "Show which layers would go to which device, and what that takes; load and score nothing.",
+        Description = "Show the placement of the layers on the devices and the memory they need; load and score nothing.",
     };
 
     /// <summary>--trace-events.</summary>
     public Option<string?> TraceEvents { get; } = new("--trace-events")
     {
-        Description = "Write a timeline of what each device did when, in the format of chrome://tracing and Perfetto.",
+        Description = "Write a timeline of the work of each device, in the format of chrome://tracing and Perfetto.",
         HelpName = "FILE",
     };
 
     private readonly Option<string> _device = CreateDevices();
     private readonly Option<string?> _split = new("--split")
     {
-        Description = "Layers of each device of --device, as 20,26 [default: by their memory and speed].",
+        Description = "Number of layers on each device of --device, such as 20,26 [default: by their memory and speed].",
         HelpName = "N,…",
     };
     private readonly Option<string?> _memory = CreateMemory();
     private readonly Option<string> _weights = Choice("--weights", ModelValues.WeightFormats,
         "Format of the layers' weights in the device's memory. "
-        + "auto: what the checkpoint holds (fp16 for bf16) if that fits, else int8; a converted folder has its own alone.");
+        + "auto: that of the checkpoint (fp16 for bf16) if it fits, else int8. A converted folder has only its own format.");
     private readonly Option<string> _compute = CreateCompute();
     private readonly Option<string> _heads = CreateHeads();
     private readonly Option<string> _embeddingScale = Choice("--embedding-scale", ModelValues.EmbeddingScales,
-        "Factor of the embeddings: exact √hidden, or rounded to bf16 as a bf16 run of the original has it. "
+        "Factor of the embeddings: exact √hidden, or rounded to bf16 as in a bf16 run of the original. "
         + "auto: bf16 for bf16 checkpoints, else exact.");
     private readonly Option<string> _chatTemplate = CreateChatTemplate();
     private readonly Option<string?> _batchTokens = CreateBatchTokens();
     private readonly Option<bool> _truncate = new("--truncate")
     {
-        Description = "Drop tokens from the middle of a text that is longer than the model takes. Otherwise such a text is an error.",
+        Description = "Drop tokens from the middle of a text that exceeds the model's limit. Without this flag, such a text is an error.",
     };
     private readonly Option<bool> _noSharePrefixes = new("--no-share-prefixes")
     {
-        Description = "Compute the common beginning of texts anew for each. The scores are the same; this is slower, and for measuring.",
+        Description = "Compute shared prefixes again for each text. The scores are the same. This is slower, and meant for measurements.",
     };
 
     private readonly Option<bool> _noTune = new("--no-tune")
     {
         Description =
-            "Do not look for fast tiles, about a second when a model first meets a real GPU and its driver. The scores are the same.",
+            "Skip the search for fast tiles, which takes about a second the first time a model runs on a GPU and driver. "
+            + "The scores are the same.",
     };
 
     /// <summary>--model, also for commands that read only a part of it.</summary>
@@ -73,8 +74,8 @@ internal sealed class ModelFlags
 
     /// <summary>--device, of commands that use several.</summary>
     public static Option<string> CreateDevices() => Choice("--device", "auto|cpu|vulkan|vulkan:N|…,…",
-        "Where to run. auto: the best GPU on which the model fits, all GPUs if it fits on none, or the CPU where there is none; "
-        + "never a software driver. vulkan: the best Vulkan device. Several, as vulkan:0,vulkan:1, have a part of the layers each. "
+        "Where to run. auto: the best GPU on which the model fits, all GPUs if it fits on none, or the CPU if there is no GPU; "
+        + "never a software driver. vulkan: the best Vulkan device. Several devices, such as vulkan:0,vulkan:1, share the layers. "
         + "See ldlvk devices.");
 
     /// <summary>--device, of commands that use one.</summary>
@@ -85,18 +86,18 @@ internal sealed class ModelFlags
     public static Option<string?> CreateMemory() => new("--memory")
     {
         Description =
-            "Device memory to use at most, as 8GiB, or one figure for each device [default: what is free]. "
-            + "Layers for which there is no room are brought to the device when their turn comes; scores are the same.",
+            "Maximum device memory, such as 8GiB, or one value for each device [default: the free memory]. "
+            + "Layers that do not fit are streamed to the device when they are needed; the scores are the same.",
         HelpName = "SIZE,…",
     };
 
     /// <summary>--compute.</summary>
     public static Option<string> CreateCompute() => Choice("--compute", ModelValues.Computes,
         "How the layers' products are computed. "
-        + "auto, also called fp16: operands in halves and sums in fp32 on matrix units, "
-        + "where the device has them and the weights are not fp32, else all in fp32. "
-        + "int8: products of bytes (W8A8) with int8 or int4 weights, for GPUs that are faster at them; "
-        + "says how far the first scores are off.");
+        + "auto, also called fp16: fp16 operands and fp32 sums on matrix units, "
+        + "if the device has them and the weights are not fp32; otherwise fp32. "
+        + "int8: int8 products (W8A8) with int8 or int4 weights, for GPUs on which they are faster; "
+        + "reports the error of the first scores.");
 
     /// <summary>--heads.</summary>
     public static Option<string> CreateHeads() =>
@@ -104,13 +105,13 @@ internal sealed class ModelFlags
 
     /// <summary>--chat-template.</summary>
     public static Option<string> CreateChatTemplate() => Choice("--chat-template", ModelValues.ChatTemplates,
-        "How messages become text. auto: as the checkpoint says; none: "
-        + "the contents one after another behind the token with which texts begin; else as models of that name do.");
+        "Conversion of messages to text. auto: the checkpoint's template; "
+        + "none: the bos token and the contents one after another; otherwise the template of that name.");
 
     /// <summary>--batch-tokens.</summary>
     public static Option<string?> CreateBatchTokens() => new("--batch-tokens")
     {
-        Description = "Tokens computed at a time [default: 4096]. It changes speed and memory, never a score.",
+        Description = "Maximum number of tokens of a micro-batch [default: 4096]. It affects speed and memory, but never a score.",
         HelpName = "N",
     };
 
@@ -139,8 +140,8 @@ internal sealed class ModelFlags
         foreach (Option option in all) command.Options.Add(option);
     }
 
-    /// <summary>Shows the plan, if --dry-run asks for that alone.</summary>
-    /// <returns>Whether it did.</returns>
+    /// <summary>Shows the plan if --dry-run is given.</summary>
+    /// <returns>Whether it showed the plan.</returns>
     public bool ShowPlan(ParseResult call, Terminal terminal)
     {
         if (!call.GetValue(DryRun)) return false;
@@ -150,8 +151,8 @@ internal sealed class ModelFlags
         return true;
     }
 
-    /// <summary>What the flags ask for.</summary>
-    /// <exception cref="UsageException">A value is not one of those that there are.</exception>
+    /// <summary>Returns the options that the flags specify.</summary>
+    /// <exception cref="UsageException">A value is invalid.</exception>
     public RewardModelOptions Read(ParseResult call)
     {
         string weights = ModelValues.OneOf(call, _weights, ModelValues.WeightFormats);

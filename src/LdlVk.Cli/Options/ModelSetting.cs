@@ -2,19 +2,19 @@ using System.CommandLine;
 
 namespace LdlVk.Cli.Options;
 
-/// <summary>One way to run a model, as <c>weights=int4,device=vulkan:0</c>: what it says over what the other flags say.</summary>
-/// <param name="Name">As it was given.</param>
+/// <summary>A setting of a model, such as <c>weights=int4,device=vulkan:0</c>, which overrides the other flags.</summary>
+/// <param name="Name">The setting as given on the command line.</param>
 /// <param name="Folder">The model's folder.</param>
-/// <param name="Options">How it runs.</param>
+/// <param name="Options">The options of the model.</param>
 internal sealed record ModelSetting(string Name, string Folder, RewardModelOptions Options)
 {
     private const string Keys = "model, device, weights, compute, heads, embedding-scale, memory, split or batch-tokens";
 
     /// <summary>Reads a setting.</summary>
     /// <param name="flag">Name of the flag, for messages.</param>
-    /// <param name="text">Its value: KEY=VALUE with commas between them. A value may have commas itself, as a list of devices.</param>
-    /// <param name="folder">The folder where none is given.</param>
-    /// <param name="common">The options where none are given.</param>
+    /// <param name="text">Its value: KEY=VALUE, separated by commas. A value may itself contain commas, such as a list of devices.</param>
+    /// <param name="folder">The folder, if the setting has none.</param>
+    /// <param name="common">The options that the setting does not override.</param>
     /// <exception cref="UsageException">There is no such key or value.</exception>
     public static ModelSetting Parse(string flag, string text, string folder, RewardModelOptions common)
     {
@@ -35,7 +35,7 @@ internal sealed record ModelSetting(string Name, string Folder, RewardModelOptio
 
     private static RewardModelOptions Over(RewardModelOptions common, Dictionary<string, string> values, string given)
     {
-        // The flags themselves read the values, so that they mean the same and have the same errors.
+        // The flags parse the values, so that their meaning and errors are the same.
         ModelFlags flags = new();
         Command command = new("setting");
         flags.AddSettingsTo(command);
@@ -52,7 +52,7 @@ internal sealed record ModelSetting(string Name, string Folder, RewardModelOptio
             Memory = values.ContainsKey("memory") ? set.Memory : common.Memory,
             Split = values.ContainsKey("split") ? set.Split : common.Split,
             BatchTokens = values.ContainsKey("batch-tokens") ? set.BatchTokens : common.BatchTokens,
-            // What that would say of a few texts, fidelity says of all.
+            // fidelity measures the error of all texts, not only of the first ones.
             MeasureComputeError = false,
         };
     }

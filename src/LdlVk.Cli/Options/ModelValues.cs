@@ -27,8 +27,8 @@ internal static class ModelValues
     {
         if (call.GetValue(memory) is not { } text) return [];
         return [.. text.Split(',').Select(part => Size(part.Trim()) ?? throw new UsageException(
-            $"--memory {text}: \"{part}\" is no size. "
-            + $"Give one such as 8GiB, 500MB or 2000000000, or one for each device with commas between them."))];
+            $"--memory {text}: \"{part}\" is not a size. "
+            + $"Give one such as 8GiB, 500MB or 2000000000, or one for each device, separated by commas."))];
     }
 
     private static long? Size(string text)
@@ -56,7 +56,7 @@ internal static class ModelValues
         int Layers(string part) => int.TryParse(part.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int layers)
             ? layers
             : throw new UsageException(
-                $"--split {text}: \"{part}\" is no number of layers. "
+                $"--split {text}: \"{part}\" is not a number of layers. "
                 + $"Give one for each device, such as --device vulkan:0,vulkan:1 --split 20,26.");
     }
 
@@ -81,7 +81,7 @@ internal static class ModelValues
     /// <summary>Value of a flag that has a fixed set of values, separated by |; the first is the default.</summary>
     public static string OneOf(ParseResult call, Option<string> option, string values)
     {
-        // A command that has not this flag means its default.
+        // Commands without this flag use its default.
         string value = call.GetValue(option) ?? values[..values.IndexOf('|', StringComparison.Ordinal)];
         return values.Split('|').Contains(value, StringComparer.Ordinal)
             ? value

@@ -3,17 +3,17 @@ using LdlVk.Benchmarking;
 
 namespace LdlVk.Cli.Options;
 
-/// <summary>The flags that say which texts a benchmark computes.</summary>
+/// <summary>The flags that specify the texts of a benchmark.</summary>
 internal sealed class ScenarioFlags
 {
     private readonly Option<string?> _tokens = new("--tokens")
     {
-        Description = "One text of each of these lengths [default: 128,512, unless --batch or --best-of is given].",
+        Description = "Lengths of single texts [default: 128,512, unless --batch or --best-of is given].",
         HelpName = "N,…",
     };
     private readonly Option<string?> _batch = new("--batch")
     {
-        Description = "Several texts side by side: 4x512 is 4 texts of 512 tokens.",
+        Description = "Batches of texts: 4x512 is 4 texts of 512 tokens.",
         HelpName = "TEXTSxN,…",
     };
     private readonly Option<string?> _bestOf = new("--best-of")
@@ -29,7 +29,7 @@ internal sealed class ScenarioFlags
     /// <param name="call">The call.</param>
     /// <param name="shape">The model, whose positions limit the texts.</param>
     /// <param name="batchTokens">Tokens of a micro-batch.</param>
-    /// <exception cref="UsageException">A list has another form.</exception>
+    /// <exception cref="UsageException">A list is malformed.</exception>
     public ScenarioPlan Read(ParseResult call, BenchShape shape, int batchTokens)
     {
         string? tokens = call.GetValue(_tokens), batch = call.GetValue(_batch), bestOf = call.GetValue(_bestOf);
@@ -46,10 +46,10 @@ internal sealed class ScenarioFlags
 }
 
 /// <summary>The scenarios of a benchmark.</summary>
-/// <param name="Singles">Scenarios that stand alone.</param>
-/// <param name="Shared">Answers to a prompt, in full and with the prompt computed once.</param>
+/// <param name="Singles">Scenarios that are measured independently.</param>
+/// <param name="Shared">Answers to one prompt, with and without a shared computation of the prompt.</param>
 internal sealed record ScenarioPlan(IReadOnlyList<Scenario> Singles, IReadOnlyList<(Scenario Full, Scenario Shared)> Shared)
 {
-    /// <summary>All scenarios, in the order in which they are measured.</summary>
+    /// <summary>All scenarios, in the order of measurement.</summary>
     public IEnumerable<Scenario> All => Singles.Concat(Shared.SelectMany(s => (Scenario[])[s.Full, s.Shared]));
 }

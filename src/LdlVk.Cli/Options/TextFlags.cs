@@ -5,14 +5,14 @@ using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Cli.Options;
 
-/// <summary>The flags that say which texts: given on the command line, or as lines of a file.</summary>
+/// <summary>The flags that specify the texts: on the command line, or as lines of a file.</summary>
 internal sealed class TextFlags
 {
     private readonly Option<string?> _prompt = new("--prompt") { Description = "The user's message.", HelpName = "TEXT" };
     private readonly Option<string[]> _response;
     private readonly Option<string?>? _input;
 
-    /// <param name="responses">How many responses the command takes.</param>
+    /// <param name="responses">Description of --response.</param>
     /// <param name="input">Description of --input; null if the command has none.</param>
     public TextFlags(string responses, string? input)
     {
@@ -28,7 +28,7 @@ internal sealed class TextFlags
     {
         Description =
             "File for the results [default: - (standard output)]. "
-            + "It appears when all is done; after a failure or Ctrl-C what there is is in FILE.partial.",
+            + "It appears at the end; after a failure or Ctrl-C, the results so far are in FILE.partial.",
         HelpName = "FILE|-",
     };
 
@@ -40,22 +40,22 @@ internal sealed class TextFlags
         if (_input is not null) command.Options.Add(_input);
     }
 
-    /// <summary>The texts, read as they are asked for. Dispose the source when done.</summary>
-    /// <exception cref="UsageException">Flags are missing or contradict each other, or there is no such file.</exception>
-    public LineSource Open(ParseResult call, Terminal terminal, CancellationToken cancellation)
+    /// <summary>Opens the texts, which are read on demand. The caller disposes the source.</summary>
+    /// <exception cref="UsageException">Flags are missing or contradict each other, or the file does not exist.</exception>
+    public LineSource Open(ParseResult call, Terminal terminal, CancellationToken cancellationToken)
     {
         string? prompt = call.GetValue(_prompt), input = _input is null ? null : call.GetValue(_input);
         string[] responses = call.GetValue(_response) ?? [];
         bool given = prompt is not null || responses.Length > 0;
         if (input is not null)
         {
-            if (given) throw new UsageException("The texts come from --input or from --prompt and --response, not from both.");
-            return terminal.OpenInput(input, cancellation);
+            if (given) throw new UsageException("Give the texts with --input or with --prompt and --response, not both.");
+            return terminal.OpenInput(input, cancellationToken);
         }
 
         string orInput = _input is null ? "" : ", or --input FILE.jsonl (- for standard input)";
         if (prompt is null || responses.Length == 0)
-            throw new UsageException($"Which texts? Give --prompt TEXT and --response TEXT{orInput}.");
+            throw new UsageException($"There are no texts. Give --prompt TEXT and --response TEXT{orInput}.");
         return LineSource.Of(InputLine.Of("0", Item.Of(prompt, responses) with { HasResponses = responses.Length > 1 }));
     }
 }

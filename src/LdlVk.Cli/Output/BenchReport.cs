@@ -5,13 +5,13 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>Measurements for people.</summary>
+/// <summary>Prints measurements for people.</summary>
 internal sealed class BenchReport(Screen screen)
 {
-    /// <summary>Ops that take less of the time are summed up in one line.</summary>
+    /// <summary>Ops below this share of the time are summed up in one line.</summary>
     private const double SmallShare = 0.005;
 
-    /// <summary>What is measured, and against what.</summary>
+    /// <summary>Prints what is measured and the reference rates.</summary>
     public void Begin(BenchContext c, ExecutionPlan plan)
     {
         BackboneConfig s = c.Shape.Config;
@@ -35,7 +35,7 @@ internal sealed class BenchReport(Screen screen)
         if (c.WhyNotTimed is { } why) screen.Line($"No times of ops: {Screen.Safe(why)}.");
     }
 
-    /// <summary>One measurement.</summary>
+    /// <summary>Prints one measurement.</summary>
     public void Write(BenchContext c, Measurement m)
     {
         screen.Line();
@@ -59,7 +59,7 @@ internal sealed class BenchReport(Screen screen)
         screen.Line(Number($"  {Rates.Seconds(total)} on the device's clock, {100 * total / m.Median:F0} % of the median run"));
     }
 
-    /// <summary>What sharing the prompt of answers brings.</summary>
+    /// <summary>Prints the speed-up by sharing the prompt of answers.</summary>
     public void WriteSharing(Measurement full, Measurement shared)
     {
         double ratio = full.Median / shared.Median, ideal = (double)full.Scenario.Rows / shared.Scenario.Rows;
@@ -70,25 +70,25 @@ internal sealed class BenchReport(Screen screen)
                 + Number($"{ideal:F2} by tokens ({rows}), {100 * ratio / ideal:F0} % of that"));
     }
 
-    /// <summary>The memory at the end.</summary>
+    /// <summary>Prints the peak memory.</summary>
     public void End(PeakMemory memory)
     {
         screen.Line();
         screen.Line(
-            $"Memory at most: {Readable.Bytes(memory.DeviceBytes)} on the device, {Readable.Bytes(memory.ProcessBytes)} of this process");
+            $"Peak memory: {Readable.Bytes(memory.DeviceBytes)} on the device, {Readable.Bytes(memory.ProcessBytes)} of this process");
     }
 
-    /// <summary>The heading of a list of ops measured by themselves.</summary>
+    /// <summary>Prints the heading of a list of individually measured ops.</summary>
     public void BeginOps(DeviceInfo device, string heading)
     {
         screen.Line($"[bold]{Screen.Safe(Readable.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(heading)}");
         screen.Line(OpTable.Heading);
     }
 
-    /// <summary>An op measured by itself.</summary>
+    /// <summary>Prints an individually measured op.</summary>
     public void WriteOp(OpRow row) => screen.Line(Screen.Safe(OpTable.Line(row)));
 
-    /// <summary>An op that was not measured.</summary>
+    /// <summary>Prints an op that was not measured.</summary>
     public void WriteSkipped(SkippedOp op) => screen.Line(Screen.Safe(OpTable.Line(op)));
 
     private void Op(OpRow row, double total)

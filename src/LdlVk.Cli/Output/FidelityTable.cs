@@ -7,10 +7,10 @@ namespace LdlVk.Cli.Output;
 /// <summary>Shows a comparison of settings as a table on the screen.</summary>
 internal static class FidelityTable
 {
-    /// <summary>Flips of one candidate that are listed.</summary>
+    /// <summary>Maximum number of listed flips per candidate.</summary>
     private const int MaxFlips = 20;
 
-    /// <summary>Shows the figures of all settings, then the lines that flip.</summary>
+    /// <summary>Shows the figures of all settings, then the pairs that flip.</summary>
     public static void Show(SettingRuns all, Screen screen)
     {
         (string Name, string[] Values)[] rows = [("", [.. all.Runs.Select(r => r.Name)]), .. FidelityRows.Of(all)];

@@ -5,7 +5,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>A plan, for people and as JSON: which layers go to which device, and what that takes.</summary>
+/// <summary>Prints a plan as a table or as JSON: the layers of each device, and their memory and time.</summary>
 internal static class PlanReport
 {
     /// <summary>Writes the plan as a table.</summary>

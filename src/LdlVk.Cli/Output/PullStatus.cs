@@ -3,7 +3,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>Shows on the status line how far a pull is, how fast it goes and how long the rest will take.</summary>
+/// <summary>Shows the progress, speed and remaining time of a download on the status line.</summary>
 internal sealed class PullStatus(HubRepository repository, StatusLine status) : IProgress<PullProgress>
 {
     private readonly TimeLeft _left = new();

@@ -3,17 +3,17 @@ using Spectre.Console;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>Colors for people, plain text for pipes and files.</summary>
+/// <summary>Writes colors to terminals, and plain text to pipes and files.</summary>
 internal sealed class Screen : IDisposable
 {
-    /// <summary>No line is broken when nobody looks: what is printed fits in 80 columns, and longer names should stay whole.</summary>
+    /// <summary>Width of pipes and files, where no line is wrapped: tables fit in 80 columns, and longer names stay whole.</summary>
     private const int Unlimited = 1 << 20;
 
     private readonly TextWriter _writer;
     private readonly IAnsiConsole _console;
 
-    /// <param name="terminal">Whose standard output it is.</param>
-    /// <param name="output">Another place to write to; null for standard output.</param>
+    /// <param name="terminal">The terminal whose standard output is used.</param>
+    /// <param name="output">The output; null for standard output.</param>
     public Screen(Terminal terminal, Stream? output = null)
     {
         _writer = terminal.OpenText(output);
@@ -30,14 +30,14 @@ internal sealed class Screen : IDisposable
         _console.Profile.Width = Unlimited;
     }
 
-    /// <summary>Writes a line of Spectre markup; what comes from outside goes through <see cref="Safe"/>.</summary>
+    /// <summary>Writes a line of Spectre markup. External text must go through <see cref="Safe"/>.</summary>
     public void Line(string markup = "") => _console.MarkupLine(markup);
 
-    /// <summary>A text that came from outside, for use in <see cref="Line"/>.</summary>
+    /// <summary>Escapes external text for <see cref="Line"/>.</summary>
     public static string Safe(string text) => Markup.Escape(Readable.OneLine(text));
 
     /// <summary>
-    /// A bar of <paramref name="width"/> columns, filled up to <paramref name="share"/> (0 to 1), in eighths of a column.
+    /// Returns a bar of <paramref name="width"/> columns, filled up to <paramref name="share"/> (0 to 1), in eighths of a column.
     /// </summary>
     public static string Bar(double share, int width)
     {

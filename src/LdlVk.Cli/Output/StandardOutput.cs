@@ -2,16 +2,16 @@ using Microsoft.Win32.SafeHandles;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>Whoever read standard output has gone; there is nobody left to tell.</summary>
+/// <summary>The reader of standard output has exited, so no message is needed.</summary>
 internal sealed class BrokenPipeException(IOException inner) : IOException(inner.Message, inner);
 
 /// <summary>
-/// Standard output that notices a reader who went away. .NET's own stream swallows that error, and a long run piped into <c>head</c>
-/// would compute to the end for nobody.
+/// Standard output that throws if its reader has exited. .NET's own stream ignores that error, and a long run piped into <c>head</c> would
+/// compute to its end in vain.
 /// </summary>
 internal sealed class StandardOutput(Stream pipe) : Stream
 {
-    private const int BrokenPipe = 32; // EPIPE, which .NET keeps in HResult
+    private const int BrokenPipe = 32; // EPIPE, which .NET stores in HResult
 
     /// <inheritdoc/>
     public override bool CanRead => false;
@@ -37,7 +37,7 @@ internal sealed class StandardOutput(Stream pipe) : Stream
     {
         if (OperatingSystem.IsWindows() || !Console.IsOutputRedirected) return Console.OpenStandardOutput();
         FileStream direct = new(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
-        // A FileStream keeps a file position of its own, so that two writers to one file (2>&1) would overwrite each other.
+        // A FileStream has its own file position, so two writers to one file (2>&1) would overwrite each other.
         return direct.CanSeek ? Console.OpenStandardOutput() : new StandardOutput(direct);
     }
 

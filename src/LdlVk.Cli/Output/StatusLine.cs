@@ -3,7 +3,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>One line on standard error that shows how far the work is, if a person looks at it. Thread-safe.</summary>
+/// <summary>A progress line on standard error, shown only if that is a terminal. Thread-safe.</summary>
 internal sealed class StatusLine(Terminal terminal, bool quiet) : IDisposable
 {
     private const string ReturnAndErase = "\r\e[K";
@@ -14,7 +14,7 @@ internal sealed class StatusLine(Terminal terminal, bool quiet) : IDisposable
     private readonly Lock _gate = new();
     private bool _shown;
 
-    /// <summary>Shows a status, unless one was shown just now.</summary>
+    /// <summary>Shows a status, at most a few times per second.</summary>
     public void Show(Func<string> status)
     {
         if (!_enabled) return;
@@ -27,7 +27,7 @@ internal sealed class StatusLine(Terminal terminal, bool quiet) : IDisposable
         }
     }
 
-    /// <summary>Takes the line away.</summary>
+    /// <summary>Erases the line.</summary>
     public void Dispose()
     {
         lock (_gate)

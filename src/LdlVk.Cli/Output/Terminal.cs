@@ -4,7 +4,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>Where a command reads from and writes to. Results go to <see cref="Out"/>, everything else to <see cref="Error"/>.</summary>
+/// <summary>The standard streams of a command. Results go to <see cref="Out"/>, everything else to <see cref="Error"/>.</summary>
 internal sealed class Terminal
 {
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
@@ -18,10 +18,10 @@ internal sealed class Terminal
     /// <summary>Standard error.</summary>
     public required TextWriter Error { get; init; }
 
-    /// <summary>Whether a person looks at <see cref="Out"/>.</summary>
+    /// <summary>Whether <see cref="Out"/> is a terminal.</summary>
     public bool OutIsScreen { get; init; }
 
-    /// <summary>Whether a person looks at <see cref="Error"/>.</summary>
+    /// <summary>Whether <see cref="Error"/> is a terminal.</summary>
     public bool ErrorIsScreen { get; init; }
 
     /// <summary>The terminal of this process.</summary>
@@ -50,23 +50,23 @@ internal sealed class Terminal
     /// <summary>Opens an output; <c>-</c> and null are <see cref="Out"/>.</summary>
     /// <param name="path">Value of the flag.</param>
     /// <param name="flag">Name of the flag.</param>
-    /// <param name="isLines">Whether the lines of a run that failed are kept.</param>
-    /// <exception cref="UsageException">The file cannot be made there.</exception>
+    /// <param name="isLines">Whether a failed run keeps the lines written so far.</param>
+    /// <exception cref="UsageException">The file cannot be created.</exception>
     public OutputFile OpenOutput(string? path, string flag, bool isLines = false) =>
         path is null or "-" ? OutputFile.Of(Out) : OutputFile.Open(path, flag, isLines ? SayKept : null);
 
     /// <summary>Opens an input; <c>-</c> is <see cref="In"/>.</summary>
-    /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
+    /// <exception cref="UsageException">The file does not exist or cannot be read.</exception>
     public LineSource OpenInput(string path, CancellationToken cancellationToken) =>
         path == "-" ? LineSource.Of(In, cancellationToken) : LineSource.Open(path, "--input", cancellationToken);
 
-    /// <summary>Says where the results of a run that failed are.</summary>
+    /// <summary>Tells the user where the results of a failed run are.</summary>
     private void SayKept(long lines, string path) => Say($"{Kept(lines, path)}.");
 
-    /// <summary>The words for results of a run that failed.</summary>
+    /// <summary>Returns the message about the results of a failed run.</summary>
     public static string Kept(long lines, string path) =>
         $"the first {Readable.Plural(lines, "result")} {(lines == 1 ? "is" : "are")} kept in {path}";
 
-    /// <summary>Says something to the user, on one line.</summary>
+    /// <summary>Writes a message to the user, on one line.</summary>
     public void Say(string message) => Error.WriteLine($"ldlvk: {Readable.OneLine(message)}");
 }

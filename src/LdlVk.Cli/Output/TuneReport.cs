@@ -5,20 +5,20 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Output;
 
-/// <summary>What <c>ldlvk tune</c> found, for people or as JSON lines.</summary>
+/// <summary>Prints the results of <c>ldlvk tune</c>, for people or as JSON lines.</summary>
 internal sealed class TuneReport(
     Screen screen, ResultWriter lines, StatusLine status, DeviceInfo device, bool json) : IProgress<TunedProduct>
 {
-    /// <summary>What is tuned.</summary>
+    /// <summary>Prints the device and the shape.</summary>
     public void Begin(string shape)
     {
         status.Show(() => $"{device.Id}: weights");
         if (json) return;
         screen.Line($"[bold]{Screen.Safe(Readable.Device(device))}[/], {Screen.Safe(device.Driver)}: {Screen.Safe(shape)}");
-        screen.Line($"  {"product",-16} {"rows × outputs × inputs",-24} {"tiles",-22} {"time",10} {"tried",6}  against the guess");
+        screen.Line($"  {"product",-16} {"rows × outputs × inputs",-24} {"tiles",-22} {"time",10} {"tried",6}  against the default");
     }
 
-    /// <summary>One product.</summary>
+    /// <summary>Prints one product.</summary>
     public void Report(TunedProduct value)
     {
         status.Show(() => $"{device.Id}: {Shape(value.Product)}");

@@ -4,17 +4,17 @@ using System.Runtime.Versioning;
 namespace LdlVk.Cli.Output;
 
 /// <summary>
-/// Windows' console understands colors and "erase the line" when a program asks for that, and shows them as rubbish otherwise.
+/// Enables escape sequences (colors, erasing a line) in the Windows console, which otherwise prints them as text.
 /// </summary>
 [SupportedOSPlatform("windows")]
 internal static partial class WindowsConsole
 {
-    /// <summary>GetStdHandle's numbers.</summary>
+    /// <summary>Arguments of GetStdHandle.</summary>
     internal const int StandardOutput = -11, StandardError = -12;
 
     private const uint VirtualTerminalProcessing = 4;
 
-    /// <summary>Asks for it; false for a console of before Windows 10, and for what is no console.</summary>
+    /// <summary>Enables escape sequences; returns false for consoles before Windows 10, and if the output is not a console.</summary>
     internal static bool UnderstandsEscapes(int standardHandle)
     {
         nint handle = GetStdHandle(standardHandle);

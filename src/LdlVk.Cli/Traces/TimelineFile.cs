@@ -7,7 +7,7 @@ namespace LdlVk.Cli.Traces;
 
 /// <summary>
 /// A timeline in the Trace Event Format ("JSON Array Format"; chrome://tracing, Perfetto): a thread for each device, a complete event
-/// (<c>"ph":"X"</c>) for each micro-batch and each layer brought in, microseconds from the first. Thread-safe.
+/// (<c>"ph":"X"</c>) for each micro-batch and each streamed layer, in microseconds from the first. Thread-safe.
 /// </summary>
 internal sealed class TimelineFile : ITimeline
 {
@@ -59,7 +59,7 @@ internal sealed class TimelineFile : ITimeline
         }
     }
 
-    /// <summary>How long each device was idle between its first and the last work of all.</summary>
+    /// <summary>Describes how long each device was idle, from its first work to the last work of all devices.</summary>
     public IReadOnlyList<string> Idle()
     {
         lock (_gate)

@@ -18,7 +18,7 @@ internal sealed class TraceFile : IDisposable
     private TraceFile(string path, JsonDocument json) => (_path, _json) = (path, json);
 
     /// <summary>Reads a file.</summary>
-    /// <exception cref="UsageException">There is none, or it is not a trace.</exception>
+    /// <exception cref="UsageException">The file does not exist, or is not a trace.</exception>
     public static TraceFile Open(string path)
     {
         if (!File.Exists(path)) throw new UsageException($"There is no trace file {path}.");
@@ -40,7 +40,7 @@ internal sealed class TraceFile : IDisposable
     /// <summary>Names of the texts.</summary>
     public IEnumerable<string> Inputs() => _json.RootElement.EnumerateObject().Select(p => p.Name);
 
-    /// <summary>Names of a text's intermediates, in order; none if there is no such text.</summary>
+    /// <summary>Names of a text's intermediates, in order; empty if there is no such text.</summary>
     public IReadOnlyList<string> Tensors(string input)
     {
         if (!_json.RootElement.TryGetProperty(input, out JsonElement tensors)) return [];
@@ -48,7 +48,7 @@ internal sealed class TraceFile : IDisposable
         return [.. tensors.EnumerateObject().Select(p => p.Name)];
     }
 
-    /// <summary>One intermediate.</summary>
+    /// <summary>Reads one intermediate.</summary>
     /// <exception cref="UsageException">It is not well-formed.</exception>
     public TracedTensor Read(string input, string name)
     {

@@ -6,8 +6,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Cli.Traces;
 
 /// <summary>
-/// Writes the intermediates of one text as <c>{input name: {tensor name: {"dtype":"f32le","shape":[…],"base64":…}}}</c>, each as it
-/// comes, with memory for one.
+/// Writes the intermediates of one text as <c>{input name: {tensor name: {"dtype":"f32le","shape":[…],"base64":…}}}</c>. Each is written
+/// immediately, so that only one is in memory.
 /// </summary>
 internal sealed class TraceWriter : ITrace, IDisposable
 {
@@ -48,7 +48,7 @@ internal sealed class TraceWriter : ITrace, IDisposable
     /// <inheritdoc/>
     public void Dispose() => _json.Dispose();
 
-    /// <summary>In pieces: the writer takes at most 125 MB at a time.</summary>
+    /// <summary>Writes base64 in parts, because the JSON writer accepts at most 125 MB at a time.</summary>
     private void WriteBase64(ReadOnlySpan<byte> bytes)
     {
         const int Piece = 3 << 20;
