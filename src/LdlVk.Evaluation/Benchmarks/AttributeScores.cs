@@ -13,7 +13,7 @@ public sealed class AttributeScores
 
     /// <summary>Adds the rewards of a line.</summary>
     /// <param name="rewards">The rewards of its responses, the chosen ones first.</param>
-    /// <param name="chosen">How many are chosen.</param>
+    /// <param name="chosen">The number of chosen responses.</param>
     public void Add(IReadOnlyList<Reward> rewards, int chosen)
     {
         if (_attributes.Length == 0) _attributes = [.. Enumerable.Range(0, rewards[0].Attributes).Select(_ => new AttributeSummary())];

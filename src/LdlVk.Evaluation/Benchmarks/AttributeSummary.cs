@@ -7,10 +7,10 @@ public sealed class AttributeSummary
     private double _chosenSum, _rejectedSum, _weightSum, _agreeing;
     private long _chosen, _rejected, _pairs;
 
-    /// <summary>Chosen responses in each bin.</summary>
+    /// <summary>Number of chosen responses in each bin.</summary>
     public IReadOnlyList<long> Chosen => _chosenBins;
 
-    /// <summary>Rejected responses in each bin.</summary>
+    /// <summary>Number of rejected responses in each bin.</summary>
     public IReadOnlyList<long> Rejected => _rejectedBins;
 
     /// <summary>Mean sub-score of the chosen responses.</summary>
@@ -26,8 +26,8 @@ public sealed class AttributeSummary
     public double Agreement => _agreeing / _pairs;
 
     /// <summary>Adds the sub-scores of a line.</summary>
-    /// <param name="scores">Of its responses, the chosen ones first.</param>
-    /// <param name="chosen">How many are chosen.</param>
+    /// <param name="scores">The sub-scores of the line's responses, the chosen ones first.</param>
+    /// <param name="chosen">The number of chosen responses.</param>
     internal void Add(ReadOnlySpan<float> scores, int chosen)
     {
         for (int i = 0; i < scores.Length; i++)

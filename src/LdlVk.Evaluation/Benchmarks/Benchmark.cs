@@ -1,9 +1,9 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>Whose rules a data set is scored by.</summary>
+/// <summary>The benchmark whose rules apply to a dataset.</summary>
 public enum Benchmark
 {
-    /// <summary>Pairs of any origin: the share that is right.</summary>
+    /// <summary>Other pairs; the score is the share of correct pairs.</summary>
     Pairs,
 
     /// <summary>RewardBench v1: sections, weighted by the published numbers of examples.</summary>

@@ -2,7 +2,7 @@ using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>What the scores of a data set say of the model.</summary>
+/// <summary>The evaluation of a model on a preference dataset.</summary>
 public sealed class EvalResult
 {
     private EvalResult(IReadOnlyList<Example> examples, Benchmark benchmark) => (Examples, Benchmark) = (examples, benchmark);
@@ -10,34 +10,37 @@ public sealed class EvalResult
     /// <summary>The examples, in the order of the input.</summary>
     public IReadOnlyList<Example> Examples { get; }
 
-    /// <summary>Whose rules apply.</summary>
+    /// <summary>The benchmark whose rules apply.</summary>
     public Benchmark Benchmark { get; }
 
-    /// <summary>The subsets: RewardBench's in its order, others in that of the input.</summary>
+    /// <summary>The subsets: those of RewardBench in its order, others in the order of the input.</summary>
     public required IReadOnlyList<SubsetResult> Subsets { get; init; }
 
-    /// <summary>The sections that are there; none but in RewardBench v1.</summary>
+    /// <summary>The sections in the data; empty except for RewardBench v1.</summary>
     public required IReadOnlyList<SectionResult> Sections { get; init; }
 
-    /// <summary>How the Ties subset came about; null if it is not there.</summary>
+    /// <summary>Details of the Ties subset; null if it is not in the data.</summary>
     public required TiesScore? Ties { get; init; }
 
     /// <summary>
-    /// The leaderboard's number: the mean of the sections (v1) or subsets (2) that are there; of other pairs the share that is right. NaN
-    /// if there is nothing.
+    /// The leaderboard's score: the mean of the sections (v1) or subsets (2) in the data. For other pairs, the share of correct ones. NaN
+    /// if
+    /// there are no examples.
     /// </summary>
     public required double Score { get; init; }
 
-    /// <summary>Sections (v1) or subsets (2) without which <see cref="Score"/> is not the leaderboard's.</summary>
+    /// <summary>
+    /// Sections (v1) or subsets (2) missing in the data. If there are any, <see cref="Score"/> is not comparable with the leaderboard.
+    /// </summary>
     public required IReadOnlyList<string> Missing { get; init; }
 
-    /// <summary>Lines in which every chosen response is above every rejected one.</summary>
+    /// <summary>Number of lines in which every chosen response scores above every rejected one.</summary>
     public int Right => Examples.Count(e => e.IsRight);
 
-    /// <summary>Their share; NaN without examples.</summary>
+    /// <summary>Share of those lines; NaN without examples.</summary>
     public double Accuracy => (double)Right / Examples.Count;
 
-    /// <summary>Looks at the examples of a data set.</summary>
+    /// <summary>Evaluates the examples of a dataset.</summary>
     public static EvalResult Of(IReadOnlyList<Example> examples)
     {
         Benchmark benchmark = examples.Any(e => e.IsBestOf) ? Benchmark.RewardBench2
@@ -96,7 +99,7 @@ public sealed class EvalResult
         return new SubsetResult(group.Key.Name, section, count, right / count, Interval.Wilson(right, count));
     }
 
-    /// <summary>Where a name stands in a list; behind it, if it is not there.</summary>
+    /// <summary>Returns the index of a name in a list, or the list's length if it is missing.</summary>
     private static int Place(IReadOnlyList<string> names, string name)
     {
         for (int i = 0; i < names.Count; i++)

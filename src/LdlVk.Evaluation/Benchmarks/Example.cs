@@ -1,25 +1,26 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>The scores of one line of pairs: what is kept of it.</summary>
-/// <param name="Line">Its number in the input, from 0.</param>
+/// <summary>The scores of one line of a preference dataset.</summary>
+/// <param name="Line">Index of the line in the input, from 0.</param>
 /// <param name="Id">Its id as JSON.</param>
 /// <param name="Subset">Its subset.</param>
-/// <param name="IsBestOf">Whether it is a line of RewardBench 2, one response to be found among several, and not a pair.</param>
-/// <param name="Ties">Which prompt of the Ties subset it is of; null for other subsets.</param>
+/// <param name="IsBestOf">Whether the line is a best-of-several line of RewardBench 2 instead of a pair.</param>
+/// <param name="Ties">The line's prompt in the Ties subset; null for other subsets.</param>
 /// <param name="Chosen">Scores of the chosen responses, one or more.</param>
 /// <param name="Rejected">Scores of the rejected responses, one or more.</param>
 public sealed record Example(long Line, string Id, string Subset, bool IsBestOf, TiesId? Ties, float[] Chosen, float[] Rejected)
 {
-    /// <summary>Worst chosen score less best rejected one: positive if the line is right.</summary>
+    /// <summary>Lowest chosen score minus highest rejected score; positive if the line is correct.</summary>
     public double Margin => (double)Chosen.Min() - Rejected.Max();
 
-    /// <summary>Whether every chosen response is above every rejected one.</summary>
+    /// <summary>Whether every chosen response scores above every rejected one.</summary>
     public bool IsRight => Margin > 0;
 
     /// <summary>
-    /// What the line counts. A pair: 1 if the chosen score is above the rejected one, else 0 (<c>run_rm.py</c>). Best of several: 1 for the
-    /// only best, 1/k if k share the first place, else 0 (<c>reroll_and_score_dataset</c>); of several chosen responses the first alone is
-    /// the one that must be best, and the others are its rivals, as there. In the Ties subset lines count together, and this is null.
+    /// The line's contribution to the accuracy. A pair: 1 if the chosen score is above the rejected one, else 0 (<c>run_rm.py</c>). Best of
+    /// several: 1 if the chosen response alone is best, 1/k if k responses share the best score, else 0 (<c>reroll_and_score_dataset</c>).
+    /// As there, only the first of several chosen responses must be best, and the others count as rejected. Null in the Ties subset, where
+    /// lines are scored together.
     /// </summary>
     public double? Result
     {
@@ -32,7 +33,7 @@ public sealed record Example(long Line, string Id, string Subset, bool IsBestOf,
         }
     }
 
-    /// <summary>Chosen less rejected score, of each chosen with each rejected response.</summary>
+    /// <summary>Chosen minus rejected score, for each pair of a chosen and a rejected response.</summary>
     public IEnumerable<double> PairMargins
     {
         get

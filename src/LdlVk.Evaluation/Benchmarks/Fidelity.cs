@@ -2,21 +2,21 @@ using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>How the scores of a model under one setting compare with those under another, on the same lines.</summary>
-/// <param name="Error">How far the scores are off.</param>
-/// <param name="Spearman">Agreement of the texts' order, <see cref="RankAgreement.Spearman"/>.</param>
-/// <param name="Kendall">Agreement of the texts' order, <see cref="RankAgreement.KendallTauB"/>.</param>
-/// <param name="Flips">Lines that are right under one setting alone, in the order of the input.</param>
-/// <param name="Lines">All lines.</param>
+/// <summary>Comparison of a model's scores under two settings, on the same lines.</summary>
+/// <param name="Error">Errors of the scores.</param>
+/// <param name="Spearman">Rank correlation of the texts, <see cref="RankAgreement.Spearman"/>.</param>
+/// <param name="Kendall">Rank correlation of the texts, <see cref="RankAgreement.KendallTauB"/>.</param>
+/// <param name="Flips">Lines that are correct under exactly one setting, in the order of the input.</param>
+/// <param name="Lines">Number of all lines.</param>
 public sealed record Fidelity(ScoreError Error, double Spearman, double Kendall, IReadOnlyList<Flip> Flips, int Lines)
 {
-    /// <summary>Lines that the candidate alone has right.</summary>
+    /// <summary>Number of lines that are correct only under the candidate.</summary>
     public int Gained => Flips.Count(f => f.IsGain);
 
-    /// <summary>Lines that the baseline alone has right.</summary>
+    /// <summary>Number of lines that are correct only under the baseline.</summary>
     public int Lost => Flips.Count - Gained;
 
-    /// <summary>The candidate's accuracy less the baseline's.</summary>
+    /// <summary>The candidate's accuracy minus the baseline's.</summary>
     public double Change => (double)(Gained - Lost) / Lines;
 
     /// <summary>95 % interval of <see cref="Change"/>, <see cref="Interval.PairedDifference"/>.</summary>
@@ -37,6 +37,6 @@ public sealed record Fidelity(ScoreError Error, double Spearman, double Kendall,
             baseline.Count);
     }
 
-    /// <summary>The scores of all texts of all lines.</summary>
+    /// <summary>Returns the scores of all texts of all lines.</summary>
     public static float[] Scores(IEnumerable<Example> examples) => [.. examples.SelectMany(e => e.Chosen.Concat(e.Rejected))];
 }

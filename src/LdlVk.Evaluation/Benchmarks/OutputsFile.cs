@@ -5,12 +5,13 @@ using LdlVk.Datasets.Lines;
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>
-/// Writes results line by line as RewardBench's own tools do. A pair has the fields of <c>{model}_outputs.jsonl</c> (<c>rewardbench.py</c>:
-/// prompt, results, scores_chosen, scores_rejected, text_chosen, text_rejected, then the other fields of the data set). A line of
+/// Writes results line by line in the format of RewardBench's tools. A pair has the fields of <c>{model}_outputs.jsonl</c>
+/// (<c>rewardbench.py</c>:
+/// prompt, results, scores_chosen, scores_rejected, text_chosen, text_rejected, then the other fields of the dataset). A line of
 /// RewardBench 2 has those of its result rows (<c>run_v2.py</c>: text, scores, results, subset, id, num_correct). Texts are rendered with
 /// the model's template.
 /// </summary>
-/// <param name="output">Takes one line in each write.</param>
+/// <param name="output">Receives one line per write.</param>
 /// <param name="model">The model, which renders the texts.</param>
 public sealed class OutputsFile(Stream output, RewardModel model)
 {

@@ -5,7 +5,7 @@ using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>A line of a preference data set: responses of which some should score above the others.</summary>
+/// <summary>A line of a preference dataset: chosen responses that should score above rejected ones.</summary>
 public sealed class PairLine
 {
     /// <summary>Subset of lines that name none.</summary>
@@ -13,25 +13,25 @@ public sealed class PairLine
 
     private PairLine(InputLine texts) => Texts = texts;
 
-    /// <summary>The texts to score, the chosen ones first; or why there are none.</summary>
+    /// <summary>The texts to score, the chosen ones first; or the reason why there are none.</summary>
     public InputLine Texts { get; }
 
     /// <summary>The line's subset.</summary>
     public string Subset { get; private init; } = NoSubset;
 
-    /// <summary>How many of the texts are chosen.</summary>
+    /// <summary>Number of chosen texts.</summary>
     public int ChosenCount { get; private init; }
 
     /// <summary>Whether chosen and rejected are lists of responses, as in RewardBench 2.</summary>
     public bool IsBestOf { get; private init; }
 
-    /// <summary>Which prompt of RewardBench 2's Ties subset it is; null for other subsets.</summary>
+    /// <summary>The line's prompt in RewardBench 2's Ties subset; null for other subsets.</summary>
     public TiesId? Ties { get; private init; }
 
-    /// <summary>The line as it was given.</summary>
+    /// <summary>The unparsed line.</summary>
     public JsonElement Fields { get; private init; }
 
-    /// <summary>Reads a line. Fields that it does not know are left alone.</summary>
+    /// <summary>Reads a line. Unknown fields are ignored.</summary>
     public static PairLine Parse(RawLine line)
     {
         int bytes = line.Bytes.Length;
@@ -54,7 +54,7 @@ public sealed class PairLine
         };
     }
 
-    /// <summary>What only RewardBench 2 has: the number of right answers, and the Ties subset.</summary>
+    /// <summary>Checks the fields of RewardBench 2: the number of correct answers, and the Ties subset.</summary>
     private static TiesId? CheckBestOf(JsonElement root, string subset, int chosen)
     {
         if (JsonLine.Fields.Find(root, "num_correct") is { } correct
@@ -63,7 +63,7 @@ public sealed class PairLine
         if (!subset.Equals("ties", StringComparison.OrdinalIgnoreCase)) return null;
         TiesId id = (JsonLine.Fields.Find(root, "id") is { ValueKind: JsonValueKind.String } text ? TiesId.Parse(text.GetString()!) : null)
             ?? throw new InputException(
-                "a line of the subset Ties needs an id such as \"ref:7\" or \"tied:7\", which says to which prompt it belongs.");
+                "a line of the subset Ties needs an id such as \"ref:7\" or \"tied:7\", which names its prompt.");
         if (!id.IsReference && chosen < 2)
             throw new InputException("a \"tied\" line of the subset Ties has at least two chosen responses.");
         return id;
@@ -74,7 +74,7 @@ public sealed class PairLine
 
     private static Message[] Prompt(JsonElement root)
     {
-        // The published tools take the other two names as well.
+        // The published tools also accept the other two names.
         JsonElement? prompt = JsonLine.Fields.Find(root, "prompt") ?? JsonLine.Fields.Find(root, "question")
             ?? JsonLine.Fields.Find(root, "input");
         if (prompt is not { } given) return [];
@@ -86,7 +86,7 @@ public sealed class PairLine
     private static bool IsListOfResponses(JsonElement value) =>
         value.ValueKind == JsonValueKind.Array && (value.GetArrayLength() == 0 || value[0].ValueKind == JsonValueKind.String);
 
-    /// <summary>A response as a string; or as messages, which are the whole conversation unless they begin with the answer.</summary>
+    /// <summary>Reads a response: a string, or messages, which are the whole conversation unless they begin with the answer.</summary>
     private static Conversation Response(JsonElement value, string name, Message[] prompt)
     {
         if (value.ValueKind != JsonValueKind.Array) return Answer(JsonLine.Fields.String(value, name), prompt);

@@ -3,16 +3,16 @@ using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>Takes a line of a preference data set that was scored.</summary>
+/// <summary>Receives a scored line of a preference dataset.</summary>
 /// <param name="line">The line.</param>
 /// <param name="example">Its scores.</param>
 /// <param name="rewards">The rewards of its responses, the chosen ones first.</param>
 public delegate void PairScored(PairLine line, Example example, IReadOnlyList<Reward> rewards);
 
-/// <summary>Reads the lines of a preference data set, and keeps the scores of their responses.</summary>
+/// <summary>Scores the lines of a preference dataset, and keeps the scores of their responses.</summary>
 public sealed class PairScorer
 {
-    /// <summary>Failed lines that are kept; further ones are only counted.</summary>
+    /// <summary>Maximum number of failed lines that are kept; further ones are only counted.</summary>
     private const int MaxFailures = 1000;
 
     private readonly List<Example> _examples = [];
@@ -41,9 +41,9 @@ public sealed class PairScorer
 
     /// <summary>Scores all lines of a source.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="source">The data set.</param>
-    /// <param name="progress">Told after each micro-batch; null for nobody.</param>
-    /// <param name="cancellationToken">Ends the run between micro-batches.</param>
+    /// <param name="source">The dataset.</param>
+    /// <param name="progress">Called after each micro-batch; may be null.</param>
+    /// <param name="cancellationToken">Cancels the run between micro-batches.</param>
     public async Task ScoreAsync(
         RewardModel model, LineSource source, IProgress<ScoreProgress>? progress, CancellationToken cancellationToken)
     {
@@ -52,7 +52,7 @@ public sealed class PairScorer
     }
 
     /// <summary>
-    /// The texts of all lines of a source, for a caller that scores them itself and hands each result to <see cref="Add"/>.
+    /// Returns the texts of all lines of a source. The caller scores them and passes each result to <see cref="Add"/>.
     /// </summary>
     public IEnumerable<InputLine> Lines(LineSource source)
     {
@@ -60,7 +60,7 @@ public sealed class PairScorer
         return source.RawLines().Select(Read);
     }
 
-    /// <summary>Takes the result of the next line that <see cref="Lines"/> gave.</summary>
+    /// <summary>Adds the result of the next line of <see cref="Lines"/>.</summary>
     public void Add(ScoredLine result)
     {
         ArgumentNullException.ThrowIfNull(result);
@@ -88,7 +88,7 @@ public sealed class PairScorer
         return line.Texts;
     }
 
-    /// <summary>One string for all lines of a subset.</summary>
+    /// <summary>Returns one shared string for all lines of a subset.</summary>
     private string Shared(string subset)
     {
         if (_subsets.TryGetValue(subset, out string? same)) return same;
@@ -96,7 +96,7 @@ public sealed class PairScorer
         return subset;
     }
 
-    /// <summary>The error with the field's name in the place of "response 1".</summary>
+    /// <summary>Returns the error with the field's name instead of "response 1".</summary>
     private static string Name(string error, PairLine line)
     {
         for (int i = 0; i < line.Texts.Item.Texts && error.StartsWith("response ", StringComparison.Ordinal); i++)

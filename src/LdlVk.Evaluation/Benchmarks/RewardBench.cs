@@ -1,14 +1,14 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>How RewardBench v1 weighs its subsets: <c>rewardbench/constants.py</c> of github.com/allenai/reward-bench.</summary>
+/// <summary>The subset weights of RewardBench v1: <c>rewardbench/constants.py</c> of github.com/allenai/reward-bench.</summary>
 public static class RewardBench
 {
     /// <summary>The sections in the leaderboard's order.</summary>
     public static readonly IReadOnlyList<string> Sections = ["Chat", "Chat Hard", "Safety", "Reasoning"];
 
     /// <summary>
-    /// What each subset counts, by its examples, and where. The 447 examples of math-prm count as the 984 of code do, so that Reasoning is
-    /// half of each.
+    /// Section and weight of each subset. The weight is the number of examples, except for the 447 of math-prm: they count as much as the
+    /// 984 of code, so that each is half of Reasoning.
     /// </summary>
     public static readonly IReadOnlyDictionary<string, (string Section, int Weight)> Subsets = new Dictionary<string,
         (string, int)>(StringComparer.Ordinal)
@@ -38,14 +38,14 @@ public static class RewardBench
         ["hep-rust"] = ("Reasoning", 164),
     };
 
-    /// <summary>The subsets of RewardBench 2; its leaderboard gives the plain mean of their scores.</summary>
+    /// <summary>The subsets of RewardBench 2; its leaderboard has the unweighted mean of their scores.</summary>
     public static readonly IReadOnlyList<string> SubsetsOf2 = ["Factuality", "Precise IF", "Math", "Safety", "Focus", "Ties"];
 
     /// <summary>
-    /// A section's score: the mean of its subsets' accuracies, weighted by the published numbers of examples (not those at hand). Subsets
-    /// that are not there do not count.
+    /// Returns a section's score: the mean of its subsets' accuracies, weighted by the published numbers of examples, not by those in the
+    /// data. Missing subsets are ignored.
     /// </summary>
-    /// <returns>Null if none of its subsets is there.</returns>
+    /// <returns>The score; null if none of its subsets is in the data.</returns>
     public static double? SectionScore(string section, IReadOnlyDictionary<string, double> accuracies)
     {
         double sum = 0, weights = 0;

@@ -1,25 +1,25 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>A baseline and candidates on the lines that all of them could score.</summary>
+/// <summary>A baseline and candidates, compared on the lines that all of them could score.</summary>
 public sealed class SettingRuns
 {
     private SettingRuns(IReadOnlyList<SettingRun> runs, IReadOnlyList<EvalResult> results, IReadOnlyList<Fidelity> comparisons) =>
         (Runs, Results, Comparisons) = (runs, results, comparisons);
 
-    /// <summary>The runs, the baseline first, cut to the lines they have in common.</summary>
+    /// <summary>The runs, the baseline first, restricted to their common lines.</summary>
     public IReadOnlyList<SettingRun> Runs { get; }
 
-    /// <summary>What each says of the model.</summary>
+    /// <summary>The evaluation of each run.</summary>
     public IReadOnlyList<EvalResult> Results { get; }
 
-    /// <summary>Each candidate against the baseline.</summary>
+    /// <summary>The comparison of each candidate with the baseline.</summary>
     public IReadOnlyList<Fidelity> Comparisons { get; }
 
-    /// <summary>Lines that all could score.</summary>
+    /// <summary>Number of lines that all settings could score.</summary>
     public int Lines => Runs[0].Examples.Count;
 
     /// <summary>Compares runs, the baseline first.</summary>
-    /// <exception cref="IOException">They have not read the same lines.</exception>
+    /// <exception cref="IOException">The runs have not read the same lines.</exception>
     public static SettingRuns Of(IReadOnlyList<SettingRun> runs)
     {
         HashSet<long> common = [.. runs[0].Examples.Select(e => e.Line)];
@@ -29,8 +29,8 @@ public sealed class SettingRuns
         {
             if (!run.Examples.Zip(cut[0].Examples, AreOfOneLine).All(same => same))
                 throw new IOException(
-                    "The input has changed while it was read: the settings have not seen the same lines. "
-                        + "Run it again on a file that stays as it is.");
+                    "The input has changed during the runs, so the settings have scored different lines. "
+                        + "Run it again on a file that does not change.");
         }
 
         return new SettingRuns(

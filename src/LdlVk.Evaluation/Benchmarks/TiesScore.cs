@@ -1,23 +1,24 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>
-/// The score of RewardBench 2's Ties subset, as <c>process_single_model</c> of github.com/allenai/reward-bench computes it: whether all
-/// right answers are above all wrong ones, and whether they are closer to each other than to the wrong ones.
+/// The score of RewardBench 2's Ties subset, as computed by <c>process_single_model</c> of github.com/allenai/reward-bench. It measures
+/// whether all correct answers score above all wrong ones, and whether they are closer to each other than to the wrong ones.
 /// </summary>
-/// <param name="ReferenceAccuracy">Share of the prompts with one right answer where that is above all wrong ones.</param>
-/// <param name="TiedAccuracy">Share of the prompts with many right answers where all are above all wrong ones.</param>
-/// <param name="Prompts">Prompts that are there both ways; the rest is about them, and NaN if there are none.</param>
-/// <param name="Preferred">Share where the gap to the wrong answers is wider than the spread of the right ones.</param>
-/// <param name="PreferredHard">The same with the narrower gap of the two ways.</param>
-/// <param name="MarginScore">Mean of tanh(narrower gap / spread − 1): it breaks ties between models.</param>
+/// <param name="ReferenceAccuracy">Share of the prompts with one correct answer in which it scores above all wrong ones.</param>
+/// <param name="TiedAccuracy">Share of the prompts with several correct answers in which all score above all wrong ones.</param>
+/// <param name="Prompts">Number of prompts with both kinds of lines. The following values are about these prompts, and NaN if there are
+/// none.</param>
+/// <param name="Preferred">Share in which the gap to the wrong answers is wider than the spread of the correct ones.</param>
+/// <param name="PreferredHard">Like <paramref name="Preferred"/>, with the narrower gap of the two lines.</param>
+/// <param name="MarginScore">Mean of tanh(narrower gap / spread − 1): a tie-breaker between models.</param>
 public sealed record TiesScore(
     double ReferenceAccuracy, double TiedAccuracy, int Prompts, double Preferred, double PreferredHard, double MarginScore)
 {
-    /// <summary>0.3 for each accuracy, 0.2 for each preference, 0.01 for the margins: a perfect model has 1.01 at most.</summary>
+    /// <summary>0.3 for each accuracy, 0.2 for each preference, 0.01 for the margins: the maximum is 1.01.</summary>
     public double Overall => (0.30 * TiedAccuracy) + (0.30 * ReferenceAccuracy) + (0.20 * Preferred) + (0.20 * PreferredHard)
         + (0.01 * MarginScore);
 
-    /// <summary>The score of examples of the Ties subset.</summary>
+    /// <summary>Computes the score of examples of the Ties subset.</summary>
     public static TiesScore Of(IEnumerable<Example> examples)
     {
         Dictionary<int, Answers> references = [], tied = [];
@@ -25,7 +26,7 @@ public sealed record TiesScore(
         {
             TiesId id = example.Ties ?? throw new ArgumentException("An example is not of the Ties subset.", nameof(examples));
             Dictionary<int, Answers> kind = id.IsReference ? references : tied;
-            // Lines with the same id are one prompt, as the published code has it.
+            // As in the published code, lines with the same id are one prompt.
             kind[id.Prompt] = kind.GetValueOrDefault(id.Prompt, Answers.None).With(example);
         }
 
@@ -40,7 +41,7 @@ public sealed record TiesScore(
 
         double Narrower(int prompt) => Math.Min(references[prompt].Gap, tied[prompt].Gap);
 
-        // With no prompts of a kind the published score counts them as wrong.
+        // If there are no prompts of a kind, the published score counts that accuracy as 0.
         static double Share(ICollection<Answers> prompts, Func<Answers, bool> isRight) =>
             prompts.Count == 0 ? 0 : (double)prompts.Count(isRight) / prompts.Count;
 
@@ -52,10 +53,10 @@ public sealed record TiesScore(
     {
         public static Answers None => new(double.NegativeInfinity, double.PositiveInfinity, double.NegativeInfinity);
 
-        /// <summary>From the worst right answer down to the best wrong one.</summary>
+        /// <summary>Lowest correct score minus highest wrong score.</summary>
         public double Gap => WorstRight - BestWrong;
 
-        /// <summary>From the best right answer down to the worst.</summary>
+        /// <summary>Highest minus lowest correct score.</summary>
         public double Spread => BestRight - WorstRight;
 
         public Answers With(Example example) => new(

@@ -1,12 +1,12 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
-/// <summary>Keeps the texts of the worst misses, of any number of lines.</summary>
+/// <summary>Keeps the texts of the worst misses among any number of lines.</summary>
 public sealed class WorstMisses
 {
-    /// <summary>Number of misses that are kept.</summary>
+    /// <summary>Maximum number of misses that are kept.</summary>
     public const int MaxMisses = 20;
 
-    /// <summary>Characters that are kept of a text.</summary>
+    /// <summary>Maximum number of characters kept per text.</summary>
     private const int MaxCharacters = 4000;
 
     private readonly PriorityQueue<Miss, double> _misses = new();

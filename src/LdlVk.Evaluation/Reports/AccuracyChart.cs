@@ -5,9 +5,9 @@ internal static class AccuracyChart
 {
     private const int Left = 210, Track = 520, Row = 26, Top = 26;
 
-    /// <summary>Draws it.</summary>
+    /// <summary>Draws the chart.</summary>
     /// <param name="bars">The bars, from top to bottom.</param>
-    /// <param name="chance">Where guessing would be; null if that is not one place.</param>
+    /// <param name="chance">The accuracy of guessing; null if it differs between bars.</param>
     public static Html Draw(IReadOnlyList<AccuracyBar> bars, double? chance)
     {
         int height = Top + (Row * bars.Count) + 4;

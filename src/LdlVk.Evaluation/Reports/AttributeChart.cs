@@ -2,12 +2,12 @@ using LdlVk.Evaluation.Benchmarks;
 
 namespace LdlVk.Evaluation.Reports;
 
-/// <summary>The sub-scores of one attribute: of chosen responses upwards, of rejected ones downwards.</summary>
+/// <summary>Histogram of the sub-scores of one attribute: chosen responses upwards, rejected ones downwards.</summary>
 internal static class AttributeChart
 {
     private const int Width = 280, Half = 30;
 
-    /// <summary>Draws it with its name and figures.</summary>
+    /// <summary>Draws the chart with its name and figures.</summary>
     public static Html Draw(string name, AttributeSummary attribute)
     {
         long most = Math.Max(1, Math.Max(attribute.Chosen.Max(), attribute.Rejected.Max()));

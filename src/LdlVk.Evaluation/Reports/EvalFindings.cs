@@ -3,16 +3,16 @@ using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Reports;
 
-/// <summary>What <c>ldlvk eval</c> found out.</summary>
+/// <summary>The results of <c>ldlvk eval</c>.</summary>
 /// <param name="Model">Folder of the model.</param>
-/// <param name="Input">The data set.</param>
+/// <param name="Input">The dataset.</param>
 /// <param name="Setting">Device and formats.</param>
 /// <param name="AttributeNames">Names of the model's attributes.</param>
 /// <param name="Result">The scores.</param>
 /// <param name="Attributes">The sub-scores.</param>
 /// <param name="Misses">The worst misses, the worst first.</param>
 /// <param name="Failures">The first lines that could not be scored.</param>
-/// <param name="Failed">All lines that could not be scored.</param>
+/// <param name="Failed">Number of lines that could not be scored.</param>
 public sealed record EvalFindings(
     string Model, string Input, string Setting, IReadOnlyList<string> AttributeNames, EvalResult Result, AttributeScores Attributes,
     IReadOnlyList<Miss> Misses, IReadOnlyList<FailedLine> Failures, long Failed)
@@ -20,7 +20,7 @@ public sealed record EvalFindings(
     /// <summary>Calibration of all pairs of a chosen and a rejected response.</summary>
     public Calibration Calibration { get; } = Calibration.Of(Result.Examples.SelectMany(e => e.PairMargins));
 
-    /// <summary>What <see cref="EvalResult.Score"/> is.</summary>
+    /// <summary>Description of <see cref="EvalResult.Score"/>.</summary>
     public string ScoreName => Result.Benchmark switch
     {
         Benchmark.RewardBench1 => "RewardBench score: mean of the sections",
@@ -28,7 +28,7 @@ public sealed record EvalFindings(
         _ => "accuracy",
     };
 
-    /// <summary>A warning that the score is not the leaderboard's; null if it is.</summary>
+    /// <summary>A warning that the score is not comparable with the leaderboard; null if it is.</summary>
     public string? Incomplete =>
         Result.Missing.Count == 0
             ? null

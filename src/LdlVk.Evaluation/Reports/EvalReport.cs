@@ -7,12 +7,12 @@ namespace LdlVk.Evaluation.Reports;
 /// <summary>The HTML report of <c>ldlvk eval</c>.</summary>
 public static class EvalReport
 {
-    /// <summary>Failed lines that are shown.</summary>
+    /// <summary>Maximum number of failed lines that are shown.</summary>
     private const int MaxFailures = 100;
 
     /// <summary>Writes the report.</summary>
     /// <param name="findings">The result of the evaluation.</param>
-    /// <param name="output">Takes the page as UTF-8.</param>
+    /// <param name="output">Receives the page as UTF-8.</param>
     public static void Write(EvalFindings findings, Stream output)
     {
         EvalResult result = findings.Result;
@@ -49,7 +49,7 @@ public static class EvalReport
         yield return (Readable.Count(result.Examples.Count - result.Right), "misses: a rejected response at or above a chosen one");
         yield return (
             Figures.Number(findings.Calibration.ExpectedError, "0.000"), "calibration error: 0 where σ(difference) is a true probability");
-        if (findings.Failed > 0) yield return (Readable.Count(findings.Failed), "lines could not be scored, and are left out");
+        if (findings.Failed > 0) yield return (Readable.Count(findings.Failed), "lines could not be scored and are left out");
     }
 
     private static void Accuracy(ReportPage page, EvalResult result)
@@ -94,15 +94,15 @@ public static class EvalReport
         EvalResult result = findings.Result;
         page.Section(
             "Margins",
-            "Score of the chosen response less that of the rejected one; with several, of the worst chosen and the best rejected. "
-                + "Left of zero the model is wrong.");
+            "Score of the chosen response minus that of the rejected one; with several, the lowest chosen and the highest rejected score. "
+                + "The model is wrong for values at or below zero.");
         page.Card(
             HistogramChart.Draw(
                 Histogram.Of([.. result.Examples.Select(e => e.Margin)]), "score of chosen − score of rejected", negativeIsBad: true));
         page.Section(
             "Calibration",
             "If score differences were log-odds of people's preferences (Bradley-Terry), the points would lie on the dashed line: "
-                + "of the pairs of which the model is 80 % sure, 80 % would be right.");
+                + "of the pairs with 80 % confidence, 80 % would be right.");
         Calibration calibration = findings.Calibration;
         Html bins = Html.Join(calibration.Bins.Where(b => b.Count > 0).Select(b => Html.Of($"""
             <tr><td>{b.From * 100:0}–{b.To * 100:0} %</td>{ReportPage.Cell(Readable.Count(b.Count))}
@@ -130,9 +130,9 @@ public static class EvalReport
         if (attributes.Count == 0) return;
         page.Section(
             "Sub-scores",
-            "Each attribute's expected value from 0 to 1, of chosen responses upwards and of rejected ones downwards; "
-                + "the upright lines are the means. The percentage is how many pairs the attribute alone would order rightly, the weight "
-                + "the mean of those that the model gives it.");
+            "Each attribute's expected value from 0 to 1: chosen responses upwards, rejected ones downwards. "
+                + "The vertical lines are the means. The percentage is the share of pairs that the attribute alone orders correctly; "
+                + "the weight is the mean of the model's weights for it.");
         page.Card(Html.Of($"""
             <p class="key"><span><i class="good"></i>chosen</span><span><i class="bad"></i>rejected</span></p>
             <div class="attributes">{Html.Join(attributes.Select((a, i) => AttributeChart.Draw(findings.AttributeNames[i], a)))}</div>

@@ -7,13 +7,13 @@ namespace LdlVk.Evaluation.Reports;
 /// <summary>The HTML report of <c>ldlvk fidelity</c>.</summary>
 public static class FidelityReport
 {
-    /// <summary>Flips of one candidate that are shown.</summary>
+    /// <summary>Maximum number of flips shown per candidate.</summary>
     private const int MaxFlips = 100;
 
     /// <summary>Writes the report.</summary>
     /// <param name="all">The comparison.</param>
-    /// <param name="input">Name of the data set.</param>
-    /// <param name="output">Takes the page as UTF-8.</param>
+    /// <param name="input">Name of the dataset.</param>
+    /// <param name="output">Receives the page as UTF-8.</param>
     public static void Write(SettingRuns all, string input, Stream output)
     {
         ReportPage page = new(
@@ -24,7 +24,7 @@ public static class FidelityReport
                 (c, i) => (Readable.Count(c.Flips.Count), $"of {Readable.Plural(c.Lines, "line")} flip with {all.Runs[i + 1].Name}")));
         page.Section(
             "Settings",
-            $"Against the baseline, {all.Runs[0].Name}. Intervals: Wilson's of an accuracy; "
+            $"Compared with the baseline, {all.Runs[0].Name}. Intervals: Wilson's of an accuracy; "
                 + "Tango's score interval of its change on the same lines, with the exact McNemar test.");
         page.Table(["", .. all.Runs.Select(r => r.Name)],
             [Row("runs on", all.Runs.Select(r => r.Used)), .. FidelityRows.Of(all).Select(r => Row(r.Name.Trim(), r.Values))]);
@@ -53,7 +53,7 @@ public static class FidelityReport
         if (comparison.Error.Largest == 0)
         {
             page.Section(
-                run.Name, $"All {Readable.Plural(comparison.Error.Texts, "score")} are equal to those of the baseline, to the bit.");
+                run.Name, $"All {Readable.Plural(comparison.Error.Texts, "score")} are bitwise equal to those of the baseline.");
             return;
         }
 

@@ -6,7 +6,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Evaluation.Reports;
 
-/// <summary>Writes figures of an evaluation as its reports have them; a dash stands for a figure that does not exist.</summary>
+/// <summary>Formats the figures of reports; a dash stands for a figure that does not exist.</summary>
 public static class Figures
 {
     /// <summary>A share as a percentage with one decimal.</summary>
@@ -34,7 +34,7 @@ public static class Figures
             $"{(interval.Low * 100).ToString(format, CultureInfo.InvariantCulture)} to "
                 + $"{(interval.High * 100).ToString(format, CultureInfo.InvariantCulture)}");
 
-    /// <summary>An id for people: without the quotes of JSON, cut to 60 characters.</summary>
+    /// <summary>Formats an id for people: without the quotes of JSON, and cut to 60 characters.</summary>
     public static string Id(string json)
     {
         string text = json.StartsWith('"') && JsonNode.Parse(json) is { } node ? node.GetValue<string>() : json;

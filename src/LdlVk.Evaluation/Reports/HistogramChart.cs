@@ -2,14 +2,14 @@ using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Reports;
 
-/// <summary>A histogram as columns; what is below zero can have the color of what is wrong.</summary>
+/// <summary>A histogram as columns. Values below zero can have the color of errors.</summary>
 internal static class HistogramChart
 {
     private const int Width = 920, Left = 48, Right = 10, Top = 12, Plot = 200;
 
-    /// <summary>Draws it.</summary>
+    /// <summary>Draws the chart.</summary>
     /// <param name="histogram">The counts.</param>
-    /// <param name="axis">What the values are.</param>
+    /// <param name="axis">The label of the axis.</param>
     /// <param name="negativeIsBad">Whether values below zero are misses.</param>
     public static Html Draw(Histogram histogram, string axis, bool negativeIsBad)
     {

@@ -5,8 +5,8 @@ using System.Text;
 namespace LdlVk.Evaluation.Reports;
 
 /// <summary>
-/// A piece of a page. It is written as an interpolated string, whose holes are escaped unless they are pieces themselves: no text from
-/// outside can become markup.
+/// A fragment of HTML. It is made from an interpolated string, whose values are escaped unless they are fragments themselves: no external
+/// text can become markup.
 /// </summary>
 internal readonly struct Html
 {
@@ -14,22 +14,22 @@ internal readonly struct Html
 
     private Html(string markup) => _markup = markup;
 
-    /// <summary>Nothing.</summary>
+    /// <summary>The empty fragment.</summary>
     public static Html Empty => default;
 
-    /// <summary>Makes a piece: <c>Html.Of($"&lt;td&gt;{text}&lt;/td&gt;")</c>.</summary>
+    /// <summary>Creates a fragment: <c>Html.Of($"&lt;td&gt;{text}&lt;/td&gt;")</c>.</summary>
     public static Html Of(Builder markup) => new(markup.Markup);
 
-    /// <summary>A constant of the program as it is: a style sheet.</summary>
+    /// <summary>Creates a fragment from a constant without escaping, for the style sheet.</summary>
     public static Html Verbatim(string markup) => new(markup);
 
-    /// <summary>Pieces one after another.</summary>
+    /// <summary>Concatenates fragments.</summary>
     public static Html Join(IEnumerable<Html> pieces) => new(string.Concat(pieces.Select(p => p.ToString())));
 
     /// <summary>The markup.</summary>
     public override string ToString() => _markup ?? "";
 
-    /// <summary>A text as markup: what HTML gives a meaning is escaped, and control characters are shown instead of being obeyed.</summary>
+    /// <summary>Converts text to markup: escapes the special characters of HTML, and shows control characters as symbols.</summary>
     private static void Escape(StringBuilder to, string text)
     {
         foreach (char c in text)
@@ -43,17 +43,17 @@ internal readonly struct Html
                 case '\'': to.Append("&#39;"); break;
                 case '\n' or '\t': to.Append(c); break;
                 case '\r': break;
-                case < ' ': to.Append((char)(c + '\u2400')); break; // its symbol: ␀ …
+                case < ' ': to.Append((char)(c + '\u2400')); break; // its symbol, such as ␀
                 case '\x7f': to.Append('\u2421'); break;
                 case >= '\x80' and < '\xa0': to.Append('\ufffd'); break;
-                // Marks that change the direction of what follows could make a text read as another.
+                // Marks that change the text direction could disguise a text.
                 case >= '\u202a' and <= '\u202e' or >= '\u2066' and <= '\u2069': to.Append('\ufffd'); break;
                 default: to.Append(c); break;
             }
         }
     }
 
-    /// <summary>What the compiler makes of the interpolated string.</summary>
+    /// <summary>Interpolated-string handler that escapes the values.</summary>
     [InterpolatedStringHandler]
     internal readonly ref struct Builder(int literalLength, int holes)
     {

@@ -8,7 +8,7 @@ namespace LdlVk.Evaluation.Reports;
 /// <summary>Parts of the JSON of evaluations and comparisons.</summary>
 internal static class JsonParts
 {
-    /// <summary>The benchmark's name in JSON.</summary>
+    /// <summary>Returns the benchmark's name in JSON.</summary>
     public static string Name(Benchmark benchmark) => benchmark switch
     {
         Benchmark.RewardBench1 => "rewardbench-1",
@@ -16,14 +16,14 @@ internal static class JsonParts
         _ => "pairs",
     };
 
-    /// <summary>A number; null in JSON where there is none.</summary>
+    /// <summary>Writes a number, or null if it is not finite.</summary>
     public static void WriteNumber(Utf8JsonWriter json, string name, double value)
     {
         if (double.IsFinite(value)) json.WriteNumber(name, value);
         else json.WriteNull(name);
     }
 
-    /// <summary>The first lines that failed.</summary>
+    /// <summary>Writes the first failed lines.</summary>
     public static void WriteFailures(Utf8JsonWriter json, IReadOnlyList<FailedLine> failures) => Array(json, "errors", failures, f =>
     {
         json.WriteNumber("line", f.Number);
@@ -31,7 +31,7 @@ internal static class JsonParts
         json.WriteString("error", f.Error);
     });
 
-    /// <summary>A list of objects.</summary>
+    /// <summary>Writes a list of objects.</summary>
     public static void Array<T>(Utf8JsonWriter json, string name, IEnumerable<T> items, Action<T> members)
     {
         json.WriteStartArray(name);
@@ -45,7 +45,7 @@ internal static class JsonParts
         json.WriteEndArray();
     }
 
-    /// <summary>An interval as a list of two.</summary>
+    /// <summary>Writes an interval as a list of two numbers.</summary>
     public static void WriteInterval(Utf8JsonWriter json, string name, Interval interval)
     {
         json.WriteStartArray(name);

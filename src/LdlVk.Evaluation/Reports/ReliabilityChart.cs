@@ -2,12 +2,12 @@ using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Reports;
 
-/// <summary>How often the model is right, over how sure it is, and how many pairs that is about.</summary>
+/// <summary>Reliability diagram: the accuracy over the confidence, with the number of pairs.</summary>
 internal static class ReliabilityChart
 {
     private const int Left = 56, Top = 12, Side = 330, Gap = 26, Strip = 70;
 
-    /// <summary>Draws it.</summary>
+    /// <summary>Draws the chart.</summary>
     public static Html Draw(Calibration calibration)
     {
         CalibrationBin[] bins = [.. calibration.Bins.Where(b => b.Count > 0)];
@@ -30,7 +30,7 @@ internal static class ReliabilityChart
             <text class="soft end" x="{Left - 8}" y="{Floor - Strip + 10}">{most:#,0}</text>
             <text class="soft end" x="{Left - 8}" y="{Floor}">pairs</text>
             {ticks}
-            <text class="soft mid" x="{Left + (Side / 2)}" y="{Floor + 38}">σ(score difference): how sure the model is</text>
+            <text class="soft mid" x="{Left + (Side / 2)}" y="{Floor + 38}">confidence: σ(score difference)</text>
             </svg>
             """);
 

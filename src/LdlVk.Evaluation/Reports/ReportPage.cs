@@ -3,8 +3,8 @@ using System.Text;
 namespace LdlVk.Evaluation.Reports;
 
 /// <summary>
-/// A report as one HTML file that needs nothing else: no script, no font, no picture, no network. Its own policy forbids them, so that even
-/// markup that slipped in could do nothing.
+/// A report as one self-contained HTML file without scripts, fonts, images or network access. Its content security policy forbids them, so
+/// that even injected markup would be harmless.
 /// </summary>
 internal sealed class ReportPage(string title, string subtitle)
 {
@@ -15,20 +15,20 @@ internal sealed class ReportPage(string title, string subtitle)
     /// <summary>Adds a part.</summary>
     public void Add(Html part) => _parts.Add(part);
 
-    /// <summary>Adds a heading with a sentence that says how to read what follows.</summary>
+    /// <summary>Adds a heading with an explanation of the section.</summary>
     public void Section(string heading, string explanation) => Add(Html.Of($"<h2>{heading}</h2>\n<p class=\"note\">{explanation}</p>\n"));
 
     /// <summary>Adds something on a card.</summary>
     public void Card(Html content) => Add(Html.Of($"<div class=\"card\">{content}</div>\n"));
 
-    /// <summary>Adds large figures, each with what it is.</summary>
+    /// <summary>Adds large figures with their descriptions.</summary>
     public void Facts(IEnumerable<(string Value, string Meaning)> facts)
     {
         Html cards = Html.Join(facts.Select(f => Html.Of($"<div class=\"card\"><b>{f.Value}</b><span>{f.Meaning}</span></div>")));
         Add(Html.Of($"<div class=\"facts\">{cards}</div>\n"));
     }
 
-    /// <summary>Adds a table; the first column is of names, the rest of numbers.</summary>
+    /// <summary>Adds a table; the first column has names, the others have numbers.</summary>
     public void Table(IEnumerable<string> heads, IEnumerable<IEnumerable<Html>> rows)
     {
         Html head = Html.Join(heads.Select(h => Html.Of($"<th>{h}</th>")));
