@@ -1,18 +1,18 @@
 namespace LdlVk.Datasets.Items;
 
-/// <summary>What an item says is to be scored: one text, or several responses to one prompt.</summary>
+/// <summary>The texts of an item: one text, or several responses to one prompt.</summary>
 public sealed record Item
 {
     /// <summary>An item without texts.</summary>
     public static Item None { get; } = new();
 
-    /// <summary>The prompt, where the item has one.</summary>
+    /// <summary>The prompt; null if the item has none.</summary>
     public string? Prompt { get; init; }
 
-    /// <summary>A conversation for each text; none if the text is given as token ids.</summary>
+    /// <summary>A conversation for each text; empty if the text is given as token ids.</summary>
     public IReadOnlyList<Conversation> Conversations { get; init; } = [];
 
-    /// <summary>The one text as token ids; null if it is not given so.</summary>
+    /// <summary>The text as token ids; null if it is not given as token ids.</summary>
     public int[]? Ids { get; init; }
 
     /// <summary>Whether the item has a list of responses, so that its result is a list too.</summary>
@@ -21,7 +21,7 @@ public sealed record Item
     /// <summary>Number of texts.</summary>
     public int Texts => Ids is null ? Conversations.Count : 1;
 
-    /// <summary>Several responses to one prompt.</summary>
+    /// <summary>Creates an item of several responses to one prompt.</summary>
     public static Item Of(string prompt, IReadOnlyList<string> responses) => new()
     {
         Prompt = prompt,

@@ -5,8 +5,8 @@ namespace LdlVk.Datasets.Items;
 /// <summary>The names of an item's fields.</summary>
 /// <param name="Messages">The conversation, a list of messages.</param>
 /// <param name="Prompt">The user's message.</param>
-/// <param name="Response">The one response to it.</param>
-/// <param name="Responses">Several responses to it.</param>
+/// <param name="Response">A single response.</param>
+/// <param name="Responses">Several responses.</param>
 /// <param name="Ids">The text as token ids.</param>
 public sealed record ItemNames(
     string Messages = "messages",
@@ -16,17 +16,17 @@ public sealed record ItemNames(
     string Ids = "input_ids");
 
 /// <summary>
-/// Reads an item, the same for a line of a file, a row of Parquet and a request. Fields that it does not know are ignored.
+/// Reads an item from a line of a file, a row of Parquet or a request. Unknown fields are ignored.
 /// </summary>
-/// <param name="fields">Reads the fields, and words the errors.</param>
-/// <param name="names">The fields' names; null for the usual ones.</param>
+/// <param name="fields">Reads the fields and creates the errors.</param>
+/// <param name="names">The fields' names; null for the default names.</param>
 public sealed class ItemReader(JsonFields fields, ItemNames? names = null)
 {
     private readonly ItemNames _names = names ?? new ItemNames();
 
     /// <summary>Reads an item.</summary>
     /// <param name="item">The object.</param>
-    /// <param name="maxResponses">The most responses that it may have.</param>
+    /// <param name="maxResponses">Maximum number of responses.</param>
     public Item Read(JsonElement item, int maxResponses)
     {
         if (item.ValueKind != JsonValueKind.Object) throw fields.Wrong(item, fields.Subject, "an object {…}");
@@ -48,7 +48,7 @@ public sealed class ItemReader(JsonFields fields, ItemNames? names = null)
 
     /// <summary>Reads an item that has a prompt and several responses.</summary>
     /// <param name="item">The object.</param>
-    /// <param name="maxResponses">The most responses that it may have.</param>
+    /// <param name="maxResponses">Maximum number of responses.</param>
     public Item ReadResponses(JsonElement item, int maxResponses)
     {
         string prompt = Prompt(item);
@@ -56,6 +56,6 @@ public sealed class ItemReader(JsonFields fields, ItemNames? names = null)
         return responses.Count > 0 ? Item.Of(prompt, responses) : throw fields.Error($"{_names.Responses} is empty.");
     }
 
-    /// <summary>The prompt, which must be there.</summary>
+    /// <summary>Reads the prompt, which is required.</summary>
     public string Prompt(JsonElement item) => fields.String(fields.Get(item, _names.Prompt), _names.Prompt);
 }

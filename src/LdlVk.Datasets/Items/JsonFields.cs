@@ -4,33 +4,33 @@ using System.Text.Json;
 namespace LdlVk.Datasets.Items;
 
 /// <summary>
-/// Reads the fields of a JSON object, whether it is a line of a file or a request. An error says what the field is and what it should be;
-/// the caller decides which exception that becomes.
+/// Reads the fields of a JSON object, such as a line of a file or a request. The message of an error names the actual and the expected
+/// value; the caller chooses the type of the exception.
 /// </summary>
-/// <param name="subject">What is read, as the subject of a sentence: "the line".</param>
-/// <param name="wrong">Makes the exception for a field that is wrong, from a sentence.</param>
-/// <param name="tooMany">Makes the exception for a list that is too long, from its name, its items, and the maximum.</param>
+/// <param name="subject">Name of the object as the subject of a sentence, such as "the line".</param>
+/// <param name="wrong">Creates the exception for an invalid field, from a sentence.</param>
+/// <param name="tooMany">Creates the exception for a list that is too long, from its name, its length, and the maximum.</param>
 public sealed class JsonFields(string subject, Func<string, Exception> wrong, Func<string, int, int, Exception> tooMany)
 {
-    /// <summary>What is read, as the subject of a sentence.</summary>
+    /// <summary>Name of the object as the subject of a sentence.</summary>
     public string Subject => subject;
 
-    /// <summary>The exception for what a sentence says is wrong.</summary>
+    /// <summary>Creates an exception from a sentence.</summary>
     public Exception Error(string sentence) => wrong(sentence);
 
-    /// <summary>The exception for a field that is something else than expected.</summary>
+    /// <summary>Creates the exception for a field with an unexpected value.</summary>
     public Exception Wrong(JsonElement value, string name, string expected) => wrong($"{name} is {Kind(value)}, not {expected}.");
 
-    /// <summary>A field; null if it is absent or null.</summary>
+    /// <summary>Returns a field; null if it is absent or null.</summary>
     public JsonElement? Find(JsonElement root, string name) =>
         root.ValueKind == JsonValueKind.Object && root.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null
             ? value
             : null;
 
-    /// <summary>A field that must be there.</summary>
+    /// <summary>Returns a required field.</summary>
     public JsonElement Get(JsonElement root, string name) => Find(root, name) ?? throw wrong($"The field {name} is missing.");
 
-    /// <summary>The field <c>id</c> as JSON; null if it is absent.</summary>
+    /// <summary>Returns the field <c>id</c> as JSON; null if it is absent.</summary>
     public string? Id(JsonElement root) => Find(root, "id") switch
     {
         null => null,
@@ -38,14 +38,14 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         { } other => throw Wrong(other, "id", "a string or a number"),
     };
 
-    /// <summary>A value as a string.</summary>
+    /// <summary>Returns a value as a string.</summary>
     public string String(JsonElement value, string name) =>
         value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong(value, name, "a string");
 
-    /// <summary>A string that may be absent.</summary>
+    /// <summary>Returns an optional string.</summary>
     public string? OptionalString(JsonElement root, string name) => Find(root, name) is { } value ? String(value, name) : null;
 
-    /// <summary>true or false; <paramref name="otherwise"/> where it is absent.</summary>
+    /// <summary>Returns an optional Boolean; <paramref name="otherwise"/> if it is absent.</summary>
     public bool Flag(JsonElement root, string name, bool otherwise = false) => Find(root, name) switch
     {
         null => otherwise,
@@ -54,7 +54,7 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         { } value => throw Wrong(value, name, "true or false"),
     };
 
-    /// <summary>A whole number of at least <paramref name="min"/> that may be absent.</summary>
+    /// <summary>Returns an optional integer of at least <paramref name="min"/>.</summary>
     public int? OptionalInteger(JsonElement root, string name, int min)
     {
         if (Find(root, name) is not { } value) return null;
@@ -62,11 +62,11 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
             ? number : throw Wrong(value, name, $"a whole number from {min} on");
     }
 
-    /// <summary>The items of a list.</summary>
+    /// <summary>Returns the items of a list.</summary>
     public JsonElement.ArrayEnumerator List(JsonElement value, string name) =>
         value.ValueKind == JsonValueKind.Array ? value.EnumerateArray() : throw Wrong(value, name, "a list […]");
 
-    /// <summary>The strings of a list of at most <paramref name="max"/>.</summary>
+    /// <summary>Returns the strings of a list of at most <paramref name="max"/> items.</summary>
     public List<string> StringList(JsonElement value, string name, int max)
     {
         JsonElement.ArrayEnumerator items = List(value, name);
@@ -76,11 +76,11 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         return strings;
     }
 
-    /// <summary>A string as a list of one, or a list of strings.</summary>
+    /// <summary>Returns a list of strings, or a single string as a list.</summary>
     public List<string> Strings(JsonElement value, string name, int max) =>
         value.ValueKind == JsonValueKind.String ? [value.GetString()!] : StringList(value, name, max);
 
-    /// <summary>Token ids. Whether they are in the vocabulary is the model's to say.</summary>
+    /// <summary>Returns token ids. The model checks that they are in the vocabulary.</summary>
     public int[] Ids(JsonElement value, string name)
     {
         JsonElement.ArrayEnumerator items = List(value, name);
@@ -95,7 +95,7 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         return ids;
     }
 
-    /// <summary>The messages of a conversation. Whether their roles make sense is the template's to say.</summary>
+    /// <summary>Returns the messages of a conversation. The template checks their roles.</summary>
     public Message[] Messages(JsonElement value, string name = "messages")
     {
         JsonElement.ArrayEnumerator items = List(value, name);
@@ -111,13 +111,13 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         return messages;
     }
 
-    /// <summary>Throws for a list of more than <paramref name="max"/> items, before anything is made of them.</summary>
+    /// <summary>Throws for a list of more than <paramref name="max"/> items, before they are read.</summary>
     public void CheckLength(JsonElement value, string name, int max)
     {
         if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > max) throw tooMany(name, value.GetArrayLength(), max);
     }
 
-    /// <summary>How a message calls a value: "a list", "the number 3".</summary>
+    /// <summary>Describes a value for messages, such as "a list" or "the number 3".</summary>
     public static string Kind(JsonElement value) => value.ValueKind switch
     {
         JsonValueKind.Object => "an object",

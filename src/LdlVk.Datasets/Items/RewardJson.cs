@@ -4,45 +4,44 @@ using System.Text.Json;
 namespace LdlVk.Datasets.Items;
 
 /// <summary>
-/// Writes the result of an item, the same for a line of results and for an answer. Numbers are the shortest that read back to the same
-/// bits.
+/// Writes the result of an item, for result files and for answers. Numbers have the shortest form that parses to the same bits.
 /// </summary>
 public static class RewardJson
 {
-    /// <summary>JSON on one line: letters stay letters, and what JSON must escape is escaped.</summary>
+    /// <summary>JSON on one line, without unnecessary escapes.</summary>
     public static JsonWriterOptions Compact { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>As <see cref="Compact"/>, for people.</summary>
+    /// <summary>Like <see cref="Compact"/>, but indented.</summary>
     public static JsonWriterOptions Indented { get; } = Compact with { Indented = true };
 
-    /// <summary>The members <c>score</c> and <c>tokens</c> of a text.</summary>
-    /// <param name="json">Inside an object.</param>
+    /// <summary>Writes the members <c>score</c> and <c>tokens</c> of a text.</summary>
+    /// <param name="json">The writer, inside an object.</param>
     /// <param name="reward">The reward.</param>
     /// <param name="details">Whether <c>weights</c>, <c>distribution</c> and <c>rewards</c> follow, if the model has them.</param>
     public static void Write(Utf8JsonWriter json, Reward reward, bool details) => Write(json, [reward], many: false, details);
 
     /// <summary>
-    /// The members <c>scores</c>, <c>best</c> and <c>tokens</c> of several responses; <c>best</c> is the index of the best, of equals the
-    /// first.
+    /// Writes the members <c>scores</c>, <c>best</c> and <c>tokens</c> of several responses. <c>best</c> is the index of the best response,
+    /// the first one if several are equal.
     /// </summary>
-    /// <param name="json">Inside an object.</param>
+    /// <param name="json">The writer, inside an object.</param>
     /// <param name="rewards">The responses' rewards.</param>
     /// <param name="details">Whether lists of <c>weights</c>, <c>distribution</c> and <c>rewards</c> follow, if the model has them.</param>
     public static void Write(Utf8JsonWriter json, IReadOnlyList<Reward> rewards, bool details) => Write(json, rewards, many: true, details);
 
-    /// <summary>Index of the best reward, of equals the first.</summary>
+    /// <summary>Returns the index of the best reward; the first one if several are equal.</summary>
     public static int Best(IReadOnlyList<Reward> rewards) => rewards.Index().MaxBy(r => r.Item.Score).Index;
 
-    /// <summary>The member <c>id</c>.</summary>
-    /// <param name="json">Inside an object.</param>
-    /// <param name="id">The id as JSON, as it was given.</param>
+    /// <summary>Writes the member <c>id</c>.</summary>
+    /// <param name="json">The writer, inside an object.</param>
+    /// <param name="id">The id as JSON.</param>
     public static void WriteId(Utf8JsonWriter json, string id)
     {
         json.WritePropertyName("id");
         json.WriteRawValue(id, skipInputValidation: true);
     }
 
-    /// <summary>A list of numbers.</summary>
+    /// <summary>Writes a list of numbers.</summary>
     public static void WriteNumbers(Utf8JsonWriter json, ReadOnlySpan<float> numbers)
     {
         json.WriteStartArray();

@@ -6,17 +6,18 @@ using LdlVk.Datasets.Items;
 
 namespace LdlVk.Datasets.Lines;
 
-/// <summary>Parses lines, whatever is on them.</summary>
+/// <summary>Parses JSON lines.</summary>
 public static class JsonLine
 {
     /// <summary>Reads the fields of a line; every error is an <see cref="InputException"/>.</summary>
     public static JsonFields Fields { get; } = new("the line", sentence => new InputException(sentence),
-        (name, count, max) => new InputException($"{name} has {count} items; at most {max} go on a line. Split it over several lines."));
+        (name, count, max) => new InputException(
+            $"{name} has {count} items; at most {max} are allowed per line. Split it over several lines."));
 
-    /// <summary>Parses a line and hands it to <paramref name="read"/>; what is wrong is handed to <paramref name="fail"/>.</summary>
+    /// <summary>Parses a line and passes it to <paramref name="read"/>, or an error to <paramref name="fail"/>.</summary>
     /// <param name="line">The line.</param>
-    /// <param name="read">Takes the object and its id as JSON, which is the line's number if it has none.</param>
-    /// <param name="fail">Takes the id and the error.</param>
+    /// <param name="read">Receives the object and its id as JSON; a missing id is the line's index.</param>
+    /// <param name="fail">Receives the id and the error.</param>
     public static T Read<T>(RawLine line, Func<JsonElement, string, T> read, Func<string, string, T> fail)
     {
         ArgumentNullException.ThrowIfNull(read);
@@ -27,7 +28,7 @@ public static class JsonLine
             if (line.TooLong)
                 throw new InputException(
                     $"the line has more than {LineReader.MaxLineBytes >> 20} MiB. Split its responses over several lines.");
-            if (line.IsBlank) throw new InputException("the line is blank. Only the last line of a file may be.");
+            if (line.IsBlank) throw new InputException("the line is blank. Only the last line of a file may be blank.");
             if (!Utf8.IsValid(line.Bytes.Span)) throw new InputException("the line is not valid UTF-8. Save the file as UTF-8.");
             using JsonDocument json = JsonDocument.Parse(line.Bytes, new JsonDocumentOptions { AllowDuplicateProperties = false });
             JsonElement root = json.RootElement;
@@ -45,11 +46,11 @@ public static class JsonLine
         }
         catch (InvalidOperationException)
         {
-            // System.Text.Json reports an escaped lone surrogate this way.
+            // System.Text.Json reports an escaped lone surrogate with this exception.
             return fail(id, "the line holds a string that is not valid Unicode: half of a surrogate pair.");
         }
     }
 
-    /// <summary>The message without the place, which .NET appends.</summary>
+    /// <summary>Removes the position that .NET appends to the message.</summary>
     private static string Sentence(string message) => message.Split(" LineNumber:")[0];
 }

@@ -4,15 +4,15 @@ using LdlVk.Datasets.Containers;
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>
-/// A digest of the lines of an input so far: SHA-256 of the digest before and the line. Two runs with the same digest have read the same
-/// lines.
+/// A digest of the lines read so far: for each line, the SHA-256 of the previous digest and the line. Runs with the same digest have read
+/// the same lines.
 /// </summary>
 public sealed class LineDigest
 {
     private byte[] _value = new byte[SHA256.HashSizeInBytes];
     private byte[] _buffer = [];
 
-    /// <summary>Lines so far.</summary>
+    /// <summary>Number of lines so far.</summary>
     public long Lines { get; private set; }
 
     /// <summary>The digest, in hexadecimal.</summary>
@@ -21,7 +21,7 @@ public sealed class LineDigest
     /// <summary>Adds a line.</summary>
     public void Add(RawLine line)
     {
-        // A line that is too long to be read counts as empty, as it does for the results.
+        // A line that is too long to be read counts as empty, as in the results.
         if (_buffer.Length < _value.Length + line.Bytes.Length) _buffer = new byte[_value.Length + (2 * line.Bytes.Length)];
         _value.CopyTo(_buffer, 0);
         line.Bytes.Span.CopyTo(_buffer.AsSpan(_value.Length));

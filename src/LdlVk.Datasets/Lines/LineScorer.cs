@@ -2,21 +2,22 @@ using System.Runtime.CompilerServices;
 
 namespace LdlVk.Datasets.Lines;
 
-/// <summary>A line and what became of it.</summary>
+/// <summary>A line and its result.</summary>
 /// <param name="Line">The line.</param>
 /// <param name="Rewards">A reward for each of its texts; empty if there is an error.</param>
-/// <param name="Error">Why it could not be scored; null if it was.</param>
+/// <param name="Error">The reason why the line could not be scored; null if it was scored.</param>
 public sealed record ScoredLine(InputLine Line, IReadOnlyList<Reward> Rewards, string? Error);
 
-/// <summary>Scores lines: their texts go to the model in one stream, and the results come back to their lines.</summary>
+/// <summary>Scores lines: passes their texts to the model in one stream, and assigns the results to the lines.</summary>
 /// <param name="model">The model.</param>
-/// <param name="progress">Told after each micro-batch.</param>
+/// <param name="progress">Called after each micro-batch.</param>
 /// <param name="word">How errors name options; null: as C# has them.</param>
 public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress, OptionWording? word = null)
 {
     /// <summary>
-    /// Lines and bytes that go to the model in one stream. It reads ahead by tokens, and lines that fail have none: without an end to the
-    /// stream, a file of bad lines would be read into memory as a whole.
+    /// Maximum number of lines and bytes of one stream. The model reads ahead by tokens, and failed lines have none: in an unlimited
+    /// stream,
+    /// a file of failed lines would be read into memory as a whole.
     /// </summary>
     private const int LinesPerStream = 4096, BytesPerStream = 64 << 20;
 
@@ -24,10 +25,10 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
     private readonly Queue<Pending> _pending = new();
     private ScoreProgress _before, _now;
 
-    /// <summary>What has been computed so far.</summary>
+    /// <summary>The progress so far.</summary>
     public ScoreProgress Progress => _now;
 
-    /// <summary>The lines with their results, in order.</summary>
+    /// <summary>Returns the lines with their results, in order.</summary>
     public async IAsyncEnumerable<ScoredLine> ScoreAsync(
         IEnumerable<InputLine> lines, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
@@ -89,7 +90,7 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
         public ScoredLine ToScored() => new(line, _error is null ? _rewards : [], _error);
     }
 
-    /// <summary>Adds the streams before to what the current one reports.</summary>
+    /// <summary>Adds the progress of earlier streams to that of the current one.</summary>
     private sealed class Relay(LineScorer scorer) : IProgress<ScoreProgress>
     {
         public void Report(ScoreProgress value)

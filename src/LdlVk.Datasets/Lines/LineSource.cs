@@ -4,7 +4,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Datasets.Lines;
 
-/// <summary>Where a command's lines come from; owns the file.</summary>
+/// <summary>The source of a command's lines. Owns the file.</summary>
 public sealed class LineSource : IDisposable
 {
     private readonly IDisposable? _file;
@@ -20,20 +20,22 @@ public sealed class LineSource : IDisposable
     /// <summary>Whether the lines come from a file or from standard input.</summary>
     public bool IsFile => _only is null;
 
-    /// <summary>One line that is there already.</summary>
+    /// <summary>Creates a source of one given line.</summary>
     public static LineSource Of(InputLine line) => new(null, null, () => null, line);
 
-    /// <summary>The lines of a stream, which stays the caller's to close.</summary>
+    /// <summary>Creates a source of the lines of a stream, which the caller closes.</summary>
     /// <param name="stream">JSON lines.</param>
-    /// <param name="cancellationToken">Ends the wait for more.</param>
+    /// <param name="cancellationToken">Cancels waiting for more lines.</param>
     public static LineSource Of(Stream stream, CancellationToken cancellationToken = default) =>
         new(null, new LineReader(stream, cancellationToken).Lines, () => null, null);
 
-    /// <summary>The lines of a file: JSON lines, also in gzip or Zstandard, or Parquet. The content decides, not the name.</summary>
+    /// <summary>
+    /// Opens a file of JSON lines, also compressed with gzip or Zstandard, or of Parquet. The content determines the format, not the name.
+    /// </summary>
     /// <param name="path">The file.</param>
-    /// <param name="name">What the caller's user calls the input, for messages.</param>
-    /// <param name="cancellationToken">Ends the reading.</param>
-    /// <exception cref="UsageException">There is no such file, or it cannot be read.</exception>
+    /// <param name="name">The user's name of the input, for messages.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    /// <exception cref="UsageException">The file does not exist or cannot be read.</exception>
     public static LineSource Open(string path, string name = "the input", CancellationToken cancellationToken = default)
     {
         if (Directory.Exists(path)) throw new UsageException($"{name} {path} is a folder. Give a file of JSON lines, or of Parquet.");
@@ -52,7 +54,7 @@ public sealed class LineSource : IDisposable
                 return new LineSource(parquet, parquet.Lines, () => parquet.Share, null, name);
             }
 
-            // A gzip or Zstandard file is read in pieces that are small beside it.
+            // Compressed files are read in small parts, so the position shows the progress.
             long bytes = file.Length;
             Stream plain = CompressedFile.Open(path, file, magic[..read]);
             LineReader reader = new(plain, cancellationToken);
@@ -69,17 +71,17 @@ public sealed class LineSource : IDisposable
         }
     }
 
-    /// <summary>The lines as texts to score, each parsed when it is asked for.</summary>
+    /// <summary>Returns the lines as items to score; each is parsed on demand.</summary>
     public IEnumerable<InputLine> Lines() => _only is not null ? [_only] : RawLines().Select(raw => Parse(raw));
 
-    /// <summary>What has been read of the input, when all lines have been.</summary>
+    /// <summary>The digest of the input, after all lines have been read.</summary>
     public LineDigest Digest { get; } = new();
 
-    /// <summary>The lines of a part, but for those that have results.</summary>
+    /// <summary>Returns the lines of a part that have no results yet.</summary>
     /// <param name="shard">The part.</param>
-    /// <param name="done">Lines of it that have results.</param>
-    /// <param name="digest">What <see cref="Digest"/> was at the last of them.</param>
-    /// <exception cref="UsageException">The input begins with other lines than those.</exception>
+    /// <param name="done">Number of its lines that have results.</param>
+    /// <param name="digest">The value of <see cref="Digest"/> at the last of those lines.</param>
+    /// <exception cref="UsageException">The input does not begin with those lines.</exception>
     public IEnumerable<InputLine> Lines(Shard shard, long done, string digest)
     {
         if (_only is not null)
@@ -120,7 +122,7 @@ public sealed class LineSource : IDisposable
             $"The {Readable.Plural(done, "result")} that are there are not of the lines that {_name} has now. "
             + $"Use the same input, or another output file.");
 
-    /// <summary>The lines of the file as they are. Of blank lines only the very last one is left out.</summary>
+    /// <summary>Returns the unparsed lines of the file. Only a blank last line is omitted.</summary>
     public IEnumerable<RawLine> RawLines()
     {
         RawLine? blank = null;

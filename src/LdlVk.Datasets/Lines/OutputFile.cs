@@ -1,9 +1,9 @@
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>
-/// An output: a stream, or a file that appears under its name only when it is complete. Until then it is a temporary
-/// file in the same folder. When the run fails that is removed, or, of results line by line, kept under the name with <c>.partial</c>
-/// behind it, up to the last complete line.
+/// An output: a stream, or a file that gets its name only when it is complete. Until then it is a temporary file in the same folder. If the
+/// run fails, the temporary file is deleted, or renamed to the name plus <c>.partial</c>, up to the last complete line, if the results are
+/// lines.
 /// </summary>
 public sealed class OutputFile : IDisposable
 {
@@ -14,32 +14,32 @@ public sealed class OutputFile : IDisposable
     private OutputFile(Stream stream, string? temporary, string? final, Action<long, string>? keepsLines) =>
         (Stream, _temporary, _final, _keepsLines) = (stream, temporary, final, keepsLines);
 
-    /// <summary>Where to write.</summary>
+    /// <summary>The stream to write to.</summary>
     public Stream Stream { get; }
 
-    /// <summary>An output that is a stream already, such as standard output.</summary>
+    /// <summary>Creates an output for an existing stream, such as standard output.</summary>
     public static OutputFile Of(Stream stream) => new(stream, null, null, null);
 
     /// <summary>Opens a file to write.</summary>
     /// <param name="path">The file.</param>
-    /// <param name="flag">What the caller's user calls the file, for messages.</param>
-    /// <param name="keepsLines">Told how many lines of a run that failed are kept, and where; null if they are of no use without the
-    /// rest.</param>
-    /// <exception cref="UsageException">The file cannot be made there.</exception>
+    /// <param name="flag">The user's name of the file, for messages.</param>
+    /// <param name="keepsLines">Called with the number of lines that a failed run keeps, and their file; null if incomplete results are
+    /// useless.</param>
+    /// <exception cref="UsageException">The file cannot be created.</exception>
     public static OutputFile Open(string path, string flag, Action<long, string>? keepsLines = null)
     {
         if (path.Length == 0 || Directory.Exists(path))
             throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
         {
-            // A link's target is replaced, not the link; and devices such as /dev/null are written to, not replaced.
+            // The target of a link is replaced, not the link. Devices such as /dev/null are written to, not replaced.
             string full = Path.GetFullPath(path);
             string final = new FileInfo(full).LinkTarget is null ? full : File.ResolveLinkTarget(full, returnFinalTarget: true)!.FullName;
             if (!OperatingSystem.IsWindows() && (IsDevice(final) || IsDevice(full)))
                 return new OutputFile(
                     new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null, null);
             if (!Directory.Exists(Path.GetDirectoryName(final)))
-                throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Make it first.");
+                throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Create it first.");
             string temporary = Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}.{Guid.NewGuid():N}.tmp");
             return new OutputFile(
                 new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final, keepsLines);
@@ -50,7 +50,7 @@ public sealed class OutputFile : IDisposable
         }
     }
 
-    /// <summary>The output is complete: gives the file its name.</summary>
+    /// <summary>Completes the output: gives the file its name.</summary>
     public void Complete()
     {
         Stream.Flush();
@@ -61,7 +61,7 @@ public sealed class OutputFile : IDisposable
         _complete = true;
     }
 
-    /// <summary>Keeps the lines of what is not complete, or removes it.</summary>
+    /// <summary>Keeps the lines of an incomplete file, or deletes it.</summary>
     public void Dispose()
     {
         if (_temporary is null || _complete) return;
@@ -71,7 +71,7 @@ public sealed class OutputFile : IDisposable
         }
         catch (IOException)
         {
-            // The last bytes did not fit on the disk: the error that is on its way already says so.
+            // The disk is full; the exception in flight already reports it.
         }
 
         if (_keepsLines is not null) KeepLines(_keepsLines);
@@ -103,7 +103,7 @@ public sealed class OutputFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // The error that is on its way is the one to be told.
+            // The exception in flight is the one to report.
         }
     }
 

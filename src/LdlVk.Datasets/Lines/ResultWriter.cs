@@ -5,7 +5,7 @@ using LdlVk.Datasets.Items;
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>Writes results as JSON lines.</summary>
-/// <param name="output">Takes one line in each write.</param>
+/// <param name="output">Receives one line per write.</param>
 public sealed class ResultWriter(Stream output)
 {
     private readonly ArrayBufferWriter<byte> _buffer = new();
@@ -27,7 +27,7 @@ public sealed class ResultWriter(Stream output)
         output.Write(_buffer.WrittenSpan);
     }
 
-    /// <summary><c>{"id","error"}</c>.</summary>
+    /// <summary>Writes <c>{"id","error"}</c>.</summary>
     /// <param name="id">The id as JSON.</param>
     /// <param name="error">Why the line could not be scored.</param>
     public void WriteError(string id, string error) => Write(json =>
@@ -37,7 +37,7 @@ public sealed class ResultWriter(Stream output)
     });
 
     /// <summary>
-    /// <c>{"id","score","tokens"}</c>; with <c>"scores"</c> and <c>"best"</c> where the line has responses; or <c>{"id","error"}</c>.
+    /// Writes <c>{"id","score","tokens"}</c>, with <c>"scores"</c> and <c>"best"</c> if the line has responses, or <c>{"id","error"}</c>.
     /// </summary>
     /// <param name="scored">The line.</param>
     /// <param name="details">Whether weights, distribution and rewards are written too.</param>

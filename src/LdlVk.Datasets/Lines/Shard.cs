@@ -3,25 +3,25 @@ using System.Globalization;
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>
-/// One machine's part of a data set: of every <paramref name="Count"/> blocks of <see cref="BlockLines"/> lines the one numbered
-/// <paramref name="Index"/>. Neighbors stay together, for they often have their prompt in common; and how many lines there are need not be
+/// One machine's part of a dataset: of every <paramref name="Count"/> blocks of <see cref="BlockLines"/> lines, the block with number
+/// <paramref name="Index"/>. Neighboring lines stay together, because they often share their prompt. The number of lines need not be
 /// known.
 /// </summary>
-/// <param name="Index">From 0, as array jobs of Slurm and Kubernetes count.</param>
+/// <param name="Index">Index of the part from 0, as in array jobs of Slurm and Kubernetes.</param>
 /// <param name="Count">Number of parts.</param>
 public readonly record struct Shard(int Index, int Count)
 {
-    /// <summary>Lines that stay together.</summary>
+    /// <summary>Number of lines of a block.</summary>
     public const int BlockLines = 256;
 
-    /// <summary>All of it.</summary>
+    /// <summary>The whole dataset as one part.</summary>
     public static Shard Whole { get; } = new(0, 1);
 
     /// <summary>Whether a line, counted from 0, belongs to this part.</summary>
     public bool Has(long line) => line / BlockLines % Count == Index;
 
     /// <summary>Reads a part as I/N.</summary>
-    /// <exception cref="UsageException">It is none.</exception>
+    /// <exception cref="UsageException">The text is malformed.</exception>
     public static Shard Parse(string text)
     {
         string[] parts = text.Split('/');

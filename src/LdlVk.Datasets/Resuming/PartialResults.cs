@@ -5,8 +5,8 @@ using LdlVk.Datasets.Lines;
 namespace LdlVk.Datasets.Resuming;
 
 /// <summary>
-/// The results of all parts of an input, to be joined in the order of the input. They are refused unless they are all parts of one input,
-/// scored with the same settings, complete, and as they were written (SHA-256).
+/// Joins the results of all parts of an input in its order. It verifies that they are all parts of one input, scored with the same
+/// settings, complete and unchanged (SHA-256).
 /// </summary>
 public sealed class PartialResults : IDisposable
 {
@@ -17,19 +17,19 @@ public sealed class PartialResults : IDisposable
     /// <summary>Number of parts.</summary>
     public int Count => _parts.Length;
 
-    /// <summary>Results that are errors.</summary>
+    /// <summary>Number of results that are errors.</summary>
     public long Failed => _parts.Sum(part => part.Record.Failed);
 
-    /// <summary>Opens the files of results of all parts.</summary>
+    /// <summary>Opens the result files of all parts.</summary>
     /// <param name="paths">The files, in any order, each with its record beside it.</param>
-    /// <param name="cancellationToken">Ends the reading.</param>
-    /// <exception cref="UsageException">They do not belong together, or one is missing or damaged.</exception>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    /// <exception cref="UsageException">The files do not belong together, or one is missing or damaged.</exception>
     public static PartialResults Open(IReadOnlyList<string> paths, CancellationToken cancellationToken = default) =>
         new(OpenParts(paths, cancellationToken));
 
     /// <summary>Writes all results in the order of the input.</summary>
-    /// <returns>How many there are.</returns>
-    /// <exception cref="UsageException">A part is not as it was written.</exception>
+    /// <returns>The number of results.</returns>
+    /// <exception cref="UsageException">A part has been changed.</exception>
     public long Merge(Stream output)
     {
         ArgumentNullException.ThrowIfNull(output);
@@ -50,7 +50,7 @@ public sealed class PartialResults : IDisposable
         (string Path, RunRecord Record)[] records = [.. paths.Select(path => (path, File.Exists(path)
             ? RunRecord.Read(path)
                 ?? throw new UsageException(
-                    $"{path} has no {RunRecord.Suffix} beside it: it was not written as a part of a data set, or not to its end. "
+                    $"{path} has no {RunRecord.Suffix} beside it: it is not a complete part of a dataset. "
                     + $"Score that part again, or resume it.")
             : throw new UsageException($"There is no file {path}."))).OrderBy(part => part.Item2.Shard)];
         (string firstPath, RunRecord first) = records[0];
@@ -85,7 +85,7 @@ public sealed class PartialResults : IDisposable
         }
     }
 
-    /// <summary>A file of results that is read to its end, and must be what its record says.</summary>
+    /// <summary>A result file that is read to its end and verified against its record.</summary>
     private sealed class Part : IDisposable
     {
         private readonly string _path;
@@ -127,7 +127,7 @@ public sealed class PartialResults : IDisposable
 
         private UsageException Damaged() =>
             new(
-                $"{_path} is not as it was written: its lines or their checksum differ from {_path + RunRecord.Suffix}. "
+                $"{_path} has been changed: its lines or their checksum differ from {_path + RunRecord.Suffix}. "
                 + $"Score this part again.");
     }
 }

@@ -7,10 +7,10 @@ using LdlVk.Datasets.Lines;
 namespace LdlVk.Datasets.Resuming;
 
 /// <summary>
-/// A file of results that outlives the run that writes it. Results are appended to FILE.partial. About every second they are on the disk,
-/// and FILE.journal then gets a line that says how many there are, with their checksum and that of the input behind them. The next run
-/// believes the journal as far as the checksums are right, cuts off what is behind, and goes on there; as scores are the same to the bit
-/// every time, so is the file. In the end it has its name, and FILE.run.json beside it.
+/// A result file that an interrupted run can continue. Results are appended to FILE.partial. About every second they are flushed to disk,
+/// and FILE.journal gets an entry with their number, their checksum and that of the corresponding input. The next run keeps the results up
+/// to the last entry with a correct checksum, truncates the rest, and continues there. Because scores are bitwise reproducible, the final
+/// file is the same as without the interruption. At the end it gets its name, and FILE.run.json describes it.
 /// </summary>
 public sealed class ResumableFile : IDisposable
 {
@@ -36,26 +36,26 @@ public sealed class ResumableFile : IDisposable
         Stream = new Appended(this);
     }
 
-    /// <summary>Where results go, whole lines at a time.</summary>
+    /// <summary>The stream for results; each write has whole lines.</summary>
     public Stream Stream { get; }
 
-    /// <summary>Results that are there.</summary>
+    /// <summary>Number of existing results.</summary>
     public long Lines => _lines;
 
-    /// <summary>Those of them that are errors.</summary>
+    /// <summary>Number of existing results that are errors.</summary>
     public long Failed => _failed;
 
     /// <summary>Digest of the input up to the last line that has a result; empty if there is none.</summary>
     public string InputDigest => _input;
 
-    /// <summary>Whether a run that wrote this file did not finish.</summary>
+    /// <summary>Whether an unfinished run has written this file.</summary>
     public static bool IsUnfinished(string path) => File.Exists(path + JournalSuffix);
 
-    /// <summary>The sentence that says so.</summary>
+    /// <summary>Returns the sentence that reports an unfinished run.</summary>
     public static string Unfinished(string path) => $"{path + PartialSuffix} holds results of a run that did not finish.";
 
-    /// <summary>The record of a run that is finished, if it was this one; null if there is something to do.</summary>
-    /// <exception cref="UsageException">It is damaged.</exception>
+    /// <summary>Returns the record of a finished run with the same settings; null if there is work left.</summary>
+    /// <exception cref="UsageException">The record is damaged.</exception>
     public static RunRecord? Finished(string path, string settings, Shard shard)
     {
         if (RunRecord.Read(path) is not { } record
@@ -66,13 +66,13 @@ public sealed class ResumableFile : IDisposable
         return record.Settings == settings && record.Shard == shard.Index && record.Shards == shard.Count ? record : null;
     }
 
-    /// <summary>Opens a file of results to go on with, or a new one.</summary>
-    /// <param name="path">The file of results.</param>
-    /// <param name="settings">What the results depend on.</param>
+    /// <summary>Opens a result file to continue, or a new one.</summary>
+    /// <param name="path">The result file.</param>
+    /// <param name="settings">The settings that the results depend on.</param>
     /// <param name="shard">Part of the input.</param>
-    /// <param name="resume">Whether an unfinished one may be there.</param>
-    /// <param name="kept">Told how many results a run that ends early leaves, and where.</param>
-    /// <exception cref="UsageException">It belongs to another run, or cannot be written.</exception>
+    /// <param name="resume">Whether an unfinished file is continued.</param>
+    /// <param name="kept">Called with the number of results that an interrupted run keeps, and their file.</param>
+    /// <exception cref="UsageException">The file belongs to another run, or cannot be written.</exception>
     public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<long, string> kept)
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
@@ -82,7 +82,7 @@ public sealed class ResumableFile : IDisposable
         FileStream? journal = null, results = null;
         try
         {
-            // Whoever has the journal open keeps others out.
+            // The open journal locks the file against other runs.
             journal = new FileStream(journalPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             results = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
             ResumableFile file = new(path, head, journal, results, kept);
@@ -103,7 +103,7 @@ public sealed class ResumableFile : IDisposable
         }
     }
 
-    /// <summary>A line's result is written.</summary>
+    /// <summary>Records that a line's result is written.</summary>
     public void Wrote(ScoredLine line)
     {
         _lines++;
@@ -112,7 +112,7 @@ public sealed class ResumableFile : IDisposable
         if (_sinceEntry.Elapsed >= Interval) Keep();
     }
 
-    /// <summary>All lines have their results: gives the file its name.</summary>
+    /// <summary>Completes the file: gives it its name.</summary>
     public void Complete(LineDigest input, Shard shard)
     {
         Keep();
@@ -128,15 +128,16 @@ public sealed class ResumableFile : IDisposable
             _failed,
             _bytes,
             Convert.ToHexStringLower(_all.GetHashAndReset()));
-        // A run that ends before the file has its name goes on, finds nothing to do, and does these steps again; one that ends after that
-        // is done.
+        // If the run ends before the renaming, the next run finds no lines to score and repeats these steps. After the renaming, the file
+        // is
+        // complete.
         WriteRecord(record);
         File.Move(_path + PartialSuffix, _path, overwrite: true);
         File.Delete(_path + JournalSuffix);
         _complete = true;
     }
 
-    /// <summary>Keeps what is there for the next run.</summary>
+    /// <summary>Keeps the results for the next run.</summary>
     public void Dispose()
     {
         if (!_complete) KeepForNextRun();
@@ -155,11 +156,11 @@ public sealed class ResumableFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
         {
-            // The error that is on its way is the one to be told. The journal says what is right.
+            // The exception in flight is the one to report. The journal has the valid state.
         }
     }
 
-    /// <summary>Puts results on the disk, and then the entry that says so.</summary>
+    /// <summary>Flushes results to disk, and then adds their journal entry.</summary>
     internal void Keep()
     {
         _sinceEntry.Restart();
@@ -175,14 +176,14 @@ public sealed class ResumableFile : IDisposable
         _journal.Flush(flushToDisk: true);
     }
 
-    /// <summary>Finds the last entry whose results are as they were written, and cuts off what is behind it.</summary>
+    /// <summary>Finds the last entry whose results are unchanged, and truncates the files behind it.</summary>
     private void TakeUp()
     {
         long journalEnd = 0;
         bool first = true;
         foreach (RawLine line in new LineReader(_journal, CancellationToken.None).Lines())
         {
-            // A last line without its end was not complete.
+            // A last line without line end is incomplete.
             long end = journalEnd + line.Bytes.Length + 1;
             if (end > _journal.Length || !(first ? IsHead(line) : IsRight(line))) break;
             (journalEnd, first) = (end, false);
@@ -226,7 +227,7 @@ public sealed class ResumableFile : IDisposable
         }
 
         if (Convert.ToHexStringLower(_piece.GetHashAndReset()) != entry.Sha256) return false;
-        // Once more for the whole, now that it is known to belong to it.
+        // Added to the checksum of the whole file, now that the results are known to be valid.
         _results.Position = _entry.Bytes;
         for (long left = entry.Bytes - _entry.Bytes; left > 0;)
         {
@@ -263,7 +264,7 @@ public sealed class ResumableFile : IDisposable
         File.Move(path + ".tmp", path, overwrite: true);
     }
 
-    /// <summary>What is written goes to the end of the results and into the checksums.</summary>
+    /// <summary>A stream that appends to the results and updates the checksums.</summary>
     private sealed class Appended(ResumableFile file) : Stream
     {
         public override bool CanRead => false;

@@ -5,23 +5,23 @@ using LdlVk.Datasets.Lines;
 namespace LdlVk.Datasets.Resuming;
 
 /// <summary>What a finished file of results says about itself, in the file of the same name with <see cref="Suffix"/> behind it.</summary>
-/// <param name="Settings">What the results depend on.</param>
+/// <param name="Settings">The settings that the results depend on.</param>
 /// <param name="Shard">Number of the part, from 0.</param>
 /// <param name="Shards">Number of parts.</param>
 /// <param name="InputLines">Lines of the input, all parts together.</param>
 /// <param name="InputSha256">The input's <see cref="LineDigest"/>.</param>
-/// <param name="Lines">Results.</param>
-/// <param name="Failed">Those of them that are errors.</param>
+/// <param name="Lines">Number of results.</param>
+/// <param name="Failed">Number of results that are errors.</param>
 /// <param name="Bytes">Size of the results.</param>
 /// <param name="Sha256">Their SHA-256.</param>
 public sealed record RunRecord(
     string Settings, int Shard, int Shards, long InputLines, string InputSha256, long Lines, long Failed, long Bytes, string Sha256)
 {
-    /// <summary>What is behind the results' name.</summary>
+    /// <summary>Suffix of the record's file name.</summary>
     public const string Suffix = ".run.json";
 
-    /// <summary>The record of a file of results; null if there is none.</summary>
-    /// <exception cref="UsageException">It is damaged.</exception>
+    /// <summary>Reads the record of a result file; null if there is none.</summary>
+    /// <exception cref="UsageException">The record is damaged.</exception>
     public static RunRecord? Read(string results)
     {
         string path = results + Suffix;
@@ -38,20 +38,20 @@ public sealed record RunRecord(
         }
     }
 
-    /// <summary>The record as JSON.</summary>
+    /// <summary>Returns the record as JSON.</summary>
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, RunJson.Default.RunRecord);
 }
 
-/// <summary>How far a file of results is known to be right: a line of its journal.</summary>
-/// <param name="Lines">Results.</param>
-/// <param name="Failed">Those of them that are errors.</param>
-/// <param name="Bytes">Their bytes.</param>
-/// <param name="Input">Digest of the input up to the last of them.</param>
-/// <param name="Sha256">SHA-256 of the bytes since the entry before.</param>
+/// <summary>An entry of a journal: the state up to which a result file is valid.</summary>
+/// <param name="Lines">Number of results.</param>
+/// <param name="Failed">Number of results that are errors.</param>
+/// <param name="Bytes">Size of the results in bytes.</param>
+/// <param name="Input">Digest of the input up to the last result.</param>
+/// <param name="Sha256">SHA-256 of the bytes since the previous entry.</param>
 internal sealed record JournalEntry(long Lines, long Failed, long Bytes, string Input, string Sha256);
 
 /// <summary>The first line of a journal.</summary>
-/// <param name="Settings">What the results depend on.</param>
+/// <param name="Settings">The settings that the results depend on.</param>
 /// <param name="Shard">The part, as on the command line.</param>
 internal sealed record JournalHead(string Settings, string Shard);
 

@@ -5,7 +5,7 @@ using Microsoft.Win32.SafeHandles;
 namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>The entries of one column, one at a time and with memory for one page and one dictionary.</summary>
-internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMemory memory, CancellationToken cancellation)
+internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMemory memory, CancellationToken cancellationToken)
 {
     private const int FirstHeader = 1 << 12, MaxHeaderBytes = 16 << 20;
 
@@ -56,7 +56,7 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         if (AtEnd) return;
         while (_pageLeft == 0) NextPage();
         _left--;
-        if ((--_pageLeft & 0xffff) == 0) cancellation.ThrowIfCancellationRequested();
+        if ((--_pageLeft & 0xffff) == 0) cancellationToken.ThrowIfCancellationRequested();
         Repetition = _repetitions?.Next() ?? 0;
         Definition = _definitions?.Next() ?? 0;
         if ((uint)Repetition > (uint)node.Level || (uint)Definition > (uint)node.Definition)
@@ -66,7 +66,7 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
 
     private void NextPage()
     {
-        cancellation.ThrowIfCancellationRequested();
+        cancellationToken.ThrowIfCancellationRequested();
         (PageHeader header, int headerBytes) = ReadHeader();
         _next += headerBytes;
         if (header.CompressedBytes > _fileBytes - _next) throw new InvalidDataException("it ends within a page.");

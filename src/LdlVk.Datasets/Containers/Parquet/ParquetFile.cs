@@ -42,12 +42,12 @@ internal sealed class ParquetFile : IDisposable
     private readonly JsonText _json = new();
     private long _rowsLeft, _rows;
 
-    private ParquetFile(string path, SafeFileHandle file, CancellationToken cancellation)
+    private ParquetFile(string path, SafeFileHandle file, CancellationToken cancellationToken)
     {
         (_path, _file) = (path, file);
         PageMemory memory = new();
         _footer = new ParquetFooter(ReadFooter(file));
-        _columns = [.. _footer.Columns.Select(node => node.IsRead ? new ColumnReader(file, node, memory, cancellation) : null)];
+        _columns = [.. _footer.Columns.Select(node => node.IsRead ? new ColumnReader(file, node, memory, cancellationToken) : null)];
         if (_footer.Root.Children.Count == 0) throw new NotSupportedException("it has no columns that have a form in JSON.");
     }
 
@@ -59,12 +59,12 @@ internal sealed class ParquetFile : IDisposable
 
     /// <summary>Opens a file and reads what its columns are.</summary>
     /// <exception cref="IOException">It is damaged, or has what is not read.</exception>
-    public static ParquetFile Open(string path, CancellationToken cancellation)
+    public static ParquetFile Open(string path, CancellationToken cancellationToken)
     {
         SafeFileHandle file = File.OpenHandle(path);
         try
         {
-            return Guard(path, () => new ParquetFile(path, file, cancellation));
+            return Guard(path, () => new ParquetFile(path, file, cancellationToken));
         }
         catch
         {
