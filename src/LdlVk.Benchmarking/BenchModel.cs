@@ -6,7 +6,7 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Benchmarking;
 
 /// <summary>
-/// The model under measurement on its device: a backbone with made-up weights, or the whole reward model of a checkpoint.
+/// The model under measurement on its device: a backbone with generated weights, or the whole reward model of a checkpoint.
 /// </summary>
 internal sealed class BenchModel : IDisposable
 {
@@ -17,13 +17,13 @@ internal sealed class BenchModel : IDisposable
     private BenchModel(IDisposable model, Func<Wave, IEnumerable<float>> compute, ExecutionPlan plan) =>
         (_model, _compute, _plan) = (model, compute, plan);
 
-    /// <summary>Loads a model onto a device, or makes its weights there.</summary>
+    /// <summary>Loads a model onto a device, or generates its weights there.</summary>
     /// <param name="device">The device.</param>
     /// <param name="shape">The backbone.</param>
-    /// <param name="checkpoint">The checkpoint of that shape; null for made-up weights.</param>
+    /// <param name="checkpoint">The checkpoint of that shape; null for generated weights.</param>
     /// <param name="plan">The layers that the device holds and those that are streamed.</param>
     /// <param name="compute">How products are computed.</param>
-    /// <param name="cancellationToken">Ends the loading.</param>
+    /// <param name="cancellationToken">Cancels the loading.</param>
     public static BenchModel Create(
         IDevice device, BenchShape shape, Checkpoint? checkpoint, ExecutionPlan plan, ComputeMode compute,
         CancellationToken cancellationToken)

@@ -4,14 +4,14 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>What <see cref="BenchSession"/> measures.</summary>
+/// <summary>A request to <see cref="BenchSession"/>.</summary>
 /// <param name="Device">The device.</param>
 /// <param name="Shape">The backbone.</param>
 /// <param name="Weights">Format of the matrices.</param>
-/// <param name="Scenarios">The scenarios to come, at least one. The first of them ends the cold start.</param>
+/// <param name="Scenarios">The scenarios, at least one. The first one is part of the cold start.</param>
 public sealed record BenchRequest(DeviceInfo Device, BenchShape Shape, WeightFormat Weights, IReadOnlyList<Scenario> Scenarios)
 {
-    /// <summary>The checkpoint of that shape, whose whole reward model is measured; null for made-up weights without heads.</summary>
+    /// <summary>The checkpoint of that shape, whose whole reward model is measured; null for generated weights without heads.</summary>
     public Checkpoint? Checkpoint { get; init; }
 
     /// <summary>How products are computed.</summary>
@@ -42,7 +42,7 @@ public sealed record BenchRequest(DeviceInfo Device, BenchShape Shape, WeightFor
         HostBytes = long.MaxValue,
     });
 
-    /// <summary>One sentence: the memory that the model needs without streaming, and the memory that is free.</summary>
+    /// <summary>Returns a sentence with the memory that the model needs without streaming, and the free memory.</summary>
     public string DescribeMemory()
     {
         long needed = Memory.On(Device, Shape.Config, Weights, Compute).Total(Rows);

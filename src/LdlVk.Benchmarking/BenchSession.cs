@@ -3,7 +3,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>A model on a device, started cold and warmed up, whose scenarios can be measured. Not thread-safe.</summary>
+/// <summary>A warmed-up model on a device, for measuring scenarios. Not thread-safe.</summary>
 public sealed class BenchSession : IDisposable
 {
     private readonly IDevice _opened;
@@ -13,18 +13,18 @@ public sealed class BenchSession : IDisposable
     private BenchSession(IDevice opened, ProfiledDevice device, BenchModel model, BenchContext context, PeakMemory memory) =>
         (_opened, _device, _model, Context, Memory) = (opened, device, model, context, memory);
 
-    /// <summary>What goes with every measurement of this session.</summary>
+    /// <summary>The common properties of all measurements of this session.</summary>
     public BenchContext Context { get; }
 
-    /// <summary>The most memory that the model took; the yardsticks' memory is not in it.</summary>
+    /// <summary>Peak memory of the model, without that of the yardsticks.</summary>
     public PeakMemory Memory { get; }
 
     /// <summary>Opens the device, loads the model, computes every scenario once, and measures the yardsticks.</summary>
-    /// <param name="request">What is measured.</param>
+    /// <param name="request">The request.</param>
     /// <param name="plan">The plan that <see cref="BenchRequest.MakePlan"/> made.</param>
-    /// <param name="report">Told each step as it begins; null for nobody.</param>
-    /// <param name="cancellationToken">Ends the loading.</param>
-    /// <exception cref="LdlVkException">The device cannot be opened, is out of memory, or computes what is not finite.</exception>
+    /// <param name="report">Called with each step when it begins; may be null.</param>
+    /// <param name="cancellationToken">Cancels the loading.</param>
+    /// <exception cref="LdlVkException">The device cannot be opened, is out of memory, or computes non-finite results.</exception>
     public static BenchSession Open(BenchRequest request, ExecutionPlan plan, Action<string>? report, CancellationToken cancellationToken)
     {
         report?.Invoke("weights");
@@ -41,7 +41,7 @@ public sealed class BenchSession : IDisposable
             report?.Invoke("first result");
             model.Run(request.Scenarios[0]);
             double first = Lap();
-            // Every other scenario runs once, to warm up, and to see the memory before that of the yardsticks comes in.
+            // Every other scenario runs once, to warm up, and to record the peak memory without the yardsticks.
             foreach (Scenario scenario in request.Scenarios.Skip(1)) model.Run(scenario);
             PeakMemory memory = new(device.PeakAllocatedBytes, Process.GetCurrentProcess().PeakWorkingSet64);
             BenchContext context = new(request.Device, request.Shape, request.Weights, request.Compute, MeasureYardsticks(request, opened),
@@ -66,7 +66,7 @@ public sealed class BenchSession : IDisposable
     /// <summary>Times a scenario, and profiles one more run of it.</summary>
     /// <param name="scenario">One of the request's scenarios.</param>
     /// <param name="runs">Number of timed runs.</param>
-    /// <param name="cancellationToken">Ends the measurement between two runs.</param>
+    /// <param name="cancellationToken">Cancels the measurement between two runs.</param>
     public Measurement Measure(Scenario scenario, int runs, CancellationToken cancellationToken) =>
         Measurement.Take(_device, _model, scenario, runs, cancellationToken);
 
@@ -77,7 +77,7 @@ public sealed class BenchSession : IDisposable
         _opened.Dispose();
     }
 
-    /// <summary>A memory limit is the model's, which may come close to it: the yardsticks then have a device without the limit.</summary>
+    /// <summary>Opens a second device without memory limit for the yardsticks, because the model may use nearly all of the limit.</summary>
     private static Yardsticks MeasureYardsticks(BenchRequest request, IDevice opened)
     {
         using IDevice? unlimited = request.MemoryLimit is null

@@ -8,10 +8,10 @@ namespace LdlVk.Benchmarking;
 /// <param name="Config">The sizes of the backbone.</param>
 public sealed record BenchShape(string Name, BackboneConfig Config)
 {
-    /// <summary>The forms that <see cref="Parse"/> reads, with '|' between them.</summary>
+    /// <summary>The forms that <see cref="Parse"/> reads, separated by '|'.</summary>
     public const string Names = "peer8|gemma2-27b|llama3-70b|hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
 
-    /// <summary>A backbone small enough for a software driver; bench/peers measures other runtimes at it.</summary>
+    /// <summary>A backbone that is small enough for a software driver; bench/peers measures other runtimes with it.</summary>
     private static readonly BackboneConfig Peer8 = new()
     {
         Architecture = Architecture.Gemma2,
@@ -47,10 +47,10 @@ public sealed record BenchShape(string Name, BackboneConfig Config)
         _ => new BenchShape(text, Custom(text)),
     };
 
-    /// <summary>The same shape with another number of layers.</summary>
+    /// <summary>Returns the shape with another number of layers.</summary>
     public BenchShape WithLayers(int layers) => this with { Config = Config with { Layers = layers } };
 
-    /// <summary>Reads sizes; a size that is not named is that of peer8.</summary>
+    /// <summary>Reads sizes; missing sizes are those of peer8.</summary>
     private static BackboneConfig Custom(string text)
     {
         BackboneConfig config = Peer8;

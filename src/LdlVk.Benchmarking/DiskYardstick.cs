@@ -2,16 +2,16 @@ using System.Diagnostics;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>How fast a disk writes: the yardstick of a conversion.</summary>
+/// <summary>Measures the write speed of a disk, as reference for conversions.</summary>
 public static class DiskYardstick
 {
     private const int Chunk = 8 << 20;
 
     /// <summary>Writes incompressible bytes to a temporary file, waits until they are on the disk, and deletes the file.</summary>
     /// <param name="folder">The folder of the temporary file.</param>
-    /// <param name="bytes">How many bytes are written.</param>
-    /// <param name="cancellationToken">Ends the measurement.</param>
-    /// <returns>Bytes a second.</returns>
+    /// <param name="bytes">Number of bytes to write.</param>
+    /// <param name="cancellationToken">Cancels the measurement.</param>
+    /// <returns>Bytes per second.</returns>
     /// <exception cref="IOException">The disk is full or fails.</exception>
     public static double Measure(string folder, long bytes, CancellationToken cancellationToken)
     {

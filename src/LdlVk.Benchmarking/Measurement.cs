@@ -20,10 +20,10 @@ public sealed class Measurement
     /// <summary>Median seconds of a run.</summary>
     public double Median => (Seconds[Seconds.Count / 2] + Seconds[(Seconds.Count - 1) / 2]) / 2;
 
-    /// <summary>Tokens a second of the median run; a shared token counts once for each text.</summary>
+    /// <summary>Tokens per second of the median run; a shared token counts once for each text.</summary>
     public double TokensPerSecond => Scenario.Tokens / Median;
 
-    /// <summary>Tokens a second of the fastest run.</summary>
+    /// <summary>Tokens per second of the fastest run.</summary>
     public double BestTokensPerSecond => Scenario.Tokens / Seconds[0];
 
     /// <summary>
@@ -32,13 +32,13 @@ public sealed class Measurement
     /// </summary>
     public double Operations => _calls.Sum(c => c.Operations);
 
-    /// <summary>Operations a second of the median run.</summary>
+    /// <summary>Operations per second of the median run.</summary>
     public double Rate => Operations / Median;
 
-    /// <summary>Bytes of all operands, each counted once a call.</summary>
+    /// <summary>Bytes of all operands, each counted once per call.</summary>
     public double Bytes => _calls.Sum(c => c.Bytes);
 
-    /// <summary>Bytes a second of the median run.</summary>
+    /// <summary>Bytes per second of the median run.</summary>
     public double ByteRate => Bytes / Median;
 
     /// <summary>The calls summed by op, operand and shape, the slowest first.</summary>

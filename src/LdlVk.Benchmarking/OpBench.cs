@@ -3,17 +3,17 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>Measures every op by itself, at the shapes of a model and with 1 to 2048 rows.</summary>
+/// <summary>Measures every op individually, with the shapes of a model and with 1 to 2048 rows.</summary>
 /// <param name="device">The device.</param>
 /// <param name="config">The model.</param>
-/// <param name="measured">Called with each op that was measured.</param>
+/// <param name="measured">Called with each measured op.</param>
 /// <param name="skipped">Called with each op that would take too long.</param>
 public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow> measured, Action<SkippedOp> skipped)
 {
-    /// <summary>Seconds; a call that would take longer is skipped.</summary>
+    /// <summary>Maximum seconds of a call; longer ones are skipped.</summary>
     private const double MaxCallSeconds = 5;
 
-    /// <summary>Seconds of enough calls in a row that the wait for the device does not count.</summary>
+    /// <summary>Minimum seconds of consecutive calls, so that the wait for the device is negligible.</summary>
     private const double MinSeconds = 0.05;
 
     private const int MaxCalls = 64;
@@ -27,7 +27,7 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
     /// <summary>Measures the ops.</summary>
     /// <param name="format">Weight format of the ops with weights.</param>
     /// <param name="others">Whether the ops without weights are measured too.</param>
-    /// <param name="cancellationToken">Ends the measurement between two ops.</param>
+    /// <param name="cancellationToken">Cancels the measurement between two ops.</param>
     public void Run(WeightFormat format, bool others, CancellationToken cancellationToken)
     {
         Linear(format, cancellationToken);
@@ -35,7 +35,7 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         if (others) Others(cancellationToken);
     }
 
-    /// <summary>Linear with the model's matrices in a format, and Int8Linear where the format is one for it.</summary>
+    /// <summary>Linear with the model's matrices in a format, and Int8Linear if it supports the format.</summary>
     private void Linear(WeightFormat format, CancellationToken cancellationToken)
     {
         (string Name, int Outputs, int Inputs)[] matrices =
@@ -162,7 +162,7 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         }
     }
 
-    /// <summary>Seconds of a call among many, so that waiting for the device does not count.</summary>
+    /// <summary>Returns the seconds per call of many calls, so that the wait for the device is negligible.</summary>
     private double Seconds(Action call)
     {
         double one = Yardsticks.Time(device, call);

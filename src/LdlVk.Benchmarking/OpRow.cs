@@ -1,7 +1,7 @@
 namespace LdlVk.Benchmarking;
 
 /// <summary>All calls of one op with the same operand and shape.</summary>
-/// <param name="Op">The op, as <c>Linear</c>.</param>
+/// <param name="Op">The op, such as <c>Linear</c>.</param>
 /// <param name="Operand">The matrix or the kind of operand; empty if the op has one kind only.</param>
 /// <param name="Shape">Rows × outputs × inputs, or rows × columns.</param>
 /// <param name="Calls">Number of calls.</param>
@@ -17,5 +17,5 @@ public readonly record struct OpRow(string Op, string Operand, string Shape, int
 /// <summary>An op that was not measured.</summary>
 /// <param name="Name">The op with its operand.</param>
 /// <param name="Shape">Rows × outputs × inputs, or rows × columns.</param>
-/// <param name="Reason">Why not.</param>
+/// <param name="Reason">The reason.</param>
 public readonly record struct SkippedOp(string Name, string Shape, string Reason);

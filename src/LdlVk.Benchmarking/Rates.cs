@@ -2,14 +2,14 @@ using System.Globalization;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>Writes times and rates with three digits or so, in the unit that suits them.</summary>
+/// <summary>Formats times and rates with about three digits, in a suitable unit.</summary>
 public static class Rates
 {
-    /// <summary>Operations a second, in GFLOP/s or TFLOP/s.</summary>
+    /// <summary>Operations per second, in GFLOP/s or TFLOP/s.</summary>
     public static string Operations(double perSecond) =>
         perSecond >= 1e12 ? Number($"{perSecond / 1e12:G3} TFLOP/s") : Number($"{perSecond / 1e9:G3} GFLOP/s");
 
-    /// <summary>Bytes a second, in GB/s.</summary>
+    /// <summary>Bytes per second, in GB/s.</summary>
     public static string Bytes(double perSecond) => Number($"{perSecond / 1e9:G3} GB/s");
 
     /// <summary>A time in s, ms or µs.</summary>

@@ -3,7 +3,7 @@ using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Benchmarking;
 
-/// <summary>Made-up texts that a benchmark computes, packed into micro-batches.</summary>
+/// <summary>Generated texts of a benchmark, packed into micro-batches.</summary>
 public sealed record Scenario
 {
     private Scenario(string name, string label, int[][] texts, int batchTokens, bool share)
@@ -35,13 +35,13 @@ public sealed record Scenario
     /// <summary>The micro-batches, in the order in which they are computed.</summary>
     internal IReadOnlyList<MicroBatch> Batches { get; }
 
-    /// <summary>One text.</summary>
+    /// <summary>Creates a scenario of one text.</summary>
     /// <param name="tokens">Length of the text.</param>
     /// <param name="vocabulary">Number of token ids of the model.</param>
     public static Scenario OneText(int tokens, int vocabulary) =>
         new("text", $"{tokens} tokens", [SyntheticModel.TokenIds(0, tokens, vocabulary)], tokens, share: false);
 
-    /// <summary>Texts of equal length side by side in one micro-batch.</summary>
+    /// <summary>Creates a scenario of texts of equal length in one micro-batch.</summary>
     /// <param name="texts">Number of texts.</param>
     /// <param name="tokens">Length of each text.</param>
     /// <param name="vocabulary">Number of token ids of the model.</param>
@@ -51,7 +51,7 @@ public sealed record Scenario
         return new Scenario("batch", $"{texts} × {tokens} tokens", ids, texts * tokens, share: false);
     }
 
-    /// <summary>Answers to one prompt, computed in full and with the prompt computed once.</summary>
+    /// <summary>Creates two scenarios of answers to one prompt: computed in full, and with the prompt computed once.</summary>
     /// <param name="answers">Number of answers.</param>
     /// <param name="prompt">Tokens of the prompt.</param>
     /// <param name="answer">Tokens of each answer.</param>

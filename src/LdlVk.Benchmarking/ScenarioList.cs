@@ -4,7 +4,7 @@ using LdlVk.Runtime.Model;
 namespace LdlVk.Benchmarking;
 
 /// <summary>
-/// Reads lists of scenarios with commas between them. The message of an error begins with the list; a text is never longer than the
+/// Reads comma-separated lists of scenarios. The message of an error begins with the list; a text is never longer than the
 /// positions of the model.
 /// </summary>
 public static class ScenarioList
@@ -12,7 +12,7 @@ public static class ScenarioList
     private const int MaxTexts = 4096;
 
     /// <summary>Reads lengths of single texts, such as <c>128,512</c>.</summary>
-    /// <exception cref="UsageException">An item is no length, or is too long for the model.</exception>
+    /// <exception cref="UsageException">An item is not a length, or is too long for the model.</exception>
     public static IReadOnlyList<Scenario> ReadTexts(string list, BackboneConfig config) =>
         [.. Items(list, "N", ['x'], config.MaxPositions).Select(n => Scenario.OneText(n[0], config.VocabularySize))];
 
@@ -30,7 +30,7 @@ public static class ScenarioList
     ];
 
     /// <summary>
-    /// The whole numbers of each item. Of several numbers the first counts texts; the others add up to the length of a text.
+    /// Reads the numbers of each item. If there are several, the first is the number of texts, and the sum of the others is their length.
     /// </summary>
     private static IEnumerable<int[]> Items(string list, string form, char[] signs, int maxPositions)
     {

@@ -6,7 +6,7 @@ namespace LdlVk.Benchmarking;
 public static class WeightFormatList
 {
     /// <summary>Reads the formats in their order.</summary>
-    /// <exception cref="UsageException">A name is no format. The message begins with that name.</exception>
+    /// <exception cref="UsageException">A name is not a format. The message begins with that name.</exception>
     public static WeightFormat[] Parse(string names) => [.. names.Split(',').Select(name =>
     {
         WeightFormat[] formats = Enum.GetValues<WeightFormat>();

@@ -5,20 +5,22 @@ namespace LdlVk.Benchmarking;
 
 /// <summary>The best rates of a device: the arithmetic of a large matrix product and the traffic of a large copy.</summary>
 /// <param name="ProductSize">N of the N×N×N product.</param>
-/// <param name="ProductRate">Its operations a second, 2·N³ counted.</param>
-/// <param name="CopyRate">Bytes a second of a copy in the device's memory; bytes read and bytes written both count.</param>
+/// <param name="ProductRate">Its operations per second, counted as 2·N³.</param>
+/// <param name="CopyRate">Bytes per second of a copy in the device's memory; bytes read and bytes written both count.</param>
 public sealed record Yardsticks(int ProductSize, double ProductRate, double CopyRate)
 {
     private const int LargestProduct = 8192, CopyColumns = 4096;
 
-    /// <summary>Operands take at most 1/16 of the device's memory: a software driver's memory is that of the whole machine.</summary>
+    /// <summary>
+    /// Operands take at most 1/16 of the device's memory, because a software driver reports the memory of the whole machine.
+    /// </summary>
     private const int MemoryShare = 16;
 
-    /// <summary>Seconds; a measurement that would take longer is not started.</summary>
+    /// <summary>Maximum seconds of a measurement; longer ones are not started.</summary>
     private const double MaxSeconds = 1.5;
 
     /// <summary>Measures a device with weights of a format; takes a few seconds.</summary>
-    /// <exception cref="DeviceException">The device has no memory even for the smallest sizes.</exception>
+    /// <exception cref="DeviceException">The device has too little memory even for the smallest sizes.</exception>
     public static Yardsticks Measure(IDevice device, WeightFormat format)
     {
         double room = (double)device.Info.MemoryBytes / MemoryShare;
@@ -28,7 +30,7 @@ public sealed record Yardsticks(int ProductSize, double ProductRate, double Copy
         return new Yardsticks(size, product, copy);
     }
 
-    /// <summary>Seconds of a call including the wait for the device: the shortest of up to three.</summary>
+    /// <summary>Returns the seconds of a call including the wait for the device: the shortest of up to three.</summary>
     internal static double Time(IDevice device, Action call)
     {
         const int Times = 3;
@@ -39,7 +41,7 @@ public sealed record Yardsticks(int ProductSize, double ProductRate, double Copy
         {
             long start = Stopwatch.GetTimestamp();
             call();
-            device.Read(small, waited); // waits for all that came before
+            device.Read(small, waited); // waits for all previous calls
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
             if (i > 0) least = Math.Min(least, seconds); // the first one compiles
             if (seconds * Times > MaxSeconds && i > 0) break;
@@ -48,7 +50,7 @@ public sealed record Yardsticks(int ProductSize, double ProductRate, double Copy
         return least;
     }
 
-    /// <summary>The best rate over growing sizes, until a size does not fit or takes too long.</summary>
+    /// <summary>Returns the best rate over growing sizes, until a size does not fit or takes too long.</summary>
     private static (int Size, double Rate) Largest(
         int first, int last, int step, double growth, Func<int, (double Work, double Seconds)> measure)
     {
@@ -63,7 +65,7 @@ public sealed record Yardsticks(int ProductSize, double ProductRate, double Copy
             }
             catch (DeviceException) when (best.Rate > 0)
             {
-                break; // no memory for more
+                break; // not enough memory for larger sizes
             }
         }
 

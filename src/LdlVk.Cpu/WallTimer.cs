@@ -3,7 +3,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Cpu;
 
-/// <summary>Times calls that are done when they return.</summary>
+/// <summary>Measures calls that are complete when they return.</summary>
 internal sealed class WallTimer : IOpTimer
 {
     private readonly List<double> _seconds = [];

@@ -7,7 +7,7 @@ namespace LdlVk.Cpu;
 internal delegate void WorkItem(int item, Scratch scratch);
 
 /// <summary>
-/// Spreads the items of an op over the cores. Which thread takes which item is left to chance; that is safe for bits because every
+/// Spreads the items of an op over the cores. The assignment of items to threads varies, but the results do not: every
 /// output element is computed within one item, in an order that no other item can change.
 /// </summary>
 internal sealed class Workers : IDisposable
@@ -27,8 +27,8 @@ internal sealed class Workers : IDisposable
 
     /// <summary>Runs items 0 … count − 1 and returns when all are done.</summary>
     /// <param name="count">Number of items.</param>
-    /// <param name="work">The whole op's work, in multiply-adds or what takes as long.</param>
-    /// <param name="body">Does one item.</param>
+    /// <param name="work">Total work of the op, in multiply-adds or operations of equal duration.</param>
+    /// <param name="body">Processes one item.</param>
     public void Run(int count, long work, WorkItem body)
     {
         int threads = work < AloneBelow ? 1 : Math.Min(count, Count);
@@ -45,7 +45,7 @@ internal sealed class Workers : IDisposable
         }));
     }
 
-    /// <summary>Lets the first error out as it was thrown, not wrapped in an <see cref="AggregateException"/>.</summary>
+    /// <summary>Rethrows the first exception itself, not wrapped in an <see cref="AggregateException"/>.</summary>
     public static void Unwrapped(Action parallel)
     {
         try
@@ -64,12 +64,12 @@ internal sealed class Workers : IDisposable
     }
 }
 
-/// <summary>Memory that one worker keeps from item to item and from op to op; it grows and is freed with the device.</summary>
+/// <summary>Scratch memory of one worker, reused for all items and ops. It grows on demand and is freed with the device.</summary>
 internal sealed unsafe class Scratch(HostMemory memory) : IDisposable
 {
     private NativeBuffer? _buffer;
 
-    /// <summary>At least <paramref name="count"/> floats of unspecified content, the same ones at every call.</summary>
+    /// <summary>Returns at least <paramref name="count"/> floats of unspecified content; all calls share the same memory.</summary>
     public float* Floats(long count)
     {
         if (_buffer is null || _buffer.Bytes < count * sizeof(float))

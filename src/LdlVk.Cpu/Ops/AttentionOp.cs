@@ -9,12 +9,12 @@ namespace LdlVk.Cpu.Ops;
 /// A work item is a block of consecutive queries of one text in all the heads that read one KV head, so that a key is fetched once for all
 /// of them. Keys come in tiles of <see cref="AttentionTile.Keys"/> counted by position in the text; each tile is gathered from the prefix's
 /// rows and the text's own. All sums run over positions in ascending order, tile by tile, from the first key that the query
-/// sees to the last: a query's bits depend on its text and its position alone.
+/// sees to the last: a query's bits depend only on its text and its position.
 /// </para>
 /// </summary>
 internal static unsafe class AttentionOp
 {
-    // Query rows of an item: enough to pay for gathering a tile of keys, few enough that their scores stay in the cache.
+    // Query rows per work item: enough to amortize gathering a tile of keys, few enough that their scores stay in the cache.
     private const int BlockRows = 64;
 
     public static void Run(
@@ -27,7 +27,7 @@ internal static unsafe class AttentionOp
         double work = 0;
         foreach (AttentionSegment s in segments)
         {
-            // The last block sees the most keys: it goes first, so that the workers finish together.
+            // The last block sees the most keys. It starts first, so that the workers finish at about the same time.
             for (int first = (s.QueryCount - 1) / positions * positions; first >= 0; first -= positions) blocks.Add((s, first));
             work += (double)s.QueryCount * s.KeyCount * shape.Heads * shape.HeadDimension;
         }
@@ -68,10 +68,10 @@ internal static unsafe class AttentionOp
         /// <summary>Floats of a head in scratch: whole vectors, zero behind the head.</summary>
         private int Width => (Shape.HeadDimension + 7) & ~7;
 
-        /// <summary>The last position that query row <paramref name="row"/> sees: its own.</summary>
+        /// <summary>Returns the last position that query row <paramref name="row"/> sees: its own.</summary>
         private int Last(int row) => Segment.QueryPosition + FirstQuery + (row / Group);
 
-        /// <summary>The first position that query row <paramref name="row"/> sees.</summary>
+        /// <summary>Returns the first position that query row <paramref name="row"/> sees.</summary>
         private int First(int row) => Shape.Window > 0 ? Math.Max(0, Last(row) - Shape.Window + 1) : 0;
 
         public void Run(float* queries, float* keys, float* values, float* output, Scratch scratch)
@@ -87,7 +87,7 @@ internal static unsafe class AttentionOp
             for (int r = 0; r < Rows; r++) Copy(Head(queries, r), q + (r * Width));
             for (int t = 0; t < tiles; t++)
             {
-                // The sums are still zero: they stand for the keys that a last tile lacks.
+                // The sums are still zero and represent the keys that the last tile lacks.
                 GatherKeys(keys, start + (t * Tile), end, tile, sums);
                 AttentionTile.Scores(q, Width, Rows, tile, Shape.HeadDimension, scores + (t * Tile), span);
             }

@@ -6,16 +6,20 @@ namespace LdlVk.Cpu.Ops;
 /// <summary>The inner loops of <see cref="AttentionOp"/>.</summary>
 internal static unsafe class AttentionTile
 {
-    /// <summary>Keys of a tile.</summary>
+    /// <summary>Number of keys of a tile.</summary>
     public const int Keys = 64;
 
-    /// <summary>Keys that <see cref="Scores"/> takes at once; a tile is stored as two halves, each [head_dim][32].</summary>
+    /// <summary>Number of keys that <see cref="Scores"/> processes at once; a tile is stored as two halves, each [head_dim][32].</summary>
     public const int HalfKeys = 32;
 
-    /// <summary>Columns of a head that <see cref="AddValues"/> takes at once; a tile's part of them stays in the nearest cache.</summary>
+    /// <summary>
+    /// Number of columns of a head that <see cref="AddValues"/> processes at once; a tile's part of them fits the L1 cache.
+    /// </summary>
     public const int Columns = 64;
 
-    /// <summary>Where element 0 of key <paramref name="j"/> goes in a tile; the next element is <see cref="HalfKeys"/> floats on.</summary>
+    /// <summary>
+    /// Returns the index of element 0 of key <paramref name="j"/> in a tile; consecutive elements are <see cref="HalfKeys"/> floats apart.
+    /// </summary>
     public static float* KeyColumn(float* tile, int j, int headDimension) =>
         tile + (j / HalfKeys * HalfKeys * headDimension) + (j % HalfKeys);
 
@@ -34,7 +38,7 @@ internal static unsafe class AttentionTile
         for (int half = 0; half < Keys; half += HalfKeys, tile += HalfKeys * headDimension)
             for (int r = 0; r < rows; r += 2)
             {
-                // Two rows at a time; an odd last row is its own partner.
+                // Two rows at a time; an odd last row is paired with itself.
                 int s = Math.Min(r + 1, rows - 1);
                 float* first = scores + (r * scoreStride) + half, second = scores + (s * scoreStride) + half;
                 Scores2(q + (r * qStride), q + (s * qStride), tile, headDimension, first, second);

@@ -9,9 +9,9 @@ namespace LdlVk.Cpu.Ops;
 /// <summary>
 /// Linear in 8-bit integers, as <see cref="IDevice.Int8Linear"/> defines it.
 /// <para>
-/// A work item is a panel of 16 weight rows times a block of input rows. The panel is laid out anew once: for each group, and for each pair
-/// of neighbors along K in it, the pairs of all 16 weight rows side by side. A pair of an input row, copied to all lanes, then meets eight
-/// weight rows in one multiplication of pairs of 16-bit integers, and a lane is one output element: no sum ever crosses lanes.
+/// A work item is a panel of 16 weight rows times a block of input rows. The panel is rearranged once: for each pair of neighbors
+/// along K, the pairs of all 16 weight rows are adjacent. One multiplication of pairs of 16-bit integers then multiplies a pair of an input
+/// row, copied to all lanes, by eight weight rows. A lane is one output element, so no sum crosses lanes.
 /// </para>
 /// </summary>
 internal static unsafe class Int8LinearOp
@@ -58,7 +58,7 @@ internal static unsafe class Int8LinearOp
         });
     }
 
-    /// <summary>Weight rows beyond the last are copies of it; nobody stores what comes of them.</summary>
+    /// <summary>Weight rows beyond the last are copies of it; their results are discarded.</summary>
     private static void LayOut(CpuWeight weight, int n0, int columns, int groups, short* panel, float* scales)
     {
         short* group = stackalloc short[Group];
@@ -80,7 +80,7 @@ internal static unsafe class Int8LinearOp
     private static void Tile(
         short* q, float* s, int groups, int rows, short* panel, float* scales, float weightScale, float* y, int yStride, int columns)
     {
-        // Rows that are not there are the last one again.
+        // Missing rows repeat the last one.
         nint r1 = (nint)Math.Min(1, rows - 1) * groups, r2 = (nint)Math.Min(2, rows - 1) * groups, r3 = (nint)(rows - 1) * groups;
         Vector256<float>* totals = stackalloc Vector256<float>[TileRows * 2];
         new Span<Vector256<float>>(totals, TileRows * 2).Clear();
@@ -116,7 +116,7 @@ internal static unsafe class Int8LinearOp
             for (int c = 0; c < columns; c++) y[((long)i * yStride) + c] = ((float*)totals)[(i * Panel) + c] * weightScale;
     }
 
-    /// <summary>total ← total + (s·scale)·sum, each operation rounded by itself.</summary>
+    /// <summary>total ← total + (s·scale)·sum, each operation rounded separately.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add(Vector256<float>* totals, Vector256<int> low, Vector256<int> high, float s, Vector256<float> lowScales,
         Vector256<float> highScales)

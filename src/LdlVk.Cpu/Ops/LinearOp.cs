@@ -13,7 +13,7 @@ namespace LdlVk.Cpu.Ops;
 /// </para>
 /// <para>
 /// A work item is a panel of weight rows times a block of input rows. Of each chunk the panel is dequantized once into scratch that stays
-/// in the second-level cache while all input rows of the block pass over it. Measured on two Zen 4 cores, 128 rows, N = 4096, K = 4608:
+/// in the L2 cache while all input rows of the block pass over it. Measured on two Zen 4 cores, 128 rows, N = 4096, K = 4608:
 /// 184 GFLOP/s in each format.
 /// </para>
 /// </summary>
@@ -23,7 +23,7 @@ internal static unsafe class LinearOp
     private const int BlockRows = 128;
     private const int LargePanel = 48, SmallPanel = 12;
 
-    // A small panel of few input rows stays in the nearest cache, and gives enough items to every worker where the matrix is small.
+    // A small panel for few input rows fits the L1 cache, and gives every worker enough items if the matrix is small.
     private const int FewRows = 16;
 
     public static void Run(Workers workers, CpuTensor output, CpuTensor input, CpuWeight weight, CpuTensor? bias, Activation activation)
@@ -32,7 +32,7 @@ internal static unsafe class LinearOp
         int panel = m < FewRows || n < LargePanel * 4 * workers.Count ? SmallPanel : LargePanel;
         int panels = (n + panel - 1) / panel, blocks = (m + BlockRows - 1) / BlockRows;
 
-        // Pointers are taken here, so that a disposed tensor is an error of the caller's thread.
+        // Pointers are taken here, so that a disposed tensor throws on the caller's thread.
         float* x = input.Data, y = output.Data, b = bias is null ? null : bias.Data;
         int xStride = input.Stride, yStride = output.Stride;
         _ = weight.Values;
@@ -62,7 +62,7 @@ internal static unsafe class LinearOp
     }
 
     /// <summary>
-    /// Without a branch on the sign, which no processor can foresee: that took a seventh of all time of a model whose weights have a scale.
+    /// Branch-free, because the sign is unpredictable: a branch took a seventh of the run time of a model whose weights have a scale.
     /// </summary>
     private static void Epilogue(float* c, int stride, int rows, int columns, float scale, float* bias, Activation activation)
     {
