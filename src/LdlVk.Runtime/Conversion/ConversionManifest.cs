@@ -6,13 +6,13 @@ using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Conversion;
 
-/// <summary>A file that was converted or copied, for telling whether it is still the same.</summary>
+/// <summary>Identity of a source file, to detect that it has changed.</summary>
 /// <param name="Name">Its name.</param>
 /// <param name="Bytes">Its size.</param>
-/// <param name="ModifiedTicks">When it was last written, in UTC ticks.</param>
+/// <param name="ModifiedTicks">Time of the last write, in UTC ticks.</param>
 internal readonly record struct SourceFile(string Name, long Bytes, long ModifiedTicks)
 {
-    /// <summary>Looks at a file, or at the one that a link leads to.</summary>
+    /// <summary>Reads the identity of a file, or of a link's target.</summary>
     public static SourceFile Of(string path)
     {
         FileInfo file = new(path);
@@ -21,22 +21,22 @@ internal readonly record struct SourceFile(string Name, long Bytes, long Modifie
     }
 }
 
-/// <summary>A file that is complete.</summary>
+/// <summary>A complete file of the result.</summary>
 /// <param name="Bytes">Its size.</param>
 /// <param name="Sha256">Its SHA-256 in hexadecimal.</param>
 internal readonly record struct CompleteFile(long Bytes, string Sha256);
 
 /// <summary>
-/// <c>ldlvk-convert.json</c>: of what a folder is the conversion, and which of its files are complete. It is written before the first of
-/// them and after each.
+/// <c>ldlvk-convert.json</c>: the source of a conversion and the complete files of its result. It is written before the first file and
+/// after each.
 /// </summary>
-/// <param name="Format">The target.</param>
+/// <param name="Format">The format of the result.</param>
 /// <param name="Source">The source's files.</param>
-/// <param name="Complete">What is complete, by name.</param>
+/// <param name="Complete">The complete files by name.</param>
 internal sealed record ConversionManifest(
     ConvertedFormat Format, IReadOnlyList<SourceFile> Source, SortedDictionary<string, CompleteFile> Complete)
 {
-    /// <summary>The name that is given to the conversion of such files to such weights, cut into files of this size.</summary>
+    /// <summary>Returns the id of a conversion, from its source files, weight format and shard size.</summary>
     public static string Identify(string weights, IEnumerable<SourceFile> source, long shardBytes)
     {
         StringBuilder text = new($"{ConvertedFormat.Version}\n{weights}\n{shardBytes}\n");
@@ -45,8 +45,8 @@ internal sealed record ConversionManifest(
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())).AsSpan(0, 16));
     }
 
-    /// <summary>Reads what <see cref="ToJson"/> wrote: whose conversion it is, to what, and what is complete.</summary>
-    /// <exception cref="CheckpointException">It is damaged.</exception>
+    /// <summary>Reads the text of <see cref="ToJson"/>: id of the conversion, weight format and complete files.</summary>
+    /// <exception cref="CheckpointException">The file is damaged.</exception>
     public static (string Conversion, string Weights, SortedDictionary<string, CompleteFile> Complete) Read(string path) =>
         JsonFile.Read(path, root =>
     {
@@ -60,7 +60,7 @@ internal sealed record ConversionManifest(
         return (root.Get("conversion").String(), root.Get("weights").String(), complete);
     });
 
-    /// <summary>The file's text.</summary>
+    /// <summary>Returns the file's text.</summary>
     public byte[] ToJson()
     {
         using MemoryStream buffer = new();

@@ -9,17 +9,17 @@ namespace LdlVk.Runtime.Conversion;
 
 /// <summary>A safetensors file that a conversion will write.</summary>
 /// <param name="Name">Its name.</param>
-/// <param name="Header">Length and header, as the file begins.</param>
-/// <param name="Tensors">In the order of their bytes.</param>
+/// <param name="Header">The beginning of the file: length of the header, and header.</param>
+/// <param name="Tensors">The tensors in file order.</param>
 internal sealed record PlannedShard(string Name, byte[] Header, IReadOnlyList<PlannedTensor> Tensors)
 {
-    /// <summary>Bytes of the whole file.</summary>
+    /// <summary>Size of the file in bytes.</summary>
     public long Bytes => Header.Length + TensorBytes;
 
-    /// <summary>Bytes of the tensors.</summary>
+    /// <summary>Size of the tensors in bytes.</summary>
     public long TensorBytes => Tensors.Sum(tensor => tensor.Bytes);
 
-    /// <summary>The safetensors files of the source that it is made of.</summary>
+    /// <summary>Returns the safetensors files of the source that contain its tensors.</summary>
     public IReadOnlySet<string> Sources(Checkpoint checkpoint)
     {
         return Tensors.Select(tensor => checkpoint.FileOf(Unprefixed(tensor.Name)))
@@ -34,21 +34,21 @@ internal sealed record PlannedShard(string Name, byte[] Header, IReadOnlyList<Pl
 /// The files of a conversion: the embedding table, the layers in order, the final norm and the heads, cut between layers.
 /// </summary>
 /// <param name="Shards">The files.</param>
-/// <param name="ChunkBytes">Bytes that are written at a time: a row or more.</param>
+/// <param name="ChunkBytes">Size of a write in bytes: one row or more.</param>
 internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int ChunkBytes)
 {
-    /// <summary>Bytes of a shard that is no longer than it must be: few enough that little is lost with an interrupted one.</summary>
+    /// <summary>Target size of a shard in bytes. It limits the work that an interruption loses.</summary>
     public const long ShardBytes = 4L << 30;
 
-    /// <summary>Where the tensors begin in a file, and what they are aligned to where their sizes allow it.</summary>
+    /// <summary>Offset of the first tensor in a file, and alignment of the tensors if their sizes allow it.</summary>
     private const int HeaderAlignment = 4096, TensorAlignment = 64;
 
     private const int MinChunk = 8 << 20;
 
-    /// <summary>What the names of the backbone's tensors begin with.</summary>
+    /// <summary>Prefix of the names of the backbone's tensors.</summary>
     internal const string Prefix = "model.";
 
-    /// <summary>Bytes of all files.</summary>
+    /// <summary>Size of all files in bytes.</summary>
     public long Bytes => Shards.Sum(shard => shard.Bytes);
 
     /// <summary>Plans the conversion of a checkpoint.</summary>
@@ -75,7 +75,7 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
             checked((int)Math.Max(MinChunk, row)));
     }
 
-    /// <summary>The index that Hugging Face folders have, which says which tensor is in which file.</summary>
+    /// <summary>Returns the index of the folder, in the format of Hugging Face: the file of each tensor.</summary>
     public byte[] Index()
     {
         using MemoryStream buffer = new();
@@ -94,7 +94,7 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
         return buffer.ToArray();
     }
 
-    /// <summary>What stays together in a file.</summary>
+    /// <summary>The groups of tensors that must be in one file.</summary>
     private static IEnumerable<IEnumerable<PlannedTensor>> Parts(Checkpoint checkpoint, WeightFormat weights)
     {
         yield return [PlannedTensor.Copy(Prefix + BackboneTensors.Embedding, checkpoint.Tensor(BackboneTensors.Embedding))];
@@ -112,8 +112,8 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     }
 
     /// <summary>
-    /// Tensors follow one another without holes, as safetensors wants it; so those of odd sizes, which would misalign what is behind them,
-    /// come last: each is then aligned to the power of two in its own size, up to <see cref="TensorAlignment"/>.
+    /// Lays out the tensors of a file. safetensors allows no holes between tensors, so tensors of odd sizes, which would misalign the
+    /// following ones, come last. Each tensor is then aligned to the power of two in its size, up to <see cref="TensorAlignment"/>.
     /// </summary>
     private static PlannedShard Shard(string name, List<PlannedTensor> tensors, ConvertedFormat format)
     {

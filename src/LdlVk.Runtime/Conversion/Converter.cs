@@ -7,41 +7,41 @@ using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Conversion;
 
-/// <summary>How far a conversion is.</summary>
-/// <param name="Stage">What is being done.</param>
-/// <param name="File">The file it is done with.</param>
-/// <param name="BytesDone">Bytes of the result that are checked or written.</param>
-/// <param name="BytesTotal">Bytes that the result will have.</param>
+/// <summary>Progress of a conversion.</summary>
+/// <param name="Stage">The current stage.</param>
+/// <param name="File">The current file.</param>
+/// <param name="BytesDone">Number of bytes of the result that are checked or written.</param>
+/// <param name="BytesTotal">Size of the result in bytes.</param>
 public readonly record struct ConversionProgress(ConversionStage Stage, string File, long BytesDone, long BytesTotal);
 
-/// <summary>What a conversion does.</summary>
+/// <summary>Stage of a conversion.</summary>
 public enum ConversionStage
 {
-    /// <summary>Files of an earlier attempt are compared with their checksums.</summary>
+    /// <summary>Verifying the checksums of files of an earlier attempt.</summary>
     Checking,
-    /// <summary>Files are written.</summary>
+    /// <summary>Writing files.</summary>
     Writing,
 }
 
-/// <summary>What a conversion did.</summary>
+/// <summary>Result of a conversion.</summary>
 /// <param name="Folder">The converted folder, as a full path.</param>
-/// <param name="Bytes">Bytes of its files.</param>
-/// <param name="BytesWritten">Those that were written now; the rest was there, and its checksums are right.</param>
-/// <param name="Writing">How long writing took, with all that it waits for.</param>
+/// <param name="Bytes">Size of its files in bytes.</param>
+/// <param name="BytesWritten">Number of bytes written by this call; the rest already existed, with verified checksums.</param>
+/// <param name="Writing">Duration of writing, including conversion.</param>
 public sealed record ConversionResult(string Folder, long Bytes, long BytesWritten, TimeSpan Writing);
 
 /// <summary>
-/// <c>ldlvk convert</c>: writes a checkpoint's folder anew with its layers in a device's format, as <see cref="ConvertedFormat"/> describes
-/// it. Files appear one by one, each complete and on the disk before it has its name, and the index comes last: whatever ends a conversion,
-/// the folder is refused until the same call, which keeps what is complete, has finished it. Memory stays within a few chunks and the
-/// scales of a matrix, whatever the model's size.
+/// <c>ldlvk convert</c>: writes a copy of a checkpoint's folder with the layers in a device's format (<see cref="ConvertedFormat"/>). Each
+/// file is complete and flushed to disk before it gets its name, and the index comes last. The folder of an interrupted conversion
+/// therefore cannot be loaded; the same call keeps its complete files and finishes it. Memory is limited to a few chunks and the scales of
+/// one matrix, for any size of the model.
 /// </summary>
 public sealed class Converter
 {
     private const string IndexName = ShardedTensors.IndexName;
 
     /// <summary>
-    /// What a folder holds beside its weights and belongs to the model, as far as it is there: config.json says more afterwards.
+    /// Files that are copied if they exist. config.json gets the quantization method.
     /// </summary>
     private static readonly string[] Copied =
     [
@@ -57,7 +57,7 @@ public sealed class Converter
     private readonly long _shardBytes;
     private readonly IWeightSupply? _supply;
     private readonly IProgress<ConversionProgress>? _progress;
-    private readonly CancellationToken _cancellation;
+    private readonly CancellationToken _cancellationToken;
 
     private Converter(
         Checkpoint checkpoint,
@@ -66,9 +66,9 @@ public sealed class Converter
         long shardBytes,
         IWeightSupply? supply,
         IProgress<ConversionProgress>? progress,
-        CancellationToken cancellation)
+        CancellationToken cancellationToken)
     {
-        (_folder, _shardBytes, _supply, _progress, _cancellation) = (folder, shardBytes, supply, progress, cancellation);
+        (_folder, _shardBytes, _supply, _progress, _cancellationToken) = (folder, shardBytes, supply, progress, cancellationToken);
         string[] copied = [.. Copied.Select(name => Path.Combine(checkpoint.Folder, name)).Where(File.Exists)];
         SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Select(SourceFile.Of)];
         ConvertedFormat format = new(
@@ -84,50 +84,50 @@ public sealed class Converter
 
     private long Total => _outputs.Sum(output => output.Bytes);
 
-    /// <summary>Converts a checkpoint, or finishes what an earlier call began.</summary>
-    /// <param name="source">Its folder.</param>
+    /// <summary>Converts a checkpoint, or continues an interrupted conversion.</summary>
+    /// <param name="source">The checkpoint's folder.</param>
     /// <param name="destination">A folder that is new, empty, or an unfinished conversion of the same source to the same weights.</param>
     /// <param name="weights">Format of the layers' matrices: all but fp32.</param>
-    /// <param name="progress">Told how far it is, about every 8 MB.</param>
-    /// <param name="cancellation">Ends it; what is complete stays for the next call.</param>
+    /// <param name="progress">Receives the progress about every 8 MB.</param>
+    /// <param name="cancellationToken">Cancels the conversion; complete files are kept for the next call.</param>
     /// <exception cref="CheckpointException">The source is damaged or not supported.</exception>
     /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
-    /// <exception cref="IOException">There is not enough space, or the disk failed; the message says what is kept.</exception>
+    /// <exception cref="IOException">There is not enough space, or the disk failed; the message lists what is kept.</exception>
     public static ConversionResult Run(
         string source, string destination, WeightFormat weights, IProgress<ConversionProgress>? progress = null,
-        CancellationToken cancellation = default)
+        CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(destination);
-        return Run(source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellation);
+        return Run(source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellationToken);
     }
 
     /// <summary>
-    /// The same for a checkpoint whose safetensors files come while it is converted, so that they are never all on the disk.
+    /// Converts a checkpoint whose safetensors files are downloaded during the conversion, so that they are never all on the disk.
     /// </summary>
-    /// <param name="source">Its folder: all files but for the safetensors are there, and of those the headers (see
+    /// <param name="source">Its folder, with all files except the safetensors files, and with the headers of those (see
     /// <see cref="IWeightSupply"/>).</param>
     /// <param name="destination">A folder that is new, empty, or an unfinished conversion of the same source to the same weights.</param>
     /// <param name="weights">Format of the layers' matrices: all but fp32.</param>
-    /// <param name="supply">Brings the safetensors files.</param>
-    /// <param name="shardBytes">Bytes of a file of the result that is no longer than it must be.</param>
-    /// <param name="progress">Told how far it is, about every 8 MB.</param>
-    /// <param name="cancellation">Ends it; what is complete stays for the next call.</param>
+    /// <param name="supply">Provides the safetensors files.</param>
+    /// <param name="shardBytes">Target size of a file of the result in bytes.</param>
+    /// <param name="progress">Receives the progress about every 8 MB.</param>
+    /// <param name="cancellationToken">Cancels the conversion; complete files are kept for the next call.</param>
     /// <exception cref="CheckpointException">The source is damaged or not supported.</exception>
     /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
-    /// <exception cref="IOException">There is not enough space, or the disk failed; the message says what is kept.</exception>
+    /// <exception cref="IOException">There is not enough space, or the disk failed; the message lists what is kept.</exception>
     public static ConversionResult Run(
         string source, string destination, WeightFormat weights, IWeightSupply supply, long shardBytes = ConversionPlan.ShardBytes,
-        IProgress<ConversionProgress>? progress = null, CancellationToken cancellation = default)
+        IProgress<ConversionProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(destination);
         ArgumentNullException.ThrowIfNull(supply);
-        return Run(source, new OutputFolder(destination), weights, shardBytes, progress, cancellation, supply);
+        return Run(source, new OutputFolder(destination), weights, shardBytes, progress, cancellationToken, supply);
     }
 
-    /// <summary>The same, with a disk and a size of files of the caller's.</summary>
+    /// <summary>Converts to an output folder that the caller provides.</summary>
     internal static ConversionResult Run(
         string source, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress = null,
-        CancellationToken cancellation = default, IWeightSupply? supply = null)
+        CancellationToken cancellationToken = default, IWeightSupply? supply = null)
     {
         if (weights == WeightFormat.Fp32)
             throw new UsageException(
@@ -140,12 +140,12 @@ public sealed class Converter
         {
             string has = ConvertedFormat.Name(converted.Weights), wanted = ConvertedFormat.Name(weights);
             throw new UsageException(
-                $"{source} was converted to {has} weights, and {wanted} ones made of those would err twice. "
+                $"{source} was converted to {has} weights, and a conversion of those to {wanted} would add a second rounding error. "
                 + $"Convert the original folder to {wanted}.");
         }
 
-        Converter converter = new(checkpoint, folder, weights, shardBytes, supply, progress, cancellation);
-        // What is mapped cannot be replaced on every system.
+        Converter converter = new(checkpoint, folder, weights, shardBytes, supply, progress, cancellationToken);
+        // Some systems cannot replace mapped files.
         if (supply is not null) checkpoint.Dispose();
         using IDisposable locked = folder.Lock();
         converter.TakeStock();
@@ -153,7 +153,7 @@ public sealed class Converter
     }
 
     /// <summary>
-    /// Finds out what is there already: fills the manifest with the files that are complete, and refuses what is not ours.
+    /// Verifies the existing files: adds complete ones to the manifest, and throws if the folder has foreign files.
     /// </summary>
     private void TakeStock()
     {
@@ -161,7 +161,7 @@ public sealed class Converter
         IReadOnlyList<string> names = _folder.Names;
         if (!names.Contains(manifest))
         {
-            // The manifest is the first file: an attempt that ended before it was complete left a part of it and nothing else.
+            // The manifest is the first file. An attempt that ended before it was complete left at most a part of the manifest.
             RefuseOthers([manifest + OutputFolder.PartialSuffix], "is not empty");
             return;
         }
@@ -202,7 +202,7 @@ public sealed class Converter
 
     private UsageException Refused(string why) => new($"{_folder.Path} {why}. Give a new folder, or empty this one.");
 
-    /// <summary>Whether a file of an earlier attempt is there as it was written.</summary>
+    /// <summary>Whether a file of an earlier attempt is unchanged.</summary>
     private bool IsIntact(Output output, CompleteFile file)
     {
         FileInfo info = new(_folder[output.Name]);
@@ -212,7 +212,7 @@ public sealed class Converter
         byte[] chunk = new byte[1 << 20];
         for (long done = CompleteBytes; stream.Read(chunk) is var count and > 0; done += count)
         {
-            _cancellation.ThrowIfCancellationRequested();
+            _cancellationToken.ThrowIfCancellationRequested();
             hash.AppendData(chunk, 0, count);
             _progress?.Report(new ConversionProgress(ConversionStage.Checking, output.Name, done + count, Total));
         }
@@ -233,7 +233,7 @@ public sealed class Converter
         try
         {
             CheckSpace(missing, bytes + index.Length);
-            // From here to its last file the folder is refused.
+            // Without the index, the folder cannot be loaded until the conversion is complete.
             _folder.Delete(IndexName);
             WriteManifest();
             using BlockingCollection<byte[]> chunks = WriteQueue.Chunks(_plan.ChunkBytes);
@@ -255,7 +255,7 @@ public sealed class Converter
         {
             string kept = _manifest.Complete.Count == 0
                 ? ""
-                : $" {_manifest.Complete.Count} of {_outputs.Length} files are complete and kept: the same command goes on from there.";
+                : $" {_manifest.Complete.Count} of {_outputs.Length} files are complete and kept: run the same command again to continue.";
             throw new IOException($"{_folder.Path} cannot be written: {e.Message}{kept}", e);
         }
         return new ConversionResult(_folder.Path, Total, bytes, watch.Elapsed);
@@ -276,7 +276,7 @@ public sealed class Converter
     {
         using OutputFile file = _folder.Create(output.Name);
         string hash;
-        using (WriteQueue queue = new(file, chunks, Report, _cancellation))
+        using (WriteQueue queue = new(file, chunks, Report, _cancellationToken))
         {
             output.Write(queue);
             hash = queue.Finish();
@@ -318,7 +318,7 @@ public sealed class Converter
         new(shard.Name, shard.Bytes, queue => Write(shard, checkpoint, queue));
 
     /// <summary>
-    /// The same where the safetensors files are there only then; their headers, and with them the plan, are what they were.
+    /// Converts a shard from safetensors files that were fetched for it. Their headers, and therefore the plan, are unchanged.
     /// </summary>
     private Output ConvertWhatComes(PlannedShard shard, int index, Checkpoint checkpoint)
     {
@@ -336,7 +336,7 @@ public sealed class Converter
         foreach (PlannedTensor tensor in shard.Tensors)
         {
             tensor.Write(queue);
-            // What was read counts as this process's memory until then.
+            // Pages that were read count as memory of this process until they are released.
             if (tensor.Bytes > _plan.ChunkBytes) checkpoint.ForgetPages();
         }
     }
@@ -347,7 +347,7 @@ public sealed class Converter
     /// <param name="Write">Writes it.</param>
     private sealed record Output(string Name, long Bytes, Action<WriteQueue> Write)
     {
-        /// <summary>The safetensors files that have to be fetched for it.</summary>
+        /// <summary>The safetensors files that must be fetched for the file.</summary>
         public IReadOnlySet<string> Sources { get; init; } = new HashSet<string>();
     }
 }

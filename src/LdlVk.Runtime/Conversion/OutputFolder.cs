@@ -1,12 +1,12 @@
 namespace LdlVk.Runtime.Conversion;
 
 /// <summary>
-/// The folder that a conversion writes: all that it does to the disk goes through here, so that tests can end it at any byte. A file is
-/// written under its name with <see cref="PartialSuffix"/> behind it, and gets its own when it is complete and on the disk.
+/// The folder that a conversion writes. All disk operations go through this class, so that tests can interrupt them at any byte. A file is
+/// written under its name plus <see cref="PartialSuffix"/>, and renamed when it is complete and flushed to disk.
 /// </summary>
 internal class OutputFolder(string path)
 {
-    /// <summary>What a file's name ends with until it is complete.</summary>
+    /// <summary>Suffix of the names of incomplete files.</summary>
     public const string PartialSuffix = ".partial";
 
     private const string LockName = ".ldlvk-convert.lock";
@@ -14,13 +14,13 @@ internal class OutputFolder(string path)
     /// <summary>The folder, as a full path.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(path);
 
-    /// <summary>Names of the files and folders in it, but for hidden ones; none if it does not exist.</summary>
+    /// <summary>Names of the files and folders in it, except hidden ones; empty if it does not exist.</summary>
     public IReadOnlyList<string> Names => Directory.Exists(Path)
         ? [.. Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).OfType<string>()
             .Where(name => name[0] != '.').Order(StringComparer.Ordinal)]
         : [];
 
-    /// <summary>Bytes that may still be written; null where the system does not tell.</summary>
+    /// <summary>Free disk space in bytes; null if unknown.</summary>
     public virtual long? FreeBytes
     {
         get
@@ -38,12 +38,12 @@ internal class OutputFolder(string path)
         }
     }
 
-    /// <summary>The path of a file.</summary>
+    /// <summary>Returns the path of a file.</summary>
     public string this[string name] => System.IO.Path.Combine(Path, name);
 
     /// <summary>
-    /// Makes the folder, and keeps other conversions out of it until the lock is disposed, which takes a folder made for nothing away
-    /// again.
+    /// Creates the folder, and locks it against other conversions until the result is disposed. Disposing removes the folder if it is
+    /// empty.
     /// </summary>
     /// <exception cref="UsageException">Another conversion is writing to it.</exception>
     public virtual IDisposable Lock()
@@ -62,10 +62,10 @@ internal class OutputFolder(string path)
         }
     }
 
-    /// <summary>Begins a file, which has its name after <see cref="OutputFile.Complete"/>.</summary>
+    /// <summary>Creates a file, which gets its name with <see cref="OutputFile.Complete"/>.</summary>
     public virtual OutputFile Create(string name) => new(this[name]);
 
-    /// <summary>Removes a file, if there is one.</summary>
+    /// <summary>Deletes a file if it exists.</summary>
     public virtual void Delete(string name) => File.Delete(this[name]);
 
     private sealed class FolderLock(OutputFolder folder, FileStream file, bool made) : IDisposable
@@ -87,12 +87,11 @@ internal class OutputFile(string path) : IDisposable
     /// <summary>Appends bytes.</summary>
     public virtual void Write(ReadOnlySpan<byte> bytes) => _stream.Write(bytes);
 
-    /// <summary>Waits until all bytes so far are on the disk. Other threads may write meanwhile.</summary>
+    /// <summary>Flushes all bytes written so far to disk. Other threads may write meanwhile.</summary>
     public virtual void Sync() => RandomAccess.FlushToDisk(_stream.SafeFileHandle);
 
     /// <summary>
-    /// Gives the file, which is on the disk, its name. The name itself may be lost when the power fails; then a file is missing, which
-    /// whoever reads the folder notices.
+    /// Renames the flushed file to its final name. A power failure may undo the renaming; readers of the folder then find the file missing.
     /// </summary>
     public virtual void Complete()
     {
@@ -101,7 +100,7 @@ internal class OutputFile(string path) : IDisposable
         File.Move(path + OutputFolder.PartialSuffix, path, overwrite: true);
     }
 
-    /// <summary>Ends the writing; the incomplete file stays for the next attempt, which writes it anew.</summary>
+    /// <summary>Closes the file. An incomplete file stays until the next attempt overwrites it.</summary>
     public virtual void Dispose()
     {
         _stream.Dispose();

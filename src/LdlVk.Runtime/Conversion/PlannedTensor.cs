@@ -5,15 +5,15 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Conversion;
 
-/// <summary>A tensor that a conversion will write: what the header says of it, and how its bytes come about.</summary>
+/// <summary>A tensor that a conversion will write: its header entry, and the function that writes its bytes.</summary>
 /// <param name="Name">Its name in the file.</param>
 /// <param name="Type">Element type, as safetensors names it.</param>
 /// <param name="Shape">Dimensions, outermost first.</param>
-/// <param name="Bytes">Their number.</param>
-/// <param name="Write">Appends them.</param>
+/// <param name="Bytes">Size in bytes.</param>
+/// <param name="Write">Appends the bytes.</param>
 internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long Bytes, Action<WriteQueue> Write)
 {
-    /// <summary>A tensor in its own type, byte for byte.</summary>
+    /// <summary>Plans an unchanged copy of a tensor.</summary>
     public static PlannedTensor Copy(string name, CheckpointTensor tensor) =>
         new(name, TypeName(tensor.ElementType), [.. tensor.Shape], tensor.Bytes, queue =>
     {
@@ -27,7 +27,7 @@ internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long
         }
     });
 
-    /// <summary>A tensor in fp32, as which it is loaded.</summary>
+    /// <summary>Plans a tensor in fp32, the type in which it is loaded.</summary>
     public static PlannedTensor Floats(string name, CheckpointTensor tensor) =>
         new(name, "F32", [.. tensor.Shape], tensor.Count * sizeof(float), queue =>
     {
@@ -51,8 +51,8 @@ internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long
 }
 
 /// <summary>
-/// A matrix in a format, as two or three tensors. Its values are written first: what the others hold comes about with them and waits in
-/// memory, a sixteenth of the values' bytes at most.
+/// A matrix in a format, as two or three tensors. The values are written first. The contents of the other tensors are computed with them
+/// and kept in memory; they need at most a sixteenth of the values' size.
 /// </summary>
 internal sealed class PlannedWeight(string name, int rows, int columns, WeightFormat format, Func<IWeightSource> open)
 {
@@ -61,7 +61,7 @@ internal sealed class PlannedWeight(string name, int rows, int columns, WeightFo
     private Half[] _scales = [];
     private float _factor;
 
-    /// <summary>Its tensors.</summary>
+    /// <summary>The tensors of the matrix.</summary>
     public IEnumerable<PlannedTensor> Tensors()
     {
         (string type, int[] shape) = ConvertedFormat.Values(format, rows, columns);
@@ -98,7 +98,7 @@ internal sealed class PlannedWeight(string name, int rows, int columns, WeightFo
         _scales = [];
     }
 
-    /// <summary>Converts rows on all cores, in more parts than cores so that none waits long for the last.</summary>
+    /// <summary>Converts rows on all cores, in more parts than cores to balance the load.</summary>
     private void Convert(IWeightSource source, int first, int count, byte[] chunk)
     {
         int parts = Math.Min(count, 4 * Environment.ProcessorCount);

@@ -5,20 +5,20 @@ using System.Security.Cryptography;
 namespace LdlVk.Runtime.Conversion;
 
 /// <summary>
-/// Writes a file in a thread of its own, with its SHA-256, while the next bytes are made; and sees that the disk does not idle until the
-/// end, when the system would begin to write what it had gathered. Holds a fixed number of chunks.
+/// Writes a file and computes its SHA-256 on a separate thread, while the caller produces the next bytes. It flushes regularly, because the
+/// system would otherwise leave the disk idle until the end. Uses a fixed number of chunks.
 /// </summary>
 internal sealed class WriteQueue : IDisposable
 {
-    /// <summary>Chunks that are being made, waiting or being written.</summary>
+    /// <summary>Number of chunks: being produced, waiting, or being written.</summary>
     private const int ChunkCount = 8;
 
-    /// <summary>Bytes after which the disk is asked to have them all.</summary>
+    /// <summary>Number of bytes between flushes to disk.</summary>
     private const long SyncBytes = 64 << 20;
 
     private readonly OutputFile _file;
     private readonly Action<long> _progress;
-    private readonly CancellationToken _cancellation;
+    private readonly CancellationToken _cancellationToken;
     private readonly BlockingCollection<(byte[] Bytes, int Count)> _full = new(ChunkCount);
     private readonly BlockingCollection<byte[]> _empty;
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -27,31 +27,31 @@ internal sealed class WriteQueue : IDisposable
     private long _unsynced;
     private ExceptionDispatchInfo? _failure;
 
-    /// <param name="file">Where to; the caller completes and disposes it.</param>
-    /// <param name="chunks">From <see cref="Chunks"/>; one queue after another may have them.</param>
-    /// <param name="progress">Told, by the writing thread, how many bytes are written.</param>
-    /// <param name="cancellation">Ends <see cref="Rent"/>.</param>
-    public WriteQueue(OutputFile file, BlockingCollection<byte[]> chunks, Action<long> progress, CancellationToken cancellation)
+    /// <param name="file">The file to write; the caller completes and disposes it.</param>
+    /// <param name="chunks">Chunks from <see cref="Chunks"/>; consecutive queues may share them.</param>
+    /// <param name="progress">Called on the writing thread with the number of written bytes.</param>
+    /// <param name="cancellationToken">Cancels <see cref="Rent"/>.</param>
+    public WriteQueue(OutputFile file, BlockingCollection<byte[]> chunks, Action<long> progress, CancellationToken cancellationToken)
     {
-        (_file, _empty, _progress, _cancellation) = (file, chunks, progress, cancellation);
+        (_file, _empty, _progress, _cancellationToken) = (file, chunks, progress, cancellationToken);
         _writer = new Thread(WriteAll) { IsBackground = true, Name = "convert: write" };
         _writer.Start();
     }
 
-    /// <summary>Bytes written so far; the file's once it is finished.</summary>
+    /// <summary>Number of bytes written so far; the size of the file after <see cref="Finish"/>.</summary>
     public long Written { get; private set; }
 
-    /// <summary>A chunk to fill, as soon as one is free; it goes to <see cref="Add"/>.</summary>
+    /// <summary>Waits for a free chunk, which the caller fills and passes to <see cref="Add"/>.</summary>
     /// <exception cref="IOException">Writing failed.</exception>
     public byte[] Rent()
     {
-        byte[] chunk = _empty.Take(_cancellation);
+        byte[] chunk = _empty.Take(_cancellationToken);
         _failure?.Throw();
         return chunk;
     }
 
-    /// <summary>The memory of a queue.</summary>
-    /// <param name="chunkBytes">Bytes of a chunk.</param>
+    /// <summary>Allocates the chunks of a queue.</summary>
+    /// <param name="chunkBytes">Size of a chunk in bytes.</param>
     public static BlockingCollection<byte[]> Chunks(int chunkBytes)
     {
         BlockingCollection<byte[]> chunks = new(ChunkCount);
@@ -62,7 +62,7 @@ internal sealed class WriteQueue : IDisposable
     /// <summary>Appends the beginning of a chunk to the file.</summary>
     public void Add(byte[] chunk, int count) => _full.Add((chunk, count));
 
-    /// <summary>Appends bytes of the caller's.</summary>
+    /// <summary>Appends a copy of bytes.</summary>
     public void Write(ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length > 0)
@@ -75,7 +75,7 @@ internal sealed class WriteQueue : IDisposable
         }
     }
 
-    /// <summary>Waits until all is written.</summary>
+    /// <summary>Waits until all bytes are written.</summary>
     /// <returns>The SHA-256 of all bytes, in hexadecimal.</returns>
     /// <exception cref="IOException">Writing failed.</exception>
     public string Finish()
@@ -103,7 +103,7 @@ internal sealed class WriteQueue : IDisposable
     {
         foreach ((byte[] bytes, int count) in _full.GetConsumingEnumerable())
         {
-            // After a failure chunks still come back, so that whoever waits for one learns of it.
+            // Chunks are returned even after a failure, so that a waiting caller sees the error.
             if (_failure is null) Try(() => WriteChunk(bytes, count));
             _empty.Add(bytes);
         }

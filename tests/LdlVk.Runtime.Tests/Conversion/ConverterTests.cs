@@ -168,7 +168,7 @@ public sealed class ConverterTests : IDisposable
         using (Checkpoint one = Checkpoint.Open(int8), two = Checkpoint.Open(copy))
             foreach (string tensor in TensorNames(one).Where(name => name.EndsWith("proj.weight", StringComparison.Ordinal)))
                 AssertSame(one.Weight(tensor, WeightFormat.Int8), two.Weight(tensor, WeightFormat.Int8));
-        Refuses(int8, _folders["twice"], WeightFormat.Int4, "was converted to int8", "err twice", "original");
+        Refuses(int8, _folders["twice"], WeightFormat.Int4, "was converted to int8", "second rounding error", "original");
         Assert.False(Directory.Exists(_folders["twice"]));
     }
 
