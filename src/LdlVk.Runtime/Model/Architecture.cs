@@ -5,8 +5,8 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// A family of decoder-only backbones: what tells its layers from another family's. All have grouped-query attention with rotary positions
-/// and a gated feed-forward network, each behind an RMSNorm and added to the residual stream. One file a family.
+/// A family of decoder-only backbones, and the properties of its layers. All have grouped-query attention with rotary positions and a gated
+/// feed-forward network; the input of each goes through an RMSNorm, and its output is added to the residual stream. One file per family.
 /// </summary>
 public abstract class Architecture
 {
@@ -17,13 +17,13 @@ public abstract class Architecture
     /// <summary>Gemma 2.</summary>
     public static Architecture Gemma2 { get; } = new Gemma2Architecture();
 
-    /// <summary>Llama, 3.1 included.</summary>
+    /// <summary>Llama, including 3.1.</summary>
     public static Architecture Llama { get; } = new LlamaArchitecture();
 
-    /// <summary>All that there are.</summary>
+    /// <summary>All supported architectures.</summary>
     public static IReadOnlyList<Architecture> All { get; } = [Gemma2, Llama];
 
-    /// <summary>As people call it.</summary>
+    /// <summary>Display name.</summary>
     public abstract string Name { get; }
 
     /// <summary><c>model_type</c> of its config.json.</summary>
@@ -32,23 +32,23 @@ public abstract class Architecture
     /// <summary>The activation of the feed-forward network's gate.</summary>
     public abstract GateActivation GateActivation { get; }
 
-    /// <summary>Norms of a layer, each with hidden size weights.</summary>
+    /// <summary>Number of norms of a layer, each with hidden_size weights.</summary>
     public int NormsPerLayer => Norms.All.Count();
 
     /// <summary>The norms of a layer.</summary>
     internal abstract LayerNormNames Norms { get; }
 
-    /// <summary>What is added to the norms' weights as they are stored.</summary>
+    /// <summary>Constant that is added to the stored weights of norms.</summary>
     internal abstract float NormOffset { get; }
 
     /// <summary>Whether embedding rows are multiplied by √hidden.</summary>
     internal abstract bool ScalesEmbeddings { get; }
 
-    /// <summary>How many keys up to its own a query of this layer sees; 0 for all.</summary>
+    /// <summary>Returns the attention window of a layer: the number of keys that a query sees, including its own; 0 for all.</summary>
     internal abstract int Window(BackboneConfig config, int layer);
 
     /// <summary>Finds the architecture that a config.json names.</summary>
-    /// <exception cref="CheckpointException">The file names none, or one that is not supported.</exception>
+    /// <exception cref="CheckpointException">The file names no architecture, or an unsupported one.</exception>
     internal static Architecture Named(ConfigFields fields)
     {
         JsonField modelType = fields.Root.Get("model_type");
@@ -58,7 +58,7 @@ public abstract class Architecture
                 $"{modelType.Kind} is not supported. Supported architectures: {string.Join(", ", All.Select(a => $"\"{a.ModelType}\""))}.");
     }
 
-    /// <summary>Reads its config.json.</summary>
+    /// <summary>Reads the config.json of this architecture.</summary>
     /// <exception cref="CheckpointException">A field is missing, malformed, out of bounds or asks for something that is not
     /// supported.</exception>
     internal abstract BackboneConfig Read(ConfigFields fields);
@@ -68,12 +68,12 @@ public abstract class Architecture
 }
 
 /// <summary>
-/// The norms of a layer as a checkpoint names them; those behind attention and feed-forward network are null where there are none.
+/// The names of a layer's norms in a checkpoint. The norms after attention and feed-forward network are null if the architecture has none.
 /// </summary>
 /// <param name="Input">Before attention.</param>
-/// <param name="PostAttention">Of what attention adds to the residual stream.</param>
+/// <param name="PostAttention">After attention, before the addition to the residual stream.</param>
 /// <param name="PreFeedForward">Before the feed-forward network.</param>
-/// <param name="PostFeedForward">Of what the feed-forward network adds to the residual stream.</param>
+/// <param name="PostFeedForward">After the feed-forward network, before the addition to the residual stream.</param>
 internal sealed record LayerNormNames(string Input, string? PostAttention, string PreFeedForward, string? PostFeedForward)
 {
     public IEnumerable<string> All => new[] { Input, PostAttention, PreFeedForward, PostFeedForward }.OfType<string>();

@@ -4,7 +4,7 @@ using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Model;
 
-/// <summary>What several architectures have in common in their config.json.</summary>
+/// <summary>Reads the config.json fields that several architectures share.</summary>
 internal static class BackboneFields
 {
     /// <summary>
@@ -12,8 +12,8 @@ internal static class BackboneFields
     /// </summary>
     /// <param name="fields">The fields of config.json.</param>
     /// <param name="architecture">The architecture that config.json names.</param>
-    /// <param name="headDimension">head_dim where it is absent; null for hidden_size / num_attention_heads.</param>
-    /// <param name="maxPositions">max_position_embeddings where it is absent.</param>
+    /// <param name="headDimension">Default of head_dim; null for hidden_size / num_attention_heads.</param>
+    /// <param name="maxPositions">Default of max_position_embeddings.</param>
     /// <exception cref="CheckpointException">A field is missing, malformed or out of bounds.</exception>
     public static BackboneConfig Backbone(this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions)
     {
@@ -45,12 +45,12 @@ internal static class BackboneFields
         return config;
     }
 
-    /// <summary>The base of the rotary embedding. Newer files keep it in <c>rope_parameters</c>.</summary>
+    /// <summary>Reads the base of the rotary embedding, which newer files have in <c>rope_parameters</c>.</summary>
     public static double RopeTheta(this ConfigFields fields) => fields.Root.TryGet("rope_parameters", out JsonField rope)
         ? ConfigFields.Number(rope, "rope_theta", 1, 1e12, 10000) : fields.Number("rope_theta", 1, 1e12, 10000);
 
-    /// <summary>The scaling of the rotary frequencies; null for none.</summary>
-    /// <exception cref="CheckpointException">It is of a kind that is not supported.</exception>
+    /// <summary>Reads the scaling of the rotary frequencies; null for none.</summary>
+    /// <exception cref="CheckpointException">The kind of scaling is not supported.</exception>
     public static RopeScaling? RopeScaling(this ConfigFields fields)
     {
         if (!fields.Root.TryGet("rope_parameters", out JsonField rope) && !fields.Root.TryGet("rope_scaling", out rope)) return null;
@@ -67,8 +67,8 @@ internal static class BackboneFields
             rope.Get("original_max_position_embeddings").Integer(1, 1 << 24));
     }
 
-    /// <summary>Refuses a scaling of the rotary frequencies, in either spelling.</summary>
-    /// <exception cref="CheckpointException">There is one.</exception>
+    /// <summary>Throws if the file has a scaling of the rotary frequencies, in the old or new format.</summary>
+    /// <exception cref="CheckpointException">The file has one.</exception>
     public static void RequireNoRopeScaling(this ConfigFields fields)
     {
         if (fields.Root.TryGet("rope_scaling", out JsonField scaling)) throw ConfigFields.Unsupported(scaling, "null");
@@ -78,9 +78,9 @@ internal static class BackboneFields
             throw ConfigFields.Unsupported(type, "default");
     }
 
-    /// <summary>Refuses any pattern of attention but the architecture's own; newer files name each layer's attention.</summary>
+    /// <summary>Checks the attention type of each layer, which newer files list.</summary>
     /// <param name="fields">The fields of config.json.</param>
-    /// <param name="expected">The only type of attention that is supported in a layer.</param>
+    /// <param name="expected">Returns the supported attention type of a layer.</param>
     /// <exception cref="CheckpointException">A layer has another type.</exception>
     public static void RequireLayerTypes(this ConfigFields fields, Func<int, string> expected)
     {

@@ -6,16 +6,16 @@ internal static class BackboneTensors
     /// <summary>The embedding table [vocabulary, hidden].</summary>
     public const string Embedding = "embed_tokens.weight";
 
-    /// <summary>The norm behind the last layer [hidden].</summary>
+    /// <summary>The norm after the last layer [hidden].</summary>
     public const string FinalNorm = "norm.weight";
 
-    /// <summary>What the name of every tensor of a layer begins with.</summary>
+    /// <summary>Returns the prefix of the names of a layer's tensors.</summary>
     public static string Layer(int layer) => $"layers.{layer}.";
 
-    /// <summary>Whether a tensor of <see cref="Of"/> is a matrix of a layer, which devices take in a weight format.</summary>
+    /// <summary>Whether a tensor of <see cref="Of"/> is a matrix of a layer, which devices store in a weight format.</summary>
     public static bool IsWeight(string name, int[] shape) => shape.Length == 2 && name != Embedding;
 
-    /// <summary>Every tensor with its shape; matrices are [out, in].</summary>
+    /// <summary>Returns every tensor with its shape; matrices are [out, in].</summary>
     public static IEnumerable<(string Name, int[] Shape)> Of(BackboneConfig config)
     {
         int hidden = config.HiddenSize, ffn = config.IntermediateSize;

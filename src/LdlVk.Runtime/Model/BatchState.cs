@@ -4,7 +4,9 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model;
 
-/// <summary>A micro-batch on its way through the layers of a device: its hidden states, and what attention must know of its rows.</summary>
+/// <summary>
+/// The state of a micro-batch between the layers of a device: its hidden states, and the positions and segments of its rows.
+/// </summary>
 internal sealed class BatchState : IDisposable
 {
     private readonly IDevice _device;
@@ -15,19 +17,19 @@ internal sealed class BatchState : IDisposable
 
     public MicroBatch Batch { get; }
 
-    /// <summary>When it entered the stage, as <see cref="Stopwatch.GetTimestamp"/> counts.</summary>
+    /// <summary>Timestamp of its entry into the stage, from <see cref="Stopwatch.GetTimestamp"/>.</summary>
     public long Entered { get; } = Stopwatch.GetTimestamp();
 
-    /// <summary>The residual stream: of all rows, or of the texts' last ones after <see cref="KeepLastRows()"/>.</summary>
+    /// <summary>The residual stream of all rows, or of the texts' last rows after <see cref="KeepLastRows()"/>.</summary>
     public ITensor Residual { get; private set; }
 
-    /// <summary>All rows: those that keys and values are computed for.</summary>
+    /// <summary>All rows, for which keys and values are computed.</summary>
     public RowSet All => _all!;
 
-    /// <summary>The rows that go on: all, or the texts' last ones after <see cref="KeepLastRows(ITensor)"/>.</summary>
+    /// <summary>The rows that go on to the next layer: all, or the texts' last rows after <see cref="KeepLastRows(ITensor)"/>.</summary>
     public RowSet Queries => _last ?? All;
 
-    /// <summary>Makes the hidden states [rows, columns] of a micro-batch.</summary>
+    /// <summary>Creates the state of a micro-batch with hidden states [rows, columns].</summary>
     public static BatchState Create(IDevice device, MicroBatch batch, int columns, Action<ITensor> fill)
     {
         var state = new BatchState(device, batch, device.CreateTensor(batch.Rows, columns));
@@ -44,7 +46,7 @@ internal sealed class BatchState : IDisposable
         }
     }
 
-    /// <summary>Replaces the residual stream by a tensor of the same columns that is computed of it.</summary>
+    /// <summary>Replaces the residual stream by a tensor with the same number of columns that is computed from it.</summary>
     /// <param name="rows">Rows of the new tensor.</param>
     /// <param name="compute">Writes its first argument, the new tensor, from its second, the old one.</param>
     public void Replace(int rows, Action<ITensor, ITensor> compute)
@@ -54,7 +56,7 @@ internal sealed class BatchState : IDisposable
         Residual = replaced;
     }
 
-    /// <summary>Leaves the texts' last rows alone in the residual stream.</summary>
+    /// <summary>Keeps only the texts' last rows of the residual stream.</summary>
     public void KeepLastRows()
     {
         using IIndexList rows = _device.CreateIndices(Batch.LastRows);
@@ -62,7 +64,7 @@ internal sealed class BatchState : IDisposable
     }
 
     /// <summary>
-    /// As <see cref="KeepLastRows()"/>, and returns the same rows of another tensor; <see cref="Queries"/> are those rows from now on.
+    /// Like <see cref="KeepLastRows()"/>, and returns the same rows of another tensor. <see cref="Queries"/> are then those rows.
     /// </summary>
     public ITensor KeepLastRows(ITensor other)
     {

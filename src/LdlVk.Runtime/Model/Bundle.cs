@@ -1,6 +1,6 @@
 namespace LdlVk.Runtime.Model;
 
-/// <summary>Objects on a device that are freed together, also when making one of them fails.</summary>
+/// <summary>Device objects that are disposed together, also if the creation of one of them fails.</summary>
 internal abstract class Bundle : IDisposable
 {
     private readonly List<IDisposable> _parts = [];

@@ -5,10 +5,10 @@ using LdlVk.Runtime.Model.Heads;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// A reward model on disk: a folder with config.json, the backbone's safetensors files, and a head, in the same files or in files of its
-/// own; or a folder that <c>ldlvk convert</c> made, where all tensors are in the safetensors files. Opening verifies every name, shape and
-/// byte range of the model and reads no weights. Reading is thread-safe. Dispose it when all weights are uploaded and no more embedding
-/// rows are needed: its tensors die with it.
+/// A reward model on disk: a folder with config.json, the backbone's safetensors files, and a head in the same or in separate files; or a
+/// folder made by <c>ldlvk convert</c>, with all tensors in the safetensors files. Opening verifies every name, shape and byte range of the
+/// model and reads no weights. Reading is thread-safe. Disposing invalidates its tensors, so dispose it only after all weights are
+/// uploaded and no more embedding rows are needed.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
@@ -47,22 +47,22 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Names of the files in which originals have their heads, beside the safetensors.</summary>
     public static IReadOnlyList<string> HeadFiles { get; } = [.. HeadKind.All.SelectMany(kind => kind.Files)];
 
-    /// <summary>What <c>ldlvk convert</c> made of it; null for an original.</summary>
+    /// <summary>The format of a converted folder; null for an original checkpoint.</summary>
     public ConvertedFormat? Converted => _files.Converted;
 
-    /// <summary>The numbers of the backbone.</summary>
+    /// <summary>The hyperparameters of the backbone.</summary>
     public BackboneConfig Config { get; }
 
-    /// <summary>What turns the last hidden state into a score.</summary>
+    /// <summary>The head, which computes a score from the last hidden state.</summary>
     public ModelHead Head { get; }
 
-    /// <summary>Element type of the embedding table, which stands for the type the model was published in.</summary>
+    /// <summary>Element type of the embedding table, which is the type of the published model.</summary>
     public ElementType SourceType { get; }
 
-    /// <summary>Bytes of the backbone's tensors in their files, embedding table included, heads not.</summary>
+    /// <summary>Size of the backbone's tensors in the files in bytes, with the embedding table and without heads.</summary>
     public long BackboneBytes { get; }
 
-    /// <summary>Paths of the files that hold the weights, heads included.</summary>
+    /// <summary>Paths of the files with weights, including heads.</summary>
     internal IEnumerable<string> WeightFiles => _files.WeightFiles;
 
     /// <summary>Opens and verifies the model in <paramref name="folder"/>.</summary>
@@ -108,8 +108,8 @@ public sealed class Checkpoint : IDisposable
     public void Dispose() => _files.Dispose();
 
     /// <summary>
-    /// A config with too few layers, or of another architecture, would give wrong scores without any other sign: every tensor of the
-    /// backbone has to be one that the model has.
+    /// Verifies that the model uses every tensor of the backbone. Otherwise a config with too few layers, or of another architecture, would
+    /// give wrong scores without any error.
     /// </summary>
     private void CheckNames()
     {
@@ -147,6 +147,6 @@ public sealed class Checkpoint : IDisposable
     private static bool IsNormOfFirstLayer(string name) =>
         name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal) && name.EndsWith("norm.weight", StringComparison.Ordinal);
 
-    /// <summary>Tables that old versions of the reference implementation saved, and that are computed.</summary>
+    /// <summary>Whether a tensor is a computed table that old versions of the reference implementation saved.</summary>
     private static bool IsBuffer(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);
 }

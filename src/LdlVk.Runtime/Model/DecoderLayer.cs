@@ -8,17 +8,17 @@ namespace LdlVk.Runtime.Model;
 /// <param name="Norms">Its norms.</param>
 internal sealed record DecoderLayer(int Index, LayerMatrices Matrices, LayerNorms Norms);
 
-/// <summary>The matrices of a layer: nearly all of its bytes.</summary>
+/// <summary>The matrices of a layer, which are nearly all of its weights.</summary>
 /// <param name="Query">[heads · head dimension, hidden].</param>
 /// <param name="Key">[KV heads · head dimension, hidden].</param>
-/// <param name="Value">As the keys'.</param>
+/// <param name="Value">[KV heads · head dimension, hidden].</param>
 /// <param name="Output">[hidden, heads · head dimension].</param>
 /// <param name="Gate">[FFN, hidden].</param>
 /// <param name="Up">[FFN, hidden].</param>
 /// <param name="Down">[hidden, FFN].</param>
 internal sealed record LayerMatrices(IWeight Query, IWeight Key, IWeight Value, IWeight Output, IWeight Gate, IWeight Up, IWeight Down)
 {
-    /// <summary>Their names in a checkpoint, of the layer with such a number, in the order of <see cref="All"/>.</summary>
+    /// <summary>Returns the names of a layer's matrices in a checkpoint, in the order of <see cref="All"/>.</summary>
     public static string[] Names(int layer) =>
     [
         .. new[]
@@ -29,19 +29,19 @@ internal sealed record LayerMatrices(IWeight Query, IWeight Key, IWeight Value, 
             .Select(name => $"layers.{layer}.{name}.weight"),
     ];
 
-    /// <summary>Makes each by its name.</summary>
+    /// <summary>Creates each matrix from its name.</summary>
     public static LayerMatrices Create(int layer, Func<string, IWeight> make) =>
         Names(layer).Select(make).ToArray() is [var q, var k, var v, var o, var gate, var up, var down]
             ? new LayerMatrices(q, k, v, o, gate, up, down) : throw new InvalidOperationException("A layer has 7 matrices.");
 
-    /// <summary>All of them.</summary>
+    /// <summary>All matrices.</summary>
     public IReadOnlyList<IWeight> All => [Query, Key, Value, Output, Gate, Up, Down];
 }
 
 /// <summary>The norms of a layer, [1, hidden] each; see <see cref="LayerNormNames"/>.</summary>
 internal sealed record LayerNorms(ITensor Input, ITensor? PostAttention, ITensor PreFeedForward, ITensor? PostFeedForward)
 {
-    /// <summary>Makes each by its name in a checkpoint.</summary>
+    /// <summary>Creates each norm from its name in a checkpoint.</summary>
     public static LayerNorms Create(LayerNormNames names, int layer, Func<string, ITensor> make)
     {
         return new LayerNorms(

@@ -5,14 +5,14 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The token embeddings. The table stays in the checkpoint's mapped file; only the rows of the tokens at hand travel to the device.
+/// The token embeddings. The table stays in the checkpoint's mapped file; only the rows of the batch's tokens are copied to the device.
 /// </summary>
 internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
 {
-    /// <summary>Rows converted and written at a time: few enough to stay in a core's cache.</summary>
+    /// <summary>Number of rows converted and written at a time; they fit a core's cache.</summary>
     private const int Chunk = 32;
 
-    /// <summary>The table of a checkpoint.</summary>
+    /// <summary>Creates the table of a checkpoint.</summary>
     public static EmbeddingTable Of(CheckpointTensor table, Architecture architecture, EmbeddingScale scale)
     {
         if (!architecture.ScalesEmbeddings) return new EmbeddingTable(table, 1);
@@ -43,7 +43,7 @@ internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
         ArrayPool<float>.Shared.Return(rows);
     }
 
-    /// <summary>To nearest, ties to even.</summary>
+    /// <summary>Rounds to bf16, to nearest, ties to even.</summary>
     private static float RoundToBf16(float value)
     {
         uint bits = BitConverter.SingleToUInt32Bits(value);

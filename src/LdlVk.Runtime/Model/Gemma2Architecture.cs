@@ -4,9 +4,9 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// Gemma 2 (Gemma Team 2024, "Gemma 2: Improving Open Language Models at a Practical Size"; modeling_gemma2.py): norms before and behind
-/// both halves of a layer, with weights stored as w − 1; embeddings times √hidden; attention scores capped softly, and every other layer
-/// with a window.
+/// Gemma 2 (Gemma Team 2024, "Gemma 2: Improving Open Language Models at a Practical Size"; modeling_gemma2.py): norms before and after
+/// attention and feed-forward network, with weights stored as w − 1; embeddings times √hidden; soft-capped attention scores; a sliding
+/// window in every other layer.
 /// </summary>
 internal sealed class Gemma2Architecture : Architecture
 {
@@ -27,7 +27,7 @@ internal sealed class Gemma2Architecture : Architecture
 
     internal override int Window(BackboneConfig config, int layer) => layer % 2 == 0 ? config.SlidingWindow : 0;
 
-    /// <summary>What is absent takes the default of Hugging Face's Gemma2Config.</summary>
+    /// <summary>Absent fields have the defaults of Hugging Face's Gemma2Config.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
         fields.RequireActivation(Gelu, "hidden_activation", "hidden_act");

@@ -3,15 +3,15 @@ namespace LdlVk.Runtime.Model;
 /// <summary>The weights of consecutive layers on a device: all of them resident, or some streamed.</summary>
 internal interface ILayerWeights
 {
-    /// <summary>The first layer, counted in the model.</summary>
+    /// <summary>Index of the first layer in the model.</summary>
     int First { get; }
 
-    /// <summary>The layer after the last.</summary>
+    /// <summary>Index of the layer after the last one.</summary>
     int End { get; }
 
     /// <summary>
-    /// The layers in order. The weights of each are good for ops until the next one is asked for, or the end: then all ops of the layer
-    /// must have been queued, for its memory may take in other weights.
+    /// Returns the layers in order. The weights of a layer are valid until the next layer is requested, or until the end. All ops of the
+    /// layer must have been queued by then, because its memory may be reused for other weights.
     /// </summary>
     IEnumerable<DecoderLayer> InOrder();
 }

@@ -3,13 +3,13 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// What a <see cref="ForwardPass"/> needs to know of the other stages and of the work that its device has been given. Each call that waits
-/// throws <see cref="OperationCanceledException"/> if nobody waits for the results any more.
+/// Connects a <see cref="ForwardPass"/> to the other stages, and limits the work queued on its device. Each call that waits throws
+/// <see cref="OperationCanceledException"/> if the results are no longer needed.
 /// </summary>
 internal interface IStageLink
 {
     /// <summary>
-    /// Waits until the device may be given another micro-batch and, unless the stage is the first, the stage before has computed it.
+    /// Waits until another micro-batch may be queued on the device and, except for the first stage, the stage before has computed it.
     /// </summary>
     void WaitForInput();
 
@@ -17,10 +17,10 @@ internal interface IStageLink
     void Receive(ITensor hidden);
 
     /// <summary>
-    /// Called when every micro-batch has been through the stage's first layer: the device has work, and uploads may take their time.
+    /// Called when every micro-batch has been queued through the stage's first layer: the device is busy, so uploads need not hurry.
     /// </summary>
     void FirstLayerIsQueued();
 
-    /// <summary>Waits until there may be another result that has not been read.</summary>
+    /// <summary>Waits until another unread result is allowed.</summary>
     void WaitForRoom();
 }

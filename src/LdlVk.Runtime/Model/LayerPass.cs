@@ -2,7 +2,7 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model;
 
-/// <summary>One decoder layer, and what it needs to compute a micro-batch.</summary>
+/// <summary>Computes one decoder layer for micro-batches.</summary>
 internal sealed class LayerPass(
     IDevice device, BackboneConfig config, DecoderLayer layer, ComputeMode compute, ITensor rope, Workspace workspace, ITrace? trace)
 {
@@ -16,7 +16,7 @@ internal sealed class LayerPass(
         Window: config.Architecture.Window(config, layer.Index),
         HalvesOperands: layer.Matrices.Query.Format != WeightFormat.Fp32);
 
-    /// <summary>Takes a batch through the layer. After the model's last one, unless traced, the texts' last rows are left.</summary>
+    /// <summary>Computes the layer for a batch. The model's last layer keeps only the texts' last rows, unless traced.</summary>
     public void Run(BatchState state)
     {
         ITensor normed = workspace.Normed.View(0, state.Residual.Rows);
@@ -36,9 +36,9 @@ internal sealed class LayerPass(
     }
 
     /// <summary>Adds to the residual stream, which has the query rows.</summary>
-    /// <param name="keys">The rows that keys and values are computed for.</param>
+    /// <param name="keys">The rows for which keys and values are computed.</param>
     /// <param name="queries">The rows that go on to the next layer.</param>
-    /// <param name="kept">Rows of keys and values that are there from the batch before.</param>
+    /// <param name="kept">Number of rows of keys and values kept from the previous batch.</param>
     /// <param name="normedKeys">Input norm of the key rows.</param>
     /// <param name="normedQueries">Input norm of the query rows.</param>
     /// <param name="residual">Residual stream of the query rows.</param>
@@ -49,7 +49,7 @@ internal sealed class LayerPass(
         ITensor key = w.Key.View(kept, keys.Count), value = w.Value.View(kept, keys.Count);
 
         // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual); without that norm in Llama
-        // The three products need nothing of each other, so a device may run them side by side.
+        // The three products are independent, so a device may run them concurrently.
         Linear(query, normedQueries, _weights.Query);
         Record("self_attn.q_proj", query);
         Linear(key, normedKeys, _weights.Key);
@@ -84,7 +84,7 @@ internal sealed class LayerPass(
                 device.GateMultiply(gate, gate, up, config.Architecture.GateActivation);
             }
 
-            // A chunk's input is not needed any more: its output takes its place.
+            // The input of a chunk is no longer needed, so its output replaces it.
             Linear(x, gate, _weights.Down);
         }
 
@@ -100,7 +100,7 @@ internal sealed class LayerPass(
 
     private void Record(string name, ITensor tensor) => trace?.Record($"layer.{layer.Index}.{name}", device, tensor);
 
-    /// <summary>residual += RmsNorm(y), or y where the architecture has no norm there.</summary>
+    /// <summary>residual += RmsNorm(y), or residual += y if the architecture has no norm here.</summary>
     private void AddTo(ITensor residual, ITensor y, string? name, ITensor? weight)
     {
         if (weight is null)
@@ -110,7 +110,7 @@ internal sealed class LayerPass(
         }
         if (trace is not null)
         {
-            // NormAdd computes it without storing.
+            // NormAdd computes it without storing it.
             using ITensor normed = device.CreateTensor(y.Rows, y.Columns);
             device.RmsNorm(normed, y, weight, config.RmsNormEpsilon);
             Record(name!, normed);

@@ -4,8 +4,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// Llama (Llama Team 2024, "The Llama 3 Herd of Models"; modeling_llama.py): a norm before each half of a layer, SiLU, and from 3.1 on
-/// rotary frequencies stretched for long texts.
+/// Llama (Llama Team 2024, "The Llama 3 Herd of Models"; modeling_llama.py): norms before attention and feed-forward network, SiLU,
+/// and from 3.1 on scaled rotary frequencies for long texts.
 /// </summary>
 internal sealed class LlamaArchitecture : Architecture
 {
@@ -15,7 +15,7 @@ internal sealed class LlamaArchitecture : Architecture
 
     public override GateActivation GateActivation => GateActivation.Silu;
 
-    /// <summary>The norm before the feed-forward network is named after what it follows.</summary>
+    /// <summary>Llama names the norm before the feed-forward network after its position behind attention.</summary>
     internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
 
     internal override float NormOffset => 0;
@@ -24,7 +24,7 @@ internal sealed class LlamaArchitecture : Architecture
 
     internal override int Window(BackboneConfig config, int layer) => 0;
 
-    /// <summary>What is absent takes the default of Hugging Face's LlamaConfig.</summary>
+    /// <summary>Absent fields have the defaults of Hugging Face's LlamaConfig.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
         fields.RequireActivation("silu", "hidden_act");

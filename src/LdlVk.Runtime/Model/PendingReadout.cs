@@ -3,7 +3,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The heads' output for a micro-batch that the device may still be computing. Disposing it before <see cref="Finish"/> gives it up.
+/// The rewards of a micro-batch that the device may still be computing. Disposing it before <see cref="Finish"/> discards them.
 /// </summary>
 internal sealed class PendingReadout : IDisposable
 {

@@ -5,16 +5,16 @@ using LdlVk.Runtime.Model.Heads;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// What a micro-batch leaves a stage with; the device may still be computing it. Disposing it before it is read gives it up.
+/// The output of a stage for a micro-batch; the device may still be computing it. Disposing it before it is read discards it.
 /// </summary>
 /// <param name="Batch">The micro-batch.</param>
-/// <param name="Entered">When it entered the stage, see <see cref="BatchState.Entered"/>.</param>
-/// <param name="Rows">Rows of the hidden states.</param>
-/// <param name="Hidden">The hidden states; null where nobody reads them.</param>
-/// <param name="Readout">The rewards; null before the last stage, and of a backbone alone.</param>
+/// <param name="Entered">Timestamp of its entry into the stage, see <see cref="BatchState.Entered"/>.</param>
+/// <param name="Rows">Number of rows of the hidden states.</param>
+/// <param name="Hidden">The hidden states; null if they are not read.</param>
+/// <param name="Readout">The rewards; null before the last stage, and for a backbone without head.</param>
 internal sealed record StageOutput(MicroBatch Batch, long Entered, int Rows, IReadback? Hidden, PendingReadout? Readout) : IDisposable
 {
-    /// <summary>Begins to read hidden states, and to compute the head's rewards of them.</summary>
+    /// <summary>Starts reading hidden states, and computing the head's rewards from them.</summary>
     public static StageOutput Begin(IDevice device, BatchState state, bool readsHidden, RewardHead? head)
     {
         IReadback? hidden = readsHidden ? device.BeginRead(state.Residual) : null;

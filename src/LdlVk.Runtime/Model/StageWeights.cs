@@ -4,15 +4,15 @@ using LdlVk.Runtime.Model.Heads;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The part of a model that one device computes: some consecutive layers, and what comes before the first or after the last.
+/// The part of a model on one device: consecutive layers, and the embeddings or the final norm and head if it has the first or last layer.
 /// </summary>
 /// <param name="Device">The device that holds the weights.</param>
 /// <param name="Config">The whole model.</param>
-/// <param name="Embedding">The embeddings, of the first stage alone.</param>
+/// <param name="Embedding">The embeddings, only in the first stage.</param>
 /// <param name="Layers">The layers.</param>
 /// <param name="Rope">The rotary angles of all positions, see <see cref="RopeTable"/>.</param>
-/// <param name="FinalNorm">The norm after the last layer, [1, hidden], of the last stage alone.</param>
-/// <param name="Head">The head, of the last stage alone; null for a backbone without a head.</param>
+/// <param name="FinalNorm">The norm after the last layer, [1, hidden], only in the last stage.</param>
+/// <param name="Head">The head, only in the last stage; null for a backbone without a head.</param>
 internal sealed record StageWeights(
     IDevice Device,
     BackboneConfig Config,

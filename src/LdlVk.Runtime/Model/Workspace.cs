@@ -4,7 +4,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The scratch tensors of a layer. All layers and micro-batches of a pass reuse them; each takes the first rows, as many as it has.
+/// The scratch tensors of a layer. All layers and micro-batches of a pass reuse them; each uses as many of the first rows as it has.
 /// </summary>
 internal sealed class Workspace : Bundle
 {
@@ -28,16 +28,16 @@ internal sealed class Workspace : Bundle
     public ITensor Up { get; }
 
     /// <summary>
-    /// Rows of gate and up at a time: at 36864 features they are the largest activations by far. A GPU needs many rows to be busy; on a
-    /// processor 256 are as fast as any number (for 512 tokens of the small shape, 1.00 to 1.01 of the speed with all rows; 128: 0.96 with
-    /// the CPU device).
+    /// Number of rows of gate and up that are computed at a time. With 36864 features, they are by far the largest activations. A GPU needs
+    /// many rows to be busy. On a CPU, 256 rows are as fast as more: 1.00 to 1.01 of the speed with all rows, for 512 tokens of the small
+    /// shape; 128 rows reach 0.96 with the CPU device.
     /// </summary>
     public static int FeedForwardRows(DeviceInfo device) => device.IsProcessor ? 256 : 1024;
 
-    /// <summary>Makes room for the largest of some micro-batches; a traced pass records gate and up of all rows together.</summary>
+    /// <summary>Allocates for the largest of some micro-batches. A traced pass records gate and up of all rows at once.</summary>
     public static Workspace For(IReadOnlyList<MicroBatch> batches, IDevice device, BackboneConfig config, bool isTraced)
     {
-        // Equal texts share their rows, so that there may be more last rows than rows.
+        // Equal texts share rows, so there may be more last rows than rows.
         int maxRows = batches.Max(b => Math.Max(b.Rows, b.Texts.Length));
         return new Workspace(
             device, config, maxRows, batches.Max(b => b.KeyRows), isTraced ? maxRows : Math.Min(FeedForwardRows(device.Info), maxRows));

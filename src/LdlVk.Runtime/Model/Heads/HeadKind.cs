@@ -2,17 +2,17 @@ using LdlVk.Runtime.Checkpoints;
 
 namespace LdlVk.Runtime.Model.Heads;
 
-/// <summary>A kind of head: how a checkpoint shows that it has one, and how it is opened.</summary>
-/// <param name="Marks">The tensors or files by which it is told from other kinds.</param>
-/// <param name="Models">Published models that have it.</param>
-/// <param name="Files">Names of the files in which an original has it, beside its safetensors; empty if it is in these.</param>
+/// <summary>A kind of head: how to recognize it in a checkpoint, and how to open it.</summary>
+/// <param name="Marks">The tensors or files that identify the kind.</param>
+/// <param name="Models">Published models with this kind of head.</param>
+/// <param name="Files">Names of the head's own files in an original checkpoint; empty if the head is in the safetensors files.</param>
 /// <param name="IsIn">Whether a folder has the tensors or files of such a head.</param>
-/// <param name="Read">Opens and checks it; the second argument is the size of the hidden states.</param>
+/// <param name="Read">Opens and verifies the head; the second argument is the size of the hidden states.</param>
 internal sealed record HeadKind(
     string Marks, string Models, IReadOnlyList<string> Files, Func<CheckpointFolder, bool> IsIn,
     Func<CheckpointFolder, int, ModelHead> Read)
 {
-    /// <summary>Every kind of head. A new one is a class of its own and a line here.</summary>
+    /// <summary>Every kind of head. To add one, write a class and add a line here.</summary>
     public static IReadOnlyList<HeadKind> All { get; } =
     [
         LdlHead.Kind,
@@ -21,8 +21,7 @@ internal sealed record HeadKind(
     ];
 
     /// <summary>
-    /// Finds the kind of a folder's head by the tensors and files that are there, never by a class that config.json names, and opens the
-    /// head.
+    /// Opens the head of a folder. Its kind is determined by the existing tensors and files, never by a class name in config.json.
     /// </summary>
     /// <exception cref="CheckpointException">The folder has no head, more than one, or a damaged one.</exception>
     public static ModelHead Open(CheckpointFolder folder, BackboneConfig config) => All.Where(kind => kind.IsIn(folder)).ToArray() switch

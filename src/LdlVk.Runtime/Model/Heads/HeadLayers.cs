@@ -15,10 +15,12 @@ internal sealed record HeadLayer(string Name, CheckpointTensor Weight, Checkpoin
     /// <summary>Columns of W.</summary>
     public int Inputs => Weight.Shape[1];
 
-    /// <summary>Elements of W and b.</summary>
+    /// <summary>Number of elements of W and b.</summary>
     public long Parameters => Weight.Count + (Bias?.Count ?? 0);
 
-    /// <summary>Its tensors under their names in a checkpoint, where the head's names begin with <paramref name="prefix"/>.</summary>
+    /// <summary>
+    /// Returns its tensors with their names in a checkpoint, in which the head's names begin with <paramref name="prefix"/>.
+    /// </summary>
     public IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors(string prefix)
     {
         string stem = prefix + (Name.Length == 0 ? "" : Name + ".");
@@ -27,16 +29,16 @@ internal sealed record HeadLayer(string Name, CheckpointTensor Weight, Checkpoin
     }
 }
 
-/// <summary>Finds and checks the linear layers of a head.</summary>
+/// <summary>Finds and verifies the linear layers of a head.</summary>
 internal static class HeadLayers
 {
     /// <summary>
-    /// The linear layers of a sequential module, in the order of their index: keys PREFIX.INDEX.weight and PREFIX.INDEX.bias. Indices
-    /// between them belong to layers without parameters (LeakyReLU, Dropout).
+    /// Returns the linear layers of a sequential module in the order of their index, from keys PREFIX.INDEX.weight and PREFIX.INDEX.bias.
+    /// Missing indices belong to layers without parameters (LeakyReLU, Dropout).
     /// </summary>
     /// <param name="module">The head's tensors.</param>
-    /// <param name="inputs">Inputs of the first layer.</param>
-    /// <exception cref="CheckpointException">A key is of another form, a tensor is missing, or shapes do not fit together.</exception>
+    /// <param name="inputs">Number of inputs of the first layer.</param>
+    /// <exception cref="CheckpointException">A key is malformed, a tensor is missing, or shapes do not match.</exception>
     public static List<HeadLayer> Sequence(StateDict module, int inputs)
     {
         SortedDictionary<int, string> stems = [];
@@ -73,11 +75,11 @@ internal static class HeadLayers
         return layers;
     }
 
-    /// <summary>The linear layer that is the whole of a head: keys <c>weight</c> and, optionally, <c>bias</c>.</summary>
+    /// <summary>Returns the only linear layer of a head, from the keys <c>weight</c> and, optionally, <c>bias</c>.</summary>
     /// <param name="module">The head's tensors.</param>
-    /// <param name="prefix">What their names begin with in the checkpoint, for messages.</param>
-    /// <param name="inputs">Inputs of the layer.</param>
-    /// <exception cref="CheckpointException">There are other tensors, or the shapes do not fit together.</exception>
+    /// <param name="prefix">Prefix of the names in the checkpoint, for messages.</param>
+    /// <param name="inputs">Number of inputs of the layer.</param>
+    /// <exception cref="CheckpointException">There are other tensors, or shapes do not match.</exception>
     public static HeadLayer Single(StateDict module, string prefix, int inputs)
     {
         CheckpointTensor weight = Require(module, "weight");

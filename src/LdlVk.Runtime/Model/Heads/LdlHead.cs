@@ -7,8 +7,8 @@ namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>
 /// The head of LDL-Reward-Gemma-2 (label distribution learning): two multilayer perceptrons with LeakyReLU between their layers. The
-/// regression network gives each attribute a distribution over <see cref="Bins"/> bins, the gating network each attribute's weight; the
-/// readout (<see cref="IDevice.LdlReadout"/>) joins them to a score.
+/// regression network computes a distribution over <see cref="Bins"/> bins for each attribute, and the gating network a weight for each
+/// attribute. The readout (<see cref="IDevice.LdlReadout"/>) combines them to a score.
 /// </summary>
 internal sealed class LdlHead : ModelHead
 {
@@ -20,7 +20,7 @@ internal sealed class LdlHead : ModelHead
         (Regression, Gating, GateTemperature) = (regression, gating, gateTemperature);
     }
 
-    /// <summary>How it is recognized and opened.</summary>
+    /// <summary>The kind of this head.</summary>
     public static HeadKind Kind { get; } = new(
         $"{RegressionFile} and {GatingFile}", "LDL-Reward-Gemma-2", [RegressionFile, GatingFile], IsIn, Read);
 
@@ -33,13 +33,13 @@ internal sealed class LdlHead : ModelHead
     /// <summary>The gates are softmax(gating/temperature); 0 for raw gates.</summary>
     public float GateTemperature { get; }
 
-    /// <summary>Outputs of the regression network, Attributes·Bins.</summary>
+    /// <summary>Number of outputs of the regression network, Attributes·Bins.</summary>
     public int Objectives => Regression[^1].Outputs;
 
-    /// <summary>Outputs of the gating network.</summary>
+    /// <summary>Number of outputs of the gating network.</summary>
     public override int Attributes => Gating[^1].Outputs;
 
-    /// <summary>Bins of a distribution, at least 2.</summary>
+    /// <summary>Number of bins of a distribution, at least 2.</summary>
     public int Bins => Objectives / Attributes;
 
     /// <inheritdoc/>
@@ -73,12 +73,12 @@ internal sealed class LdlHead : ModelHead
     internal override RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload) =>
         new OnDevice(device, [.. Regression.Select(upload)], [.. Gating.Select(upload)], Bins, Attributes, GateTemperature);
 
-    /// <summary>An original has the networks in files of their own; a converted folder has them in the safetensors files.</summary>
+    /// <summary>Original checkpoints have the networks in separate files; converted folders have them in the safetensors files.</summary>
     private static bool IsIn(CheckpointFolder folder) => new[] { RegressionName, GatingName }.Any(network => folder.Converted is null
         ? folder.HasFile(network + FileType)
         : folder.Names.Any(name => name.StartsWith(network + ".", StringComparison.Ordinal)));
 
-    /// <summary>Puts the networks together from their state dicts and checks every size against its neighbors.</summary>
+    /// <summary>Builds the networks from their state dicts and verifies that the sizes of consecutive layers match.</summary>
     private static LdlHead Read(CheckpointFolder folder, int hiddenSize)
     {
         // The defaults are those of the model's published code: GatingNN(temperature=config.get("temperature", 1.0),

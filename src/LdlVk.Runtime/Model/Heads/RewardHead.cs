@@ -5,13 +5,13 @@ namespace LdlVk.Runtime.Model.Heads;
 /// <summary>One linear layer of a head on its device.</summary>
 internal sealed record LinearLayer(IWeight Weight, ITensor? Bias);
 
-/// <summary>A head on its device: from hidden states to rewards.</summary>
+/// <summary>A head on its device, which computes rewards from hidden states.</summary>
 internal abstract class RewardHead
 {
-    /// <summary>Begins to compute the rewards of last-token hidden states [texts, hidden].</summary>
+    /// <summary>Starts computing the rewards of last-token hidden states [texts, hidden].</summary>
     public abstract PendingReadout Begin(ITensor hidden, int[] tokenCounts);
 
-    /// <summary>Linear layers with an activation between them.</summary>
+    /// <summary>Runs linear layers with an activation between them.</summary>
     protected static ITensor Run(IDevice device, IReadOnlyList<LinearLayer> layers, ITensor input, Activation between)
     {
         ITensor x = input;

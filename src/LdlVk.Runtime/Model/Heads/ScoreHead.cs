@@ -4,7 +4,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>
-/// A head that gives the score alone: one linear layer, or several with ReLU between them (Skywork-Reward-Gemma-2: Liu et al. 2024,
+/// A head that computes only the score: one linear layer, or several with ReLU between them (Skywork-Reward-Gemma-2: Liu et al. 2024,
 /// "Skywork-Reward"; INF-ORM-Llama3.1's published modeling code; the value heads of GRM).
 /// </summary>
 internal sealed class ScoreHead : ModelHead
