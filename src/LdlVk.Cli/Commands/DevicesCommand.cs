@@ -6,7 +6,7 @@ using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk devices</c>: what a model could run on here.</summary>
+/// <summary><c>ldlvk devices</c>: lists the devices of this machine.</summary>
 internal static class DevicesCommand
 {
     public static Command Create(Terminal terminal)
@@ -25,7 +25,7 @@ internal static class DevicesCommand
         return command;
     }
 
-    /// <summary>The kind of a device in words.</summary>
+    /// <summary>Returns the kind of a device in words.</summary>
     public static string Kind(DeviceKind kind) => kind switch
     {
         DeviceKind.DiscreteGpu => "graphics card",
@@ -47,7 +47,7 @@ internal static class DevicesCommand
         }
 
         if (whyNoVulkan is not null) screen.Line($"No Vulkan device: {Screen.Safe(whyNoVulkan)}.");
-        // Elsewhere nobody expects one.
+        // DirectML exists only on Windows.
         if (OperatingSystem.IsWindows() && ComputeDevices.WhyNoDirectML() is { } whyNoDirectML)
             screen.Line($"No DirectML device: {Screen.Safe(whyNoDirectML.InFlags())}.");
         screen.Line($"--device auto begins with [bold]{preferred}[/].");

@@ -4,11 +4,11 @@ using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Datasets.Resuming;
 
-/// <summary>What a finished file of results says about itself, in the file of the same name with <see cref="Suffix"/> behind it.</summary>
+/// <summary>The record of a finished result file, stored under the same name plus <see cref="Suffix"/>.</summary>
 /// <param name="Settings">The settings that the results depend on.</param>
-/// <param name="Shard">Number of the part, from 0.</param>
+/// <param name="Shard">Index of the part, from 0.</param>
 /// <param name="Shards">Number of parts.</param>
-/// <param name="InputLines">Lines of the input, all parts together.</param>
+/// <param name="InputLines">Number of lines of the input, in all parts.</param>
 /// <param name="InputSha256">The input's <see cref="LineDigest"/>.</param>
 /// <param name="Lines">Number of results.</param>
 /// <param name="Failed">Number of results that are errors.</param>

@@ -1,7 +1,7 @@
 namespace LdlVk.Evaluation.Benchmarks;
 
 /// <summary>The scores of one setting.</summary>
-/// <param name="Name">The setting as it was given.</param>
+/// <param name="Name">The setting as given on the command line.</param>
 /// <param name="Used">The device and the formats that were used.</param>
 /// <param name="Examples">The lines that could be scored, in order.</param>
 /// <param name="Failures">The first lines that could not.</param>

@@ -1,6 +1,6 @@
 namespace LdlVk.Evaluation.Statistics;
 
-/// <summary>Whether σ(score A − score B), read as the probability that A is better (Bradley-Terry), is as often right as it says.</summary>
+/// <summary>Calibration of σ(score A − score B) as the probability that A is better (Bradley-Terry).</summary>
 /// <param name="Bins">Ten bins from ½ to 1.</param>
 /// <param name="ExpectedError">Expected calibration error: Σ count/all · |accuracy − confidence| over the bins (Naeini et al.
 /// 2015).</param>
@@ -10,8 +10,8 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
 {
     private const int BinCount = 10;
 
-    /// <summary>Looks at pairs.</summary>
-    /// <param name="margins">Score of the chosen response less that of the rejected one, of each pair.</param>
+    /// <summary>Computes the calibration of pairs.</summary>
+    /// <param name="margins">Score of the chosen response minus that of the rejected one, for each pair.</param>
     public static Calibration Of(IEnumerable<double> margins)
     {
         long[] counts = new long[BinCount];
@@ -38,6 +38,6 @@ public sealed record Calibration(IReadOnlyList<CalibrationBin> Bins, double Expe
         return new Calibration(bins, error, brier / all, loss / all);
     }
 
-    /// <summary>ln(1 + x) without losing a small x.</summary>
+    /// <summary>ln(1 + x), accurate for small x.</summary>
     private static double LogOnePlus(double x) => x < 1e-5 ? x - (x * x / 2) : Math.Log(1 + x);
 }

@@ -3,7 +3,7 @@ namespace LdlVk.Evaluation.Statistics;
 /// <summary>Counts of values in bins of equal width, whose edges are round numbers, 0 among them.</summary>
 /// <param name="First">Lower edge of the first bin.</param>
 /// <param name="Width">Width of a bin.</param>
-/// <param name="Counts">Values in each bin; one on an edge belongs to the bin above it.</param>
+/// <param name="Counts">Number of values in each bin; a value on an edge belongs to the bin above it.</param>
 public sealed record Histogram(double First, double Width, long[] Counts)
 {
     /// <summary>Lower edge of a bin, or upper edge of the one before it.</summary>
@@ -11,7 +11,7 @@ public sealed record Histogram(double First, double Width, long[] Counts)
 
     /// <summary>Counts values.</summary>
     /// <param name="values">Finite values.</param>
-    /// <param name="most">Most bins between the least and the largest value.</param>
+    /// <param name="most">Maximum number of bins between the smallest and the largest value.</param>
     public static Histogram Of(IReadOnlyList<double> values, int most = 48)
     {
         if (values.Count == 0) return new Histogram(0, 1, [0]);
@@ -22,10 +22,10 @@ public sealed record Histogram(double First, double Width, long[] Counts)
         return new Histogram(first * width, width, counts);
     }
 
-    /// <summary>The least of 1, 2, 5 times a power of ten that is not below <paramref name="width"/>.</summary>
+    /// <summary>Returns the smallest of 1, 2, 5 times a power of ten that is not below <paramref name="width"/>.</summary>
     public static double RoundWidth(double width)
     {
-        // Equal values have no range; any width does.
+        // Equal values have no range, so any width works.
         if (!(width > 1e-12)) return width > 0 ? 1e-12 : 1;
         double power = Math.Pow(10, Math.Floor(Math.Log10(width)));
         foreach (double step in (double[])[1, 2, 5])

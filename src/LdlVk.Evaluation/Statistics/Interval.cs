@@ -9,10 +9,10 @@ public readonly record struct Interval(double Low, double High)
     private const double Z = 1.959963984540054;
 
     /// <summary>
-    /// Wilson's score interval of a share (Wilson 1927): unlike p ± 1.96·√(p(1−p)/n) it is of use with few examples and near 0 and 1.
+    /// Wilson's score interval of a share (Wilson 1927): unlike p ± 1.96·√(p(1−p)/n), it is accurate with few examples and near 0 and 1.
     /// </summary>
-    /// <param name="successes">Successes; halves and quarters are counted where several responses share the first place.</param>
-    /// <param name="count">Examples; with none the share may be anything.</param>
+    /// <param name="successes">Number of successes; fractional if several responses share the first place.</param>
+    /// <param name="count">Number of examples; with none, the share may have any value.</param>
     public static Interval Wilson(double successes, long count)
     {
         if (count == 0) return new Interval(0, 1);
@@ -24,18 +24,18 @@ public readonly record struct Interval(double Low, double High)
 
     /// <summary>
     /// Tango's score interval for the difference of two shares of the same examples (Tango, Statistics in Medicine 17, 1998): the
-    /// differences that the score test would not reject. It stays honest where no example changed, and the bootstrap says [0, 0].
+    /// differences that the score test would not reject. It is valid even if no example changed, for which the bootstrap gives [0, 0].
     /// </summary>
-    /// <param name="gained">Examples that are successes in the second share alone.</param>
-    /// <param name="lost">Examples that are successes in the first share alone.</param>
-    /// <param name="count">All examples; with none the difference may be anything.</param>
-    /// <returns>Of the second share minus the first.</returns>
+    /// <param name="gained">Number of examples that are successes only in the second share.</param>
+    /// <param name="lost">Number of examples that are successes only in the first share.</param>
+    /// <param name="count">Number of all examples; with none, the difference may have any value.</param>
+    /// <returns>The interval of the second share minus the first.</returns>
     public static Interval PairedDifference(long gained, long lost, long count)
     {
         if (count == 0) return new Interval(-1, 1);
         return new Interval(Solve(Z), Solve(-Z));
 
-        // The statistic falls as the difference grows.
+        // The statistic decreases with the difference.
         double Solve(double target)
         {
             double low = -1, high = 1;
@@ -52,7 +52,7 @@ public readonly record struct Interval(double Low, double High)
         double Statistic(double difference)
         {
             double n = count, b = gained, c = lost, d = difference;
-            // The likeliest share of lost examples, were this the difference: the root of the score equation.
+            // The maximum-likelihood share of lost examples, given this difference: the root of the score equation.
             double linear = ((2 * n) - b + c) * d - b - c, constant = -c * d * (1 - d);
             double share = (Math.Sqrt(Math.Max(0, (linear * linear) - (8 * n * constant))) - linear) / (4 * n);
             double variance = n * ((2 * share) + (d * (1 - d)));

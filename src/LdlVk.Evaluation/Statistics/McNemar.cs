@@ -1,11 +1,11 @@
 namespace LdlVk.Evaluation.Statistics;
 
-/// <summary>Whether two settings are right equally often, judged by the examples on which they differ.</summary>
+/// <summary>Tests whether two settings are correct equally often, using the examples on which they differ.</summary>
 public static class McNemar
 {
     /// <summary>
-    /// The exact two-sided p-value (McNemar 1947, by the binomial distribution): how often as many of the examples that changed, or more,
-    /// would have changed to one side, were both sides equally likely. 1 if none changed.
+    /// Returns the exact two-sided p-value (McNemar 1947, with the binomial distribution): the probability that at least as many of the
+    /// changed examples change in one direction, if both directions are equally likely. 1 if none changed.
     /// </summary>
     public static double PValue(long gained, long lost)
     {

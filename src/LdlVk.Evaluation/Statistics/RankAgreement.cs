@@ -1,11 +1,11 @@
 namespace LdlVk.Evaluation.Statistics;
 
 /// <summary>
-/// How far two scorings of the same texts agree on their order: 1 entirely, 0 not at all, −1 on the reverse; NaN where all are equal.
+/// Rank correlations of two scorings of the same texts: 1 for the same order, −1 for the reverse order, NaN if all scores are equal.
 /// </summary>
 public static class RankAgreement
 {
-    /// <summary>Spearman's ρ: the correlation of the ranks, equal scores having their mean rank.</summary>
+    /// <summary>Spearman's ρ: the correlation of the ranks, in which equal scores have their mean rank.</summary>
     public static double Spearman(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {
         double[] x = Ranks(a), y = Ranks(b);
@@ -20,7 +20,7 @@ public static class RankAgreement
     }
 
     /// <summary>
-    /// Kendall's τ-b: pairs in the same order less those in the other, over √(pairs unequal in a · pairs unequal in b). In n log n steps,
+    /// Kendall's τ-b: concordant minus discordant pairs, divided by √(pairs unequal in a · pairs unequal in b). Runs in O(n log n)
     /// by counting the exchanges of a merge sort (Knight 1966).
     /// </summary>
     public static double KendallTauB(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
@@ -50,7 +50,7 @@ public static class RankAgreement
         return sameLessOther / Math.Sqrt((double)(all - equalA) * (all - equalB));
     }
 
-    /// <summary>Sorts, and counts the pairs that were in the wrong order.</summary>
+    /// <summary>Sorts, and counts the inversions.</summary>
     private static long Sort(Span<float> values, Span<float> buffer)
     {
         if (values.Length < 2) return 0;

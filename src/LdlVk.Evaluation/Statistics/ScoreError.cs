@@ -1,6 +1,6 @@
 namespace LdlVk.Evaluation.Statistics;
 
-/// <summary>How far scores are from those of a baseline.</summary>
+/// <summary>Errors of scores relative to those of a baseline.</summary>
 /// <param name="Texts">Number of scores.</param>
 /// <param name="Bias">Mean difference, with its sign.</param>
 /// <param name="Mean">Mean absolute difference.</param>
@@ -9,7 +9,7 @@ namespace LdlVk.Evaluation.Statistics;
 /// <param name="Spread">Standard deviation of the baseline's scores.</param>
 public sealed record ScoreError(int Texts, double Bias, double Mean, double Rms, double Largest, double Spread)
 {
-    /// <summary><see cref="Rms"/> as a share of <see cref="Spread"/>: what the error is worth where scores differ by that much.</summary>
+    /// <summary><see cref="Rms"/> divided by <see cref="Spread"/>: the error relative to typical score differences.</summary>
     public double Relative => Rms / Spread;
 
     /// <summary>Compares scores with those of the baseline, text by text.</summary>
