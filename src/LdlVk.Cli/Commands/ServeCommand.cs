@@ -89,21 +89,21 @@ internal static class ServeCommand
             if (given is not (ServeLog.Text or ServeLog.Json))
                 throw new UsageException($"--log-format {given}: there is only {ServeLog.Text}, {ServeLog.Json}.");
             using ILoggerFactory log = ServeLog.Create(given, terminal, call.GetValue(model.Quiet));
-            if (given == ServeLog.Text) return await ServeAsync(call, log, terminal, cancellation).ConfigureAwait(false);
+            if (given == ServeLog.Text) return await ServeAsync(call, log, terminal, cancellationToken).ConfigureAwait(false);
             try
             {
                 Terminal messages = ServeLog.TerminalInto(log, terminal, LogLevel.Information);
-                return await ServeAsync(call, log, messages, cancellation).ConfigureAwait(false);
+                return await ServeAsync(call, log, messages, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception e)
             {
                 // Collectors of a log read its format alone.
-                return CommandLine.Report(e, ServeLog.TerminalInto(log, terminal, LogLevel.Critical), cancellation);
+                return CommandLine.Report(e, ServeLog.TerminalInto(log, terminal, LogLevel.Critical), cancellationToken);
             }
         });
         return command;
 
-        async Task<int> ServeAsync(ParseResult call, ILoggerFactory log, Terminal messages, CancellationToken cancellation)
+        async Task<int> ServeAsync(ParseResult call, ILoggerFactory log, Terminal messages, CancellationToken cancellationToken)
         {
             ServerOptions options = new()
             {
