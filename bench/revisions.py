@@ -1,8 +1,11 @@
-"""Builds revisions and runs their `ldlvk bench`; what bench/compare and bench/record share."""
+"""Builds revisions and measures them; what bench/compare and bench/record share."""
+import http.client
 import json
 import os
 import subprocess
 import sys
+import threading
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 CACHE = os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ldlvk", "revisions")
@@ -49,3 +52,47 @@ def bench(program, *flags):
     if result.returncode:
         sys.exit(f"ldlvk: {' '.join(program)} bench {' '.join(flags)}: {result.stderr.strip()}")
     return [json.loads(line) for line in result.stdout.splitlines() if line]
+
+
+def texts():
+    """Prompts and responses of the small model's data, for requests to a server."""
+    with open(os.path.join(ROOT, "tests/data/ldl-mini/eval-permissive.jsonl"), encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    return [(line["prompt"], line[side]) for line in lines for side in ("chosen", "rejected")]
+
+
+def serve(program, device, seconds):
+    """Texts a second of `ldlvk serve` with the small model: 8 clients, requests of 16 texts, after a second to warm up."""
+    server = subprocess.Popen([*program, "serve", "--model", os.path.join(ROOT, "models/ldl-mini"), "--device", device, "--urls", "http://127.0.0.1:0"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        line = server.stderr.readline()
+        while line and "http://" not in line:
+            line = server.stderr.readline()
+        if not line:
+            sys.exit(f"ldlvk: {' '.join(program)} serve ended with {server.wait()}")
+        host = line[line.index("http://") + len("http://"):].strip()
+        pairs, done, begin = texts(), [0] * 8, time.monotonic() + 1
+
+        def client(number):
+            connection, at = http.client.HTTPConnection(host), number * 16
+            while (now := time.monotonic()) < begin + seconds:
+                items = [{"prompt": prompt, "response": response} for prompt, response in (pairs[(at + i) % len(pairs)] for i in range(16))]
+                connection.request("POST", "/v1/rewards", json.dumps({"items": items}), {"Content-Type": "application/json"})
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status != 200:
+                    sys.exit(f"ldlvk: the server answers {answer.status}: {body[:200]}")
+                at += 8 * 16
+                if now >= begin:
+                    done[number] += 16
+
+        threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return sum(done) / (time.monotonic() - begin)
+    finally:
+        server.terminate()
+        server.wait()
