@@ -7,7 +7,7 @@ namespace LdlVk.Cli.Tests.Docs;
 public sealed partial class DocumentationTests
 {
     /// <summary>Flags of the scripts that the docs speak of, which are no commands of ldlvk.</summary>
-    private static readonly string[] ScriptFlags = ["--quick", "--no-install", "--filter", "--perf", "--check", "--tilings", "--rate"];
+    private static readonly string[] ScriptFlags = ["--quick", "--no-install", "--filter", "--perf", "--check", "--tilings", "--rate", "--serve", "--limit"];
 
     /// <summary>Flags of other programs that the docs name by themselves.</summary>
     private static readonly string[] OtherPrograms = ["--remote_rm_url"];
