@@ -72,7 +72,7 @@ def serve(program, device, seconds):
         if not line:
             sys.exit(f"ldlvk: {' '.join(program)} serve ended with {server.wait()}")
         host = line[line.index("http://") + len("http://"):].strip()
-        pairs, done, begin = texts(), [0] * 8, time.monotonic() + 1
+        pairs, done, failures, begin = texts(), [0] * 8, [], time.monotonic() + 1
 
         def client(number):
             connection, at = http.client.HTTPConnection(host), number * 16
@@ -82,7 +82,8 @@ def serve(program, device, seconds):
                 answer = connection.getresponse()
                 body = answer.read()
                 if answer.status != 200:
-                    sys.exit(f"ldlvk: the server answers {answer.status}: {body[:200]}")
+                    failures.append(f"ldlvk: the server answers {answer.status}: {body[:200]}")
+                    return
                 at += 8 * 16
                 if now >= begin:
                     done[number] += 16
@@ -92,6 +93,9 @@ def serve(program, device, seconds):
             thread.start()
         for thread in threads:
             thread.join()
+        # To exit a thread ends that thread alone, and the rest would be taken for the whole.
+        if failures:
+            sys.exit(failures[0])
         return sum(done) / (time.monotonic() - begin)
     finally:
         server.terminate()
