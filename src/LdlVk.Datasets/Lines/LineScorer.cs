@@ -11,8 +11,8 @@ public sealed record ScoredLine(InputLine Line, IReadOnlyList<Reward> Rewards, s
 /// <summary>Scores lines: passes their texts to the model in one stream, and assigns the results to the lines.</summary>
 /// <param name="model">The model.</param>
 /// <param name="progress">Called after each micro-batch.</param>
-/// <param name="word">How errors name options; null: as C# has them.</param>
-public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress, OptionWording? word = null)
+/// <param name="word">How errors name options.</param>
+public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? progress, OptionWording word)
 {
     /// <summary>
     /// Maximum number of lines and bytes of one stream. The model reads ahead by tokens, and failed lines have none: in an unlimited
@@ -64,7 +64,7 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
     }
 
     /// <summary>A line that waits for the results of its texts.</summary>
-    private sealed class Pending(InputLine line, OptionWording? word)
+    private sealed class Pending(InputLine line, OptionWording word)
     {
         private readonly List<Reward> _rewards = [];
         private string? _error = line.Error;
@@ -76,7 +76,7 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
         {
             if (result.Error is { } notice)
             {
-                string error = notice.Say(word ?? Notice.AsProperty);
+                string error = notice.Say(word);
                 _error ??= line.Item.HasResponses ? $"response {_done} (counted from 0): {error}" : error;
             }
             else

@@ -27,8 +27,8 @@ public sealed class PairScorer
     /// <summary>Called with each line that could not be scored, after <see cref="Failed"/> has counted it.</summary>
     public Action<FailedLine>? LineFailed { get; init; }
 
-    /// <summary>How errors name options; null: as C# has them.</summary>
-    public OptionWording? Word { get; init; }
+    /// <summary>How errors name options.</summary>
+    public OptionWording Word { get; init; } = Notice.AsProperty;
 
     /// <summary>The lines that were scored, in the order of the input.</summary>
     public IReadOnlyList<Example> Examples => _examples;
