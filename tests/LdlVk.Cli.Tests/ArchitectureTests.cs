@@ -98,8 +98,9 @@ public partial class ArchitectureTests
 
     [Fact]
     public void No_line_of_source_is_longer_than_140_columns() =>
-        Assert.Empty(Layers.Keys.SelectMany(Sources).SelectMany(path =>
-            File.ReadLines(path).Index().Where(line => line.Item.Length > 140).Select(line => $"{path}:{line.Index + 1}")));
+        Assert.Empty(((string[])["*.cs", "*.csproj", "*.html", "*.css", "*.js"])
+            .SelectMany(pattern => Layers.Keys.SelectMany(name => Sources(name, pattern)))
+            .SelectMany(path => File.ReadLines(path).Index().Where(line => line.Item.Length > 140).Select(line => $"{path}:{line.Index + 1}")));
 
     /// <summary>Libraries name options as values (OptionName), for each surface to word.</summary>
     [Fact]
@@ -140,8 +141,10 @@ public partial class ArchitectureTests
     ];
 
     /// <summary>The source files of a project, without what a build makes.</summary>
-    private static IEnumerable<string> Sources(string name) =>
-        Directory.EnumerateFiles(Repository.Path("src", name), "*.cs", SearchOption.AllDirectories)
+    private static IEnumerable<string> Sources(string name) => Sources(name, "*.cs");
+
+    private static IEnumerable<string> Sources(string name, string pattern) =>
+        Directory.EnumerateFiles(Repository.Path("src", name), pattern, SearchOption.AllDirectories)
             .Where(path => !path.Split(Path.DirectorySeparatorChar).Any(part => part is "obj" or "bin"));
 
     [GeneratedRegex("\"[^\"]*(?<![\\w-])--[a-z][a-z-]+")]

@@ -47,7 +47,8 @@ internal sealed class BenchReport(Screen screen)
                 + Number($"{Rates.Bytes(m.ByteRate)}, {100 * m.ByteRate / c.Yardsticks.CopyRate:F0} % of the copy's"));
         if (c.WhyNotTimed is not null) return;
         double total = m.DeviceSeconds;
-        screen.Line(Number($"  {"op",-36} {"rows × outputs × inputs",-24} {"calls",5} {"time",9} {"share",6} {"rate",13} {"traffic",10}"));
+        screen.Line(Number(
+            $"  {"op",-36} {"rows × outputs × inputs",-24} {"calls",5} {"time",9} {"share",6} {"rate",13} {"traffic",10}"));
         foreach (OpRow row in m.Ops.Where(r => r.Seconds >= SmallShare * total)) Op(row, total);
         OpRow[] small = [.. m.Ops.Where(r => r.Seconds < SmallShare * total)];
         if (small.Length > 0)

@@ -6,8 +6,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Cli.Traces;
 
 /// <summary>
-/// Writes the intermediates of one text as <c>{input name: {tensor name: {"dtype":"f32le","shape":[…],"base64":…}}}</c>. Each is written
-/// immediately, so that only one is in memory.
+/// Writes the intermediates of one text as <c>{input name: {tensor name: {"dtype":"f32le","shape":[…],"base64":…}}}</c>. Each is
+/// written immediately, so that only one is in memory.
 /// </summary>
 internal sealed class TraceWriter : ITrace, IDisposable
 {

@@ -119,8 +119,8 @@ internal static unsafe class AttentionTile
     }
 
     /// <summary>
-    /// sums[d] += Σⱼ p[j]·values[j, d] over keys from ≤ j ≤ to of one tile: the tile's sum is finished, in the order of j, before it is
-    /// added.
+    /// sums[d] += Σⱼ p[j]·values[j, d] over keys from ≤ j ≤ to of one tile: the tile's sum is finished, in the order of j, before
+    /// it is added.
     /// </summary>
     public static void AddValues(float* p, int from, int to, float* values, int stride, float* sums, int columns)
     {

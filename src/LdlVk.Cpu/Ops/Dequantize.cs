@@ -120,8 +120,8 @@ internal static unsafe class Dequantize
     }
 
     /// <summary>
-    /// The 16 values of two words, in the order of their elements. Each word is copied to four lanes; multiplying by 2¹²⁻⁴ʲ moves the
-    /// nibbles of the neighbors 2j and 2j + 1 to bits 12 and 28, the tops of two 16-bit numbers.
+    /// The 16 values of two words, in the order of their elements. Each word is copied to four lanes; multiplying by 2¹²⁻⁴ʲ moves
+    /// the nibbles of the neighbors 2j and 2j + 1 to bits 12 and 28, the tops of two 16-bit numbers.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<short> Int4(uint word0, uint word1)

@@ -42,8 +42,8 @@ internal static class AttentionOp
     }
 
     /// <summary>
-    /// Keys that a tile is given: what its last query sees, rounded up to 64·2ⁱ or 96·2ⁱ, so that texts of 8192 tokens need 14 graphs and
-    /// not 128. At most a third of the keys are beyond any query's sight, 13 % on average over the tiles of a text of 8192.
+    /// Keys that a tile is given: what its last query sees, rounded up to 64·2ⁱ or 96·2ⁱ, so that texts of 8192 tokens need 14 graphs
+    /// and not 128. At most a third of the keys are beyond any query's sight, 13 % on average over the tiles of a text of 8192.
     /// </summary>
     internal static int KeysOf(int tile)
     {

@@ -64,7 +64,8 @@ public static class FidelityReport
                 + $"{Figures.Number(comparison.Error.Spread, "0.##")}.");
         page.Card(
             HistogramChart.Draw(
-                Histogram.Of([.. actual.Zip(expected, (a, e) => (double)a - e)]), $"score with {run.Name} − score with {all.Runs[0].Name}",
+                Histogram.Of([.. actual.Zip(expected, (a, e) => (double)a - e)]),
+                $"score with {run.Name} − score with {all.Runs[0].Name}",
                 negativeIsBad: false));
         if (comparison.Flips.Count == 0) return;
         page.Table(["flips", "subset", "margin before", "margin after", ""], comparison.Flips.Take(MaxFlips).Select(f => (Html[])

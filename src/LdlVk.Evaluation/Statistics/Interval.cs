@@ -9,7 +9,8 @@ public readonly record struct Interval(double Low, double High)
     private const double Z = 1.959963984540054;
 
     /// <summary>
-    /// Wilson's score interval of a share (Wilson 1927): unlike p ± 1.96·√(p(1−p)/n), it is accurate with few examples and near 0 and 1.
+    /// Wilson's score interval of a share (Wilson 1927): unlike p ± 1.96·√(p(1−p)/n), it is accurate with few examples and near 0 and
+    /// 1.
     /// </summary>
     /// <param name="successes">Number of successes; fractional if several responses share the first place.</param>
     /// <param name="count">Number of examples; with none, the share may have any value.</param>

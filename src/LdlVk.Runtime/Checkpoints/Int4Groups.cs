@@ -6,7 +6,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// 4-bit quantization of one group of 32 as <see cref="WeightLayout"/> describes it: w ≈ scale·v(q), v(q) = q·(8 + |q|), q in [−8, 7].
+/// 4-bit quantization of one group of 32 as <see cref="WeightLayout"/> describes it: w ≈ scale·v(q), v(q) = q·(8 + |q|), with
+/// q in [−8, 7].
 /// <para>
 /// The measurements behind the choice: root mean squared error in percent of the weights' root mean square, on Gaussian weights, on
 /// weights with heavy tails (Student's t with 5 degrees of freedom) and on the first layers of models/ldl-mini. The weights of the golden
@@ -37,7 +38,9 @@ internal static class Int4Groups
     /// <summary>Distance of the candidate scales in representable half-precision values: 3 to 6 %.</summary>
     private const int Step = 64;
 
-    /// <summary>The first scale maps the group's extreme to −141, which clips it by a tenth; the last one maps it to −90 … −110.</summary>
+    /// <summary>
+    /// The first scale maps the group's extreme to −141, which clips it by a tenth; the last one maps it to −90 … −110.
+    /// </summary>
     private const float FirstExtreme = 141;
 
     private const int Group = WeightLayout.GroupSize;
@@ -106,8 +109,8 @@ internal static class Int4Groups
     private static int ShiftOf(int element) => (element / 2 * 4) + (element % 2 * 16);
 
     /// <summary>
-    /// Returns the nearest codes of numbers in units of the scale. |v(q)| = (|q| + 4)² − 16, so the midpoint between v(q) and v(q + 1) is
-    /// (|q| + 4.5)² − 15.75: a square root and rounding find the nearest code exactly.
+    /// Returns the nearest codes of numbers in units of the scale. |v(q)| = (|q| + 4)² − 16, so the midpoint between v(q) and v(q + 1)
+    /// is (|q| + 4.5)² − 15.75: a square root and rounding find the nearest code exactly.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<float> Codes(Vector256<float> w)

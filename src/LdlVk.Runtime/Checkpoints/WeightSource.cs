@@ -146,8 +146,8 @@ internal sealed class WeightSource : IWeightSource
     }
 
     /// <summary>
-    /// Returns 2^(⌊log₂ largest⌋ − 14), or 1 for a matrix of zeros. It is at least 2⁻¹²⁶, so that its inverse is finite; only matrices of
-    /// magnitude below 2⁻¹¹² would need less.
+    /// Returns 2^(⌊log₂ largest⌋ − 14), or 1 for a matrix of zeros. It is at least 2⁻¹²⁶, so that its inverse is finite; only
+    /// matrices of magnitude below 2⁻¹¹² would need less.
     /// </summary>
     private static float ScaleFor(float largest) =>
         largest == 0 ? 1 : MathF.ScaleB(1, Math.Max(-126, MathF.ILogB(largest) - 14));

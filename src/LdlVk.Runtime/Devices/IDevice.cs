@@ -120,8 +120,8 @@ public interface IDevice : IDisposable
     void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None);
 
     /// <summary>
-    /// output = activation(input·Wgᵀ) ⊙ (input·Wuᵀ). Input [M,K], gate and up [N,K], output [M,N]. The same bits as Linear, Linear and
-    /// <see cref="GateMultiply"/>.
+    /// output = activation(input·Wgᵀ) ⊙ (input·Wuᵀ). Input [M,K], gate and up [N,K], output [M,N]. The same bits as Linear, Linear
+    /// and <see cref="GateMultiply"/>.
     /// </summary>
     /// <param name="output">[M,N].</param>
     /// <param name="scratch">[M,N]; its content is undefined afterwards. A device that multiplies both at once does not use it.</param>
@@ -132,12 +132,13 @@ public interface IDevice : IDisposable
     void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation);
 
     /// <summary>
-    /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>, output [M,N].
+    /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>,
+    /// output [M,N].
     /// <para>
     /// Each group of 32 of an input row has one scale. With a its largest magnitude, s = fl(a·fl(1/127)) and
-    /// q[k] = round(fl(input[k]·r)), ties to even, where r ≈ 127/a = ⌊127·2²⁵/⌊m/2⁸⌋⌋·2ᵗ is made of a's 24-bit mantissa m alone (2²³ ≤ m
-    /// &lt; 2²⁴; t its exponent's part). A group whose a is below 2⁻⁶⁴ counts as zeros; one whose a is 2¹¹⁶ or above, or no number, makes
-    /// its row NaN.
+    /// q[k] = round(fl(input[k]·r)), ties to even, where r ≈ 127/a = ⌊127·2²⁵/⌊m/2⁸⌋⌋·2ᵗ is made of a's 24-bit mantissa
+    /// m alone (2²³ ≤ m &lt; 2²⁴; t its exponent's part). A group whose a is below 2⁻⁶⁴ counts as zeros; one whose a is
+    /// 2¹¹⁶ or above, or no number, makes its row NaN.
     /// </para>
     /// <para>
     /// output[m,n] = W's Scale · total, where from 0 and for each group g in order
@@ -171,9 +172,9 @@ public interface IDevice : IDisposable
     void Rope(ITensor x, int heads, IIndexList positions, ITensor table);
 
     /// <summary>
-    /// Causal attention of each segment's queries over its text's keys: s = scale·q·k, s ← softcap·tanh(s/softcap), masked by causality
-    /// and window, softmax, weighted sum of values. Queries and output [Q, heads·head_dim], keys and values [R, kv_heads·head_dim].
-    /// Each query row belongs to exactly one segment.
+    /// Causal attention of each segment's queries over its text's keys: s = scale·q·k, s ← softcap·tanh(s/softcap), masked by
+    /// causality and window, softmax, weighted sum of values. Queries and output [Q, heads·head_dim], keys and values [R,
+    /// kv_heads·head_dim]. Each query row belongs to exactly one segment.
     /// </summary>
     void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape);
 

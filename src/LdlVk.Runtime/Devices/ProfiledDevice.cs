@@ -68,7 +68,8 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     {
         _timer?.Begin();
         inner.Fill(weight, source, progress, cancellationToken);
-        Note(nameof(Fill), $"{weight.OutputFeatures} × {weight.InputFeatures}", Bytes(weight), 0, LayerOrEnding().Replace(source.Name, ""));
+        string shape = $"{weight.OutputFeatures} × {weight.InputFeatures}";
+        Note(nameof(Fill), shape, Bytes(weight), 0, LayerOrEnding().Replace(source.Name, ""));
     }
 
     /// <inheritdoc/>

@@ -37,7 +37,8 @@ public sealed class RandomWeightSource(string name, int outputFeatures, int inpu
     public uint Seed => seed;
 
     /// <summary>
-    /// The power of two nearest to √(3/K)/2¹⁴: a matrix of uniform elements within ±√(3/K) keeps the mean square of what goes through.
+    /// The power of two nearest to √(3/K)/2¹⁴: a matrix of uniform elements within ±√(3/K) keeps the mean square of what goes
+    /// through.
     /// </summary>
     public float Scale { get; } = MathF.ScaleB(1, (int)Math.Round(Math.Log2(Math.Sqrt(3.0 / inputFeatures))) - Magnitude);
 

@@ -6,8 +6,9 @@ namespace LdlVk.Runtime.Devices;
 /// Int8 stores a group as 32 bytes q in order, and an element is scale·q.
 /// </para>
 /// <para>
-/// Int4 stores a group as four 32-bit words. Word i holds the elements 8i … 8i + 7, each as a nibble q + 8 with q in −8 … 7: element 2j of
-/// the eight in bits 4j … 4j + 3, element 2j + 1 in bits 16 + 4j … 19 + 4j, for j = 0 … 3. An element is scale·v(q), v(q) = q·(8 + |q|):
+/// Int4 stores a group as four 32-bit words. Word i holds the elements 8i … 8i + 7, each as a nibble q + 8 with q in −8 … 7: element
+/// 2j of the eight in bits 4j … 4j + 3, element 2j + 1 in bits 16 + 4j … 19 + 4j, for j = 0 … 3. An element is scale·v(q), with
+/// v(q) = q·(8 + |q|):
 /// </para>
 /// <code>
 /// q      −8   −7   −6  −5  −4  −3  −2  −1  0  1   2   3   4   5   6    7

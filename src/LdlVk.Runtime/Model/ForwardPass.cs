@@ -4,8 +4,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The forward pass: embed → layers → final norm → head. Prefill only: no token is generated, so K and V of a layer live for that layer.
-/// <para>
+/// The forward pass: embed → layers → final norm → head. Prefill only: no token is generated, so K and V of a layer live for that
+/// layer. <para>
 /// A model on one device takes all four steps. In a model divided over several devices, each takes the steps for its part of the weights:
 /// a later stage receives the hidden states of the stage before instead of embedding, and an earlier stage hands its hidden states over
 /// instead of the final norm and the head.

@@ -64,7 +64,8 @@ internal sealed class LayerPass(
         Record("self_attn.o_proj", normed);
         AddTo(residual, normed, _names.PostAttention, _norms.PostAttention);
 
-        // residual += PostFeedForwardNorm(Down · (activation(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual); without that norm in Llama
+        // residual += PostFeedForwardNorm(Down · (activation(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual); without that norm in
+        // Llama
         device.RmsNorm(normed, residual, _norms.PreFeedForward, config.RmsNormEpsilon);
         Record(_names.PreFeedForward, normed);
         for (int first = 0; first < residual.Rows; first += w.Gate.Rows)

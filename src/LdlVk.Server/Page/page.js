@@ -118,10 +118,16 @@ function show(texts, data) {
 
 function row(reward, place, best, low, high) {
   const words = element('span', { className: 'words', textContent: `Answer ${reward.number}: ${reward.text}` });
-  if (reward.error) return element('li', {}, element('details', {}, element('summary', {}, `${place + 1}.`, element('span', { className: 'error', textContent: 'not scored' }), '', words), reward.error.message));
+  if (reward.error) {
+    const failed = element('span', { className: 'error', textContent: 'not scored' });
+    return element('li', {},
+      element('details', {}, element('summary', {}, `${place + 1}.`, failed, '', words), reward.error.message));
+  }
+
   const value = element('span', { className: 'value', textContent: reward.score.toFixed(2) });
   const summary = element('summary', {}, `${place + 1}.`, value, bar(reward.score, low, high, 140, 14), words);
-  const detail = element('div', { className: 'detail' }, element('p', { className: 'full', textContent: reward.text }), ...facts(reward, place, best));
+  const text = element('p', { className: 'full', textContent: reward.text });
+  const detail = element('div', { className: 'detail' }, text, ...facts(reward, place, best));
   return element('li', {}, element('details', { open: place === 0 }, summary, detail));
 }
 
@@ -154,14 +160,19 @@ function histogram(bins) {
     label.textContent = bin.toFixed(2);
     const name = drawn('text', { x: (i + 0.5) * step, y: height + 10, 'text-anchor': 'middle' });
     name.textContent = (i / (bins.length - 1)).toFixed(2);
-    svg.append(drawn('rect', { class: bin < 0 ? 'bar negative' : 'bar', x: i * step + 2, width: step - 4, y: Math.min(y(bin), y(0)), height: Math.abs(y(bin) - y(0)) }), label, name);
+    const column = drawn('rect', {
+      class: bin < 0 ? 'bar negative' : 'bar',
+      x: i * step + 2, width: step - 4, y: Math.min(y(bin), y(0)), height: Math.abs(y(bin) - y(0)),
+    });
+    svg.append(column, label, name);
   });
   svg.append(drawn('line', { class: 'axis', x1: 0, x2: width, y1: y(0), y2: y(0) }));
   return svg;
 }
 
 function subScores(reward) {
-  const head = element('tr', {}, ...['attribute', 'weight', 'sub-score'].map(textContent => element('th', { scope: 'col', textContent })), element('td'));
+  const names = ['attribute', 'weight', 'sub-score'];
+  const head = element('tr', {}, ...names.map(textContent => element('th', { scope: 'col', textContent })), element('td'));
   const rows = reward.rewards.map((bins, i) => {
     const expected = bins.reduce((sum, p, b) => sum + p * b / (bins.length - 1), 0);
     return element('tr', {},
@@ -170,7 +181,8 @@ function subScores(reward) {
       element('td', { className: 'number', textContent: expected.toFixed(2) }),
       element('td', { className: 'drawn' }, bar(expected, 0, 1, 160, 10)));
   });
-  return element('table', {}, element('caption', { textContent: 'Sub-scores, from 0 (bad) to 1 (good)' }), element('thead', {}, head), element('tbody', {}, ...rows));
+  const caption = element('caption', { textContent: 'Sub-scores, from 0 (bad) to 1 (good)' });
+  return element('table', {}, caption, element('thead', {}, head), element('tbody', {}, ...rows));
 }
 
 byId('add').addEventListener('click', () => addAnswer().focus());

@@ -4,8 +4,8 @@ using LdlVk.Vulkan.Memory;
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// What the kernels can address. SPIR-V takes the indexes of an access chain as signed, so a kernel's 32-bit index must stay below 2³¹: it
-/// counts floats of a tensor and vectors of a weight. A row must fit into a staging chunk.
+/// What the kernels can address. SPIR-V takes the indexes of an access chain as signed, so a kernel's 32-bit index must stay below 2³¹:
+/// it counts floats of a tensor and vectors of a weight. A row must fit into a staging chunk.
 /// </summary>
 internal static class KernelLimits
 {

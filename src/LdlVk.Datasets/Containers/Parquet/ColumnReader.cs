@@ -10,8 +10,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     private const int FirstHeader = 1 << 12, MaxHeaderBytes = 16 << 20;
 
     /// <summary>
-    /// Most entries of a column for each byte of the file. Runs stand for any number of entries: without a bound, 126 bytes are 2³¹ rows of
-    /// nulls. Arrow 25 writes 10 million rows of one constant column in 47 kB, 221 a byte.
+    /// Most entries of a column for each byte of the file. Runs stand for any number of entries: without a bound, 126 bytes are 2³¹ rows
+    /// of nulls. Arrow 25 writes 10 million rows of one constant column in 47 kB, 221 a byte.
     /// </summary>
     private const long MostEntriesPerByte = 1 << 16;
 
