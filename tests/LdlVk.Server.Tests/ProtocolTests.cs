@@ -25,6 +25,27 @@ public class ProtocolTests(Mini mini)
         Assert.Equal(JsonValueKind.Object, answer.GetProperty("extra_logs").ValueKind);
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData("application/x-www-form-urlencoded")] // curl -d
+    [InlineData("text/plain")]
+    [InlineData("application/json; charset=utf-8")]
+    public async Task A_body_is_read_whatever_type_it_names(string? type)
+    {
+        await using Api api = await Api.StartAsync(mini);
+        string text = JsonSerializer.Serialize(A.Text), prompt = JsonSerializer.Serialize(A.Prompt);
+        foreach ((string path, string body) in ((string, string)[])[
+            ("v1/rewards", $$"""{"prompt":{{prompt}},"response":"x"}"""), ("get_reward", $$"""{"query":[{{text}}]}"""), ("classify", $$"""{"input":{{text}}}"""),
+            ("classify", $$"""{"text":{{text}}}"""), ("predict", $$"""{"inputs":{{text}}}"""), ("v1/embeddings", $$"""{"input":{{text}}}"""), ("pooling", $$"""{"input":{{text}}}"""),
+            ("v1/compare", $$"""{"prompt":{{prompt}},"a":"x","b":"y"}"""), ("v1/score/evaluation", $$"""{"messages":[{{text}}]}""")])
+        {
+            using ByteArrayContent content = new(System.Text.Encoding.UTF8.GetBytes(body));
+            content.Headers.ContentType = type is null ? null : System.Net.Http.Headers.MediaTypeHeaderValue.Parse(type);
+            using HttpResponseMessage answer = await api.Client.PostAsync(new Uri(path, UriKind.Relative), content, TestContext.Current.CancellationToken);
+            Assert.True(answer.IsSuccessStatusCode, $"{path}: {answer.StatusCode}");
+        }
+    }
+
     [Fact]
     public async Task OpenRLHF_s_padding_and_end_are_dropped()
     {

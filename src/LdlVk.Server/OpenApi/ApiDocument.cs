@@ -13,7 +13,7 @@ namespace LdlVk.Server.OpenApi;
 /// <summary>The OpenAPI description of the server's endpoints, generated from their types on first use. Thread-safe.</summary>
 internal sealed class ApiDocument
 {
-    private const string Name = "ldlvk";
+    private const string Name = "ldlvk", AnyType = "*/*";
 
     private readonly Lazy<Task<byte[]>> _json;
 
@@ -50,7 +50,8 @@ internal sealed class ApiDocument
     {
         // ASP.NET Core describes an endpoint only if its metadata names a method.
         endpoint.WithMetadata(answer.Method, operation).WithName(operation.Id).WithSummary(operation.Summary).WithTags(operation.Tag);
-        if (operation.Request is { } request) endpoint.WithMetadata(new AcceptsMetadata(["application/json"], request));
+        // Any type: with "application/json" here, routing would refuse with 415 what clients send without a type or with curl's default.
+        if (operation.Request is { } request) endpoint.WithMetadata(new AcceptsMetadata([AnyType], request));
         endpoint.WithMetadata(new ProducesResponseTypeMetadata(200, operation.Answer, [operation.AnswerType]));
         foreach (int status in operation.ErrorStatuses)
             endpoint.WithMetadata(new ProducesResponseTypeMetadata(status, operation.Error, [operation.ErrorType]));
@@ -72,8 +73,12 @@ internal sealed class ApiDocument
             return Task.CompletedTask;
         // The empty requirement is an alternative to the key: a server without a key accepts every request.
         operation.Security = described.NeedsKey ? [[], Requirement("bearer"), Requirement("key")] : [[]];
-        if (described.Example is { } example && operation.RequestBody?.Content?["application/json"] is OpenApiMediaType body)
-            body.Example = System.Text.Json.Nodes.JsonNode.Parse(example);
+        if (operation.RequestBody?.Content is { } content && content.Remove(AnyType, out OpenApiMediaType? body))
+        {
+            content["application/json"] = body;
+            if (described.Example is { } example) body.Example = System.Text.Json.Nodes.JsonNode.Parse(example);
+        }
+
         foreach ((string status, IOpenApiResponse response) in operation.Responses ?? [])
         {
             response.Description = DescriptionOf(status, described);

@@ -37,8 +37,14 @@ public sealed partial class SampleTests
         {
             StringBuilder actual = new();
             foreach ((string command, string shown) in Samples(block))
-                actual.Append(shown).Append((await shell.RunAsync(command.Replace("8000", port, StringComparison.Ordinal)))
-                    .Replace(port, "8000", StringComparison.Ordinal).Replace($"{temp.Path}/", "", StringComparison.Ordinal));
+            {
+                string output = (await shell.RunAsync(command.Replace("8000", port, StringComparison.Ordinal)))
+                    .Replace(port, "8000", StringComparison.Ordinal).Replace($"{temp.Path}/", "", StringComparison.Ordinal);
+                // An error without a body would be recorded as the answer.
+                Assert.False(output.Length == 0 && command.Contains("curl ", StringComparison.Ordinal), $"{name}: no answer to {command}");
+                actual.Append(shown).Append(output);
+            }
+
             if (MarkdownFile.Updates) text = text.Replace(block, Lines(block).Contains("…") ? block : actual.ToString(), StringComparison.Ordinal);
             else Assert.Matches(Pattern(block), Masked(actual.ToString()));
         }
