@@ -27,6 +27,7 @@ internal static class CommandLine
             ParserConfiguration parser = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
             ParseResult call = CreateRoot(terminal).Parse(args.Length == 0 ? ["--help"] : args, parser);
             if (call.Errors.Count > 0 && call.Action is not NotedHelp) throw Wrong(call);
+            if (call.Action is not HelpAction and not NotedHelp) PathFlags.Check(call, terminal);
             using TextWriter output = terminal.OpenText();
             InvocationConfiguration invocation = new()
             {

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using LdlVk.Runtime.Files;
 
 namespace LdlVk.Hub;
 
@@ -27,6 +28,8 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
     {
         string path = PathOf(file), partial = path + OutputNames.Partial;
         Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        OwnFile.Check(path);
+        OwnFile.Check(partial);
         if (!replace && File.Exists(path))
         {
             if (new FileInfo(path).Length == file.Bytes && await IsRightAsync(file, path, cancellationToken).ConfigureAwait(false)) return;
@@ -39,7 +42,7 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
             if (await FetchPartialAsync(file, partial, cancellationToken).ConfigureAwait(false))
             {
                 check?.Invoke(partial);
-                File.Move(partial, path, overwrite: true);
+                FolderSync.Move(partial, path);
                 return;
             }
 

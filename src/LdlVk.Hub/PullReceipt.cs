@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Runtime.Files;
 
 namespace LdlVk.Hub;
 
@@ -42,6 +43,8 @@ internal sealed record PullReceipt(string Repository, string Commit, string Weig
     public void Write(string folder)
     {
         string path = Path.Combine(folder, Name);
+        OwnFile.Check(path);
+        OwnFile.Check(path + OutputNames.Partial);
         using (FileStream file = File.Create(path + OutputNames.Partial))
         {
             using (Utf8JsonWriter json = new(file, new JsonWriterOptions { Indented = true }))
@@ -60,6 +63,6 @@ internal sealed record PullReceipt(string Repository, string Commit, string Weig
             file.Flush(flushToDisk: true);
         }
 
-        File.Move(path + OutputNames.Partial, path, overwrite: true);
+        FolderSync.Move(path + OutputNames.Partial, path);
     }
 }

@@ -10,17 +10,18 @@ namespace LdlVk.Cli.Commands;
 
 /// <summary><c>ldlvk score</c> with --resume or --shard: resumable scoring of all lines of a dataset, or of one part of them.</summary>
 internal sealed class DatasetRun(
-    ParseResult call, ModelFlags model, TextFlags texts, string? output, Shard shard, bool resume, bool details, Terminal terminal)
+    ParseResult call, ModelFlags model, TextFlags texts, string? given, Shard shard, bool resume, bool details, Terminal terminal)
 {
     /// <summary>Scores the lines that have no result yet.</summary>
     /// <returns>The exit code.</returns>
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
-        if (output is null or "-") throw new UsageException("--resume and --shard need a file for the results: add --output FILE.");
+        if (given is null or "-") throw new UsageException("--resume and --shard need a file for the results: add --output FILE.");
+        string output = ResumableFile.Resolve(given);
         using LineSource source = texts.Open(call, terminal, cancellationToken);
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
         string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
-        if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(source, finished);
+        if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(output, source, finished);
         if (!resume && ResumableFile.IsUnfinished(output))
             throw new UsageException(
                 $"{ResumableFile.Unfinished(output)} Add --resume to continue it, or delete {output}.partial and {output}.journal.");
@@ -43,7 +44,7 @@ internal sealed class DatasetRun(
         }
     }
 
-    private int AlreadyDone(LineSource source, RunRecord record)
+    private int AlreadyDone(string output, LineSource source, RunRecord record)
     {
         foreach (RawLine line in source.RawLines()) source.Digest.Add(line);
         if (source.Digest.Lines != record.InputLines || source.Digest.Value != record.InputSha256)

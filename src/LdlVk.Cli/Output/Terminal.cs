@@ -1,6 +1,8 @@
 using System.Text;
 using LdlVk.Datasets.Lines;
+using LdlVk.Runtime.Files;
 using LdlVk.Runtime.Formatting;
+using Microsoft.Win32.SafeHandles;
 
 namespace LdlVk.Cli.Output;
 
@@ -24,6 +26,9 @@ internal sealed class Terminal
     /// <summary>Whether <see cref="Error"/> is a terminal.</summary>
     public bool ErrorIsScreen { get; init; }
 
+    /// <summary>Identities of the files behind the streams, by the number of their descriptor; empty if there are none.</summary>
+    public IReadOnlyDictionary<int, FileIdentity> Files { get; init; } = new Dictionary<int, FileIdentity>();
+
     /// <summary>The terminal of this process.</summary>
     public static Terminal OfProcess()
     {
@@ -41,7 +46,20 @@ internal sealed class Terminal
             Error = TextWriter.Synchronized(new StreamWriter(Console.OpenStandardError(), Utf8) { AutoFlush = true }),
             OutIsScreen = outIsScreen,
             ErrorIsScreen = errorIsScreen,
+            Files = OperatingSystem.IsLinux() ? StandardFiles() : new Dictionary<int, FileIdentity>(),
         };
+    }
+
+    private static Dictionary<int, FileIdentity> StandardFiles()
+    {
+        Dictionary<int, FileIdentity> files = [];
+        for (int descriptor = 0; descriptor <= 2; descriptor++)
+        {
+            using SafeFileHandle handle = new(descriptor, ownsHandle: false);
+            if (FileIdentity.Of(handle) is { } file) files.Add(descriptor, file);
+        }
+
+        return files;
     }
 
     /// <summary><see cref="Out"/> or another stream for text; disposing the writer leaves the stream open.</summary>

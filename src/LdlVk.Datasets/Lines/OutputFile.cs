@@ -1,3 +1,8 @@
+using LdlVk.Datasets.Files;
+using LdlVk.Datasets.Resuming;
+using LdlVk.Runtime.Files;
+using Microsoft.Win32.SafeHandles;
+
 namespace LdlVk.Datasets.Lines;
 
 /// <summary>
@@ -7,6 +12,8 @@ namespace LdlVk.Datasets.Lines;
 /// </summary>
 public sealed class OutputFile : IDisposable
 {
+    private const string PartialSuffix = ".partial";
+
     private readonly string? _temporary, _final;
     private readonly Action<long, string>? _keepsLines;
     private bool _complete;
@@ -32,17 +39,18 @@ public sealed class OutputFile : IDisposable
             throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
         {
-            // The target of a link is replaced, not the link. Devices such as /dev/null are written to, not replaced.
-            string full = Path.GetFullPath(path);
-            string final = new FileInfo(full).LinkTarget is null ? full : File.ResolveLinkTarget(full, returnFinalTarget: true)!.FullName;
-            if (!OperatingSystem.IsWindows() && (IsDevice(final) || IsDevice(full)))
-                return new OutputFile(
-                    new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0), null, null, null);
+            // Descriptors and devices are written to. A regular file is replaced: of a link, the file that it leads to.
+            if (OutputPath.Descriptor(path) is { } descriptor && FileIdentity.Of(path) is not null) return Of(OpenDescriptor(descriptor));
+            string final = OutputPath.Resolve(path);
+            if (FileIdentity.Of(final)?.Kind == FileKind.Device)
+                return Of(new FileStream(final, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0));
             if (!Directory.Exists(Path.GetDirectoryName(final)))
                 throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Create it first.");
-            string temporary = Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}.{Guid.NewGuid():N}.tmp");
-            return new OutputFile(
-                new FileStream(temporary, FileMode.CreateNew, FileAccess.Write, FileShare.Read), temporary, final, keepsLines);
+            foreach (string other in FilesBeside(final)) OwnFile.Check(other);
+            if (ResumableFile.IsUnfinished(final))
+                throw new UsageException(
+                    $"{flag} {path}: {ResumableFile.Unfinished(final)} {ResumableFile.ResumeOrDelete(final)}");
+            return new OutputFile(TemporaryFile.Open(final, $"{flag} {path}"), TemporaryFile.NameOf(final), final, keepsLines);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -50,14 +58,24 @@ public sealed class OutputFile : IDisposable
         }
     }
 
+    /// <summary>Returns the names of the other files that are written with an output of this name.</summary>
+    public static IEnumerable<string> FilesBeside(string path)
+    {
+        string final = OutputPath.Resolve(path);
+        return OutputPath.Descriptor(path) is not null || final.Length == 0 || FileIdentity.Of(final) is { Kind: not FileKind.File } ? []
+            : [TemporaryFile.NameOf(final), final + PartialSuffix];
+    }
+
+    /// <summary>Whether a path names a file descriptor of this process, such as /dev/stdout; it is written to, not replaced.</summary>
+    public static bool IsDescriptor(string path) => OutputPath.Descriptor(path) is not null;
+
     /// <summary>Completes the output: gives the file its name.</summary>
     public void Complete()
     {
         Stream.Flush();
         if (_temporary is null) return;
         ((FileStream)Stream).Flush(flushToDisk: true);
-        Stream.Dispose();
-        File.Move(_temporary, _final!, overwrite: true);
+        Rename(_final!);
         _complete = true;
     }
 
@@ -65,40 +83,30 @@ public sealed class OutputFile : IDisposable
     public void Dispose()
     {
         if (_temporary is null || _complete) return;
-        try
-        {
-            Stream.Dispose();
-        }
-        catch (IOException)
-        {
-            // The disk is full; the exception in flight already reports it.
-        }
-
         if (_keepsLines is not null) KeepLines(_keepsLines);
-        File.Delete(_temporary);
+        if (!_complete) TemporaryFile.Delete((FileStream)Stream, _temporary);
     }
 
     private void KeepLines(Action<long, string> tell)
     {
         try
         {
+            FileStream file = (FileStream)Stream;
             long lines = 0, end = 0, at = 0;
-            using (FileStream file = new(_temporary!, FileMode.Open, FileAccess.ReadWrite))
+            file.Position = 0;
+            byte[] buffer = new byte[1 << 16];
+            for (int read; (read = file.Read(buffer)) > 0; at += read)
             {
-                byte[] buffer = new byte[1 << 16];
-                for (int read; (read = file.Read(buffer)) > 0; at += read)
-                {
-                    lines += buffer.AsSpan(0, read).Count((byte)'\n');
-                    int last = buffer.AsSpan(0, read).LastIndexOf((byte)'\n');
-                    if (last >= 0) end = at + last + 1;
-                }
-
-                if (lines == 0) return;
-                file.SetLength(end);
+                lines += buffer.AsSpan(0, read).Count((byte)'\n');
+                int last = buffer.AsSpan(0, read).LastIndexOf((byte)'\n');
+                if (last >= 0) end = at + last + 1;
             }
 
-            string partial = _final + ".partial";
-            File.Move(_temporary!, partial, overwrite: true);
+            if (lines == 0) return;
+            file.SetLength(end);
+            string partial = _final + PartialSuffix;
+            Rename(partial);
+            _complete = true;
             tell(lines, partial);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -107,6 +115,21 @@ public sealed class OutputFile : IDisposable
         }
     }
 
-    private static bool IsDevice(string path) =>
-        path.StartsWith("/dev/", StringComparison.Ordinal) || path.StartsWith("/proc/", StringComparison.Ordinal);
+    /// <summary>Renames the temporary file. Its lock is held until it has its name, where the system permits that.</summary>
+    private void Rename(string name)
+    {
+        if (OperatingSystem.IsWindows()) Stream.Dispose();
+        FolderSync.Move(_temporary!, name);
+        Stream.Dispose();
+    }
+
+    /// <summary>
+    /// Opens a descriptor of this process. Opening its path instead would begin at the start of a file that others have appended to.
+    /// </summary>
+    private static Stream OpenDescriptor(int descriptor) => descriptor switch
+    {
+        1 => Console.OpenStandardOutput(),
+        2 => Console.OpenStandardError(),
+        _ => new FileStream(new SafeFileHandle(descriptor, ownsHandle: false), FileAccess.Write, bufferSize: 0),
+    };
 }

@@ -2,7 +2,9 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text.Json;
 using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Files;
 using LdlVk.Datasets.Lines;
+using LdlVk.Runtime.Files;
 
 namespace LdlVk.Datasets.Resuming;
 
@@ -14,7 +16,7 @@ namespace LdlVk.Datasets.Resuming;
 /// </summary>
 public sealed class ResumableFile : IDisposable
 {
-    private const string PartialSuffix = ".partial", JournalSuffix = ".journal";
+    private const string PartialSuffix = ".partial", JournalSuffix = ".journal", TemporarySuffix = ".tmp";
 
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
@@ -54,6 +56,30 @@ public sealed class ResumableFile : IDisposable
     /// <summary>Returns the sentence that reports an unfinished run.</summary>
     public static string Unfinished(string path) => $"{path + PartialSuffix} holds results of a run that did not finish.";
 
+    /// <summary>Returns the sentence that tells what to do about an unfinished run.</summary>
+    public static string ResumeOrDelete(string path) => $"Resume it, or delete {path + PartialSuffix} and {path + JournalSuffix}.";
+
+    /// <summary>Returns the names of the other files that are written with a resumable output of this name.</summary>
+    public static IEnumerable<string> FilesBeside(string path)
+    {
+        string final = OutputPath.Resolve(path);
+        string record = final + RunRecord.Suffix;
+        return [final + PartialSuffix, final + JournalSuffix, record, record + TemporarySuffix];
+    }
+
+    /// <summary>Returns the path of a resumable output, without links.</summary>
+    /// <exception cref="UsageException">The output, or a file that is written with it, is not a regular file.</exception>
+    public static string Resolve(string path)
+    {
+        string final = OutputPath.Resolve(path);
+        if (OutputPath.Descriptor(path) is not null || FileIdentity.Of(final)?.Kind == FileKind.Device)
+            throw new UsageException($"{path} is a device or a pipe, which cannot be continued. Write to a file.");
+        if (final.Length == 0 || Directory.Exists(final))
+            throw new UsageException($"'{path}' is not a file name. Give the name of a file.");
+        foreach (string other in FilesBeside(final)) OwnFile.Check(other);
+        return final;
+    }
+
     /// <summary>Returns the record of a finished run with the same settings; null if there is work left.</summary>
     /// <exception cref="UsageException">The record is damaged.</exception>
     public static RunRecord? Finished(string path, string settings, Shard shard)
@@ -77,7 +103,7 @@ public sealed class ResumableFile : IDisposable
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
         if (!resume && IsUnfinished(path))
-            throw new UsageException($"{Unfinished(path)} Resume it, or delete {partial} and {journalPath}.");
+            throw new UsageException($"{Unfinished(path)} {ResumeOrDelete(path)}");
         JournalHead head = new(settings, shard.ToString());
         FileStream? journal = null, results = null;
         try
@@ -255,13 +281,13 @@ public sealed class ResumableFile : IDisposable
     private void WriteRecord(RunRecord record)
     {
         string path = _path + RunRecord.Suffix;
-        using (FileStream file = new(path + ".tmp", FileMode.Create, FileAccess.Write))
+        using (FileStream file = new(path + TemporarySuffix, FileMode.Create, FileAccess.Write))
         {
             file.Write(record.ToJson());
             file.Flush(flushToDisk: true);
         }
 
-        File.Move(path + ".tmp", path, overwrite: true);
+        File.Move(path + TemporarySuffix, path, overwrite: true);
     }
 
     /// <summary>A stream that appends to the results and updates the checksums.</summary>

@@ -1,3 +1,5 @@
+using LdlVk.Runtime.Files;
+
 namespace LdlVk.Runtime.Conversion;
 
 /// <summary>
@@ -50,6 +52,7 @@ internal class OutputFolder(string path)
     {
         bool made = !Directory.Exists(Path);
         Directory.CreateDirectory(Path);
+        OwnFile.Check(this[LockName]);
         try
         {
             FileStream file = new(
@@ -81,8 +84,7 @@ internal class OutputFolder(string path)
 /// <summary>A file of an <see cref="OutputFolder"/> that is being written.</summary>
 internal class OutputFile(string path) : IDisposable
 {
-    private readonly FileStream _stream = new(
-        path + OutputFolder.PartialSuffix, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
+    private readonly FileStream _stream = Open(path);
 
     /// <summary>Appends bytes.</summary>
     public virtual void Write(ReadOnlySpan<byte> bytes) => _stream.Write(bytes);
@@ -91,13 +93,13 @@ internal class OutputFile(string path) : IDisposable
     public virtual void Sync() => RandomAccess.FlushToDisk(_stream.SafeFileHandle);
 
     /// <summary>
-    /// Renames the flushed file to its final name. A power failure may undo the renaming; readers of the folder then find the file missing.
+    /// Renames the flushed file to its final name, and flushes the renaming.
     /// </summary>
     public virtual void Complete()
     {
         Sync();
         _stream.Dispose();
-        File.Move(path + OutputFolder.PartialSuffix, path, overwrite: true);
+        FolderSync.Move(path + OutputFolder.PartialSuffix, path);
     }
 
     /// <summary>Closes the file. An incomplete file stays until the next attempt overwrites it.</summary>
@@ -105,5 +107,12 @@ internal class OutputFile(string path) : IDisposable
     {
         _stream.Dispose();
         GC.SuppressFinalize(this);
+    }
+
+    private static FileStream Open(string path)
+    {
+        OwnFile.Check(path);
+        OwnFile.Check(path + OutputFolder.PartialSuffix);
+        return new FileStream(path + OutputFolder.PartialSuffix, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
     }
 }
