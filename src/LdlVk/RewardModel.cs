@@ -155,7 +155,13 @@ public sealed class RewardModel : IDisposable
     public TokenizedText EncodeText(string text) => EncodedOrFailed(() => _text.Encode(text));
 
     /// <summary>
-    /// The ids that would be scored, truncated where <see cref="RewardModelOptions.Truncate"/> is set; or why they cannot be.
+    /// Returns the index of the token that the head reads: the last one, unless the text contains the model's padding token.
+    /// </summary>
+    /// <param name="ids">The ids of a text, at least one.</param>
+    public int ReadPosition(ReadOnlySpan<int> ids) => _session.ReadPosition(ids);
+
+    /// <summary>
+    /// The ids that would be scored: up to the token that the head reads, truncated where <see cref="RewardModelOptions.Truncate"/> is set; or why they cannot be.
     /// </summary>
     public TokenizedText Check(TokenizedText text) => text.Error is null ? EncodedOrFailed(() => _session.Check(text.Ids)) : text;
 

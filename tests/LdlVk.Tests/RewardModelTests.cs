@@ -54,6 +54,42 @@ public sealed class RewardModelTests : DeviceTest
         Assert.Equal("relevance", model.AttributeNames[0]);
     }
 
+    /// <summary>transformers' classifiers read the rightmost token that is not pad_token_id, which may be the token that ends a turn.</summary>
+    [Fact]
+    public void The_score_is_read_where_the_models_own_code_reads_it()
+    {
+        using TempFolder folder = new TempFolder().CopyGolden("s_skywork_bf16");
+        int[] text = [2, 7, 9, 33, 9];
+        using (RewardModel model = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu" }))
+        {
+            Assert.Equal(model.Score(text), model.Score([.. text, 0, 0, 0]));
+            Assert.Equal(4, model.ReadPosition([.. text, 0, 0, 0]));
+            Assert.NotEqual(model.Score(text).Score, model.Score(text[..4]).Score);
+            Assert.Throws<InputException>(() => model.Score([.. text, 0, 4096]));
+        }
+
+        folder.Write("config.json", File.ReadAllText(folder["config.json"]).Replace("\"pad_token_id\": 0", "\"pad_token_id\": 9"));
+        using RewardModel padIsEnd = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu" });
+        Assert.Equal(padIsEnd.Score(text[..4]), padIsEnd.Score(text));
+        Assert.Equal(3, padIsEnd.ReadPosition(text));
+    }
+
+    /// <summary>A file may claim any length: memory is taken for the texts that come.</summary>
+    [Fact]
+    public void The_table_of_angles_grows_with_the_texts()
+    {
+        using TempFolder folder = new TempFolder().CopyGolden("s_skywork_bf16");
+        int[] text = [.. Enumerable.Range(0, 9000).Select(i => 2 + (i % 500))];
+        string config = File.ReadAllText(folder["config.json"]);
+        folder.Write("config.json", config.Replace("\"max_position_embeddings\": 512", "\"max_position_embeddings\": 16777216"));
+        using RewardModel huge = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu" });
+        Reward start = huge.Score(text[..100]), all = huge.Score(text);
+        Assert.Equal(start, huge.Score(text[..100]));
+        folder.Write("config.json", config.Replace("\"max_position_embeddings\": 512", "\"max_position_embeddings\": 9000"));
+        using RewardModel exact = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu" });
+        Assert.Equal(all, exact.Score(text));
+    }
+
     [Fact]
     public async Task Bad_texts_get_their_errors_and_the_rest_their_scores()
     {

@@ -24,15 +24,14 @@ internal sealed class ConfigFields(JsonField root)
                 + $"and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\").");
     }
 
-    /// <summary>Checks that the first of some fields that exists names the architecture's activation.</summary>
-    public void RequireActivation(string activation, params ReadOnlySpan<string> fields)
+    /// <summary>Checks that a field, if it exists, names the architecture's activation.</summary>
+    /// <param name="name">The field.</param>
+    /// <param name="spellings">The names under which the activation is known; the first one is shown in the error.</param>
+    /// <returns>Whether the field exists.</returns>
+    public bool RequireActivation(string name, params ReadOnlySpan<string> spellings)
     {
-        foreach (string name in fields)
-        {
-            if (!root.TryGet(name, out JsonField field)) continue;
-            if (field.String() != activation) throw Unsupported(field, activation);
-            return;
-        }
+        if (!root.TryGet(name, out JsonField field)) return false;
+        return spellings.Contains(field.String()) ? true : throw Unsupported(field, spellings[0]);
     }
 
     /// <summary>Throws if one of the flags is set.</summary>
@@ -45,16 +44,16 @@ internal sealed class ConfigFields(JsonField root)
     /// <summary>Whether a field exists and is null.</summary>
     public bool IsNull(string field) => !root.TryGet(field, out JsonField found) && found.IsNull;
 
-    /// <summary>Returns an integer, or the default if the field is absent; null is an error.</summary>
+    /// <summary>Returns an integer, or the default if the field is absent or null.</summary>
     public int Integer(string field, int least, int most, int absent) =>
-        root.TryGet(field, out JsonField found) || found.IsNull ? found.Integer(least, most) : absent;
+        root.TryGet(field, out JsonField found) ? found.Integer(least, most) : absent;
 
-    /// <summary>Returns a number, or the default if the field is absent; null is an error.</summary>
+    /// <summary>Returns a number, or the default if the field is absent or null.</summary>
     public double Number(string field, double least, double most, double absent) => Number(root, field, least, most, absent);
 
-    /// <summary>Returns a number of a nested object, or the default if the field is absent; null is an error.</summary>
+    /// <summary>Returns a number of a nested object, or the default if the field is absent or null.</summary>
     public static double Number(JsonField parent, string field, double least, double most, double absent) =>
-        parent.TryGet(field, out JsonField found) || found.IsNull ? found.Number(least, most) : absent;
+        parent.TryGet(field, out JsonField found) ? found.Number(least, most) : absent;
 
     /// <summary>Returns a field for an error about it, whether it exists or has its default.</summary>
     public JsonField Field(string name) => root.Member(name, default);

@@ -41,7 +41,7 @@ public sealed record ModelMemory(
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         long layer = LayerMatrices(config).Sum(m => WeightLayout.MatrixBytes(weights, m.Outputs, m.Inputs));
         long tables = sizeof(float) * (((long)config.Architecture.NormsPerLayer * hidden * config.Layers) + hidden
-            + ((long)config.MaxPositions * config.HeadDimension));
+            + ((long)RopeTable.Positions(config) * config.HeadDimension));
         // Normalized input; queries and the output of attention; keys and values.
         long row = sizeof(float) * (hidden + (2L * queries) + (2 * keys));
         return new ModelMemory(

@@ -33,13 +33,20 @@ public sealed class ScoringEngine : IDisposable
             throw new InputException(
                 $"the text has {ids.Length} tokens, and the model takes at most {config.MaxPositions}. Shorten it, or pass "
                     + $"{OptionName.Truncate} to drop tokens from its middle.");
+        CheckVocabulary(config, ids);
+    }
+
+    /// <summary>Throws unless each id is in the vocabulary.</summary>
+    /// <exception cref="InputException">One is not.</exception>
+    public static void CheckVocabulary(BackboneConfig config, ReadOnlySpan<int> ids)
+    {
+        ArgumentNullException.ThrowIfNull(config);
         foreach (int id in ids)
         {
             if ((uint)id < (uint)config.VocabularySize) continue;
             throw new InputException(
                 $"token id {id} is outside the vocabulary of {config.VocabularySize}. The ids are from another tokenizer.");
         }
-
     }
 
     /// <summary>

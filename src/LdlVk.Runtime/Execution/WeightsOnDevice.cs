@@ -23,24 +23,27 @@ internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancella
         Keep(device.Pin(source, progress, cancellationToken));
 
     /// <summary>The weights of a norm or a bias, [1, count].</summary>
-    public ITensor Vector(float[] values) => Tensor(values, 1);
+    public ITensor Vector(float[] values)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        ITensor tensor = Keep(device.CreateTensor(1, values.Length));
+        device.Write(tensor, 0, values);
+        return tensor;
+    }
 
-    /// <summary>The rotary angles of all positions, [positions, head dimension].</summary>
-    public ITensor Rope(BackboneConfig config) =>
-        Tensor(RopeTable.Compute(config.MaxPositions, config.HeadDimension, config.RopeTheta, config.RopeScaling), config.MaxPositions);
+    /// <summary>The rotary angles, of as many positions as a model begins with.</summary>
+    public RopeTable Rope(BackboneConfig config)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        RopeTable table = Keep(new RopeTable(device, config));
+        table.Of(RopeTable.Positions(config));
+        return table;
+    }
 
     /// <summary>Frees all weights.</summary>
     public void Dispose()
     {
         foreach (IDisposable made in _made) made.Dispose();
-    }
-
-    private ITensor Tensor(float[] values, int rows)
-    {
-        cancellationToken.ThrowIfCancellationRequested();
-        ITensor tensor = Keep(device.CreateTensor(rows, values.Length / rows));
-        device.Write(tensor, 0, values);
-        return tensor;
     }
 
     private T Keep<T>(T made) where T : IDisposable

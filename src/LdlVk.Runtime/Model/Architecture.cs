@@ -44,6 +44,9 @@ public abstract class Architecture
     /// <summary>Whether embedding rows are multiplied by √hidden.</summary>
     internal abstract bool ScalesEmbeddings { get; }
 
+    /// <summary><c>pad_token_id</c> of a config.json without that field; null for none.</summary>
+    internal virtual int? DefaultPadToken => null;
+
     /// <summary>Returns the attention window of a layer: the number of keys that a query sees, including its own; 0 for all.</summary>
     internal abstract int Window(BackboneConfig config, int layer);
 

@@ -14,8 +14,10 @@ internal static class BackboneFields
     /// <param name="architecture">The architecture that config.json names.</param>
     /// <param name="headDimension">Default of head_dim; null for hidden_size / num_attention_heads.</param>
     /// <param name="maxPositions">Default of max_position_embeddings.</param>
+    /// <param name="keyValueHeads">Default of num_key_value_heads as a function of num_attention_heads; null if it is required.</param>
     /// <exception cref="CheckpointException">A field is missing, malformed or out of bounds.</exception>
-    public static BackboneConfig Backbone(this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions)
+    public static BackboneConfig Backbone(
+        this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions, Func<int, int>? keyValueHeads = null)
     {
         JsonField root = fields.Root;
         int hidden = root.Get("hidden_size").Integer(1, 1 << 20), heads = root.Get("num_attention_heads").Integer(1, 1 << 12);
@@ -25,7 +27,9 @@ internal static class BackboneFields
             HiddenSize = hidden,
             Layers = root.Get("num_hidden_layers").Integer(1, 1000),
             Heads = heads,
-            KeyValueHeads = root.Get("num_key_value_heads").Integer(1, 1 << 12),
+            KeyValueHeads = keyValueHeads is null
+                ? root.Get("num_key_value_heads").Integer(1, 1 << 12)
+                : fields.Integer("num_key_value_heads", 1, 1 << 12, keyValueHeads(heads)),
             HeadDimension = fields.Integer("head_dim", 2, 1 << 12, headDimension ?? Math.Max(2, hidden / heads)),
             IntermediateSize = root.Get("intermediate_size").Integer(1, 1 << 22),
             VocabularySize = root.Get("vocab_size").Integer(1, 1 << 24),
@@ -43,39 +47,6 @@ internal static class BackboneFields
             throw fields.Field("max_position_embeddings").Damaged(
                 $"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
         return config;
-    }
-
-    /// <summary>Reads the base of the rotary embedding, which newer files have in <c>rope_parameters</c>.</summary>
-    public static double RopeTheta(this ConfigFields fields) => fields.Root.TryGet("rope_parameters", out JsonField rope)
-        ? ConfigFields.Number(rope, "rope_theta", 1, 1e12, 10000) : fields.Number("rope_theta", 1, 1e12, 10000);
-
-    /// <summary>Reads the scaling of the rotary frequencies; null for none.</summary>
-    /// <exception cref="CheckpointException">The kind of scaling is not supported.</exception>
-    public static RopeScaling? RopeScaling(this ConfigFields fields)
-    {
-        if (!fields.Root.TryGet("rope_parameters", out JsonField rope) && !fields.Root.TryGet("rope_scaling", out rope)) return null;
-        JsonField type = rope.TryGet("rope_type", out JsonField named) ? named : rope.Get("type");
-        if (type.String() == "default") return null;
-        if (type.String() != "llama3") throw ConfigFields.Unsupported(type, "\"llama3\" or \"default\"");
-        double low = rope.Get("low_freq_factor").Number(1e-3, 1e6);
-        JsonField high = rope.Get("high_freq_factor");
-        if (high.Number(1e-3, 1e6) <= low) throw high.Damaged($"is {high.Kind}, not above low_freq_factor");
-        return new RopeScaling(
-            rope.Get("factor").Number(1, 1e6),
-            low,
-            high.Number(1e-3, 1e6),
-            rope.Get("original_max_position_embeddings").Integer(1, 1 << 24));
-    }
-
-    /// <summary>Throws if the file has a scaling of the rotary frequencies, in the old or new format.</summary>
-    /// <exception cref="CheckpointException">The file has one.</exception>
-    public static void RequireNoRopeScaling(this ConfigFields fields)
-    {
-        if (fields.Root.TryGet("rope_scaling", out JsonField scaling)) throw ConfigFields.Unsupported(scaling, "null");
-        if (fields.Root.TryGet("rope_parameters", out JsonField rope)
-            && (rope.TryGet("rope_type", out JsonField type) || type.IsNull)
-            && type.String() != "default")
-            throw ConfigFields.Unsupported(type, "default");
     }
 
     /// <summary>Checks the attention type of each layer, which newer files list.</summary>

@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Json;
 using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Model;
@@ -17,11 +18,11 @@ public sealed class Checkpoint : IDisposable
     private Checkpoint(CheckpointFolder files)
     {
         _files = files;
-        (Config, bool isConverted) = files.ReadConfig(fields =>
+        (Config, PadTokenId, bool isConverted) = files.ReadConfig(fields =>
         {
             Architecture architecture = Architecture.Named(fields);
             bool converted = fields.IsConverted();
-            return (architecture.Read(fields), converted);
+            return (architecture.Read(fields), PadToken(fields, architecture), converted);
         });
         if (isConverted && Converted is null)
             throw new CheckpointException(
@@ -52,6 +53,11 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The hyperparameters of the backbone.</summary>
     public BackboneConfig Config { get; }
+
+    /// <summary>
+    /// The id of the padding token, which decides what the head reads of a text that contains it; null if the model has none.
+    /// </summary>
+    public int? PadTokenId { get; }
 
     /// <summary>The head, which computes a score from the last hidden state.</summary>
     public ModelHead Head { get; }
@@ -86,6 +92,13 @@ public sealed class Checkpoint : IDisposable
         }
     }
 
+    /// <summary>
+    /// Returns the index of the token whose hidden state the head reads: the last one, unless the text contains the padding token. The
+    /// model's own code chooses it; the tokens behind it do not change the score.
+    /// </summary>
+    /// <param name="ids">The text, with at least one token.</param>
+    public int ReadPosition(ReadOnlySpan<int> ids) => Heads.ReadPosition.Of(Head.Reads, ids, PadTokenId);
+
     /// <inheritdoc cref="CheckpointFolder.Tensor(string)"/>
     internal CheckpointTensor Tensor(string name) => _files.Tensor(name);
 
@@ -106,6 +119,14 @@ public sealed class Checkpoint : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _files.Dispose();
+
+    /// <summary>Reads pad_token_id. Null says that there is none; an absent field has the architecture's default.</summary>
+    private static int? PadToken(ConfigFields fields, Architecture architecture)
+    {
+        if (fields.IsNull("pad_token_id")) return null;
+        return fields.Root.TryGet("pad_token_id", out JsonField pad)
+            ? pad.Integer(int.MinValue, int.MaxValue) : architecture.DefaultPadToken;
+    }
 
     /// <summary>
     /// Verifies that the model uses every tensor of the backbone. Otherwise a config with too few layers, or of another architecture, would

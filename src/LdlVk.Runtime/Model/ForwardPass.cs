@@ -58,6 +58,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
     private IEnumerable<BatchState> Layers(IEnumerable<BatchState> entering)
     {
         using Workspace workspace = Workspace.For(batches, _device, _config, isTraced: _trace is not null);
+        ITensor rope = stage.Rope.Of(batches.SelectMany(batch => batch.Positions).Max() + 1);
         List<BatchState> states = [];
         try
         {
@@ -65,7 +66,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
             foreach (DecoderLayer layer in stage.Layers.InOrder())
             {
                 bool isFirst = layer.Index == stage.Layers.First, isLast = layer.Index == stage.Layers.End - 1;
-                var pass = new LayerPass(_device, _config, layer, options.Compute, stage.Rope, workspace, _trace);
+                var pass = new LayerPass(_device, _config, layer, options.Compute, rope, workspace, _trace);
                 foreach (BatchState state in isFirst ? entering : states)
                 {
                     if (isFirst) states.Add(state);

@@ -12,6 +12,12 @@ internal sealed class Gemma2Architecture : Architecture
 {
     private const string Gelu = "gelu_pytorch_tanh";
 
+    /// <summary>
+    /// The error of a device's tanh, 6e-8, is multiplied by the softcap: above this bound it would pass the differences that devices may
+    /// have. Gemma 2 has 50.
+    /// </summary>
+    private const double MaxSoftcap = 1000;
+
     public override string Name => "Gemma-2";
 
     public override string ModelType => "gemma2";
@@ -25,20 +31,23 @@ internal sealed class Gemma2Architecture : Architecture
 
     internal override bool ScalesEmbeddings => true;
 
+    /// <summary>The default of Gemma2Config.</summary>
+    internal override int? DefaultPadToken => 0;
+
     internal override int Window(BackboneConfig config, int layer) => layer % 2 == 0 ? config.SlidingWindow : 0;
 
     /// <summary>Absent fields have the defaults of Hugging Face's Gemma2Config.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation(Gelu, "hidden_activation", "hidden_act");
+        // Gemma's code runs hidden_activation, whose default is the tanh form. hidden_act is of older files, which say "gelu" for it.
+        if (!fields.RequireActivation("hidden_activation", Gelu)) fields.RequireActivation("hidden_act", Gelu, "gelu");
         fields.RequireFalse("attention_bias", "use_bidirectional_attention");
-        fields.RequireNoRopeScaling();
         fields.RequireLayerTypes(layer => layer % 2 == 0 ? "sliding_attention" : "full_attention");
-        return fields.Backbone(this, headDimension: 256, maxPositions: 8192) with
+        // Null turns softcap and window off; the defaults are those of absent fields.
+        return fields.WithRope(fields.Backbone(this, headDimension: 256, maxPositions: 8192)) with
         {
-            RopeTheta = fields.RopeTheta(),
             QueryPreAttentionScalar = fields.Number("query_pre_attn_scalar", 1e-6, 1e9, 256),
-            AttentionSoftcap = fields.IsNull("attn_logit_softcapping") ? 0 : (float)fields.Number("attn_logit_softcapping", 1e-3, 1e9, 50),
+            AttentionSoftcap = fields.IsNull("attn_logit_softcapping") ? 0 : (float)fields.Number("attn_logit_softcapping", 1e-3, MaxSoftcap, 50),
             SlidingWindow = fields.IsNull("sliding_window") ? 0 : fields.Integer("sliding_window", 1, int.MaxValue, 4096),
         };
     }

@@ -27,14 +27,9 @@ internal sealed class LlamaArchitecture : Architecture
     /// <summary>Absent fields have the defaults of Hugging Face's LlamaConfig.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation("silu", "hidden_act");
+        fields.RequireActivation("hidden_act", "silu");
         fields.RequireFalse("attention_bias", "mlp_bias");
-        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 2048);
-        return config with
-        {
-            RopeTheta = fields.RopeTheta(),
-            RopeScaling = fields.RopeScaling(),
-            QueryPreAttentionScalar = config.HeadDimension,
-        };
+        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 2048, keyValueHeads: heads => heads);
+        return fields.WithRope(config) with { QueryPreAttentionScalar = config.HeadDimension };
     }
 }

@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Model;
 /// <param name="Config">The whole model.</param>
 /// <param name="Embedding">The embeddings, only in the first stage.</param>
 /// <param name="Layers">The layers.</param>
-/// <param name="Rope">The rotary angles of all positions, see <see cref="RopeTable"/>.</param>
+/// <param name="Rope">The rotary angles.</param>
 /// <param name="FinalNorm">The norm after the last layer, [1, hidden], only in the last stage.</param>
 /// <param name="Head">The head, only in the last stage; null for a backbone without a head.</param>
 internal sealed record StageWeights(
@@ -18,7 +18,7 @@ internal sealed record StageWeights(
     BackboneConfig Config,
     EmbeddingTable? Embedding,
     ILayerWeights Layers,
-    ITensor Rope,
+    RopeTable Rope,
     ITensor? FinalNorm,
     RewardHead? Head)
 {

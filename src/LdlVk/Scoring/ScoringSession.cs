@@ -77,16 +77,30 @@ internal sealed class ScoringSession : IDisposable
     }
 
     /// <summary>
-    /// The ids that are scored: those given, or with tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/> says
-    /// so.
+    /// The ids that are scored: those given, up to the token that the head reads (see <see cref="Checkpoint.ReadPosition"/>), and with
+    /// tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/> says so.
     /// </summary>
     /// <exception cref="InputException">They cannot be scored.</exception>
     public int[] Check(int[] ids)
     {
+        if (ids.Length > 0)
+        {
+            // Attention is causal: what follows the token that is read changes nothing.
+            int read = _checkpoint.ReadPosition(ids);
+            if (read < ids.Length - 1)
+            {
+                ScoringEngine.CheckVocabulary(_checkpoint.Config, ids.AsSpan(read));
+                ids = ids[..(read + 1)];
+            }
+        }
+
         if (_options.Truncate) ids = DropMiddle(ids, MaxTokens);
         ScoringEngine.Check(_checkpoint.Config, ids);
         return ids;
     }
+
+    /// <summary>See <see cref="RewardModel.ReadPosition"/>.</summary>
+    public int ReadPosition(ReadOnlySpan<int> ids) => _checkpoint.ReadPosition(ids);
 
     /// <summary>Scores one text once, and records its intermediates.</summary>
     /// <exception cref="InputException">It cannot be scored.</exception>

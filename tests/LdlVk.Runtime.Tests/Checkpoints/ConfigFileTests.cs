@@ -43,6 +43,9 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("rope_scaling", "{\"type\":\"linear\",\"factor\":2}")]
     [InlineData("query_pre_attn_scalar", "-24")]
     [InlineData("attn_logit_softcapping", "-50")]
+    [InlineData("attn_logit_softcapping", "1e9")]
+    [InlineData("pad_token_id", "\"0\"")]
+    [InlineData("pad_token_id", "[0]")]
     [InlineData("sliding_window", "-8")]
     [InlineData("sliding_window", "8.5")]
     [InlineData("hidden_activation", "\"silu\"")]
@@ -51,7 +54,6 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("attention_bias", "1")]
     [InlineData("model_type", "\"gemma3\"")]
     [InlineData("model_type", "null")]
-    [InlineData("head_dim", "null")]
     [InlineData("num_objectives", "1")]
     public void Fields_that_are_wrong_are_named_with_the_file(string field, string json)
     {
@@ -64,6 +66,9 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("quantization_config", "{\"quant_method\":\"gptq\",\"bits\":4}")]
     [InlineData("layer_types", "[\"full_attention\",\"sliding_attention\",\"full_attention\",\"sliding_attention\"]")]
     [InlineData("rope_parameters", "{\"rope_type\":\"yarn\",\"rope_theta\":10000}")]
+    [InlineData("rope_parameters", "{\"rope_theta\":10000,\"partial_rotary_factor\":0.5}")]
+    [InlineData("rope_parameters", "{\"sliding_attention\":{\"rope_theta\":10000},\"full_attention\":{\"rope_theta\":1000000}}")]
+    [InlineData("partial_rotary_factor", "0.25")]
     [InlineData("use_bidirectional_attention", "true")]
     [InlineData("softmax", "\"yes\"")]
     [InlineData("temperature", "0, \"softmax\": true")]
@@ -109,6 +114,20 @@ public sealed class ConfigFileTests : IDisposable
         Assert.Equal(64, Config().HiddenSize);
     }
 
+    /// <summary>Null is an absence: a program that has nothing to say of a field may write it so.</summary>
+    [Fact]
+    public void Null_is_an_absence()
+    {
+        string[] fields = ["rms_norm_eps", "rope_theta", "query_pre_attn_scalar", "max_position_embeddings", "hidden_activation", "hidden_act", "attention_bias"];
+        foreach (string field in fields) Set(field, "null");
+        foreach (string field in (string[])["rope_scaling", "rope_parameters", "layer_types", "quantization_config", "partial_rotary_factor"]) Add(field, "null");
+        BackboneConfig config = Config();
+        Assert.Equal(
+            (1e-6f, 10000.0, 256.0, 8192, null), (config.RmsNormEpsilon, config.RopeTheta, config.QueryPreAttentionScalar, config.MaxPositions, config.RopeScaling));
+        Set("head_dim", "null");
+        Says("[1024, 64]"); // 4 heads of 256 are not what the weights have
+    }
+
     [Fact]
     public void Null_turns_softcap_and_window_off()
     {
@@ -124,6 +143,79 @@ public sealed class ConfigFileTests : IDisposable
         Add("rope_parameters", "{\"rope_type\":\"default\",\"rope_theta\":5000.0}");
         Add("layer_types", "[\"sliding_attention\",\"full_attention\",\"sliding_attention\",\"full_attention\"]");
         Assert.Equal(5000, Config().RopeTheta);
+    }
+
+    /// <summary>The rule of transformers 5: rope_scaling or rope_parameters, and rope_theta from there, from the top level, or its default.</summary>
+    [Theory]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_scaling\": {LLAMA3}", 500000, true)]
+    [InlineData("\"rope_parameters\": {LLAMA3, \"rope_theta\": 500000.0}", 500000, true)]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_parameters\": {LLAMA3}", 500000, true)]
+    [InlineData("\"rope_scaling\": {LLAMA3, \"rope_theta\": 500000.0}", 500000, true)]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_scaling\": {LLAMA3}, \"rope_parameters\": {\"rope_theta\": 1000.0, \"rope_type\": \"default\"}", 500000, true)]
+    [InlineData("\"rope_scaling\": {LLAMA3}, \"rope_parameters\": {\"rope_theta\": 500000.0}", 10000, true)]
+    [InlineData("\"rope_theta\": 20000.0, \"rope_parameters\": {LLAMA3, \"rope_theta\": 500000.0}", 500000, true)]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_parameters\": {LLAMA3, \"rope_theta\": null}", 500000, true)]
+    [InlineData("\"rope_parameters\": {LLAMA3}", 10000, true)]
+    [InlineData("\"rope_theta\": 500000.0", 500000, false)]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_scaling\": null, \"rope_parameters\": null", 500000, false)]
+    [InlineData("\"rope_scaling\": {}, \"rope_parameters\": {\"rope_theta\": 500000.0}", 500000, false)]
+    [InlineData("\"rope_parameters\": {\"rope_theta\": 500000.0}", 500000, false)]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_scaling\": {\"type\": \"default\"}", 500000, false)]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_scaling\": {\"rope_type\": null, \"type\": \"default\"}", 500000, false)]
+    [InlineData("\"rope_theta\": 500000.0, \"rope_scaling\": {OLD}", 500000, true)]
+    [InlineData("\"rope_theta\": null", 10000, false)]
+    public void The_rotary_embedding_is_read_by_the_rule_of_transformers_5(string fields, double theta, bool scaled)
+    {
+        const string Numbers = "\"factor\": 8.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0, \"original_max_position_embeddings\": 32";
+        using TempFolder llama = Llama(fields.Replace("LLAMA3", Numbers + ", \"rope_type\": \"llama3\"").Replace("OLD", Numbers + ", \"type\": \"llama3\""));
+        using Checkpoint checkpoint = Checkpoint.Open(llama.Path);
+        Assert.Equal((theta, scaled ? new RopeScaling(8, 1, 4, 32) : null), (checkpoint.Config.RopeTheta, checkpoint.Config.RopeScaling));
+    }
+
+    [Theory]
+    [InlineData("", "", 512)]
+    [InlineData("", ", \"original_max_position_embeddings\": 64", 64)]
+    [InlineData("\"original_max_position_embeddings\": 128, ", ", \"original_max_position_embeddings\": 64", 128)]
+    public void The_length_before_the_scaling_has_a_default(string top, string inside, int length)
+    {
+        using TempFolder llama = Llama(
+            $"{top}\"rope_parameters\": {{\"rope_type\": \"llama3\", \"factor\": 8.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0{inside}}}");
+        using Checkpoint checkpoint = Checkpoint.Open(llama.Path);
+        Assert.Equal(length, checkpoint.Config.RopeScaling!.OriginalPositions);
+    }
+
+    /// <summary>Llama 1 and 2 have as many KV heads as query heads, and their files do not say so: an error of shapes here, not of a missing field.</summary>
+    [Fact]
+    public void Llamas_without_a_number_of_KV_heads_have_one_for_each_query_head()
+    {
+        using TempFolder llama = Llama("\"rope_theta\": 500000.0");
+        llama.Write("config.json", File.ReadAllText(llama["config.json"]).Replace("\"num_key_value_heads\": 2,", ""));
+        Assert.Contains("[64, 64]", Assert.Throws<CheckpointException>(() => Checkpoint.Open(llama.Path)).Message);
+    }
+
+    /// <summary>What Gemma's code runs is hidden_activation, whose default is the tanh form; files of before it say "gelu" for that.</summary>
+    [Fact]
+    public void Gelu_of_an_old_Gemma_file_is_the_tanh_form()
+    {
+        Remove("hidden_activation");
+        Set("hidden_act", "\"gelu\"");
+        Assert.Equal(64, Config().HiddenSize);
+        Add("hidden_activation", "\"gelu\"");
+        Says("hidden_activation", "gelu_pytorch_tanh");
+    }
+
+    [Theory]
+    [InlineData("0", 0)]
+    [InlineData("107", 107)]
+    [InlineData("-1", -1)]
+    [InlineData("null", null)]
+    [InlineData(null, 0)]
+    public void The_padding_token_is_the_files_or_Gemmas(string? json, int? pad)
+    {
+        Remove("pad_token_id");
+        if (json is not null) Add("pad_token_id", json);
+        using Checkpoint checkpoint = Checkpoint.Open(_folder.Path);
+        Assert.Equal(pad, checkpoint.PadTokenId);
     }
 
     [Fact]
@@ -154,6 +246,16 @@ public sealed class ConfigFileTests : IDisposable
     {
         _folder.Write("config.json", [.. "{\"model_type\":\""u8, 0xFF, .. "\"}"u8]);
         Says(_folder["config.json"], "UTF-8");
+    }
+
+    /// <summary>A Llama whose config.json has these fields for the rotary embedding.</summary>
+    private static TempFolder Llama(string rope)
+    {
+        TempFolder folder = new TempFolder().CopyGolden("i_inform_bf16");
+        string text = File.ReadAllText(folder["config.json"]);
+        text = Regex.Replace(text, "\"rope_scaling\": {[^}]*},", rope + ",");
+        folder.Write("config.json", Regex.Replace(text, "\n  \"rope_theta\": 500000.0,\n", "\n"));
+        return folder;
     }
 
     private BackboneConfig Config()

@@ -51,6 +51,9 @@ internal sealed class LdlHead : ModelHead
         + $"{(GateTemperature == 0 ? "raw" : $"softmax, temperature {Shown.Number(GateTemperature)}")}";
 
     /// <inheritdoc/>
+    internal override ReadRule Reads => ReadRule.BeforeFirstPad;
+
+    /// <inheritdoc/>
     internal override IEnumerable<HeadLayer> Layers => Regression.Concat(Gating);
 
     /// <inheritdoc/>

@@ -38,6 +38,9 @@ public abstract class ModelHead
         // A head that computes only the score has none.
     }
 
+    /// <summary>The rule that chooses the token whose hidden state the head reads.</summary>
+    internal abstract ReadRule Reads { get; }
+
     /// <summary>All linear layers.</summary>
     internal abstract IEnumerable<HeadLayer> Layers { get; }
 

@@ -30,6 +30,10 @@ internal sealed class ScoreHead : ModelHead
     /// <inheritdoc/>
     public override string Summary => $"the score alone, by {Network.Count} linear layer{(Network.Count == 1 ? "" : "s")}";
 
+    /// <summary>A classifier of one layer is that of transformers; one of several has code of its own, which INF-ORM published.</summary>
+    internal override ReadRule Reads => _prefix != ClassifierPrefix ? ReadRule.LastToken
+        : Network.Count == 1 ? ReadRule.RightmostNotPad : ReadRule.BeforeFirstPad;
+
     /// <inheritdoc/>
     internal override IEnumerable<HeadLayer> Layers => Network;
 
