@@ -63,6 +63,7 @@ internal static class CommandLine
         FidelityCommand.Create(terminal),
         ServeCommand.Create(terminal),
         ConvertCommand.Create(terminal),
+        RenderCommand.Create(terminal),
         TokenizeCommand.Create(terminal),
         TraceCommand.Create(terminal),
         BenchCommand.Create(terminal),

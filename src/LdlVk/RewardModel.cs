@@ -114,7 +114,7 @@ public sealed class RewardModel : IDisposable
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
-            var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate);
+            var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate, options.SystemMessages);
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;
             return new RewardModel(ScoringSession.Load(checkpoint, open, options, progress, cancellationToken), text, options);
@@ -146,13 +146,12 @@ public sealed class RewardModel : IDisposable
         EncodedOrFailed(() => Tokenize(conversation, typed));
 
     /// <summary>
-    /// Token ids of a text that holds the template and its special tokens already, or why there are none. One <c>&lt;bos&gt;</c> comes
-    /// first, whether the text has it or not.
+    /// Token ids of a text that holds the template and its special tokens already, or why there are none. Padding and end-of-text tokens
+    /// at its ends and a second <c>&lt;bos&gt;</c> are taken off, and what is missing of the template's end is added.
     /// </summary>
-    public TokenizedText EncodeTemplated(string text) => EncodedOrFailed(() => _text.EncodeTemplated(text));
-
-    /// <summary>As <see cref="EncodeTemplated"/>, but no <c>&lt;bos&gt;</c> is added.</summary>
-    public TokenizedText EncodeText(string text) => EncodedOrFailed(() => _text.Encode(text));
+    /// <param name="text">The text.</param>
+    /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one, if the template begins with it.</param>
+    public TokenizedText EncodeTemplated(string text, bool bos = true) => EncodedOrFailed(() => _text.EncodeTemplated(text, bos));
 
     /// <summary>
     /// Returns the index of the token that the head reads: the last one, unless the text contains the model's padding token.

@@ -52,6 +52,12 @@ public sealed record RewardModelOptions
     /// </summary>
     public SpecialTokens SpecialTokens { get; init; }
 
+    /// <summary>
+    /// What happens to a system message where the template has no system role: an error, or its text is put before the first user message.
+    /// The authors of such models published no rule for it, so a merged text is not one that the model was trained on.
+    /// </summary>
+    public SystemMessages SystemMessages { get; init; }
+
     /// <summary>Tokens of a micro-batch where none are given.</summary>
     public const int DefaultBatchTokens = 4096;
 

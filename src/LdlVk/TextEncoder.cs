@@ -12,7 +12,9 @@ public sealed class TextEncoder
 
     private readonly Tokenizer? _tokenizer;
     private readonly Lazy<DetectedChatTemplate?> _template;
+    private readonly Lazy<Padding> _padding;
     private readonly string _folder;
+    private readonly SystemMessages _system;
 
     /// <summary>Reads tokenizer.json, if there is one.</summary>
     /// <param name="folder">Folder of the checkpoint.</param>
@@ -20,10 +22,11 @@ public sealed class TextEncoder
     /// <c>auto</c>: the checkpoint's own, looked for when it is first needed; a name of <see cref="ChatTemplate.All"/>: that one;
     /// <c>none</c>: contents joined as they are, behind <c>&lt;bos&gt;</c>.
     /// </param>
+    /// <param name="system">What happens to system messages where the template has no system role.</param>
     /// <exception cref="CheckpointException">tokenizer.json is damaged or of another kind.</exception>
-    public TextEncoder(string folder, string chatTemplate = "auto")
+    public TextEncoder(string folder, string chatTemplate = "auto", SystemMessages system = SystemMessages.Error)
     {
-        _folder = folder;
+        (_folder, _system) = (folder, system);
         string tokenizer = Path.Combine(folder, "tokenizer.json");
         if (File.Exists(tokenizer)) _tokenizer = Tokenizer.Load(tokenizer);
         _template = new(() => chatTemplate switch
@@ -32,6 +35,7 @@ public sealed class TextEncoder
             "auto" => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), _tokenizer?.UsualTemplate),
             _ => new DetectedChatTemplate(ChatTemplate.All.Single(t => t.Name == chatTemplate), Source: null, Note: null),
         });
+        _padding = new(() => new Padding(Required, _template.Value?.Template, Path.Combine(folder, "tokenizer_config.json")));
     }
 
     /// <summary>Whether there is a tokenizer.json; without one only token ids can be scored.</summary>
@@ -45,15 +49,12 @@ public sealed class TextEncoder
     public int[] Encode(string text) => Required.Encode(text);
 
     /// <summary>
-    /// Ids of a text that holds the template already: as it is, behind one <c>&lt;bos&gt;</c>, whether it begins with that or not; without
-    /// one where the template has none.
+    /// Ids of a text that holds the template already. What trainers put around it is taken off: padding and end-of-text tokens, a second
+    /// <c>&lt;bos&gt;</c>. What is missing of the template's end is added.
     /// </summary>
-    public int[] EncodeTemplated(string text)
-    {
-        int[] ids = Required.Encode(text);
-        bool complete = ids is [int first, ..] && first == Required.Bos || _template.Value is { Template.BeginsWithBos: false };
-        return complete ? ids : [Required.Bos, .. ids];
-    }
+    /// <param name="text">The text.</param>
+    /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one, if the template begins with it.</param>
+    public int[] EncodeTemplated(string text, bool bos = true) => _padding.Value.Strip(Required.Encode(text), bos);
 
     /// <summary>Ids of a whole conversation, template included.</summary>
     /// <param name="conversation">The conversation.</param>
@@ -62,7 +63,8 @@ public sealed class TextEncoder
     /// <exception cref="CheckpointException">There is no tokenizer, or the template is not a known one.</exception>
     public int[] Encode(Conversation conversation, SpecialTokens typed = SpecialTokens.Tokens)
     {
-        if (_template.Value is { } template) return template.Template.Encode(Required, conversation.Messages, typed: typed);
+        if (_template.Value is { Template: var template })
+            return template.Encode(Required, MessagesFor(template, conversation), typed: typed);
         string text = string.Concat(conversation.Messages.Select(m => m.Content));
         return [Required.Bos, .. Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : [])];
     }
@@ -71,8 +73,18 @@ public sealed class TextEncoder
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">The template is not a known one.</exception>
     public string Render(Conversation conversation) => _template.Value is { } template
-        ? template.Template.Render(conversation.Messages)
+        ? template.Template.Render(MessagesFor(template.Template, conversation))
         : string.Concat(conversation.Messages.Select(m => m.Content));
+
+    /// <summary>Returns the messages, with the system message merged where the template needs it and the options allow it.</summary>
+    private IReadOnlyList<Message> MessagesFor(ChatTemplate template, Conversation conversation)
+    {
+        IReadOnlyList<Message> messages = conversation.Messages;
+        return _system == SystemMessages.Merge && !template.HasSystemRole
+            && messages is [{ Role: "system", Content: { } system }, { Role: "user", Content: { } user }, ..]
+            ? [new Message("user", $"{system}\n\n{user}"), .. messages.Skip(2)]
+            : messages;
+    }
 
     private Tokenizer Required => _tokenizer
         ?? throw new CheckpointException($"{_folder} has no tokenizer.json, so only input_ids can be scored there. Download it from the "

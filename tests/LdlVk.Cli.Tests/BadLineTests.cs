@@ -15,14 +15,16 @@ public class BadLineTests
     [InlineData("{", "not valid JSON")]
     [InlineData("{\"prompt\":\"a\",\"response\":\"b\"} x", "not valid JSON at byte 30")]
     [InlineData("{\"prompt\":\"a\",\"prompt\":\"a\",\"response\":\"b\"}", "not valid JSON")]
-    [InlineData("[1]", "the line is a list, not an object")]
+    [InlineData(" [1]", "the line is a list, not an object")]
     [InlineData("3", "the line is the number 3, not an object")]
     [InlineData("null", "the line is null, not an object")]
     [InlineData("{}", "none of the known fields")]
-    [InlineData("{\"text\":\"a\"}", "none of the known fields")]
+    [InlineData("{\"body\":\"a\",\"source\":3}", "none of the known fields (it has body, source)")]
+    [InlineData("{\"text\":3}", "text is the number 3, not a string")]
+    [InlineData("{\"text\":\"a\",\"prompt\":\"a\"}", "prompt and text, which do not go together")]
     [InlineData("{\"prompt\":\"a\"}", "the line has prompt, which is not enough")]
     [InlineData("{\"response\":\"a\"}", "the line has response, which is not enough")]
-    [InlineData("{\"prompt\":\"a\",\"response\":\"b\",\"responses\":[]}", "prompt and response and responses, which do not go together")]
+    [InlineData("{\"prompt\":\"a\",\"response\":\"b\",\"responses\":[]}", "response and responses, which do not go together")]
     [InlineData("{\"messages\":[],\"input_ids\":[1]}", "messages and input_ids, which do not go together")]
     [InlineData("{\"prompt\":1,\"response\":\"b\"}", "prompt is the number 1, not a string")]
     [InlineData("{\"prompt\":\"a\",\"response\":[\"b\"]}", "response is a list, not a string")]
@@ -34,7 +36,7 @@ public class BadLineTests
     [InlineData("{\"messages\":[3]}", "messages[0] is the number 3")]
     [InlineData("{\"messages\":[{\"role\":\"user\"}]}", "messages[0] has no content")]
     [InlineData("{\"messages\":[{\"content\":\"a\"}]}", "messages[0] has no role")]
-    [InlineData("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]}", "messages[0].content is a list, not a string")]
+    [InlineData("{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\"}]}]}", "messages[0].content[0] has no text")]
     [InlineData("{\"messages\":[{\"role\":\"system\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\"a\"}]}", "no system role")]
     [InlineData("{\"messages\":[{\"role\":\"user\",\"content\":\"a\"},{\"role\":\"user\",\"content\":\"a\"}]}", "roles must alternate")]
     [InlineData("{\"messages\":[{\"role\":\"assistant\",\"content\":\"a\"}]}", "roles must alternate")]
@@ -113,7 +115,7 @@ public class BadLineTests
     public async Task A_huge_line_is_skipped_and_the_next_is_scored()
     {
         byte[] huge = new byte[(16 << 20) + 1];
-        huge.AsSpan().Fill((byte)'[');
+        huge.AsSpan().Fill((byte)'{');
         Outcome run = await Cli.RunWithInputAsync([.. huge, (byte)'\n', .. Encoding.UTF8.GetBytes(Good), (byte)'\n', .. huge], "score", "--model", Cli.Mini, "--device", "cpu", "--input", "-");
         Assert.Equal((3, 3), (run.Code, run.Lines.Length));
         Assert.Contains("more than 16 MiB", run.ErrorOf(0), StringComparison.Ordinal);

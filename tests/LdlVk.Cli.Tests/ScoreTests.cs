@@ -25,7 +25,7 @@ public class ScoreTests
             Assert.Equal(["id", "score", "tokens"], line.EnumerateObject().Select(p => p.Name));
         }
 
-        Assert.Matches(@"^20 texts, 3,618 tokens in .*tokens/s.*; cpu \(.*\), fp16 weights\n$", run.Error);
+        Assert.Matches(@"^20 lines read as conversations: messages\[messages\]\n20 texts, 3,618 tokens in .*tokens/s.*; cpu \(.*\), fp16 weights\n$", run.Error);
     }
 
     [Fact]

@@ -46,13 +46,31 @@ public class ProtocolTests(Mini mini)
         }
     }
 
-    [Fact]
-    public async Task OpenRLHF_s_padding_and_end_are_dropped()
+    [Theory]
+    [InlineData("<pad><pad>", "")]
+    [InlineData("", "<eos><pad><pad><eos>")]
+    [InlineData("<eos><pad><bos>", "<pad><eos>")]
+    public async Task What_trainers_put_around_a_text_is_taken_off_on_every_endpoint(string left, string right)
     {
         await using Api api = await Api.StartAsync(mini);
-        JsonElement answer = (await api.PostAsync("get_reward", new { query = new[] { "<pad><pad>" + A.Text, A.Text + "<eos><pad>" } })).Ok;
-        mini.IsScoreOf(A, answer.GetProperty("rewards")[0]);
-        mini.IsScoreOf(A, answer.GetProperty("rewards")[1]);
+        // Some decode without the template's last line break.
+        foreach (string text in (string[])[left + A.Text + right, left + A.Text["<bos>".Length..] + right, left + A.Text.TrimEnd('\n') + right])
+        {
+            mini.IsScoreOf(A, (await api.PostAsync("get_reward", new { query = new[] { text } })).Ok.GetProperty("rewards")[0]);
+            mini.IsScoreOf(A, (await api.PostAsync("v1/score/evaluation", new { messages = new[] { text } })).Ok.GetProperty("scores")[0]);
+            mini.IsScoreOf(A, (await api.PostAsync("classify", new { input = text })).Ok.GetProperty("data")[0].GetProperty("probs")[0]);
+            mini.IsScoreOf(A, (await api.PostAsync("classify", new { text })).Ok.GetProperty("embedding")[0]);
+            mini.IsScoreOf(A, (await api.PostAsync("pooling", new { input = text })).Ok.GetProperty("data")[0].GetProperty("data")[0]);
+            mini.IsScoreOf(A, (await api.PostAsync("v1/rewards", new { text })).Ok.GetProperty("data")[0].GetProperty("score"));
+        }
+    }
+
+    [Fact]
+    public async Task Slime_sends_the_prompt_as_messages()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        JsonElement answer = (await api.PostAsync("v1/rewards", new { prompt = new[] { new { role = "user", content = A.Prompt } }, response = A.Response, label = "" })).Ok;
+        mini.IsScoreOf(A, answer.GetProperty("data")[0].GetProperty("score"));
     }
 
     [Theory]

@@ -10,7 +10,8 @@ namespace LdlVk.Cli.Commands;
 
 /// <summary><c>ldlvk score</c> with --resume or --shard: resumable scoring of all lines of a dataset, or of one part of them.</summary>
 internal sealed class DatasetRun(
-    ParseResult call, ModelFlags model, TextFlags texts, string? given, Shard shard, bool resume, bool details, Terminal terminal)
+    ParseResult call, ModelFlags model, TextFlags texts, string? given, Shard shard, bool resume, bool details, TextPreview preview,
+    Terminal terminal)
 {
     /// <summary>Scores the lines that have no result yet.</summary>
     /// <returns>The exit code.</returns>
@@ -21,6 +22,7 @@ internal sealed class DatasetRun(
         using LineSource source = texts.Open(call, terminal, cancellationToken);
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
         string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
+        if (texts.MapText(call) is { } map) settings += $", map {map}";
         if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(output, source, finished);
         if (!resume && ResumableFile.IsUnfinished(output))
             throw new UsageException(
@@ -34,7 +36,7 @@ internal sealed class DatasetRun(
             if (file.Lines > 0 && !call.GetValue(model.Quiet))
                 terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} already there.");
             ResultWriter result = new(file.Stream);
-            int code = await run.ScoreAsync(loaded, source.Lines(shard, file.Lines, file.InputDigest), line =>
+            int code = await run.ScoreAsync(loaded, preview.Show(source.Lines(shard, file.Lines, file.InputDigest), loaded), line =>
             {
                 result.Write(line, details);
                 file.Wrote(line);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
@@ -34,7 +35,8 @@ internal static class EvalCommand
         Option<bool> json = new("--json") { Description = "Write the summary as JSON." };
         Command command = new NotedCommand(
             "eval", "Evaluate the model on preference data: accuracy as RewardBench computes it, calibration, a report.", Notes);
-        Option[] own = [input, output, report, json];
+        Option<string?> map = TextFlags.CreateMap();
+        Option[] own = [input, map, output, report, json];
         foreach (Option option in own) command.Options.Add(option);
         model.AddTo(command);
         command.SetAction(async (call, cancellationToken) =>
@@ -42,7 +44,9 @@ internal static class EvalCommand
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
             NotStandardOutput(call.GetValue(output), output.Name);
             NotStandardOutput(call.GetValue(report), report.Name);
+            ItemFields names = TextFlags.Names(call, map);
             using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellationToken);
+            source.Names = names;
             using OutputFile? outputFile = call.GetValue(output) is { } path ? terminal.OpenOutput(path, output.Name, isLines: true) : null;
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(

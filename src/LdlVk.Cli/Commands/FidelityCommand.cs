@@ -1,6 +1,7 @@
 using System.CommandLine;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
@@ -41,7 +42,8 @@ internal static class FidelityCommand
         Option<bool> json = new("--json") { Description = "Write the comparison as JSON, with all pairs that flip." };
         Command command = new NotedCommand(
             "fidelity", "Compare a model's scores under different settings: errors, ranks, pairs that flip, accuracy.", Notes);
-        Option[] own = [input, baseline, candidates, report, json];
+        Option<string?> map = TextFlags.CreateMap();
+        Option[] own = [input, map, baseline, candidates, report, json];
         foreach (Option option in own) command.Options.Add(option);
         model.AddTo(command);
         command.SetAction(async (call, cancellationToken) =>
@@ -54,6 +56,7 @@ internal static class FidelityCommand
             if (path == "-")
                 throw new UsageException("--input - can be read only once, but fidelity reads it for each setting. Give a file.");
             EvalCommand.NotStandardOutput(call.GetValue(report), report.Name);
+            ItemFields names = TextFlags.Names(call, map);
             terminal.OpenInput(path, cancellationToken).Dispose();
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
             List<SettingRun> runs = [];
@@ -64,6 +67,7 @@ internal static class FidelityCommand
                 if (!quiet) terminal.Error.WriteLine(Readable.OneLine(setting.Name));
                 ScoringRun run = new(terminal, quiet);
                 using LineSource source = terminal.OpenInput(path, cancellationToken);
+                source.Names = names;
                 using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellationToken).ConfigureAwait(false);
                 (PairScorer scorer, int result) = await PairRun.ScoreAsync(
                     run, loaded, source, scored: null, terminal, cancellationToken).ConfigureAwait(false);

@@ -15,6 +15,7 @@ internal static class RunSettings
         + $"heads {options.Heads.ToString().ToLowerInvariant()}, "
         + $"compute {options.Compute.ToString().ToLowerInvariant()}, "
         + $"embedding scale {options.EmbeddingScale.ToString().ToLowerInvariant()}, template {options.ChatTemplate}, "
+        + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"
         + $"{(options.Truncate ? "truncated" : "not truncated")}, "
         + $"{(options.Split is { } split ? $"split {string.Join(",", split)}, " : "")}{(details ? "details" : "no details")}");
 

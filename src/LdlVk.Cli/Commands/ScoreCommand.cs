@@ -14,14 +14,18 @@ internal static class ScoreCommand
           {"id"?, "messages": [{"role", "content"}, …]}
           {"id"?, "prompt", "response"}
           {"id"?, "prompt", "responses": […]}
+          {"id"?, "prompt", "chosen", "rejected"}
+          {"id"?, "text"}                                with its template
           {"id"?, "input_ids": […]}                      token ids, not changed
+        and other common forms; docs/datasets.md lists them, ldlvk render shows the texts.
         Output, in the order of the input:
           {"id", "score", "tokens"}
           {"id", "scores": […], "best", "tokens": […]}   for responses; best is an index
           {"id", "error"}                                not scored; exit code 3 at the end
         With --details also "weights" [22], "distribution" [10] and "rewards" [22][10],
         and for responses a list of each.
-        A missing id is the line's number, counted from 0. Other fields are ignored.
+        A missing id is the line's number, counted from 0. Fields that cannot change the
+        text are ignored; others are used, or an error.
         A blank line is an error, except for the last one.
         A row of a Parquet file is a line: columns are fields, groups are objects, lists are arrays.
         """;
@@ -56,17 +60,26 @@ internal static class ScoreCommand
                 + "Needs --output FILE; ldlvk merge joins the parts.",
             HelpName = "I/N",
         };
+        Option<int> showText = new("--show-text")
+        {
+            Description = "Show the first N texts on standard error as the model reads them; ldlvk render shows all [default: 0].",
+            HelpName = "N",
+        };
         Command command = new NotedCommand("score", "Score texts: JSON lines in, JSON lines out.", Notes);
         texts.AddTo(command);
         command.Options.Add(output);
         command.Options.Add(resume);
         command.Options.Add(shard);
         command.Options.Add(details);
+        command.Options.Add(showText);
         model.AddTo(command);
         command.Options.Add(trace);
         command.SetAction(async (call, cancellationToken) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;
+            int shown = call.GetValue(showText);
+            if (shown < 0) throw new UsageException($"{showText.Name} {shown}: give a number from 0 on.");
+            TextPreview preview = new(terminal, shown);
             if (call.GetValue(resume) || call.GetValue(shard) is not null)
             {
                 if (call.GetValue(trace) is not null)
@@ -79,6 +92,7 @@ internal static class ScoreCommand
                     Parse(call.GetValue(shard)),
                     call.GetValue(resume),
                     call.GetValue(details),
+                    preview,
                     terminal);
                 return await dataset.RunAsync(cancellationToken).ConfigureAwait(false);
             }
@@ -94,6 +108,7 @@ internal static class ScoreCommand
                 call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
             {
+                lines = preview.Show(lines, loaded);
                 ResultWriter result = new(file.Stream);
                 bool withDetails = call.GetValue(details);
                 int code = traceFile is null
@@ -129,7 +144,8 @@ internal static class ScoreCommand
     private static int Trace(
         RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write, CancellationToken cancellationToken)
     {
-        int[] ids = line.Item.Ids ?? model.Tokenize(line.Item.Conversations[0]);
+        TokenizedText text = line.Item.Encode(model).Single();
+        int[] ids = text.Error is null ? text.Ids : throw new InputException(text.Error);
         Reward reward;
         using (TraceWriter trace = new(file.Stream, line.Name))
         {

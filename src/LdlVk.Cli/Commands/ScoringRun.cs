@@ -71,7 +71,13 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
             }
         }
 
-        if (!quiet) terminal.Error.WriteLine(Summary(model, scorer.Progress));
+        if (!quiet)
+        {
+            foreach (string read in scorer.Shapes.Read()) terminal.Error.WriteLine(read);
+            terminal.Error.WriteLine(Summary(model, scorer.Progress));
+        }
+
+        foreach (string doubt in scorer.Shapes.Doubts()) terminal.Say(doubt);
         WriteTimeline();
         if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error));
         if (failed > 0 && !quiet) terminal.Say($"{Readable.Plural(failed, "line")} could not be scored; {reasonsAt}.");

@@ -12,6 +12,7 @@ internal static class FlagWording
     public static string Word(string name, string value) => (name, value) switch
     {
         (nameof(OptionName.Tune), "false") => "--no-tune",
+        (nameof(OptionName.SystemMessages), _) => $"--system {value}".TrimEnd(),
         ("Token", _) => "--token-file FILE",
         _ => $"--{JsonNamingPolicy.KebabCaseLower.ConvertName(name)}{(value.Length == 0 ? "" : " ")}{value}",
     };

@@ -41,6 +41,7 @@ internal sealed class ModelFlags
         "Factor of the embeddings: exact √hidden, or rounded to bf16 as in a bf16 run of the original. "
         + "auto: bf16 for bf16 checkpoints, else exact.");
     private readonly Option<string> _chatTemplate = CreateChatTemplate();
+    private readonly Option<string> _system = CreateSystem();
     private readonly Option<string?> _batchTokens = CreateBatchTokens();
     private readonly Option<bool> _truncate = new("--truncate")
     {
@@ -108,6 +109,10 @@ internal sealed class ModelFlags
         "Conversion of messages to text. auto: the checkpoint's template; "
         + "none: the bos token and the contents one after another; otherwise the template of that name.");
 
+    /// <summary>--system.</summary>
+    public static Option<string> CreateSystem() => Choice("--system", ModelValues.SystemRoles,
+        "What a system message is where the chat template has no system role: an error, or merged into the first user message.");
+
     /// <summary>--batch-tokens.</summary>
     public static Option<string?> CreateBatchTokens() => new("--batch-tokens")
     {
@@ -134,7 +139,7 @@ internal sealed class ModelFlags
     {
         Option[] all =
         [
-            Model, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _chatTemplate, _batchTokens,
+            Model, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _chatTemplate, _system, _batchTokens,
             _truncate, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
         ];
         foreach (Option option in all) command.Options.Add(option);
@@ -172,6 +177,7 @@ internal sealed class ModelFlags
                 _ => EmbeddingScale.Auto,
             },
             ChatTemplate = ModelValues.ChatTemplate(call, _chatTemplate),
+            SystemMessages = ModelValues.System(call, _system),
             BatchTokens = ModelValues.BatchTokens(call, _batchTokens),
             Truncate = call.GetValue(_truncate),
             SharePrefixes = !call.GetValue(_noSharePrefixes),

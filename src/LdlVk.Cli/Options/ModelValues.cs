@@ -19,6 +19,9 @@ internal static class ModelValues
     /// <summary>Values of --embedding-scale.</summary>
     public const string EmbeddingScales = "auto|exact|bf16";
 
+    /// <summary>Values of --system.</summary>
+    public const string SystemRoles = "error|merge";
+
     /// <summary>Values of --chat-template.</summary>
     public static string ChatTemplates => string.Join('|', TextEncoder.ChatTemplates);
 
@@ -66,6 +69,10 @@ internal static class ModelValues
 
     /// <summary>Value of --heads.</summary>
     public static WeightFormat Heads(ParseResult call, Option<string> heads) => Format(OneOf(call, heads, HeadFormats));
+
+    /// <summary>Value of --system.</summary>
+    public static SystemMessages System(ParseResult call, Option<string> system) =>
+        OneOf(call, system, SystemRoles) == "merge" ? SystemMessages.Merge : SystemMessages.Error;
 
     /// <summary>Value of --chat-template.</summary>
     public static string ChatTemplate(ParseResult call, Option<string> template) => OneOf(call, template, ChatTemplates);

@@ -11,6 +11,7 @@ internal sealed class TextFlags
     private readonly Option<string?> _prompt = new("--prompt") { Description = "The user's message.", HelpName = "TEXT" };
     private readonly Option<string[]> _response;
     private readonly Option<string?>? _input;
+    private readonly Option<string?> _map = CreateMap();
 
     /// <param name="responses">Description of --response.</param>
     /// <param name="input">Description of --input; null if the command has none.</param>
@@ -22,6 +23,30 @@ internal sealed class TextFlags
 
     /// <summary>--input.</summary>
     public static Option<string?> CreateInput(string description) => new("--input") { Description = description, HelpName = "FILE|-" };
+
+    /// <summary>--map.</summary>
+    public static Option<string?> CreateMap() => new("--map")
+    {
+        Description =
+            "Fields of the input that are the parts of an item, such as prompt=problem,response=solution; no other field is read then. "
+            + $"Parts: {ItemFields.Parts}.",
+        HelpName = "PART=FIELD,…",
+    };
+
+    /// <summary>Returns the fields that --map names, or the usual ones.</summary>
+    /// <exception cref="UsageException">The map is wrong.</exception>
+    public static ItemFields Names(ParseResult call, Option<string?> map)
+    {
+        if (call.GetValue(map) is not { } text) return ItemFields.Usual;
+        try
+        {
+            return ItemFields.Parse(text);
+        }
+        catch (UsageException e)
+        {
+            throw new UsageException($"{map.Name}: {e.Notice}", e);
+        }
+    }
 
     /// <summary>--output.</summary>
     public static Option<string?> CreateOutput() => new("--output")
@@ -37,8 +62,13 @@ internal sealed class TextFlags
     {
         command.Options.Add(_prompt);
         command.Options.Add(_response);
-        if (_input is not null) command.Options.Add(_input);
+        if (_input is null) return;
+        command.Options.Add(_input);
+        command.Options.Add(_map);
     }
+
+    /// <summary>The fields that --map names; null if it is not given.</summary>
+    public string? MapText(ParseResult call) => _input is null ? null : call.GetValue(_map);
 
     /// <summary>Opens the texts, which are read on demand. The caller disposes the source.</summary>
     /// <exception cref="UsageException">Flags are missing or contradict each other, or the file does not exist.</exception>
@@ -50,7 +80,10 @@ internal sealed class TextFlags
         if (input is not null)
         {
             if (given) throw new UsageException("Give the texts with --input or with --prompt and --response, not both.");
-            return terminal.OpenInput(input, cancellationToken);
+            ItemFields names = Names(call, _map);
+            LineSource source = terminal.OpenInput(input, cancellationToken);
+            source.Names = names;
+            return source;
         }
 
         string orInput = _input is null ? "" : ", or --input FILE.jsonl (- for standard input)";

@@ -1,6 +1,8 @@
 namespace LdlVk.Datasets.Containers;
 
-/// <summary>Cuts a stream into lines, at "\n" or "\r\n", with memory for one line.</summary>
+/// <summary>
+/// Cuts a stream into lines, at "\n" or "\r\n", or a JSON array into its elements, with memory for one of them.
+/// </summary>
 /// <param name="stream">The stream, which stays the caller's to close.</param>
 /// <param name="cancellationToken">Ends the wait for more.</param>
 public sealed class LineReader(Stream stream, CancellationToken cancellationToken)
@@ -23,6 +25,14 @@ public sealed class LineReader(Stream stream, CancellationToken cancellationToke
         SkipByteOrderMark();
         if (Parquet.ParquetFile.Is(_buffer.AsSpan(0, _end)))
             throw new UsageException("The input is Parquet, which is not read from a pipe: give the file itself.");
+        if (ForeignFormat.Find(_buffer.AsSpan(0, _end)) is { } foreign)
+            throw new UsageException($"The input is {foreign}. Lines of JSON, a JSON array and Parquet are read.");
+        if (BeginsWithBracket())
+        {
+            foreach (RawLine element in Elements()) yield return element;
+            yield break;
+        }
+
         while (true)
         {
             int newline = _buffer.AsSpan(_start + searched, _end - _start - searched).IndexOf((byte)'\n');
@@ -47,6 +57,78 @@ public sealed class LineReader(Stream stream, CancellationToken cancellationToke
             else if (searched > 0) yield return Line(number, searched);
             yield break;
         }
+    }
+
+    /// <summary>Whether the first byte that is not white space is that of a JSON array.</summary>
+    private bool BeginsWithBracket()
+    {
+        int blank = 0;
+        while (_start + blank < _end || Fill())
+        {
+            if (_buffer[_start + blank] is not ((byte)' ' or (byte)'\t' or (byte)'\r' or (byte)'\n')) return _buffer[_start + blank] == '[';
+            blank++;
+        }
+
+        return false;
+    }
+
+    /// <summary>Returns the elements of a JSON array, of whose syntax only strings and brackets are looked at.</summary>
+    private IEnumerable<RawLine> Elements()
+    {
+        while (_buffer[_start] != '[') _start++;
+        _start++;
+        long number = 0;
+        int depth = 0, scanned = 0;
+        bool isString = false, skipping = false;
+        while (true)
+        {
+            if (_start + scanned == _end)
+            {
+                if (scanned > MaxLineBytes || skipping) (skipping, _start, _end, scanned) = (true, 0, 0, 0);
+                if (!Fill()) throw new UsageException("The input is a JSON array that does not end: a part of the file is missing.");
+                continue;
+            }
+
+            byte b = _buffer[_start + scanned];
+            if (b == '\\' && isString)
+            {
+                // The next byte is escaped; it may not be there yet.
+                if (_start + scanned + 1 == _end && !Fill()) continue;
+                scanned += 2;
+                continue;
+            }
+
+            if (b == '"') isString = !isString;
+            if (!isString && depth == 0 && b is (byte)',' or (byte)']')
+            {
+                RawLine element = skipping || scanned > MaxLineBytes ? new RawLine(number, default, true) : Line(number, scanned);
+                bool isLast = b == ']';
+                if (!isLast || !IsWhite(element)) yield return element;
+                (_start, scanned, skipping) = (_start + scanned + 1, 0, false);
+                number++;
+                if (!isLast) continue;
+                CheckEnd();
+                yield break;
+            }
+
+            if (!isString) depth += b is (byte)'{' or (byte)'[' ? 1 : b is (byte)'}' or (byte)']' ? -1 : 0;
+            scanned++;
+        }
+    }
+
+    private static bool IsWhite(RawLine line) => !line.TooLong && line.Bytes.Span.IndexOfAnyExcept(" \t\r\n"u8) < 0;
+
+    /// <summary>Checks that nothing follows the array.</summary>
+    private void CheckEnd()
+    {
+        do
+        {
+            if (_buffer.AsSpan(_start, _end - _start).IndexOfAnyExcept(" \t\r\n"u8) >= 0)
+                throw new UsageException(
+                    "The input begins with a JSON array, and something follows it. Give one array, or an object {…} on each line.");
+            (_start, _end) = (0, 0);
+        }
+        while (Fill());
     }
 
     private RawLine Line(long number, int length)

@@ -6,20 +6,32 @@ public sealed record Item
     /// <summary>An item without texts.</summary>
     public static Item None { get; } = new();
 
-    /// <summary>The prompt; null if the item has none.</summary>
+    /// <summary>The last message of the user before the response; null if the item has none.</summary>
     public string? Prompt { get; init; }
 
-    /// <summary>A conversation for each text; empty if the text is given as token ids.</summary>
+    /// <summary>A conversation for each text; empty if the text is given with its template, or as token ids.</summary>
     public IReadOnlyList<Conversation> Conversations { get; init; } = [];
 
-    /// <summary>The text as token ids; null if it is not given as token ids.</summary>
+    /// <summary>The text with its template and special tokens; null if it is given otherwise.</summary>
+    public string? Templated { get; init; }
+
+    /// <summary>The text as token ids; null if it is given otherwise.</summary>
     public int[]? Ids { get; init; }
 
     /// <summary>Whether the item has a list of responses, so that its result is a list too.</summary>
     public bool HasResponses { get; init; }
 
+    /// <summary>The preference among the responses; null if the item states none.</summary>
+    public Preference? Preference { get; init; }
+
+    /// <summary>The fields that were read, in words, such as "preference pairs: prompt, chosen, rejected".</summary>
+    public string Shape { get; init; } = "";
+
+    /// <summary>What may be wrong with the item although it can be scored; null if nothing.</summary>
+    public string? Doubt { get; init; }
+
     /// <summary>Number of texts.</summary>
-    public int Texts => Ids is null ? Conversations.Count : 1;
+    public int Texts => Ids is null && Templated is null ? Conversations.Count : 1;
 
     /// <summary>Creates an item of several responses to one prompt.</summary>
     public static Item Of(string prompt, IReadOnlyList<string> responses) => new()
@@ -28,4 +40,19 @@ public sealed record Item
         Conversations = [.. responses.Select(r => new Conversation(prompt, r))],
         HasResponses = true,
     };
+
+    /// <summary>Returns the token ids of each text, or the reason why there are none.</summary>
+    /// <param name="model">The model whose tokenizer and template are used.</param>
+    public IEnumerable<TokenizedText> Encode(RewardModel model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        if (Ids is not null) return [new TokenizedText(Ids)];
+        return Templated is not null ? [model.EncodeTemplated(Templated)] : Conversations.Select(c => model.Encode(c));
+    }
 }
+
+/// <summary>Which of an item's responses are better.</summary>
+/// <param name="Chosen">Indices of the better ones; empty if the item does not say.</param>
+/// <param name="IsList">Whether chosen or rejected is a list of responses, as in RewardBench 2.</param>
+/// <param name="Unknown">The reason why <paramref name="Chosen"/> is empty, as a sentence; null if it is not.</param>
+public sealed record Preference(IReadOnlyList<int> Chosen, bool IsList = false, string? Unknown = null);

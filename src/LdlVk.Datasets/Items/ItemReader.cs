@@ -2,27 +2,22 @@ using System.Text.Json;
 
 namespace LdlVk.Datasets.Items;
 
-/// <summary>The names of an item's fields.</summary>
-/// <param name="Messages">The conversation, a list of messages.</param>
-/// <param name="Prompt">The user's message.</param>
-/// <param name="Response">A single response.</param>
-/// <param name="Responses">Several responses.</param>
-/// <param name="Ids">The text as token ids.</param>
-public sealed record ItemNames(
-    string Messages = "messages",
-    string Prompt = "prompt",
-    string Response = "response",
-    string Responses = "responses",
-    string Ids = "input_ids");
-
 /// <summary>
-/// Reads an item from a line of a file, a row of Parquet or a request. Unknown fields are ignored.
+/// Reads an item from a line of a file, a row of Parquet or a request. Its fields decide what it is. A field that would change the text is
+/// used or an error; others, such as ids, sources and scores, are ignored. The forms are listed in docs/datasets.md.
 /// </summary>
 /// <param name="fields">Reads the fields and creates the errors.</param>
-/// <param name="names">The fields' names; null for the default names.</param>
-public sealed class ItemReader(JsonFields fields, ItemNames? names = null)
+/// <param name="names">The fields of an item's parts; null for the usual ones.</param>
+public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
 {
-    private readonly ItemNames _names = names ?? new ItemNames();
+    private const string Forms =
+        "Use messages; prompt and response; prompt and responses; prompt, chosen and rejected; text; or input_ids.";
+
+    /// <summary>Fields that templates write into the text, and that no supported template takes.</summary>
+    private static readonly string[] Unsupported =
+        ["tools", "functions", "documents", "context", "images", "image", "videos", "audios", "audio"];
+
+    private readonly ItemFields _names = names ?? ItemFields.Usual;
 
     /// <summary>Reads an item.</summary>
     /// <param name="item">The object.</param>
@@ -30,32 +25,102 @@ public sealed class ItemReader(JsonFields fields, ItemNames? names = null)
     public Item Read(JsonElement item, int maxResponses)
     {
         if (item.ValueKind != JsonValueKind.Object) throw fields.Wrong(item, fields.Subject, "an object {…}");
-        ItemNames n = _names;
-        string[] given =
-            [.. ((string[])[n.Messages, n.Prompt, n.Response, n.Responses, n.Ids]).Where(name => fields.Find(item, name) is not null)];
-        if (given.SequenceEqual([n.Messages]))
-            return new Item { Conversations = [new Conversation(fields.Messages(item.GetProperty(n.Messages), n.Messages))] };
-        if (given.SequenceEqual([n.Ids])) return new Item { Ids = fields.Ids(item.GetProperty(n.Ids), n.Ids) };
-        if (given.SequenceEqual([n.Prompt, n.Response]))
-            return Item.Of(Prompt(item), [fields.String(item.GetProperty(n.Response), n.Response)]) with { HasResponses = false };
-        if (given.SequenceEqual([n.Prompt, n.Responses])) return ReadResponses(item, maxResponses);
-        string forms = $"Use {n.Messages}; {n.Prompt} and {n.Response}; {n.Prompt} and {n.Responses}; or {n.Ids}.";
-        throw fields.Error(given.Length == 0
-            ? $"{fields.Subject} has none of the known fields. {forms}"
-            : $"{fields.Subject} has {string.Join(" and ", given)}, "
-                + $"which {(given.Length == 1 ? "is not enough" : "do not go together")}. {forms}");
+        if (!_names.IsMap) Refuse(item);
+        Part? ids = One(item, ItemPart.InputIds), text = One(item, ItemPart.Text);
+        LabeledPair? pair = LabeledPair.Find(item, _names);
+        Part? chosen = pair is null ? One(item, ItemPart.Chosen) : null, rejected = pair is null ? One(item, ItemPart.Rejected) : null;
+        Part? messages = One(item, ItemPart.Messages), prompt = One(item, ItemPart.Prompt), input = One(item, ItemPart.Input);
+        Part? response = One(item, ItemPart.Response), responses = One(item, ItemPart.Responses);
+        Part?[] given = [messages, prompt, input, response, responses, chosen, rejected, text, ids];
+        if (ids is { } tokens)
+            return Only(tokens, given) with { Ids = fields.Ids(tokens.Value, tokens.Name), Shape = $"token ids: {tokens.Name}" };
+        if (text is { } whole)
+            return Only(whole, given) with
+            {
+                Templated = fields.String(whole.Value, whole.Name), Shape = $"texts with their template: {whole.Name}",
+            };
+
+        ItemPrompt before = new(fields, item, _names, prompt, input);
+        if (pair is not null || chosen is not null || rejected is not null)
+        {
+            PairReader pairs = new(fields, before, messages, maxResponses);
+            Together(response, responses, chosen ?? (pair is null ? null : new Part(pair.First.Name, pair.First.Value)));
+            return pair is not null ? pairs.Read(pair) : pairs.Read(chosen, rejected);
+        }
+
+        Together(response, responses, null);
+        if (response is { } single) return before.Item([before.Complete(single, messages)], "prompts with a response", [single]);
+        if (responses is { } many)
+            return before.Item(before.Responses(many, messages, maxResponses), "prompts with several responses", [many], isList: true);
+        if (messages is { } conversation) return before.Conversation(conversation);
+        throw fields.Error(before.Given is { } name
+            ? $"{fields.Subject} has {name}, which is not enough. {Forms}"
+            : $"{fields.Subject} has none of the {(_names.IsMap ? "fields that the map names" : "known fields")}{Others(item)}. {Forms}");
+
+        void Together(Part? one, Part? several, Part? pair)
+        {
+            if (one is { } a && several is { } b) throw NotTogether([a, b]);
+            if (pair is { } c && (one ?? several) is { } other && !ItemPrompt.IsIn(other.Value, item, ["chosen", "rejected"]))
+                throw NotTogether([c, other]);
+        }
     }
 
-    /// <summary>Reads an item that has a prompt and several responses.</summary>
+    /// <summary>Reads a prompt and its two responses, which are in fields of given names.</summary>
     /// <param name="item">The object.</param>
-    /// <param name="maxResponses">Maximum number of responses.</param>
-    public Item ReadResponses(JsonElement item, int maxResponses)
+    /// <param name="first">The field of the first response.</param>
+    /// <param name="second">The field of the second response.</param>
+    public Item ReadTwo(JsonElement item, string first, string second)
     {
-        string prompt = Prompt(item);
-        List<string> responses = fields.StringList(fields.Get(item, _names.Responses), _names.Responses, maxResponses);
-        return responses.Count > 0 ? Item.Of(prompt, responses) : throw fields.Error($"{_names.Responses} is empty.");
+        Refuse(item);
+        Part a = new(first, fields.Get(item, first)), b = new(second, fields.Get(item, second));
+        foreach (ItemPart part in (ItemPart[])[ItemPart.Response, ItemPart.Responses, ItemPart.Chosen, ItemPart.Rejected])
+            if (One(item, part) is { } other) throw NotTogether([a, b, other]);
+        ItemPrompt before = new(fields, item, _names, One(item, ItemPart.Prompt), One(item, ItemPart.Input));
+        Part? messages = One(item, ItemPart.Messages);
+        return before.Item([before.Complete(a, messages), before.Complete(b, messages)], "pairs", [a, b], isList: true);
     }
 
-    /// <summary>Reads the prompt, which is required.</summary>
-    public string Prompt(JsonElement item) => fields.String(fields.Get(item, _names.Prompt), _names.Prompt);
+    private Item Only(Part part, Part?[] given)
+    {
+        Part[] all = [.. given.OfType<Part>()];
+        return all.Length == 1 ? new Item() : throw NotTogether(all);
+    }
+
+    private Exception NotTogether(Part[] parts) =>
+        fields.Error($"{fields.Subject} has {string.Join(" and ", parts.Select(p => p.Name))}, which do not go together. {Forms}");
+
+    private Part? One(JsonElement item, ItemPart part)
+    {
+        (string Name, JsonElement Value)[] found = [.. _names.Find(item, part)];
+        if (found.Length == 0) return null;
+        if (found.FirstOrDefault(f => !JsonElement.DeepEquals(f.Value, found[0].Value)) is { Name: { } other })
+            throw fields.Error($"{fields.Subject} has {found[0].Name} and {other}, which differ, and only one of them can be read.");
+        return new Part(found[0].Name, found[0].Value);
+    }
+
+    private void Refuse(JsonElement item)
+    {
+        foreach (string name in Unsupported)
+        {
+            if (item.TryGetProperty(name, out JsonElement value) && ItemFields.HoldsAnything(value))
+                throw fields.Error($"{name} would be a part of the text, and is not supported. Remove it, or put it into a message.");
+        }
+    }
+
+    /// <summary>Names the fields of an item that has none of the known ones.</summary>
+    private static string Others(JsonElement item)
+    {
+        string[] all = [.. item.EnumerateObject().Select(property => property.Name).Where(name => name != "id")];
+        if (all.Length == 0) return "";
+        string some = string.Join(", ", all.Take(8).Select(name => name.Length <= 40 ? name : $"{name.AsSpan(0, 40)}…"));
+        return $" (it has {some}{(all.Length > 8 ? ", …" : "")})";
+    }
+}
+
+/// <summary>A field of an item.</summary>
+internal readonly record struct Part(string Name, JsonElement Value)
+{
+    /// <summary>The field with its type, for the description of an item.</summary>
+    public string Described => MessageReader.IsList(Value) ? $"{Name}[messages]"
+        : Value.ValueKind == JsonValueKind.Array ? $"{Name}[list]" : Name;
 }

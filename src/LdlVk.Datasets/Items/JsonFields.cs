@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json;
 
 namespace LdlVk.Datasets.Items;
@@ -96,20 +95,7 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
     }
 
     /// <summary>Returns the messages of a conversation. The template checks their roles.</summary>
-    public Message[] Messages(JsonElement value, string name = "messages")
-    {
-        JsonElement.ArrayEnumerator items = List(value, name);
-        var messages = new Message[value.GetArrayLength()];
-        int i = 0;
-        foreach (JsonElement item in items)
-        {
-            string at = string.Create(CultureInfo.InvariantCulture, $"{name}[{i}]");
-            if (item.ValueKind != JsonValueKind.Object) throw Wrong(item, at, "an object with role and content");
-            messages[i++] = new Message(Part(item, at, "role"), Part(item, at, "content"));
-        }
-
-        return messages;
-    }
+    public Message[] Messages(JsonElement value, string name = "messages") => new MessageReader(this).Read(value, name);
 
     /// <summary>Throws for a list of more than <paramref name="max"/> items, before they are read.</summary>
     public void CheckLength(JsonElement value, string name, int max)
@@ -126,7 +112,4 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         JsonValueKind.Number => value.GetRawText() is { Length: <= 30 } number ? $"the number {number}" : "a number",
         _ => value.GetRawText(),
     };
-
-    private string Part(JsonElement message, string at, string name) =>
-        String(Find(message, name) ?? throw wrong($"{at} has no {name}."), $"{at}.{name}");
 }

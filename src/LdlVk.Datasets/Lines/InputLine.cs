@@ -10,8 +10,6 @@ public sealed class InputLine
     /// <summary>Maximum number of responses of a line, whose results are kept until the line is complete.</summary>
     public const int MaxResponses = 10_000;
 
-    private static readonly ItemReader Reader = new(JsonLine.Fields);
-
     private InputLine(string id, Item item, int bytes = 0) => (Id, Item, Bytes) = (id, item, bytes);
 
     /// <summary>The id as JSON: the given string or number, or the line's index.</summary>
@@ -57,11 +55,14 @@ public sealed class InputLine
     /// <summary>Returns this line with an error.</summary>
     public InputLine Failed(string error) => new(Id, Item.None, Bytes) { Error = error, Share = Share, Digest = Digest };
 
-    /// <summary>Reads a line. Unknown fields are ignored, because datasets have many.</summary>
-    public static InputLine Parse(RawLine line)
+    /// <summary>Reads a line. Fields that cannot change the texts are ignored, because datasets have many.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="names">The fields of an item's parts; null for the usual ones.</param>
+    public static InputLine Parse(RawLine line, ItemFields? names = null)
     {
         int bytes = line.Bytes.Length;
+        ItemReader reader = new(JsonLine.Fields, names);
         return JsonLine.Read(
-            line, (root, id) => new InputLine(id, Reader.Read(root, MaxResponses), bytes), (id, error) => Failed(id, error, bytes));
+            line, (root, id) => new InputLine(id, reader.Read(root, MaxResponses), bytes), (id, error) => Failed(id, error, bytes));
     }
 }

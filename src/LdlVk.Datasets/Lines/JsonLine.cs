@@ -30,7 +30,7 @@ public static class JsonLine
                     $"the line has more than {LineReader.MaxLineBytes >> 20} MiB. Split its responses over several lines.");
             if (line.IsBlank) throw new InputException("the line is blank. Only the last line of a file may be blank.");
             if (!Utf8.IsValid(line.Bytes.Span)) throw new InputException("the line is not valid UTF-8. Save the file as UTF-8.");
-            using JsonDocument json = JsonDocument.Parse(line.Bytes, new JsonDocumentOptions { AllowDuplicateProperties = false });
+            using JsonDocument json = Parse(line.Bytes);
             JsonElement root = json.RootElement;
             if (root.ValueKind != JsonValueKind.Object) throw Fields.Wrong(root, Fields.Subject, "an object {…}");
             id = Fields.Id(root) ?? id;
@@ -48,6 +48,20 @@ public static class JsonLine
         {
             // System.Text.Json reports an escaped lone surrogate with this exception.
             return fail(id, "the line holds a string that is not valid Unicode: half of a surrogate pair.");
+        }
+    }
+
+    private static JsonDocument Parse(ReadOnlyMemory<byte> line)
+    {
+        JsonDocumentOptions options = new() { AllowDuplicateProperties = false };
+        try
+        {
+            return JsonDocument.Parse(line, options);
+        }
+        catch (JsonException)
+        {
+            if (PythonJson.WithNulls(line.Span) is not { } repaired) throw;
+            return JsonDocument.Parse(repaired, options);
         }
     }
 

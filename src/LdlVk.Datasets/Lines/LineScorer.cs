@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using LdlVk.Datasets.Items;
 
 namespace LdlVk.Datasets.Lines;
 
@@ -24,6 +25,9 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
     private readonly IProgress<ScoreProgress>? _progress = progress;
     private readonly Queue<Pending> _pending = new();
     private ScoreProgress _before, _now;
+
+    /// <summary>What the lines were read as.</summary>
+    public ItemShapes Shapes { get; } = new();
 
     /// <summary>The progress so far.</summary>
     public ScoreProgress Progress => _now;
@@ -57,8 +61,8 @@ public sealed class LineScorer(RewardModel model, IProgress<ScoreProgress>? prog
                 InputLine line = source.Current;
                 bytes += line.Bytes;
                 _pending.Enqueue(new Pending(line, word));
-                if (line.Item.Ids is { } ids) yield return new TokenizedText(ids);
-                foreach (Conversation conversation in line.Item.Conversations) yield return model.Encode(conversation);
+                Shapes.Add(line.Item);
+                foreach (TokenizedText text in line.Item.Encode(model)) yield return text;
             }
         }
     }

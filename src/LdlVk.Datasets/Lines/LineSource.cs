@@ -1,5 +1,6 @@
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Containers.Parquet;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Datasets.Lines;
@@ -71,6 +72,9 @@ public sealed class LineSource : IDisposable
         }
     }
 
+    /// <summary>The fields of an item's parts.</summary>
+    public ItemFields Names { get; set; } = ItemFields.Usual;
+
     /// <summary>Returns the lines as items to score; each is parsed on demand.</summary>
     public IEnumerable<InputLine> Lines() => _only is not null ? [_only] : RawLines().Select(raw => Parse(raw));
 
@@ -112,7 +116,7 @@ public sealed class LineSource : IDisposable
 
     private InputLine Parse(RawLine raw)
     {
-        InputLine line = InputLine.Parse(raw);
+        InputLine line = InputLine.Parse(raw, Names);
         line.Share = _share();
         return line;
     }

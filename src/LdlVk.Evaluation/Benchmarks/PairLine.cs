@@ -31,26 +31,32 @@ public sealed class PairLine
     /// <summary>The unparsed line.</summary>
     public JsonElement Fields { get; private init; }
 
-    /// <summary>Reads a line. Unknown fields are ignored.</summary>
-    public static PairLine Parse(RawLine line)
+    /// <summary>Reads a line.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="names">The fields of an item's parts; null for the usual ones.</param>
+    public static PairLine Parse(RawLine line, ItemFields? names = null)
     {
         int bytes = line.Bytes.Length;
+        ItemReader reader = new(JsonLine.Fields, names);
         return JsonLine.Read(
-            line, (root, id) => Read(root.Clone(), id, bytes), (id, error) => new PairLine(InputLine.Failed(id, error, bytes)));
+            line,
+            (root, id) => Of(root.Clone(), id, reader.Read(root, InputLine.MaxResponses), bytes),
+            (id, error) => new PairLine(InputLine.Failed(id, error, bytes)));
     }
 
-    private static PairLine Read(JsonElement root, string id, int bytes)
+    private static PairLine Of(JsonElement root, string id, Item item, int bytes)
     {
-        JsonElement chosen = Required(root, "chosen"), rejected = Required(root, "rejected");
-        Message[] prompt = Prompt(root);
+        if (item.Preference is not { } preference)
+            throw new InputException("the line has no chosen and rejected. Pairs have prompt, chosen and rejected.");
+        if (preference.Unknown is { } unknown) throw new InputException(unknown);
+        int chosen = preference.Chosen.Count;
+        IEnumerable<int> rejected = Enumerable.Range(0, item.Conversations.Count).Except(preference.Chosen);
+        Conversation[] texts = [.. preference.Chosen.Concat(rejected).Select(i => item.Conversations[i])];
         string subset = JsonLine.Fields.Find(root, "subset") is { } given ? JsonLine.Fields.String(given, "subset") : NoSubset;
-        bool isBestOf = IsListOfResponses(chosen) || IsListOfResponses(rejected);
-        Conversation[] good = isBestOf ? Responses(chosen, "chosen", prompt) : [Response(chosen, "chosen", prompt)];
-        Conversation[] bad = isBestOf ? Responses(rejected, "rejected", prompt) : [Response(rejected, "rejected", prompt)];
-        return new PairLine(InputLine.Of(id, new Item { Conversations = [.. good, .. bad], HasResponses = true }, bytes))
+        return new PairLine(InputLine.Of(id, item with { Conversations = texts }, bytes))
         {
-            Subset = subset, ChosenCount = good.Length, IsBestOf = isBestOf, Fields = root,
-            Ties = isBestOf ? CheckBestOf(root, subset, good.Length) : null,
+            Subset = subset, ChosenCount = chosen, IsBestOf = preference.IsList, Fields = root,
+            Ties = preference.IsList ? CheckBestOf(root, subset, chosen) : null,
         };
     }
 
@@ -68,42 +74,4 @@ public sealed class PairLine
             throw new InputException("a \"tied\" line of the subset Ties has at least two chosen responses.");
         return id;
     }
-
-    private static JsonElement Required(JsonElement root, string name) =>
-        JsonLine.Fields.Find(root, name) ?? throw new InputException($"the line has no {name}. Pairs have prompt, chosen and rejected.");
-
-    private static Message[] Prompt(JsonElement root)
-    {
-        // The published tools also accept the other two names.
-        JsonElement? prompt = JsonLine.Fields.Find(root, "prompt") ?? JsonLine.Fields.Find(root, "question")
-            ?? JsonLine.Fields.Find(root, "input");
-        if (prompt is not { } given) return [];
-        return given.ValueKind == JsonValueKind.Array
-            ? JsonLine.Fields.Messages(given, "prompt")
-            : [new Message("user", JsonLine.Fields.String(given, "prompt"))];
-    }
-
-    private static bool IsListOfResponses(JsonElement value) =>
-        value.ValueKind == JsonValueKind.Array && (value.GetArrayLength() == 0 || value[0].ValueKind == JsonValueKind.String);
-
-    /// <summary>Reads a response: a string, or messages, which are the whole conversation unless they begin with the answer.</summary>
-    private static Conversation Response(JsonElement value, string name, Message[] prompt)
-    {
-        if (value.ValueKind != JsonValueKind.Array) return Answer(JsonLine.Fields.String(value, name), prompt);
-        Message[] messages = JsonLine.Fields.Messages(value, name);
-        return new Conversation(messages[0].Role == "user" ? messages : [.. prompt, .. messages]);
-    }
-
-    private static Conversation[] Responses(JsonElement value, string name, Message[] prompt)
-    {
-        List<string> responses = JsonLine.Fields.StringList(value, name, InputLine.MaxResponses);
-        return responses.Count > 0
-            ? [.. responses.Select(response => Answer(response, prompt))]
-            : throw new InputException($"{name} is empty.");
-    }
-
-    private static Conversation Answer(string response, Message[] prompt) => prompt.Length > 0
-        ? new Conversation([.. prompt, new Message("assistant", response)])
-        : throw new InputException(
-            "the line has no prompt. Pairs have prompt, chosen and rejected, or lists of messages for chosen and rejected.");
 }

@@ -1,4 +1,5 @@
 using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Evaluation.Benchmarks;
@@ -57,7 +58,7 @@ public sealed class PairScorer
     public IEnumerable<InputLine> Lines(LineSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        return source.RawLines().Select(Read);
+        return source.RawLines().Select(raw => Read(raw, source.Names));
     }
 
     /// <summary>Adds the result of the next line of <see cref="Lines"/>.</summary>
@@ -81,9 +82,9 @@ public sealed class PairScorer
         Scored?.Invoke(line, example, result.Rewards);
     }
 
-    private InputLine Read(RawLine raw)
+    private InputLine Read(RawLine raw, ItemFields names)
     {
-        PairLine line = PairLine.Parse(raw);
+        PairLine line = PairLine.Parse(raw, names);
         _waiting.Enqueue(line);
         return line.Texts;
     }

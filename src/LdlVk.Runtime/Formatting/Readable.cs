@@ -29,6 +29,9 @@ public static class Readable
     /// <summary>Devices with their product names.</summary>
     public static string Devices(IEnumerable<DeviceInfo> devices) => string.Join(" with ", devices.Select(Device));
 
+    /// <summary>A text in quotes, on one line, cut at 100 characters.</summary>
+    public static string Quoted(string text) => $"\"{OneLine(text, 100)}\"";
+
     /// <summary>The name of a weight format: <c>fp32</c>, <c>fp16</c>, <c>int8</c>, <c>int4</c>.</summary>
     public static string Name(WeightFormat format) => format.ToString().ToLowerInvariant();
 

@@ -28,11 +28,17 @@ public abstract class ChatTemplate
     /// <summary>Whether conversations begin with the tokenizer's bos token.</summary>
     public virtual bool BeginsWithBos => true;
 
+    /// <summary>Whether a conversation may begin with a system message.</summary>
+    public virtual bool HasSystemRole => true;
+
     /// <summary>The template's name in messages, a possessive such as "Gemma-2's".</summary>
     internal string Title { get; }
 
     /// <summary>The <c>bos_token</c> that the template prints.</summary>
     internal string BosToken { get; }
+
+    /// <summary>The text with which the template ends each turn.</summary>
+    internal abstract string TurnEnd { get; }
 
     /// <summary>Detects the template of a checkpoint.</summary>
     /// <param name="tokenizerConfigPath">The checkpoint's tokenizer_config.json, which need not exist; null for a checkpoint without

@@ -24,6 +24,10 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
 
     public override bool BeginsWithBos => bos;
 
+    public override bool HasSystemRole => false;
+
+    internal override string TurnEnd => "<end_of_turn>\n";
+
     internal override bool Is(string jinja) => JinjaText.Same(jinja, bos ? PrintBos + Jinja : Jinja);
 
     private protected override void Write(ConversationText text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
@@ -34,7 +38,7 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
             (string role, string content) = messages[i];
             CheckTurn(i, role);
             text.Add("<start_of_turn>").AddTyped(role == "assistant" ? "model" : role).Add("\n").AddTyped(Strip(content))
-                .Add("<end_of_turn>\n");
+                .Add(TurnEnd);
         }
         if (addGenerationPrompt) text.Add("<start_of_turn>model\n");
     }
@@ -43,7 +47,8 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
     {
         if (index == 0 && role == "system")
             throw new InputException(
-                "The template of Gemma-2 has no system role. Put the system message's text at the beginning of the first user message.");
+                $"The template of Gemma-2 has no system role. Put the system message's text at the beginning of the first user message; "
+                + $"{OptionName.SystemMessages.Of("merge")} does that.");
         bool user = role == "user", userExpected = index % 2 == 0;
         if (user != userExpected)
             throw new InputException($"Message {index} (counted from 0) has the role {Shown.Quoted(role)}, but roles must alternate "

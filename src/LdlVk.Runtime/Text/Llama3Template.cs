@@ -22,6 +22,8 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
     /// </summary>
     private const string DatedHash = "643e24381013d332ebf30053151fda8d8a2f782564075f5f2eb82fb535c1a715";
 
+    internal override string TurnEnd => "<|eot_id|>";
+
     internal override bool Is(string jinja) => dated
         ? Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(JinjaText.Canonical(jinja)))) == DatedHash
         : JinjaText.Same(jinja, Jinja);
@@ -34,7 +36,7 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
         {
             Header(text, "system").Add("Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n");
             if (messages[0].Role == "system") text.AddTyped(Strip(messages[first++].Content));
-            text.Add("<|eot_id|>");
+            text.Add(TurnEnd);
         }
         for (int i = first; i < messages.Count; i++)
         {
@@ -43,7 +45,7 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
                 throw new InputException(
                     $"Message {i} (counted from 0) has the role {Shown.Quoted(role)}; tool messages are not supported. "
                     + $"Put its content into a user message.");
-            Header(text, role).AddTyped(Strip(content)).Add("<|eot_id|>");
+            Header(text, role).AddTyped(Strip(content)).Add(TurnEnd);
         }
         if (addGenerationPrompt) Header(text, "assistant");
     }

@@ -28,6 +28,7 @@ public sealed class Tokenizer
         ids = file.Ids;
         addedTokens = new AddedTokens(file.Added);
         ordinaryTokens = new AddedTokens(file.Added.Where(token => !file.Special.Contains(token.Key)).ToDictionary());
+        SpecialTokens = file.Added.Where(token => file.Special.Contains(token.Key)).ToDictionary();
         words = file.Words;
         isByteLevel = file.IsByteLevel;
         pieces = file.Pieces;
@@ -58,6 +59,9 @@ public sealed class Tokenizer
 
     /// <summary>Id of the bos token: <c>&lt;bos&gt;</c> or <c>&lt;|begin_of_text|&gt;</c>.</summary>
     public int Bos { get; }
+
+    /// <summary>The special tokens with their ids.</summary>
+    internal IReadOnlyDictionary<string, int> SpecialTokens { get; }
 
     /// <summary>
     /// Finds the id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.

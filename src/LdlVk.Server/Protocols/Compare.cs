@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Datasets.Items;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
 using LdlVk.Server.Protocols.Bodies;
@@ -24,13 +25,10 @@ internal sealed class Compare : Protocol
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
-        string prompt = Items.Prompt(body);
-        bool pair = Fields.Find(body, "a") is not null || Fields.Find(body, "b") is not null;
-        if (pair && Fields.Find(body, "responses") is not null)
-            throw new RequestException(422, "There are a or b and responses, which do not go together.");
-        IReadOnlyList<Conversation> conversations = pair
-            ? [new(prompt, Fields.String(Fields.Get(body, "a"), "a")), new(prompt, Fields.String(Fields.Get(body, "b"), "b"))]
-            : Items.ReadResponses(body, texts.MaxTexts).Conversations;
+        Item item = Fields.Find(body, "a") is not null || Fields.Find(body, "b") is not null
+            ? Items.ReadTwo(body, "a", "b")
+            : Items.Read(body, texts.MaxTexts);
+        IReadOnlyList<Conversation> conversations = item.Conversations;
         if (conversations.Count < 2) throw new RequestException(422, "There is one response; to compare takes two or more.");
         foreach (Conversation conversation in conversations) texts.Add(conversation, SpecialTokensOf(body));
         return new Answer.OfAll(Write);

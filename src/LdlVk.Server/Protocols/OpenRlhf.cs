@@ -7,13 +7,10 @@ namespace LdlVk.Server.Protocols;
 
 /// <summary>
 /// OpenRLHF's remote reward model: <c>POST /get_reward {"query", "prompts", "labels"}</c>. Only the queries are read: whole
-/// conversations with the chat template and its special tokens. Padding and an <c>&lt;eos&gt;</c> at their ends are dropped, as OpenRLHF's
-/// own server does: the reward is that of the conversation's last token.
+/// conversations with the chat template and its special tokens.
 /// </summary>
 internal sealed class OpenRlhf : Protocol
 {
-    private const string Pad = "<pad>", Eos = "<eos>";
-
     public override string Path => "/get_reward";
 
     public override Operation Operation { get; } = new("getReward", "OpenRLHF", "Score texts for OpenRLHF's remote reward model")
@@ -27,7 +24,7 @@ internal sealed class OpenRlhf : Protocol
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         List<string> queries = Fields.Strings(Fields.Get(body, "query"), "query", texts.MaxTexts);
-        foreach (string query in queries) texts.AddTemplated(Strip(query));
+        foreach (string query in queries) texts.AddTemplated(query);
         return new Answer.OfAll((json, rewards) =>
         {
             float[] scores = [.. rewards.Select(r => r.Score)];
@@ -37,13 +34,4 @@ internal sealed class OpenRlhf : Protocol
 
     public override void WriteError(Utf8JsonWriter json, RequestException error) =>
         JsonSerializer.Serialize(json, FastApiError.Of(error), BodyJson.Own.FastApiError);
-
-    private static string Strip(string query)
-    {
-        ReadOnlySpan<char> text = query;
-        while (text.StartsWith(Pad, StringComparison.Ordinal)) text = text[Pad.Length..];
-        while (text.EndsWith(Pad, StringComparison.Ordinal)) text = text[..^Pad.Length];
-        while (text.EndsWith(Eos, StringComparison.Ordinal)) text = text[..^Eos.Length];
-        return text.ToString();
-    }
 }

@@ -54,9 +54,10 @@ internal sealed class Rewards : Protocol
             {
                 id = Fields.Id(item);
                 Item read = Items.Read(item, texts.MaxTexts);
-                if (read.Ids is { } ids)
+                if (read.Ids is not null || read.Templated is not null)
                 {
-                    texts.Add(ids);
+                    if (read.Ids is { } ids) texts.Add(ids);
+                    else texts.AddTemplated(read.Templated!);
                     places.Add(new Place(number, id, null));
                 }
 

@@ -44,7 +44,7 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     {
         Add(text.Length, () =>
         {
-            TokenizedText ids = bos ? model.EncodeTemplated(text) : model.EncodeText(text);
+            TokenizedText ids = model.EncodeTemplated(text, bos);
             return ids.Error is null && cut is not null ? new TokenizedText(cut(ids.Ids)) : ids;
         });
     }

@@ -1,0 +1,124 @@
+using System.CommandLine;
+using LdlVk.Cli.Options;
+using LdlVk.Cli.Output;
+using LdlVk.Datasets.Items;
+using LdlVk.Datasets.Lines;
+
+namespace LdlVk.Cli.Commands;
+
+/// <summary><c>ldlvk render</c>: shows the text that the model reads. Needs only the tokenizer's files.</summary>
+internal static class RenderCommand
+{
+    private const string Notes = """
+        Input lines: those of ldlvk score and ldlvk eval.
+        Output lines:  {"id", "text"}          the text with its template and special tokens
+          or           {"id", "texts": […]}    of several responses; of a pair the chosen ones first
+          or           {"id", "error"}, and exit code 3 at the end
+        With --ids also the token ids, and position: the index of the token at which the score is read.
+        """;
+
+    public static Command Create(Terminal terminal)
+    {
+        Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate(), system = ModelFlags.CreateSystem();
+        model.Description = "Folder with tokenizer.json and tokenizer_config.json; the weights are not needed.";
+        TextFlags texts = new(
+            "The assistant's response; give several to see each.",
+            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+        Option<string?> output = TextFlags.CreateOutput();
+        Option<bool> ids = new("--ids") { Description = "Add the token ids and the position at which the score is read." };
+        Option<bool> quiet = ModelFlags.CreateQuiet();
+        Command command = new NotedCommand("render", "Show the text that the model reads for each line.", Notes) { model };
+        texts.AddTo(command);
+        foreach (Option option in (Option[])[output, ids, template, system, quiet]) command.Options.Add(option);
+        command.SetAction((call, cancellationToken) =>
+        {
+            using LineSource source = texts.Open(call, terminal, cancellationToken);
+            TextEncoder encoder = new(
+                call.GetValue(model)!, ModelValues.ChatTemplate(call, template), ModelValues.System(call, system));
+            using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
+            ResultWriter result = new(file.Stream);
+            ItemShapes shapes = new();
+            int code = ExitCode.Success;
+            foreach (InputLine line in source.Lines())
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                shapes.Add(line.Item);
+                if (Write(result, encoder, line, call.GetValue(ids)) is not { } error) continue;
+                result.WriteError(line.Id, error);
+                code = ExitCode.SomeFailed;
+            }
+
+            file.Complete();
+            if (!call.GetValue(quiet)) foreach (string read in shapes.Read()) terminal.Error.WriteLine(read);
+            foreach (string doubt in shapes.Doubts()) terminal.Say(doubt);
+            return Task.FromResult(code);
+        });
+        return command;
+    }
+
+    /// <summary>Writes the texts of a line.</summary>
+    /// <returns>The reason why it has none; null if it was written.</returns>
+    private static string? Write(ResultWriter result, TextEncoder encoder, InputLine line, bool withIds)
+    {
+        if (line.Error is { } error) return error;
+        string?[] texts;
+        int[][] ids;
+        try
+        {
+            texts = Texts(encoder, line.Item);
+            ids = withIds ? [.. Ids(encoder, line.Item)] : [];
+        }
+        catch (InputException e)
+        {
+            return e.Notice.InFlags();
+        }
+
+        bool many = line.Item.HasResponses;
+        result.Write(json =>
+        {
+            RewardJson.WriteId(json, line.Id);
+            Each("text", texts, json.WriteStringValue);
+            if (!withIds) return;
+            if (many) json.WriteStartArray("ids");
+            else json.WritePropertyName("ids");
+            foreach (int[] text in ids)
+            {
+                json.WriteStartArray();
+                foreach (int id in text) json.WriteNumberValue(id);
+                json.WriteEndArray();
+            }
+
+            if (many) json.WriteEndArray();
+            Each("position", [.. ids.Select(text => text.Length - 1)], json.WriteNumberValue);
+
+            void Each<T>(string name, T[] values, Action<T> write)
+            {
+                if (!many)
+                {
+                    json.WritePropertyName(name);
+                    write(values[0]);
+                    return;
+                }
+
+                json.WriteStartArray($"{name}s");
+                foreach (T value in values) write(value);
+                json.WriteEndArray();
+            }
+        });
+        return null;
+    }
+
+    private static string?[] Texts(TextEncoder encoder, Item item) => item switch
+    {
+        { Ids: not null } => [null],
+        { Templated: { } text } => [text],
+        _ => [.. item.Conversations.Select(encoder.Render)],
+    };
+
+    private static IEnumerable<int[]> Ids(TextEncoder encoder, Item item) => item switch
+    {
+        { Ids: { } ids } => [ids],
+        { Templated: { } text } => [encoder.EncodeTemplated(text)],
+        _ => item.Conversations.Select(conversation => encoder.Encode(conversation)),
+    };
+}

@@ -1,0 +1,43 @@
+using System.Text;
+
+namespace LdlVk.Datasets.Containers;
+
+/// <summary>Recognizes by its first bytes what is not read here, so that it is one error instead of one for each line.</summary>
+internal static class ForeignFormat
+{
+    private static readonly (byte[] Magic, string What)[] Formats =
+    [
+        ([0xff, 0xfe], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"),
+        ([0xfe, 0xff], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"),
+        ([(byte)'{', 0], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16LE -t UTF-8 FILE"),
+        ([0, (byte)'{'], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16BE -t UTF-8 FILE"),
+        ([.. "PK\u0003\u0004"u8], "a zip archive or an Excel workbook. Unpack it, or save the sheet as JSON lines"),
+        ([0xd0, 0xcf, 0x11, 0xe0], "an Excel workbook. Save the sheet as JSON lines"),
+        ([.. "BZh"u8], "compressed with bzip2. Unpack it: bunzip2 FILE"),
+        ([0xfd, .. "7zXZ"u8, 0], "compressed with xz. Unpack it: unxz FILE"),
+        ([0x04, 0x22, 0x4d, 0x18], "compressed with lz4. Unpack it: unlz4 FILE"),
+        ([.. "7z"u8, 0xbc, 0xaf, 0x27, 0x1c], "a 7-Zip archive. Unpack it"),
+        ([.. "Rar!"u8], "a RAR archive. Unpack it"),
+        ([0x1f, 0x8b], "compressed with gzip, which is not read from a pipe: give the file itself, or pipe it through zcat"),
+        ([0x28, 0xb5, 0x2f, 0xfd], 
+            "compressed with Zstandard, which is not read from a pipe: give the file itself, or pipe it through zstdcat"),
+        ([.. "ARROW1"u8], "an Arrow file. Write it as Parquet or JSON lines"),
+        ([.. "SQLite format 3"u8], "an SQLite database. Export its table as JSON lines"),
+        ([.. "GGUF"u8], "a GGUF model, not texts"),
+        ([.. "%PDF"u8], "a PDF document, not texts"),
+        ([.. "version https://git-lfs"u8], "a Git LFS pointer, not the file: run git lfs pull in its repository"),
+    ];
+
+    /// <summary>Says what a file is that begins with <paramref name="start"/>, and the way on; null if it may be lines.</summary>
+    public static string? Find(ReadOnlySpan<byte> start)
+    {
+        foreach ((byte[] magic, string what) in Formats)
+            if (start.StartsWith(magic)) return what;
+        if (start.Length > 262 && start[257..].StartsWith("ustar"u8)) return "a tar archive. Unpack it: tar xf FILE";
+        string text = Encoding.Latin1.GetString(start[..Math.Min(start.Length, 64)]).TrimStart();
+        return text.StartsWith("<!doctype html", StringComparison.OrdinalIgnoreCase)
+            || text.StartsWith("<html", StringComparison.OrdinalIgnoreCase)
+            ? "a web page: the download was refused, or its address was that of a page. Download the file itself"
+            : null;
+    }
+}
