@@ -45,6 +45,10 @@ public sealed class TextEncoder
     /// <exception cref="CheckpointException">The checkpoint's template is not a known one.</exception>
     public string? Note => _template.Value?.Note;
 
+    /// <summary>Name of the chat template that is used; <c>none</c> if there is none.</summary>
+    /// <exception cref="CheckpointException">The checkpoint's template is not a known one.</exception>
+    public string TemplateName => _template.Value?.Template.Name ?? "none";
+
     /// <summary>Ids of a text as it is: no <c>&lt;bos&gt;</c>, no template.</summary>
     public int[] Encode(string text) => Required.Encode(text);
 

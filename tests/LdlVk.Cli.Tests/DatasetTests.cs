@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Text;
-using System.Text.Json;
+using LdlVk.Datasets.Lines;
 using LdlVk.Datasets.Resuming;
 using LdlVk.Testing;
 
@@ -114,8 +114,14 @@ public sealed class DatasetTests : IDisposable
         File.Move(output, output + ".partial");
         byte[] partial = File.ReadAllBytes(output + ".partial");
         RunRecord record = RunRecord.Read(output)!;
-        File.WriteAllText(output + ".journal", $$"""{"settings":{{JsonSerializer.Serialize(record.Settings)}},"shard":"0/1"}""" + "\n"
-            + $$"""{"lines":3,"failed":0,"bytes":{{partial.Length}},"input":"{{record.InputSha256}}","sha256":"{{record.Sha256}}"}""" + "\n");
+        File.Delete(output + ".partial");
+        using (LineSource source = LineSource.Open(input))
+        using (ResumableFile begun = ResumableFile.Open(output, record.Settings, Shard.Whole, resume: true, (_, _) => { }))
+        {
+            begun.Stream.Write(partial);
+            foreach (InputLine line in source.Lines(Shard.Whole, 0, "")) begun.Wrote(new ScoredLine(line, [], null));
+        }
+
         (await ScoreAsync(input, "--output", output, "--shard", "0/1")).Fails(2, "did not finish", "--resume");
         (await ScoreAsync(input, "--output", output, "--resume", "--details")).Fails(2, "other settings", "no details", ", details");
         (await ScoreAsync(input, "--output", output, "--resume", "--shard", "1/2")).Fails(2, "part 0/1, not 1/2");

@@ -21,17 +21,18 @@ internal sealed class DatasetRun(
         string output = ResumableFile.Resolve(given);
         using LineSource source = texts.Open(call, terminal, cancellationToken);
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
-        string settings = RunSettings.Describe(call.GetValue(model.Model)!, model.Read(call), details);
-        if (texts.MapText(call) is { } map) settings += $", map {map}";
-        if (resume && ResumableFile.Finished(output, settings, shard) is { } finished) return AlreadyDone(output, source, finished);
+        RunSettings settings = RunSettings.Of(call, model, details);
+        if (resume && ResumableFile.Finished(output, settings.Text, shard) is { } finished) return AlreadyDone(output, source, finished);
         if (!resume && ResumableFile.IsUnfinished(output))
             throw new UsageException(
                 $"{ResumableFile.Unfinished(output)} Add --resume to continue it, or delete {output}.partial and {output}.journal.");
-        using ResumableFile file = ResumableFile.Open(output, settings, shard, resume,
+        using ResumableFile file = ResumableFile.Open(output, settings.Text, shard, resume,
             (lines, path) => terminal.Say($"{Terminal.Kept(lines, path)}: the same command with --resume continues from there."));
-        (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, terminal, cancellationToken).ConfigureAwait(false);
+        (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
+            call, model, terminal, settings.Options, cancellationToken).ConfigureAwait(false);
         using (loaded)
         {
+            settings.Check(loaded);
             long before = file.Failed;
             if (file.Lines > 0 && !call.GetValue(model.Quiet))
                 terminal.Say($"{Readable.Plural(file.Lines, "result")} {(file.Lines == 1 ? "is" : "are")} already there.");

@@ -24,9 +24,9 @@ internal static class MergeCommand
         command.Options.Add(output);
         command.SetAction((call, cancellationToken) =>
         {
-            using PartialResults results = PartialResults.Open(call.GetValue(parts)!, cancellationToken);
+            PartialResults results = PartialResults.Open(call.GetValue(parts)!);
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name);
-            long lines = results.Merge(file.Stream);
+            long lines = results.Merge(file.Stream, cancellationToken);
             file.Complete();
             terminal.Say(
                 $"{Readable.Plural(lines, "result")} of {Readable.Plural(results.Count, "part")}"

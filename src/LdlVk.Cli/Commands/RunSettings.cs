@@ -1,38 +1,109 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
-using System.Security.Cryptography;
-using System.Text;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using LdlVk.Cli.Options;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
 
 /// <summary>
-/// Describes in one line all settings that results depend on. Runs with equal settings give bitwise equal results on the same device.
+/// All settings that results depend on, as they are used: "auto" is replaced by what it stands for on this machine now. Runs with equal
+/// settings give bitwise equal results.
 /// </summary>
-internal static class RunSettings
+/// <param name="Text">The settings in one line.</param>
+/// <param name="Options">The options with those settings, so that loading cannot choose others.</param>
+/// <param name="Devices">The devices in <paramref name="Text"/>.</param>
+internal sealed record RunSettings(string Text, RewardModelOptions Options, string Devices)
 {
-    /// <summary>Describes a model and its options.</summary>
-    public static string Describe(string folder, RewardModelOptions options, bool details) => string.Create(CultureInfo.InvariantCulture,
-        $"model {Identity(folder)}, device {options.Device}, weights {options.Weights?.ToString().ToLowerInvariant() ?? "auto"}, "
-        + $"heads {options.Heads.ToString().ToLowerInvariant()}, "
-        + $"compute {options.Compute.ToString().ToLowerInvariant()}, "
-        + $"embedding scale {options.EmbeddingScale.ToString().ToLowerInvariant()}, template {options.ChatTemplate}, "
-        + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"
-        + $"{(options.Truncate ? "truncated" : "not truncated")}, "
-        + $"{(options.Split is { } split ? $"split {string.Join(",", split)}, " : "")}{(details ? "details" : "no details")}");
+    /// <summary>Flags that do not change a result, or that <see cref="Text"/> has as they are used.</summary>
+    private static readonly string[] Known =
+    [
+        "--model", "--device", "--split", "--memory", "--weights", "--compute", "--heads", "--embedding-scale", "--chat-template",
+        "--system", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run", "--trace-events", "--quiet", "--prompt",
+        "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace", "--show-text",
+    ];
+
+    private const string Plus = " + ";
+
+    /// <summary>Returns the settings of a call. Plans the model, and reads its files in part, but does not load it.</summary>
+    /// <exception cref="CheckpointException">The model is damaged or not supported.</exception>
+    public static RunSettings Of(ParseResult call, ModelFlags flags, bool details)
+    {
+        string folder = call.GetValue(flags.Model)!;
+        if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
+        RewardModelOptions options = flags.Read(call);
+        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        ExecutionPlan plan = RewardModel.MakePlan(checkpoint, options);
+        string template = options.ChatTemplate == "auto" ? TemplateOf(folder) : options.ChatTemplate;
+        string devices = Describe(plan);
+        options = options with { Weights = plan.Weights };
+        // Several devices are named as they are. Their order and their memory limits belong together.
+        if (!options.Device.Contains(',', StringComparison.Ordinal))
+            options = options with { Device = string.Join(',', plan.Stages.Select(stage => stage.Device.Id)) };
+        // Devices of one kind give the same bits wherever the model is divided.
+        if (devices.Contains(Plus, StringComparison.Ordinal) && options.Device.Split(',').Length == plan.Stages.Count)
+            options = options with { Split = [.. plan.Stages.Select(stage => stage.Layers.Count)] };
+        string text =
+            $"ldlvk {Version()}, model {checkpoint.Fingerprint()[..32]}, device {devices}, weights {Name(plan.Weights)}, "
+            + $"heads {Name(options.Heads)}, compute {(options.Compute == ComputeMode.Int8 ? "int8" : "floating point")}, "
+            + $"embedding scale {(checkpoint.RoundsEmbeddingScale(options.EmbeddingScale) ? "bf16" : "exact")}, template {template}, "
+            + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"
+            + $"{(options.Truncate ? "truncated" : "not truncated")}, {(details ? "details" : "no details")}{Others(call)}";
+        return new RunSettings(text, options, devices);
+    }
+
+    private static string TemplateOf(string folder)
+    {
+        TextEncoder encoder = new(folder);
+        return encoder.HasTokenizer ? encoder.TemplateName : "none";
+    }
+
+    /// <summary>Checks that a loaded model has these settings.</summary>
+    /// <exception cref="UsageException">It has others, because devices have changed meanwhile.</exception>
+    public void Check(RewardModel model)
+    {
+        string devices = Describe(model.Plan);
+        if (devices != Devices || model.Weights != Options.Weights)
+            throw new UsageException(
+                $"The devices changed while the model was loaded: device {devices}, weights {Name(model.Weights)} instead of {Text}. "
+                + "Run the same command again.");
+    }
+
+    /// <summary>Describes what decides the bits of results: the devices by kind, and their layers if they are of several kinds.</summary>
+    private static string Describe(ExecutionPlan plan)
+    {
+        string[] devices = [.. plan.Stages.Select(stage => Describe(stage.Device))];
+        if (devices.Distinct().Count() == 1) return devices[0];
+        return string.Join(
+            Plus, plan.Stages.Select((stage, i) => $"{devices[i]} layers {stage.Layers.First} to {stage.Layers.End - 1}"));
+    }
 
     /// <summary>
-    /// Identifies a folder's model without reading its weights: by config.json and by the names and sizes of the other files, which are the
-    /// same for a copy on another machine.
+    /// Describes a device without its number and without the version of its driver. The bits of the CPU depend on neither its name nor its
+    /// number of threads; those of a GPU on the features that decide which kernels run.
     /// </summary>
-    private static string Identity(string folder)
+    private static string Describe(DeviceInfo device)
     {
-        string config = Path.Combine(folder, "config.json");
-        // Without config.json, loading the model reports the error.
-        if (!File.Exists(config)) return "";
-        StringBuilder text = new(File.ReadAllText(config));
-        IEnumerable<FileInfo> files = new DirectoryInfo(folder).EnumerateFiles("*.*")
-            .Where(f => f.Extension is ".safetensors" or ".pt" or ".json");
-        foreach (FileInfo file in files.OrderBy(f => f.Name, StringComparer.Ordinal))
-            text.Append(CultureInfo.InvariantCulture, $"\n{file.Name} {file.Length}");
-        return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text.ToString())))[..16];
+        string backend = device.Id.Split(':')[0];
+        if (device.Kind == DeviceKind.Cpu) return $"{backend} {RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
+        IEnumerable<string> features = device.Features.Where(feature => !feature.StartsWith("vulkan ", StringComparison.Ordinal));
+        return $"{backend} {device.Name} ({string.Join(", ", features)})";
     }
+
+    /// <summary>Describes the flags that are given and not known here, such as those that say how items are read.</summary>
+    private static string Others(ParseResult call)
+    {
+        IEnumerable<OptionResult> given = call.CommandResult.Command.Options.Where(option => !Known.Contains(option.Name))
+            .Select(call.GetResult).OfType<OptionResult>().Where(result => !result.Implicit);
+        return string.Concat(given.OrderBy(result => result.Option.Name, StringComparer.Ordinal)
+            .Select(result => $", {result.Option.Name} {string.Join(' ', result.Tokens.Select(token => token.Value))}".TrimEnd()));
+    }
+
+    private static string Name(WeightFormat format) => format.ToString().ToLower(CultureInfo.InvariantCulture);
+
+    /// <summary>The version without the commit.</summary>
+    private static string? Version() =>
+        typeof(RunSettings).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
 }

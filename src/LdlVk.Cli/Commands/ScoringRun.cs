@@ -19,11 +19,16 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     private readonly TimelineFile? _timeline = timelinePath is null ? null : new TimelineFile();
 
     /// <summary>Loads the model that the flags name, and shows the progress.</summary>
+    public static Task<(ScoringRun Run, RewardModel Model)> LoadAsync(
+        ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellationToken) =>
+        LoadAsync(call, flags, terminal, flags.Read(call), cancellationToken);
+
+    /// <summary>Loads the model that the flags name with these options, and shows the progress.</summary>
     public static async Task<(ScoringRun Run, RewardModel Model)> LoadAsync(
-        ParseResult call, ModelFlags flags, Terminal terminal, CancellationToken cancellationToken)
+        ParseResult call, ModelFlags flags, Terminal terminal, RewardModelOptions options, CancellationToken cancellationToken)
     {
         ScoringRun run = new(terminal, call.GetValue(flags.Quiet), call.GetValue(flags.TraceEvents));
-        RewardModelOptions options = flags.Read(call) with { Timeline = run._timeline };
+        options = options with { Timeline = run._timeline };
         return (run, await run.LoadAsync(call.GetValue(flags.Model)!, options, cancellationToken).ConfigureAwait(false));
     }
 

@@ -67,9 +67,6 @@ internal sealed class TextFlags
         command.Options.Add(_map);
     }
 
-    /// <summary>The fields that --map names; null if it is not given.</summary>
-    public string? MapText(ParseResult call) => _input is null ? null : call.GetValue(_map);
-
     /// <summary>Opens the texts, which are read on demand. The caller disposes the source.</summary>
     /// <exception cref="UsageException">Flags are missing or contradict each other, or the file does not exist.</exception>
     public LineSource Open(ParseResult call, Terminal terminal, CancellationToken cancellationToken)

@@ -1,4 +1,4 @@
-using LdlVk.Runtime.Files;
+using LdlVk.Datasets.Resuming;
 
 namespace LdlVk.Datasets.Files;
 
@@ -19,6 +19,13 @@ internal static class OutputPath
         {
             throw new UsageException($"{path} is a link that cannot be followed: {e.Message}", e);
         }
+    }
+
+    /// <summary>Returns the record of a result file: beside the file, or beside the file that a link leads to.</summary>
+    public static string RecordOf(string path)
+    {
+        string record = path + RunRecord.Suffix;
+        return File.Exists(record) ? record : Resolve(path) + RunRecord.Suffix;
     }
 
     /// <summary>Returns the file descriptor that a path such as /dev/stdout or /dev/fd/3 names; null for other paths.</summary>

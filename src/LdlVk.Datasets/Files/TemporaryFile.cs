@@ -41,6 +41,23 @@ internal static partial class TemporaryFile
         return file;
     }
 
+    /// <summary>Deletes the temporary file that a killed run left.</summary>
+    /// <exception cref="UsageException">Another run writes to it.</exception>
+    public static void CheckUnused(string final)
+    {
+        string path = NameOf(final);
+        if (!File.Exists(path)) return;
+        OwnFile.Check(path);
+        try
+        {
+            new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (IOException e)
+        {
+            throw InUse(final, e);
+        }
+    }
+
     /// <summary>Closes and deletes a temporary file.</summary>
     public static void Delete(FileStream file, string path)
     {

@@ -47,10 +47,17 @@ public sealed class OutputFile : IDisposable
             if (!Directory.Exists(Path.GetDirectoryName(final)))
                 throw new UsageException($"{flag} {path}: there is no folder {Path.GetDirectoryName(final)}. Create it first.");
             foreach (string other in FilesBeside(final)) OwnFile.Check(other);
-            if (ResumableFile.IsUnfinished(final))
-                throw new UsageException(
-                    $"{flag} {path}: {ResumableFile.Unfinished(final)} {ResumableFile.ResumeOrDelete(final)}");
-            return new OutputFile(TemporaryFile.Open(final, $"{flag} {path}"), TemporaryFile.NameOf(final), final, keepsLines);
+            FileStream temporary = TemporaryFile.Open(final, $"{flag} {path}");
+            try
+            {
+                ResumableFile.CheckUnused(final, $"{flag} {path}");
+                return new OutputFile(temporary, temporary.Name, final, keepsLines);
+            }
+            catch
+            {
+                TemporaryFile.Delete(temporary, temporary.Name);
+                throw;
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

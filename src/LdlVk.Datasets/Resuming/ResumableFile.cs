@@ -1,7 +1,5 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
-using System.Text.Json;
-using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Files;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime.Files;
@@ -22,19 +20,20 @@ public sealed class ResumableFile : IDisposable
 
     private readonly string _path;
     private readonly Action<long, string> _kept;
-    private readonly JournalHead _head;
-    private readonly FileStream _journal, _results;
+    private readonly string _settings;
+    private readonly Journal _journal;
+    private readonly FileStream _results;
     private readonly IncrementalHash _all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly IncrementalHash _piece = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private readonly Stopwatch _sinceEntry = Stopwatch.StartNew();
-    private JournalEntry _entry = new(0, 0, 0, "", "");
+    private JournalEntry _entry = JournalEntry.None;
     private long _lines, _linesBefore, _failed, _bytes;
     private string _input = "";
     private bool _complete;
 
-    private ResumableFile(string path, JournalHead head, FileStream journal, FileStream results, Action<long, string> kept)
+    private ResumableFile(string path, string settings, Journal journal, FileStream results, Action<long, string> kept)
     {
-        (_path, _head, _journal, _results, _kept) = (path, head, journal, results, kept);
+        (_path, _settings, _journal, _results, _kept) = (path, settings, journal, results, kept);
         Stream = new Appended(this);
     }
 
@@ -51,7 +50,26 @@ public sealed class ResumableFile : IDisposable
     public string InputDigest => _input;
 
     /// <summary>Whether an unfinished run has written this file.</summary>
-    public static bool IsUnfinished(string path) => File.Exists(path + JournalSuffix);
+    public static bool IsUnfinished(string path) => File.Exists(path + JournalSuffix) && File.Exists(path + PartialSuffix);
+
+    /// <summary>Checks that no run writes this file, and that none is to be continued.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="output">The user's name of it.</param>
+    /// <exception cref="UsageException">There is such a run.</exception>
+    public static void CheckUnused(string path, string output)
+    {
+        if (!IsUnfinished(path)) return;
+        try
+        {
+            new FileStream(path + JournalSuffix, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+        }
+        catch (IOException e)
+        {
+            throw TemporaryFile.InUse(output, e);
+        }
+
+        throw new UsageException($"{output}: {Unfinished(path)} {ResumeOrDelete(path)}");
+    }
 
     /// <summary>Returns the sentence that reports an unfinished run.</summary>
     public static string Unfinished(string path) => $"{path + PartialSuffix} holds results of a run that did not finish.";
@@ -80,16 +98,33 @@ public sealed class ResumableFile : IDisposable
         return final;
     }
 
-    /// <summary>Returns the record of a finished run with the same settings; null if there is work left.</summary>
-    /// <exception cref="UsageException">The record is damaged.</exception>
+    /// <summary>
+    /// Returns the record of a finished run with the same settings; null if there is work left. Reads the results and compares them with
+    /// the record.
+    /// </summary>
+    /// <exception cref="UsageException">
+    /// The file is there and is not the result of such a run: it has other settings, is another part, has been changed, or has no record.
+    /// </exception>
     public static RunRecord? Finished(string path, string settings, Shard shard)
     {
-        if (RunRecord.Read(path) is not { } record
-            || !File.Exists(path)
-            || new FileInfo(path).Length != record.Bytes
-            || File.Exists(path + PartialSuffix))
-            return null;
-        return record.Settings == settings && record.Shard == shard.Index && record.Shards == shard.Count ? record : null;
+        if (File.Exists(path + PartialSuffix) || !File.Exists(path)) return null;
+        if (RunRecord.Read(path) is not { } record)
+            throw new UsageException(
+                $"{path} is there, and without {path + RunRecord.Suffix}: it is not of a run that can be resumed. "
+                + "Move it away, or write to another file.");
+        if (record.Shard != shard.Index || record.Shards != shard.Count)
+            throw new UsageException(
+                $"{path} is complete and is part {new Shard(record.Shard, record.Shards)}, not {shard}. Give each part a file of its own.");
+        if (record.Settings != settings)
+            throw new UsageException(
+                $"{path} is complete and was scored with other settings ({record.Settings}; now {settings}). "
+                + "Use the same, or write to another file.");
+        using FileStream results = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+        if (results.Length != record.Bytes || Convert.ToHexStringLower(SHA256.HashData(results)) != record.Sha256)
+            throw new UsageException(
+                $"{path} has been changed since it was completed: its checksum is not that of {path + RunRecord.Suffix}. "
+                + "Move it away, and score again.");
+        return record;
     }
 
     /// <summary>Opens a result file to continue, or a new one.</summary>
@@ -102,29 +137,29 @@ public sealed class ResumableFile : IDisposable
     public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<long, string> kept)
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
-        if (!resume && IsUnfinished(path))
-            throw new UsageException($"{Unfinished(path)} {ResumeOrDelete(path)}");
-        JournalHead head = new(settings, shard.ToString());
-        FileStream? journal = null, results = null;
+        if (!resume && IsUnfinished(path)) throw new UsageException($"{Unfinished(path)} {ResumeOrDelete(path)}");
+        if (!File.Exists(journalPath) && new FileInfo(partial) is { Exists: true, Length: > 0 })
+            throw new UsageException(
+                $"{partial} has results of a run that cannot be resumed: there is no {journalPath}. "
+                + "Move it away, or write to another file.");
+        Journal? journal = null;
+        FileStream? results = null;
         try
         {
-            // The open journal locks the file against other runs.
-            journal = new FileStream(journalPath, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            journal = Journal.Open(journalPath, path, new JournalHead(settings, shard.ToString()));
+            TemporaryFile.CheckUnused(path);
             results = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
-            ResumableFile file = new(path, head, journal, results, kept);
+            if (!resume) journal.Clear();
+            ResumableFile file = new(path, settings, journal, results, kept);
             file.TakeUp();
             return file;
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e)
         {
             results?.Dispose();
             journal?.Dispose();
-            throw new UsageException($"The output {path} cannot be written: {e.Message}", e);
-        }
-        catch
-        {
-            results?.Dispose();
-            journal?.Dispose();
+            if (e is IOException or UnauthorizedAccessException)
+                throw new UsageException($"The output {path} cannot be written: {e.Message}", e);
             throw;
         }
     }
@@ -142,10 +177,8 @@ public sealed class ResumableFile : IDisposable
     public void Complete(LineDigest input, Shard shard)
     {
         Keep();
-        _journal.Dispose();
-        _results.Dispose();
         RunRecord record = new(
-            _head.Settings,
+            _settings,
             shard.Index,
             shard.Count,
             input.Lines,
@@ -155,11 +188,12 @@ public sealed class ResumableFile : IDisposable
             _bytes,
             Convert.ToHexStringLower(_all.GetHashAndReset()));
         // If the run ends before the renaming, the next run finds no lines to score and repeats these steps. After the renaming, the file
-        // is
-        // complete.
+        // is complete.
         WriteRecord(record);
-        File.Move(_path + PartialSuffix, _path, overwrite: true);
-        File.Delete(_path + JournalSuffix);
+        if (OperatingSystem.IsWindows()) _results.Dispose();
+        FolderSync.Move(_path + PartialSuffix, _path);
+        _results.Dispose();
+        _journal.Delete();
         _complete = true;
     }
 
@@ -193,89 +227,16 @@ public sealed class ResumableFile : IDisposable
         if (_lines == _entry.Lines) return;
         _results.Flush(flushToDisk: true);
         _entry = new JournalEntry(_lines, _failed, _bytes, _input, Convert.ToHexStringLower(_piece.GetHashAndReset()));
-        WriteLine(JsonSerializer.SerializeToUtf8Bytes(_entry, RunJson.Default.JournalEntry));
+        _journal.Add(_entry);
     }
 
-    private void WriteLine(byte[] json)
-    {
-        _journal.Write([.. json, (byte)'\n']);
-        _journal.Flush(flushToDisk: true);
-    }
-
-    /// <summary>Finds the last entry whose results are unchanged, and truncates the files behind it.</summary>
+    /// <summary>Continues at the last entry whose results are unchanged.</summary>
     private void TakeUp()
     {
-        long journalEnd = 0;
-        bool first = true;
-        foreach (RawLine line in new LineReader(_journal, CancellationToken.None).Lines())
-        {
-            // A last line without line end is incomplete.
-            long end = journalEnd + line.Bytes.Length + 1;
-            if (end > _journal.Length || !(first ? IsHead(line) : IsRight(line))) break;
-            (journalEnd, first) = (end, false);
-        }
-
+        _entry = _journal.TakeUp(_results, _all);
         (_lines, _linesBefore, _failed, _bytes, _input) = (_entry.Lines, _entry.Lines, _entry.Failed, _entry.Bytes, _entry.Input);
         _results.SetLength(_bytes);
         _results.Position = _bytes;
-        _journal.SetLength(journalEnd);
-        _journal.Position = journalEnd;
-        if (journalEnd == 0) WriteLine(JsonSerializer.SerializeToUtf8Bytes(_head, RunJson.Default.JournalHead));
-    }
-
-    private bool IsHead(RawLine line)
-    {
-        if (Parse(line, RunJson.Default.JournalHead) is not { } head) return false;
-        if (head.Shard != _head.Shard)
-            throw new UsageException(
-                $"{_path + PartialSuffix} is of part {head.Shard}, not {_head.Shard}. Give each part a file of its own.");
-        if (head.Settings != _head.Settings)
-            throw new UsageException(
-                $"{_path + PartialSuffix} was begun with other settings ({head.Settings}; now {_head.Settings}). "
-                + $"Use the same, or another output file.");
-        return true;
-    }
-
-    private bool IsRight(RawLine line)
-    {
-        if (Parse(line, RunJson.Default.JournalEntry) is not { Input: not null } entry
-            || entry.Bytes < _entry.Bytes
-            || entry.Bytes > _results.Length)
-            return false;
-        byte[] buffer = new byte[1 << 16];
-        _results.Position = _entry.Bytes;
-        for (long left = entry.Bytes - _entry.Bytes; left > 0;)
-        {
-            int read = _results.Read(buffer, 0, (int)Math.Min(buffer.Length, left));
-            if (read == 0) return false;
-            _piece.AppendData(buffer, 0, read);
-            left -= read;
-        }
-
-        if (Convert.ToHexStringLower(_piece.GetHashAndReset()) != entry.Sha256) return false;
-        // Added to the checksum of the whole file, now that the results are known to be valid.
-        _results.Position = _entry.Bytes;
-        for (long left = entry.Bytes - _entry.Bytes; left > 0;)
-        {
-            int read = _results.Read(buffer, 0, (int)Math.Min(buffer.Length, left));
-            _all.AppendData(buffer, 0, read);
-            left -= read;
-        }
-
-        _entry = entry;
-        return true;
-    }
-
-    private static T? Parse<T>(RawLine line, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type) where T : class
-    {
-        try
-        {
-            return line.TooLong ? null : JsonSerializer.Deserialize(line.Bytes.Span, type);
-        }
-        catch (JsonException)
-        {
-            return null;
-        }
     }
 
     private void WriteRecord(RunRecord record)
@@ -287,7 +248,7 @@ public sealed class ResumableFile : IDisposable
             file.Flush(flushToDisk: true);
         }
 
-        File.Move(path + TemporarySuffix, path, overwrite: true);
+        FolderSync.Move(path + TemporarySuffix, path);
     }
 
     /// <summary>A stream that appends to the results and updates the checksums.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using LdlVk.Datasets.Files;
 using LdlVk.Datasets.Lines;
 
 namespace LdlVk.Datasets.Resuming;
@@ -20,26 +21,36 @@ public sealed record RunRecord(
     /// <summary>Suffix of the record's file name.</summary>
     public const string Suffix = ".run.json";
 
+    private const int MaxBytes = 1 << 20;
+
     /// <summary>Reads the record of a result file; null if there is none.</summary>
     /// <exception cref="UsageException">The record is damaged.</exception>
     public static RunRecord? Read(string results)
     {
-        string path = results + Suffix;
+        string path = OutputPath.RecordOf(results);
         if (!File.Exists(path)) return null;
+        if (new FileInfo(path).Length > MaxBytes || Sealed.Open(File.ReadAllBytes(path)) is not var (json, _))
+            throw Damaged("its checksum is wrong, or it is from an earlier version.");
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), RunJson.Default.RunRecord)
-                is { Settings: not null, InputSha256: not null, Sha256: not null, Lines: >= 0, InputLines: >= 0, Shards: > 0 } record
-                ? record : throw new JsonException("fields are missing.");
+            return JsonSerializer.Deserialize(json, RunJson.Default.RunRecord) is
+                {
+                    Settings: not null, InputSha256: not null, Sha256: not null, Lines: >= 0, InputLines: >= 0, Failed: >= 0, Bytes: >= 0,
+                    Shard: >= 0,
+                } record && record.Shard < record.Shards
+                ? record : throw Damaged("fields are missing.");
         }
         catch (JsonException e)
         {
-            throw new UsageException($"{path} is damaged: {e.Message.Split(" Path:")[0]} Score {results} again.", e);
+            throw Damaged(e.Message.Split(" Path:")[0], e);
         }
+
+        UsageException Damaged(string why, Exception? inner = null) =>
+            new($"{path} is damaged: {why} Move {results} and this file away, and score again.", inner);
     }
 
-    /// <summary>Returns the record as JSON.</summary>
-    public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, RunJson.Default.RunRecord);
+    /// <summary>Returns the record as JSON, with its checksum.</summary>
+    public byte[] ToJson() => Sealed.Seal(JsonSerializer.SerializeToUtf8Bytes(this, RunJson.Default.RunRecord)).Json;
 }
 
 /// <summary>An entry of a journal: the state up to which a result file is valid.</summary>
@@ -48,7 +59,11 @@ public sealed record RunRecord(
 /// <param name="Bytes">Size of the results in bytes.</param>
 /// <param name="Input">Digest of the input up to the last result.</param>
 /// <param name="Sha256">SHA-256 of the bytes since the previous entry.</param>
-internal sealed record JournalEntry(long Lines, long Failed, long Bytes, string Input, string Sha256);
+internal sealed record JournalEntry(long Lines, long Failed, long Bytes, string Input, string Sha256)
+{
+    /// <summary>The state of an empty file.</summary>
+    public static JournalEntry None { get; } = new(0, 0, 0, "", "");
+}
 
 /// <summary>The first line of a journal.</summary>
 /// <param name="Settings">The settings that the results depend on.</param>

@@ -71,6 +71,20 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Paths of the files with weights, including heads.</summary>
     internal IEnumerable<string> WeightFiles => _files.WeightFiles;
 
+    /// <summary>
+    /// Returns the identity of the model by the content of its files, in hexadecimal. A copy in another folder has the same; another
+    /// model with files of the same names and sizes has not. Large files are sampled.
+    /// </summary>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    public string Fingerprint() => ModelFingerprint.Of(Folder, WeightFiles);
+
+    /// <summary>
+    /// Whether a factor of the embeddings is rounded to bf16: as the setting says, or with <see cref="EmbeddingScale.Auto"/> as the
+    /// checkpoint does. Also false if the architecture has no such factor.
+    /// </summary>
+    public bool RoundsEmbeddingScale(EmbeddingScale scale) => Config.Architecture.ScalesEmbeddings
+        && (scale == EmbeddingScale.Bf16 || (scale == EmbeddingScale.Auto && SourceType == ElementType.Bf16));
+
     /// <summary>Opens and verifies the model in <paramref name="folder"/>.</summary>
     /// <exception cref="CheckpointException">
     /// The folder is missing or holds something else, a file is missing, damaged or hostile, or the model is not supported.
