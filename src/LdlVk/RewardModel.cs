@@ -130,6 +130,9 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     public string Render(Conversation conversation) => _text.Render(conversation);
 
+    /// <summary>The text that <see cref="EncodeTemplated"/> tokenizes.</summary>
+    public string Complete(string text) => _text.Complete(text);
+
     /// <summary>Token ids of a conversation, template included.</summary>
     /// <param name="conversation">The conversation.</param>
     /// <param name="typed">How special tokens within a message are read; null for <see cref="RewardModelOptions.SpecialTokens"/>.</param>
@@ -160,7 +163,8 @@ public sealed class RewardModel : IDisposable
     public int ReadPosition(ReadOnlySpan<int> ids) => _session.ReadPosition(ids);
 
     /// <summary>
-    /// The ids that would be scored: up to the token that the head reads, truncated where <see cref="RewardModelOptions.Truncate"/> is set; or why they cannot be.
+    /// The ids that would be scored: up to the token that the head reads, truncated where <see cref="RewardModelOptions.Truncate"/> is set;
+    /// or why they cannot be.
     /// </summary>
     public TokenizedText Check(TokenizedText text) => text.Error is null ? EncodedOrFailed(() => _session.Check(text.Ids)) : text;
 

@@ -58,7 +58,12 @@ public sealed class TextEncoder
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one, if the template begins with it.</param>
-    public int[] EncodeTemplated(string text, bool bos = true) => _padding.Value.Strip(Required.Encode(text), bos);
+    public int[] EncodeTemplated(string text, bool bos = true) => Required.Encode(Complete(text, bos));
+
+    /// <summary>
+    /// The text that <see cref="EncodeTemplated"/> tokenizes: without what trainers put around it, and with the template's end.
+    /// </summary>
+    public string Complete(string text, bool bos = true) => _padding.Value.Strip(text, bos);
 
     /// <summary>Ids of a whole conversation, template included.</summary>
     /// <param name="conversation">The conversation.</param>

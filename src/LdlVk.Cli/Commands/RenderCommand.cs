@@ -3,6 +3,7 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
 
@@ -20,7 +21,8 @@ internal static class RenderCommand
     public static Command Create(Terminal terminal)
     {
         Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate(), system = ModelFlags.CreateSystem();
-        model.Description = "Folder with tokenizer.json and tokenizer_config.json; the weights are not needed.";
+        model.Description =
+            "Folder with tokenizer.json and tokenizer_config.json; the weights, which are not read, must be there for --ids only.";
         TextFlags texts = new(
             "The assistant's response; give several to see each.",
             "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
@@ -35,6 +37,8 @@ internal static class RenderCommand
             using LineSource source = texts.Open(call, terminal, cancellationToken);
             TextEncoder encoder = new(
                 call.GetValue(model)!, ModelValues.ChatTemplate(call, template), ModelValues.System(call, system));
+            // The kind of the head, which its tensors show, decides at which token the score is read.
+            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(call.GetValue(model)!) : null;
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             ResultWriter result = new(file.Stream);
             ItemShapes shapes = new();
@@ -43,7 +47,7 @@ internal static class RenderCommand
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 shapes.Add(line.Item);
-                if (Write(result, encoder, line, call.GetValue(ids)) is not { } error) continue;
+                if (Write(result, encoder, line, checkpoint) is not { } error) continue;
                 result.WriteError(line.Id, error);
                 code = ExitCode.SomeFailed;
             }
@@ -58,7 +62,7 @@ internal static class RenderCommand
 
     /// <summary>Writes the texts of a line.</summary>
     /// <returns>The reason why it has none; null if it was written.</returns>
-    private static string? Write(ResultWriter result, TextEncoder encoder, InputLine line, bool withIds)
+    private static string? Write(ResultWriter result, TextEncoder encoder, InputLine line, Checkpoint? checkpoint)
     {
         if (line.Error is { } error) return error;
         string?[] texts;
@@ -66,19 +70,20 @@ internal static class RenderCommand
         try
         {
             texts = Texts(encoder, line.Item);
-            ids = withIds ? [.. Ids(encoder, line.Item)] : [];
+            ids = checkpoint is not null ? [.. Ids(encoder, line.Item)] : [];
         }
         catch (InputException e)
         {
             return e.Notice.InFlags();
         }
 
+        if (ids.Any(text => text.Length == 0)) return "the text has no tokens.";
         bool many = line.Item.HasResponses;
         result.Write(json =>
         {
             RewardJson.WriteId(json, line.Id);
             Each("text", texts, json.WriteStringValue);
-            if (!withIds) return;
+            if (checkpoint is null) return;
             if (many) json.WriteStartArray("ids");
             else json.WritePropertyName("ids");
             foreach (int[] text in ids)
@@ -89,7 +94,7 @@ internal static class RenderCommand
             }
 
             if (many) json.WriteEndArray();
-            Each("position", [.. ids.Select(text => text.Length - 1)], json.WriteNumberValue);
+            Each("position", [.. ids.Select(text => checkpoint.ReadPosition(text))], json.WriteNumberValue);
 
             void Each<T>(string name, T[] values, Action<T> write)
             {
@@ -111,7 +116,7 @@ internal static class RenderCommand
     private static string?[] Texts(TextEncoder encoder, Item item) => item switch
     {
         { Ids: not null } => [null],
-        { Templated: { } text } => [text],
+        { Templated: { } text } => [encoder.Complete(text)],
         _ => [.. item.Conversations.Select(encoder.Render)],
     };
 

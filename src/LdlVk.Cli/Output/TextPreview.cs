@@ -24,7 +24,7 @@ internal sealed class TextPreview(Terminal terminal, int count)
     private static IEnumerable<string> Texts(InputLine line, RewardModel model)
     {
         if (line.Item.Ids is { } ids) return [$"token ids {string.Join(' ', ids)}"];
-        return line.Item.Templated is { } text ? [text] : line.Item.Conversations.Select(c => Rendered(model, c));
+        return line.Item.Templated is { } text ? [model.Complete(text)] : line.Item.Conversations.Select(c => Rendered(model, c));
     }
 
     private static string Rendered(RewardModel model, Conversation conversation)

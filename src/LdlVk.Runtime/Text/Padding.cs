@@ -13,10 +13,9 @@ public sealed class Padding
     /// <summary>Tokens that end a text and no turn, in the tokenizers that are known.</summary>
     private static readonly string[] EndsOfText = ["<eos>", "<|end_of_text|>", "<|endoftext|>", "</s>"];
 
-    private readonly HashSet<int> _tokens = [];
-    private readonly int _bos;
+    private readonly List<string> _tokens = [];
+    private readonly string _bos, _end;
     private readonly bool _beginsWithBos;
-    private readonly int[] _end;
 
     /// <summary>Finds the tokens of a checkpoint.</summary>
     /// <param name="tokenizer">The checkpoint's tokenizer.</param>
@@ -24,36 +23,56 @@ public sealed class Padding
     /// <param name="configPath">The checkpoint's tokenizer_config.json, which need not exist.</param>
     public Padding(Tokenizer tokenizer, ChatTemplate? template, string configPath)
     {
-        foreach ((string token, int id) in tokenizer.SpecialTokens)
-        {
-            if (token.Contains("pad", StringComparison.OrdinalIgnoreCase) || EndsOfText.Contains(token, StringComparer.Ordinal))
-                _tokens.Add(id);
-        }
-
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        (_bos, _beginsWithBos, _end) = (tokenizer.BosToken, template?.BeginsWithBos ?? true, template?.TurnEnd ?? "");
+        _tokens.AddRange(tokenizer.SpecialTokens.Where(token =>
+            token.Contains("pad", StringComparison.OrdinalIgnoreCase) || EndsOfText.Contains(token, StringComparer.Ordinal)));
         if (File.Exists(configPath))
-        {
-            foreach (string token in JsonFile.Read(configPath, Named, TokenizerFile.MaxBytes))
-                if (tokenizer.TryGetId(token, out int id)) _tokens.Add(id);
-        }
-
-        (_bos, _beginsWithBos) = (tokenizer.Bos, template?.BeginsWithBos ?? true);
+            _tokens.AddRange(JsonFile.Read(configPath, Named, TokenizerFile.MaxBytes).Where(token => tokenizer.TryGetId(token, out _)));
         _tokens.Remove(_bos);
-        _end = template is null ? [] : tokenizer.Encode(template.TurnEnd);
     }
 
-    /// <summary>Returns the ids of a conversation without what is around it, and with the template's end.</summary>
-    /// <param name="ids">The ids of a templated text; not changed.</param>
+    /// <summary>Returns a conversation's text without what is around it, and with the template's end.</summary>
+    /// <param name="text">A templated text.</param>
     /// <param name="addBos">Whether a text without the bos token gets one if the template begins with it.</param>
-    public int[] Strip(int[] ids, bool addBos)
+    public string Strip(string text, bool addBos)
     {
-        int start = 0, end = ids.Length;
-        bool hadBos = false, hadEnd = false;
-        for (; start < end && (_tokens.Contains(ids[start]) || ids[start] == _bos); start++) hadBos |= ids[start] == _bos;
-        // Nothing but padding is no conversation; the model says what it is.
-        if (start == end) return addBos && _beginsWithBos && !hadBos ? [_bos, .. ids] : ids;
-        for (; _tokens.Contains(ids[end - 1]); end--) hadEnd |= _end.Length > 0 && ids[end - 1] == _end[0];
-        IEnumerable<int> missing = hadEnd ? _end : _end.Length > 0 && ids[end - 1] == _end[0] ? _end[1..] : [];
-        return [.. hadBos || (addBos && _beginsWithBos) ? (int[])[_bos] : [], .. ids.AsSpan(start, end - start), .. missing];
+        ArgumentNullException.ThrowIfNull(text);
+        ReadOnlySpan<char> rest = text;
+        bool hasBos = false, hadEnd = false;
+        while (First(rest) is { } token)
+        {
+            hasBos |= token == _bos;
+            rest = rest[token.Length..];
+        }
+
+        // Nothing but padding is no conversation: the model says what it is.
+        if (rest.IsEmpty) return addBos && _beginsWithBos && !hasBos ? _bos + text : text;
+        string turn = _end.TrimEnd('\n');
+        while (Last(rest) is { } token)
+        {
+            hadEnd |= token == turn;
+            rest = rest[..^token.Length];
+        }
+
+        bool lacksBreak = turn.Length > 0 && rest.EndsWith(turn, StringComparison.Ordinal);
+        return string.Concat(
+            hasBos || (addBos && _beginsWithBos) ? _bos : "", rest, hadEnd ? _end : lacksBreak ? _end[turn.Length..] : "");
+    }
+
+    private string? First(ReadOnlySpan<char> text)
+    {
+        if (text.StartsWith(_bos, StringComparison.Ordinal)) return _bos;
+        foreach (string token in _tokens)
+            if (text.StartsWith(token, StringComparison.Ordinal)) return token;
+        return null;
+    }
+
+    private string? Last(ReadOnlySpan<char> text)
+    {
+        foreach (string token in _tokens)
+            if (text.EndsWith(token, StringComparison.Ordinal)) return token;
+        return null;
     }
 
     private static List<string> Named(JsonField root)

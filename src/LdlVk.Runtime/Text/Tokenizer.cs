@@ -28,7 +28,7 @@ public sealed class Tokenizer
         ids = file.Ids;
         addedTokens = new AddedTokens(file.Added);
         ordinaryTokens = new AddedTokens(file.Added.Where(token => !file.Special.Contains(token.Key)).ToDictionary());
-        SpecialTokens = file.Added.Where(token => file.Special.Contains(token.Key)).ToDictionary();
+        SpecialTokens = [.. file.Added.Keys.Where(file.Special.Contains)];
         words = file.Words;
         isByteLevel = file.IsByteLevel;
         pieces = file.Pieces;
@@ -60,8 +60,11 @@ public sealed class Tokenizer
     /// <summary>Id of the bos token: <c>&lt;bos&gt;</c> or <c>&lt;|begin_of_text|&gt;</c>.</summary>
     public int Bos { get; }
 
-    /// <summary>The special tokens with their ids.</summary>
-    internal IReadOnlyDictionary<string, int> SpecialTokens { get; }
+    /// <summary>The special tokens.</summary>
+    internal IReadOnlyList<string> SpecialTokens { get; }
+
+    /// <summary>The bos token.</summary>
+    internal string BosToken => BosTokens[isByteLevel ? 1 : 0];
 
     /// <summary>
     /// Finds the id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.

@@ -9,7 +9,9 @@ internal enum ReadRule
     /// <summary>The last token, whatever it is (value heads: TRL, OpenRLHF, GRM).</summary>
     LastToken,
 
-    /// <summary>The rightmost token that is not padding; the first one if all are (transformers' GenericForSequenceClassification).</summary>
+    /// <summary>
+    /// The rightmost token that is not padding; the first one if all are (transformers' GenericForSequenceClassification).
+    /// </summary>
     RightmostNotPad,
 
     /// <summary>
