@@ -57,7 +57,9 @@ internal sealed class CheckpointFolder : IDisposable
                 $"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName} and safetensors files.");
         if (!Directory.Exists(folder))
             throw new CheckpointException(
-                $"There is no folder {folder}. Give the folder of a downloaded Hugging Face model; models are not downloaded for you.");
+                $"There is no folder {folder}. " + (IsRepositoryName(folder)
+                    ? $"If it is the name of a model on a hub, download it first: ldlvk pull {folder} DIR"
+                    : "Give the folder of a downloaded Hugging Face model; models are not downloaded for you."));
         return new CheckpointFolder(System.IO.Path.GetFullPath(folder));
     }
 
@@ -89,6 +91,11 @@ internal sealed class CheckpointFolder : IDisposable
     public CheckpointTensor Tensor(string name, params int[] shape)
     {
         CheckpointTensor tensor = Tensor(name);
+        if (tensor.Shape is [0])
+            throw new CheckpointException(
+                $"Tensor {name} of {tensor.File} is empty (shape [0]): DeepSpeed ZeRO-3 had its weights divided over processes when the "
+                + $"model was saved. Join them from its checkpoint with zero_to_fp32.py, or save again with "
+                + $"stage3_gather_16bit_weights_on_model_save.");
         if (!tensor.Shape.SequenceEqual(shape))
             throw new CheckpointException(
                 $"Tensor {name} of {tensor.File} has shape [{string.Join(", ", tensor.Shape)}], "
@@ -160,6 +167,11 @@ internal sealed class CheckpointFolder : IDisposable
         foreach (TorchFile file in _torchFiles) file.Dispose();
     }
 
+    /// <summary>Whether a path looks like OWNER/NAME on a hub.</summary>
+    private static bool IsRepositoryName(string path) => path.Split('/') is [var owner, var name]
+        && new[] { owner, name }.All(word => word.Length > 0 && word[0] is not ('.' or '~')
+            && word.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.'));
+
     private string Require(string name, string advice)
     {
         if (HasFile(name)) return System.IO.Path.Combine(Path, name);
@@ -173,4 +185,10 @@ internal sealed class CheckpointFolder : IDisposable
 /// <summary>The tensors of a module, such as a head.</summary>
 /// <param name="Path">The location of the tensors, for messages.</param>
 /// <param name="Tensors">The tensors by their keys in the module.</param>
-internal sealed record StateDict(string Path, IReadOnlyDictionary<string, CheckpointTensor> Tensors);
+internal sealed record StateDict(string Path, IReadOnlyDictionary<string, CheckpointTensor> Tensors)
+{
+    /// <summary>The tensors whose keys begin with a prefix, by the rest of their keys.</summary>
+    public StateDict Below(string prefix) => new($"{prefix}* in {Path}", Tensors
+        .Where(tensor => tensor.Key.StartsWith(prefix, StringComparison.Ordinal))
+        .ToDictionary(tensor => tensor.Key[prefix.Length..], tensor => tensor.Value));
+}

@@ -16,13 +16,23 @@ internal sealed class ConfigFields(JsonField root)
     public bool IsConverted()
     {
         if (!root.TryGet(ConvertedFormat.ConfigField, out JsonField quantized)) return false;
-        JsonField method = quantized.Get(ConvertedFormat.MethodField);
+        if (!quantized.TryGet(ConvertedFormat.MethodField, out JsonField method))
+            throw quantized.Error(
+                $"is there, but says no {ConvertedFormat.MethodField}: another tool quantized the weights. {OtherFolder.Original}");
         return method.String() == ConvertedFormat.Method
             ? true
             : throw method.Error(
-                $"is {method.Kind}; supported are weights that are not quantized, "
-                + $"and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\").");
+                $"is {method.Kind}: the weights were quantized by {Quantizer(method.String())}. Supported are weights that are not "
+                + $"quantized, and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\"). {OtherFolder.Original}");
     }
+
+    private static string Quantizer(string method) => method switch
+    {
+        "gptq" => "GPTQ",
+        "awq" => "AWQ",
+        "bitsandbytes" => "bitsandbytes",
+        _ => "another tool",
+    };
 
     /// <summary>Checks that a field, if it exists, names the architecture's activation.</summary>
     /// <param name="name">The field.</param>

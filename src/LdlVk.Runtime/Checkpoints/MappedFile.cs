@@ -1,4 +1,5 @@
 using System.IO.MemoryMappedFiles;
+using LdlVk.Runtime.Files;
 using Microsoft.Win32.SafeHandles;
 
 namespace LdlVk.Runtime.Checkpoints;
@@ -31,9 +32,10 @@ internal sealed unsafe class MappedFile : IDisposable
     public long Length { get; }
 
     /// <summary>Maps an existing file of at least one byte.</summary>
-    /// <exception cref="CheckpointException">The file cannot be read, or is empty.</exception>
+    /// <exception cref="CheckpointException">The file cannot be read, is empty, or is none that could be a model's.</exception>
     public static MappedFile Open(string path)
     {
+        WrongContent.RequireOrdinary(path);
         try
         {
             SafeFileHandle handle = File.OpenHandle(path);
@@ -43,6 +45,8 @@ internal sealed unsafe class MappedFile : IDisposable
             {
                 length = RandomAccess.GetLength(handle);
                 if (length == 0) throw new CheckpointException($"{path} is empty. Download it again.");
+                Span<byte> head = stackalloc byte[512];
+                WrongContent.Check(path, head[..RandomAccess.Read(handle, head, 0)]);
                 map = MemoryMappedFile.CreateFromFile(
                     handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
             }

@@ -120,6 +120,7 @@ internal sealed class SafetensorsFile : IDisposable
                 entries.Add(property.Name, ReadEntry(root.Member("tensor " + Shown.Short(property.Name), property.Value)));
                 continue;
             }
+            if (property.Value.ValueKind == JsonValueKind.Null) continue;
             JsonField texts = root.Member(property.Name, property.Value);
             foreach (JsonProperty pair in texts.Members())
                 metadata.Add(pair.Name, texts.Member(Shown.Short(pair.Name), pair.Value).String());

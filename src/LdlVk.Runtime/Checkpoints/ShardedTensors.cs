@@ -1,19 +1,22 @@
 using System.Text.Json;
+using LdlVk.Runtime.Files;
 using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
 /// The tensors of a Hugging Face folder: those of <c>model.safetensors</c>, or of the shards that <c>model.safetensors.index.json</c>
-/// lists.
-/// Names are without the prefix <c>model.</c>, which is optional in the files. Owns the files.
+/// lists. Beside either, value_head.safetensors may hold a head. Names are those of <see cref="TensorNames"/>. Owns the files.
 /// </summary>
 internal sealed class ShardedTensors : IDisposable
 {
     /// <summary>The file that lists the shard of each tensor.</summary>
     public const string IndexName = "model.safetensors.index.json";
 
-    private const string SingleName = "model.safetensors", Prefix = "model.";
+    /// <summary>The file in which TRL and LLaMA-Factory save a value head.</summary>
+    public const string ValueHeadName = "value_head.safetensors";
+
+    private const string SingleName = "model.safetensors";
 
     private readonly Dictionary<string, SafetensorsFile> _files = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (SafetensorsFile File, string Key)> _tensors = new(StringComparer.Ordinal);
@@ -32,9 +35,11 @@ internal sealed class ShardedTensors : IDisposable
         try
         {
             string single = Path.Combine(folder, SingleName), index = Path.Combine(folder, IndexName);
-            if (File.Exists(single)) tensors.AddAll(SafetensorsFile.Open(single));
-            else if (File.Exists(index)) tensors.AddIndexed(index);
-            else throw NoWeights(folder);
+            List<(string Key, SafetensorsFile File)> found = File.Exists(single) ? tensors.All(SingleName)
+                : File.Exists(index) ? tensors.Indexed(index) : throw OtherFolder.NoWeights(folder);
+            if (File.Exists(Path.Combine(folder, ValueHeadName)) && !tensors._files.ContainsKey(ValueHeadName))
+                found.AddRange(tensors.All(ValueHeadName));
+            tensors.Add(found);
             return tensors;
         }
         catch
@@ -72,11 +77,12 @@ internal sealed class ShardedTensors : IDisposable
     private (SafetensorsFile File, string Key) Find(string name)
     {
         if (_tensors.TryGetValue(name, out (SafetensorsFile, string) found)) return found;
-        string example = _tensors.Count == 0 ? "none" : Shown.Short(_tensors.Keys.Order(StringComparer.Ordinal).First());
+        string? first = _tensors.Values.Select(tensor => tensor.Key).Order(StringComparer.Ordinal).FirstOrDefault();
         throw new CheckpointException(
-            $"The checkpoint {_folder} has no tensor {name} (nor {Prefix}{name}). "
-            + $"It holds {_tensors.Count} tensors, the first of which is {example}. "
-            + $"Check that the download is complete and that it is the full model, not an adapter.");
+            $"The checkpoint {_folder} has no tensor {name} (nor {TensorNames.Usual}{name}). "
+            + $"It holds {_tensors.Count} tensors, the first of which is {(first is null ? "none" : Shown.Short(first))}. "
+            + (OtherFolder.WhyMissing(_tensors.Values.Select(t => t.Key))
+                ?? "Check that the download is complete and that it is the full model, not an adapter."));
     }
 
     /// <summary>Unmaps the pages of all files read so far.</summary>
@@ -91,14 +97,16 @@ internal sealed class ShardedTensors : IDisposable
         foreach (SafetensorsFile file in _files.Values) file.Dispose();
     }
 
-    private void AddAll(SafetensorsFile file)
+    private List<(string Key, SafetensorsFile File)> All(string name)
     {
-        _files.Add(SingleName, file);
-        foreach (string key in file.Names) Add(key, file);
+        SafetensorsFile file = SafetensorsFile.Open(Path.Combine(_folder, name));
+        _files.Add(name, file);
+        return [.. file.Names.Select(key => (key, file))];
     }
 
-    private void AddIndexed(string index)
+    private List<(string Key, SafetensorsFile File)> Indexed(string index)
     {
+        List<(string, SafetensorsFile)> found = [];
         foreach ((string key, string shard) in JsonFile.Read(index, ReadWeightMap))
         {
             if (!_files.TryGetValue(shard, out SafetensorsFile? file))
@@ -106,17 +114,22 @@ internal sealed class ShardedTensors : IDisposable
             if (!file.Contains(key))
                 throw new CheckpointException(
                     $"{index} says that tensor {Shown.Short(key)} is in {shard}, but that file does not have it. Download both again.");
-            Add(key, file);
+            found.Add((key, file));
         }
+
+        return found;
     }
 
-    private void Add(string key, SafetensorsFile file)
+    private void Add(List<(string Key, SafetensorsFile File)> found)
     {
-        string name = key.StartsWith(Prefix, StringComparison.Ordinal) ? key[Prefix.Length..] : key;
-        if (!_tensors.TryAdd(name, (file, key)))
-            throw new CheckpointException(
-                $"The checkpoint {_folder} has tensor {Shown.Short(name)} twice, with the prefix {Prefix} and without. "
-                + $"It must be one or the other.");
+        TensorNames names = new(_folder, [.. found.Select(tensor => tensor.Key)]);
+        foreach ((string key, SafetensorsFile file) in found)
+        {
+            if (names.Of(key) is { } name && !_tensors.TryAdd(name, (file, key)))
+                throw new CheckpointException(
+                    $"The checkpoint {_folder} has tensor {Shown.Short(name)} twice, as {Shown.Short(_tensors[name].Key)} and as "
+                    + $"{Shown.Short(key)}. It must be one or the other.");
+        }
     }
 
     private static List<(string Key, string Shard)> ReadWeightMap(JsonField root)
@@ -127,7 +140,10 @@ internal sealed class ShardedTensors : IDisposable
         return shards;
     }
 
-    /// <summary>Returns the path of a shard. Its name must be a plain file name, and the file must be in the folder of the index.</summary>
+    /// <summary>
+    /// Returns the path of a shard. Its name must be a plain file name, so that an index cannot name files elsewhere. The file itself may
+    /// be a link to anywhere: links are the user's own.
+    /// </summary>
     private string ShardPath(string index, string shard)
     {
         // Refused on every system: separators, drives of Windows, and the names '.' and '..'.
@@ -136,48 +152,10 @@ internal sealed class ShardedTensors : IDisposable
                 $"{index} names the shard {Shown.Short(shard)}. "
                 + $"A shard must be a plain file name ending in .safetensors, in the same folder.");
         string path = Path.Combine(_folder, shard);
-        if (!File.Exists(path)) throw new CheckpointException($"The shard {path} is missing; {IndexName} lists it. Download it.");
-        if (RealPath.Of(path) is var real && !IsBelow(real, _folder) && !IsInDownloadCache(real))
+        if (FileIdentity.Of(path) is not null) return path;
+        if (new FileInfo(path).LinkTarget is { } target)
             throw new CheckpointException(
-                $"The shard {path} is a link to {real}, which is outside its folder. Put the file itself into the folder.");
-        return path;
-    }
-
-    /// <summary>
-    /// Whether a link is part of a Hugging Face download cache, which has the files in MODEL/blobs and links to them in
-    /// MODEL/snapshots/REVISION. Only in this layout may a link point outside its folder.
-    /// </summary>
-    private bool IsInDownloadCache(string real)
-    {
-        DirectoryInfo? snapshots = new DirectoryInfo(RealPath.Of(_folder)).Parent;
-        return snapshots is { Name: "snapshots", Parent: { } model } && IsBelow(real, Path.Combine(model.FullName, "blobs"));
-    }
-
-    private static bool IsBelow(string real, string folder)
-    {
-        string above = RealPath.Of(folder);
-        return real.StartsWith(
-            Path.EndsInDirectorySeparator(above) ? above : above + Path.DirectorySeparatorChar, StringComparison.Ordinal);
-    }
-
-    private static CheckpointException NoWeights(string folder)
-    {
-        string[] files = [.. Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
-        string advice = files switch
-        {
-            _ when files.Contains(ConvertedFormat.ManifestName) =>
-                "It is an unfinished conversion: run the same ldlvk convert again to continue it.",
-            _ when files.Any(file => file.EndsWith(".gguf", StringComparison.OrdinalIgnoreCase)) =>
-                ".gguf files are not supported: use the original Hugging Face model.",
-            _ when files.Any(file => file.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase)) =>
-                $"There are shards without {IndexName}: download that too.",
-            _ when files.Any(file => file.EndsWith(".bin", StringComparison.OrdinalIgnoreCase)) =>
-                "Weights in .bin files are not supported: convert them with save_pretrained(…, safe_serialization=True).",
-            _ => "Give the folder of a downloaded Hugging Face model.",
-        };
-        string found = files.Length == 0
-            ? "no files"
-            : string.Join(", ", files.Take(8).Select(Shown.Short)) + (files.Length > 8 ? ", …" : "");
-        return new CheckpointException($"The folder {folder} has neither {SingleName} nor {IndexName}. Found: {found}. {advice}");
+                $"The shard {path} is a link to {target}, which does not exist. Put the file back, or download it.");
+        throw new CheckpointException($"The shard {path} is missing; {IndexName} lists it. Download it.");
     }
 }

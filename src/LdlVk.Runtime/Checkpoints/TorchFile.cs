@@ -7,8 +7,11 @@ namespace LdlVk.Runtime.Checkpoints;
 /// </summary>
 internal sealed class TorchFile : IDisposable
 {
-    /// <summary>Limit of the total inflated size of compressed entries, in bytes. PyTorch itself never compresses.</summary>
-    private const long MaxInflatedBytes = 1L << 30;
+    /// <summary>
+    /// Limits of the total inflated size of compressed entries: so many bytes, or so many times the file. PyTorch itself never compresses,
+    /// and weights deflate by less than a half.
+    /// </summary>
+    private const long MaxInflatedBytes = 1 << 26, MaxInflation = 4;
 
     private readonly MappedFile _file;
     private readonly ZipDirectory _zip;
@@ -127,9 +130,10 @@ internal sealed class TorchFile : IDisposable
     private MappedFile Inflated(ZipDirectory.Entry entry)
     {
         if (_inflated.TryGetValue(entry, out MappedFile? known)) return known;
-        if (_inflated.Values.Sum(file => file.Length) + entry.Bytes > MaxInflatedBytes)
+        long most = Math.Max(MaxInflatedBytes, MaxInflation * _file.Length);
+        if (_inflated.Values.Sum(file => file.Length) + entry.Bytes > most)
             throw new CheckpointException(
-                $"{Path}: the compressed entries inflate to more than {MaxInflatedBytes:N0} bytes. "
+                $"{Path}: the compressed entries inflate to more than {most:N0} bytes. "
                 + $"Save the state dict again with torch.save, which does not compress.");
         return _inflated[entry] = MappedFile.InMemory(Path, Math.Max(1, entry.Bytes), to => _zip.Inflate(entry, to));
     }

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Files;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Conversion;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using LdlVk.Runtime.Checkpoints;
 using Microsoft.Win32.SafeHandles;
 
 namespace LdlVk.Runtime.Files;

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using LdlVk.Runtime.Files;
 
 namespace LdlVk.Runtime.Json;
 
@@ -47,6 +48,7 @@ internal static class JsonFile
     {
         if (!File.Exists(path))
             throw new CheckpointException($"{path} does not exist. A checkpoint's folder holds it beside the weights; copy it there.");
+        WrongContent.RequireOrdinary(path);
         try
         {
             using FileStream file = File.OpenRead(path);
@@ -55,6 +57,7 @@ internal static class JsonFile
                     $"{path} has {file.Length:N0} bytes, more than the {maxBytes:N0} that are read. Is it the right file?");
             byte[] bytes = new byte[file.Length];
             file.ReadExactly(bytes);
+            WrongContent.Check(path, bytes);
             return bytes;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)

@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Model;
 /// </summary>
 internal sealed class Gemma2Architecture : Architecture
 {
-    private const string Gelu = "gelu_pytorch_tanh";
+    private const string Gelu = "gelu_pytorch_tanh", Softcap = "attn_logit_softcapping";
 
     /// <summary>
     /// The error of a device's tanh, 6e-8, is multiplied by the softcap: above this bound it would pass the differences that devices may
@@ -47,7 +47,7 @@ internal sealed class Gemma2Architecture : Architecture
         return fields.WithRope(fields.Backbone(this, headDimension: 256, maxPositions: 8192)) with
         {
             QueryPreAttentionScalar = fields.Number("query_pre_attn_scalar", 1e-6, 1e9, 256),
-            AttentionSoftcap = fields.IsNull("attn_logit_softcapping") ? 0 : (float)fields.Number("attn_logit_softcapping", 1e-3, MaxSoftcap, 50),
+            AttentionSoftcap = fields.IsNull(Softcap) ? 0 : (float)fields.Number(Softcap, 1e-3, MaxSoftcap, 50),
             SlidingWindow = fields.IsNull("sliding_window") ? 0 : fields.Integer("sliding_window", 1, int.MaxValue, 4096),
         };
     }

@@ -18,6 +18,9 @@ public sealed class Tokenizer
     private readonly Dictionary<string, int> ids;
     private readonly AddedTokens addedTokens;
     private readonly AddedTokens ordinaryTokens; // without the special ones
+    private readonly AddedTokens addedNormalized;
+    private readonly AddedTokens ordinaryNormalized;
+    private readonly bool hasNormalized, ignoresMerges;
     private readonly WordSplitter words;
     private readonly bool isByteLevel;
     private readonly BytePairVocabulary pieces;
@@ -26,9 +29,10 @@ public sealed class Tokenizer
     private Tokenizer(TokenizerFile file, int bos, bool cacheWords)
     {
         ids = file.Ids;
-        addedTokens = new AddedTokens(file.Added);
-        ordinaryTokens = new AddedTokens(file.Added.Where(token => !file.Special.Contains(token.Key)).ToDictionary());
-        SpecialTokens = [.. file.Added.Keys.Where(file.Special.Contains)];
+        (addedTokens, ordinaryTokens) = Tokens(file, file.Added);
+        (addedNormalized, ordinaryNormalized) = Tokens(file, file.AddedNormalized);
+        (hasNormalized, ignoresMerges) = (file.AddedNormalized.Count > 0, file.IgnoresMerges);
+        SpecialTokens = [.. file.Added.Keys.Concat(file.AddedNormalized.Keys).Where(file.Special.Contains)];
         words = file.Words;
         isByteLevel = file.IsByteLevel;
         pieces = file.Pieces;
@@ -36,6 +40,9 @@ public sealed class Tokenizer
         Bos = bos;
         VocabularySize = ids.Values.Max() + 1;
     }
+
+    private static (AddedTokens All, AddedTokens Ordinary) Tokens(TokenizerFile file, Dictionary<string, int> added) =>
+        (new AddedTokens(added), new AddedTokens(added.Where(token => !file.Special.Contains(token.Key)).ToDictionary()));
 
     /// <summary>Reads a tokenizer.json.</summary>
     /// <param name="tokenizerJsonPath">The file, in the layout of Hugging Face tokenizers.</param>
@@ -94,27 +101,45 @@ public sealed class Tokenizer
         string normalized = words.Normalize(raw);
         List<int> output = new(text.Length / 4 + 8);
         BytePairEncoder encoder = new(pieces);
-        int range = 0;
+        int range = 0, rangeNormalized = 0;
         for (int from = 0; from < raw.Length;)
         {
-            bool found = NextAdded(raw, from, plain, ref range, out int start, out int length, out int id);
-            EncodePiece(normalized.AsSpan(from, start - from), encoder, output);
+            bool found = NextAdded(addedTokens, ordinaryTokens, raw, from, plain, ref range, out int start, out int length, out int id);
+            EncodeBetween(normalized.AsSpan(0, start), from, plain, ref rangeNormalized, encoder, output);
             if (found) output.Add(id);
             from = start + length;
         }
         return [.. output];
     }
 
+    // Encodes the end of a normalized text, in which the added tokens that are looked for after the normalizer may be.
+    private void EncodeBetween(
+        ReadOnlySpan<char> text, int from, IReadOnlyList<Range> plain, ref int range, BytePairEncoder encoder, List<int> output)
+    {
+        while (hasNormalized && from < text.Length
+            && NextAdded(addedNormalized, ordinaryNormalized, text, from, plain, ref range, out int start, out int length, out int id))
+        {
+            EncodePiece(text[from..start], encoder, output);
+            output.Add(id);
+            from = start + length;
+        }
+
+        EncodePiece(text[from..], encoder, output);
+    }
+
     // Finds the first added token from a position on. Special tokens count only outside the plain ranges. `range` is the index of the
     // first plain range that may lie ahead.
-    private bool NextAdded(string raw, int from, IReadOnlyList<Range> plain, ref int range, out int start, out int length, out int id)
+    private static bool NextAdded(
+        AddedTokens all, AddedTokens ordinary, ReadOnlySpan<char> raw, int from, IReadOnlyList<Range> plain, ref int range,
+        out int start, out int length, out int id)
     {
         for (start = from; ;)
         {
             while (range < plain.Count && plain[range].End.Value <= start) range++;
             bool isPlain = range < plain.Count && plain[range].Start.Value <= start;
-            int end = range == plain.Count ? raw.Length : isPlain ? plain[range].End.Value : plain[range].Start.Value;
-            if ((isPlain ? ordinaryTokens : addedTokens).Next(raw, start, end, out start, out length, out id)) return true;
+            int end = Math.Min(
+                raw.Length, range == plain.Count ? raw.Length : isPlain ? plain[range].End.Value : plain[range].Start.Value);
+            if ((isPlain ? ordinary : all).Next(raw, start, end, out start, out length, out id)) return true;
             if (start == raw.Length) return false;
         }
     }
@@ -145,13 +170,12 @@ public sealed class Tokenizer
     }
 
     /// <summary>
-    /// Encodes a word. With a byte-level vocabulary, a word that is a piece needs no merges (<c>ignore_merges</c>), and some pieces cannot
-    /// be reached by merges.
+    /// Encodes a word. With <c>ignore_merges</c>, a word that is a piece needs no merges, and some pieces cannot be reached by merges.
     /// </summary>
     private ReadOnlySpan<int> Merge(ReadOnlySpan<char> word, BytePairEncoder encoder)
     {
         const int LongestPiece = 256;
-        if (!isByteLevel || word.Length > LongestPiece) return encoder.Encode(word);
+        if (!ignoresMerges || word.Length > LongestPiece) return encoder.Encode(word);
         Span<byte> utf8 = stackalloc byte[3 * word.Length];
         utf8 = utf8[..Encoding.UTF8.GetBytes(word, utf8)];
         Span<char> written = stackalloc char[utf8.Length];

@@ -31,6 +31,14 @@ internal sealed class TokenizerFile
     internal Dictionary<string, int> Added { get; } = new(StringComparer.Ordinal);
 
     /// <summary>
+    /// Ids of the added tokens that are looked for after the normalizer, in what the others leave of a text; by normalized content.
+    /// </summary>
+    internal Dictionary<string, int> AddedNormalized { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Whether a word that is a piece is that piece, whether merges reach it or not.</summary>
+    internal bool IgnoresMerges { get; }
+
+    /// <summary>
     /// Contents of the added tokens that control the model instead of representing text; those that mark turns always do.
     /// </summary>
     internal HashSet<string> Special { get; } = new(StringComparer.Ordinal)
@@ -50,13 +58,15 @@ internal sealed class TokenizerFile
     private TokenizerFile(JsonField root)
     {
         JsonField model = root.Get("model");
-        IsByteLevel = !root.TryGet("normalizer", out _)
+        IsByteLevel = Steps(root, "normalizer", "normalizers").Count == 0
             && root.TryGet("pre_tokenizer", out JsonField pre)
             && pre.Get("type").String() == "Sequence";
         if (IsByteLevel)
         {
-            CheckByteLevelPipeline(root.Get("pre_tokenizer"));
-            CheckModel(model, byteFallback: false, ignoreMerges: true);
+            CheckByteLevelPipeline(root);
+            CheckModel(model, byteFallback: false);
+            // Files of before April 2024 lack the field; the reference then merges words that are pieces too.
+            IgnoresMerges = model.TryGet("ignore_merges", out JsonField ignored) && ignored.Boolean();
             ReadVocabulary(model.Get("vocab"), ReadByteCharacters);
             ReadMerges(model.Get("merges"), null);
             Words = new Llama3Words();
@@ -64,7 +74,8 @@ internal sealed class TokenizerFile
         else
         {
             CheckPipeline(root);
-            CheckModel(model, byteFallback: true, ignoreMerges: false);
+            CheckModel(model, byteFallback: true);
+            if (model.TryGet("ignore_merges", out JsonField ignored)) Require(ignored, false);
             ReadVocabulary(model.Get("vocab"), ReadCharactersAndBytes);
             WordBoundaries boundaries = new();
             ReadMerges(model.Get("merges"), boundaries);
@@ -78,24 +89,49 @@ internal sealed class TokenizerFile
     // truncation, padding, post_processor and decoder are ignored: they do not change the ids of a plain text.
     private static void CheckPipeline(JsonField root)
     {
-        JsonField normalizer = root.Get("normalizer");
+        if (Steps(root, "normalizer", "normalizers") is not [var normalizer])
+            throw root.Get("normalizer").Error($"has not one step; the tokenizer of Gemma-2 has one, a Replace. {Advice}");
         Require(normalizer.Get("type"), "Replace");
         Require(normalizer.Get("pattern").Get("String"), " ");
         Require(normalizer.Get("content"), "▁");
-        if (!root.TryGet("pre_tokenizer", out JsonField pre)) return;
         // A split at spaces has no effect, because the normalizer replaces all spaces.
-        Require(pre.Get("type"), "Split");
-        Require(pre.Get("pattern").Get("String"), " ");
-        if (pre.TryGet("invert", out JsonField invert)) Require(invert, false);
+        foreach (JsonField pre in Steps(root, "pre_tokenizer", "pretokenizers"))
+        {
+            Require(pre.Get("type"), "Split");
+            Require(pre.Get("pattern").Get("String"), " ");
+            if (pre.TryGet("invert", out JsonField invert)) Require(invert, false);
+        }
+    }
+
+    /// <summary>The steps of a normalizer or pre-tokenizer: itself, or those of a Sequence; none if it is absent or null.</summary>
+    private static List<JsonField> Steps(JsonField root, string name, string list)
+    {
+        List<JsonField> steps = [];
+        if (root.TryGet(name, out JsonField field)) Add(field);
+        return steps;
+
+        // As deep as the JSON may be.
+        void Add(JsonField step)
+        {
+            if (step.Get("type").String() != "Sequence")
+            {
+                steps.Add(step);
+                return;
+            }
+
+            JsonField items = step.Get(list);
+            int index = 0;
+            foreach (JsonElement item in items.Items()) Add(items.Item(index++, item));
+        }
     }
 
     /// <summary>Reads the pre-tokenizer of Llama 3: words by its regular expression, then bytes.</summary>
-    private static void CheckByteLevelPipeline(JsonField pre)
+    private static void CheckByteLevelPipeline(JsonField root)
     {
-        JsonField list = pre.Get("pretokenizers");
-        JsonField[] steps = [.. list.Items().Select((item, i) => list.Item(i, item))];
-        if (steps.Length != 2)
-            throw list.Error($"has {steps.Length} steps; the tokenizer of Llama 3 has 2, a Split and a ByteLevel. {Advice}");
+        List<JsonField> steps = Steps(root, "pre_tokenizer", "pretokenizers");
+        if (steps.Count != 2)
+            throw root.Get("pre_tokenizer").Get("pretokenizers").Error(
+                $"has {steps.Count} steps; the tokenizer of Llama 3 has 2, a Split and a ByteLevel. {Advice}");
         Require(steps[0].Get("type"), "Split");
         Require(steps[0].Get("pattern").Get("Regex"), Llama3Words.Pattern);
         Require(steps[0].Get("behavior"), "Isolated");
@@ -105,13 +141,11 @@ internal sealed class TokenizerFile
         Require(steps[1].Get("use_regex"), false);
     }
 
-    private static void CheckModel(JsonField model, bool byteFallback, bool ignoreMerges)
+    private static void CheckModel(JsonField model, bool byteFallback)
     {
         Require(model.Get("type"), "BPE");
         if (byteFallback) Require(model.Get("byte_fallback"), true);
         else if (model.TryGet("byte_fallback", out JsonField fallback)) Require(fallback, false);
-        if (model.TryGet("ignore_merges", out JsonField ignored)) Require(ignored, ignoreMerges);
-        else if (ignoreMerges) throw ignored.Error($"is missing, but the tokenizer of Llama 3 has true. {Advice}");
         if (model.TryGet("dropout", out JsonField dropout)
             && !(dropout.Value.ValueKind == JsonValueKind.Number && dropout.Value.GetDouble() == 0))
             throw dropout.Error("is set, so the same text would not always give the same ids. LdlVk needs it to be null.");
@@ -218,15 +252,18 @@ internal sealed class TokenizerFile
             string content = token.Get("content").String();
             int id = token.Get("id").Integer(0, IdLimit - 1);
             if (content.Length == 0) throw token.Get("content").Error("is empty.");
-            foreach (string flag in (string[])["single_word", "lstrip", "rstrip", "normalized"])
+            foreach (string flag in (string[])["single_word", "lstrip", "rstrip"])
                 if (token.TryGet(flag, out JsonField field)) Require(field, false);
             if (contents.TryGetValue(id, out string? other) && other != content)
                 throw token.Get("id").Error($"is {id}, which is the id of {Shown.Quoted(other)}, not of {Shown.Quoted(content)}.");
             if (Ids.TryGetValue(content, out int known) && known != id)
                 throw token.Get("id").Error($"is {id}, but {Shown.Quoted(content)} already has the id {known}.");
-            if (!Added.TryAdd(content, id))
+            bool normalized = token.TryGet("normalized", out JsonField wants) && wants.Boolean();
+            if (Added.ContainsKey(content) || AddedNormalized.ContainsKey(Words.Normalize(content))
+                || !(normalized ? AddedNormalized : Added).TryAdd(normalized ? Words.Normalize(content) : content, id))
                 throw token.Get("content").Error($"is {Shown.Quoted(content)}, which an earlier added token has too.");
-            if (token.TryGet("special", out JsonField special) && special.Boolean()) Special.Add(content);
+            if (token.TryGet("special", out JsonField special) && special.Boolean())
+                Special.Add(normalized ? Words.Normalize(content) : content);
             contents[id] = content;
             Ids[content] = id;
         }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using LdlVk.Runtime.Files;
 using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Model.Heads;
 using LdlVk.Testing;
@@ -71,43 +72,51 @@ public sealed class CheckpointFolderTests : IDisposable
         Says(_folder.Path, _folder[Index], shard.Replace('\0', '?'), "plain file name");
     }
 
+    /// <summary>A link is the user's own, wherever it leads: weights on another disk, a folder of the Hub's old local_dir.</summary>
     [Fact]
-    public void Links_that_leave_the_folder_are_refused_except_in_a_download_cache()
+    public void Links_of_the_user_are_followed()
     {
-        const string shard = "model-00003-of-00003.safetensors";
         using TempFolder outside = new();
         _folder.CopyGolden("b_bf16_sharded");
-        Move(_folder, outside["elsewhere"]);
-        Says(_folder.Path, _folder[shard], "elsewhere", "outside");
+        foreach (string file in Directory.GetFiles(_folder.Path))
+        {
+            File.Move(file, outside[Path.GetFileName(file)]);
+            Link(file, outside[Path.GetFileName(file)]);
+        }
 
-        // A link within the folder is harmless.
-        Move(_folder, _folder["real.safetensors"]);
         using (Checkpoint.Open(_folder.Path)) { }
+        File.Delete(outside["model-00003-of-00003.safetensors"]);
+        Says(_folder.Path, _folder["model-00003-of-00003.safetensors"], "is a link to " + outside["model-00003-of-00003.safetensors"], "does not exist");
+    }
 
-        // The layout of the download cache: MODEL/blobs/HASH and links MODEL/snapshots/REVISION/NAME -> ../../blobs/HASH.
+    /// <summary>The layout of the Hub's cache, MODEL/blobs/HASH and links MODEL/snapshots/REVISION/NAME -> ../../blobs/HASH, and links to its folders.</summary>
+    [Fact]
+    public void A_linked_folder_of_the_hubs_cache_is_read()
+    {
         using TempFolder cache = new();
-        string snapshot = Directory.CreateDirectory(cache["snapshots/abc"]).FullName, blobs = Directory.CreateDirectory(cache["blobs"]).FullName;
+        _folder.CopyGolden("b_bf16_sharded");
+        string snapshot = Directory.CreateDirectory(cache["model/snapshots/abc"]).FullName, blobs = Directory.CreateDirectory(cache["model/blobs"]).FullName;
         foreach (string file in Directory.GetFiles(_folder.Path))
         {
             File.Copy(file, Path.Combine(blobs, Path.GetFileName(file) + "-hash"));
-            File.CreateSymbolicLink(Path.Combine(snapshot, Path.GetFileName(file)), "../../blobs/" + Path.GetFileName(file) + "-hash");
+            Link(Path.Combine(snapshot, Path.GetFileName(file)), "../../blobs/" + Path.GetFileName(file) + "-hash");
         }
-        using (Checkpoint.Open(snapshot)) { }
 
-        static void Move(TempFolder folder, string to)
-        {
-            FileInfo file = new(folder[shard]);
-            File.Move(file.LinkTarget ?? file.FullName, to);
-            file.Delete();
-            try
-            {
-                File.CreateSymbolicLink(file.FullName, to);
-            }
-            catch (IOException)
-            {
-                Assert.Skip("this account may not make symbolic links");
-            }
-        }
+        using (Checkpoint.Open(snapshot)) { }
+        Link(cache["linked"], snapshot);
+        using (Checkpoint.Open(cache["linked"])) { }
+        Link(cache["snapshots"], Path.GetDirectoryName(snapshot)!);
+        using (Checkpoint.Open(Path.Combine(cache["snapshots"], "abc"))) { }
+        Says(cache["model"], "Hub's cache", snapshot);
+        Assert.Equal(RealPath.Of(Path.Combine(blobs, "config.json-hash")), RealPath.Of(Path.Combine(cache["linked"], "config.json")));
+    }
+
+    [Fact]
+    public void Links_in_a_circle_come_to_an_end()
+    {
+        Link(_folder["a"], _folder["b"]);
+        Link(_folder["b"], _folder["a"]);
+        Assert.NotNull(RealPath.Of(_folder["a"]));
     }
 
     [Fact]
@@ -199,6 +208,19 @@ public sealed class CheckpointFolderTests : IDisposable
         _folder.Write("regression_layer.pt", Pickle.Zip(new Pickle().Protocol().Global("os", "system").Raw("(").Text("touch " + marker).Raw("tR.").ToArray()));
         Says(_folder.Path, _folder["regression_layer.pt"], "os.system", "Nothing was executed");
         Assert.False(File.Exists(marker));
+    }
+
+    private static void Link(string path, string target)
+    {
+        try
+        {
+            if (Directory.Exists(target)) Directory.CreateSymbolicLink(path, target);
+            else File.CreateSymbolicLink(path, target);
+        }
+        catch (IOException)
+        {
+            Assert.Skip("this account may not make symbolic links");
+        }
     }
 
     private void EditIndex(Action<JsonObject> edit)

@@ -90,7 +90,7 @@ public sealed class Llama3Tests : IDisposable
         split["pattern"]!["Regex"] = pattern.Replace("{1,3}", "", StringComparison.Ordinal); // Qwen 2's
         Says("pre_tokenizer.pretokenizers[0].pattern.Regex");
         split["pattern"]!["Regex"] = pattern;
-        file["model"]!["ignore_merges"] = false;
+        file["model"]!["ignore_merges"] = "yes";
         Says("model.ignore_merges");
         file["model"]!["ignore_merges"] = true;
         file["model"]!["vocab"]!.AsObject().Remove("Ġ");

@@ -127,7 +127,9 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\"},{\"id\":400,\"content\":\"y\"}]", "added_tokens[1].id is 400")]
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\"},{\"id\":400,\"content\":\"x\"}]", "added_tokens[1].content is \"x\"")]
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"lstrip\":true}]", "added_tokens[0].lstrip is true")]
-    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"normalized\":true}]", "added_tokens[0].normalized is true")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"normalized\":1}]", "added_tokens[0].normalized is 1")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"normalized\":true},{\"id\":400,\"content\":\"x\"}]", "added_tokens[1].content is \"x\"")]
+    [InlineData("normalizer", "{\"type\":\"Sequence\",\"normalizers\":[]}", "normalizer has not one step")]
     public void A_field_that_is_wrong_is_named(string path, string value, string words)
     {
         JsonObject file = Sound();
@@ -136,6 +138,33 @@ public sealed class TokenizerFileTests : IDisposable
         foreach (string name in names[..^1]) parent = parent[name]!;
         parent[names[^1]] = JsonNode.Parse(value);
         Assert.Contains(words, Refusal(file.ToJsonString()), StringComparison.Ordinal);
+    }
+
+    /// <summary>Those are looked for in what the other added tokens leave of a text, after the spaces are replaced, as the reference does.</summary>
+    [Fact]
+    public void Added_tokens_may_be_normalized()
+    {
+        JsonObject file = Sound();
+        foreach ((string content, int id, bool normalized) in (IEnumerable<(string, int, bool)>)[("[PAD]", 300, true), ("b[", 301, false), ("a b", 302, true), ("a[", 303, true)])
+            file["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = id, ["content"] = content, ["normalized"] = normalized });
+        Tokenizer tokenizer = Load(file.ToJsonString());
+        Assert.Equal([300, 258], tokenizer.Encode("[PAD]b"));
+        Assert.Equal(303, tokenizer.Encode("a[PAD]b")[0]);
+        Assert.Equal([302, 302], tokenizer.Encode("a ba▁b"));
+        // The first pass takes "b[", and what is left of the other token is text.
+        Assert.Equal(301, tokenizer.Encode("b[PAD]")[0]);
+        Assert.DoesNotContain(300, tokenizer.Encode("b[PAD]"));
+    }
+
+    /// <summary>A Sequence of one step is that step.</summary>
+    [Fact]
+    public void A_normalizer_in_a_list_is_read()
+    {
+        JsonObject file = Sound();
+        JsonNode normalizer = file["normalizer"]!.DeepClone();
+        file["normalizer"] = new JsonObject { ["type"] = "Sequence", ["normalizers"] = new JsonArray(new JsonObject { ["type"] = "Sequence", ["normalizers"] = new JsonArray(normalizer) }) };
+        file["pre_tokenizer"] = new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = new JsonArray() };
+        Assert.Equal([261, 260, 256, 258, 0xC3, 0xA9], Load(file.ToJsonString()).Encode(" abab<bos>bé"));
     }
 
     [Fact]

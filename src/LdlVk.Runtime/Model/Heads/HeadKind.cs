@@ -18,6 +18,7 @@ internal sealed record HeadKind(
         LdlHead.Kind,
         ScoreHead.Classifier,
         ScoreHead.ValueHead,
+        ScoreHead.OpenRlhf,
     ];
 
     /// <summary>
@@ -30,11 +31,25 @@ internal sealed record HeadKind(
         [] => throw new CheckpointException(
             $"{folder.Path} has no reward head: "
             + $"{string.Join(", nor ", All.Select((kind, i) => $"{(i == 0 ? "neither " : "")}{kind}"))}. "
-            + $"It looks like a plain {config.Architecture} model, which cannot score. Give the folder of a reward model."),
+            + Others(folder, config)),
         var kinds => throw new CheckpointException(
             $"{folder.Path} has more than one reward head: {string.Join(" and ", kinds.Select(kind => kind.ToString()))}. "
             + $"Remove from it what belongs to another model."),
     };
+
+    /// <summary>Says which tensors a folder without a known head has besides those of its backbone.</summary>
+    private static string Others(CheckpointFolder folder, BackboneConfig config)
+    {
+        HashSet<string> backbone = [.. BackboneTensors.Of(config).Select(tensor => tensor.Name)];
+        string[] others = [.. folder.Names.Where(name => !IsOfLanguageModel(name)).Order(StringComparer.Ordinal)];
+        if (others.Length == 0)
+            return $"It looks like a plain {config.Architecture} model, which cannot score. Give the folder of a reward model.";
+        string shown = string.Join(", ", others.Take(8).Select(Shown.Short)) + (others.Length > 8 ? ", …" : "");
+        return $"Besides its {config.Architecture} backbone it has {shown}: a head of a kind that is not supported.";
+
+        bool IsOfLanguageModel(string name) =>
+            backbone.Contains(name) || name == "lm_head.weight" || name.StartsWith("layers.", StringComparison.Ordinal);
+    }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Marks} ({Models})";

@@ -5,11 +5,14 @@ namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>
 /// A head that computes only the score: one linear layer, or several with ReLU between them (Skywork-Reward-Gemma-2: Liu et al. 2024,
-/// "Skywork-Reward"; INF-ORM-Llama3.1's published modeling code; the value heads of GRM).
+/// "Skywork-Reward"; INF-ORM-Llama3.1's published modeling code; the value heads of GRM, TRL and OpenRLHF).
 /// </summary>
 internal sealed class ScoreHead : ModelHead
 {
-    private const string ClassifierPrefix = "score.", ValuePrefix = "v_head.summary.";
+    private const string ClassifierPrefix = "score.", ValuePrefix = "v_head.summary.", OpenRlhfPrefix = "value_head.";
+
+    /// <summary>The file in which older versions of TRL save a value head.</summary>
+    private const string ValueFile = "value_head.bin";
 
     private readonly string _prefix;
 
@@ -18,8 +21,16 @@ internal sealed class ScoreHead : ModelHead
     /// <summary>The head of a sequence classifier.</summary>
     public static HeadKind Classifier { get; } = KindOf(ClassifierPrefix, "Skywork-Reward-Gemma-2, INF-ORM-Llama3.1");
 
-    /// <summary>The value head of GRM.</summary>
-    public static HeadKind ValueHead { get; } = KindOf(ValuePrefix, "GRM");
+    /// <summary>The value head of GRM, and of TRL and LLaMA-Factory, which save it in a file of its own.</summary>
+    public static HeadKind ValueHead { get; } = new(
+        $"tensors {ValuePrefix}*", "GRM, TRL", [ShardedTensors.ValueHeadName, ValueFile],
+        folder => Has(folder, ValuePrefix) || (folder.Converted is null && folder.HasFile(ValueFile)),
+        (folder, hiddenSize) => Read(
+            Has(folder, ValuePrefix) ? folder.Module(ValuePrefix) : folder.TorchModule(ValueFile, "").Below(ValuePrefix),
+            ValuePrefix, hiddenSize));
+
+    /// <summary>The value head of OpenRLHF.</summary>
+    public static HeadKind OpenRlhf { get; } = KindOf(OpenRlhfPrefix, "OpenRLHF");
 
     /// <summary>hidden → … → 1.</summary>
     public IReadOnlyList<HeadLayer> Network { get; }
@@ -44,6 +55,7 @@ internal sealed class ScoreHead : ModelHead
     public override string Title(Architecture backbone) => (_prefix, Network.Count, backbone.ModelType) switch
     {
         (ValuePrefix, _, _) => "a value head (GRM)",
+        (OpenRlhfPrefix, _, _) => "a value head (OpenRLHF)",
         (_, 1, "gemma2") => "a linear head (Skywork-Reward-Gemma-2)",
         (_, 2, "llama") => "a head of two layers (INF-ORM-Llama3.1)",
         _ => "a head that gives the score alone",
@@ -55,8 +67,11 @@ internal sealed class ScoreHead : ModelHead
 
     private static HeadKind KindOf(string prefix, string models) => new(
         $"tensors {prefix}*", models, [],
-        folder => folder.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal)),
+        folder => Has(folder, prefix),
         (folder, hiddenSize) => Read(folder.Module(prefix), prefix, hiddenSize));
+
+    private static bool Has(CheckpointFolder folder, string prefix) =>
+        folder.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
 
     private static ScoreHead Read(StateDict module, string prefix, int hiddenSize)
     {
