@@ -72,7 +72,7 @@ internal sealed class Download(HubClient client, HubRepository repository, strin
     private async Task<bool> FetchPartialAsync(HubFile file, string partial, CancellationToken cancellationToken)
     {
         using IncrementalHash hash = Begin(file);
-        using FileStream stream = new(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        using FileStream stream = new(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
         if (stream.Length > file.Bytes) stream.SetLength(0);
         await HashAsync(file, stream, hash, cancellationToken).ConfigureAwait(false);
         long there = stream.Length;

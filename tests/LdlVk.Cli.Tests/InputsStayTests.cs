@@ -8,7 +8,7 @@ namespace LdlVk.Cli.Tests;
 /// <summary>No command writes onto one of its inputs, nor two outputs into one file, under any name of them.</summary>
 public sealed class InputsStayTests : IDisposable
 {
-    private const string Line = """{"id":"a","prompt":"Name a river.","response":"The Danube.","chosen":"The Danube.","rejected":"x","text":"y"}""";
+    private const string Line = """{"id":"a","prompt":"Name a river.","response":"The Danube."}""";
 
     private readonly TempFolder _folder = new();
     private readonly string _data;
@@ -73,7 +73,8 @@ public sealed class InputsStayTests : IDisposable
     [InlineData("--report", "--trace-events")]
     public async Task Two_outputs_into_one_file_are_refused(string first, string second)
     {
-        string[] eval = ["eval", "--model", Cli.Mini, "--device", "cpu", "--quiet", "--input", _data];
+        string pairs = _folder.Write("pairs.jsonl", """{"prompt":"Name a river.","chosen":"The Danube.","rejected":"No."}""");
+        string[] eval = ["eval", "--model", Cli.Mini, "--device", "cpu", "--quiet", "--input", pairs];
         (await Cli.RunAsync([.. eval, first, _folder["both"], second, _folder["both"]])).Fails(2, first, second, "the same file");
         (await Cli.RunAsync([.. eval, first, _folder["both"], second, _folder["./both"]])).Fails(2, first, second, "the same file");
         if (!OperatingSystem.IsWindows())
@@ -178,6 +179,15 @@ public sealed class InputsStayTests : IDisposable
             (await Cli.RunAsync(score)).Fails(2, "being written by another run");
         Assert.Equal(0, (await Cli.RunAsync(score)).Code);
         Assert.False(File.Exists(left) || File.Exists(old));
+    }
+
+    [Fact]
+    public async Task A_timeline_that_cannot_be_written_is_an_error_before_the_run()
+    {
+        string output = _folder["out"];
+        (await Cli.RunAsync("score", "--model", Cli.Mini, "--device", "cpu", "--input", _data, "--output", output, "--trace-events", _folder["none/x"]))
+            .Fails(2, "--trace-events", "there is no folder");
+        Assert.Equal(["data.jsonl"], _folder.Names);
     }
 
     /// <summary>A new flag for a file must be checked too: it must be in the lists of <see cref="PathFlags"/>.</summary>

@@ -7,6 +7,8 @@ namespace LdlVk.Cli.Tests;
 [Trait("Duration", "Long")]
 public sealed class ResumeTests : IDisposable
 {
+    private const int Rounds = 12;
+
     private readonly TempFolder _folder = new();
     private readonly string _input, _output;
 
@@ -85,18 +87,22 @@ public sealed class ResumeTests : IDisposable
         Assert.Equal(bytes, File.ReadAllBytes(_output));
     }
 
-    /// <summary>Kills at random moments, then a flipped bit of a random file beside the output, or none.</summary>
+    /// <summary>Kills at random moments, then a flipped bit of a random file beside the output or none, and another limit of memory or none.</summary>
     [Fact]
     public async Task After_kills_and_flipped_bits_the_results_are_the_undisturbed_ones_or_refused()
     {
         string[] flags = Flags(Cli.Mini, "--device", "auto", "--batch-tokens", "64");
-        byte[] want = Encoding.UTF8.GetBytes((await Cli.RunAsync("score", "--model", Cli.Mini, "--device", "auto", "--input", _input)).Out);
+        string[][] memories = [[], ["--memory", "5MB"], ["--memory", "8MB"]];
+        List<byte[]> want = [];
+        foreach (string[] memory in memories)
+            want.Add(Encoding.UTF8.GetBytes((await Cli.RunAsync(["score", "--model", Cli.Mini, "--device", "auto", "--input", _input, "--batch-tokens", "64", .. memory])).Out));
         int seed = Environment.TickCount, refused = 0, right = 0;
         Random random = new(seed);
-        for (int round = 0; round < 12; round++)
+        for (int round = 0; round < Rounds; round++)
         {
             foreach (string name in _folder.Names.Where(name => name.Contains("out", StringComparison.Ordinal))) File.Delete(_folder[name]);
             for (int kill = random.Next(1, 3); kill > 0; kill--) await KillAsync(flags, random.Next(0, 900));
+            int last = random.Next(memories.Length);
             string[] beside = [.. _folder.Names.Where(name => name.Contains("out", StringComparison.Ordinal) && new FileInfo(_folder[name]).Length > 0)];
             if (beside.Length > 0 && random.Next(4) > 0)
             {
@@ -106,7 +112,7 @@ public sealed class ResumeTests : IDisposable
                 File.WriteAllBytes(path, bytes);
             }
 
-            Outcome outcome = await Cli.RunAsync(flags);
+            Outcome outcome = await Cli.RunAsync([.. flags, .. memories[last]]);
             if (outcome.Code == 2)
             {
                 refused++;
@@ -114,7 +120,7 @@ public sealed class ResumeTests : IDisposable
             }
 
             right++;
-            Assert.True(outcome.Code == 0 && File.ReadAllBytes(_output).AsSpan().SequenceEqual(want), $"seed {seed}, round {round}: {outcome}");
+            Assert.True(outcome.Code == 0 && File.ReadAllBytes(_output).AsSpan().SequenceEqual(want[last]), $"seed {seed}, round {round}: {outcome}");
         }
 
         Assert.True(right > 0, $"seed {seed}: {refused} refused");

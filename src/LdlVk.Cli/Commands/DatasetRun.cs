@@ -23,6 +23,7 @@ internal sealed class DatasetRun(
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
         RunSettings settings = RunSettings.Of(call, model, details);
         if (resume && ResumableFile.Finished(output, settings.Text, shard) is { } finished) return AlreadyDone(output, source, finished);
+        ResumableFile.CheckNotRunning(output, $"--output {given}");
         if (!resume && ResumableFile.IsUnfinished(output))
             throw new UsageException(
                 $"{ResumableFile.Unfinished(output)} Add --resume to continue it, or delete {output}.partial and {output}.journal.");

@@ -21,8 +21,8 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     private static readonly string[] Known =
     [
         "--model", "--device", "--split", "--memory", "--weights", "--compute", "--heads", "--embedding-scale", "--chat-template",
-        "--system", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run", "--trace-events", "--quiet", "--prompt",
-        "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace", "--show-text",
+        "--system", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run", "--trace-events", "--quiet",
+        "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace", "--show-text",
     ];
 
     private const string Plus = " + ";

@@ -27,7 +27,10 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
     public static async Task<(ScoringRun Run, RewardModel Model)> LoadAsync(
         ParseResult call, ModelFlags flags, Terminal terminal, RewardModelOptions options, CancellationToken cancellationToken)
     {
-        ScoringRun run = new(terminal, call.GetValue(flags.Quiet), call.GetValue(flags.TraceEvents));
+        string? timeline = call.GetValue(flags.TraceEvents);
+        // A file that cannot be written is an error before the run, not after it.
+        if (timeline is not null) OutputFile.Check(timeline, flags.TraceEvents.Name);
+        ScoringRun run = new(terminal, call.GetValue(flags.Quiet), timeline);
         options = options with { Timeline = run._timeline };
         return (run, await run.LoadAsync(call.GetValue(flags.Model)!, options, cancellationToken).ConfigureAwait(false));
     }

@@ -65,6 +65,15 @@ public sealed class OutputFile : IDisposable
         }
     }
 
+    /// <summary>Checks that a file can be written that is opened later. Devices and pipes are not opened.</summary>
+    /// <param name="path">The file; - for standard output.</param>
+    /// <param name="flag">The user's name of the file, for messages.</param>
+    /// <exception cref="UsageException">The file cannot be created.</exception>
+    public static void Check(string path, string flag)
+    {
+        if (path != "-" && FileIdentity.Of(path) is not { Kind: FileKind.Device }) Open(path, flag).Dispose();
+    }
+
     /// <summary>Returns the names of the other files that are written with an output of this name.</summary>
     public static IEnumerable<string> FilesBeside(string path)
     {

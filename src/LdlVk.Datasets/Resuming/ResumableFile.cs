@@ -52,23 +52,35 @@ public sealed class ResumableFile : IDisposable
     /// <summary>Whether an unfinished run has written this file.</summary>
     public static bool IsUnfinished(string path) => File.Exists(path + JournalSuffix) && File.Exists(path + PartialSuffix);
 
+    /// <summary>Checks that no resumable run writes this file now.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="output">The user's name of it.</param>
+    /// <exception cref="UsageException">There is such a run.</exception>
+    public static void CheckNotRunning(string path, string output)
+    {
+        if (!File.Exists(path + JournalSuffix)) return;
+        try
+        {
+            new FileStream(path + JournalSuffix, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
+        }
+        catch (IOException e) when (File.Exists(path + JournalSuffix))
+        {
+            throw TemporaryFile.InUse(output, e);
+        }
+        catch (FileNotFoundException)
+        {
+            // The run has just finished.
+        }
+    }
+
     /// <summary>Checks that no run writes this file, and that none is to be continued.</summary>
     /// <param name="path">The file.</param>
     /// <param name="output">The user's name of it.</param>
     /// <exception cref="UsageException">There is such a run.</exception>
     public static void CheckUnused(string path, string output)
     {
-        if (!IsUnfinished(path)) return;
-        try
-        {
-            new FileStream(path + JournalSuffix, FileMode.Open, FileAccess.ReadWrite, FileShare.None).Dispose();
-        }
-        catch (IOException e)
-        {
-            throw TemporaryFile.InUse(output, e);
-        }
-
-        throw new UsageException($"{output}: {Unfinished(path)} {ResumeOrDelete(path)}");
+        CheckNotRunning(path, output);
+        if (IsUnfinished(path)) throw new UsageException($"{output}: {Unfinished(path)} {ResumeOrDelete(path)}");
     }
 
     /// <summary>Returns the sentence that reports an unfinished run.</summary>
@@ -124,6 +136,7 @@ public sealed class ResumableFile : IDisposable
             throw new UsageException(
                 $"{path} has been changed since it was completed: its checksum is not that of {path + RunRecord.Suffix}. "
                 + "Move it away, and score again.");
+        DeleteJournal(path);
         return record;
     }
 
@@ -237,6 +250,21 @@ public sealed class ResumableFile : IDisposable
         (_lines, _linesBefore, _failed, _bytes, _input) = (_entry.Lines, _entry.Lines, _entry.Failed, _entry.Bytes, _entry.Input);
         _results.SetLength(_bytes);
         _results.Position = _bytes;
+    }
+
+    /// <summary>Deletes the journal that a run left if it was killed between the renaming and the deletion.</summary>
+    private static void DeleteJournal(string path)
+    {
+        if (!File.Exists(path + JournalSuffix)) return;
+        try
+        {
+            new FileStream(
+                path + JournalSuffix, FileMode.Open, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // The file is complete all the same.
+        }
     }
 
     private void WriteRecord(RunRecord record)

@@ -135,7 +135,8 @@ public sealed class Converter
                 "There is nothing to convert to fp32: a device that takes fp32 weights reads any original folder. Use fp16, int8 or int4.");
         if (File.Exists(folder.Path)) throw new UsageException($"{folder.Path} is a file. Give the name of a new folder.");
         using Checkpoint checkpoint = Checkpoint.Open(source);
-        if (RealPath.Of(checkpoint.Folder) == RealPath.Of(folder.Path))
+        if (RealPath.Of(checkpoint.Folder) == RealPath.Of(folder.Path)
+            || (FileIdentity.Of(folder.Path) is { } there && there == FileIdentity.Of(checkpoint.Folder)))
             throw new UsageException($"{source} cannot be converted into itself. Give another folder to write to.");
         if (checkpoint.Converted is { } converted && converted.Weights != weights)
         {

@@ -113,6 +113,8 @@ internal class OutputFile(string path) : IDisposable
     {
         OwnFile.Check(path);
         OwnFile.Check(path + OutputFolder.PartialSuffix);
+        // Truncating the file would also truncate another name of it, such as that of a backup made of hard links.
+        File.Delete(path + OutputFolder.PartialSuffix);
         return new FileStream(path + OutputFolder.PartialSuffix, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
     }
 }
