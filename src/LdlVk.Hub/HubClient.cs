@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Security.Authentication;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Hub;
@@ -20,12 +21,17 @@ public sealed class HubClient : IDisposable
     /// <summary>A longer wait is an error: the same call continues later.</summary>
     private static readonly TimeSpan MaxPause = TimeSpan.FromMinutes(10);
 
-    private readonly HttpClient _http = new(
-        new SocketsHttpHandler { AllowAutoRedirect = false, UseCookies = false, ConnectTimeout = TimeSpan.FromSeconds(30) })
-    {
-        Timeout = Timeout.InfiniteTimeSpan,
-    };
+    /// <summary>
+    /// Bytes of progress after which attempts are counted anew: a server that cuts every answer behind a byte, or always at the same place,
+    /// is given up.
+    /// </summary>
+    private const long MinProgress = 1 << 20;
 
+    /// <summary>Bytes that must come within <see cref="Patience"/>; slower answers count as cut.</summary>
+    private const long MinBytes = 16 << 10;
+
+    private readonly Certificates _certificates = new();
+    private readonly HttpClient _http;
     private readonly string? _token;
 
     /// <summary>Makes a client of a repository. Nothing is sent yet.</summary>
@@ -35,6 +41,16 @@ public sealed class HubClient : IDisposable
     public HubClient(HubRepository repository, string? token)
     {
         (Repository, _token) = (repository, token);
+        _http = new HttpClient(new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            ConnectTimeout = TimeSpan.FromSeconds(30),
+            SslOptions = { RemoteCertificateValidationCallback = _certificates.Check },
+        })
+        {
+            Timeout = Timeout.InfiniteTimeSpan,
+        };
         _http.DefaultRequestHeaders.UserAgent.Add(
             new ProductInfoHeaderValue("ldlvk", typeof(HubClient).Assembly.GetName().Version?.ToString(3)));
         if (token is not null && repository.Endpoint is { Scheme: "http", IsLoopback: false })
@@ -82,6 +98,7 @@ public sealed class HubClient : IDisposable
         CancellationToken cancellationToken)
     {
         byte[] buffer = new byte[1 << 20];
+        long furthest = offset, counted = offset;
         for (int attempt = 1; ; attempt++)
         {
             (string why, TimeSpan? pause) = ("", null);
@@ -103,6 +120,7 @@ public sealed class HubClient : IDisposable
                     if (offset > 0 && response.StatusCode == HttpStatusCode.OK) (offset, _) = (0, Restarted(restart));
                     CheckRange(response, offset, size);
                     using Stream body = await response.Content.ReadAsStreamAsync(patience.Token).ConfigureAwait(false);
+                    (long began, long bytes) = (TimeProvider.System.GetTimestamp(), 0);
                     while (size is null || offset < size)
                     {
                         patience.CancelAfter(Patience);
@@ -121,8 +139,18 @@ public sealed class HubClient : IDisposable
                         if (offset + read > size)
                             throw new IOException($"{address.Host} sends more than the {size:N0} bytes of {address.AbsolutePath}.");
                         offset += read;
-                        attempt = 1;
+                        furthest = Math.Max(furthest, offset);
+                        if (furthest - counted >= MinProgress) (attempt, counted) = (1, furthest);
                         if (!take(offset - read, buffer.AsMemory(0, read))) return;
+                        bytes += read;
+                        if (TimeProvider.System.GetElapsedTime(began) < Patience) continue;
+                        if (bytes < MinBytes && offset != size)
+                        {
+                            why = $"only {bytes:N0} bytes came in {Patience.TotalSeconds:F0} s";
+                            break;
+                        }
+
+                        (began, bytes) = (TimeProvider.System.GetTimestamp(), 0);
                     }
 
                     if (why.Length == 0 && (size is null || offset == size)) return;
@@ -133,9 +161,13 @@ public sealed class HubClient : IDisposable
             {
                 why = $"nothing came for {Patience.TotalSeconds:F0} s";
             }
+            catch (HttpRequestException e) when (WhyNever(e, address) is { } never)
+            {
+                throw new IOException(never, e);
+            }
             catch (Exception e) when (e is HttpRequestException or SocketException)
             {
-                why = e.Message;
+                why = e.InnerException is { } inner ? $"{e.Message.TrimEnd('.')} ({inner.Message.TrimEnd('.')})" : e.Message;
             }
 
             if (attempt >= MaxAttempts)
@@ -161,6 +193,21 @@ public sealed class HubClient : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _http.Dispose();
 
+    /// <summary>Describes a failure that does not pass; null if it may.</summary>
+    private string? WhyNever(HttpRequestException e, Uri address) => (e.HttpRequestError, e.InnerException) switch
+    {
+        (HttpRequestError.SecureConnectionError, AuthenticationException) when _certificates.Refused is { } refused =>
+            $"{address.Host} cannot be read: {refused}. If a proxy of your network makes such certificates, add its certificate to the "
+            + "system's store, or name a file of trusted certificates in the environment variable SSL_CERT_FILE.",
+        (HttpRequestError.SecureConnectionError, AuthenticationException inner) =>
+            $"{address.Host} cannot be read: no secure connection comes about ({inner.Message.TrimEnd('.')}). Is the address right?",
+        (HttpRequestError.NameResolutionError, SocketException { SocketErrorCode: SocketError.HostNotFound or SocketError.NoData }) =>
+            $"There is no host {address.Host}. Check the address, and the connection to the network.",
+        (HttpRequestError.ProxyTunnelError, _) => $"{address.Host} cannot be read: the proxy refuses ({e.Message.TrimEnd('.')}).",
+        (HttpRequestError.InvalidResponse, _) => $"{address.Host} does not answer as an HTTP server does: {e.Message}",
+        _ => null,
+    };
+
     private async Task<HttpResponseMessage> SendAsync(Uri address, long offset, CancellationToken cancellationToken)
     {
         Uri at = address;
@@ -169,13 +216,22 @@ public sealed class HubClient : IDisposable
             using HttpRequestMessage request = new(HttpMethod.Get, at);
             if (_token is not null && IsHub(at)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
             if (offset > 0) request.Headers.Range = new RangeHeaderValue(offset, null);
-            HttpResponseMessage response = await _http.SendAsync(
-                request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            HttpResponseMessage response;
+            try
+            {
+                response = await _http.SendAsync(
+                    request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is UriFormatException or ArgumentException or InvalidOperationException or NotSupportedException)
+            {
+                throw new IOException($"{address.Host} leads to an address that cannot be asked: {e.Message}", e);
+            }
+
             if ((int)response.StatusCode is not (301 or 302 or 303 or 307 or 308)) return response;
             Uri? next = response.Headers.Location;
             response.Dispose();
             if (next is null) throw new IOException($"{at.Host} redirects to nowhere.");
-            next = new Uri(at, next);
+            if (!Uri.TryCreate(at, next, out next) || next.Host.Length == 0) throw new IOException($"{at.Host} redirects to no address.");
             if (next.Scheme is not ("http" or "https") || (at.Scheme == "https" && next.Scheme == "http"))
                 throw new IOException($"{at.Host} redirects to {next.Scheme}://{next.Host}, which is not safe to follow.");
             at = next;
@@ -220,27 +276,29 @@ public sealed class HubClient : IDisposable
         string code = Header("X-Error-Code");
         bool isFile = address != Repository.Listing;
         string host = response.RequestMessage!.RequestUri!.Host, hub = Repository.Endpoint.Host;
+        string message = Readable.OneLine(Header("X-Error-Message"), 200);
+        string said = message.Length == 0 ? "" : $" {host} says: {message}";
         throw (int)response.StatusCode switch
         {
             401 or 403 when code == "GatedRepo" => new UsageException(
                 $"{Repository.Name} is for those who accepted its conditions: do that on {Repository.Page}, then "
                     + (_token is null ? (Notice)$"give your token with {HubOption.Token} or HF_TOKEN."
-                        : "use a token of that account that may read it.")),
+                        : "use a token of that account that may read it.") + said),
+            403 when code == "DisabledRepo" => new UsageException($"{Repository.Name} is disabled at {hub}.{said}"),
             401 or 403 or 404 when code != "RevisionNotFound" && !isFile => new UsageException(
                 $"There is no model {Repository.Name} at {hub}, or "
                     + (_token is null ? (Notice)$"it is private or gated: give a token with {HubOption.Token} or HF_TOKEN."
                         : $"the token may not read it: accept the model's conditions on {Repository.Page} with its account, or use "
-                            + $"another token.")),
+                            + $"another token.") + said),
             401 or 403 => new UsageException(
                 $"{host} refuses {address.AbsolutePath} ({(int)response.StatusCode}). "
                     + (_token is null ? (Notice)$"Give a token with {HubOption.Token} or HF_TOKEN."
-                        : $"Accept the model's conditions on {Repository.Page}, or use another token.")),
+                        : $"Accept the model's conditions on {Repository.Page}, or use another token.") + said),
             404 => new UsageException(
-                $"{Repository.Name} at {hub} has no {(isFile ? address.AbsolutePath : $"revision {Repository.Revision}")}."),
+                $"{Repository.Name} at {hub} has no {(isFile ? address.AbsolutePath : $"revision {Repository.Revision}")}.{said}"),
             416 => new IOException($"{address.Host} has fewer bytes of {address.AbsolutePath} than the hub says."),
             int status => new IOException(
-                $"{host} answers {status} for {address.AbsolutePath}. "
-                    + $"{Readable.OneLine(Header("X-Error-Message"), 200)}"),
+                $"{host} answers {status} for {address.AbsolutePath}.{said}"),
         };
 
         string Header(string name) => response.Headers.TryGetValues(name, out IEnumerable<string>? values) ? values.First() : "";

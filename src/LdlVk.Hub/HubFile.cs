@@ -2,7 +2,7 @@ namespace LdlVk.Hub;
 
 /// <summary>A file of a repository.</summary>
 /// <param name="Name">Its path in the repository, with '/'.</param>
-/// <param name="Bytes">Its size.</param>
+/// <param name="Bytes">Its size; -1 if the hub does not say.</param>
 /// <param name="Sha256">SHA-256 of a large file, in hexadecimal; null for a small one.</param>
 /// <param name="BlobSha1">SHA-1 that git gives a small file, of <c>blob SIZE\0</c> and the bytes, in hexadecimal; null for a large
 /// one.</param>

@@ -57,8 +57,19 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
             throw new UsageException($"{repository.Name} has no model*.safetensors: it is no model that LdlVk reads. It holds {found}.");
         }
 
+        if (wanted.Length > 0 && wanted.All(file => file.Bytes < 0 || (file.Sha256 is null && file.BlobSha1 is null)))
+            throw new UsageException(
+                $"{repository.Endpoint.Host} gives no sizes and checksums of the files of {repository.Name}, so that a download could not "
+                    + $"be checked. Use another mirror, or the hub itself ({HubRepository.DefaultEndpoint}).");
         foreach (HubFile file in wanted)
         {
+            if (file.Bytes < 0)
+                throw new UsageException(
+                    $"{repository.Endpoint.Host} gives no size of {Readable.OneLine(file.Name, 60)}. Use another mirror.");
+            if (file.Name.Split('/').Any(IsReserved))
+                throw new UsageException(
+                    $"{repository.Name} has a file {Readable.OneLine(file.Name, 60)}, whose name is that of a device on Windows. "
+                        + $"Leave it out with {HubOption.Exclude}.");
             if (file.Name[0] == '.' || file.Name.EndsWith(OutputNames.Partial, StringComparison.Ordinal))
                 throw new UsageException(
                     $"{repository.Name} has a file {Readable.OneLine(file.Name, 60)}, whose name is in use here. "
@@ -71,7 +82,26 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
 
         if (wanted.CountBy(file => file.Name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(n => n.Value > 1) is { Value: > 1 } twice)
             throw new UsageException($"{repository.Name} has {Readable.OneLine(twice.Key, 60)} twice.");
+        if (wanted.Aggregate(0L, (sum, file) => Math.Min(MaxBytes + 1, sum + file.Bytes)) > MaxBytes)
+            throw new UsageException($"{repository.Name} has more than {MaxBytes >> 40:N0} TiB by its list. It is not to be trusted.");
+        HashSet<string> folders = [.. wanted.SelectMany(file => Folders(file.Name))];
+        if (wanted.FirstOrDefault(file => folders.Contains(file.Name)) is { } both)
+            throw new UsageException(
+                $"{repository.Name} has {Readable.OneLine(both.Name, 60)} as a file and as a folder. It is not to be trusted.");
         return wanted;
+    }
+
+    private static IEnumerable<string> Folders(string name)
+    {
+        for (int at = name.IndexOf('/', StringComparison.Ordinal); at > 0; at = name.IndexOf('/', at + 1)) yield return name[..at];
+    }
+
+    /// <summary>Whether Windows opens a device for a name, with any ending and spaces behind it.</summary>
+    private static bool IsReserved(string part)
+    {
+        string name = part.Split('.')[0].TrimEnd(' ').ToUpperInvariant();
+        return name is "CON" or "PRN" or "AUX" or "NUL" or "CONIN$" or "CONOUT$"
+            || (name.Length == 4 && name[..3] is "COM" or "LPT" && (char.IsAsciiDigit(name[3]) || name[3] is '¹' or '²' or '³'));
     }
 
     private static bool Fits(string pattern, string name) =>
@@ -88,7 +118,7 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
                     + "It is not to be trusted.");
         JsonElement lfs = Member(sibling, "lfs");
         long bytes = Size(lfs) ?? Size(sibling) ?? -1;
-        if (bytes is < 0 or > MaxBytes) throw new FormatException();
+        if (bytes is < -1 or > MaxBytes) throw new FormatException();
         return new HubFile(
             name, bytes, Hash(Member(lfs, "sha256"), 64),
             lfs.ValueKind == JsonValueKind.Object ? null : Hash(Member(sibling, "blobId"), 40));

@@ -9,7 +9,7 @@ public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
     /// <summary>The hub that is used unless another is named.</summary>
     public const string DefaultEndpoint = "https://huggingface.co";
 
-    private const string DefaultRevision = "main", Tree = "/tree/";
+    private const string DefaultRevision = "main";
 
     /// <summary>Address of the repository's page for people.</summary>
     public string Page => $"{Address(Endpoint)}/{Name}";
@@ -25,22 +25,12 @@ public sealed record HubRepository(Uri Endpoint, string Name, string Revision)
     public static HubRepository Parse(string given, string? revision, string? endpoint)
     {
         string name = given.Trim('/');
-        if (given.Contains("://", StringComparison.Ordinal))
+        if (PageAddress.Complete(given) is { } complete)
         {
-            Uri address = Web(given, given);
-            string path = address.AbsolutePath.Trim('/');
-            if (path.IndexOf(Tree, StringComparison.Ordinal) is > 0 and var tree)
-            {
-                string named = Uri.UnescapeDataString(path[(tree + Tree.Length)..]);
-                if (revision is not null && revision != named)
-                    throw new UsageException($"{given} names revision {named}, and {HubOption.Revision} another. Give one.");
-                (revision, path) = (named, path[..tree]);
-            }
-
-            string[] parts = path.Split('/');
-            if (parts.Length < 2) throw new UsageException($"{given} names no repository. Give its page, as {DefaultEndpoint}/OWNER/NAME.");
-            name = string.Join('/', parts[^2..]);
-            endpoint = string.Join('/', [address.GetLeftPart(UriPartial.Authority), .. parts[..^2]]);
+            PageAddress page = PageAddress.Read(given, Web(complete, given));
+            if (page.Revision is { } named && revision is not null && revision != named)
+                throw new UsageException($"{given} names revision {named}, and {HubOption.Revision} another. Give one.");
+            (name, endpoint, revision) = (page.Repository, page.Hub, revision ?? page.Revision);
         }
 
         if (name.Split('/') is not { Length: 1 or 2 } words || words.Any(word => !IsWord(word)))
