@@ -31,7 +31,9 @@ public sealed class RewardServer : IAsyncDisposable
     internal static IReadOnlyList<Protocol> Protocols { get; } =
     [
         new Rewards(), new Compare(), new OpenRlhf(), new Classify(), new VllmPooling(), new VllmScore(), new Embeddings(),
-        new TeiPredict(), new TeiRerank(), new LlamaFactory(),
+        new TeiPredict(), new TeiRerank(), new Rerank(), new LlamaFactory(),
+        new Alias(new VllmScore(), "/v1/score"), new Alias(new Classify(), "/v1/classify"), new Alias(new VllmPooling(), "/v1/pooling"),
+        new Alias(new Rerank(), "/v2/rerank"),
     ];
 
     /// <summary>Error statuses of scoring requests, before a protocol translates them into its own.</summary>
@@ -176,6 +178,20 @@ public sealed class RewardServer : IAsyncDisposable
             http => Replies.JsonAsync(http.Response, 200, facts.Models, BodyJson.Own.ModelList),
             typeof(ModelList));
         Get(
+            "/v1/models/{id}",
+            "getModel",
+            "Get the model if its name is the one asked for",
+            http => (string?)http.Request.RouteValues["id"] == _options.ModelName
+                ? Replies.JsonAsync(http.Response, 200, facts.Models.Data[0], BodyJson.Own.ModelEntry)
+                : throw new RequestException(404, $"There is no such model. This server has {_options.ModelName}."),
+            typeof(ModelEntry));
+        Get(
+            "/get_model_info",
+            "getModelInfo",
+            "Get the model in SGLang's format",
+            http => Replies.JsonAsync(http.Response, 200, facts.SgLang, BodyJson.Own.SgLangModelInfo),
+            typeof(SgLangModelInfo));
+        Get(
             "/info",
             "getInfo",
             "Get the model and the limits in the format of text-embeddings-inference",
@@ -183,11 +199,11 @@ public sealed class RewardServer : IAsyncDisposable
             typeof(ServerInfo));
         Get("/metrics", "getMetrics", "Get metrics for Prometheus", metrics, media: "text/plain");
         Open("/health", "getHealth", "Check that the process is running", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
-        Open("/ready", "getReadiness", "Check whether the server can score",
-            http => IsReady
-                ? StatusAsync(http, 200, "ready")
-                : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!),
-            typeof(ServerStatus));
+        Open("/ping", "ping", "Check that the process is running, as vLLM's clients do", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
+        Open("/version", "getVersion", "Get the server's version in vLLM's format",
+            http => Replies.JsonAsync(http.Response, 200, facts.Version, BodyJson.Own.ServerVersion), typeof(ServerVersion));
+        Open("/ready", "getReadiness", "Check whether the server can score", ReadyAsync, typeof(ServerStatus));
+        Open("/health_generate", "getHealthOfScoring", "Check whether the server can score, as SGLang's clients do", ReadyAsync, typeof(ServerStatus));
         Open("/openapi.json", "getDescription", "Get this description",
             async http =>
             {
@@ -198,6 +214,10 @@ public sealed class RewardServer : IAsyncDisposable
         Page("/", "getPage", "Get a page to try the server", "index.html", "text/html");
         Page("/page.js", "getPageScript", "Get the page's script", "page.js", "text/javascript");
         Page("/page.css", "getPageStyle", "Get the page's style", "page.css", "text/css");
+
+        Task ReadyAsync(HttpContext http) => IsReady
+            ? StatusAsync(http, 200, "ready")
+            : StatusAsync(http, 503, _scoring.IsDraining ? "stopping" : _queue.Failure!);
 
         void Get(string path, string id, string summary, RequestDelegate answer, Type? type = null, string media = "application/json") =>
             MapGet(
@@ -223,7 +243,7 @@ public sealed class RewardServer : IAsyncDisposable
     {
         IEndpointConventionBuilder endpoint = _app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);
         ApiDocument.Describe(endpoint, answer, operation);
-        if (path == "/ready") endpoint.WithMetadata(new ProducesResponseTypeMetadata(503, typeof(ServerStatus), ["application/json"]));
+        if (path is "/ready" or "/health_generate") endpoint.WithMetadata(new ProducesResponseTypeMetadata(503, typeof(ServerStatus), ["application/json"]));
     }
 
     /// <summary>Checks that the request is allowed, runs the rest of the pipeline, and adds a body to errors that have none.</summary>

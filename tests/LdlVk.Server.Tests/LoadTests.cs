@@ -34,7 +34,8 @@ public class LoadTests(Mini mini)
         async Task ClientAsync(int seed)
         {
             Random random = new(seed);
-            while (Stopwatch.GetTimestamp() < end)
+            // Five seconds of load, or as long as a busy machine takes for enough answers.
+            while (Stopwatch.GetTimestamp() is var now && (now < end || (Volatile.Read(ref answered) <= Clients && now < end + (60 * Stopwatch.Frequency))))
             {
                 int[] chosen = [.. Enumerable.Range(0, random.Next(1, 4)).Select(_ => random.Next(texts.Length))];
                 using CancellationTokenSource patience = new();

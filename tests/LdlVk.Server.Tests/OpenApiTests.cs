@@ -51,6 +51,7 @@ public class OpenApiTests(Mini mini)
             ("/classify", new { messages = new[] { new { role = "user", content = "a" }, new { role = "assistant", content = "b" } } }),
             ("/pooling", new { input = ids, encoding_format = "base64" }), ("/v1/embeddings", new { input = "a", encoding_format = "base64" }),
             ("/predict", new { inputs = "a" }), ("/predict", new { inputs = new[] { new[] { "a" }, many } }), ("/rerank", new { query = "a", texts = many, return_text = true }),
+            ("/rerank", new { query = "a", documents = many }), ("/v2/rerank", new { model = "m", query = "a", documents = new object[] { "a", new { text = "b" } }, return_documents = false }),
             ("/v1/compare", new { prompt = "a", responses = new[] { "a", "b", "c" } }), ("/v1/rewards", new { input_ids = ids }),
             ("/v1/rewards", new { items = new object[] { new { id = "x", prompt = "a", response = "b" }, new { id = 2, input_ids = new[] { 1 << 20 } } }, details = true }),
         ];
@@ -61,7 +62,7 @@ public class OpenApiTests(Mini mini)
             Conforms(document, (await api.PostAsync(path, body)).Ok, SchemaOf(post, 200), path);
         }
 
-        foreach (string path in (string[])["/v1/models", "/info", "/health", "/ready"])
+        foreach (string path in (string[])["/v1/models", "/info", "/health", "/ready", "/ping", "/version", "/health_generate", "/get_model_info"])
             Conforms(document, (await api.GetAsync(path)).Ok, SchemaOf(document.GetProperty("paths").GetProperty(path).GetProperty("get"), 200), path);
     }
 

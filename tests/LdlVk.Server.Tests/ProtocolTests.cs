@@ -65,6 +65,67 @@ public class ProtocolTests(Mini mini)
         }
     }
 
+    [Theory]
+    [InlineData("rerank")]
+    [InlineData("v1/rerank")]
+    [InlineData("v2/rerank")]
+    public async Task Documents_are_ranked_for_vLLM_Jina_and_Cohere(string path)
+    {
+        await using Api api = await Api.StartAsync(mini);
+        JsonElement answer = (await api.PostAsync(path, new { model = "any", query = A.Prompt, documents = new object[] { "No.", new { text = A.Response }, "x" }, top_n = 2 })).Ok;
+        JsonElement[] results = [.. answer.GetProperty("results").EnumerateArray()];
+        Assert.Equal((2, 1, A.Response), (results.Length, results[0].GetProperty("index").GetInt32(), results[0].GetProperty("document").GetProperty("text").GetString()));
+        mini.IsScoreOf(A, results[0].GetProperty("relevance_score"));
+        Assert.True(results[0].GetProperty("relevance_score").GetSingle() > results[1].GetProperty("relevance_score").GetSingle());
+        JsonElement bare = (await api.PostAsync(path, new { query = A.Prompt, documents = new[] { A.Response }, return_documents = false })).Ok.GetProperty("results")[0];
+        Assert.False(bare.TryGetProperty("document", out _));
+        Assert.Equal(400, (await api.PostAsync("v1/rerank", new { query = A.Prompt, documents = Array.Empty<string>() })).Status);
+    }
+
+    [Fact]
+    public async Task VLLM_s_endpoints_are_under_v1_too_and_take_parts()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        mini.IsScoreOf(A, (await api.PostAsync("v1/score", new { text_1 = A.Prompt, text_2 = new[] { A.Response } })).Ok.GetProperty("data")[0].GetProperty("score"));
+        mini.IsScoreOf(A, (await api.PostAsync("v1/classify", new { input = A.Text })).Ok.GetProperty("data")[0].GetProperty("probs")[0]);
+        mini.IsScoreOf(A, (await api.PostAsync("v1/pooling", new { input = A.Text })).Ok.GetProperty("data")[0].GetProperty("data")[0]);
+        static object Parts(string text) => new { content = new[] { new { type = "text", text } } };
+        mini.IsScoreOf(A, (await api.PostAsync("score", new { data_1 = Parts(A.Prompt), data_2 = Parts(A.Response) })).Ok.GetProperty("data")[0].GetProperty("score"));
+        object[] messages = [new { role = "user", content = new[] { new { type = "text", text = A.Prompt } } }, new { role = "assistant", content = A.Response }];
+        mini.IsScoreOf(A, (await api.PostAsync("pooling", new { messages })).Ok.GetProperty("data")[0].GetProperty("data")[0]);
+        Assert.Equal(400, (await api.PostAsync("score", new { data_1 = "a", data_2 = new { content = new[] { new { type = "image_url" } } } })).Status);
+    }
+
+    [Fact]
+    public async Task Truncation_is_what_each_client_asks_for()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        string words = string.Concat(Enumerable.Repeat("word ", 9000));
+        int[] ids = mini.Model.EncodeTemplated(words).Ids, whole = mini.Model.Tokenize(new Conversation("p", words));
+        int max = mini.Model.MaxTokens;
+        Assert.Equal(400, (await api.PostAsync("classify", new { input = words })).Status);
+        float score = mini.Model.Score(ids[^max..]).Score;
+        Assert.Equal(score, (await api.PostAsync("classify", new { input = words, truncate_prompt_tokens = -1 })).Ok.GetProperty("data")[0].GetProperty("probs")[0].GetSingle());
+        Assert.Equal(score, (await api.PostAsync("classify", new { input = words, truncate_prompt_tokens = max })).Ok.GetProperty("data")[0].GetProperty("probs")[0].GetSingle());
+        Assert.Equal(413, (await api.PostAsync("rerank", new { query = "p", texts = new[] { words } })).Status);
+        // The end of the response stays, since the score is read there.
+        float cut = mini.Model.Score([.. whole[..(max / 2)], .. whole[^(max - (max / 2))..]]).Score;
+        Assert.Equal(cut, (await api.PostAsync("rerank", new { query = "p", texts = new[] { words }, truncate = true, raw_scores = true })).Ok[0].GetProperty("score").GetSingle());
+        Assert.Equal(cut, (await api.PostAsync("predict", new { inputs = new[] { "p", words }, truncate = true, raw_scores = true })).Ok[0].GetProperty("score").GetSingle());
+    }
+
+    [Fact]
+    public async Task Clients_find_what_they_look_for_first()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        Assert.Equal("ok", (await api.GetAsync("ping")).Ok.GetProperty("status").GetString());
+        Assert.Equal("ready", (await api.GetAsync("health_generate")).Ok.GetProperty("status").GetString());
+        Assert.NotEmpty((await api.GetAsync("version")).Ok.GetProperty("version").GetString()!);
+        Assert.Equal("mini", (await api.GetAsync("v1/models/mini")).Ok.GetProperty("id").GetString());
+        Assert.Equal(404, (await api.GetAsync("v1/models/other")).Status);
+        Assert.Equal(("mini", false), ((await api.GetAsync("get_model_info")).Ok.GetProperty("model_path").GetString(), (await api.GetAsync("get_model_info")).Ok.GetProperty("is_generation").GetBoolean()));
+    }
+
     [Fact]
     public async Task Slime_sends_the_prompt_as_messages()
     {

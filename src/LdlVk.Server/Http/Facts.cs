@@ -29,6 +29,12 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
         ],
     };
 
+    /// <summary>The answer of <c>/version</c>.</summary>
+    public ServerVersion Version => new() { Version = Info.Version ?? "0" };
+
+    /// <summary>The answer of SGLang's <c>/get_model_info</c>.</summary>
+    public SgLangModelInfo SgLang => new() { ModelPath = options.ModelName };
+
     /// <summary>The answer of <c>/info</c>.</summary>
     public ServerInfo Info => new()
     {

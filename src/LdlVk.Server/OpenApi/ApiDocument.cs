@@ -79,6 +79,17 @@ internal sealed class ApiDocument
             if (described.Example is { } example) body.Example = System.Text.Json.Nodes.JsonNode.Parse(example);
         }
 
+        if (context.Description.RelativePath?.Contains("{id}", StringComparison.Ordinal) == true)
+        {
+            operation.Parameters =
+            [
+                new OpenApiParameter
+                {
+                    Name = "id", In = ParameterLocation.Path, Required = true, Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+                },
+            ];
+        }
+
         foreach ((string status, IOpenApiResponse response) in operation.Responses ?? [])
         {
             response.Description = DescriptionOf(status, described);

@@ -28,8 +28,8 @@ internal sealed class LlamaFactory : Protocol
         if (messages.ValueKind == JsonValueKind.String) throw Fields.Wrong(messages, "messages", "a list of strings");
         List<string> read = Fields.Strings(messages, "messages", texts.MaxTexts);
         if (read.Count == 0) throw new RequestException(400, "Invalid length");
-        int max = Fields.OptionalInteger(body, "max_length", 1) ?? int.MaxValue;
-        foreach (string text in read) texts.AddTemplated(text, cut: ids => ids.Length > max ? ids[..max] : ids);
+        Truncation cut = Fields.OptionalInteger(body, "max_length", 1) is { } max ? Truncation.KeepBeginning(max) : default;
+        foreach (string text in read) texts.AddTemplated(text, cut: cut);
         string model = texts.ModelName;
         return new Answer.OfAll((json, rewards) =>
         {

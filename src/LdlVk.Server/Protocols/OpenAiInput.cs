@@ -10,12 +10,12 @@ internal static class OpenAiInput
     /// <param name="name">Its name.</param>
     /// <param name="texts">Receives the texts.</param>
     /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one.</param>
-    /// <param name="keep">Number of tokens to keep at the end of each text; null for all.</param>
-    public static void Read(JsonElement value, string name, TextIntake texts, bool bos = true, int? keep = null)
+    /// <param name="cut">What happens if a text is too long.</param>
+    public static void Read(JsonElement value, string name, TextIntake texts, bool bos = true, Truncation cut = default)
     {
-        if (value.ValueKind == JsonValueKind.String) texts.AddTemplated(value.GetString()!, bos, Cut);
+        if (value.ValueKind == JsonValueKind.String) texts.AddTemplated(value.GetString()!, bos, cut);
         else if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number)
-            texts.Add(Cut(Fields.Ids(value, name)));
+            texts.Add(Fields.Ids(value, name), cut);
         else ReadList(value);
 
         void ReadList(JsonElement list)
@@ -28,12 +28,10 @@ internal static class OpenAiInput
             foreach (JsonElement item in items)
             {
                 string at = $"{name}[{i++}]";
-                if (item.ValueKind == JsonValueKind.Array) texts.Add(Cut(Fields.Ids(item, at)));
-                else texts.AddTemplated(Fields.String(item, at), bos, Cut);
+                if (item.ValueKind == JsonValueKind.Array) texts.Add(Fields.Ids(item, at), cut);
+                else texts.AddTemplated(Fields.String(item, at), bos, cut);
             }
         }
-
-        int[] Cut(int[] ids) => keep is { } max && ids.Length > max ? ids[^max..] : ids;
     }
 
     /// <summary>Whether the request asks for numbers as base64 of their bytes, as OpenAI's clients do by default.</summary>

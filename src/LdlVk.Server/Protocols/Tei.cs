@@ -38,6 +38,12 @@ internal abstract class Tei : Protocol
     /// <summary>Returns the raw score, or its sigmoid.</summary>
     protected static float Score(Reward reward, bool raw) => raw ? reward.Score : (float)(1 / (1 + Math.Exp(-(double)reward.Score)));
 
+    /// <summary>
+    /// Reads <c>truncate</c>. The tokens are dropped from the middle, so that the end of the response, where the score is read, stays.
+    /// </summary>
+    protected static Truncation TruncationOf(JsonElement body) =>
+        Fields.Flag(body, "truncate") ? Truncation.WithoutMiddle : default;
+
     /// <summary>Throws if a batch is too large, with the message of text-embeddings-inference.</summary>
     protected static void CheckBatch(int texts, int max)
     {
@@ -66,16 +72,17 @@ internal sealed class TeiPredict : Tei
     {
         JsonElement inputs = Fields.Get(body, "inputs");
         bool raw = Fields.Flag(body, "raw_scores");
+        Truncation truncation = TruncationOf(body);
         bool batch = inputs.ValueKind == JsonValueKind.Array && inputs.GetArrayLength() > 0 && inputs[0].ValueKind == JsonValueKind.Array;
         if (batch)
         {
             CheckBatch(inputs.GetArrayLength(), texts.MaxTexts);
             foreach (JsonElement item in inputs.EnumerateArray())
-                Take(item.ValueKind == JsonValueKind.Array ? item : throw Fields.Wrong(item, "inputs", Shapes), texts);
+                Take(item.ValueKind == JsonValueKind.Array ? item : throw Fields.Wrong(item, "inputs", Shapes), texts, truncation);
         }
         else
         {
-            Take(inputs, texts);
+            Take(inputs, texts, truncation);
         }
 
         return new Answer.OfAll((json, rewards) =>
@@ -86,7 +93,7 @@ internal sealed class TeiPredict : Tei
         });
     }
 
-    private static void Take(JsonElement item, TextIntake texts)
+    private static void Take(JsonElement item, TextIntake texts, Truncation truncation)
     {
         string[] parts = item.ValueKind switch
         {
@@ -95,19 +102,22 @@ internal sealed class TeiPredict : Tei
                 [.. item.EnumerateArray().Select(part => Fields.String(part, "inputs"))],
             _ => throw Fields.Wrong(item, "inputs", Shapes),
         };
-        if (parts.Length == 2) texts.Add(new Conversation(parts[0], parts[1]));
-        else texts.AddTemplated(parts[0]);
+        if (parts.Length == 2) texts.Add(new Conversation(parts[0], parts[1]), cut: truncation);
+        else texts.AddTemplated(parts[0], cut: truncation);
     }
 }
 
-/// <summary><c>POST /rerank</c>: a query, which is the prompt, and texts, which are the responses; best first.</summary>
+/// <summary>
+/// <c>POST /rerank</c>: a query, which is the prompt, and texts, which are the responses; best first. A request with <c>documents</c> is in
+/// the format of vLLM, Jina and Cohere (<see cref="Rerank"/>).
+/// </summary>
 internal sealed class TeiRerank : Tei
 {
     public override string Path => "/rerank";
 
     public override Operation Operation { get; } = new("rerank", "text-embeddings-inference", "Rank responses to a prompt, the best first")
     {
-        Request = typeof(RerankRequest), Answer = typeof(RankEntry[]), Error = typeof(TeiError), ErrorType = "application/json",
+        Request = typeof(AnyRerankRequest), Answer = typeof(AnyRerankAnswer), Error = typeof(TeiError), ErrorType = "application/json",
         Example = $$"""
             {"query":"Define \"sea\".","texts":["I cannot help.","A large body of salt water."]}
             """,
@@ -115,6 +125,7 @@ internal sealed class TeiRerank : Tei
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
+        if (Rerank.Is(body) && Fields.Find(body, "texts") is null) return Rerank.ReadDocuments(body, texts);
         string query = Fields.String(Fields.Get(body, "query"), "query");
         JsonElement list = Fields.Get(body, "texts");
         if (list.ValueKind == JsonValueKind.Array) CheckBatch(list.GetArrayLength(), texts.MaxTexts);
@@ -122,7 +133,8 @@ internal sealed class TeiRerank : Tei
         List<string> responses = Fields.Strings(list, "texts", texts.MaxTexts);
         if (responses.Count == 0) throw new RequestException(413, "`texts` cannot be empty");
         bool raw = Fields.Flag(body, "raw_scores"), withText = Fields.Flag(body, "return_text");
-        foreach (string response in responses) texts.Add(new Conversation(query, response));
+        Truncation truncation = TruncationOf(body);
+        foreach (string response in responses) texts.Add(new Conversation(query, response), cut: truncation);
         return new Answer.OfAll((json, rewards) =>
         {
             // Ordered by the raw scores: many values of the sigmoid are exactly 1.

@@ -33,29 +33,28 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <summary>Applies the model's chat template to a conversation and adds it.</summary>
     /// <param name="conversation">The conversation.</param>
     /// <param name="typed">How special tokens in its messages are read; null for the server's default.</param>
-    public void Add(Conversation conversation, SpecialTokens? typed = null) =>
-        Add(conversation.Messages.Sum(m => (long)m.Content.Length), () => model.Encode(conversation, typed ?? options.SpecialTokens));
+    /// <param name="cut">What happens if the text is too long.</param>
+    public void Add(Conversation conversation, SpecialTokens? typed = null, Truncation cut = default) =>
+        Add(
+            conversation.Messages.Sum(m => (long)m.Content.Length),
+            () => model.Encode(conversation, typed ?? options.SpecialTokens), cut);
 
     /// <summary>Adds a text that already contains the chat template.</summary>
     /// <param name="text">The text.</param>
     /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one.</param>
-    /// <param name="cut">Transforms the token ids before they are checked, for example truncates them.</param>
-    public void AddTemplated(string text, bool bos = true, Func<int[], int[]>? cut = null)
-    {
-        Add(text.Length, () =>
-        {
-            TokenizedText ids = model.EncodeTemplated(text, bos);
-            return ids.Error is null && cut is not null ? new TokenizedText(cut(ids.Ids)) : ids;
-        });
-    }
+    /// <param name="cut">What happens if the text is too long.</param>
+    public void AddTemplated(string text, bool bos = true, Truncation cut = default) =>
+        Add(text.Length, () => model.EncodeTemplated(text, bos), cut);
 
-    /// <summary>Adds a text as token ids, which are not changed.</summary>
-    public void Add(int[] ids) => Add(new TokenizedText(ids));
+    /// <summary>Adds a text as token ids.</summary>
+    /// <param name="ids">The ids.</param>
+    /// <param name="cut">What happens if the text is too long.</param>
+    public void Add(int[] ids, Truncation cut = default) => Add(new TokenizedText(cut.Apply(ids, model.MaxTokens)));
 
     /// <summary>Adds an error in the place of a text that could not be read.</summary>
     public void AddError(string reason) => Add(TokenizedText.Failed(reason));
 
-    private void Add(long characters, Func<TokenizedText> tokenize)
+    private void Add(long characters, Func<TokenizedText> tokenize, Truncation cut)
     {
         cancellationToken.ThrowIfCancellationRequested();
         _characters += characters;
@@ -65,11 +64,15 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
                 413,
                 $"The texts have more than {max} characters in total, where a prompt counts once for each response. "
                 + $"Send fewer in a request.");
-        bool isTooLong = !model.Truncates && characters > (long)LongestToken * model.MaxTokens;
-        Add(isTooLong
-            ? TokenizedText.Failed(
-                $"the text has {characters} characters, and the model takes at most {model.MaxTokens} tokens. Shorten it.")
-            : tokenize());
+        if (!model.Truncates && cut.Cut is null && characters > (long)LongestToken * model.MaxTokens)
+        {
+            Add(TokenizedText.Failed(
+                $"the text has {characters} characters, and the model takes at most {model.MaxTokens} tokens. Shorten it."));
+            return;
+        }
+
+        TokenizedText text = tokenize();
+        Add(text.Error is null ? new TokenizedText(cut.Apply(text.Ids, model.MaxTokens)) : text);
     }
 
     private void Add(TokenizedText text)

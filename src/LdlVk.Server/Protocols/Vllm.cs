@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
 using LdlVk.Server.Protocols.Bodies;
@@ -38,13 +39,48 @@ internal abstract class Vllm : Protocol
         {
             if (Fields.Find(body, "input") is not null)
                 throw new RequestException(422, "There are input and messages, which do not go together.");
-            texts.Add(new Conversation(Fields.Messages(messages)));
+            texts.Add(new Conversation(Fields.Messages(messages)), cut: TruncationOf(body));
             return;
         }
 
-        int? keep = Fields.OptionalInteger(body, "truncate_prompt_tokens", -1);
         OpenAiInput.Read(
-            Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), keep is > 0 ? keep : null);
+            Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), TruncationOf(body));
+    }
+
+    /// <summary>Reads <c>truncate_prompt_tokens</c>: tokens to keep at the end, or -1 for as many as the model takes.</summary>
+    protected static Truncation TruncationOf(JsonElement body) => Fields.OptionalInteger(body, "truncate_prompt_tokens", -1) switch
+    {
+        -1 => Truncation.EndThatFits,
+        > 0 and var keep => Truncation.KeepEnd(keep),
+        _ => default,
+    };
+
+    /// <summary>
+    /// Reads the texts of a field: a string, a list of strings and of objects with <c>text</c>, or an object with a list of parts as
+    /// <c>content</c>, each of which is a text.
+    /// </summary>
+    protected static List<string> Texts(JsonElement body, string name, int max)
+    {
+        JsonElement value = Fields.Get(body, name);
+        if (value.ValueKind == JsonValueKind.Object) value = Fields.Get(value, "content");
+        if (value.ValueKind == JsonValueKind.String) return [value.GetString()!];
+        Fields.CheckLength(value, name, max);
+        List<string> texts = [];
+        foreach (JsonElement item in Fields.List(value, name))
+        {
+            string at = $"{name}[{texts.Count}]";
+            if (item.ValueKind != JsonValueKind.Object)
+            {
+                texts.Add(Fields.String(item, at));
+                continue;
+            }
+
+            if (Fields.OptionalString(item, "type") is { } type and not "text")
+                throw new RequestException(422, $"{at} is a part of type {Readable.Quoted(type)}, and only text can be scored.");
+            texts.Add(Fields.String(Fields.Find(item, "text") ?? throw Fields.Error($"{at} has no text."), $"{at}.text"));
+        }
+
+        return texts;
     }
 
     /// <summary>Creates an answer with one entry per text.</summary>
@@ -114,8 +150,8 @@ internal sealed class VllmScore : Vllm
         (string first, string second) = Names.FirstOrDefault(
             n => Fields.Find(body, n.Prompts) is not null && Fields.Find(body, n.Responses) is not null);
         if (first is null) throw new RequestException(422, "The fields text_1 (prompts) and text_2 (responses) are missing.");
-        List<string> prompts = Fields.Strings(body.GetProperty(first), first, texts.MaxTexts);
-        List<string> responses = Fields.Strings(body.GetProperty(second), second, texts.MaxTexts);
+        List<string> prompts = Texts(body, first, texts.MaxTexts);
+        List<string> responses = Texts(body, second, texts.MaxTexts);
         if (prompts.Count == 0 || responses.Count == 0)
             throw new RequestException(422, $"{(prompts.Count == 0 ? first : second)} is empty.");
         if (prompts.Count != 1 && prompts.Count != responses.Count)
@@ -123,7 +159,9 @@ internal sealed class VllmScore : Vllm
                 422,
                 $"{first} has {prompts.Count} items and {second} has {responses.Count}. "
                 + $"Give one prompt for all responses, or one for each.");
-        for (int i = 0; i < responses.Count; i++) texts.Add(new Conversation(prompts[prompts.Count == 1 ? 0 : i], responses[i]));
+        Truncation truncation = TruncationOf(body);
+        for (int i = 0; i < responses.Count; i++)
+            texts.Add(new Conversation(prompts[prompts.Count == 1 ? 0 : i], responses[i]), cut: truncation);
         return ListOf("score", texts, BodyJson.Own.VllmListScoreEntry, (i, reward) => new ScoreEntry { Index = i, Score = reward.Score });
     }
 }

@@ -220,6 +220,6 @@ internal sealed class ScoringSession : IDisposable
     }
 
     /// <summary>The first and the last half of a text that is too long: the reward is read at its end.</summary>
-    private static int[] DropMiddle(int[] ids, int length) =>
+    public static int[] DropMiddle(int[] ids, int length) =>
         ids.Length <= length ? ids : [.. ids.AsSpan(0, length / 2), .. ids.AsSpan(ids.Length - (length - (length / 2)))];
 }

@@ -10,6 +10,20 @@ internal sealed record ServerStatus
     public required string Status { get; init; }
 }
 
+/// <summary>The server's version, as vLLM gives it.</summary>
+internal sealed record ServerVersion
+{
+    public required string Version { get; init; }
+}
+
+/// <summary>The model, as SGLang gives it.</summary>
+internal sealed record SgLangModelInfo
+{
+    public required string ModelPath { get; init; }
+
+    public bool IsGeneration => false;
+}
+
 /// <summary>The list of models, as vLLM gives it.</summary>
 internal sealed record ModelList
 {

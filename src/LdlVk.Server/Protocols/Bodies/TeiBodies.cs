@@ -34,6 +34,14 @@ internal sealed record PredictEntry
 }
 
 /// <summary>A request of <c>/rerank</c>.</summary>
+[OneOf(typeof(RerankRequest), typeof(RerankDocumentsRequest))]
+internal sealed record AnyRerankRequest;
+
+/// <summary>An answer of <c>/rerank</c>.</summary>
+[OneOf(typeof(RankEntry[]), typeof(RerankAnswer))]
+internal sealed record AnyRerankAnswer;
+
+/// <summary>A request of <c>/rerank</c> in the format of text-embeddings-inference.</summary>
 internal sealed record RerankRequest
 {
     [Description("The prompt")]
@@ -47,6 +55,9 @@ internal sealed record RerankRequest
 
     [DefaultValue(false)]
     public bool? ReturnText { get; init; }
+
+    [DefaultValue(false), Description("Whether a text that is too long loses tokens from its middle instead of being refused")]
+    public bool? Truncate { get; init; }
 }
 
 /// <summary>A response of <c>/rerank</c>.</summary>
