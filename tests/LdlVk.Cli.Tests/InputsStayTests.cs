@@ -58,7 +58,7 @@ public sealed class InputsStayTests : IDisposable
     [InlineData("x.journal", "--resume")]
     [InlineData("x.run.json", "--resume")]
     [InlineData("x.run.json.tmp", "--resume")]
-    [InlineData(".x.ldlvk.tmp", "")]
+    [InlineData(".x.1d1f11e.tmp", "")]
     public async Task A_file_beside_the_output_is_no_input(string name, string flag)
     {
         string input = _folder.Write(name, Line);
@@ -173,7 +173,7 @@ public sealed class InputsStayTests : IDisposable
     [Fact]
     public async Task Two_runs_with_one_output_exclude_each_other_and_use_what_a_killed_one_left()
     {
-        string left = _folder.Write(".out.ldlvk.tmp", "of a killed run"), old = _folder.Write($".out.{Guid.NewGuid():N}.tmp", "of an old version");
+        string left = _folder.Write(".out.1d1f11e.tmp", "of a killed run"), old = _folder.Write($".out.{Guid.NewGuid():N}.tmp", "of an old version");
         string[] score = ["score", "--model", Cli.Mini, "--device", "cpu", "--quiet", "--input", _data, "--output", _folder["out"]];
         using (new FileStream(left, FileMode.Open, FileAccess.ReadWrite, FileShare.None))
             (await Cli.RunAsync(score)).Fails(2, "being written by another run");

@@ -4,13 +4,16 @@ using LdlVk.Runtime.Files;
 namespace LdlVk.Datasets.Files;
 
 /// <summary>
-/// The file <c>.NAME.ldlvk.tmp</c> that holds an output until it is complete. It is open without sharing, which excludes other runs with
+/// The file <c>.NAME.1d1f11e.tmp</c> that holds an output until it is complete. It is open without sharing, which excludes other runs with
 /// the same output. The lock ends with the process; the next run uses the file that a killed run left.
 /// </summary>
 internal static partial class TemporaryFile
 {
+    /// <summary>A fixed number where earlier versions had a random one: no other program uses it.</summary>
+    private const string Ending = ".1d1f11e.tmp";
+
     /// <summary>Returns the name of an output's temporary file.</summary>
-    public static string NameOf(string final) => Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}.ldlvk.tmp");
+    public static string NameOf(string final) => Path.Combine(Path.GetDirectoryName(final)!, $".{Path.GetFileName(final)}{Ending}");
 
     /// <summary>Opens an output's temporary file, empty and without a buffer: each write of lines reaches the system.</summary>
     /// <param name="final">The path of the output, without links.</param>
