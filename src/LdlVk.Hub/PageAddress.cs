@@ -7,7 +7,8 @@ namespace LdlVk.Hub;
 internal sealed record PageAddress(string Hub, string Repository, string? Revision)
 {
     /// <summary>Words behind a repository's name that a revision follows, and those that none follows.</summary>
-    private static readonly string[] Revisioned = ["tree", "blob", "resolve", "raw", "commits", "commit"], Others = ["discussions", "settings"];
+    private static readonly string[] Revisioned = ["tree", "blob", "resolve", "raw", "commits", "commit"],
+        Others = ["discussions", "settings"];
 
     /// <summary>Hosts whose addresses people copy without https://, with the host that answers.</summary>
     private static readonly Dictionary<string, string> Hosts =

@@ -92,6 +92,16 @@ public sealed class PullTests : IDisposable
         Assert.Null(Folders.Difference(Sharded, _folder["m"], "goldens.json"));
     }
 
+    /// <summary>TRL and LLaMA-Factory save a value head beside the shards, in either of these.</summary>
+    [Fact]
+    public async Task A_value_head_in_a_file_of_its_own_comes_too()
+    {
+        _hub.Files["value_head.safetensors"] = new byte[10];
+        _hub.Files["value_head.bin"] = new byte[10];
+        await PullAsync("m");
+        Assert.Superset(new HashSet<string> { "value_head.safetensors", "value_head.bin" }, TempFolder.NamesIn(_folder["m"]).ToHashSet());
+    }
+
     [Theory]
     [InlineData("int8")]
     [InlineData("fp16")]

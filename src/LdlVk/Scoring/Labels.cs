@@ -1,4 +1,5 @@
 using System.Text.Json;
+using LdlVk.Runtime.Files;
 
 namespace LdlVk.Scoring;
 
@@ -10,7 +11,7 @@ internal static class Labels
         string path = Path.Combine(folder, "labels.json");
         try
         {
-            if (File.Exists(path) && new FileInfo(path).Length < 1 << 20)
+            if (FileIdentity.Of(path) is { Kind: FileKind.File } && new FileInfo(path).Length < 1 << 20)
             {
                 using JsonDocument json = JsonDocument.Parse(File.ReadAllBytes(path));
                 string?[] names = [.. json.RootElement.EnumerateArray().Select(e => e.GetString())];
