@@ -199,11 +199,13 @@ public sealed class RewardServer : IAsyncDisposable
             typeof(ServerInfo));
         Get("/metrics", "getMetrics", "Get metrics for Prometheus", metrics, media: "text/plain");
         Open("/health", "getHealth", "Check that the process is running", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
-        Open("/ping", "ping", "Check that the process is running, as vLLM's clients do", http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
+        Open("/ping", "ping", "Check that the process is running, as vLLM's clients do",
+            http => StatusAsync(http, 200, "ok"), typeof(ServerStatus));
         Open("/version", "getVersion", "Get the server's version in vLLM's format",
             http => Replies.JsonAsync(http.Response, 200, facts.Version, BodyJson.Own.ServerVersion), typeof(ServerVersion));
         Open("/ready", "getReadiness", "Check whether the server can score", ReadyAsync, typeof(ServerStatus));
-        Open("/health_generate", "getHealthOfScoring", "Check whether the server can score, as SGLang's clients do", ReadyAsync, typeof(ServerStatus));
+        Open("/health_generate", "getHealthOfScoring", "Check whether the server can score, as SGLang's clients do",
+            ReadyAsync, typeof(ServerStatus));
         Open("/openapi.json", "getDescription", "Get this description",
             async http =>
             {
@@ -243,7 +245,8 @@ public sealed class RewardServer : IAsyncDisposable
     {
         IEndpointConventionBuilder endpoint = _app.MapMethods(path, [HttpMethods.Get, HttpMethods.Head], answer);
         ApiDocument.Describe(endpoint, answer, operation);
-        if (path is "/ready" or "/health_generate") endpoint.WithMetadata(new ProducesResponseTypeMetadata(503, typeof(ServerStatus), ["application/json"]));
+        if (path is "/ready" or "/health_generate")
+            endpoint.WithMetadata(new ProducesResponseTypeMetadata(503, typeof(ServerStatus), ["application/json"]));
     }
 
     /// <summary>Checks that the request is allowed, runs the rest of the pipeline, and adds a body to errors that have none.</summary>

@@ -168,7 +168,9 @@ public sealed class RewardModel : IDisposable
     /// </summary>
     public TokenizedText Check(TokenizedText text) => text.Error is null ? EncodedOrFailed(() => _session.Check(text.Ids)) : text;
 
-    /// <summary>Returns ids without those in the middle that are too many, as <see cref="RewardModelOptions.Truncate"/> drops them.</summary>
+    /// <summary>
+    /// Returns ids without those in the middle that are too many, as <see cref="RewardModelOptions.Truncate"/> drops them.
+    /// </summary>
     /// <param name="ids">The ids.</param>
     /// <param name="max">Maximum number of ids to keep.</param>
     public static int[] DropMiddle(int[] ids, int max) => ScoringSession.DropMiddle(ids, max);

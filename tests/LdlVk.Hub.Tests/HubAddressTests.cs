@@ -1,4 +1,3 @@
-using LdlVk.Testing;
 
 namespace LdlVk.Hub.Tests;
 

@@ -13,7 +13,7 @@ internal sealed class Alias(Protocol endpoint, string path) : Protocol
 
     public override Operation Operation { get; } = endpoint.Operation with
     {
-        Id = $"{endpoint.Operation.Id}At{string.Concat(path.Split('/').Where(p => p.Length > 0).Select(p => char.ToUpperInvariant(p[0]) + p[1..]))}",
+        Id = $"{endpoint.Operation.Id}At{string.Concat(path.Split('/').Skip(1).Select(p => char.ToUpperInvariant(p[0]) + p[1..]))}",
         Summary = $"As {endpoint.Path}: {endpoint.Operation.Summary}",
     };
 

@@ -13,7 +13,8 @@ internal sealed class Rerank : Vllm
 {
     public override string Path => "/v1/rerank";
 
-    public override Operation Operation { get; } = new("rerankDocuments", "vLLM", "Rank documents, which are responses, for a query, the prompt")
+    public override Operation Operation { get; } = new(
+        "rerankDocuments", "vLLM", "Rank documents, which are responses, for a query, the prompt")
     {
         Request = typeof(RerankDocumentsRequest), Answer = typeof(RerankAnswer), Error = typeof(VllmError), ErrorType = "application/json",
         Example = $$"""
