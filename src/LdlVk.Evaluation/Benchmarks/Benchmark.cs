@@ -11,4 +11,7 @@ public enum Benchmark
 
     /// <summary>RewardBench 2: best of several responses, and the Ties subset.</summary>
     RewardBench2,
+
+    /// <summary>RM-Bench: three styles against three styles.</summary>
+    RmBench,
 }

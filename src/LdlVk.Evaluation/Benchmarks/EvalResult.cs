@@ -16,16 +16,15 @@ public sealed class EvalResult
     /// <summary>The subsets: those of RewardBench in its order, others in the order of the input.</summary>
     public required IReadOnlyList<SubsetResult> Subsets { get; init; }
 
-    /// <summary>The sections in the data; empty except for RewardBench v1.</summary>
+    /// <summary>The sections in the data (v1), or the levels of RM-Bench; empty for other data.</summary>
     public required IReadOnlyList<SectionResult> Sections { get; init; }
 
     /// <summary>Details of the Ties subset; null if it is not in the data.</summary>
     public required TiesScore? Ties { get; init; }
 
     /// <summary>
-    /// The leaderboard's score: the mean of the sections (v1) or subsets (2) in the data. For other pairs, the share of correct ones. NaN
-    /// if
-    /// there are no examples.
+    /// The leaderboard's score: the mean of the sections (v1), subsets (2) or domains (RM-Bench) in the data. For other pairs, the share
+    /// of correct ones. NaN if there are no examples.
     /// </summary>
     public required double Score { get; init; }
 
@@ -43,7 +42,10 @@ public sealed class EvalResult
     /// <summary>Evaluates the examples of a dataset.</summary>
     public static EvalResult Of(IReadOnlyList<Example> examples)
     {
-        Benchmark benchmark = examples.Any(e => e.IsBestOf) ? Benchmark.RewardBench2
+        // A benchmark's score is given for its own lines alone, not for a file that has their form.
+        Benchmark benchmark = examples.Count > 0 && examples.All(e => e.IsStyles) ? Benchmark.RmBench
+            : examples.Any(e => e.IsBestOf && RewardBench.SubsetsOf2.Contains(e.Subset, StringComparer.OrdinalIgnoreCase))
+            ? Benchmark.RewardBench2
             : examples.Any(e => RewardBench.Subsets.ContainsKey(e.Subset)) ? Benchmark.RewardBench1 : Benchmark.Pairs;
         SubsetResult[] subsets = [.. examples.GroupBy(e => (e.Subset, IsTies: e.Ties is not null)).Select(Subset)];
         Example[] ties = [.. examples.Where(e => e.Ties is not null)];
@@ -51,6 +53,7 @@ public sealed class EvalResult
         return benchmark switch
         {
             Benchmark.RewardBench1 => OfRewardBench1(examples, subsets),
+            Benchmark.RmBench => OfRmBench(examples, subsets),
             Benchmark.RewardBench2 => new EvalResult(examples, benchmark)
             {
                 Subsets = [.. subsets.OrderBy(s => Place(RewardBench.SubsetsOf2, s.Name))],
@@ -90,13 +93,24 @@ public sealed class EvalResult
         };
     }
 
+    private static EvalResult OfRmBench(IReadOnlyList<Example> examples, SubsetResult[] subsets) => new(examples, Benchmark.RmBench)
+    {
+        Subsets = [.. subsets.OrderBy(s => Place(RmBench.Domains, RmBench.Domain(s.Name)))],
+        Sections = [.. RmBench.Levels.Select((name, level) => new SectionResult(name, examples.Count, RmBench.Score(examples, level)))],
+        Ties = null,
+        Score = RmBench.Score(examples),
+        Missing = [.. RmBench.Domains.Where(name => !subsets.Any(s => RmBench.Domain(s.Name) == name))],
+    };
+
     private static SubsetResult Subset(IGrouping<(string Name, bool IsTies), Example> group)
     {
         int count = group.Count();
         if (group.Key.IsTies) return new SubsetResult(group.Key.Name, null, count, TiesScore.Of(group).Overall, null);
         double right = group.Sum(e => e.Result!.Value);
         string? section = RewardBench.Subsets.TryGetValue(group.Key.Name, out (string Section, int Weight) known) ? known.Section : null;
-        return new SubsetResult(group.Key.Name, section, count, right / count, Interval.Wilson(right, count));
+        // The nine comparisons of a line of RM-Bench are no independent trials.
+        Interval? interval = group.All(e => e.IsStyles) ? null : Interval.Wilson(right, count);
+        return new SubsetResult(group.Key.Name, section, count, right / count, interval);
     }
 
     /// <summary>Returns the index of a name in a list, or the list's length if it is missing.</summary>

@@ -10,6 +10,9 @@ namespace LdlVk.Evaluation.Benchmarks;
 /// <param name="Rejected">Scores of the rejected responses, one or more.</param>
 public sealed record Example(long Line, string Id, string Subset, bool IsBestOf, TiesId? Ties, float[] Chosen, float[] Rejected)
 {
+    /// <summary>Whether the line is one of RM-Bench: three styles of a chosen response, and three of a rejected one.</summary>
+    public bool IsStyles { get; init; }
+
     /// <summary>Lowest chosen score minus highest rejected score; positive if the line is correct.</summary>
     public double Margin => (double)Chosen.Min() - Rejected.Max();
 
@@ -20,13 +23,14 @@ public sealed record Example(long Line, string Id, string Subset, bool IsBestOf,
     /// The line's contribution to the accuracy. A pair: 1 if the chosen score is above the rejected one, else 0 (<c>run_rm.py</c>). Best of
     /// several: 1 if the chosen response alone is best, 1/k if k responses share the best score, else 0 (<c>reroll_and_score_dataset</c>).
     /// As there, only the first of several chosen responses must be best, and the others count as rejected. Null in the Ties subset, where
-    /// lines are scored together.
+    /// lines are scored together. In RM-Bench the share of the nine comparisons that are right (<see cref="RmBench"/>).
     /// </summary>
     public double? Result
     {
         get
         {
             if (Ties is not null) return null;
+            if (IsStyles) return RmBench.Accuracy([this]);
             if (!IsBestOf) return IsRight ? 1 : 0;
             float best = Math.Max(Chosen.Max(), Rejected.Max());
             return Chosen[0] == best ? 1.0 / (Chosen.Count(s => s == best) + Rejected.Count(s => s == best)) : 0;

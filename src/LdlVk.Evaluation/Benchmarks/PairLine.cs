@@ -25,6 +25,9 @@ public sealed class PairLine
     /// <summary>Whether chosen and rejected are lists of responses, as in RewardBench 2.</summary>
     public bool IsBestOf { get; private init; }
 
+    /// <summary>Whether they are those of RM-Bench: three styles each, with a domain.</summary>
+    public bool IsStyles { get; private init; }
+
     /// <summary>The line's prompt in RewardBench 2's Ties subset; null for other subsets.</summary>
     public TiesId? Ties { get; private init; }
 
@@ -52,10 +55,14 @@ public sealed class PairLine
         int chosen = preference.Chosen.Count;
         IEnumerable<int> rejected = Enumerable.Range(0, item.Conversations.Count).Except(preference.Chosen);
         Conversation[] texts = [.. preference.Chosen.Concat(rejected).Select(i => item.Conversations[i])];
-        string subset = JsonLine.Fields.Find(root, "subset") is { } given ? JsonLine.Fields.String(given, "subset") : NoSubset;
+        bool isStyles = preference.IsList && chosen == RmBench.Styles && item.Conversations.Count == 2 * RmBench.Styles
+            && JsonLine.Fields.Find(root, "domain") is { ValueKind: JsonValueKind.String } && JsonLine.Fields.Find(root, "subset") is null;
+        string subset = JsonLine.Fields.Find(root, isStyles ? "domain" : "subset") is { } given
+            ? JsonLine.Fields.String(given, "subset")
+            : NoSubset;
         return new PairLine(InputLine.Of(id, item with { Conversations = texts }, bytes))
         {
-            Subset = subset, ChosenCount = chosen, IsBestOf = preference.IsList, Fields = root,
+            Subset = subset, ChosenCount = chosen, IsBestOf = preference.IsList, IsStyles = isStyles, Fields = root,
             Ties = preference.IsList ? CheckBestOf(root, subset, chosen) : null,
         };
     }

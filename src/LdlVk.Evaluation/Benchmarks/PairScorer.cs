@@ -77,7 +77,10 @@ public sealed class PairScorer
 
         float[] scores = [.. result.Rewards.Select(r => r.Score)];
         Example example = new(
-            number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..]);
+            number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..])
+        {
+            IsStyles = line.IsStyles,
+        };
         _examples.Add(example);
         Scored?.Invoke(line, example, result.Rewards);
     }

@@ -63,6 +63,9 @@ public static class EvalReport
             Benchmark.RewardBench2 =>
                 "A line counts if its one right response scores best; k that share the first place count 1/k. "
                     + $"Ties has a score of its own, with accuracy and margins. {whiskers}",
+            Benchmark.RmBench =>
+                "Each of three chosen styles is compared with each of three rejected ones: easy (dark) where the rejected one is plainer, "
+                    + "hard where the chosen one is. The score is the mean of the domains; the two parts of safety are one.",
             _ => $"A pair counts if the chosen response scores above the rejected one. {whiskers}",
         });
         double? chance = result.Benchmark == Benchmark.RewardBench2 ? null : 0.5;

@@ -13,6 +13,7 @@ internal static class JsonParts
     {
         Benchmark.RewardBench1 => "rewardbench-1",
         Benchmark.RewardBench2 => "rewardbench-2",
+        Benchmark.RmBench => "rm-bench",
         _ => "pairs",
     };
 

@@ -129,6 +129,45 @@ public class BenchmarkScoreTests
         Assert.Equal((true, 2, 5, new TiesId(false, 12)), (tied.IsBestOf, tied.ChosenCount, tied.Texts.Item.Texts, tied.Ties!.Value));
     }
 
+    [Fact]
+    public void RM_Bench_has_the_published_levels_and_domains()
+    {
+        // compute_accuracy of the README of RM-Bench: the matrix of all comparisons, its upper and lower triangle and its diagonal.
+        Random random = new(5);
+        string[] domains = ["chat", "math", "code", "safety-refuse", "safety-response"];
+        Example[] examples = [.. Enumerable.Range(0, 400).Select(i => new Example(i, $"{i}", domains[random.Next(5)], true, null, Scores(), Scores()) { IsStyles = true })];
+        Dictionary<string, double[]> levels = [];
+        foreach (string domain in domains)
+        {
+            Example[] part = [.. examples.Where(e => e.Subset == domain)];
+            double[,] matrix = new double[3, 3];
+            foreach (Example e in part)
+                for (int i = 0; i < 3; i++)
+                    for (int j = 0; j < 3; j++) matrix[i, j] += e.Chosen[i] > e.Rejected[j] ? 1.0 / part.Length : 0;
+            levels[domain] = [(matrix[1, 0] + matrix[2, 0] + matrix[2, 1]) / 3, (matrix[0, 0] + matrix[1, 1] + matrix[2, 2]) / 3, (matrix[0, 1] + matrix[0, 2] + matrix[1, 2]) / 3];
+        }
+
+        double[] expected = [.. Enumerable.Range(0, 3).Select(level => (levels["chat"][level] + levels["math"][level] + levels["code"][level] + ((levels["safety-refuse"][level] + levels["safety-response"][level]) / 2)) / 4)];
+        EvalResult result = EvalResult.Of(examples);
+        Assert.Equal((Benchmark.RmBench, 0), (result.Benchmark, result.Missing.Count));
+        Assert.Equal(["Easy", "Normal", "Hard"], result.Sections.Select(s => s.Name));
+        foreach ((double e, SectionResult s) in expected.Zip(result.Sections)) Assert.Equal(e, s.Score, 1e-12);
+        Assert.Equal(expected.Average(), result.Score, 1e-12);
+
+        float[] Scores() => [.. Enumerable.Range(0, 3).Select(_ => (float)random.Next(6))];
+    }
+
+    [Fact]
+    public void A_file_that_only_has_the_form_of_a_benchmark_gets_no_score_of_it()
+    {
+        Assert.True(Parse("""{"prompt":"p","chosen":["a","b","c"],"rejected":["d","e","f"],"domain":"math"}""").IsStyles);
+        Assert.False(Parse("""{"prompt":"p","chosen":["a","b","c"],"rejected":["d","e","f"],"subset":"Math"}""").IsStyles);
+        Assert.False(Parse("""{"prompt":"p","chosen":["a","b"],"rejected":["d","e","f"],"domain":"math"}""").IsStyles);
+        Example other = new(0, "0", "my subset", true, null, [1], [0, 0, 0]), own = other with { Subset = "Math" };
+        Assert.Equal(Benchmark.Pairs, EvalResult.Of([other, other]).Benchmark);
+        Assert.Equal(Benchmark.RewardBench2, EvalResult.Of([own, other]).Benchmark);
+    }
+
     private static PairLine Parse(string line) => PairLine.Parse(new RawLine(0, Encoding.UTF8.GetBytes(line), false));
 
     private static Example Pair(string subset, float chosen, float rejected) => new(0, "0", subset, false, null, [chosen], [rejected]);
