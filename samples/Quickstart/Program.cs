@@ -16,6 +16,7 @@ foreach (RankedResponse r in model.Rank("Define \"sea\".", ["Water.", "A large b
     Console.WriteLine($"{r.Reward.Score:F2}  {r.Response}");
 
 // A stream of any length, in input order; a text that cannot be scored says why and stops nothing.
-IEnumerable<Conversation> many = File.ReadLines("answers.txt").Select(line => new Conversation("Define \"sea\".", line));
+string[] answers = ["Salt water.", "A mountain.", "A large body of salt water."];
+IEnumerable<Conversation> many = answers.Select(answer => new Conversation("Define \"sea\".", answer));
 await foreach (ScoreResult result in model.ScoreManyAsync(many))
     Console.WriteLine(result.Reward is { } scored ? $"{result.Index}: {scored.Score}" : $"{result.Index}: {result.Error}");

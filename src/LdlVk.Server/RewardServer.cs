@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Reflection;
 using System.Text.Json;
 using LdlVk.Runtime.Formatting;
@@ -79,7 +80,7 @@ public sealed class RewardServer : IAsyncDisposable
     /// <param name="options">Addresses and limits; null for the defaults.</param>
     /// <param name="cancellationToken">Cancels the start.</param>
     /// <exception cref="UsageException">An option is invalid.</exception>
-    /// <exception cref="IOException">An address is in use.</exception>
+    /// <exception cref="IOException">An address cannot be listened at.</exception>
     public static Task<RewardServer> StartAsync(
         RewardModel model, ServerOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -100,12 +101,24 @@ public sealed class RewardServer : IAsyncDisposable
             server._log.Serving(options.ModelName, devices, Readable.Name(model.Weights), string.Join(" and ", server.Urls));
             return server;
         }
-        catch
+        catch (Exception e)
         {
             await server.DisposeAsync().ConfigureAwait(false);
-            throw;
+            SocketException? socket = e as SocketException ?? e.InnerException as SocketException
+                ?? e.InnerException?.InnerException as SocketException;
+            if (WhyNot(socket?.SocketErrorCode) is not { } why) throw;
+            throw new IOException($"The server cannot listen at {string.Join(" and ", options.Urls)}: {why}", e);
         }
     }
+
+    /// <summary>Says why an address cannot be listened at, and the way on; null for other errors.</summary>
+    private static string? WhyNot(SocketError? error) => error switch
+    {
+        SocketError.AddressAlreadyInUse => "it is in use by another program. Stop that, or use another port.",
+        SocketError.AccessDenied => "this user may not. Ports below 1024 are for administrators: use another port.",
+        SocketError.AddressNotAvailable => "this machine has no such address.",
+        _ => null,
+    };
 
     /// <summary>
     /// Stops the server gracefully. It refuses new scoring requests and answers <c>/ready</c> with 503. It then waits up to

@@ -30,6 +30,8 @@ public static class ComputeDevices
     public static IReadOnlyList<DeviceInfo> Candidates(string name)
     {
         IReadOnlyList<DeviceInfo> all = Enumerate();
+        ArgumentNullException.ThrowIfNull(name);
+        name = name.ToLowerInvariant();
         DeviceInfo[] found = name switch
         {
             "auto" => [.. all.Where(d => d.Kind != DeviceKind.Software && !Is(d, DirectML))],

@@ -98,15 +98,18 @@ public partial class ArchitectureTests
 
     [Fact]
     public void No_line_of_source_is_longer_than_140_columns() =>
-        Assert.Empty(((string[])["*.cs", "*.csproj", "*.html", "*.css", "*.js"])
+        None(((string[])["*.cs", "*.csproj", "*.html", "*.css", "*.js"])
             .SelectMany(pattern => Layers.Keys.SelectMany(name => Sources(name, pattern)))
             .SelectMany(path => File.ReadLines(path).Index().Where(line => line.Item.Length > 140).Select(line => $"{path}:{line.Index + 1}")));
 
     /// <summary>Libraries name options as values (OptionName), for each surface to word.</summary>
     [Fact]
     public void No_library_names_a_flag() =>
-        Assert.Empty(Layers.Keys.Where(name => name != "LdlVk.Cli").SelectMany(Sources).SelectMany(path =>
+        None(Layers.Keys.Where(name => name != "LdlVk.Cli").SelectMany(Sources).SelectMany(path =>
             File.ReadLines(path).Index().Where(line => Flag().IsMatch(line.Item)).Select(line => $"{path}:{line.Index + 1}")));
+
+    /// <summary>Asserts that there are none, and names all that there are.</summary>
+    private static void None(IEnumerable<string> places) => Assert.True(!places.Any(), string.Join('\n', places));
 
     /// <summary>In a plain string the options of a message are worded as C# has them, and no surface can word them any more.</summary>
     [Theory]

@@ -26,7 +26,7 @@ internal sealed record Outcome(int Code, string Out, string Error)
         string line = Assert.Single(Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
         Assert.StartsWith("ldlvk: ", line, StringComparison.Ordinal);
         Assert.DoesNotContain("internal error", line, StringComparison.Ordinal);
-        foreach (string word in words) Assert.Contains(word, line, StringComparison.Ordinal);
+        foreach (string word in words) Assert.True(line.Contains(word, StringComparison.Ordinal), $"\"{word}\" is not in: {line}");
     }
 }
 

@@ -70,5 +70,22 @@ public class RenderTests
         Assert.Contains("1 line: prompt is not in messages", run.Error, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("score")]
+    [InlineData("rank")]
+    [InlineData("rank", "--json")]
+    [InlineData("render")]
+    [InlineData("tokenize")]
+    public async Task Results_in_a_file_are_those_on_standard_output(string command, params string[] flags)
+    {
+        string input = command == "tokenize" ? """{"text":"a"}""" : """{"prompt":"a","responses":["b","c"]}""";
+        string[] device = command is "render" or "tokenize" ? [] : ["--device", "cpu", "--quiet"];
+        using TempFolder temp = new();
+        string output = temp["results"];
+        string[] call = [command, "--model", Cli.Mini, "--input", "-", .. device, .. flags];
+        Outcome shown = await Cli.RunWithInputAsync(input, call), written = await Cli.RunWithInputAsync(input, [.. call, "--output", output]);
+        Assert.Equal((0, "", shown.Out), (written.Code, written.Out, (await File.ReadAllTextAsync(output)).ReplaceLineEndings("\n")));
+    }
+
     private static Task<Outcome> RenderAsync(string input, params string[] flags) => Cli.RunWithInputAsync(input, ["render", "--model", Cli.Mini, "--input", "-", .. flags]);
 }

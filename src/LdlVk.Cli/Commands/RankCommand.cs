@@ -37,15 +37,18 @@ internal static class RankCommand
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
                 call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
-            using (Screen screen = new(terminal, file.Stream))
             {
                 ResultWriter result = new(file.Stream);
                 bool asJson = call.GetValue(json);
-                int code = await run.ScoreAsync(loaded, source.Lines().Select(OnlyPrompts), Write, cancellationToken).ConfigureAwait(false);
+                int code;
+                // The screen writes its last bytes into the file, so it ends before the file is complete.
+                using (Screen screen = new(terminal, file.Stream))
+                    code = await run.ScoreAsync(
+                        loaded, source.Lines().Select(OnlyPrompts), line => Write(line, screen), cancellationToken).ConfigureAwait(false);
                 file.Complete();
                 return code;
 
-                void Write(ScoredLine line)
+                void Write(ScoredLine line, Screen screen)
                 {
                     if (asJson) WriteJson(result, line);
                     else Show(screen, line);

@@ -155,8 +155,16 @@ internal static class ServeCommand
 
     private static string? ReadKey(string? file)
     {
-        string? key = file is null ? Environment.GetEnvironmentVariable(KeyVariable) : File.ReadAllText(file);
-        key = key?.Trim();
+        string? key;
+        try
+        {
+            key = (file is null ? Environment.GetEnvironmentVariable(KeyVariable) : File.ReadAllText(file))?.Trim();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new IOException($"--api-key-file {file} cannot be read: {e.Message}", e);
+        }
+
         if (file is not null && key!.Length == 0) throw new UsageException($"{file} contains no API key.");
         return string.IsNullOrEmpty(key) ? null : key;
     }
