@@ -130,6 +130,9 @@ public sealed class ItemReaderTests
         foreach (JsonNode? message in parts) message!["content"] = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = message["content"]!.GetValue<string>() });
         yield return ("messages", new JsonObject { ["messages"] = Copy(all), ["score"] = 3, ["source"] = "s" });
         yield return ("parts", new JsonObject { ["messages"] = parts });
+        JsonArray empty = List(messages);
+        foreach (JsonNode? message in empty) (message!["tool_calls"], message["function_call"]) = (new JsonArray(), null);
+        yield return ("messages without calls", new JsonObject { ["messages"] = empty });
         yield return ("conversations", new JsonObject { ["conversations"] = Copy(all), ["tools"] = "", ["system"] = null });
         yield return ("ShareGPT", new JsonObject
         {

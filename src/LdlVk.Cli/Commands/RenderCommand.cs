@@ -13,7 +13,7 @@ internal static class RenderCommand
     private const string Notes = """
         Input lines: those of ldlvk score and ldlvk eval.
         Output lines:  {"id", "text"}          the text with its template and special tokens
-          or           {"id", "texts": […]}    of several responses; of a pair the chosen ones first
+          or           {"id", "texts": […]}    of several responses, or of a pair
           or           {"id", "error"}, and exit code 3 at the end
         With --ids also the token ids, and position: the index of the token at which the score is read.
         """;

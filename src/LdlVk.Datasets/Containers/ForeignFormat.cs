@@ -19,7 +19,7 @@ internal static class ForeignFormat
         ([.. "7z"u8, 0xbc, 0xaf, 0x27, 0x1c], "a 7-Zip archive. Unpack it"),
         ([.. "Rar!"u8], "a RAR archive. Unpack it"),
         ([0x1f, 0x8b], "compressed with gzip, which is not read from a pipe: give the file itself, or pipe it through zcat"),
-        ([0x28, 0xb5, 0x2f, 0xfd], 
+        ([0x28, 0xb5, 0x2f, 0xfd],
             "compressed with Zstandard, which is not read from a pipe: give the file itself, or pipe it through zstdcat"),
         ([.. "ARROW1"u8], "an Arrow file. Write it as Parquet or JSON lines"),
         ([.. "SQLite format 3"u8], "an SQLite database. Export its table as JSON lines"),

@@ -43,7 +43,7 @@ internal sealed class ItemPrompt
     public Item Conversation(Part part)
     {
         Message[] messages = _fields.Messages(part.Value, part.Name);
-        Conversation conversation = _prompt is null || messages is [{ Role: not ("assistant" or "model") }, ..]
+        Conversation conversation = _prompt is null || (messages.Length > 0 && !MessageReader.IsAssistant(messages[0].Role))
             ? Whole(messages, part.Name)
             : Complete(part, null);
         return Item([conversation], "conversations", [part]) with { Prompt = null };
@@ -67,7 +67,7 @@ internal sealed class ItemPrompt
             _ => Response(_fields.String(value, name)),
         };
         if (response.Length == 0) throw _fields.Error($"{name} is empty.");
-        if (response[0].Role is not ("assistant" or "model"))
+        if (!MessageReader.IsAssistant(response[0].Role))
         {
             if (before is { } other && !_fields.Messages(other.Value, other.Name).SequenceEqual(response))
                 throw _fields.Error($"{_fields.Subject} has {other.Name} and {name}, which are two different conversations.");
@@ -80,7 +80,7 @@ internal sealed class ItemPrompt
         if (prompt.Count == 0 || prompt.All(m => m.Role == "system"))
             throw _fields.Error($"{_fields.Subject} has {name}, which is not enough: there is no prompt. "
                 + $"Give prompt, or a list of messages that begins with the user's.");
-        if (prompt[^1].Role is "assistant" or "model")
+        if (MessageReader.IsAssistant(prompt[^1].Role))
             throw _fields.Error($"{before?.Name ?? Given} ends with an assistant's message, and {name} is another one.");
         return new Conversation([.. prompt, .. response]);
     }

@@ -29,14 +29,16 @@ internal sealed class MessageReader(JsonFields fields)
     public Message One(JsonElement item, string at)
     {
         if (item.ValueKind != JsonValueKind.Object) throw fields.Wrong(item, at, "an object with role and content");
-        foreach (string name in Unsupported)
-            if (ItemFields.IsGiven(item, name)) throw fields.Error($"{at} has {name}, and calls of tools are not supported.");
+        Refuse(item, at);
         bool isShareGpt = fields.Find(item, "role") is null && fields.Find(item, "from") is not null;
         (string role, string content) = isShareGpt ? ("from", "value") : ("role", "content");
         string speaker = fields.String(Part(item, at, role), $"{at}.{role}");
         return new Message(
             isShareGpt ? ShareGptRole(speaker, $"{at}.from") : speaker, Content(Part(item, at, content), $"{at}.{content}"));
     }
+
+    /// <summary>Whether a role is the assistant's, which some templates call the model's.</summary>
+    public static bool IsAssistant(string role) => role is "assistant" or "model";
 
     /// <summary>Whether a value is a list of messages, or the object of lists that stands for one.</summary>
     public static bool IsList(JsonElement value) => value.ValueKind == JsonValueKind.Object
@@ -79,6 +81,14 @@ internal sealed class MessageReader(JsonFields fields)
         _ => throw fields.Error($"{at} is {Readable.Quoted(speaker)}. Known speakers are human, gpt and system."),
     };
 
+    /// <summary>Refuses calls of tools; a field that is empty, as tables have it for every message, is none.</summary>
+    private void Refuse(JsonElement item, string at)
+    {
+        foreach (string name in Unsupported)
+            if (item.TryGetProperty(name, out JsonElement calls) && ItemFields.HoldsAnything(calls))
+                throw fields.Error($"{at} has {name}, and calls of tools are not supported.");
+    }
+
     private static (string Role, string Content)? Lists(JsonElement value)
     {
         foreach ((string role, string content) in ((string, string)[])[("role", "content"), ("from", "value")])
@@ -97,9 +107,7 @@ internal sealed class MessageReader(JsonFields fields)
         if (roles.GetArrayLength() != contents.GetArrayLength())
             throw fields.Error(
                 $"{at}.{names.Role} has {roles.GetArrayLength()} items, and {at}.{names.Content} has {contents.GetArrayLength()}.");
-        foreach (string name in Unsupported)
-            if (value.TryGetProperty(name, out JsonElement calls) && ItemFields.HoldsAnything(calls))
-                throw fields.Error($"{at} has {name}, and calls of tools are not supported.");
+        Refuse(value, at);
         var messages = new Message[roles.GetArrayLength()];
         for (int i = 0; i < messages.Length; i++)
         {

@@ -20,7 +20,7 @@ internal sealed class PairReader(JsonFields fields, ItemPrompt before, Part? mes
         bool isList = IsList(good.Value) || IsList(bad.Value);
         Part? context = Context();
         Conversation[] first = Responses(good, isList, context), second = Responses(bad, isList, context);
-        CheckMessages([.. first, .. second]);
+        CheckMessages([.. first, .. second], context);
         return before.Item([.. first, .. second], isList ? "best of several" : "preference pairs", [good, bad], isList: true) with
         {
             Preference = new Preference([.. Enumerable.Range(0, first.Length)], isList),
@@ -33,7 +33,7 @@ internal sealed class PairReader(JsonFields fields, ItemPrompt before, Part? mes
         Part a = new(pair.First.Name, pair.First.Value), b = new(pair.Second.Name, pair.Second.Value);
         Part? context = Context();
         Conversation[] both = [before.Complete(a, context), before.Complete(b, context)];
-        CheckMessages(both);
+        CheckMessages(both, context);
         return before.Item(both, "preference pairs with a label", [a, b], isList: true) with { Preference = pair.Preference };
     }
 
@@ -41,20 +41,20 @@ internal sealed class PairReader(JsonFields fields, ItemPrompt before, Part? mes
     {
         if (isList) return before.Responses(part, context, maxResponses);
         Conversation conversation = before.Complete(part, context);
-        return conversation.Messages[^1].Role is "assistant" or "model"
+        return MessageReader.IsAssistant(conversation.Messages[^1].Role)
             ? [conversation]
             : throw fields.Error($"{part.Name} does not end with an assistant's message.");
     }
 
     /// <summary>Returns the messages that come before the responses: those that do not end with the assistant's.</summary>
     private Part? Context() =>
-        messages is { } list && fields.Messages(list.Value, list.Name) is [.., { Role: not ("assistant" or "model") }]
+        messages is { } list && fields.Messages(list.Value, list.Name) is [.., var last] && !MessageReader.IsAssistant(last.Role)
             ? list
             : null;
 
-    private void CheckMessages(Conversation[] conversations)
+    private void CheckMessages(Conversation[] conversations, Part? context)
     {
-        if (messages is not { } list || Context() is not null) return;
+        if (messages is not { } list || context is not null) return;
         Message[] read = before.WithSystem(fields.Messages(list.Value, list.Name), list.Name);
         if (!conversations.Any(c => c.Messages.SequenceEqual(read)))
             throw fields.Error($"{list.Name} is none of the conversations of the pair, so it is not clear what to score.");
