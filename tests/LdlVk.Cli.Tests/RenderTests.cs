@@ -59,6 +59,7 @@ public class RenderTests
         Outcome eval = await Cli.RunAsync("eval", "--model", Cli.Mini, "--device", "cpu", "--input", temp.Write("pairs.jsonl", Line), "--map", "prompt=problem,chosen=good,rejected=bad");
         Assert.Equal(0, eval.Code);
         Assert.Contains("1 line read as preference pairs: problem, good, bad", eval.Error, StringComparison.Ordinal);
+        (await Cli.RunAsync("score", "--model", Cli.Mini, "--prompt", "a", "--response", "b", "--map", "prompt=problem")).Fails(2, "--map names fields of --input");
         (await RenderAsync(Line, "--map", "title=problem")).Fails(2, "--map: \"title\" is no part of an item", "prompt");
     }
 

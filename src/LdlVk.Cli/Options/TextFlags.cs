@@ -83,6 +83,8 @@ internal sealed class TextFlags
             return source;
         }
 
+        if (_input is not null && call.GetValue(_map) is not null)
+            throw new UsageException($"{_map.Name} names fields of --input; --prompt and --response have none. Leave it out.");
         string orInput = _input is null ? "" : ", or --input FILE.jsonl (- for standard input)";
         if (prompt is null || responses.Length == 0)
             throw new UsageException($"There are no texts. Give --prompt TEXT and --response TEXT{orInput}.");
