@@ -17,7 +17,7 @@ public partial class ArchitectureTests
         ["LdlVk.Runtime"] = 0,
         ["LdlVk.Cpu"] = 1, ["LdlVk.Vulkan"] = 1, ["LdlVk.DirectML"] = 1,
         ["LdlVk"] = 2,
-        ["LdlVk.Datasets"] = 3,
+        ["LdlVk.Datasets"] = 3, ["LdlVk.Extensions.AI"] = 3,
         ["LdlVk.Server"] = 4, ["LdlVk.Evaluation"] = 4, ["LdlVk.Hub"] = 4, ["LdlVk.Benchmarking"] = 4,
         ["LdlVk.Cli"] = 5,
     };
@@ -31,6 +31,10 @@ public partial class ArchitectureTests
     [Theory]
     [MemberData(nameof(Assemblies))]
     public void A_project_references_lower_layers_only(string name) => Assert.All(ProjectReferences("src", name), reference => AssertBelow(reference, name));
+
+    /// <summary>The evaluator is for programs that want nothing of the command line.</summary>
+    [Fact]
+    public void The_evaluator_references_the_library_alone() => Assert.Equal(["LdlVk"], ProjectReferences("src", "LdlVk.Extensions.AI"));
 
     /// <summary>What the compiled assembly uses, which a project also has from the projects that it references.</summary>
     [Theory]
