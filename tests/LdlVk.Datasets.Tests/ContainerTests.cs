@@ -4,7 +4,7 @@ using LdlVk.Datasets.Containers;
 
 namespace LdlVk.Datasets.Tests;
 
-public sealed class LineReaderTests
+public sealed class ContainerTests
 {
     private static readonly string[] Elements =
         ["{\"a\":\"]\\\"[,\"}", "{\n  \"b\": [1, {\"c\": [2]}],\n  \"d\": \"\\\\\"\n}", "3", "\"x,y\"", "[[],[1,2]]", "null", "{\"long\":\"" + new string('x', 100_000) + "\"}"];
@@ -63,15 +63,5 @@ public sealed class LineReaderTests
         Assert.Contains("tar archive", Assert.Throws<UsageException>(() => Read(tar, 512)).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>Reads all lines of a stream that gives <paramref name="chunk"/> bytes at a time.</summary>
-    private static RawLine[] Read(byte[] file, int chunk)
-    {
-        using SlowStream stream = new(file, chunk);
-        return [.. new LineReader(stream, CancellationToken.None).Lines().Select(line => line with { Bytes = line.Bytes.ToArray() })];
-    }
-
-    private sealed class SlowStream(byte[] bytes, int chunk) : MemoryStream(bytes)
-    {
-        public override int Read(byte[] buffer, int offset, int count) => base.Read(buffer, offset, Math.Min(count, chunk));
-    }
+    private static RawLine[] Read(byte[] file, int chunk) => ContainerFile.Lines(file, chunk);
 }

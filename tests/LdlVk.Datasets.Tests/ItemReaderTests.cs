@@ -204,5 +204,5 @@ public sealed class ItemReaderTests
 
     private static InputLine Read(string item) => InputLine.Parse(Raw(item));
 
-    private static RawLine Raw(string item) => new(0, Encoding.UTF8.GetBytes(item), false);
+    private static RawLine Raw(string item) => new(0, Encoding.UTF8.GetBytes(item));
 }

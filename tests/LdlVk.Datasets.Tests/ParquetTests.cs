@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Containers.Json;
 using LdlVk.Datasets.Containers.Parquet;
 using LdlVk.Datasets.Lines;
 using LdlVk.Testing;

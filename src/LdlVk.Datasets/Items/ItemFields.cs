@@ -114,6 +114,22 @@ public sealed class ItemFields
         }
     }
 
+    /// <summary>Returns the part of an item that a field is; null if it is none.</summary>
+    public ItemPart? PartOf(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        if (_map is not null)
+        {
+            foreach ((ItemPart part, string field) in _map)
+                if (field == name) return part;
+            return null;
+        }
+
+        foreach ((ItemPart part, string[] fields) in Names)
+            if (fields.Contains(name)) return part;
+        return LabeledPair.PartOf(name);
+    }
+
     /// <summary>Whether an object has a field that is not null.</summary>
     public static bool IsGiven(JsonElement item, string name) =>
         item.TryGetProperty(name, out JsonElement value) && value.ValueKind != JsonValueKind.Null;

@@ -60,6 +60,22 @@ internal sealed class LabeledPair
         return null;
     }
 
+    /// <summary>Returns the part of a pair that a field is; null if it is none.</summary>
+    public static ItemPart? PartOf(string name)
+    {
+        foreach (string stem in Stems)
+        {
+            if (!name.StartsWith(stem, StringComparison.Ordinal)) continue;
+            foreach ((string first, string second) in Endings)
+            {
+                if (name.AsSpan(stem.Length).SequenceEqual(first)) return ItemPart.First;
+                if (name.AsSpan(stem.Length).SequenceEqual(second)) return ItemPart.Second;
+            }
+        }
+
+        return Labels.Contains(name) || Signed.Contains(name) ? ItemPart.Label : null;
+    }
+
     private static Preference Labeled(JsonElement item, char first)
     {
         foreach (string name in Labels)

@@ -25,9 +25,7 @@ public static class JsonLine
         string id = line.Number.ToString(CultureInfo.InvariantCulture);
         try
         {
-            if (line.TooLong)
-                throw new InputException(
-                    $"the line has more than {LineReader.MaxLineBytes >> 20} MiB. Split its responses over several lines.");
+            if (line.Error is { } error) throw new InputException(error);
             if (line.IsBlank) throw new InputException("the line is blank. Only the last line of a file may be blank.");
             if (!Utf8.IsValid(line.Bytes.Span)) throw new InputException("the line is not valid UTF-8. Save the file as UTF-8.");
             using JsonDocument json = Parse(line.Bytes);

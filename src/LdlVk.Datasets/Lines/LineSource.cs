@@ -9,13 +9,13 @@ namespace LdlVk.Datasets.Lines;
 public sealed class LineSource : IDisposable
 {
     private readonly IDisposable? _file;
-    private readonly Func<IEnumerable<RawLine>>? _raw;
+    private readonly Func<ItemFields, IEnumerable<RawLine>>? _raw;
     private readonly Func<double?> _share;
     private readonly InputLine? _only;
     private readonly string _name;
 
     private LineSource(
-        IDisposable? file, Func<IEnumerable<RawLine>>? raw, Func<double?> share, InputLine? only, string name = "the input") =>
+        IDisposable? file, Func<ItemFields, IEnumerable<RawLine>>? raw, Func<double?> share, InputLine? only, string name = "the input") =>
         (_file, _raw, _share, _only, _name) = (file, raw, share, only, name);
 
     /// <summary>Whether the lines come from a file or from standard input.</summary>
@@ -25,13 +25,17 @@ public sealed class LineSource : IDisposable
     public static LineSource Of(InputLine line) => new(null, null, () => null, line);
 
     /// <summary>Creates a source of the lines of a stream, which the caller closes.</summary>
-    /// <param name="stream">JSON lines.</param>
+    /// <param name="stream">Items in one of the containers of <see cref="Open"/>, except Parquet and folders.</param>
     /// <param name="cancellationToken">Cancels waiting for more lines.</param>
-    public static LineSource Of(Stream stream, CancellationToken cancellationToken = default) =>
-        new(null, new LineReader(stream, cancellationToken).Lines, () => null, null);
+    public static LineSource Of(Stream stream, CancellationToken cancellationToken = default)
+    {
+        InputBuffer input = new(stream, cancellationToken);
+        return new LineSource(null, names => new ContainerReader(input, "The input", names, isFile: false).Lines(), () => null, null);
+    }
 
     /// <summary>
-    /// Opens a file of JSON lines, also compressed with gzip or Zstandard, or of Parquet. The content determines the format, not the name.
+    /// Opens a file of JSON lines, a JSON array, an object of lists, CSV or TSV, each also compressed with gzip or Zstandard, or of
+    /// Parquet. The content determines the format, not the name.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="name">The user's name of the input, for messages.</param>
@@ -44,25 +48,20 @@ public sealed class LineSource : IDisposable
         try
         {
             FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-            if (!file.CanSeek) return new LineSource(file, new LineReader(file, cancellationToken).Lines, () => null, null, name); // a pipe
-            Span<byte> magic = stackalloc byte[4];
-            int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
-            file.Position = 0;
-            if (ParquetFile.Is(magic[..read]))
+            if (file.CanSeek && IsParquet(file))
             {
                 file.Dispose();
                 ParquetFile parquet = ParquetFile.Open(path, cancellationToken);
-                return new LineSource(parquet, parquet.Lines, () => parquet.Share, null, name);
+                return new LineSource(parquet, _ => parquet.Lines(), () => parquet.Share, null, name);
             }
 
-            // Compressed files are read in small parts, so the position shows the progress.
-            long bytes = file.Length;
-            Stream plain = CompressedFile.Open(path, file, magic[..read]);
-            LineReader reader = new(plain, cancellationToken);
+            // Decompressors read in small parts, so that the bytes used show the progress.
+            long bytes = file.CanSeek ? file.Length : 0;
+            InputBuffer input = new(file, cancellationToken);
             return new LineSource(
-                plain,
-                reader.Lines,
-                () => bytes == 0 ? null : Math.Clamp((file.Position - (plain == file ? reader.Ahead : 0)) / (double)bytes, 0, 1),
+                file,
+                names => new ContainerReader(input, path, names, isFile: file.CanSeek).Lines(),
+                () => bytes == 0 ? null : Math.Clamp(input.Used / (double)bytes, 0, 1),
                 null,
                 name);
         }
@@ -130,12 +129,20 @@ public sealed class LineSource : IDisposable
     public IEnumerable<RawLine> RawLines()
     {
         RawLine? blank = null;
-        foreach (RawLine line in _raw!())
+        foreach (RawLine line in _raw!(Names))
         {
             if (blank is { } before) yield return before;
             blank = line.IsBlank ? line with { Bytes = default } : null;
             if (blank is null) yield return line;
         }
+    }
+
+    private static bool IsParquet(FileStream file)
+    {
+        Span<byte> magic = stackalloc byte[4];
+        int read = file.ReadAtLeast(magic, magic.Length, throwOnEndOfStream: false);
+        file.Position = 0;
+        return ParquetFile.Is(magic[..read]);
     }
 
     /// <inheritdoc/>

@@ -61,11 +61,11 @@ internal sealed class Journal : IDisposable
         JournalEntry last = JournalEntry.None;
         long end = 0;
         bool first = true, headIsRight = false;
-        foreach (RawLine line in new LineReader(_file, CancellationToken.None).Lines())
+        foreach (RawLine line in new LineReader(_file).Lines())
         {
             // A last line without line end is incomplete.
             long lineEnd = end + line.Bytes.Length + 1;
-            if (lineEnd > _file.Length || line.TooLong) break;
+            if (lineEnd > _file.Length || line.Error is not null) break;
             if (first) headIsRight = CheckHead(line.Bytes.Span);
             else if (ReadEntry(line.Bytes.Span, last, results, all) is { } entry) last = entry;
             else break;
@@ -135,7 +135,7 @@ internal sealed class Journal : IDisposable
     private long FirstLineLength()
     {
         _file.Position = 0;
-        return new LineReader(_file, CancellationToken.None).Lines().First().Bytes.Length + 1;
+        return new LineReader(_file).Lines().First().Bytes.Length + 1;
     }
 
     private bool CheckHead(ReadOnlySpan<byte> line)

@@ -168,7 +168,7 @@ public class BenchmarkScoreTests
         Assert.Equal(Benchmark.RewardBench2, EvalResult.Of([own, other]).Benchmark);
     }
 
-    private static PairLine Parse(string line) => PairLine.Parse(new RawLine(0, Encoding.UTF8.GetBytes(line), false));
+    private static PairLine Parse(string line) => PairLine.Parse(new RawLine(0, Encoding.UTF8.GetBytes(line)));
 
     private static Example Pair(string subset, float chosen, float rejected) => new(0, "0", subset, false, null, [chosen], [rejected]);
 

@@ -3,7 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
-namespace LdlVk.Datasets.Containers.Parquet;
+namespace LdlVk.Datasets.Containers.Json;
 
 /// <summary>Writes one line of JSON, the same bytes for the same values in all versions: runs that go on compare them.</summary>
 internal sealed class JsonText

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Unicode;
+using LdlVk.Datasets.Containers.Json;
 using Microsoft.Win32.SafeHandles;
 
 namespace LdlVk.Datasets.Containers.Parquet;
@@ -77,7 +78,8 @@ internal sealed class ParquetFile : IDisposable
     /// <exception cref="IOException">The file is damaged, or has what is not read.</exception>
     public IEnumerable<RawLine> Lines()
     {
-        while (Guard(_path, NextRow)) yield return new RawLine(_rows++, _json.Bytes, _json.IsTooLong);
+        while (Guard(_path, NextRow))
+            yield return _json.IsTooLong ? RawLine.OfTooLong(_rows++) : new RawLine(_rows++, _json.Bytes);
     }
 
     /// <inheritdoc/>

@@ -1,4 +1,5 @@
 using System.Text;
+using LdlVk.Datasets.Containers.Json;
 
 namespace LdlVk.Datasets.Containers.Parquet;
 
