@@ -22,7 +22,7 @@ import urllib.request
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
 __all__ = ["Client", "Comparison", "Reward", "LdlVkError", "InputError", "ServerError"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 Message = Dict[str, str]
 Item = Dict[str, Any]

@@ -79,6 +79,13 @@ public sealed partial class DocumentationTests
             Assert.Contains($"{line}\n", sample, StringComparison.Ordinal);
     }
 
+    /// <summary>eng/package runs it too, with the packages and by the words of the page.</summary>
+    [Fact]
+    public void The_program_of_the_page_about_CSharp_is_the_one_that_is_built() =>
+        Assert.Equal(
+            File.ReadAllText(Repository.Path("samples", "Evaluation", "Program.cs")).ReplaceLineEndings("\n"),
+            Assert.Single(new MarkdownFile("docs/csharp.md").Blocks("csharp")));
+
     [Fact]
     public void The_front_door_is_short() => Assert.InRange(File.ReadAllLines(Repository.Path("README.md")).Length, 1, 150);
 
