@@ -1,4 +1,5 @@
 using System.Text;
+using LdlVk.Datasets.Containers.Arrow;
 using LdlVk.Datasets.Containers.Csv;
 using LdlVk.Datasets.Containers.Json;
 using LdlVk.Datasets.Items;
@@ -8,7 +9,7 @@ namespace LdlVk.Datasets.Containers;
 
 /// <summary>
 /// Recognizes by its content what an input is, and returns its items as lines of JSON: JSON lines, objects over several lines, a JSON
-/// array, an object of lists, CSV or TSV, each also compressed with gzip or Zstandard.
+/// array, an object of lists, CSV, TSV or Arrow, each also compressed with gzip or Zstandard.
 /// </summary>
 /// <param name="input">The input.</param>
 /// <param name="path">The name of the input, for messages.</param>
@@ -38,8 +39,10 @@ internal sealed class ContainerReader(InputBuffer input, string path, ItemFields
             throw new UsageException(isCompressed
                 ? "The input is compressed Parquet. Parquet is compressed inside: unpack the file, and give what is in it."
                 : "The input is Parquet, which is not read from a pipe: give the file itself.");
+        if (text.Held.StartsWith((byte)0xff)) text.Ensure(8);
+        if (ArrowFile.Is(text.Held)) return new ArrowFile(text, path).Lines();
         if (ForeignFormat.Find(text.Held) is { } foreign)
-            throw new UsageException($"The input is {foreign}. JSON lines, a JSON array, CSV, TSV and Parquet are read.");
+            throw new UsageException($"The input is {foreign}. JSON, CSV, TSV, Parquet and Arrow are read.");
         // Windows programs put it at the beginning of UTF-8 files.
         if (text.Held.StartsWith("\uFEFF"u8)) text.Skip(3);
         return FirstByte(text) switch

@@ -20,7 +20,7 @@ internal static class ForeignFormat
         ([.. "Rar!"u8], "a RAR archive. Unpack it"),
         ([0x1f, 0x8b], "compressed twice. Unpack it once"),
         ([0x28, 0xb5, 0x2f, 0xfd], "compressed twice. Unpack it once"),
-        ([.. "ARROW1"u8], "an Arrow file. Write it as Parquet or JSON lines"),
+        ([.. "FEA1"u8], "a Feather file of version 1. Write it as Parquet, or with the current version"),
         ([.. "SQLite format 3"u8], "an SQLite database. Export its table as JSON lines"),
         ([.. "GGUF"u8], "a GGUF model, not texts"),
         ([.. "%PDF"u8], "a PDF document, not texts"),

@@ -14,10 +14,15 @@ public sealed class OutputPaths
     private readonly List<Place> _inputs = [], _outputs = [];
     private readonly List<(string Name, string Path)> _folders = [];
 
-    /// <summary>Adds a file that is read.</summary>
+    /// <summary>Adds a file that is read, or a folder whose files are read.</summary>
     /// <param name="name">The user's name of it, such as an option.</param>
     /// <param name="path">Its path.</param>
-    public void AddInput(string name, string path) => _inputs.Add(Place.Of($"{name} {path}", path));
+    public void AddInput(string name, string path)
+    {
+        _inputs.Add(Place.Of($"{name} {path}", path));
+        if (!Directory.Exists(path)) return;
+        foreach (string file in Directory.EnumerateFiles(path)) _inputs.Add(Place.Of($"{name} {file}", file));
+    }
 
     /// <summary>Adds an open file that is read, such as standard input.</summary>
     public void AddInput(string name, FileIdentity file) => _inputs.Add(new Place(name, name, file, ""));

@@ -1,4 +1,5 @@
 using LdlVk.Datasets.Containers;
+using LdlVk.Datasets.Containers.Arrow;
 using LdlVk.Datasets.Containers.Parquet;
 using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Formatting;
@@ -34,16 +35,16 @@ public sealed class LineSource : IDisposable
     }
 
     /// <summary>
-    /// Opens a file of JSON lines, a JSON array, an object of lists, CSV or TSV, each also compressed with gzip or Zstandard, or of
-    /// Parquet. The content determines the format, not the name.
+    /// Opens a file of JSON lines, a JSON array, an object of lists, CSV, TSV or Arrow, each also compressed with gzip or Zstandard, or of
+    /// Parquet; or a folder of Arrow files that <c>datasets</c> saved. The content determines the format, not the name.
     /// </summary>
-    /// <param name="path">The file.</param>
+    /// <param name="path">The file or folder.</param>
     /// <param name="name">The user's name of the input, for messages.</param>
     /// <param name="cancellationToken">Cancels the reading.</param>
     /// <exception cref="UsageException">The file does not exist or cannot be read.</exception>
     public static LineSource Open(string path, string name = "the input", CancellationToken cancellationToken = default)
     {
-        if (Directory.Exists(path)) throw new UsageException($"{name} {path} is a folder. Give a file of JSON lines, or of Parquet.");
+        if (Directory.Exists(path)) return OpenFolder(path, name, cancellationToken);
         if (!File.Exists(path)) throw new UsageException($"There is no file {path} for {name}.");
         try
         {
@@ -134,6 +135,31 @@ public sealed class LineSource : IDisposable
             if (blank is { } before) yield return before;
             blank = line.IsBlank ? line with { Bytes = default } : null;
             if (blank is null) yield return line;
+        }
+    }
+
+    /// <summary>Opens a folder of Arrow files, which are read one after another.</summary>
+    private static LineSource OpenFolder(string path, string name, CancellationToken cancellationToken)
+    {
+        IReadOnlyList<string> files = ArrowFolder.Files(path, name);
+        long all = files.Sum(file => new FileInfo(file).Length), used = 0;
+        return new LineSource(null, Lines, () => all == 0 ? null : Math.Clamp(used / (double)all, 0, 1), null, name);
+
+        IEnumerable<RawLine> Lines(ItemFields names)
+        {
+            long number = 0, before = 0;
+            foreach (string path in files)
+            {
+                using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
+                InputBuffer input = new(file, cancellationToken);
+                foreach (RawLine line in new ArrowFile(input, path).Lines())
+                {
+                    used = before + input.Used;
+                    yield return line with { Number = number++ };
+                }
+
+                before += file.Length;
+            }
         }
     }
 

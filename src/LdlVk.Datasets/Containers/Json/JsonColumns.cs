@@ -5,8 +5,8 @@ using LdlVk.Runtime.Formatting;
 namespace LdlVk.Datasets.Containers.Json;
 
 /// <summary>
-/// A data set as one object of lists of equal length, <c>{"prompt": […], "response": […]}</c>, as <c>Dataset.to_dict()</c> and pandas with
-/// <c>orient="list"</c> give it. The object is held in memory, because an item is spread over all of it.
+/// A data set as one object of lists of equal length, <c>{"prompt": […], "response": […]}</c>, as <c>Dataset.to_dict()</c> and pandas
+/// with <c>orient="list"</c> give it. The object is held in memory, because an item is spread over all of it.
 /// </summary>
 internal sealed class JsonColumns
 {

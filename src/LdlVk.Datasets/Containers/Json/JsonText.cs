@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace LdlVk.Datasets.Containers.Json;
 
@@ -19,6 +20,9 @@ internal sealed class JsonText
 
     /// <summary>Whether it is longer than a line may be; what comes then is left out.</summary>
     public bool IsTooLong => _length > LineReader.MaxLineBytes;
+
+    /// <summary>Length of the line so far.</summary>
+    public int Length => _length;
 
     /// <summary>A name as JSON.</summary>
     public static byte[] Quoted(string name)
@@ -87,6 +91,17 @@ internal sealed class JsonText
 
         Raw(utf8);
         return true;
+    }
+
+    /// <summary>Appends bytes of a column: as the JSON value that they are, as a string, or null if they are not text.</summary>
+    /// <param name="bytes">The bytes.</param>
+    /// <param name="isJson">Whether the column says that its texts are JSON.</param>
+    /// <param name="isText">Whether the column says that its bytes are text.</param>
+    public void Text(ReadOnlySpan<byte> bytes, bool isJson, bool isText)
+    {
+        if (isJson && TryValue(bytes)) return;
+        if (isText || Utf8.IsValid(bytes)) String(bytes);
+        else Raw("null"u8);
     }
 
     /// <summary>Appends a string. What is not UTF-8 stays so: whoever parses the line says that.</summary>

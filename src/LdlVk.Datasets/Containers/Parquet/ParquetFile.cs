@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Text.Unicode;
 using LdlVk.Datasets.Containers.Json;
 using Microsoft.Win32.SafeHandles;
 
@@ -231,9 +230,7 @@ internal sealed class ParquetFile : IDisposable
                 _json.Number(BitConverter.Int64BitsToDouble(value.Number), node.Type == PhysicalType.Float);
                 break;
             default:
-                if (node.IsJson && _json.TryValue(value.Bytes.Span)) break;
-                if (node.IsText || Utf8.IsValid(value.Bytes.Span)) _json.String(value.Bytes.Span);
-                else _json.Raw("null"u8);
+                _json.Text(value.Bytes.Span, node.IsJson, node.IsText);
                 break;
         }
 
