@@ -83,7 +83,7 @@ internal static class EvalCommand
     /// <summary>--input of pairs.</summary>
     public static Option<string> CreateInput() => new("--input")
     {
-        Description = "File of pairs as JSON lines; it may be compressed with gzip or Zstandard.",
+        Description = $"Pairs. {TextFlags.DataSet}.",
         HelpName = "FILE",
         Required = true,
     };

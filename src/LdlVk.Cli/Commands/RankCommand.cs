@@ -21,7 +21,7 @@ internal static class RankCommand
         ModelFlags model = new();
         TextFlags texts = new(
             "A response; give this flag once for each.",
-            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+            $"{TextFlags.DataSet}; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> json = new("--json") { Description = "Write JSON lines." };
         Command command = new NotedCommand("rank", "Order the responses to each prompt, best first.", Notes);

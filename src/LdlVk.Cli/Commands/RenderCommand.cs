@@ -25,7 +25,7 @@ internal static class RenderCommand
             "Folder with tokenizer.json and tokenizer_config.json; the weights, which are not read, must be there for --ids only.";
         TextFlags texts = new(
             "The assistant's response; give several to see each.",
-            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+            $"{TextFlags.DataSet}; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> ids = new("--ids") { Description = "Add the token ids and the position at which the score is read." };
         Option<bool> quiet = ModelFlags.CreateQuiet();

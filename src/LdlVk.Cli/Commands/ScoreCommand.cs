@@ -35,7 +35,7 @@ internal static class ScoreCommand
         ModelFlags model = new();
         TextFlags texts = new(
             "The assistant's response; give several to choose among them.",
-            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+            $"{TextFlags.DataSet}; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> details = new("--details")
         {

@@ -23,7 +23,7 @@ internal static class TokenizeCommand
         Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate();
         model.Description = "Folder with tokenizer.json; nothing else of the model is needed.";
         Option<string?> input = TextFlags.CreateInput(
-            "File of JSON lines, also compressed with gzip or Zstandard, or of Parquet; - for standard input.");
+            $"{TextFlags.DataSet}; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
         input.Required = true;
         Command command = new NotedCommand("tokenize", "Convert texts and conversations to token ids.", Notes)

@@ -8,6 +8,11 @@ namespace LdlVk.Cli.Options;
 /// <summary>The flags that specify the texts: on the command line, or as lines of a file.</summary>
 internal sealed class TextFlags
 {
+    /// <summary>The containers of items, for descriptions.</summary>
+    public const string DataSet =
+        "Data set: JSON lines, a JSON array or an object of lists, CSV, TSV, Parquet or Arrow, also compressed with gzip or Zstandard, "
+        + "or a folder that Dataset.save_to_disk wrote";
+
     private readonly Option<string?> _prompt = new("--prompt") { Description = "The user's message.", HelpName = "TEXT" };
     private readonly Option<string[]> _response;
     private readonly Option<string?>? _input;

@@ -118,7 +118,9 @@ internal sealed class ContainerReader(InputBuffer input, string path, ItemFields
         }
     }
 
-    /// <summary>Whether the line behind the first one does not begin an object itself. If it does, the first line is a broken one.</summary>
+    /// <summary>
+    /// Whether the line behind the first one does not begin an object itself. If it does, the first line is a broken one.
+    /// </summary>
     private static bool NextLineGoesOn(InputBuffer text, int line)
     {
         if (!IsFollowed(text, line)) return false;
