@@ -60,6 +60,26 @@ public class BadLineTests
         Assert.Contains("1 line could not be scored", run.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>Half of a surrogate pair can be escaped in JSON, and is no text. In a field that is not scored it stays what it is.</summary>
+    [Fact]
+    public async Task Half_of_a_surrogate_pair_ends_no_run()
+    {
+        Outcome id = await Cli.ScoreAsync($"{Good}\n{{\"id\":\"\\ud800\",\"prompt\":\"a\",\"response\":\"b\"}}\n{Good}\n");
+        Assert.Equal((3, 3), (id.Code, id.Lines.Length));
+        Assert.Contains("id is a string that is not valid Unicode", id.ErrorOf(1), StringComparison.Ordinal);
+        using TempFolder folder = new();
+        const string pair = """{"prompt":"a","chosen":"b","rejected":"c","note":"é\ud800","more":[{"x":"\uDC00"}]}""", bad = """{"prompt":"a","chosen":"b","rejected":"c","\ud800":1}""";
+        string input = folder["in"], output = folder["out"];
+        File.WriteAllText(input, $"[{pair.Replace("[{", "[\n{", StringComparison.Ordinal)},\n{bad},{{\"prompt\":\"a\",\"chosen\":\"b\",\"rejected\":\"\\udfff\"}},{pair}]");
+        Outcome eval = await Cli.RunAsync("eval", "--model", Cli.Mini, "--device", "cpu", "--input", input, "--output", output, "--report", folder["report.html"], "--json");
+        Assert.Equal(3, eval.Code);
+        Assert.Contains("half of a surrogate pair", eval.Out, StringComparison.Ordinal);
+        string[] lines = File.ReadAllLines(output);
+        Assert.Equal(2, lines.Length);
+        foreach (string line in lines) Assert.Contains("\"note\":\"é\\ud800\"", line, StringComparison.Ordinal);
+        Assert.Contains("""[{"x":"\uDC00"}]""", lines[1], StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_bad_line_keeps_its_id()
     {

@@ -177,5 +177,21 @@ public sealed class CsvTests
         Assert.Single(ContainerFile.Lines(zstandard.Wrap(plain).ToArray(), chunk: 3, isFile: false));
     }
 
+    [Fact]
+    public void Zstandard_that_stands_for_too_much_is_an_error()
+    {
+        using ZstdSharp.Compressor zstandard = new(19);
+        byte[] packed = zstandard.Wrap(new byte[100 << 20]).ToArray();
+        IOException error = Assert.Throws<IOException>(() => ContainerFile.Lines(packed));
+        Assert.Contains("times as much", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_name_that_each_row_repeats_does_not_grow_without_end()
+    {
+        string file = $"prompt,{new string('n', 500_000)}\n" + string.Concat(Enumerable.Repeat("a,b\n", 20_000));
+        Assert.Contains("stand for more than", Assert.Throws<UsageException>(() => ContainerFile.Lines(Encoding.UTF8.GetBytes(file)).Length).Message, StringComparison.Ordinal);
+    }
+
     private static string Quoted(string text) => $"\"{text.Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 }

@@ -113,17 +113,17 @@ public sealed class ParquetTests : IDisposable
     [InlineData(
         "504152311500151415142c15feffffff0f150015061506000006000000feffffff0f001502192c4806736368656d61150200150c2502180670726f6d" +
         "707425000016feffffff0f191c191c26081c150c19150019180670726f6d7074150016feffffff0f163e163e26080000160216feffffff0f00005300" +
-        "000050415231", "65536 entries")]
+        "000050415231", "2,147,483,647 rows")]
     // One row, a list of 1.5 billion nulls.
     [InlineData(
         "504152311500152c152c2c1580bcc1960b1500150615060000080000000200febbc1960b010600000080bcc1960b021502194c4806736368656d6115" +
         "020035021809726573706f6e7365731502150600350418046c697374150200150c25021807656c656d656e742500001602191c191c26081c150c1915" +
         "00193809726573706f6e736573046c69737407656c656d656e7415001680bcc1960b16561656260800001656160200007900000050415231",
-        "65536 entries")]
+        "1,024 entries")]
     // A page of 10 bytes in Snappy that claims 2 GiB.
     [InlineData(
         "50415231150015feffffff0f15142c15021500150615060000ffffffff0700000000001502192c4806736368656d61150200150c2500180670726f6d" +
-        "70742500001602191c191c26081c150c19150019180670726f6d707415021602163e163e26080000163e160200004700000050415231", "1024 MiB")]
+        "70742500001602191c191c26081c150c19150019180670726f6d707415021602163e163e26080000163e160200004700000050415231", "more than their bytes can hold")]
     public void Work_and_memory_are_bounded_by_the_bytes_of_the_file(string hex, string? why)
     {
         File.WriteAllBytes(_folder["claim"], Convert.FromHexString(hex));
@@ -133,6 +133,24 @@ public sealed class ParquetTests : IDisposable
         else Assert.Contains(why, Assert.Throws<IOException>(() => file.Lines().Take(1_000_000).Count()).Message, StringComparison.Ordinal);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
         Assert.InRange(Stopwatch.GetElapsedTime(start), TimeSpan.Zero, TimeSpan.FromSeconds(5));
+    }
+
+    /// <summary>Row groups that point to the same pages would have them decompressed any number of times.</summary>
+    [Fact]
+    public void Pages_that_overlap_and_claims_of_pages_are_refused()
+    {
+        PageBudget budget = new(1000);
+        budget.AddPage(900, 1_000_000);
+        Assert.Contains("overlap", Assert.Throws<InvalidDataException>(() => budget.AddPage(101, 1)).Message, StringComparison.Ordinal);
+        PageBudget small = new(1000);
+        Assert.Contains("can hold", Assert.Throws<InvalidDataException>(() => small.AddPage(10, 65 << 20)).Message, StringComparison.Ordinal);
+        PageBudget memory = new(1000);
+        byte[] buffer = [];
+        Assert.Throws<NotSupportedException>(() => memory.Grow(ref buffer, 100 << 20));
+        memory = new PageBudget(1000);
+        memory.AddEntries(1 << 20);
+        memory.AddEntries(1000 * 1024);
+        Assert.Throws<InvalidDataException>(() => memory.AddEntries(1));
     }
 
     /// <summary>Arrow and parquet-java write the difference of int.MinValue and int.MaxValue as 1.</summary>

@@ -1,33 +1,47 @@
 using ICSharpCode.SharpZipLib;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Datasets.Containers;
 
 /// <summary>An input, decompressed on the way if it is gzip or Zstandard, whatever its name.</summary>
 internal static class CompressedFile
 {
-    /// <summary>Returns what is decompressed of an input that begins with <paramref name="magic"/>; null if it is not compressed.</summary>
+    /// <summary>
+    /// Maximum of decompressed bytes: so many in any case, and for each byte of the input. Deflate cannot reach more; a block of Zstandard
+    /// makes 128 KiB of 4 bytes.
+    /// </summary>
+    private const long FreeBytes = 16 << 20, MaxPerByte = 1032;
+
+    /// <summary>Returns what is decompressed of an input; null if it is not compressed.</summary>
     /// <param name="path">The name of the input, for messages.</param>
     /// <param name="input">The input.</param>
-    /// <param name="magic">Its first bytes.</param>
-    public static Stream? Open(string path, Stream input, ReadOnlySpan<byte> magic) => magic switch
+    public static Stream? Open(string path, InputBuffer input) => input.Held switch
     {
-        [0x1f, 0x8b, ..] => new Guarded(path, "gzip", new GzipReader(input)),
+        [0x1f, 0x8b, ..] => new Guarded(path, "gzip", new GzipReader(input.ToStream()), input),
         // The second begins with a frame to be skipped, as what pzstd writes.
         [0x28, 0xb5, 0x2f, 0xfd, ..] or [>= 0x50 and <= 0x5f, 0x2a, 0x4d, 0x18, ..] => new Guarded(path, "Zstandard",
-            new ZstdSharp.DecompressionStream(input, checkEndOfStream: true, leaveOpen: false)),
+            new ZstdSharp.DecompressionStream(input.ToStream(), checkEndOfStream: true, leaveOpen: false), input),
         _ => null,
     };
 
     /// <summary>Says which file is damaged.</summary>
-    private sealed class Guarded(string path, string kind, Stream inner) : ReadOnlyStream
+    private sealed class Guarded(string path, string kind, Stream inner, InputBuffer input) : ReadOnlyStream
     {
+        private long _bytes;
+
         public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
         public override int Read(Span<byte> buffer)
         {
+            if (_bytes > FreeBytes + (MaxPerByte * input.Used))
+                throw new IOException(
+                    $"{path} is not read on: its {Readable.Count(input.Used)} bytes of {kind} stand for more than "
+                    + $"{Readable.Count(MaxPerByte)} times as much.");
             try
             {
-                return inner.Read(buffer);
+                int read = inner.Read(buffer);
+                _bytes += read;
+                return read;
             }
             catch (Exception e) when (e is SharpZipBaseException or ZstdSharp.ZstdException or EndOfStreamException)
             {

@@ -26,7 +26,7 @@ internal sealed class ContainerReader(InputBuffer input, string path, ItemFields
     public IEnumerable<RawLine> Lines()
     {
         input.Ensure(4);
-        using Stream? plain = CompressedFile.Open(path, input.ToStream(), input.Held);
+        using Stream? plain = CompressedFile.Open(path, input);
         bool isCompressed = plain is not null;
         InputBuffer text = isCompressed ? new InputBuffer(plain!, input.CancellationToken) : input;
         foreach (RawLine line in Lines(text, isCompressed)) yield return line;
@@ -132,7 +132,7 @@ internal sealed class ContainerReader(InputBuffer input, string path, ItemFields
     private IEnumerable<RawLine> OfText(InputBuffer text)
     {
         int line = FirstLine(text, 0);
-        if (line == text.Length || !IsFollowed(text, line)) return new LineReader(text).Lines();
+        if (line > CsvHeader.MaxBytes || line == text.Length || !IsFollowed(text, line)) return new LineReader(text).Lines();
         ReadOnlySpan<byte> header = text.Held[..line].TrimEnd((byte)'\r');
         if (CsvHeader.Find(header, names) is { } separator) return new CsvReader(text, separator, names).Lines();
         int next = JsonScan.SkipWhite(text.Held, line);

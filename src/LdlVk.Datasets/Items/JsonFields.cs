@@ -33,9 +33,24 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
     public string? Id(JsonElement root) => Find(root, "id") switch
     {
         null => null,
-        { ValueKind: JsonValueKind.String or JsonValueKind.Number } id => id.GetRawText(),
+        { ValueKind: JsonValueKind.String } id => IsUnicode(id) ? id.GetRawText()
+            : throw wrong("id is a string that is not valid Unicode: it has half of a surrogate pair."),
+        { ValueKind: JsonValueKind.Number } id => id.GetRawText(),
         { } other => throw Wrong(other, "id", "a string or a number"),
     };
+
+    /// <summary>Whether a string has no escaped half of a surrogate pair, which no text in memory and no output can hold.</summary>
+    private static bool IsUnicode(JsonElement value)
+    {
+        try
+        {
+            return value.GetString() is not null;
+        }
+        catch (InvalidOperationException)
+        {
+            return false;
+        }
+    }
 
     /// <summary>Returns a value as a string.</summary>
     public string String(JsonElement value, string name) =>

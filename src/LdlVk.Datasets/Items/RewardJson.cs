@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -8,6 +10,8 @@ namespace LdlVk.Datasets.Items;
 /// </summary>
 public static class RewardJson
 {
+    private static readonly SearchValues<byte> LineEnds = SearchValues.Create("\r\n"u8);
+
     /// <summary>JSON on one line, without unnecessary escapes.</summary>
     public static JsonWriterOptions Compact { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -39,6 +43,22 @@ public static class RewardJson
     {
         json.WritePropertyName("id");
         json.WriteRawValue(id, skipInputValidation: true);
+    }
+
+    /// <summary>Writes a value of an input on one line. A string that has half of a surrogate pair stays as it was written.</summary>
+    public static void WriteValue(Utf8JsonWriter json, JsonElement value)
+    {
+        ReadOnlySpan<byte> raw = JsonMarshal.GetRawUtf8Value(value);
+        if (raw.IndexOf("\\ud"u8) < 0 && raw.IndexOf("\\uD"u8) < 0)
+        {
+            value.WriteTo(json);
+            return;
+        }
+
+        // Line ends of valid JSON stand between its tokens only.
+        byte[] line = raw.ToArray();
+        line.AsSpan().ReplaceAny(LineEnds, (byte)' ');
+        json.WriteRawValue(line, skipInputValidation: true);
     }
 
     /// <summary>Writes a list of numbers.</summary>

@@ -23,10 +23,11 @@ public static class JsonLine
         ArgumentNullException.ThrowIfNull(read);
         ArgumentNullException.ThrowIfNull(fail);
         string id = line.Number.ToString(CultureInfo.InvariantCulture);
+        // Without exceptions, since a file may have millions of them.
+        if (line.Error is { } error) return fail(id, error);
+        if (line.IsBlank) return fail(id, "the line is blank. Only the last line of a file may be blank.");
         try
         {
-            if (line.Error is { } error) throw new InputException(error);
-            if (line.IsBlank) throw new InputException("the line is blank. Only the last line of a file may be blank.");
             if (!Utf8.IsValid(line.Bytes.Span)) throw new InputException("the line is not valid UTF-8. Save the file as UTF-8.");
             using JsonDocument json = Parse(line.Bytes);
             JsonElement root = json.RootElement;

@@ -37,7 +37,11 @@ public sealed class OutputsFile(Stream output, RewardModel model)
         json.WriteString("text_chosen", model.Render(texts[0]));
         json.WriteString("text_rejected", model.Render(texts[1]));
         foreach (JsonProperty field in line.Fields.EnumerateObject())
-            if (!Own.Contains(field.Name, StringComparer.Ordinal)) field.WriteTo(json);
+        {
+            if (Own.Any(field.NameEquals)) continue;
+            json.WritePropertyName(field.Name);
+            RewardJson.WriteValue(json, field.Value);
+        }
     }
 
     private void WriteBestOf(Utf8JsonWriter json, PairLine line, Example example)

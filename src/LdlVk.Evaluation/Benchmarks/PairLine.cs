@@ -49,6 +49,8 @@ public sealed class PairLine
 
     private static PairLine Of(JsonElement root, string id, Item item, int bytes)
     {
+        // A name that is not valid Unicode throws, and is an error of the line; the names are written into results.
+        foreach (JsonProperty field in root.EnumerateObject()) _ = field.Name;
         if (item.Preference is not { } preference)
             throw new InputException("the line has no chosen and rejected. Pairs have prompt, chosen and rejected.");
         if (preference.Unknown is { } unknown) throw new InputException(unknown);

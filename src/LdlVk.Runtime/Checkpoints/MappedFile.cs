@@ -10,19 +10,28 @@ namespace LdlVk.Runtime.Checkpoints;
 /// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {
-    private readonly MemoryMappedFile _map;
     private readonly MemoryMappedFileAccess _access;
+    private readonly Action<Stream>? _fill;
     private readonly Lock _viewLock = new();
-    private MemoryMappedViewAccessor _view;
+    private MemoryMappedFile? _map;
+    private MemoryMappedViewAccessor? _view;
     private bool _disposed;
 
-    private MappedFile(string path, long length, MemoryMappedFile map, MemoryMappedFileAccess access)
+    private MappedFile(string path, long length, MemoryMappedFile map)
     {
         Path = path;
         Length = length;
         _map = map;
-        _access = access;
-        _view = map.CreateViewAccessor(0, length, access);
+        _access = MemoryMappedFileAccess.Read;
+        _view = map.CreateViewAccessor(0, length, _access);
+    }
+
+    private MappedFile(string path, long length, Action<Stream> fill)
+    {
+        Path = path;
+        Length = length;
+        _access = MemoryMappedFileAccess.ReadWrite;
+        _fill = fill;
     }
 
     /// <summary>The source of the bytes, for messages.</summary>
@@ -55,7 +64,15 @@ internal sealed unsafe class MappedFile : IDisposable
                 handle.Dispose();
                 throw;
             }
-            return Wrap(path, length, map, MemoryMappedFileAccess.Read);
+            try
+            {
+                return new MappedFile(path, length, map);
+            }
+            catch
+            {
+                map.Dispose();
+                throw;
+            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
@@ -64,42 +81,22 @@ internal sealed unsafe class MappedFile : IDisposable
     }
 
     /// <summary>
-    /// Allocates memory outside the managed heap and fills it with <paramref name="fill"/>, for inflated entries.
+    /// Returns bytes in memory outside the managed heap, for inflated entries. They are allocated and filled with <paramref name="fill"/>
+    /// when they are first read: before that, who reads them has checked that they are wanted.
     /// </summary>
-    /// <exception cref="CheckpointException">The machine has too little memory.</exception>
-    public static MappedFile InMemory(string path, long length, Action<Stream> fill)
-    {
-        try
-        {
-            MappedFile file = Wrap(path, length, MemoryMappedFile.CreateNew(null, length), MemoryMappedFileAccess.ReadWrite);
-            try
-            {
-                using UnmanagedMemoryStream stream = new(file._view.SafeMemoryMappedViewHandle, 0, length, FileAccess.Write);
-                fill(stream);
-                return file;
-            }
-            catch
-            {
-                file.Dispose();
-                throw;
-            }
-        }
-        catch (IOException e)
-        {
-            throw new CheckpointException(
-                $"{path} needs {length:N0} bytes of memory to inflate, which this machine refused: {e.Message}", e);
-        }
-    }
+    public static MappedFile InMemory(string path, long length, Action<Stream> fill) => new(path, length, fill);
 
     /// <summary>A stream over a range of the file, which must lie inside it.</summary>
-    public Stream Stream(long offset, long length) =>
-        new UnmanagedMemoryStream(_view.SafeMemoryMappedViewHandle, offset, length, FileAccess.Read);
+    public Stream Stream(long offset, long length)
+    {
+        lock (_viewLock) return new UnmanagedMemoryStream(View().SafeMemoryMappedViewHandle, offset, length, FileAccess.Read);
+    }
 
     /// <summary>Makes the bytes readable until the lease is disposed. Thread-safe.</summary>
     /// <exception cref="ObjectDisposedException">The file is disposed.</exception>
     public Lease Acquire()
     {
-        lock (_viewLock) return new(_view.SafeMemoryMappedViewHandle, Length);
+        lock (_viewLock) return new(View().SafeMemoryMappedViewHandle, Length);
     }
 
     /// <summary>
@@ -111,10 +108,10 @@ internal sealed unsafe class MappedFile : IDisposable
     {
         lock (_viewLock)
         {
-            if (_disposed) return;
+            if (_disposed || _view is null) return;
             try
             {
-                MemoryMappedViewAccessor fresh = _map.CreateViewAccessor(0, Length, _access);
+                MemoryMappedViewAccessor fresh = _map!.CreateViewAccessor(0, Length, _access);
                 _view.Dispose();
                 _view = fresh;
             }
@@ -138,21 +135,35 @@ internal sealed unsafe class MappedFile : IDisposable
         lock (_viewLock)
         {
             _disposed = true;
-            _view.Dispose();
-            _map.Dispose();
+            _view?.Dispose();
+            _map?.Dispose();
         }
     }
 
-    private static MappedFile Wrap(string path, long length, MemoryMappedFile map, MemoryMappedFileAccess access)
+    /// <summary>Returns the view, and fills bytes in memory before. The lock is held.</summary>
+    /// <exception cref="CheckpointException">The machine has too little memory.</exception>
+    private MemoryMappedViewAccessor View()
     {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_view is not null) return _view;
+        MemoryMappedFile? map = null;
+        MemoryMappedViewAccessor? view = null;
         try
         {
-            return new MappedFile(path, length, map, access);
+            map = MemoryMappedFile.CreateNew(null, Length);
+            view = map.CreateViewAccessor(0, Length, _access);
+            using UnmanagedMemoryStream stream = new(view.SafeMemoryMappedViewHandle, 0, Length, FileAccess.Write);
+            _fill!(stream);
+            (_map, _view) = (map, view);
+            return view;
         }
-        catch
+        catch (Exception e)
         {
-            map.Dispose();
-            throw;
+            view?.Dispose();
+            map?.Dispose();
+            if (e is not IOException) throw;
+            throw new CheckpointException(
+                $"{Path} needs {Length:N0} bytes of memory to inflate, which this machine refused: {e.Message}", e);
         }
     }
 

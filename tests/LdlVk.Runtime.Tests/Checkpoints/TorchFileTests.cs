@@ -194,8 +194,9 @@ public sealed class TorchFileTests : IDisposable
         byte[] sparse = Pickle.Zip(
             CompressionLevel.Optimal, Pickle.StateDict(p => p.Text("w").Tensor("FloatStorage", "0", 1 << 25, 0, [1 << 25], [1])), ("data/0", new byte[1 << 27]));
         Refused(sparse, "inflate to more than 67,108,864 bytes");
-        // Compressed data that end early.
-        Refused(PatchDirectory(Bomb((1 << 20) + 1), "archive/data/0", bytes: (1u << 22) + 4), "ends 4 bytes early");
+        // Compressed data that end early are noticed when they are read.
+        using TorchFile cut = Open(PatchDirectory(Bomb((1 << 20) + 1), "archive/data/0", bytes: (1u << 22) + 4));
+        Assert.Contains("ends 4 bytes early", Assert.Throws<CheckpointException>(() => cut.Tensors["w"].Read(0, new float[1])).Message, StringComparison.Ordinal);
     }
 
     [Fact]

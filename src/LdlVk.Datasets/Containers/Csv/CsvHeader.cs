@@ -6,6 +6,9 @@ namespace LdlVk.Datasets.Containers.Csv;
 /// <summary>Recognizes CSV and TSV by the first line: names of columns, among them fields of an item.</summary>
 internal static class CsvHeader
 {
+    /// <summary>Maximum length of a header.</summary>
+    public const int MaxBytes = 1 << 20;
+
     private static readonly char[] Separators = ['\t', ',', ';'];
 
     /// <summary>Returns the separator of a header; null if the line is none.</summary>
@@ -14,6 +17,7 @@ internal static class CsvHeader
     public static char? Find(ReadOnlySpan<byte> line, ItemFields names)
     {
         string text = Encoding.UTF8.GetString(line);
+        if (line.Count((byte)'"') % 2 != 0) return null; // A name does not go on in the next line.
         (char Separator, int Known, int All) best = default;
         foreach (char separator in Separators)
         {

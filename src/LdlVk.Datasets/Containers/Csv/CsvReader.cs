@@ -43,7 +43,15 @@ internal sealed class CsvReader
         }), number);
         CsvColumn?[] columns = Columns(csv);
         JsonText json = new();
-        while (Guard(csv.Read, ++number)) yield return Row(csv, columns, json, number);
+        // Each row repeats the names of the columns.
+        ExpansionLimit limit = new(() => _input.Used);
+        while (Guard(() => Next(csv, json, limit), ++number)) yield return Row(csv, columns, json, number);
+    }
+
+    private static bool Next(CsvDataReader csv, JsonText before, ExpansionLimit limit)
+    {
+        limit.Add(before.Length);
+        return csv.Read();
     }
 
     private CsvColumn?[] Columns(CsvDataReader csv)
@@ -99,6 +107,10 @@ internal sealed class CsvReader
         {
             throw new UsageException(
                 $"The input is CSV, and {row} has more than {RawLine.MaxBytes >> 20} MiB: a quote may not be closed.", e);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new UsageException($"The input is CSV that is not read: {e.Message}", e);
         }
         catch (Exception e) when (e is CsvFormatException or CsvMissingHeadersException or FormatException)
         {

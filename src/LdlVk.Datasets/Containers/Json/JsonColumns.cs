@@ -93,6 +93,7 @@ internal sealed class JsonColumns
     public IEnumerable<RawLine> Lines()
     {
         JsonText json = new();
+        ExpansionLimit limit = new(() => _input.Length);
         int[] at = [.. _columns.Select(column => column.At)];
         for (long number = 0; number < Count; number++)
         {
@@ -110,6 +111,7 @@ internal sealed class JsonColumns
             }
 
             json.Raw("}"u8);
+            Add(limit, json.Length);
             yield return json.IsTooLong ? RawLine.OfTooLong(number) : new RawLine(number, json.Bytes);
         }
 
@@ -214,6 +216,18 @@ internal sealed class JsonColumns
             at = JsonScan.SkipWhite(json, end);
             if (at >= json.Length || json[at] is not ((byte)',' or (byte)']')) throw Broken();
             if (json[at++] == ']') return count;
+        }
+    }
+
+    private static void Add(ExpansionLimit limit, int bytes)
+    {
+        try
+        {
+            limit.Add(bytes);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new UsageException($"The input is a JSON object of lists that is not read: {e.Message}", e);
         }
     }
 

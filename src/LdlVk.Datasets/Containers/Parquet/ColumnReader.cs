@@ -1,26 +1,19 @@
 using System.Buffers.Binary;
-using System.Runtime.CompilerServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace LdlVk.Datasets.Containers.Parquet;
 
 /// <summary>The entries of one column, one at a time and with memory for one page and one dictionary.</summary>
-internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMemory memory, CancellationToken cancellationToken)
+internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageBudget budget, CancellationToken cancellationToken)
 {
     private const int FirstHeader = 1 << 12, MaxHeaderBytes = 16 << 20;
-
-    /// <summary>
-    /// Most entries of a column for each byte of the file. Runs stand for any number of entries: without a bound, 126 bytes are 2³¹ rows
-    /// of nulls. Arrow 25 writes 10 million rows of one constant column in 47 kB, 221 a byte.
-    /// </summary>
-    private const long MostEntriesPerByte = 1 << 16;
 
     private readonly long _fileBytes = RandomAccess.GetLength(file);
     private byte[] _compressed = [], _page = [], _dictionaryPage = [];
     private PageValue[] _dictionary = [];
     private int _dictionaryCount;
     private ColumnChunk _chunk;
-    private long _left, _next, _entries;
+    private long _left, _next;
     private int _pageLeft;
     private RleDecoder? _repetitions, _definitions;
     private IPageValues? _values;
@@ -41,9 +34,7 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     public void Begin(ColumnChunk chunk)
     {
         if (chunk.Type != node.Type) throw new InvalidDataException("a row group has a column of another type than the file.");
-        if (chunk.Values > (MostEntriesPerByte * _fileBytes) - _entries)
-            throw new InvalidDataException($"a column claims more than {MostEntriesPerByte} entries for each byte of the file.");
-        _entries += chunk.Values;
+        budget.AddEntries(chunk.Values);
         (_chunk, _left, _next, _pageLeft, AtEnd) = (chunk, chunk.Values, chunk.Offset, 0, false);
         _dictionaryCount = 0;
         Advance();
@@ -70,13 +61,15 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         (PageHeader header, int headerBytes) = ReadHeader();
         _next += headerBytes;
         if (header.CompressedBytes > _fileBytes - _next) throw new InvalidDataException("it ends within a page.");
+        budget.AddPage(headerBytes + header.CompressedBytes, header.Bytes);
         switch (header.Type)
         {
             case PageType.Dictionary:
                 if (header.Encoding is not (0 or 2)) throw Unsupported($"a dictionary in encoding {header.Encoding}");
                 ReadOnlyMemory<byte> dictionary = Read(header, ref _dictionaryPage);
+                if (header.Values > 8L * dictionary.Length) throw new InvalidDataException("a dictionary claims more entries than it has.");
                 PlainValues entries = new(node.Type, dictionary);
-                memory.Grow(ref _dictionary, header.Values);
+                budget.Grow(ref _dictionary, header.Values);
                 _dictionaryCount = header.Values;
                 for (int i = 0; i < header.Values; i++) _dictionary[i] = entries.Next();
                 break;
@@ -94,7 +87,7 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         for (int size = FirstHeader; ; size *= 16)
         {
             int there = (int)Math.Min(size, Math.Max(0, _fileBytes - _next));
-            memory.Grow(ref _compressed, there);
+            budget.Grow(ref _compressed, there);
             Fill(_compressed.AsSpan(0, there), _next);
             ThriftReader reader = new(_compressed.AsSpan(0, there));
             try
@@ -125,8 +118,8 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
         int plain = header.LevelBytes.Repetition + header.LevelBytes.Definition;
         if (plain < 0 || plain > header.CompressedBytes || plain > header.Bytes)
             throw new InvalidDataException("a page is shorter than its levels.");
-        memory.Grow(ref page, header.Bytes);
-        memory.Grow(ref _compressed, header.CompressedBytes);
+        budget.Grow(ref page, header.Bytes);
+        budget.Grow(ref _compressed, header.CompressedBytes);
         Span<byte> source = _compressed.AsSpan(0, header.CompressedBytes), target = page.AsSpan(0, header.Bytes);
         Fill(source, _next);
         source[..plain].CopyTo(target);
@@ -194,22 +187,4 @@ internal sealed class ColumnReader(SafeFileHandle file, ParquetNode node, PageMe
     private NotSupportedException Unsupported(string what) =>
         new($"column {System.Text.Encoding.UTF8.GetString(node.Name)} has {what}. Write the file again with Snappy, gzip or Zstandard "
             + $"and default settings.");
-}
-
-/// <summary>The memory of all columns together: a file says how much it needs, and may lie.</summary>
-internal sealed class PageMemory
-{
-    /// <summary>Bytes at most; writers make pages of 1 MB unless a single text is longer.</summary>
-    private const long Most = 1L << 30;
-
-    private long _held;
-
-    /// <summary>Makes a buffer as long as needed; what it holds is lost.</summary>
-    public void Grow<T>(ref T[] buffer, int length)
-    {
-        if (buffer.Length >= length) return;
-        _held += (length - buffer.Length) * (long)Unsafe.SizeOf<T>();
-        if (_held > Most) throw new NotSupportedException($"its pages need more than {Most >> 20} MiB. Write it anew with smaller pages.");
-        buffer = GC.AllocateUninitializedArray<T>(length);
-    }
 }

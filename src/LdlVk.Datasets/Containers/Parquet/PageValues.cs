@@ -203,10 +203,16 @@ internal sealed class DeltaValues : IPageValues
 /// </summary>
 internal sealed class DeltaTexts : IPageValues
 {
+    /// <summary>
+    /// Bytes that the texts of a page may have in common with those before: some for free, and for each byte of the page.
+    /// </summary>
+    private const long MaxCopied = 64 << 20, MaxCopiedPerByte = 1 << 10;
+
     private readonly DeltaValues? _prefixes;
     private readonly DeltaValues _lengths;
     private readonly ReadOnlyMemory<byte> _bytes;
     private int _at;
+    private long _copied;
     private byte[] _before = [];
 
     /// <param name="bytes">A page from its values on.</param>
@@ -231,6 +237,9 @@ internal sealed class DeltaTexts : IPageValues
         ReadOnlyMemory<byte> own = _bytes.Slice(_at, (int)length);
         _at += (int)length;
         if (_prefixes is null) return new PageValue(0, own);
+        _copied += prefix;
+        if (_copied > MaxCopied + (MaxCopiedPerByte * _bytes.Length))
+            throw new InvalidDataException("a page repeats its beginnings too often.");
         _before = [.. _before.AsSpan(0, (int)prefix), .. own.Span];
         return new PageValue(0, _before);
     }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using LdlVk.Datasets.Containers.Json;
+using LdlVk.Runtime.Formatting;
 using Microsoft.Win32.SafeHandles;
 
 namespace LdlVk.Datasets.Containers.Parquet;
@@ -40,14 +41,17 @@ internal sealed class ParquetFile : IDisposable
     private readonly ColumnReader?[] _columns;
     private readonly List<ColumnChunk> _chunks = [];
     private readonly JsonText _json = new();
+    private readonly ExpansionLimit _limit;
     private long _rowsLeft, _rows;
 
     private ParquetFile(string path, SafeFileHandle file, CancellationToken cancellationToken)
     {
         (_path, _file) = (path, file);
-        PageMemory memory = new();
+        long bytes = RandomAccess.GetLength(file);
+        PageBudget budget = new(bytes);
+        _limit = new ExpansionLimit(() => bytes);
         _footer = new ParquetFooter(ReadFooter(file));
-        _columns = [.. _footer.Columns.Select(node => node.IsRead ? new ColumnReader(file, node, memory, cancellationToken) : null)];
+        _columns = [.. _footer.Columns.Select(node => node.IsRead ? new ColumnReader(file, node, budget, cancellationToken) : null)];
         if (_footer.Root.Children.Count == 0) throw new NotSupportedException("it has no columns that have a form in JSON.");
     }
 
@@ -129,6 +133,8 @@ internal sealed class ParquetFile : IDisposable
             if (_columns.Any(column => column is { AtEnd: false }))
                 throw new InvalidDataException("a column has more rows than its row group.");
             if (!_footer.NextGroup(_chunks, out _rowsLeft)) return false;
+            if (_rowsLeft > _limit.MaxRows)
+                throw new InvalidDataException($"a row group claims {Readable.Count(_rowsLeft)} rows, which its bytes cannot hold.");
             for (int i = 0; i < _columns.Length; i++) _columns[i]?.Begin(_chunks[i]);
         }
 
@@ -138,6 +144,7 @@ internal sealed class ParquetFile : IDisposable
             if (column is { AtEnd: true } or { Repetition: > 0 })
                 throw new InvalidDataException("a column has fewer rows than its row group.");
         WriteGroup(_footer.Root);
+        _limit.Add(_json.Length);
         return true;
     }
 
