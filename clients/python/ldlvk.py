@@ -5,7 +5,7 @@
     client = Client("http://127.0.0.1:8000")
     client.score("Define \\"sea\\".", "A large body of salt water.")                    # 4.23
     client.compare("Define \\"sea\\".", "A large body of salt water.", "Cannot help.")  # Comparison(best=0, …)
-    reward_fn = client.reward_fn()                                                     # reward_fn(prompts, responses) -> list of floats
+    reward_fn = client.reward_fn()                                                     # for TRL; verl_fn and openrlhf_fn for the others
 
 Clients are safe to use from several threads.
 """
@@ -15,6 +15,7 @@ import json
 import math
 import random
 import socket
+import ssl
 import time
 import urllib.error
 import urllib.parse
@@ -24,8 +25,11 @@ from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Se
 __all__ = ["Client", "Comparison", "Reward", "LdlVkError", "InputError", "ServerError"]
 __version__ = "0.2.0"
 
-Message = Dict[str, str]
+Message = Dict[str, Any]
 Item = Dict[str, Any]
+
+#: Marks of chat templates: a prompt with one of them is a templated text, and no message.
+_MARKS = ("<start_of_turn>", "<|im_start|>", "<|start_header_id|>", "<|begin_of_text|>", "<|user|>", "<bos>", "[INST]")
 
 
 class LdlVkError(Exception):
@@ -80,31 +84,45 @@ class Client:
 
     url: its address; api_key: what it was started with; timeout: seconds that an answer may take; retries: how often a call is tried again
     when the server is busy (429, when it says so), restarts (502, 503, 504) or cannot be reached; batch: texts of one request at most.
+    What cannot succeed is not tried again: a wrong or missing key, an unknown host, a certificate that is not trusted, another kind of server.
     """
 
     def __init__(self, url: str, api_key: Optional[str] = None, timeout: float = 600.0, retries: int = 8, batch: int = 256):
         parts = urllib.parse.urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ValueError(f"{url!r} is no address of a server. Give one as http://127.0.0.1:8000.")
-        if batch < 1 or retries < 0:
-            raise ValueError("batch is at least 1, and retries at least 0.")
+        if batch < 1 or retries < 0 or not timeout > 0:
+            raise ValueError("batch is at least 1, retries at least 0, and timeout more than 0 s.")
+        # Files that hold a key end with a line break.
+        api_key = (api_key or "").strip() or None
+        if api_key is not None and not all("!" <= c <= "~" for c in api_key):
+            raise ValueError("api_key has characters that no key has: blanks, control characters or letters beyond ASCII.")
         self.url, self.timeout, self.retries, self.batch = url.rstrip("/"), timeout, retries, batch
         self._headers = {"Content-Type": "application/json", "Accept": "application/json", "User-Agent": "ldlvk-python/" + __version__}
+        self._api_key = api_key
         if api_key is not None:
             self._headers["Authorization"] = "Bearer " + api_key
         # A redirection would take the key elsewhere, and turn a POST into a GET.
         self._open = urllib.request.build_opener(_NoRedirection).open
 
-    def rewards(self, items: Iterable[Item], details: bool = False, errors: str = "raise") -> List[Any]:
+    def __reduce__(self) -> Any:
+        # Trainers send reward functions to other processes.
+        return (Client, (self.url, self._api_key, self.timeout, self.retries, self.batch))
+
+    def rewards(self, items: Iterable[Item], details: bool = False, errors: str = "raise", system: Optional[str] = None) -> List[Any]:
         """Scores many texts, in their order.
 
-        items: each {"messages": [{"role", "content"}, …]}, {"prompt", "response"}, {"prompt", "responses": […]} or {"input_ids": […]}.
+        items: each {"messages": [{"role", "content"}, …]}, {"prompt", "response"}, {"prompt", "responses": […]}, {"text": with its template}
+        or {"input_ids": […]}; prompts are strings or lists of messages. docs/datasets.md has the other forms.
+        system: a system message for each item, none of which may have one. The server refuses it where the model's template has no place for it.
         errors: "raise" an InputError for the first text that cannot be scored, or "return" it in the text's place.
         Returns a Reward for each item, and a list of them for one with "responses".
         """
         if errors not in ("raise", "return"):
             raise ValueError('errors is "raise" or "return".')
         given = list(items)
+        if system is not None:
+            given = [_with_system(item, system) for item in given]
         results: List[Any] = []
         for first, last in self._batches(given):
             results += self._batch(given[first:last], first, details)
@@ -115,7 +133,7 @@ class Client:
                         raise one
         return results
 
-    def score(self, prompt: Union[str, Sequence[Message]], response: Optional[str] = None) -> float:
+    def score(self, prompt: Union[str, Sequence[Message]], response: Optional[str] = None, system: Optional[str] = None) -> float:
         """Scores one text: a prompt and a response, or the messages of a conversation that ends with the response."""
         if isinstance(prompt, str):
             if response is None:
@@ -125,15 +143,15 @@ class Client:
             item = {"messages": [*prompt, {"role": "assistant", "content": response}]}
         else:
             item = {"messages": list(prompt)}
-        return self.rewards([item])[0].score
+        return self.rewards([item], system=system)[0].score
 
-    def compare(self, prompt: str, a: str, b: str) -> Comparison:
-        """Compares two responses to a prompt."""
-        return self._compare({"prompt": prompt, "a": a, "b": b})
+    def compare(self, prompt: Union[str, Sequence[Message]], a: str, b: str, system: Optional[str] = None) -> Comparison:
+        """Compares two responses to a prompt, which is a string or the messages before the responses."""
+        return self._compare({"prompt": prompt if isinstance(prompt, str) else list(prompt), "a": a, "b": b}, system)
 
-    def rank(self, prompt: str, responses: Sequence[str]) -> Comparison:
-        """Compares many responses to a prompt."""
-        return self._compare({"prompt": prompt, "responses": list(responses)})
+    def rank(self, prompt: Union[str, Sequence[Message]], responses: Sequence[str], system: Optional[str] = None) -> Comparison:
+        """Compares many responses to a prompt, which is a string or the messages before the responses."""
+        return self._compare({"prompt": prompt if isinstance(prompt, str) else list(prompt), "responses": list(responses)}, system)
 
     def health(self) -> bool:
         """Whether the server is there and well. Does not try again."""
@@ -143,22 +161,83 @@ class Client:
         except (OSError, http.client.HTTPException):
             return False
 
-    def reward_fn(self, failed: Optional[float] = None) -> Callable[..., List[float]]:
-        """A function for trainers (TRL, OpenRLHF, verl, …): reward_fn(prompts, completions, **ignored) -> list of floats.
+    def reward_fn(
+        self, failed: Optional[float] = None, system: Optional[str] = None, templated: Optional[bool] = None
+    ) -> Callable[..., List[float]]:
+        """A reward function for TRL (GRPO, RLOO, …): reward_fn(prompts=…, completions=…, **columns) -> list of floats.
 
-        Prompts and completions are strings, or lists of messages. failed: the reward of a text that cannot be scored; None raises.
+        Prompts and completions are strings, or lists of messages. Completions that hold the prompt's messages are whole conversations. Other
+        columns of the data set are not read.
+        failed: the reward of a text that cannot be scored, math.nan for none; None raises an InputError.
+        system: a system message for conversations, none of which may have one.
+        templated: whether prompts that are strings have a chat template, so that prompt and completion together are the text that is scored,
+        instead of two messages. With None a prompt that has a template's marks is a ValueError.
         """
+        if templated and system is not None:
+            raise ValueError("A templated text holds its system message already: system is for conversations.")
 
-        def reward(prompts: Sequence[Any], completions: Sequence[Any], **_: Any) -> List[float]:
+        def ldlvk_reward(prompts: Sequence[Any], completions: Sequence[Any], **_: Any) -> List[float]:
             if len(prompts) != len(completions):
                 raise ValueError(f"There are {len(prompts)} prompts and {len(completions)} completions.")
-            items = [_item(prompt, completion) for prompt, completion in zip(prompts, completions)]
-            results = self.rewards(items, errors="raise" if failed is None else "return")
-            return [failed if isinstance(result, InputError) else result.score for result in results]  # type: ignore[misc]
+            return self._scores([_item(p, c, i, templated) for i, (p, c) in enumerate(zip(prompts, completions))], failed, system)
 
-        return reward
+        return ldlvk_reward
 
-    def _compare(self, body: Any) -> Comparison:
+    def verl_fn(self, prompt: str, failed: Optional[float] = None, system: Optional[str] = None) -> Callable[..., Any]:
+        """A custom reward function for verl: compute_score(data_source, solution_str, ground_truth, extra_info) -> float.
+
+        It also takes the lists of verl's batch reward manager, data_sources to extra_infos, and returns a list then.
+        prompt: the field of extra_info that holds the prompt, a string or messages. verl gives a reward function the response alone, so
+        the preparation of the data set puts the prompt there.
+        failed, system: as for reward_fn.
+        """
+
+        def compute_score(
+            data_source: Any = None, solution_str: Optional[str] = None, ground_truth: Any = None, extra_info: Any = None, *,
+            data_sources: Any = None, solution_strs: Optional[Sequence[str]] = None, ground_truths: Any = None, extra_infos: Any = None,
+            **_: Any,
+        ) -> Any:
+            if solution_strs is None:
+                if solution_str is None:
+                    raise ValueError("There is no solution_str, nor solution_strs.")
+                return self._scores([_item(_prompt_of(extra_info, prompt), solution_str, 0, False)], failed, system)[0]
+            infos = [None] * len(solution_strs) if extra_infos is None else extra_infos
+            if len(infos) != len(solution_strs):
+                raise ValueError(f"There are {len(solution_strs)} solution_strs and {len(infos)} extra_infos.")
+            return self._scores([_item(_prompt_of(e, prompt), s, i, False) for i, (e, s) in enumerate(zip(infos, solution_strs))], failed, system)
+
+        return compute_score
+
+    def openrlhf_fn(self, failed: Optional[float] = None) -> Callable[..., Dict[str, Any]]:
+        """A reward function for OpenRLHF: reward_func(queries, prompts, labels) -> {"rewards", "scores", "extra_logs"}.
+
+        Queries are whole texts with their template, as OpenRLHF decodes them; the server takes the padding off. The rewards are a tensor
+        where torch can be imported, else a list. failed: as for reward_fn.
+        """
+
+        def reward_func(queries: Sequence[str], prompts: Any = None, labels: Any = None, **_: Any) -> Dict[str, Any]:
+            if isinstance(queries, str):
+                raise ValueError("queries is one string, and must be a list of them.")
+            rewards = _tensor(self._scores([{"text": query} for query in queries], failed, None))
+            return {"rewards": rewards, "scores": rewards, "extra_logs": {}}
+
+        return reward_func
+
+    def _scores(self, items: List[Any], failed: Optional[float], system: Optional[str]) -> List[float]:
+        """Scores of items, some of which may be InputErrors already."""
+        bad = [item for item in items if isinstance(item, InputError)]
+        if bad and failed is None:
+            raise bad[0]
+        good = [i for i, item in enumerate(items) if not isinstance(item, InputError)]
+        scores: List[float] = [failed] * len(items)  # type: ignore[list-item]
+        for i, result in zip(good, self.rewards([items[i] for i in good], errors="raise" if failed is None else "return", system=system)):
+            if not isinstance(result, InputError):
+                scores[i] = result.score
+        return scores
+
+    def _compare(self, body: Any, system: Optional[str]) -> Comparison:
+        if system is not None:
+            body = _with_system(body, system)
         try:
             answer = self._call("/v1/compare", body)
             return Comparison(answer["scores"], answer["best"], answer["margin"], answer["probability"])
@@ -203,27 +282,32 @@ class Client:
 
     def _call(self, path: str, body: Any) -> Any:
         # Lone surrogates, which Python lets into strings, are no Unicode: they become '?', as they do in tokenizers.
-        data = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        data = json.dumps(body, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
         attempt = 0
         while True:
             wait: Optional[float] = None
             try:
                 request = urllib.request.Request(self.url + path, data=data, headers=self._headers, method="POST")
+                deadline = time.monotonic() + self.timeout
                 with self._open(request, timeout=self.timeout) as answer:
-                    return json.loads(answer.read().decode("utf-8"))
+                    return json.loads(_read(answer, deadline).decode("utf-8"))
             except urllib.error.HTTPError as error:
-                problem = _problem(error)
+                problem, has_key = _problem(error), self._api_key is not None
                 if error.code not in (429, 502, 503, 504):
-                    raise _refused(error.code, problem) from None
-                wait, why = _retry_after(error), _refused(error.code, problem)
+                    raise _refused(error.code, problem, has_key) from None
+                wait, why = _retry_after(error), _refused(error.code, problem, has_key)
             except (socket.timeout, TimeoutError) as error:
                 # It may still be at work on this; asking again would only add to that.
                 raise ServerError(f"{self.url} did not answer within {self.timeout:g} s.") from error
             except urllib.error.URLError as error:
                 if isinstance(error.reason, (socket.timeout, TimeoutError)):
                     raise ServerError(f"{self.url} did not answer within {self.timeout:g} s.") from error
-                why = ServerError(f"{self.url} cannot be reached: {error.reason}")
+                why = ServerError(f"{self.url} cannot be reached: {error.reason}. Start ldlvk serve there, or correct the address.")
+                if _is_final(error.reason):
+                    raise why from error
             except (OSError, http.client.HTTPException) as error:
+                if _is_final(error):
+                    raise ServerError(f"{self.url} does not speak HTTP as ldlvk serve does: {error!r}") from error
                 why = ServerError(f"{self.url} broke off the connection: {error!r}")
             except ValueError as error:
                 raise ServerError(f"{self.url} did not answer with JSON: {error}") from error
@@ -284,12 +368,101 @@ def _has_list(item: Any) -> bool:
     return isinstance(item, dict) and isinstance(item.get("responses"), (list, tuple)) and len(item["responses"]) > 0
 
 
-def _item(prompt: Any, completion: Any) -> Item:
+def _item(prompt: Any, completion: Any, index: int, templated: Optional[bool]) -> Any:
+    """A prompt and its completion as an item, or the InputError that says why they are none."""
     if isinstance(prompt, str) and isinstance(completion, str):
+        if templated:
+            return {"text": prompt + completion}
+        mark = next((mark for mark in _MARKS if mark in prompt), None) if templated is None else None
+        if mark is not None:
+            raise ValueError(
+                f"Prompt {index} has {mark}, a mark of a chat template. With templated=True prompt and completion are scored as one text that "
+                "has its template, with templated=False as two messages that are put into the model's.")
         return {"prompt": prompt, "response": completion}
+    if templated:
+        raise ValueError("With templated=True prompts and completions are strings; lists of messages are put into the model's template.")
     before = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else list(prompt)
     after = [{"role": "assistant", "content": completion}] if isinstance(completion, str) else list(completion)
-    return {"messages": before + after}
+    if not after or _role(after[-1]) not in ("assistant", "model"):
+        return InputError(index, "the completion does not end with a message of the assistant.")
+    # Some trainers give the whole conversation as the completion.
+    is_whole = len(after) > len(before) and all(_same(a, b) for a, b in zip(before, after))
+    return {"messages": after if is_whole else before + after}
+
+
+def _same(a: Any, b: Any) -> bool:
+    return _role(a) == _role(b) and isinstance(a, dict) and isinstance(b, dict) and a.get("content") == b.get("content")
+
+
+def _role(message: Any) -> Any:
+    return message.get("role") if isinstance(message, dict) else None
+
+
+def _prompt_of(info: Any, field: str) -> Any:
+    """The prompt in verl's extra_info."""
+    value = info.get(field) if hasattr(info, "get") else None
+    if value is None:
+        has = f"it has {', '.join(map(str, info))}" if info else "it is empty"
+        raise ValueError(
+            f"extra_info has no {field} ({has}). Give verl_fn the field that holds the prompt; the preparation of the data set puts it there.")
+    return value
+
+
+def _with_system(item: Item, system: str) -> Item:
+    """The item with a system message."""
+    if not isinstance(item, dict):
+        return item
+    for name in ("messages", "prompt"):
+        if not isinstance(item.get(name), str) and item.get(name) is not None:
+            messages = list(item[name])
+            if item.get("system") is not None or any(_role(message) == "system" for message in messages):
+                raise ValueError("system was given, and the item has a system message already.")
+            return {**item, name: [{"role": "system", "content": system}, *messages]}
+    if item.get("prompt") is None:
+        raise ValueError("system was given, and the item is no conversation: a templated text or token ids hold their system message already.")
+    if item.get("system") is not None:
+        raise ValueError("system was given, and the item has a system message already.")
+    return {**item, "system": system}
+
+
+def _plain(value: Any) -> Any:
+    """Arrays and numbers of numpy and torch as Python's own."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no JSON.")
+
+
+def _tensor(numbers: List[float]) -> Any:
+    try:
+        import torch
+    except ImportError:
+        return numbers
+    return torch.tensor(numbers, dtype=torch.float32)
+
+
+def _read(answer: Any, deadline: float) -> bytes:
+    """The body. The socket's timeout is for each piece of it, the deadline for all."""
+    parts = []
+    while True:
+        part = answer.read1(1 << 16)
+        if not part:
+            break
+        parts.append(part)
+        if time.monotonic() > deadline:
+            raise socket.timeout("timed out")
+    body = b"".join(parts)
+    if answer.length:
+        raise http.client.IncompleteRead(body, answer.length)
+    return body
+
+
+def _is_final(error: Any) -> bool:
+    """Whether a connection fails again however often it is tried."""
+    if isinstance(error, ssl.SSLError):
+        return not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+    if isinstance(error, socket.gaierror):
+        return error.errno != socket.EAI_AGAIN
+    return isinstance(error, http.client.HTTPException) and not isinstance(error, (http.client.RemoteDisconnected, http.client.IncompleteRead))
 
 
 def _problem(error: urllib.error.HTTPError) -> Dict[str, Any]:
@@ -301,13 +474,13 @@ def _problem(error: urllib.error.HTTPError) -> Dict[str, Any]:
         return {}
 
 
-def _refused(status: int, problem: Dict[str, Any]) -> LdlVkError:
+def _refused(status: int, problem: Dict[str, Any], has_key: bool) -> LdlVkError:
     errors = problem.get("errors")
     if status == 422 and isinstance(errors, list) and errors and all(isinstance(error, dict) for error in errors):
         return _AllFailed([str(error.get("reason", "")) for error in errors])
     text = problem.get("detail") or problem.get("title") or http.client.responses.get(status, "")
-    if status in (401, 403):
-        text = f"{text} Give the server's key as api_key."
+    if status == 401:
+        text = "it refuses the key that was given as api_key. Correct it." if has_key else "it needs a key. Give the server's as api_key."
     return ServerError(f"The server answers {status}: {text}", status)
 
 
