@@ -96,7 +96,7 @@ need_software_drivers() {
     [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] || missing "$layer" 'its messages are not looked at' vulkan-validationlayers || apt_install "$layer" vulkan-validationlayers
     local swiftshader drivers
     if [ "${LDLVK_INSTALL:-yes}" = plan ]; then
-        [ -f "$root/.cache/swiftshader/vk_swiftshader_icd.json" ] || say 'will fetch from npm into .cache: SwiftShader, a second Vulkan driver on the processor, and tokenizers to compare with'
+        [ -f "$root/.cache/swiftshader/vk_swiftshader_icd.json" ] || say 'will fetch from npm into .cache: SwiftShader, a second Vulkan driver on the processor, tokenizers to compare with, and clients of the server'
         return 0
     fi
     swiftshader=$("$root/eng/fetch-swiftshader") || say "without SwiftShader, the second Vulkan driver on the processor: $swiftshader"
@@ -113,6 +113,14 @@ need_directx_headers() {
     missing "$purpose" "$without" "directx-headers-dev$suite" g++ && return 0
     [ -z "$suite" ] || enable_bookworm_backports
     apt_install "$purpose" "directx-headers-dev$suite" g++ || say "without directx-headers-dev and g++ $without."
+}
+
+# node and npm, which bring public clients of the server (eng/fetch-clients) and other things to test with.
+need_node() {
+    local purpose='npm, whose clients the tests call the server with' without='those clients are not tested'
+    command -v node >/dev/null 2>&1 && command -v npm >/dev/null 2>&1 && return 0
+    missing "$purpose" "$without" nodejs npm && return 0
+    apt_install "$purpose" nodejs npm || say "without nodejs and npm $without."
 }
 
 # Chromium, in which tests open the reports.
