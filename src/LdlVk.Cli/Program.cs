@@ -2,6 +2,8 @@ using System.Runtime.InteropServices;
 using LdlVk.Cli;
 using LdlVk.Cli.Output;
 
+if (!FileHandleLimit.IsEnough()) return ExitCode.WrongCall;
+
 // The first Ctrl-C or SIGTERM ends the work between two micro-batches and cleans up; a second one ends the process at once.
 using CancellationTokenSource stop = new();
 int signalled = 0;

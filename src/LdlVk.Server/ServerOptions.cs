@@ -18,14 +18,28 @@ public sealed record ServerOptions
     /// </summary>
     public string? ApiKey { get; init; }
 
+    /// <summary>
+    /// A port at which a listener of its own answers <c>/health</c> and <c>/ready</c>, at the hosts of <see cref="Urls"/>; null for none.
+    /// It answers whatever happens at the other ports. 0 selects a free port.
+    /// </summary>
+    public int? HealthPort { get; init; }
+
+    /// <summary>
+    /// Maximum number of connections. Where there is no room for another, the one that has been idle for longest is closed.
+    /// </summary>
+    public int MaxConnections { get; init; } = 4096;
+
+    /// <summary>Maximum number of connections of one client's address.</summary>
+    public int MaxConnectionsPerClient { get; init; } = 2048;
+
     /// <summary>Maximum number of waiting texts; a request that does not fit gets status 429 and <c>Retry-After</c>.</summary>
-    public int MaxQueue { get; init; } = 4096;
+    public int MaxQueue { get; init; } = 1 << 16;
 
     /// <summary>Maximum number of waiting tokens, also of a single request; it limits the memory.</summary>
     public int MaxQueueTokens { get; init; } = 4 << 20;
 
     /// <summary>Maximum number of texts of a request.</summary>
-    public int MaxTexts { get; init; } = 1024;
+    public int MaxTexts { get; init; } = 1 << 16;
 
     /// <summary>Maximum size of a request body in bytes.</summary>
     public int MaxBodyBytes { get; init; } = 16 << 20;
@@ -63,6 +77,9 @@ public sealed record ServerOptions
     {
         foreach (string url in Urls) ListenAddress.Parse(url);
         if (Urls.Count == 0) throw new UsageException("No URL to listen on. Give one, such as http://127.0.0.1:8000.");
+        if (MaxConnections < 1 || MaxConnectionsPerClient < 1)
+            throw new UsageException("The limits of connections must be 1 or more.");
+        if (HealthPort is < 0 or > 65535) throw new UsageException($"The health port {HealthPort} must be from 0 to 65535.");
         if (MaxQueue < 1 || MaxQueueTokens < 1 || MaxTexts < 1)
             throw new UsageException("The limits of the queue and of requests must be 1 or more.");
         if (MaxBodyBytes is < 1024 or > 1 << 30)

@@ -9,8 +9,10 @@ public partial class MetricsTests(Mini mini)
     private static readonly string[] Known =
     [
         "counter ldlvk_abandoned_texts_total",
+        "counter ldlvk_evicted_connections_total",
         "counter ldlvk_requests_total endpoint,status",
         "counter ldlvk_tokens_total",
+        "gauge ldlvk_connections",
         "gauge ldlvk_queue_texts",
         "gauge ldlvk_queue_tokens",
         "gauge ldlvk_ready",

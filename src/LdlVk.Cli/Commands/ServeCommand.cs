@@ -62,6 +62,17 @@ internal static class ServeCommand
             HelpName = "text|tokens",
             DefaultValueFactory = _ => "text",
         };
+        Option<int?> healthPort = new("--health-port")
+        {
+            Description = "Port at which /health and /ready are answered on a thread of their own, whatever happens at the other ports.",
+            HelpName = "N",
+        };
+        Option<int> maxConnections = Number(
+            "--max-connections",
+            "Maximum number of connections; for another one, that which has been idle for longest is closed.",
+            Defaults.MaxConnections);
+        Option<int> maxPerClient = Number(
+            "--max-connections-per-client", "Maximum number of connections of one address.", Defaults.MaxConnectionsPerClient);
         Option<int> maxQueue = Number(
             "--max-queue", "Maximum number of waiting texts; further requests get 429 and Retry-After.", Defaults.MaxQueue);
         Option<int> maxQueueTokens = Number(
@@ -78,7 +89,11 @@ internal static class ServeCommand
             "Time in seconds to finish the requests in progress when the server stops.",
             (int)Defaults.DrainTime.TotalSeconds);
         Command command = new NotedCommand("serve", "Serve scores over HTTP, in the protocols of trainers and tools.", Notes);
-        Option[] options = [urls, name, keyFile, special, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait, drain, format];
+        Option[] options =
+        [
+            urls, name, keyFile, special, healthPort, maxConnections, maxPerClient, maxQueue, maxQueueTokens, maxTexts, maxBody, maxWait,
+            drain, format,
+        ];
         foreach (Option option in options)
             command.Options.Add(option);
         model.AddTo(command);
@@ -119,6 +134,9 @@ internal static class ServeCommand
                     { } other => throw new UsageException($"--special-tokens {other}: there is only text, tokens."),
                     null => Defaults.SpecialTokens,
                 },
+                HealthPort = call.GetValue(healthPort),
+                MaxConnections = call.GetValue(maxConnections),
+                MaxConnectionsPerClient = call.GetValue(maxPerClient),
                 MaxQueue = call.GetValue(maxQueue),
                 MaxQueueTokens = call.GetValue(maxQueueTokens),
                 MaxTexts = call.GetValue(maxTexts),
@@ -127,6 +145,8 @@ internal static class ServeCommand
                 DrainTime = TimeSpan.FromSeconds(call.GetValue(drain)),
                 LoggerFactory = log,
             };
+            // The pool would add a thread only every half second; health checks would wait for that while others compute.
+            ThreadPool.SetMinThreads(Math.Max(16, 4 * Environment.ProcessorCount), 16);
             // Cheap checks come first, so that a typing error is reported before a model is loaded.
             options.Check();
             (_, RewardModel loaded) = await ScoringRun.LoadAsync(call, model, messages, cancellationToken).ConfigureAwait(false);

@@ -160,6 +160,14 @@ internal sealed class CheckpointFolder : IDisposable
     /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
     public void ForgetPages() => _tensors.ForgetPages();
 
+    /// <summary>Throws if a file of weights was changed since it was opened. See <see cref="MappedFile.CheckUnchanged"/>.</summary>
+    /// <exception cref="CheckpointException">One was.</exception>
+    public void CheckUnchanged()
+    {
+        foreach (SafetensorsFile file in _tensors.Files) file.CheckUnchanged();
+        foreach (TorchFile file in _torchFiles) file.CheckUnchanged();
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -5,16 +5,21 @@ using Microsoft.Win32.SafeHandles;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// Read-only, memory-mapped bytes of a file; the only owner of the mapping. Bytes are accessible only through a <see cref="Lease"/>, which
-/// keeps the mapping alive while it is read: disposing the file during a read causes an exception, never a crash.
+/// Read-only bytes of a file, memory-mapped or, of a small file, in memory; the only owner of them. Bytes are accessible only through a
+/// <see cref="Lease"/>, which keeps the mapping alive while it is read: disposing the file during a read causes an exception, never a crash.
 /// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {
+    /// <summary>Bytes up to which a file is read instead of mapped: a change of it later can then change or end nothing.</summary>
+    internal const long MaxCopied = 64L << 20;
+
     private readonly MemoryMappedFileAccess _access;
     private readonly Action<Stream>? _fill;
     private readonly Lock _viewLock = new();
     private MemoryMappedFile? _map;
     private MemoryMappedViewAccessor? _view;
+    private SafeFileHandle? _file;
+    private DateTime _written;
     private bool _disposed;
 
     private MappedFile(string path, long length, MemoryMappedFile map)
@@ -40,7 +45,7 @@ internal sealed unsafe class MappedFile : IDisposable
     /// <summary>Number of bytes.</summary>
     public long Length { get; }
 
-    /// <summary>Maps an existing file of at least one byte.</summary>
+    /// <summary>Maps an existing file of at least one byte, or reads a small one.</summary>
     /// <exception cref="CheckpointException">The file cannot be read, is empty, or is none that could be a model's.</exception>
     public static MappedFile Open(string path)
     {
@@ -48,36 +53,58 @@ internal sealed unsafe class MappedFile : IDisposable
         try
         {
             SafeFileHandle handle = File.OpenHandle(path);
-            long length;
-            MemoryMappedFile map;
             try
             {
-                length = RandomAccess.GetLength(handle);
+                DateTime written = File.GetLastWriteTimeUtc(handle);
+                long length = RandomAccess.GetLength(handle);
                 if (length == 0) throw new CheckpointException($"{path} is empty. Download it again.");
                 Span<byte> head = stackalloc byte[512];
                 WrongContent.Check(path, head[..RandomAccess.Read(handle, head, 0)]);
-                map = MemoryMappedFile.CreateFromFile(
-                    handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+                if (length <= MaxCopied)
+                {
+                    using (handle) return Copied(path, handle, length);
+                }
+
+                MemoryMappedFile map = MemoryMappedFile.CreateFromFile(
+                    handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+                try
+                {
+                    return new MappedFile(path, length, map) { _file = handle, _written = written };
+                }
+                catch
+                {
+                    map.Dispose();
+                    throw;
+                }
             }
             catch
             {
                 handle.Dispose();
                 throw;
             }
-            try
-            {
-                return new MappedFile(path, length, map);
-            }
-            catch
-            {
-                map.Dispose();
-                throw;
-            }
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NotSupportedException)
         {
-            throw new CheckpointException($"{path} cannot be read: {e.Message}", e);
+            throw new CheckpointException($"{path} cannot be read: {WhyNot(e)}", e);
         }
+    }
+
+    /// <summary>
+    /// Throws if a mapped file was changed since it was opened: its bytes are then those of another model, and reading past its new end
+    /// would end the process. A file that was replaced by another of its name is still the old one here.
+    /// </summary>
+    /// <exception cref="CheckpointException">It was.</exception>
+    public void CheckUnchanged()
+    {
+        lock (_viewLock)
+        {
+            if (_file is not { IsClosed: false } file) return;
+            if (RandomAccess.GetLength(file) == Length && File.GetLastWriteTimeUtc(file) == _written) return;
+        }
+
+        throw new CheckpointException(
+            $"{Path} was changed after the model was loaded, so scores would be those of no model. Start again with the file as it is now, "
+            + $"and replace a model's files by renaming others over them.");
     }
 
     /// <summary>
@@ -137,6 +164,35 @@ internal sealed unsafe class MappedFile : IDisposable
             _disposed = true;
             _view?.Dispose();
             _map?.Dispose();
+            _file?.Dispose();
+        }
+    }
+
+    /// <summary>Returns the reason for a failure to open a file; .NET does not name that of too many open files.</summary>
+    private static string WhyNot(Exception e)
+    {
+        const int TooManyOpenFiles = 24; // EMFILE of Linux and macOS
+        return !OperatingSystem.IsWindows() && (e.HResult & 0xffff) == TooManyOpenFiles
+            ? "this process has too many open files. Raise the limit (ulimit -n 4096)."
+            : e.Message;
+    }
+
+    private static MappedFile Copied(string path, SafeFileHandle handle, long length)
+    {
+        MappedFile file = InMemory(path, length, Fill);
+        lock (file._viewLock) file.View();
+        return file;
+
+        void Fill(Stream to)
+        {
+            byte[] part = new byte[1 << 20];
+            for (long at = 0; at < length;)
+            {
+                int read = RandomAccess.Read(handle, part.AsSpan(0, (int)Math.Min(part.Length, length - at)), at);
+                if (read == 0) throw new CheckpointException($"{path} became shorter while it was read. Wait until it is complete.");
+                to.Write(part.AsSpan(0, read));
+                at += read;
+            }
         }
     }
 
@@ -163,7 +219,7 @@ internal sealed unsafe class MappedFile : IDisposable
             map?.Dispose();
             if (e is not IOException) throw;
             throw new CheckpointException(
-                $"{Path} needs {Length:N0} bytes of memory to inflate, which this machine refused: {e.Message}", e);
+                $"{Path} needs {Length:N0} bytes of memory, which this machine refused: {WhyNot(e)}", e);
         }
     }
 

@@ -91,6 +91,9 @@ internal sealed class SafetensorsFile : IDisposable
     /// <exception cref="CheckpointException">The system refused to map the file again.</exception>
     public void ForgetPages() => _file.ForgetPages();
 
+    /// <inheritdoc cref="MappedFile.CheckUnchanged"/>
+    public void CheckUnchanged() => _file.CheckUnchanged();
+
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 

@@ -60,6 +60,9 @@ internal sealed class TorchFile : IDisposable
         }
     }
 
+    /// <inheritdoc cref="MappedFile.CheckUnchanged"/>
+    public void CheckUnchanged() => _file.CheckUnchanged();
+
     /// <inheritdoc/>
     public void Dispose()
     {

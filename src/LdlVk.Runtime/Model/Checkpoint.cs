@@ -131,6 +131,12 @@ public sealed class Checkpoint : IDisposable
     /// <inheritdoc cref="CheckpointFolder.ForgetPages"/>
     public void ForgetPages() => _files.ForgetPages();
 
+    /// <summary>
+    /// Throws if a file of weights was changed since it was opened, so that what is still read of it would belong to another model.
+    /// </summary>
+    /// <exception cref="CheckpointException">One was.</exception>
+    public void CheckUnchanged() => _files.CheckUnchanged();
+
     /// <inheritdoc/>
     public void Dispose() => _files.Dispose();
 

@@ -39,9 +39,17 @@ internal sealed record ListenAddress(IPAddress? Address, int Port)
     }
 
     /// <summary>Configures Kestrel to listen on the address.</summary>
-    public void Listen(KestrelServerOptions kestrel)
+    /// <param name="kestrel">The options.</param>
+    /// <param name="configure">Configures the listener.</param>
+    public void Listen(KestrelServerOptions kestrel, Action<ListenOptions> configure)
     {
-        if (Address is null) kestrel.ListenAnyIP(Port);
-        else kestrel.Listen(Address, Port);
+        if (Address is null) kestrel.ListenAnyIP(Port, Configure);
+        else kestrel.Listen(Address, Port, Configure);
+
+        void Configure(ListenOptions listen)
+        {
+            listen.Protocols = HttpProtocols.Http1;
+            configure(listen);
+        }
     }
 }

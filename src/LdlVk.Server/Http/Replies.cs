@@ -16,19 +16,22 @@ internal static class Replies
     private static readonly JsonWriterOptions Compact = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes JSON in one piece.</summary>
-    public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write) =>
-        BytesAsync(response, status, type, Json(write));
+    public static Task JsonAsync(HttpResponse response, int status, string type, Action<Utf8JsonWriter> write)
+    {
+        ArrayBufferWriter<byte> buffer = new();
+        Json(buffer, write);
+        return BytesAsync(response, status, type, buffer.WrittenMemory);
+    }
 
     /// <summary>Writes a value as JSON.</summary>
     public static Task JsonAsync<T>(HttpResponse response, int status, T value, JsonTypeInfo<T> type) =>
         BytesAsync(response, status, "application/json", JsonSerializer.SerializeToUtf8Bytes(value, type));
 
-    /// <summary>Returns JSON as bytes.</summary>
-    public static ReadOnlyMemory<byte> Json(Action<Utf8JsonWriter> write)
+    /// <summary>Writes JSON to a buffer.</summary>
+    public static void Json(IBufferWriter<byte> buffer, Action<Utf8JsonWriter> write)
     {
-        ArrayBufferWriter<byte> buffer = new();
-        using (Utf8JsonWriter json = new(buffer, Compact)) write(json);
-        return buffer.WrittenMemory;
+        using Utf8JsonWriter json = new(buffer, Compact);
+        write(json);
     }
 
     /// <summary>Writes an error in the format of a protocol, or as problem+json.</summary>

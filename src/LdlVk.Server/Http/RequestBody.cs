@@ -1,79 +1,83 @@
-using System.Buffers;
+using System.Globalization;
 using System.Text.Json;
-using LdlVk.Datasets.Items;
 using System.Text.Unicode;
+using LdlVk.Datasets.Items;
+using LdlVk.Runtime.Formatting;
 using Microsoft.AspNetCore.Http;
 
 namespace LdlVk.Server.Http;
 
 /// <summary>Reads request bodies: JSON of limited size and depth. Thread-safe.</summary>
-/// <param name="maxBytes">Maximum size of a body in bytes.</param>
+/// <param name="options">The limits.</param>
 /// <param name="memory">The memory budget that bodies count against.</param>
-internal sealed class RequestBody(int maxBytes, ByteBudget memory)
+internal sealed class RequestBody(ServerOptions options, ByteBudget memory) : IDisposable
 {
-    /// <summary>Maximum nesting depth; the protocols need 4.</summary>
-    private const int MaxDepth = 16;
+    /// <summary>Values of a body beside the token ids.</summary>
+    private const int OtherValues = 1 << 18;
 
-    // Reading texts, mostly tokenization, is CPU-bound: more requests at a time would only need more memory.
-    private readonly SemaphoreSlim _readers = new(Environment.ProcessorCount);
+    /// <summary>Characters of the reader's message that are shown: it may quote a name of any length.</summary>
+    private const int MaxReason = 200;
 
-    /// <summary>Reads a body and hands it to <paramref name="use"/>; its bytes count against the budget until that returns.</summary>
+    private readonly ReadingThreads _threads = new();
+
+    /// <summary>The contents of the largest body so far on each reading thread, which JSON needs in one piece.</summary>
+    private readonly ThreadLocal<byte[]> _whole = new(() => []);
+
+    /// <summary>Reads a body and hands it to <paramref name="use"/>; it counts against the budget until that returns.</summary>
     /// <exception cref="RequestException">The body is too large, or not a JSON object.</exception>
     public async Task<T> ReadAsync<T>(HttpRequest request, Func<JsonElement, T> use)
     {
+        CancellationToken cancellationToken = request.HttpContext.RequestAborted;
         if (request.Headers.ContentEncoding.Count > 0) throw new RequestException(415, "The body is compressed. Send it uncompressed.");
-        if (request.ContentLength > maxBytes) throw TooLarge();
-        ArrayBufferWriter<byte> bytes = new();
-        long taken = 0;
-        try
+        if (request.ContentLength > options.MaxBodyBytes) throw TooLarge();
+        using PooledBuffer body = new(memory);
+        while (true)
         {
-            while (true)
-            {
-                Memory<byte> room = bytes.GetMemory(4096);
-                int read = await request.Body.ReadAsync(room, request.HttpContext.RequestAborted).ConfigureAwait(false);
-                if (read == 0) break;
-                bytes.Advance(read);
-                memory.Take(read);
-                taken += read;
-                if (taken > maxBytes) throw TooLarge();
-            }
+            int read = await request.Body.ReadAsync(body.GetMemory(), cancellationToken).ConfigureAwait(false);
+            if (read == 0) break;
+            body.Advance(read);
+            if (body.Length > options.MaxBodyBytes) throw TooLarge();
+        }
 
-            await _readers.WaitAsync(request.HttpContext.RequestAborted).ConfigureAwait(false);
-            try
-            {
-                return Parse(bytes.WrittenMemory, use);
-            }
-            finally
-            {
-                _readers.Release();
-            }
-        }
-        finally
-        {
-            memory.Return(taken);
-        }
+        return await _threads.RunAsync(body.Length, () => Parse(body, use), cancellationToken).ConfigureAwait(false);
     }
 
-    private RequestException TooLarge() => new(413, $"The body has more than {maxBytes} bytes. Send fewer texts in a request.");
+    /// <inheritdoc/>
+    public void Dispose() => _threads.Dispose();
 
-    private static T Parse<T>(ReadOnlyMemory<byte> bytes, Func<JsonElement, T> use)
+    private RequestException TooLarge() => new(413, $"The body has more than {options.MaxBodyBytes} bytes. Send fewer texts in a request.");
+
+    private T Parse<T>(PooledBuffer body, Func<JsonElement, T> use)
+    {
+        if (_whole.Value!.Length < body.Length) _whole.Value = GC.AllocateUninitializedArray<byte>(body.Length);
+        body.CopyTo(_whole.Value);
+        Memory<byte> bytes = _whole.Value.AsMemory(0, body.Length);
+        // The pieces are free for other bodies while this one is read.
+        body.Dispose();
+        return Parse(bytes, use);
+    }
+
+    private T Parse<T>(ReadOnlyMemory<byte> bytes, Func<JsonElement, T> use)
     {
         if (bytes.IsEmpty) throw new RequestException(400, "The body is empty. Send a JSON object.");
         if (!Utf8.IsValid(bytes.Span)) throw new RequestException(400, "The body is not valid UTF-8.");
         try
         {
+            JsonLimits.Check(bytes.Span, (long)options.MaxQueueTokens + OtherValues);
             using JsonDocument json = JsonDocument.Parse(
-                bytes, new JsonDocumentOptions { MaxDepth = MaxDepth, AllowDuplicateProperties = false });
+                bytes, new JsonDocumentOptions { MaxDepth = JsonLimits.MaxDepth, AllowDuplicateProperties = false });
             if (json.RootElement.ValueKind != JsonValueKind.Object)
                 throw new RequestException(400, $"The body is {JsonFields.Kind(json.RootElement)}, not an object {{…}}.");
             return use(json.RootElement);
         }
         catch (JsonException e)
         {
+            // The reader states no place for a name that is there twice.
+            string at = e.LineNumber is { } line
+                ? string.Create(CultureInfo.InvariantCulture, $" at line {line + 1}, byte {e.BytePositionInLine}")
+                : "";
             throw new RequestException(
-                400,
-                $"The body is not valid JSON at line {e.LineNumber + 1}, byte {e.BytePositionInLine}: "
-                + $"{e.Message.Split(" LineNumber:")[0]}");
+                400, $"The body is not valid JSON{at}: {Readable.OneLine(e.Message.Split(" LineNumber:")[0], MaxReason)}");
         }
         catch (InvalidOperationException)
         {

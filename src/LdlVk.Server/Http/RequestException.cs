@@ -1,13 +1,22 @@
+using LdlVk.Runtime.Formatting;
+
 namespace LdlVk.Server.Http;
 
-/// <summary>A request that the server refuses or cannot answer. Each protocol reports it in its own format.</summary>
-internal sealed class RequestException(int status, string message, IReadOnlyList<TextError>? errors = null) : Exception(message)
+/// <summary>
+/// A request that the server refuses or cannot answer. Each protocol reports it in its own format. What a message quotes of a request is
+/// cut, and of many texts with errors the first ones are listed.
+/// </summary>
+internal sealed class RequestException(int status, string message, IReadOnlyList<TextError>? errors = null)
+    : Exception(Cut(message))
 {
+    private const int MaxMessage = 2000, MaxErrors = 100;
+
     /// <summary>The HTTP status, 4xx or 5xx.</summary>
     public int Status => status;
 
     /// <summary>The texts that cannot be scored, with the reasons; empty if the error is not about texts.</summary>
-    public IReadOnlyList<TextError> Errors { get; } = errors ?? [];
+    public IReadOnlyList<TextError> Errors { get; } =
+        [.. (errors ?? []).Take(MaxErrors).Select(error => error with { Reason = Cut(error.Reason) })];
 
     /// <summary><see cref="Errors"/>, or null if there are none: error bodies omit the field then.</summary>
     public IReadOnlyList<TextError>? ErrorsOrNull => Errors.Count > 0 ? Errors : null;
@@ -21,6 +30,8 @@ internal sealed class RequestException(int status, string message, IReadOnlyList
         string all = texts == 1 ? "" : $"{errors.Count} of {texts} texts cannot be scored. ";
         return new RequestException(422, $"{all}Text {errors[0].Index} (counted from 0): {errors[0].Reason}", errors);
     }
+
+    private static string Cut(string text) => text.Length <= MaxMessage ? text : Readable.OneLine(text, MaxMessage);
 }
 
 /// <summary>Why a text cannot be scored.</summary>

@@ -1,8 +1,10 @@
 using System.Diagnostics;
 using System.Text.Json;
+using LdlVk.Server.Http.Connections;
 using LdlVk.Server.Protocols;
 using LdlVk.Server.Scoring;
 using LdlVk.Server.Telemetry;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
@@ -11,10 +13,10 @@ namespace LdlVk.Server.Http;
 /// <summary>
 /// Handles scoring requests of all protocols: reads the body, tokenizes the texts, waits for the scores and answers. Thread-safe.
 /// </summary>
-internal sealed class ScoringEndpoint
+internal sealed class ScoringEndpoint : IDisposable
 {
     /// <summary>Memory limit of all bodies and answers in progress, as a multiple of the largest body.</summary>
-    private const int Together = 16;
+    private const int Together = 8;
 
     private readonly ByteBudget _memory;
     private readonly RequestBody _body;
@@ -22,15 +24,17 @@ internal sealed class ScoringEndpoint
     private readonly ServerOptions _options;
     private readonly ScoringQueue _queue;
     private readonly ServerMetrics _metrics;
+    private readonly ConnectionTable _connections;
     private readonly ILogger _log;
     private volatile bool _draining;
 
-    public ScoringEndpoint(RewardModel model, ServerOptions options, ScoringQueue queue, ServerMetrics metrics)
+    public ScoringEndpoint(
+        RewardModel model, ServerOptions options, ScoringQueue queue, ServerMetrics metrics, ConnectionTable connections)
     {
-        (_model, _options, _queue, _metrics) = (model, options, queue, metrics);
+        (_model, _options, _queue, _metrics, _connections) = (model, options, queue, metrics, connections);
         _log = options.LoggerFactory.CreateLogger<ScoringEndpoint>();
         _memory = new ByteBudget((long)Together * options.MaxBodyBytes);
-        _body = new RequestBody(options.MaxBodyBytes, _memory);
+        _body = new RequestBody(options, _memory);
     }
 
     /// <summary>Whether new requests are refused.</summary>
@@ -45,19 +49,24 @@ internal sealed class ScoringEndpoint
         _metrics.RequestBegins();
         long begun = Stopwatch.GetTimestamp();
         int count = 0;
+        bool left = false;
         try
         {
             // Checked after the request is counted: the drain waits until that count is zero.
             if (_draining) throw new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             _queue.CheckRoom();
             TextIntake texts = new(_model, _options, http.RequestAborted);
+            Take(http, ConnectionState.Reading);
             Answer answer = await ReadAsync(http, protocol, texts).ConfigureAwait(false);
+            Take(http, ConnectionState.Waiting);
             count = texts.Texts.Count;
             await AnswerAsync(http, protocol, texts, answer).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested)
+        catch (Exception e) when (HasLeft(e, http))
         {
-            http.Response.StatusCode = 499; // for the metrics only: the client has disconnected
+            // For the metrics and the log only: the client has disconnected.
+            if (!http.Response.HasStarted) http.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            left = true;
         }
         catch (Exception e)
         {
@@ -66,9 +75,30 @@ internal sealed class ScoringEndpoint
         finally
         {
             TimeSpan time = Stopwatch.GetElapsedTime(begun);
-            _metrics.RequestEnds(protocol.Path, http.Response.StatusCode, time);
-            _log.Answered(protocol.Path, count, http.Response.StatusCode, time.TotalMilliseconds);
+            int status = left ? StatusCodes.Status499ClientClosedRequest : http.Response.StatusCode;
+            _metrics.RequestEnds(protocol.Path, status, time);
+            _log.Answered(protocol.Path, count, status, time.TotalMilliseconds);
         }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _body.Dispose();
+
+    /// <summary>Whether an exception means that the client has left: it closed the connection, or reset it while it was read.</summary>
+    internal static bool HasLeft(Exception e, HttpContext http) => e switch
+    {
+        ConnectionResetException or ConnectionAbortedException => true,
+        BadHttpRequestException { StatusCode: 400 } => e.Message.Contains("end of request content", StringComparison.Ordinal),
+        OperationCanceledException or IOException => http.RequestAborted.IsCancellationRequested,
+        _ => false,
+    };
+
+    /// <summary>Notes what the connection does.</summary>
+    /// <exception cref="RequestException">Too many others wait already.</exception>
+    private void Take(HttpContext http, ConnectionState state)
+    {
+        if (http.Features.Get<ConnectionTable.Entry>() is not { } entry || _connections.TrySet(entry, state)) return;
+        throw new RequestException(429, "Too many requests wait for their answers. Try again.") { RetryAfter = TimeSpan.FromSeconds(1) };
     }
 
     private async Task<Answer> ReadAsync(HttpContext http, Protocol protocol, TextIntake texts)
@@ -105,16 +135,12 @@ internal sealed class ScoringEndpoint
     /// </summary>
     private async Task SendAsync(HttpResponse response, Action<Utf8JsonWriter> write)
     {
-        ReadOnlyMemory<byte> json = Replies.Json(write);
-        _memory.Take(json.Length);
-        try
-        {
-            await Replies.BytesAsync(response, 200, "application/json", json).ConfigureAwait(false);
-        }
-        finally
-        {
-            _memory.Return(json.Length);
-        }
+        using PooledBuffer json = new(_memory);
+        Replies.Json(json, write);
+        response.StatusCode = 200;
+        response.ContentType = "application/json";
+        response.ContentLength = json.Length;
+        await json.CopyToAsync(response.Body, response.HttpContext.RequestAborted).ConfigureAwait(false);
     }
 
     private static TextError[] Errors(Protocol protocol, IEnumerable<Notice?> errors) =>
@@ -134,6 +160,8 @@ internal sealed class ScoringEndpoint
                 {
                     RetryAfter = TimeSpan.FromSeconds(10),
                 };
+            case CheckpointException changed:
+                return new RequestException(503, $"The model cannot score now: {changed.Notice.Say(protocol.Word)}");
             case OperationCanceledException or ObjectDisposedException:
                 return new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             default:

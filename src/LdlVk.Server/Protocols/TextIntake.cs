@@ -18,8 +18,18 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// </summary>
     private const int Repetition = 4;
 
-    private long _characters;
+    /// <summary>
+    /// Maximum number of characters of a text that is truncated, as a multiple of what the model takes: tokenizing needs memory and time
+    /// for all of it.
+    /// </summary>
+    private const int Truncatable = 8;
+
+    /// <summary>More tokens than a template puts around a message.</summary>
+    private const int Marks = 64;
+
     private readonly List<TokenizedText> _texts = [];
+    private string? _longPrompt;
+    private long _characters, _tokens;
 
     /// <summary>The model's name.</summary>
     public string ModelName => options.ModelName;
@@ -34,17 +44,40 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <param name="conversation">The conversation.</param>
     /// <param name="typed">How special tokens in its messages are read; null for the server's default.</param>
     /// <param name="cut">What happens if the text is too long.</param>
-    public void Add(Conversation conversation, SpecialTokens? typed = null, Truncation cut = default) =>
-        Add(
-            conversation.Messages.Sum(m => (long)m.Content.Length),
-            () => model.Encode(conversation, typed ?? options.SpecialTokens), cut);
+    public void Add(Conversation conversation, SpecialTokens? typed = null, Truncation cut = default)
+    {
+        IReadOnlyList<Message> messages = conversation.Messages;
+        bool isRefusedIfLong = !model.Truncates && cut.Cut is null;
+        if (messages.Count > (isRefusedIfLong ? 1 : Truncatable) * model.MaxTokens)
+        {
+            AddError($"the conversation has {messages.Count} messages, and the model takes at most {model.MaxTokens} tokens. Shorten it.");
+            return;
+        }
+
+        if (isRefusedIfLong && messages.Count > 1 && ReferenceEquals(messages[^2].Content, _longPrompt))
+        {
+            AddError($"the prompt alone has more than the {model.MaxTokens} tokens that the model takes. Shorten it.");
+            return;
+        }
+
+        Add(messages.Select(m => m.Content), Encode, cut);
+
+        TokenizedText Encode()
+        {
+            TokenizedText text = model.Encode(conversation, typed ?? options.SpecialTokens);
+            // Each of many responses would otherwise be tokenized with the same prompt, in vain. A character is at most 4 tokens.
+            long least = text.Ids.Length - (4L * messages[^1].Content.Length) - Marks;
+            if (messages.Count > 1 && least > model.MaxTokens) _longPrompt = messages[^2].Content;
+            return text;
+        }
+    }
 
     /// <summary>Adds a text that already contains the chat template.</summary>
     /// <param name="text">The text.</param>
     /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one.</param>
     /// <param name="cut">What happens if the text is too long.</param>
     public void AddTemplated(string text, bool bos = true, Truncation cut = default) =>
-        Add(text.Length, () => model.EncodeTemplated(text, bos), cut);
+        Add([text], () => model.EncodeTemplated(text, bos), cut);
 
     /// <summary>Adds a text as token ids.</summary>
     /// <param name="ids">The ids.</param>
@@ -54,9 +87,10 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <summary>Adds an error in the place of a text that could not be read.</summary>
     public void AddError(string reason) => Add(TokenizedText.Failed(reason));
 
-    private void Add(long characters, Func<TokenizedText> tokenize, Truncation cut)
+    private void Add(IEnumerable<string> contents, Func<TokenizedText> tokenize, Truncation cut)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        long characters = contents.Sum(content => (long)content.Length);
         _characters += characters;
         long max = (long)Repetition * options.MaxBodyBytes;
         if (_characters > max)
@@ -64,10 +98,9 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
                 413,
                 $"The texts have more than {max} characters in total, where a prompt counts once for each response. "
                 + $"Send fewer in a request.");
-        if (!model.Truncates && cut.Cut is null && characters > (long)LongestToken * model.MaxTokens)
+        if (WhyTooLong(contents, characters, cut) is { } reason)
         {
-            Add(TokenizedText.Failed(
-                $"the text has {characters} characters, and the model takes at most {model.MaxTokens} tokens. Shorten it."));
+            Add(TokenizedText.Failed(reason));
             return;
         }
 
@@ -75,10 +108,41 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
         Add(text.Error is null ? new TokenizedText(cut.Apply(text.Ids, model.MaxTokens)) : text);
     }
 
+    /// <summary>Returns why a text is too long to be tokenized; null if it is not.</summary>
+    private string? WhyTooLong(IEnumerable<string> contents, long characters, Truncation cut)
+    {
+        long most = (long)LongestToken * model.MaxTokens;
+        if (characters <= most) return null;
+        if (!model.Truncates && cut.Cut is null)
+            return $"the text has {characters} characters, and the model takes at most {model.MaxTokens} tokens. Shorten it.";
+        if (characters > Truncatable * most)
+            return $"the text has {characters} characters; at most {Truncatable * most} are read, also of a text that is truncated.";
+        // The time and the memory of tokenization are those of the longest word.
+        foreach (string content in contents)
+        {
+            ReadOnlySpan<char> rest = content;
+            while (rest.Length > most)
+            {
+                int word = rest.IndexOfAny(" \n\t\r");
+                if (word < 0) word = rest.Length;
+                if (word > most) return $"the text has a word of {word} characters. A text that is truncated has words of at most {most}.";
+                rest = word == rest.Length ? [] : rest[(word + 1)..];
+            }
+        }
+
+        return null;
+    }
+
     private void Add(TokenizedText text)
     {
         if (_texts.Count == MaxTexts)
             throw new RequestException(413, $"The request has more than {MaxTexts} texts. Send several requests.");
-        _texts.Add(model.Check(text));
+        TokenizedText read = model.Check(text);
+        _tokens += read.Ids.Length;
+        // The queue would refuse them all; the rest need not be tokenized.
+        if (_tokens > options.MaxQueueTokens)
+            throw new RequestException(
+                413, $"The texts have more than {options.MaxQueueTokens} tokens in total, which is the limit. Send fewer texts in a request.");
+        _texts.Add(read);
     }
 }

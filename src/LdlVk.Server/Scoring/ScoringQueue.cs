@@ -278,7 +278,7 @@ internal sealed class ScoringQueue : IDisposable
         {
             string reason = ServerLog.Reason(e, _options);
             span?.SetStatus(ActivityStatusCode.Error, reason);
-            if (e is DeviceException) Failure = reason;
+            if (e is DeviceException or CheckpointException) Failure = reason;
             _log.BatchFailed(batch.Texts.Count, reason);
             lock (_lock)
             {

@@ -22,13 +22,17 @@ internal static partial class ServerLog
     [LoggerMessage(5, LogLevel.Debug, "{Endpoint} answered {Texts} texts with status {Status} after {Milliseconds} ms")]
     public static partial void Answered(this ILogger log, string endpoint, int texts, int status, double milliseconds);
 
+    [LoggerMessage(6, LogLevel.Warning, "The process is out of file handles, so a connection was closed to accept another. "
+        + "Raise the limit (ulimit -n), or lower the number of connections.")]
+    public static partial void OutOfHandles(this ILogger log);
+
     /// <summary>
-    /// Returns the description of an exception for the log: the message of a device failure; for all other exceptions, whose messages may
+    /// Returns the description of an exception for the log: the message of a failed device or of a changed model; for all other exceptions, whose messages may
     /// quote a request, the type and the method that threw it.
     /// </summary>
     public static string Reason(Exception exception, ServerOptions options)
     {
-        if (exception is DeviceException device) return device.Notice.Say(options.Word);
+        if (exception is DeviceException or CheckpointException) return ((LdlVkException)exception).Notice.Say(options.Word);
         DiagnosticMethodInfo? method = new StackTrace(exception).GetFrame(0) is { } frame ? DiagnosticMethodInfo.Create(frame) : null;
         return method is null ? exception.GetType().Name : $"{exception.GetType().Name} in {method.DeclaringTypeName}.{method.Name}";
     }

@@ -1,6 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Text;
 using LdlVk.Server.Http;
+using LdlVk.Server.Http.Connections;
 using LdlVk.Server.Scoring;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
@@ -45,7 +46,8 @@ internal sealed class ServerMetrics : IDisposable
 
     /// <param name="queueLength">Returns the number of waiting texts and of their tokens.</param>
     /// <param name="isReady">Returns whether the server can score.</param>
-    public ServerMetrics(Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady)
+    /// <param name="connections">The open connections.</param>
+    public ServerMetrics(Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady, ConnectionTable connections)
     {
         _provider = Sdk.CreateMeterProviderBuilder()
             // The SDK's environment variables configure the export to a collector; OTEL_SDK_DISABLED would leave /metrics empty.
@@ -72,6 +74,9 @@ internal sealed class ServerMetrics : IDisposable
         _abandonedTexts.Add(0);
         _meter.CreateObservableGauge(
             "ldlvk_requests_under_way", () => RequestsUnderWay, null, "Scoring requests in progress.");
+        _meter.CreateObservableGauge("ldlvk_connections", () => connections.Count, null, "Open connections.");
+        _meter.CreateObservableCounter(
+            "ldlvk_evicted_connections_total", () => connections.Evicted, null, "Connections that were closed to make room for others.");
         _meter.CreateObservableGauge("ldlvk_queue_texts", () => queueLength().Texts, null, "Texts in the queue.");
         _meter.CreateObservableGauge("ldlvk_queue_tokens", () => queueLength().Tokens, null, "Tokens in the queue.");
         _meter.CreateObservableGauge("ldlvk_ready", () => isReady() ? 1 : 0, null, "1 while the server can score.");

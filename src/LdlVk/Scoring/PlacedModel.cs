@@ -48,8 +48,11 @@ internal sealed class PlacedModel : IDisposable
     }
 
     /// <summary>The model, ready to score; loaded again if it is not on the devices since an attempt at that failed.</summary>
+    /// <exception cref="CheckpointException">A file of weights was changed since it was opened.</exception>
     public ScoringEngine Engine(CancellationToken cancellationToken)
     {
+        // Embeddings and streamed layers are read from the files for each wave.
+        _checkpoint.CheckUnchanged();
         if (_engine is null) Reload(cancellationToken);
         return _engine!;
     }
