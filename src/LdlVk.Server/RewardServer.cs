@@ -114,7 +114,8 @@ public sealed partial class RewardServer : IAsyncDisposable
             await server._app.StartAsync(cancellationToken).ConfigureAwait(false);
             server.StartHealth();
             string devices = string.Join(", ", model.Devices.Select(d => d.Name));
-            server._log.Serving(options.ModelName, devices, Readable.Name(model.Weights), string.Join(" and ", server.Urls.Concat(server.HealthUrls)));
+            string urls = string.Join(" and ", server.Urls.Concat(server.HealthUrls));
+            server._log.Serving(options.ModelName, devices, Readable.Name(model.Weights), urls);
             return server;
         }
         catch (Exception e)

@@ -6,7 +6,8 @@ namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
 /// Read-only bytes of a file, memory-mapped or, of a small file, in memory; the only owner of them. Bytes are accessible only through a
-/// <see cref="Lease"/>, which keeps the mapping alive while it is read: disposing the file during a read causes an exception, never a crash.
+/// <see cref="Lease"/>, which keeps the mapping alive while it is read: disposing the file during a read causes an exception, never a
+/// crash.
 /// </summary>
 internal sealed unsafe class MappedFile : IDisposable
 {

@@ -142,7 +142,8 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
         // The queue would refuse them all; the rest need not be tokenized.
         if (_tokens > options.MaxQueueTokens)
             throw new RequestException(
-                413, $"The texts have more than {options.MaxQueueTokens} tokens in total, which is the limit. Send fewer texts in a request.");
+                413,
+                $"The texts have more than {options.MaxQueueTokens} tokens in total, which is the limit. Send fewer texts in a request.");
         _texts.Add(read);
     }
 }

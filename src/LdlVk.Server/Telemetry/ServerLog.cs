@@ -27,8 +27,8 @@ internal static partial class ServerLog
     public static partial void OutOfHandles(this ILogger log);
 
     /// <summary>
-    /// Returns the description of an exception for the log: the message of a failed device or of a changed model; for all other exceptions, whose messages may
-    /// quote a request, the type and the method that threw it.
+    /// Returns the description of an exception for the log: the message of a failed device or of a changed model; for all other
+    /// exceptions, whose messages may quote a request, the type and the method that threw it.
     /// </summary>
     public static string Reason(Exception exception, ServerOptions options)
     {

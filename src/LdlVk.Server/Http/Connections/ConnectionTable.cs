@@ -32,7 +32,8 @@ internal sealed class ConnectionTable(int max, int maxPerClient, Func<IPAddress,
     }
 
     /// <summary>
-    /// Whether there are as many open sockets as there may be: those of connections that were closed to make room are closed a little later.
+    /// Whether there are as many open sockets as there may be: those of connections that were closed to make room are closed a little
+    /// later.
     /// </summary>
     public bool IsCrowded => Volatile.Read(ref _open) > max + (max / Spare);
 
