@@ -462,6 +462,9 @@ def _is_final(error: Any) -> bool:
         return not isinstance(error, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
     if isinstance(error, socket.gaierror):
         return error.errno != socket.EAI_AGAIN
+    # urllib words what it will not do; a proxy that refuses has a status of 4xx.
+    if isinstance(error, str) or (isinstance(error, OSError) and str(error).startswith("Tunnel connection failed: 4")):
+        return True
     return isinstance(error, http.client.HTTPException) and not isinstance(error, (http.client.RemoteDisconnected, http.client.IncompleteRead))
 
 

@@ -12,7 +12,8 @@ public sealed class Served : IAsyncLifetime
     public const string Key = "the-key-of-the-tests";
 
     private readonly RewardModel _model = RewardModel.Load(
-        Repository.Path("models", "ldl-mini"), new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Fp32 });
+        Repository.Path("models", "ldl-mini"),
+        new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Fp32, SystemMessages = SystemMessages.Merge });
 
     private RewardServer _server = null!;
 
