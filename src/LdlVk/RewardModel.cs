@@ -54,7 +54,7 @@ public sealed class RewardModel : IDisposable
     public IReadOnlyList<string> AttributeNames => _session.AttributeNames;
 
     /// <summary>What the user should know about how the checkpoint was understood; null if nothing.</summary>
-    public string? Note => _text.HasTokenizer ? _text.Note : null;
+    public Notice? Note => _text.HasTokenizer ? _text.Note : null;
 
     /// <summary>That loading spent time on tuning a device for this model; null if it did not.</summary>
     public Notice? TuningNote => _session.TuningNote;
@@ -114,7 +114,7 @@ public sealed class RewardModel : IDisposable
         Checkpoint checkpoint = Checkpoint.Open(folder);
         try
         {
-            var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate, options.SystemMessages);
+            var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate, options.SystemMessages, options.TemplateDate);
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;
             return new RewardModel(ScoringSession.Load(checkpoint, open, options, progress, cancellationToken), text, options);

@@ -47,6 +47,12 @@ public sealed record RewardModelOptions
     public string ChatTemplate { get; init; } = "auto";
 
     /// <summary>
+    /// The date that the checkpoint's chat template prints if it asks for today's, as Llama 3.2's does; null for 2024-07-26. A template
+    /// that prints none is an error then.
+    /// </summary>
+    public DateTime? TemplateDate { get; init; }
+
+    /// <summary>
     /// What special tokens are that stand in a message: the tokens, as in the reference, or text. Text is right where messages come from
     /// people who may wish to steer the model.
     /// </summary>

@@ -23,17 +23,20 @@ public sealed class TextEncoder
     /// <c>none</c>: contents joined as they are, behind <c>&lt;bos&gt;</c>.
     /// </param>
     /// <param name="system">What happens to system messages where the template has no system role.</param>
+    /// <param name="date">The date that the template prints if it asks for today's; null for <see cref="ChatTemplate.DefaultDate"/>.</param>
     /// <exception cref="CheckpointException">tokenizer.json is damaged or of another kind.</exception>
-    public TextEncoder(string folder, string chatTemplate = "auto", SystemMessages system = SystemMessages.Error)
+    public TextEncoder(string folder, string chatTemplate = "auto", SystemMessages system = SystemMessages.Error, DateTime? date = null)
     {
         (_folder, _system) = (folder, system);
         string tokenizer = Path.Combine(folder, "tokenizer.json");
         if (File.Exists(tokenizer)) _tokenizer = Tokenizer.Load(tokenizer);
         _template = new(() => chatTemplate switch
         {
+            "auto" => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), _tokenizer?.UsualTemplate, date),
+            _ when date is not null => throw new UsageException(
+                $"The chat template {chatTemplate} prints no date, so {OptionName.TemplateDate} would change nothing. Leave it out."),
             "none" => null,
-            "auto" => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), _tokenizer?.UsualTemplate),
-            _ => new DetectedChatTemplate(ChatTemplate.All.Single(t => t.Name == chatTemplate), Source: null, Note: null),
+            _ => new DetectedChatTemplate(ChatTemplate.All.Single(t => t.Name == chatTemplate), Source: null, Note: null, Date: null),
         });
         _padding = new(() => new Padding(Required, _template.Value?.Template, Path.Combine(folder, "tokenizer_config.json")));
     }
@@ -43,11 +46,13 @@ public sealed class TextEncoder
 
     /// <summary>What the user should know about the choice of the template; null if nothing.</summary>
     /// <exception cref="CheckpointException">The checkpoint's template is not a known one.</exception>
-    public string? Note => _template.Value?.Note;
+    public Notice? Note => _template.Value?.Note;
 
-    /// <summary>Name of the chat template that is used; <c>none</c> if there is none.</summary>
+    /// <summary>Name of the chat template that is used, and the date that it prints; <c>none</c> if there is none.</summary>
     /// <exception cref="CheckpointException">The checkpoint's template is not a known one.</exception>
-    public string TemplateName => _template.Value?.Template.Name ?? "none";
+    public string TemplateName => _template.Value is { } found
+        ? found.Date is { } date ? $"{found.Template.Name} of {date}" : found.Template.Name
+        : "none";
 
     /// <summary>Ids of a text as it is: no <c>&lt;bos&gt;</c>, no template.</summary>
     public int[] Encode(string text) => Required.Encode(text);

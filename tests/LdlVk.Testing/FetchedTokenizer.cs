@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using LdlVk.Runtime.Text;
 
 namespace LdlVk.Testing;
@@ -32,27 +30,7 @@ public sealed class FetchedTokenizer
     {
         string path = Repository.Path(".cache", model, "tokenizer.json");
         if (System.IO.File.Exists(path)) return (path, null);
-        try
-        {
-            using Process process = Process.Start(new ProcessStartInfo("bash", ["eng/fetch-tokenizer", model])
-            {
-                WorkingDirectory = Repository.Root,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
-            if (!process.WaitForExit(TimeSpan.FromMinutes(3)))
-            {
-                process.Kill(entireProcessTree: true);
-                return (null, "eng/fetch-tokenizer took more than 3 minutes.");
-            }
-            return process.ExitCode == 0
-                ? (Path.Combine(output.Result.Trim(), "tokenizer.json"), null)
-                : (null, $"eng/fetch-tokenizer failed: {errors.Result.Trim()}");
-        }
-        catch (Win32Exception e)
-        {
-            return (null, $"eng/fetch-tokenizer needs bash: {e.Message}");
-        }
+        (string? folder, string? whyNot) = FetchScript.Run("fetch-tokenizer", model);
+        return (folder is null ? null : Path.Combine(folder, "tokenizer.json"), whyNot);
     }
 }

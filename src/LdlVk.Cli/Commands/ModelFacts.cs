@@ -119,7 +119,8 @@ internal sealed class ModelFacts
         try
         {
             DetectedChatTemplate found = ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), usual);
-            return found.Note ?? $"{found.Template.Name}, from {Path.GetFileName(found.Source)}";
+            string? source = found.Source is null ? null : $"{found.Template.Name}, from {Path.GetFileName(found.Source)}";
+            return string.Join(". ", (string[])[.. new[] { source, found.Note?.InFlags() }.OfType<string>()]);
         }
         catch (CheckpointException e)
         {

@@ -16,11 +16,16 @@ internal static class RenderCommand
           or           {"id", "texts": […]}    of several responses, or of a pair
           or           {"id", "error"}, and exit code 3 at the end
         With --ids also the token ids, and position: the index of the token at which the score is read.
+        With --template, messages go to the template with all their fields, and a line may have add_generation_prompt, tools, documents
+        and chat_template_kwargs.
         """;
 
     public static Command Create(Terminal terminal)
     {
-        Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate(), system = ModelFlags.CreateSystem();
+        Option<string> model = ModelFlags.CreateModel();
+        TemplateFlags template = new();
+        TemplateRender alone = new();
+        model.Required = false;
         model.Description =
             "Folder with tokenizer.json and tokenizer_config.json; the weights, which are not read, must be there for --ids only.";
         TextFlags texts = new(
@@ -31,16 +36,25 @@ internal static class RenderCommand
         Option<bool> quiet = ModelFlags.CreateQuiet();
         Command command = new NotedCommand("render", "Show the text that the model reads for each line.", Notes) { model };
         texts.AddTo(command);
-        foreach (Option option in (Option[])[output, ids, template, system, quiet]) command.Options.Add(option);
+        foreach (Option option in (Option[])[output, ids, quiet]) command.Options.Add(option);
+        template.AddTo(command);
+        alone.AddTo(command);
         command.SetAction((call, cancellationToken) =>
         {
             using LineSource source = texts.Open(call, terminal, cancellationToken);
-            TextEncoder encoder = new(
-                call.GetValue(model)!, ModelValues.ChatTemplate(call, template), ModelValues.System(call, system));
-            // The kind of the head, which its tensors show, decides at which token the score is read.
-            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(call.GetValue(model)!) : null;
+            bool hasFile = alone.IsGiven(call, model, [template.Template, template.System, ids]);
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             ResultWriter result = new(file.Stream);
+            if (hasFile)
+            {
+                int rendered = alone.Run(call, template, terminal, source, result, cancellationToken);
+                file.Complete();
+                return Task.FromResult(rendered);
+            }
+
+            TextEncoder encoder = template.Encoder(call, call.GetValue(model)!);
+            // The kind of the head, which its tensors show, decides at which token the score is read.
+            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(call.GetValue(model)!) : null;
             ItemShapes shapes = new();
             int code = ExitCode.Success;
             foreach (InputLine line in source.Lines())

@@ -21,7 +21,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     private static readonly string[] Known =
     [
         "--model", "--device", "--split", "--memory", "--weights", "--compute", "--heads", "--embedding-scale", "--chat-template",
-        "--system", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run", "--trace-events", "--quiet",
+        "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run", "--trace-events", "--quiet",
         "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace", "--show-text",
     ];
 
@@ -36,7 +36,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         RewardModelOptions options = flags.Read(call);
         using Checkpoint checkpoint = Checkpoint.Open(folder);
         ExecutionPlan plan = RewardModel.MakePlan(checkpoint, options);
-        string template = options.ChatTemplate == "auto" ? TemplateOf(folder) : options.ChatTemplate;
+        string template = TemplateOf(folder, options);
         string devices = Describe(plan);
         options = options with { Weights = plan.Weights };
         // Several devices are named as they are. Their order and their memory limits belong together.
@@ -54,10 +54,10 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         return new RunSettings(text, options, devices);
     }
 
-    private static string TemplateOf(string folder)
+    private static string TemplateOf(string folder, RewardModelOptions options)
     {
-        TextEncoder encoder = new(folder);
-        return encoder.HasTokenizer ? encoder.TemplateName : "none";
+        TextEncoder encoder = new(folder, options.ChatTemplate, options.SystemMessages, options.TemplateDate);
+        return encoder.HasTokenizer || options.ChatTemplate != "auto" ? encoder.TemplateName : "none";
     }
 
     /// <summary>Checks that a loaded model has these settings.</summary>

@@ -50,7 +50,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
                 terminal.Say(message.InFlags());
             };
             if (!quiet && model.TuningNote is { } tuned) terminal.Say(tuned.InFlags());
-            if (!quiet && model.Note is { } note) terminal.Say(note);
+            if (!quiet && model.Note is { } note) terminal.Say(note.InFlags());
             return model;
         }
     }

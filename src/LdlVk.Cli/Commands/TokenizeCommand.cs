@@ -20,7 +20,8 @@ internal static class TokenizeCommand
 
     public static Command Create(Terminal terminal)
     {
-        Option<string> model = ModelFlags.CreateModel(), template = ModelFlags.CreateChatTemplate();
+        Option<string> model = ModelFlags.CreateModel();
+        TemplateFlags template = new();
         model.Description = "Folder with tokenizer.json; nothing else of the model is needed.";
         Option<string?> input = TextFlags.CreateInput(
             $"{TextFlags.DataSet}; - for standard input.");
@@ -28,13 +29,14 @@ internal static class TokenizeCommand
         input.Required = true;
         Command command = new NotedCommand("tokenize", "Convert texts and conversations to token ids.", Notes)
         {
-            model, input, output, template,
+            model, input, output,
         };
+        template.AddTo(command);
         command.SetAction((call, cancellationToken) =>
         {
             using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellationToken);
             string folder = call.GetValue(model)!;
-            TextEncoder encoder = new(folder, ModelValues.ChatTemplate(call, template));
+            TextEncoder encoder = template.Encoder(call, folder);
             if (!encoder.HasTokenizer)
                 throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);

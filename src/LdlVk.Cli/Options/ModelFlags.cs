@@ -40,8 +40,7 @@ internal sealed class ModelFlags
     private readonly Option<string> _embeddingScale = Choice("--embedding-scale", ModelValues.EmbeddingScales,
         "Factor of the embeddings: exact √hidden, or rounded to bf16 as in a bf16 run of the original. "
         + "auto: bf16 for bf16 checkpoints, else exact.");
-    private readonly Option<string> _chatTemplate = CreateChatTemplate();
-    private readonly Option<string> _system = CreateSystem();
+    private readonly TemplateFlags _template = new();
     private readonly Option<string?> _batchTokens = CreateBatchTokens();
     private readonly Option<bool> _truncate = new("--truncate")
     {
@@ -104,15 +103,6 @@ internal sealed class ModelFlags
     public static Option<string> CreateHeads() =>
         Choice("--heads", ModelValues.HeadFormats, "Format of the two heads' weights. They are small and published in fp32.");
 
-    /// <summary>--chat-template.</summary>
-    public static Option<string> CreateChatTemplate() => Choice("--chat-template", ModelValues.ChatTemplates,
-        "Conversion of messages to text. auto: the checkpoint's template; "
-        + "none: the bos token and the contents one after another; otherwise the template of that name.");
-
-    /// <summary>--system.</summary>
-    public static Option<string> CreateSystem() => Choice("--system", ModelValues.SystemRoles,
-        "What a system message is where the chat template has no system role: an error, or merged into the first user message.");
-
     /// <summary>--batch-tokens.</summary>
     public static Option<string?> CreateBatchTokens() => new("--batch-tokens")
     {
@@ -139,10 +129,11 @@ internal sealed class ModelFlags
     {
         Option[] all =
         [
-            Model, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _chatTemplate, _system, _batchTokens,
+            Model, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _batchTokens,
             _truncate, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
         ];
         foreach (Option option in all) command.Options.Add(option);
+        _template.AddTo(command);
     }
 
     /// <summary>Shows the plan if --dry-run is given.</summary>
@@ -176,8 +167,9 @@ internal sealed class ModelFlags
                 "bf16" => EmbeddingScale.Bf16,
                 _ => EmbeddingScale.Auto,
             },
-            ChatTemplate = ModelValues.ChatTemplate(call, _chatTemplate),
-            SystemMessages = ModelValues.System(call, _system),
+            ChatTemplate = _template.Name(call),
+            SystemMessages = _template.OfSystem(call),
+            TemplateDate = _template.Date(call),
             BatchTokens = ModelValues.BatchTokens(call, _batchTokens),
             Truncate = call.GetValue(_truncate),
             SharePrefixes = !call.GetValue(_noSharePrefixes),
@@ -185,7 +177,8 @@ internal sealed class ModelFlags
         };
     }
 
-    private static Option<string> Choice(string name, string values, string description) =>
+    /// <summary>A flag with a fixed set of values, separated by |; the first is the default.</summary>
+    public static Option<string> Choice(string name, string values, string description) =>
         new(name)
         {
             Description = description,

@@ -70,13 +70,6 @@ internal static class ModelValues
     /// <summary>Value of --heads.</summary>
     public static WeightFormat Heads(ParseResult call, Option<string> heads) => Format(OneOf(call, heads, HeadFormats));
 
-    /// <summary>Value of --system.</summary>
-    public static SystemMessages System(ParseResult call, Option<string> system) =>
-        OneOf(call, system, SystemRoles) == "merge" ? SystemMessages.Merge : SystemMessages.Error;
-
-    /// <summary>Value of --chat-template.</summary>
-    public static string ChatTemplate(ParseResult call, Option<string> template) => OneOf(call, template, ChatTemplates);
-
     /// <summary>Value of --batch-tokens.</summary>
     public static int BatchTokens(ParseResult call, Option<string?> batchTokens)
     {

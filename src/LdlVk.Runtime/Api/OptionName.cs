@@ -44,6 +44,9 @@ public readonly ref struct OptionName(string name, string value = "")
     /// <summary>The chat template.</summary>
     public static OptionName ChatTemplate => new(nameof(ChatTemplate));
 
+    /// <summary>The date that the chat template prints.</summary>
+    public static OptionName TemplateDate => new(nameof(TemplateDate));
+
     /// <summary>Treatment of system messages where the template has no system role.</summary>
     public static OptionName SystemMessages => new(nameof(SystemMessages));
 

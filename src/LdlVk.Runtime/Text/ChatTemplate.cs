@@ -1,7 +1,8 @@
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Converts a conversation to the text that the model reads. Known templates are implemented in C#; no Jinja program runs.
+/// Converts a conversation to the text that the model reads. Known templates are implemented in C#; a checkpoint's own that is none of them
+/// is run by an interpreter of Jinja, which reaches nothing outside the conversation.
 /// </summary>
 public abstract class ChatTemplate
 {
@@ -18,6 +19,12 @@ public abstract class ChatTemplate
 
     /// <summary>The template of Llama 3.1, which always has a system message with two dates.</summary>
     public static ChatTemplate Llama31 { get; } = new Llama3Template("llama3.1", "Llama 3.1's", dated: true);
+
+    /// <summary>
+    /// The date that templates get for today's, so that scores do not change by the day: that of Llama 3.1's template, which Llama 3.2's
+    /// has too where there is no clock.
+    /// </summary>
+    public static DateTime DefaultDate { get; } = new(2024, 7, 26, 0, 0, 0, DateTimeKind.Unspecified);
 
     /// <summary>All known templates.</summary>
     public static IReadOnlyList<ChatTemplate> All { get; } = [Gemma2, Gemma2WithoutBos, Llama3, Llama31];
@@ -37,6 +44,9 @@ public abstract class ChatTemplate
     /// <summary>The <c>bos_token</c> that the template prints.</summary>
     internal string BosToken { get; }
 
+    /// <summary>Whether the template printed the date of today, which is <see cref="DefaultDate"/> unless another is given.</summary>
+    internal virtual bool PrintsDate => false;
+
     /// <summary>The text with which the template ends each turn.</summary>
     internal abstract string TurnEnd { get; }
 
@@ -44,10 +54,12 @@ public abstract class ChatTemplate
     /// <param name="tokenizerConfigPath">The checkpoint's tokenizer_config.json, which need not exist; null for a checkpoint without
     /// one.</param>
     /// <param name="assumed">The template to use if the checkpoint specifies none; null for <see cref="Gemma2"/>.</param>
-    /// <returns>The template, and a note for the user if the checkpoint specifies none.</returns>
-    /// <exception cref="CheckpointException">The checkpoint's template is unknown, or its files are damaged.</exception>
-    public static DetectedChatTemplate Detect(string? tokenizerConfigPath, ChatTemplate? assumed = null) =>
-        ChatTemplateDetection.Detect(tokenizerConfigPath, assumed ?? Gemma2);
+    /// <param name="date">The date that the template prints if it asks for today's; null for <see cref="DefaultDate"/>.</param>
+    /// <returns>The template, and a note for the user if the checkpoint specifies none, or one that prints a date.</returns>
+    /// <exception cref="CheckpointException">The checkpoint's template is not Jinja, or its files are damaged.</exception>
+    /// <exception cref="UsageException">A date is given, and the template prints none.</exception>
+    public static DetectedChatTemplate Detect(string? tokenizerConfigPath, ChatTemplate? assumed = null, DateTime? date = null) =>
+        ChatTemplateDetection.Detect(tokenizerConfigPath, assumed ?? Gemma2, date);
 
     /// <summary>Renders a conversation as text. Special tokens in contents are not escaped.</summary>
     /// <param name="messages">One or more messages.</param>

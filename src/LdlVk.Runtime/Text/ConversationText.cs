@@ -1,4 +1,5 @@
 using System.Text;
+using LdlVk.Runtime.Text.Jinja;
 
 namespace LdlVk.Runtime.Text;
 
@@ -19,6 +20,13 @@ internal sealed class ConversationText
     {
         _text.Append(marks);
         return this;
+    }
+
+    /// <summary>Appends text of both.</summary>
+    public void Add(MarkedText text)
+    {
+        foreach (Range range in text.Typed) _typed.Add((_text.Length + range.Start.Value)..(_text.Length + range.End.Value));
+        _text.Append(text.Value);
     }
 
     /// <summary>Appends text of a message.</summary>

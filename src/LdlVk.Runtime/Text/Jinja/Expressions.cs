@@ -133,7 +133,7 @@ internal sealed class Call(int line, Expression function, CallArguments argument
         {
             return callee.Call(scope.State, arguments.Evaluate(scope, callee.Name, extra));
         }
-        catch (JinjaException e)
+        catch (JinjaException e) when (e.Line == 0) // a second throw at each level of a recursion would end the stack
         {
             throw e.At(Line);
         }
@@ -151,7 +151,7 @@ internal sealed class Filter(int line, Expression? of, string name, CallArgument
         {
             return Filters.Apply(scope.State, name, value, arguments.Evaluate(scope, name));
         }
-        catch (JinjaException e)
+        catch (JinjaException e) when (e.Line == 0) // a second throw at each level of a recursion would end the stack
         {
             throw e.At(Line);
         }

@@ -53,7 +53,7 @@ internal static class Filters
         ["string"] = (state, v, _) => Text(state, v),
         ["sum"] = (state, v, a) => Python.Iterate(v).Select(item => Lists.Of(state, item, a.Only("attribute", "start").Find(0, "attribute")))
             .Aggregate(a.Find(1, "start") ?? 0L, (sum, item) => Operators.Add(state, sum, item)),
-        ["title"] = (state, v, _) => Text(state, v).Map(value => TextMethods.Title(value, c => !(Python.IsSpace(c) || "-([{<".Contains(c, StringComparison.Ordinal)))),
+        ["title"] = (state, v, _) => Text(state, v).Map(value => TextMethods.Title(value, c => !(Python.IsSpace(c) || "-([{<".Contains(c, StringComparison.Ordinal)), "SS")),
         ["tojson"] = JsonText.Of,
         ["trim"] = (state, v, a) => TextMethods.Strip(Text(state, v), a.Only("chars").OptionalText(0, "chars")),
         ["unique"] = Lists.Unique,
@@ -127,13 +127,15 @@ internal static class Filters
         long precision = arguments.Integer(0, "precision", 0);
         string method = arguments.OptionalText(1, "method")?.Value ?? "common";
         double scale = Math.Pow(10, precision);
-        return method switch
+        if (method == "common" && Equality.IsWhole(value) && precision >= 0) return Equality.Whole(value);
+        double rounded = method switch
         {
             "common" => precision is >= 0 and <= 15 ? Math.Round(number, (int)precision, MidpointRounding.ToEven) : Math.Round(number * scale, MidpointRounding.ToEven) / scale,
             "ceil" => Math.Ceiling(number * scale) / scale,
             "floor" => Math.Floor(number * scale) / scale,
             _ => throw new JinjaException("round: the method is not common, ceil or floor."),
         };
+        return method == "common" && Equality.IsWhole(value) ? (object)(long)rounded : rounded;
     }
 
     private static object? ToInteger(object value, long radix) => value switch

@@ -78,7 +78,7 @@ internal static class Formatting
                 : int.TryParse(field[0], CultureInfo.InvariantCulture, out int index) ? Positional(index)
                 : arguments.Find(int.MaxValue, field[0]) ?? throw new JinjaException($"The format's \"{field[0]}\" is not among its values.");
             string specification = field.Length > 1 ? field[1] : "";
-            bool hasKind = specification.Length > 0 && char.IsAsciiLetter(specification[^1]);
+            bool hasKind = specification.Length > 0 && (char.IsAsciiLetter(specification[^1]) || specification[^1] == '%');
             output.Append(Field(state, value, hasKind ? specification[..^1] : specification, hasKind ? specification[^1] : '\0'));
             at = close;
         }
@@ -113,7 +113,8 @@ internal static class Formatting
             'd' or 'i' or 'u' or '\0' when Equality.IsWhole(value) => Digits(((System.Numerics.BigInteger)Equality.Whole(value)).ToString(thousands ? "N0" : "D", CultureInfo.InvariantCulture)),
             'd' or 'i' or 'u' when value is double d => Digits(Math.Truncate(d).ToString(thousands ? "N0" : "F0", CultureInfo.InvariantCulture)),
             'x' or 'X' when value is long n && n >= 0 => Digits(n.ToString(kind.ToString(), CultureInfo.InvariantCulture)),
-            'f' or 'F' or '%' when isNumber => Digits(Real(Equality.Number(value)!.Value)),
+            'f' or 'F' when isNumber => Digits(Real(Equality.Number(value)!.Value)),
+            '%' when isNumber => Digits(Real(Equality.Number(value)!.Value * 100) + "%"),
             _ => throw new JinjaException($"The format \"{kind}\" of {Python.TypeOf(value)} is not known here."),
         };
         int missing = width - Python.CodePoints(text.Value);

@@ -6,7 +6,8 @@ internal static class Methods
     /// <summary>The attribute of a value; null if it has none of that name.</summary>
     public static object? Find(object value, string name)
     {
-        if (name.StartsWith("__", StringComparison.Ordinal)) throw new JinjaException($"\"{name}\" is not allowed in a template.");
+        if (value is Undefined undefined) throw undefined.Error();
+        if (name.StartsWith("__", StringComparison.Ordinal)) return new Undefined($"\"{name}\", which templates may not reach,");
         switch (value)
         {
             case Namespace space: return space.Attributes.GetValueOrDefault(name);
@@ -14,7 +15,6 @@ internal static class Methods
             case MarkedText text: return TextMethods.Find(text, name);
             case DictValue dict: return OfDict(dict, name);
             case ListValue { Kind: not ListKind.View } list: return OfList(list, name);
-            case Undefined undefined: throw undefined.Error();
             default: return null;
         }
     }

@@ -154,18 +154,26 @@ internal sealed class StatementParser
     private Target Targets(bool withAttribute)
     {
         int line = _tokens.Line;
-        bool inParentheses = _tokens.Skip("(");
-        List<Target> targets = [Single(withAttribute && !inParentheses)];
+        List<Target> targets = [Part()];
         bool many = false;
         while (_tokens.Skip(","))
         {
             many = true;
             if (_tokens.IsName("in") || _tokens.IsOperator("=") || _tokens.IsOperator(")") || _tokens.IsAtEndOfTag) break;
-            targets.Add(_tokens.IsOperator("(") ? Targets(withAttribute) : Single(withAttribute));
+            targets.Add(Part());
         }
 
-        if (inParentheses) _tokens.Expect(")");
         return many ? new(line, null, null, [.. targets]) : targets[0];
+
+        Target Part()
+        {
+            if (!_tokens.Skip("(")) return Single(withAttribute);
+            if (++_nesting > MaxNesting) throw _tokens.Error($"Names are nested more than {MaxNesting} levels deep.", JinjaFault.Limit);
+            Target inner = Targets(withAttribute);
+            _nesting--;
+            _tokens.Expect(")");
+            return inner;
+        }
     }
 
     private Target Single(bool withAttribute)
@@ -200,7 +208,10 @@ internal sealed class StatementParser
         {
             if (parameters.Count > 0) _tokens.Expect(",");
             string name = _tokens.ExpectName();
-            parameters.Add((name, _tokens.Skip("=") ? _expressions.Expression() : null));
+            Expression? otherwise = _tokens.Skip("=") ? _expressions.Expression() : null;
+            if (otherwise is null && parameters is [.., (_, not null)])
+                throw _tokens.Error($"The parameter \"{name}\" without a default stands behind one with a default.");
+            parameters.Add((name, otherwise));
         }
 
         return [.. parameters];

@@ -15,7 +15,7 @@ internal static class TextMethods
         ["upper"] = (_, s, a) => Upper(s, a.Only()),
         ["lower"] = (_, s, a) => s.Map(value => a.Only() is null ? value : value.ToLowerInvariant()),
         ["capitalize"] = (_, s, _) => Capitalize(s),
-        ["title"] = (_, s, _) => s.Map(value => Title(value, char.IsLetter)),
+        ["title"] = (_, s, _) => s.Map(value => Title(value, char.IsLetter, "Ss")),
         ["swapcase"] = (_, s, _) => s.Map(value => string.Concat(value.Select(c => char.IsUpper(c) ? char.ToLowerInvariant(c) : char.ToUpperInvariant(c)))),
         ["startswith"] = (_, s, a) => Python.Of(Affixes(a).Any(p => s.Value.StartsWith(p.Value, StringComparison.Ordinal))),
         ["endswith"] = (_, s, a) => Python.Of(Affixes(a).Any(p => s.Value.EndsWith(p.Value, StringComparison.Ordinal))),
@@ -77,14 +77,15 @@ internal static class TextMethods
     public static MarkedText Capitalize(MarkedText text) =>
         text.Length == 0 ? text : Upper(text.Slice(0, 1)).Append(text.Slice(1, text.Length).Map(value => value.ToLowerInvariant()));
 
-    /// <summary>Words with their first letter in upper case.</summary>
-    public static string Title(string text, Func<char, bool> isInWord)
+    /// <summary>Words with their first letter in upper case; that of ß is given.</summary>
+    public static string Title(string text, Func<char, bool> isInWord, string sharp)
     {
         StringBuilder output = new(text.Length);
         bool inWord = false;
         foreach (char c in text)
         {
-            output.Append(inWord ? char.ToLowerInvariant(c) : char.ToUpperInvariant(c));
+            if (!inWord && c == 'ß') output.Append(sharp);
+            else output.Append(inWord ? char.ToLowerInvariant(c) : char.ToUpperInvariant(c));
             inWord = isInWord(c);
         }
 
@@ -152,7 +153,7 @@ internal static class TextMethods
                 int end = at;
                 if (parts.Count == most) end = text.Length;
                 while (end < text.Length && !Python.IsSpace(text.Value[end])) end++;
-                parts.Add(parts.Count == most ? Strip(text.Slice(at, end), null, start: false) : text.Slice(at, end));
+                parts.Add(text.Slice(at, end));
                 state.Spend(2);
                 at = end;
             }
@@ -183,7 +184,7 @@ internal static class TextMethods
                 if (end == 0) break;
                 int from = parts.Count == most ? 0 : end;
                 while (from > 0 && !Python.IsSpace(text.Value[from - 1])) from--;
-                parts.Insert(0, parts.Count == most ? Strip(text.Slice(from, end), null, end: false) : text.Slice(from, end));
+                parts.Insert(0, text.Slice(from, end));
                 state.Spend(2 + (parts.Count / 4));
                 end = from;
             }
