@@ -23,7 +23,8 @@ public sealed class TextEncoder
     /// <c>none</c>: contents joined as they are, behind <c>&lt;bos&gt;</c>.
     /// </param>
     /// <param name="system">What happens to system messages where the template has no system role.</param>
-    /// <param name="date">The date that the template prints if it asks for today's; null for <see cref="ChatTemplate.DefaultDate"/>.</param>
+    /// <param name="date">The date that the template prints if it asks for today's; null for <see
+    /// cref="ChatTemplate.DefaultDate"/>.</param>
     /// <exception cref="CheckpointException">tokenizer.json is damaged or of another kind.</exception>
     public TextEncoder(string folder, string chatTemplate = "auto", SystemMessages system = SystemMessages.Error, DateTime? date = null)
     {

@@ -5,7 +5,6 @@ using Apache.Arrow;
 using Apache.Arrow.Compression;
 using Apache.Arrow.Ipc;
 using Apache.Arrow.Types;
-using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Lines;
 using LdlVk.Testing;
 

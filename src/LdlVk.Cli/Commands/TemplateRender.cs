@@ -51,7 +51,8 @@ internal sealed class TemplateRender
     /// <summary>Writes what the template makes of each line.</summary>
     /// <returns>The exit code.</returns>
     public int Run(
-        ParseResult call, TemplateFlags flags, Terminal terminal, LineSource source, ResultWriter result, CancellationToken cancellationToken)
+        ParseResult call, TemplateFlags flags, Terminal terminal, LineSource source, ResultWriter result,
+            CancellationToken cancellationToken)
     {
         DateTime? date = flags.Date(call);
         TemplateFile template = TemplateFile.Open(call.GetValue(_file)!, call.GetValue(_bos), call.GetValue(_eos), date);
@@ -93,7 +94,8 @@ internal sealed class TemplateRender
     /// <summary>Messages of roles go to the template as they are, with whatever fields they have; other forms are read as items.</summary>
     private static (string, string[], bool, string?) Read(TemplateFile template, ItemFields names, JsonElement root, string id)
     {
-        bool isPlain = !names.IsMap && root.TryGetProperty("messages", out JsonElement messages) && messages.ValueKind == JsonValueKind.Array
+        bool isPlain = !names.IsMap && root.TryGetProperty("messages", out JsonElement messages)
+            && messages.ValueKind == JsonValueKind.Array
             && messages.EnumerateArray().All(message => message.ValueKind == JsonValueKind.Object && message.TryGetProperty("role", out _))
             && !root.TryGetProperty("response", out _) && !root.TryGetProperty("responses", out _) && !root.TryGetProperty("chosen", out _);
         if (isPlain) return (id, [template.Render(root)], false, null);

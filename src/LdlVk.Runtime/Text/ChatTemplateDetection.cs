@@ -44,7 +44,8 @@ internal static class ChatTemplateDetection
         if (template is null) return Assumed(config ? $"{configPath} has no chat_template" : $"{configPath} does not exist");
 
         string source = jinja ? jinjaPath : configPath;
-        ChatTemplate found = ChatTemplate.All.FirstOrDefault(t => t.Is(template)) ?? Own(template, source, tokens, date ?? ChatTemplate.DefaultDate);
+        ChatTemplate found = ChatTemplate.All.FirstOrDefault(t => t.Is(template))
+            ?? Own(template, source, tokens, date ?? ChatTemplate.DefaultDate);
         if (bos is not null && bos != found.BosToken && found != ChatTemplate.Gemma2WithoutBos) throw OtherBos(found);
         if (!found.PrintsDate) return new DetectedChatTemplate(found, source, null, date is null ? null : throw NoDate());
         DateTime used = date ?? ChatTemplate.DefaultDate;
@@ -69,7 +70,10 @@ internal static class ChatTemplateDetection
     {
         try
         {
-            return new JinjaChatTemplate(template, tokens, date);
+            JinjaChatTemplate own = new(template, tokens, date);
+            return !own.LeavesOutMessages ? own : throw new CheckpointException(
+                $"{path}: the chat template leaves out what messages say: a short conversation becomes {Shown.Quoted(own.Sample!)}. "
+                + $"{Override}");
         }
         catch (JinjaException e)
         {
@@ -77,7 +81,8 @@ internal static class ChatTemplateDetection
         }
     }
 
-    private static Dictionary<string, string> Tokens(string path) => File.Exists(path) ? JsonFile.Read(path, Tokens, TokenizerFile.MaxBytes) : [];
+    private static Dictionary<string, string> Tokens(string path) =>
+        File.Exists(path) ? JsonFile.Read(path, Tokens, TokenizerFile.MaxBytes) : [];
 
     internal static Dictionary<string, string> Tokens(JsonField root)
     {

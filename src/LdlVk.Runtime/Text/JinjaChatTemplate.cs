@@ -12,7 +12,6 @@ internal sealed class JinjaChatTemplate : ChatTemplate
     private readonly JinjaTemplate _template;
     private readonly IReadOnlyDictionary<string, string> _tokens;
     private readonly DateTime _date;
-    private readonly string? _sample;
     private bool _printsDate;
 
     /// <summary>Parses a template.</summary>
@@ -21,15 +20,23 @@ internal sealed class JinjaChatTemplate : ChatTemplate
     /// <param name="date">The date that it prints if it asks for today's.</param>
     /// <exception cref="JinjaException">It is not Jinja, or uses a part that is not here.</exception>
     public JinjaChatTemplate(string source, IReadOnlyDictionary<string, string> tokens, DateTime date)
-        : base($"jinja-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source)))[..12]}", "the checkpoint's", tokens.GetValueOrDefault("bos_token", ""))
+        : base($"jinja-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source)))[..12]}", "the checkpoint's",
+            tokens.GetValueOrDefault("bos_token", ""))
     {
         (_template, _tokens, _date) = (new JinjaTemplate(source), tokens, date);
-        _sample = Sample([User, Assistant]);
-        HasSystemRole = Sample([System, User, Assistant])?.Contains(System.Content, StringComparison.Ordinal) == true;
-        BeginsWithBos = BosToken.Length > 0 && _sample?.StartsWith(BosToken, StringComparison.Ordinal) == true;
-        int end = _sample?.LastIndexOf(Assistant.Content, StringComparison.Ordinal) ?? -1;
-        TurnEnd = end < 0 ? "" : _sample![(end + Assistant.Content.Length)..];
+        Sample = Try([User, Assistant]);
+        HasSystemRole = Try([System, User, Assistant])?.Contains(System.Content, StringComparison.Ordinal) == true;
+        BeginsWithBos = BosToken.Length > 0 && Sample?.StartsWith(BosToken, StringComparison.Ordinal) == true;
+        int end = Sample?.LastIndexOf(Assistant.Content, StringComparison.Ordinal) ?? -1;
+        TurnEnd = end < 0 ? "" : Sample![(end + Assistant.Content.Length)..];
     }
+
+    /// <summary>The text of a short conversation; null if the template refuses that.</summary>
+    public string? Sample { get; }
+
+    /// <summary>Whether the short conversation's words are not all in its text.</summary>
+    public bool LeavesOutMessages => Sample is not null
+        && !(Sample.Contains(User.Content, StringComparison.Ordinal) && Sample.Contains(Assistant.Content, StringComparison.Ordinal));
 
     public override bool BeginsWithBos { get; }
 
@@ -66,7 +73,7 @@ internal sealed class JinjaChatTemplate : ChatTemplate
 
     private protected override void Write(ConversationText text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {
-        if (_sample is not null && !HasSystemRole && messages[0].Role == "system") throw NoSystemRole();
+        if (Sample is not null && !HasSystemRole && messages[0].Role == "system") throw NoSystemRole();
         MarkedText rendered = Render(
             [
                 new("messages", new ListValue([.. messages.Select(Value)])),
@@ -83,11 +90,12 @@ internal sealed class JinjaChatTemplate : ChatTemplate
     private static DictValue Value(Message message) => new DictValue()
         .Set("role", MarkedText.OfMessage(message.Role)).Set("content", MarkedText.OfMessage(message.Content));
 
-    private string? Sample(Message[] messages)
+    private string? Try(Message[] messages)
     {
         try
         {
-            return Render([new("messages", new ListValue([.. messages.Select(Value)])), new("add_generation_prompt", Python.False)], 100).Value;
+            return Render([new("messages", new ListValue([.. messages.Select(Value)])), new("add_generation_prompt", Python.False)],
+                100).Value;
         }
         catch (InputException)
         {

@@ -3,7 +3,6 @@ using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using LdlVk.Runtime.Text;
 using LdlVk.Runtime.Text.Jinja;
 using LdlVk.Testing;
 using Xunit;

@@ -29,7 +29,7 @@ internal sealed class ExpressionParser(TokenReader tokens)
 
     public Expression Expression(bool withConditional = true)
     {
-        if (++_nesting > MaxNesting) throw tokens.Error($"An expression is nested more than {MaxNesting} levels deep.", JinjaFault.Limit);
+        Descend();
         Expression value = Or();
         while (withConditional && tokens.SkipName("if"))
         {
@@ -40,6 +40,12 @@ internal sealed class ExpressionParser(TokenReader tokens)
 
         _nesting--;
         return value;
+    }
+
+    private void Descend()
+    {
+        if (++_nesting > MaxNesting)
+            throw tokens.Error($"An expression is nested more than {MaxNesting} levels deep.", JinjaFault.Limit);
     }
 
     private Expression Or()
@@ -72,7 +78,8 @@ internal sealed class ExpressionParser(TokenReader tokens)
         List<(string, Expression)> rest = [];
         while (true)
         {
-            if (tokens.Current.Kind == TokenKind.Operator && Comparisons.Contains(tokens.Current.Text)) rest.Add((tokens.Next().Text, Sum()));
+            bool isComparison = tokens.Current.Kind == TokenKind.Operator && Comparisons.Contains(tokens.Current.Text);
+            if (isComparison) rest.Add((tokens.Next().Text, Sum()));
             else if (tokens.SkipName("in")) rest.Add(("in", Sum()));
             else if (tokens.IsName("not") && tokens.IsNameAhead("in"))
             {
@@ -110,7 +117,7 @@ internal sealed class ExpressionParser(TokenReader tokens)
         Expression value;
         if (tokens.IsOperator("-") || tokens.IsOperator("+"))
         {
-            if (++_nesting > MaxNesting) throw tokens.Error($"An expression is nested more than {MaxNesting} levels deep.", JinjaFault.Limit);
+            Descend();
             value = new Unary(line, tokens.Next().Text, Unary(withFilter: false));
             _nesting--;
         }
@@ -146,7 +153,8 @@ internal sealed class ExpressionParser(TokenReader tokens)
                 Expression inner = Tuple(ends: () => tokens.IsOperator(")"));
                 tokens.Expect(")");
                 return inner;
-            case TokenKind.Operator when token.Text == "[": return new ListLiteral(token.Line, [.. Items("]", () => Expression())], ListKind.List);
+            case TokenKind.Operator when token.Text == "[":
+                return new ListLiteral(token.Line, [.. Items("]", () => Expression())], ListKind.List);
             case TokenKind.Operator when token.Text == "{":
                 return new DictLiteral(token.Line, [.. Items("}", () =>
                 {
@@ -186,7 +194,8 @@ internal sealed class ExpressionParser(TokenReader tokens)
                 value = name.Kind switch
                 {
                     TokenKind.Name => new Attribute(line, value, name.Text),
-                    TokenKind.Integer => new Subscript(line, value, new Constant(line, long.Parse(name.Text, CultureInfo.InvariantCulture))),
+                    TokenKind.Integer =>
+                        new Subscript(line, value, new Constant(line, long.Parse(name.Text, CultureInfo.InvariantCulture))),
                     _ => throw tokens.Error($"{name} stands where the name of an attribute is expected.", at: line),
                 };
             }
@@ -235,8 +244,13 @@ internal sealed class ExpressionParser(TokenReader tokens)
                 tokens.Next();
                 named.Add((name, Expression()));
             }
-            else if (named.Count > 0 || list is not null || dict is not null) throw tokens.Error("An argument without a name stands behind one with a name.");
-            else positional.Add(Expression());
+            else
+            {
+                if (named.Count > 0 || list is not null || dict is not null)
+                    throw tokens.Error("An argument without a name stands behind one with a name.");
+                positional.Add(Expression());
+            }
+
             return 0;
         });
         return new([.. positional], [.. named], list, dict);
@@ -281,7 +295,8 @@ internal sealed class ExpressionParser(TokenReader tokens)
         bool StartsOperand()
         {
             if (tokens.IsName("is")) throw tokens.Error("Tests are not chained with \"is\"; use \"and\".");
-            return tokens.Current.Kind is TokenKind.String or TokenKind.Integer or TokenKind.Float || tokens.IsOperator("[") || tokens.IsOperator("{")
+            return tokens.Current.Kind is TokenKind.String or TokenKind.Integer or TokenKind.Float || tokens.IsOperator("[")
+                || tokens.IsOperator("{")
                 || (tokens.Current.Kind == TokenKind.Name && tokens.Current.Text is not ("else" or "or" or "and" or "if" or "in" or "not"));
         }
     }

@@ -12,7 +12,8 @@ internal abstract class Expression
     {
         Line = line;
         foreach (Expression? part in parts) _depth = Math.Max(_depth, (part?._depth ?? 0) + 1);
-        if (_depth > MaxDepth) throw new JinjaException($"An expression is nested more than {MaxDepth} levels deep.", JinjaFault.Limit, line);
+        if (_depth > MaxDepth)
+            throw new JinjaException($"An expression is nested more than {MaxDepth} levels deep.", JinjaFault.Limit, line);
     }
 
     public int Line { get; }
@@ -76,7 +77,8 @@ internal sealed class Attribute(int line, Expression of, string name) : Expressi
     protected override object Value(Scope scope)
     {
         object value = of.Evaluate(scope);
-        return Methods.Find(value, name) ?? Python.Item(value, MarkedText.OfTemplate(name)) ?? new Undefined($"\"{name}\" of {Python.TypeOf(value)}");
+        return Methods.Find(value, name) ?? Python.Item(value, MarkedText.OfTemplate(name))
+            ?? new Undefined($"\"{name}\" of {Python.TypeOf(value)}");
     }
 }
 
@@ -87,11 +89,12 @@ internal sealed class Subscript(int line, Expression of, Expression index) : Exp
     {
         object value = of.Evaluate(scope), at = index.Evaluate(scope);
         return Python.Item(value, at) ?? (at is MarkedText name ? Methods.Find(value, name.Value) : null)
-            ?? new Undefined($"{(at is MarkedText text ? Shown.Quoted(text.Value) : $"item {(at is long n ? n : Python.TypeOf(at))}")} of {Python.TypeOf(value)}");
+            ?? new Undefined($"{Shown.Short(PythonText.Of(scope.State, new ListValue([at])).Value)} of {Python.TypeOf(value)}");
     }
 }
 
-internal sealed class Slice(int line, Expression of, Expression? start, Expression? stop, Expression? step) : Expression(line, of, start, stop, step)
+internal sealed class Slice(int line, Expression of, Expression? start, Expression? stop, Expression? step)
+    : Expression(line, of, start, stop, step)
 {
     protected override object Value(Scope scope) =>
         Python.Slice(scope.State, of.Evaluate(scope), start?.Evaluate(scope), stop?.Evaluate(scope), step?.Evaluate(scope));
@@ -111,7 +114,11 @@ internal sealed class CallArguments(Expression[] positional, (string Name, Expre
         if (dict is not null)
         {
             if (dict.Evaluate(scope) is not DictValue items) throw new JinjaException($"{of}: what stands behind ** is not a dict.");
-            foreach ((object key, object value) in items.Items) names.Add(new((key as MarkedText)?.Value ?? throw new JinjaException($"{of}: a name behind ** is not a string."), value));
+            foreach ((object key, object value) in items.Items)
+            {
+                string name = (key as MarkedText)?.Value ?? throw new JinjaException($"{of}: a name behind ** is not a string.");
+                names.Add(new(name, value));
+            }
         }
 
         if (extra is { } pair) names.Add(pair);
@@ -128,7 +135,8 @@ internal sealed class Call(int line, Expression function, CallArguments argument
     {
         object value = function.Evaluate(scope);
         if (value is Undefined undefined) throw undefined.Error();
-        Function callee = value as Function ?? (value as LoopValue)?.Recursion ?? throw new JinjaException($"{Python.TypeOf(value)} cannot be called.");
+        Function callee = value as Function ?? (value as LoopValue)?.Recursion
+            ?? throw new JinjaException($"{Python.TypeOf(value)} cannot be called.");
         try
         {
             return callee.Call(scope.State, arguments.Evaluate(scope, callee.Name, extra));
@@ -180,7 +188,8 @@ internal sealed class Or(int line, Expression a, Expression b) : Expression(line
     protected override object Value(Scope scope) => a.Evaluate(scope) is var first && Python.IsTrue(first) ? first : b.Evaluate(scope);
 }
 
-internal sealed class Conditional(int line, Expression condition, Expression then, Expression? otherwise) : Expression(line, condition, then, otherwise)
+internal sealed class Conditional(int line, Expression condition, Expression then, Expression? otherwise)
+    : Expression(line, condition, then, otherwise)
 {
     protected override object Value(Scope scope) => condition.IsTrue(scope)
         ? then.Evaluate(scope)
@@ -189,7 +198,8 @@ internal sealed class Conditional(int line, Expression condition, Expression the
 
 internal sealed class Unary(int line, string operation, Expression of) : Expression(line, of)
 {
-    protected override object Value(Scope scope) => operation == "-" ? Operators.Negate(of.Evaluate(scope)) : Operators.Plus(of.Evaluate(scope));
+    protected override object Value(Scope scope) =>
+        operation == "-" ? Operators.Negate(of.Evaluate(scope)) : Operators.Plus(of.Evaluate(scope));
 }
 
 internal sealed class Binary(int line, string operation, Expression a, Expression b) : Expression(line, a, b)

@@ -42,8 +42,10 @@ internal static class Filters
         ["reject"] = (state, v, a) => Lists.Select(state, v, a, byAttribute: false, wanted: false),
         ["rejectattr"] = (state, v, a) => Lists.Select(state, v, a, byAttribute: true, wanted: false),
         ["replace"] = (state, v, a) => TextMethods.Replace(
-            state, Text(state, v), Text(state, a.Only("old", "new", "count").Required(0, "old")), Text(state, a.Required(1, "new")), Count(a)),
-        ["reverse"] = (state, v, _) => v is MarkedText ? Python.Slice(state, v, null, null, -1L) : new Stream(Python.List(state, v).Items.Reverse()),
+            state, Text(state, v), Text(state, a.Only("old", "new", "count").Required(0, "old")), Text(state, a.Required(1, "new")),
+                Count(a)),
+        ["reverse"] = (state, v, _) =>
+            v is MarkedText ? Python.Slice(state, v, null, null, -1L) : new Stream(Python.List(state, v).Items.Reverse()),
         ["round"] = (_, v, a) => Round(v, a.Only("precision", "method")),
         ["safe"] = (state, v, _) => Text(state, v), // nothing is escaped, so there is nothing to be safe from
         ["select"] = (state, v, a) => Lists.Select(state, v, a, byAttribute: false, wanted: true),
@@ -51,9 +53,12 @@ internal static class Filters
         ["slice"] = (state, v, a) => Divide(state, v, a.Only("slices", "fill_with")),
         ["sort"] = Lists.Sort,
         ["string"] = (state, v, _) => Text(state, v),
-        ["sum"] = (state, v, a) => Python.Iterate(v).Select(item => Lists.Of(state, item, a.Only("attribute", "start").Find(0, "attribute")))
+        ["sum"] = (state, v, a) =>
+            Python.Iterate(v).Select(item => Lists.Of(state, item, a.Only("attribute", "start").Find(0, "attribute")))
             .Aggregate(a.Find(1, "start") ?? 0L, (sum, item) => Operators.Add(state, sum, item)),
-        ["title"] = (state, v, _) => Text(state, v).Map(value => TextMethods.Title(value, c => !(Python.IsSpace(c) || "-([{<".Contains(c, StringComparison.Ordinal)), "SS")),
+        ["title"] = (state, v, _) =>
+            Text(state, v).Map(value =>
+                TextMethods.Title(value, c => !(Python.IsSpace(c) || "-([{<".Contains(c, StringComparison.Ordinal)), "SS")),
         ["tojson"] = JsonText.Of,
         ["trim"] = (state, v, a) => TextMethods.Strip(Text(state, v), a.Only("chars").OptionalText(0, "chars")),
         ["unique"] = Lists.Unique,
@@ -63,7 +68,8 @@ internal static class Filters
 
     public static object Apply(RenderState state, string name, object value, Arguments arguments)
     {
-        if (!All.TryGetValue(name, out Of? filter)) throw new JinjaException($"The filter \"{name}\" is not known here.", JinjaFault.Syntax);
+        if (!All.TryGetValue(name, out Of? filter))
+            throw new JinjaException($"The filter \"{name}\" is not known here.", JinjaFault.Syntax);
         return filter(state, value, arguments) switch
         {
             MarkedText text => state.Made(text),
@@ -93,7 +99,8 @@ internal static class Filters
 
     private static MarkedText Join(RenderState state, object value, Arguments arguments)
     {
-        IEnumerable<object> items = Python.Iterate(value).Select(item => (object)Text(state, Lists.Of(state, item, arguments.Find(1, "attribute"))));
+        IEnumerable<object> items = Python.Iterate(value).Select(item =>
+            (object)Text(state, Lists.Of(state, item, arguments.Find(1, "attribute"))));
         return TextMethods.Join(state, Text(state, arguments.Find(0, "d") ?? MarkedText.Empty), new Stream(items));
     }
 
@@ -130,7 +137,8 @@ internal static class Filters
         if (method == "common" && Equality.IsWhole(value) && precision >= 0) return Equality.Whole(value);
         double rounded = method switch
         {
-            "common" => precision is >= 0 and <= 15 ? Math.Round(number, (int)precision, MidpointRounding.ToEven) : Math.Round(number * scale, MidpointRounding.ToEven) / scale,
+            "common" => precision is >= 0 and <= 15
+                ? Math.Round(number, (int)precision, MidpointRounding.ToEven) : Math.Round(number * scale, MidpointRounding.ToEven) / scale,
             "ceil" => Math.Ceiling(number * scale) / scale,
             "floor" => Math.Floor(number * scale) / scale,
             _ => throw new JinjaException("round: the method is not common, ceil or floor."),

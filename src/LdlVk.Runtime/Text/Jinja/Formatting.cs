@@ -26,7 +26,8 @@ internal static class Formatting
                 int close = text.IndexOf(')', at);
                 if (close < 0) throw new JinjaException("A format has %( without ).");
                 string key = text[(at + 1)..close];
-                named = Python.Item(arguments, MarkedText.OfTemplate(key)) ?? throw new JinjaException($"The format's \"{key}\" is not among its values.");
+                named = Python.Item(arguments, MarkedText.OfTemplate(key))
+                    ?? throw new JinjaException($"The format's \"{key}\" is not among its values.");
                 at = close + 1;
             }
 
@@ -40,14 +41,16 @@ internal static class Formatting
                 continue;
             }
 
-            object value = named ?? (next < values.Count ? values[next++] : throw new JinjaException("A format has more places than values."));
+            object value = named
+                ?? (next < values.Count ? values[next++] : throw new JinjaException("A format has more places than values."));
             // The same as a specification of format(), where - is < and the default of a string is to the right.
             string flags = text[from..(at - 1)];
             bool left = flags.Contains('-', StringComparison.Ordinal);
             output.Append(Field(state, value, (left ? "<" : ">") + flags.Replace("-", "", StringComparison.Ordinal).TrimStart('#'), kind));
         }
 
-        if (arguments is ListValue { Kind: ListKind.Tuple } && next < values.Count) throw new JinjaException("A format has fewer places than values.");
+        if (arguments is ListValue { Kind: ListKind.Tuple } && next < values.Count)
+            throw new JinjaException("A format has fewer places than values.");
         return output.ToText();
     }
 
@@ -76,7 +79,8 @@ internal static class Formatting
             string[] field = text[(at + 1)..close].Split(':', 2);
             object value = field[0].Length == 0 ? Positional(next++)
                 : int.TryParse(field[0], CultureInfo.InvariantCulture, out int index) ? Positional(index)
-                : arguments.Find(int.MaxValue, field[0]) ?? throw new JinjaException($"The format's \"{field[0]}\" is not among its values.");
+                : arguments.Find(int.MaxValue, field[0])
+                    ?? throw new JinjaException($"The format's \"{field[0]}\" is not among its values.");
             string specification = field.Length > 1 ? field[1] : "";
             bool hasKind = specification.Length > 0 && (char.IsAsciiLetter(specification[^1]) || specification[^1] == '%');
             output.Append(Field(state, value, hasKind ? specification[..^1] : specification, hasKind ? specification[^1] : '\0'));
@@ -110,8 +114,10 @@ internal static class Formatting
             's' => Cut(PythonText.Of(state, value)),
             '\0' when value is not (long or double) => Cut(PythonText.Of(state, value)),
             '\0' when value is double d && precision is null => MarkedText.OfTemplate(PythonText.Of(d)),
-            'd' or 'i' or 'u' or '\0' when Equality.IsWhole(value) => Digits(((System.Numerics.BigInteger)Equality.Whole(value)).ToString(thousands ? "N0" : "D", CultureInfo.InvariantCulture)),
-            'd' or 'i' or 'u' when value is double d => Digits(Math.Truncate(d).ToString(thousands ? "N0" : "F0", CultureInfo.InvariantCulture)),
+            'd' or 'i' or 'u' or '\0' when Equality.IsWhole(value) =>
+                Digits(((System.Numerics.BigInteger)Equality.Whole(value)).ToString(thousands ? "N0" : "D", CultureInfo.InvariantCulture)),
+            'd' or 'i' or 'u' when value is double d =>
+                Digits(Math.Truncate(d).ToString(thousands ? "N0" : "F0", CultureInfo.InvariantCulture)),
             'x' or 'X' when value is long n && n >= 0 => Digits(n.ToString(kind.ToString(), CultureInfo.InvariantCulture)),
             'f' or 'F' when isNumber => Digits(Real(Equality.Number(value)!.Value)),
             '%' when isNumber => Digits(Real(Equality.Number(value)!.Value * 100) + "%"),
@@ -128,7 +134,9 @@ internal static class Formatting
 
         if (align == '\0') align = isNumber ? '>' : '<';
         int before = align == '<' ? 0 : align == '>' ? missing : missing / 2;
-        return MarkedText.OfTemplate(new string(fill, before)).Append(text).Append(MarkedText.OfTemplate(new string(fill, missing - before)));
+        return Of(before).Append(text).Append(Of(missing - before));
+
+        MarkedText Of(int count) => MarkedText.OfTemplate(new string(fill, count));
 
         MarkedText Cut(MarkedText whole) => precision is { } most ? whole.Slice(0, Python.Unit(whole.Value, most)) : whole;
 

@@ -1,4 +1,5 @@
 using System.Collections.Frozen;
+using System.Numerics;
 
 namespace LdlVk.Runtime.Text.Jinja;
 
@@ -32,7 +33,11 @@ internal static class Globals
         foreach (object value in arguments.Positional)
         {
             if (value is not DictValue dict) throw new JinjaException($"namespace: {Python.TypeOf(value)} is not a dict.");
-            foreach ((object key, object item) in dict.Items) space.Attributes[(key as MarkedText)?.Value ?? throw new JinjaException("namespace: a name is not a string.")] = item;
+            foreach ((object key, object item) in dict.Items)
+            {
+                string name = (key as MarkedText)?.Value ?? throw new JinjaException("namespace: a name is not a string.");
+                space.Attributes[name] = item;
+            }
         }
 
         foreach ((string name, object value) in arguments.Named) space.Attributes[name] = value;
@@ -49,7 +54,8 @@ internal static class Globals
             {
                 foreach (object pair in Python.Iterate(value))
                 {
-                    if (Python.List(state, pair).Items is not [var key, var item]) throw new JinjaException("dict: an element is not a pair.");
+                    if (Python.List(state, pair).Items is not [var key, var item])
+                        throw new JinjaException("dict: an element is not a pair.");
                     dict.Set(key, item);
                 }
             }
@@ -64,10 +70,11 @@ internal static class Globals
     {
         bool hasStart = arguments.Only("start", "stop", "step").Positional.Count > 1;
         arguments.Required(0, "stop");
-        long start = hasStart ? arguments.Integer(0, "start", 0) : 0, stop = arguments.Integer(hasStart ? 1 : 0, "stop", 0), step = arguments.Integer(2, "step", 1);
+        long start = hasStart ? arguments.Integer(0, "start", 0) : 0;
+        long stop = arguments.Integer(hasStart ? 1 : 0, "stop", 0), step = arguments.Integer(2, "step", 1);
         if (step == 0) throw new JinjaException("range: the step is 0.");
-        System.Numerics.BigInteger distance = step > 0 ? (System.Numerics.BigInteger)stop - start : (System.Numerics.BigInteger)start - stop;
-        System.Numerics.BigInteger size = System.Numerics.BigInteger.Abs(step), count = distance <= 0 ? 0 : (distance + size - 1) / size;
+        BigInteger distance = step > 0 ? (BigInteger)stop - start : (BigInteger)start - stop;
+        BigInteger size = BigInteger.Abs(step), count = distance <= 0 ? 0 : (distance + size - 1) / size;
         if (count > MaxRange) throw new JinjaException($"range: more than {MaxRange:N0} numbers.", JinjaFault.Limit);
         object[] numbers = new object[(int)count];
         for (int i = 0; i < numbers.Length; i++) numbers[i] = start + (i * step);
@@ -76,7 +83,8 @@ internal static class Globals
 
     private static Namespace Cycler(Arguments arguments)
     {
-        IReadOnlyList<object> items = arguments.Positional.Count > 0 ? arguments.Positional : throw new JinjaException("cycler needs items.");
+        IReadOnlyList<object> items = arguments.Positional.Count > 0
+            ? arguments.Positional : throw new JinjaException("cycler needs items.");
         int at = 0;
         Namespace cycler = new() { Attributes = { ["current"] = items[0] } };
         cycler.Attributes["next"] = new Function("cycler.next", (_, _) =>

@@ -62,7 +62,7 @@ internal sealed class JsonText
             case DictValue dict:
                 _output.Append("{");
                 IEnumerable<KeyValuePair<object, object>> items = dict.Items;
-                if (_sorts) items = items.Order(Comparer<KeyValuePair<object, object>>.Create((a, b) => Equality.Compare(_state, a.Key, b.Key)));
+                if (_sorts) items = items.OrderBy(item => item.Key, Comparer<object>.Create((a, b) => Equality.Compare(_state, a, b)));
                 int at = 0;
                 foreach ((object key, object item) in items)
                 {

@@ -14,7 +14,8 @@ internal sealed class Lexer
 
     private static readonly string[] Operators =
     [
-        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";",
+        "//", "**", "==", "!=", ">=", "<=", "+", "-", "/", "*", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":",
+        "|", ",", ";",
     ];
 
     private readonly string _source;
@@ -171,7 +172,9 @@ internal sealed class Lexer
                 return;
             }
 
-            Token token = char.IsLetter(c) || c == '_' ? Name() : char.IsAsciiDigit(c) ? Number() : c is '"' or '\'' ? Literal(c) : Operator(brackets);
+            Token token = char.IsLetter(c) || c == '_' ? Name()
+                : char.IsAsciiDigit(c) ? Number()
+                : c is '"' or '\'' ? Literal(c) : Operator(brackets);
             _tokens.Add(token);
         }
     }
@@ -275,7 +278,8 @@ internal sealed class Lexer
     private int Hexadecimal(string text, int at, int digits, StringBuilder output)
     {
         if (at + digits >= text.Length
-            || !uint.TryParse(text.AsSpan(at + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint code) || code > 0x10ffff)
+            || !uint.TryParse(text.AsSpan(at + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint code)
+                || code > 0x10ffff)
             throw Error($"\\{text[at]} in a string is not followed by {digits} hexadecimal digits of a character.");
         if (code > 0xffff) output.Append(char.ConvertFromUtf32((int)code));
         else output.Append((char)code);

@@ -11,7 +11,8 @@ internal static class Lists
         state.Step();
         if (path is null or None) return item;
         foreach (object part in path is MarkedText names ? names.Value.Split('.').Select(Part) : [path])
-            item = Python.Item(item, part) ?? (part is MarkedText name ? Methods.Find(item, name.Value) : null) ?? new Undefined($"{PythonText.Of(state, part)} of {Python.TypeOf(item)}");
+            item = Python.Item(item, part) ?? (part is MarkedText name ? Methods.Find(item, name.Value) : null)
+                ?? new Undefined($"{PythonText.Of(state, part)} of {Python.TypeOf(item)}");
         return item;
 
         static object Part(string name) =>
@@ -54,9 +55,12 @@ internal static class Lists
     public static object Sort(RenderState state, object value, Arguments arguments)
     {
         arguments.Only("reverse", "case_sensitive", "attribute");
-        object?[] paths = arguments.Find(2, "attribute") is MarkedText names ? [.. names.Value.Split(',').Select(MarkedText.OfTemplate)] : [arguments.Find(2, "attribute")];
+        object?[] paths = arguments.Find(2, "attribute") is MarkedText names
+            ? [.. names.Value.Split(',').Select(MarkedText.OfTemplate)] : [arguments.Find(2, "attribute")];
         bool sensitive = arguments.Flag(1, "case_sensitive");
-        return Ordered(state, Python.List(state, value).Items, item => new ListValue([.. paths.Select(path => Key(Of(state, item, path), sensitive))]), arguments.Flag(0, "reverse"));
+        return Ordered(state, Python.List(state, value).Items, KeyOf, arguments.Flag(0, "reverse"));
+
+        object KeyOf(object item) => new ListValue([.. paths.Select(path => Key(Of(state, item, path), sensitive))]);
     }
 
     /// <summary>The items of a dict, ordered by key or by value.</summary>
@@ -106,10 +110,12 @@ internal static class Lists
         List<object> groups = [];
         List<object> members = [];
         object? current = null;
-        foreach (object item in Ordered(state, Python.List(state, value).Items, item => Key(Grouper(item), sensitive), reverse: false).Items)
+        ListValue ordered = Ordered(state, Python.List(state, value).Items, item => Key(Grouper(item), sensitive), reverse: false);
+        foreach (object item in ordered.Items)
         {
-            if (current is not null && !Equality.AreEqual(state, Key(Grouper(members[0]), sensitive), Key(Grouper(item), sensitive))) Close();
-            current = item;
+            object key = Key(Grouper(item), sensitive);
+            if (current is not null && !Equality.AreEqual(state, current, key)) Close();
+            current = key;
             members.Add(item);
         }
 
@@ -127,7 +133,8 @@ internal static class Lists
 
     private static object OrElse(object found, object? otherwise) => found is Undefined && otherwise is not null ? otherwise : found;
 
-    private static object Key(object value, bool sensitive) => value is MarkedText text && !sensitive ? text.Map(t => t.ToLowerInvariant()) : value;
+    private static object Key(object value, bool sensitive) =>
+        value is MarkedText text && !sensitive ? text.Map(t => t.ToLowerInvariant()) : value;
 
     /// <summary>A stable order; reversed, equal elements keep theirs, as in Python.</summary>
     private static ListValue Ordered(RenderState state, IReadOnlyList<object> items, Func<object, object> key, bool reverse)

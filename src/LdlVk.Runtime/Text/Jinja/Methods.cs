@@ -1,6 +1,8 @@
 namespace LdlVk.Runtime.Text.Jinja;
 
-/// <summary>Attributes of values: the methods of Python's str, list and dict that change nothing, and what namespaces and loops hold.</summary>
+/// <summary>
+/// Attributes of values: the methods of Python's str, list and dict that change nothing, and what namespaces and loops hold.
+/// </summary>
 internal static class Methods
 {
     /// <summary>The attribute of a value; null if it has none of that name.</summary>
@@ -21,9 +23,11 @@ internal static class Methods
 
     private static Function? OfDict(DictValue dict, string name) => name switch
     {
-        "get" => new(name, (_, a) => a.Only("key", "default").Required(0, "key") is var key && Equality.IsKey(key) && dict.Find(key) is { } found
+        "get" => new(name, (_, a) =>
+            a.Only("key", "default").Required(0, "key") is var key && Equality.IsKey(key) && dict.Find(key) is { } found
             ? found : a.Find(1, "default") ?? None.Value),
-        "items" => new(name, (state, a) => View(state, a, dict.Items.Select(item => new ListValue([item.Key, item.Value], ListKind.Tuple)))),
+        "items" => new(name, (state, a) =>
+            View(state, a, dict.Items.Select(item => new ListValue([item.Key, item.Value], ListKind.Tuple)))),
         "keys" => new(name, (state, a) => View(state, a, dict.Items.Keys)),
         "values" => new(name, (state, a) => View(state, a, dict.Items.Values)),
         "copy" => new(name, (_, _) => dict),
@@ -49,9 +53,11 @@ internal static class Methods
                 if (Equality.AreEqual(state, list.Items[i], wanted)) return (long)i;
             throw new JinjaException("index(): the value is not in the list.");
         }),
-        "count" => new(name, (state, a) => (long)list.Items.Count(item => Equality.AreEqual(state, item, a.Only("value").Required(0, "value")))),
+        "count" => new(name, (state, a) =>
+            (long)list.Items.Count(item => Equality.AreEqual(state, item, a.Only("value").Required(0, "value")))),
         "copy" => new(name, (_, _) => list),
-        "append" or "clear" or "extend" or "insert" or "pop" or "remove" or "reverse" or "sort" when list.Kind == ListKind.List => Mutator(name, list),
+        "append" or "clear" or "extend" or "insert" or "pop" or "remove" or "reverse" or "sort" when list.Kind == ListKind.List =>
+            Mutator(name, list),
         _ => null,
     };
 }

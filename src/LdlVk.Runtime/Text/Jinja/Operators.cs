@@ -45,7 +45,7 @@ internal static class Operators
             "%",
             a,
             b,
-            (m, n) => n switch { 0 => throw ByZero(), -1 => 0, _ => m % n is var rest && rest != 0 && (rest < 0) != (n < 0) ? rest + n : rest },
+            (m, n) => n == 0 ? throw ByZero() : n == -1 ? 0 : Modulo(m, n),
             (m, n) => n == 0 ? throw ByZero() : m - (n * Math.Floor(m / n)));
     }
 
@@ -91,7 +91,9 @@ internal static class Operators
                     Undefined u => throw u.Error(),
                     _ => throw new JinjaException($"{Python.TypeOf(a)} cannot be in a string."),
                 };
-            case DictValue dict: return Equality.IsKey(a) ? dict.Find(a) is not null : throw new JinjaException($"{Python.TypeOf(a)} cannot be a key of a dict.");
+            case DictValue dict:
+                if (!Equality.IsKey(a)) throw new JinjaException($"{Python.TypeOf(a)} cannot be a key of a dict.");
+                return dict.Find(a) is not null;
             case ListValue or Stream or Undefined: return Python.Iterate(b).Any(item => Equality.AreEqual(state, item, a));
             default: throw new JinjaException($"Nothing can be in {Python.TypeOf(b)}.");
         }
@@ -124,6 +126,8 @@ internal static class Operators
         if (b is Undefined second) throw second.Error();
         throw new JinjaException($"{name} stands between {Python.TypeOf(a)} and {Python.TypeOf(b)}.");
     }
+
+    private static long Modulo(long m, long n) => m % n is var rest && rest != 0 && (rest < 0) != (n < 0) ? rest + n : rest;
 
     private static long FloorDivide(long m, long n) => checked(m / n) - (m % n != 0 && (m < 0) != (n < 0) ? 1 : 0);
 

@@ -96,15 +96,17 @@ internal static class Python
     public static int Unit(string text, long codePoint)
     {
         int at = 0;
-        for (long i = 0; i < codePoint && at < text.Length; i++) at += at + 1 < text.Length && char.IsSurrogatePair(text[at], text[at + 1]) ? 2 : 1;
+        for (long i = 0; i < codePoint && at < text.Length; i++) at += UnitsAt(text, at);
         return at;
     }
+
+    private static int UnitsAt(string text, int at) => at + 1 < text.Length && char.IsSurrogatePair(text[at], text[at + 1]) ? 2 : 1;
 
     private static IEnumerable<object> Characters(MarkedText text)
     {
         for (int at = 0; at < text.Length;)
         {
-            int end = at + (at + 1 < text.Length && char.IsSurrogatePair(text.Value[at], text.Value[at + 1]) ? 2 : 1);
+            int end = at + UnitsAt(text.Value, at);
             yield return text.Slice(at, end);
             at = end;
         }
@@ -140,7 +142,8 @@ internal static class Python
     {
         long by = Index(step) ?? 1;
         if (by == 0) throw new JinjaException("The step of a slice is 0.");
-        long count = value is MarkedText or ListValue { Kind: not ListKind.View } ? Length(value) : throw new JinjaException($"{TypeOf(value)} cannot be sliced.");
+        long count = value is MarkedText or ListValue { Kind: not ListKind.View }
+            ? Length(value) : throw new JinjaException($"{TypeOf(value)} cannot be sliced.");
         long from = Bound(Index(start), by > 0 ? 0 : count - 1), to = Bound(Index(stop), by > 0 ? count : -1);
         if (value is MarkedText text && by == 1)
             return from >= to ? MarkedText.Empty : state.Made(text.Slice(Unit(text.Value, from), Unit(text.Value, to)));

@@ -6,6 +6,13 @@ namespace LdlVk.Runtime.Text.Jinja;
 /// <summary>Python's str() and repr().</summary>
 internal static class PythonText
 {
+    /// <summary>What repr() writes as escapes; a space it does not.</summary>
+    private static readonly UnicodeCategory[] Hidden =
+    [
+        UnicodeCategory.Control, UnicodeCategory.Format, UnicodeCategory.Surrogate, UnicodeCategory.PrivateUse,
+        UnicodeCategory.OtherNotAssigned, UnicodeCategory.LineSeparator, UnicodeCategory.ParagraphSeparator, UnicodeCategory.SpaceSeparator,
+    ];
+
     /// <summary>What <c>{{ value }}</c> prints.</summary>
     /// <exception cref="JinjaException">It is a function or another thing of which Python prints an address.</exception>
     public static MarkedText Of(RenderState state, object value)
@@ -99,7 +106,8 @@ internal static class PythonText
         {
             bool valid = Rune.TryGetRuneAt(value, i, out Rune rune);
             int units = valid ? rune.Utf16SequenceLength : 1;
-            string? escape = Escape(valid ? rune.Value : value[i], valid ? Rune.GetUnicodeCategory(rune) : UnicodeCategory.Surrogate, quote);
+            UnicodeCategory category = valid ? Rune.GetUnicodeCategory(rune) : UnicodeCategory.Surrogate;
+            string? escape = Escape(valid ? rune.Value : value[i], category, quote);
             if (escape is not null)
             {
                 output.Append(text.Slice(plain, i)).Append(escape, typed: text.Typed.Length > 0);
@@ -120,9 +128,7 @@ internal static class PythonText
         '\\' => "\\\\",
         ' ' => null,
         _ when code == quote => $"\\{quote}",
-        _ when category is UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
-            or UnicodeCategory.OtherNotAssigned or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator or UnicodeCategory.SpaceSeparator =>
-            code <= 0xff ? $"\\x{code:x2}" : code <= 0xffff ? $"\\u{code:x4}" : $"\\U{code:x8}",
+        _ when Hidden.Contains(category) => code <= 0xff ? $"\\x{code:x2}" : code <= 0xffff ? $"\\u{code:x4}" : $"\\U{code:x8}",
         _ => null,
     };
 }

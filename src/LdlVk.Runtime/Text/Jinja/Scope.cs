@@ -1,6 +1,8 @@
 namespace LdlVk.Runtime.Text.Jinja;
 
-/// <summary>Names and their values. A loop's turn, a macro and a block of <c>{% with %}</c> have their own; what they set ends with them.</summary>
+/// <summary>
+/// Names and their values. A loop's turn, a macro and a block of <c>{% with %}</c> have their own; what they set ends with them.
+/// </summary>
 internal sealed class Scope(Scope? parent, RenderState state)
 {
     private Dictionary<string, object>? _values;

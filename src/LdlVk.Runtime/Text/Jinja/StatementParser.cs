@@ -19,7 +19,8 @@ internal sealed class StatementParser
     {
         StatementParser parser = new(Lexer.Read(source));
         Block block = parser.Body();
-        return parser._tokens.Current.Kind == TokenKind.End ? block : throw parser._tokens.Error($"{parser._tokens.Current} closes no block.");
+        return parser._tokens.Current.Kind == TokenKind.End
+            ? block : throw parser._tokens.Error($"{parser._tokens.Current} closes no block.");
     }
 
     /// <summary>Statements up to a tag that is one of those, whose name is the current token then; up to the end, without any.</summary>

@@ -76,7 +76,8 @@ internal sealed class If(int line, (Expression Condition, Block Then)[] branches
     }
 }
 
-internal sealed class For(int line, Target target, Expression over, Expression? filter, bool recursive, Block body, Block? otherwise) : Statement(line)
+internal sealed class For(int line, Target target, Expression over, Expression? filter, bool recursive, Block body, Block? otherwise)
+    : Statement(line)
 {
     public override Flow Execute(Scope scope, MarkedTextBuilder output)
     {
@@ -272,7 +273,7 @@ internal sealed class Target(int line, string? name, string? attribute, Target[]
         {
             object[] items = [.. Python.Iterate(value).Take(parts.Length + 1)];
             if (items.Length != parts.Length)
-                throw new JinjaException($"{parts.Length} names are set, but there are {(items.Length > parts.Length ? "more" : items.Length)} values.", line: line);
+                throw new JinjaException($"{parts.Length} names are set, and there is another number of values.", line: line);
             for (int i = 0; i < items.Length; i++) parts[i].Assign(scope, items[i]);
         }
     }

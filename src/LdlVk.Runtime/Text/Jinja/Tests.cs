@@ -29,7 +29,9 @@ internal static class Tests
             case "divisibleby": return Operators.Modulo(state, value, Other()) is 0L or 0.0;
             case "lower": return IsCased(char.IsLower, char.IsUpper);
             case "upper": return IsCased(char.IsUpper, char.IsLower);
-            case "sameas": return ReferenceEquals(value, Other()) || (value is bool or long or MarkedText && value.GetType() == Other().GetType() && Equality.AreEqual(state, value, Other()));
+            case "sameas": return ReferenceEquals(value, Other())
+                || (value is bool or long or MarkedText && value.GetType() == Other().GetType()
+                    && Equality.AreEqual(state, value, Other()));
             case "in": return Operators.Contains(state, Other(), value);
             case "eq" or "equalto" or "==": return Equality.AreEqual(state, value, Other());
             case "ne" or "!=": return !Equality.AreEqual(state, value, Other());
@@ -40,7 +42,8 @@ internal static class Tests
             default: throw new JinjaException($"The test \"{name}\" is not known here.", JinjaFault.Syntax);
         }
 
-        object Rest(long of) => Operators.Modulo(state, value is MarkedText ? throw new JinjaException("A string is neither odd nor even.") : value, of);
+        object Rest(long of) =>
+            Operators.Modulo(state, value is MarkedText ? throw new JinjaException("A string is neither odd nor even.") : value, of);
 
         bool IsCased(Func<char, bool> wanted, Func<char, bool> other) =>
             PythonText.Of(state, value).Value is var text && text.Any(wanted) && !text.Any(other);

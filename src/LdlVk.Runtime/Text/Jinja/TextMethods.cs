@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 
 namespace LdlVk.Runtime.Text.Jinja;
@@ -6,6 +7,9 @@ namespace LdlVk.Runtime.Text.Jinja;
 internal static class TextMethods
 {
     private delegate object Method(RenderState state, MarkedText text, Arguments arguments);
+
+    /// <summary>Digits that str.isdigit takes and str.isdecimal does not.</summary>
+    private const string Scripts = "²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉";
 
     private static readonly Dictionary<string, Method> All = new(StringComparer.Ordinal)
     {
@@ -16,22 +20,30 @@ internal static class TextMethods
         ["lower"] = (_, s, a) => s.Map(value => a.Only() is null ? value : value.ToLowerInvariant()),
         ["capitalize"] = (_, s, _) => Capitalize(s),
         ["title"] = (_, s, _) => s.Map(value => Title(value, char.IsLetter, "Ss")),
-        ["swapcase"] = (_, s, _) => s.Map(value => string.Concat(value.Select(c => char.IsUpper(c) ? char.ToLowerInvariant(c) : char.ToUpperInvariant(c)))),
+        ["swapcase"] = (_, s, _) =>
+            s.Map(value => string.Concat(value.Select(c => char.IsUpper(c) ? char.ToLowerInvariant(c) : char.ToUpperInvariant(c)))),
         ["startswith"] = (_, s, a) => Python.Of(Affixes(a).Any(p => s.Value.StartsWith(p.Value, StringComparison.Ordinal))),
         ["endswith"] = (_, s, a) => Python.Of(Affixes(a).Any(p => s.Value.EndsWith(p.Value, StringComparison.Ordinal))),
-        ["removeprefix"] = (_, s, a) => a.Text(0, "prefix") is var p && s.Value.StartsWith(p.Value, StringComparison.Ordinal) ? s.Slice(p.Length, s.Length) : s,
+        ["removeprefix"] = (_, s, a) =>
+            a.Text(0, "prefix") is var p && s.Value.StartsWith(p.Value, StringComparison.Ordinal) ? s.Slice(p.Length, s.Length) : s,
         ["removesuffix"] = (_, s, a) => a.Text(0, "suffix") is var p && p.Length > 0 && s.Value.EndsWith(p.Value, StringComparison.Ordinal)
             ? s.Slice(0, s.Length - p.Length) : s,
-        ["replace"] = (state, s, a) => Replace(state, s, a.Only("old", "new", "count").Text(0, "old"), a.Text(1, "new"), a.Integer(2, "count", -1)),
-        ["split"] = (state, s, a) => state.Made(new ListValue(Split(state, s, a.Only("sep", "maxsplit").OptionalText(0, "sep"), a.Integer(1, "maxsplit", -1)))),
-        ["rsplit"] = (state, s, a) => state.Made(new ListValue(SplitFromEnd(state, s, a.Only("sep", "maxsplit").OptionalText(0, "sep"), a.Integer(1, "maxsplit", -1)))),
+        ["replace"] = (state, s, a) =>
+            Replace(state, s, a.Only("old", "new", "count").Text(0, "old"), a.Text(1, "new"), a.Integer(2, "count", -1)),
+        ["split"] = (state, s, a) =>
+            state.Made(new ListValue(Split(state, s, a.Only("sep", "maxsplit").OptionalText(0, "sep"), a.Integer(1, "maxsplit", -1)))),
+        ["rsplit"] = (state, s, a) =>
+            state.Made(new ListValue(SplitFromEnd(state, s, a.Only("sep", "maxsplit").OptionalText(0, "sep"),
+                a.Integer(1, "maxsplit", -1)))),
         ["splitlines"] = (state, s, a) => state.Made(new ListValue(Lines(s, a.Only("keepends").Flag(0, "keepends")))),
         ["partition"] = (_, s, a) => Partition(s, a.Text(0, "sep"), last: false),
         ["rpartition"] = (_, s, a) => Partition(s, a.Text(0, "sep"), last: true),
         ["find"] = (_, s, a) => Find(s, a, last: false),
         ["rfind"] = (_, s, a) => Find(s, a, last: true),
-        ["index"] = (_, s, a) => Find(s, a, last: false) is var at and >= 0 ? at : throw new JinjaException("index(): the text is not in the string."),
-        ["rindex"] = (_, s, a) => Find(s, a, last: true) is var at and >= 0 ? at : throw new JinjaException("rindex(): the text is not in the string."),
+        ["index"] = (_, s, a) =>
+            Find(s, a, last: false) is var at and >= 0 ? at : throw new JinjaException("index(): the text is not in the string."),
+        ["rindex"] = (_, s, a) =>
+            Find(s, a, last: true) is var at and >= 0 ? at : throw new JinjaException("rindex(): the text is not in the string."),
         ["count"] = (_, s, a) => Count(s.Value, a.Only("sub").Text(0, "sub").Value),
         ["join"] = (state, s, a) => Join(state, s, a.Only("iterable").Required(0, "iterable")),
         ["format"] = (state, s, a) => state.Made(Formatting.Braces(state, s, a)),
@@ -40,7 +52,7 @@ internal static class TextMethods
         ["rjust"] = (state, s, a) => Pad(state, s, a, left: 2),
         ["center"] = (state, s, a) => Pad(state, s, a, left: 1),
         ["isalpha"] = (_, s, _) => AllRunes(s, Rune.IsLetter),
-        ["isdigit"] = (_, s, _) => AllRunes(s, rune => Rune.IsDigit(rune) || "²³¹⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉".Contains(rune.ToString(), StringComparison.Ordinal)),
+        ["isdigit"] = (_, s, _) => AllRunes(s, rune => Rune.IsDigit(rune) || Scripts.Contains(rune.ToString(), StringComparison.Ordinal)),
         ["isdecimal"] = (_, s, _) => AllRunes(s, Rune.IsDigit),
         ["isnumeric"] = (_, s, _) => AllRunes(s, Rune.IsNumber),
         ["isalnum"] = (_, s, _) => AllRunes(s, rune => Rune.IsLetter(rune) || Rune.IsNumber(rune)),
@@ -62,12 +74,24 @@ internal static class TextMethods
     {
         HashSet<Rune>? set = characters is null ? null : [.. characters.Value.EnumerateRunes()];
         int from = 0, to = text.Length;
-        while (start && from < to && Takes(Rune.DecodeFromUtf16(text.Value.AsSpan(from), out Rune rune, out int units), rune)) from += units;
-        while (end && to > from && Takes(Rune.DecodeLastFromUtf16(text.Value.AsSpan(from, to - from), out Rune rune, out int units), rune)) to -= units;
+        while (start && from < to)
+        {
+            OperationStatus status = Rune.DecodeFromUtf16(text.Value.AsSpan(from), out Rune rune, out int units);
+            if (!Takes(status, rune)) break;
+            from += units;
+        }
+
+        while (end && to > from)
+        {
+            OperationStatus status = Rune.DecodeLastFromUtf16(text.Value.AsSpan(from, to - from), out Rune rune, out int units);
+            if (!Takes(status, rune)) break;
+            to -= units;
+        }
+
         return text.Slice(from, to);
 
-        bool Takes(System.Buffers.OperationStatus status, Rune rune) => status == System.Buffers.OperationStatus.Done
-            && (set?.Contains(rune) ?? (rune.IsBmp && Python.IsSpace((char)rune.Value)));
+        bool Takes(OperationStatus status, Rune rune) =>
+            status == OperationStatus.Done && (set?.Contains(rune) ?? (rune.IsBmp && Python.IsSpace((char)rune.Value)));
     }
 
     /// <summary>str.upper: .NET maps one character to one, and only the German ß becomes two in common texts.</summary>
@@ -130,7 +154,8 @@ internal static class TextMethods
         bool first = true;
         foreach (object item in Python.Iterate(items))
         {
-            if (item is not MarkedText text) throw item is Undefined u ? u.Error() : new JinjaException($"join(): an item is {Python.TypeOf(item)}, not a string.");
+            if (item is Undefined undefined) throw undefined.Error();
+            if (item is not MarkedText text) throw new JinjaException($"join(): an item is {Python.TypeOf(item)}, not a string.");
             if (!first) output.Append(separator);
             first = false;
             state.Spend(((separator.Length + text.Length) / 4) + 1);
@@ -212,7 +237,7 @@ internal static class TextMethods
         for (int at = 0; at < value.Length;)
         {
             int end = value.AsSpan(at).IndexOfAny("\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029") is var i and >= 0 ? at + i : value.Length;
-            int next = end == value.Length ? end : value[end] == '\r' && end + 1 < value.Length && value[end + 1] == '\n' ? end + 2 : end + 1;
+            int next = end == value.Length ? end : value.AsSpan(end).StartsWith("\r\n") ? end + 2 : end + 1;
             lines.Add(text.Slice(at, keep ? next : end));
             at = next;
         }
@@ -223,8 +248,10 @@ internal static class TextMethods
     private static ListValue Partition(MarkedText text, MarkedText separator, bool last)
     {
         if (separator.Length == 0) throw new JinjaException("partition(): the separator is empty.");
-        int at = last ? text.Value.LastIndexOf(separator.Value, StringComparison.Ordinal) : text.Value.IndexOf(separator.Value, StringComparison.Ordinal);
-        object[] parts = at >= 0 ? [text.Slice(0, at), text.Slice(at, at + separator.Length), text.Slice(at + separator.Length, text.Length)]
+        int at = last ? text.Value.LastIndexOf(separator.Value, StringComparison.Ordinal)
+            : text.Value.IndexOf(separator.Value, StringComparison.Ordinal);
+        object[] parts = at >= 0
+            ? [text.Slice(0, at), text.Slice(at, at + separator.Length), text.Slice(at + separator.Length, text.Length)]
             : last ? [MarkedText.Empty, MarkedText.Empty, text] : [text, MarkedText.Empty, MarkedText.Empty];
         return new(parts, ListKind.Tuple);
     }
@@ -283,7 +310,9 @@ internal static class TextMethods
     };
 
     private static JinjaException Wrong(object value) =>
-        value is Undefined undefined ? undefined.Error() : new($"startswith() and endswith() take a string or a tuple of strings, not {Python.TypeOf(value)}.");
+        value is Undefined undefined
+            ? undefined.Error() : new($"startswith() and endswith() take a string or a tuple of strings, not {Python.TypeOf(value)}.");
 
-    private static object AllRunes(MarkedText text, Func<Rune, bool> passes) => Python.Of(text.Length > 0 && text.Value.EnumerateRunes().All(passes));
+    private static object AllRunes(MarkedText text, Func<Rune, bool> passes) =>
+        Python.Of(text.Length > 0 && text.Value.EnumerateRunes().All(passes));
 }

@@ -55,5 +55,6 @@ internal sealed class TokenReader(List<Token> tokens)
     public string[] Names(int from, int to, params string[] names) =>
         [.. names.Where(name => tokens.Skip(from).Take(to - from).Any(token => token.Is(TokenKind.Name, name)))];
 
-    public JinjaException Error(string message, JinjaFault fault = JinjaFault.Syntax, int at = 0) => new(message, fault, at > 0 ? at : Line);
+    public JinjaException Error(string message, JinjaFault fault = JinjaFault.Syntax, int at = 0) =>
+        new(message, fault, at > 0 ? at : Line);
 }

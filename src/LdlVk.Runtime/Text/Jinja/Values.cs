@@ -2,7 +2,8 @@ using System.Collections;
 
 namespace LdlVk.Runtime.Text.Jinja;
 
-// A value of a template is one of: None, Undefined, bool, long, double, MarkedText, ListValue, DictValue, Stream, Namespace, LoopValue, Function.
+// A value of a template is one of: None, Undefined, bool, long, double, MarkedText, ListValue, DictValue, Stream, Namespace, LoopValue,
+// Function.
 
 /// <summary>Python's <c>None</c>.</summary>
 internal sealed class None
