@@ -28,6 +28,9 @@ __version__ = "0.2.0"
 Message = Dict[str, Any]
 Item = Dict[str, Any]
 
+#: Columns of a data set that other programs write into the text, and that a reward function of TRL gets beside the prompts.
+_COLUMNS = ("system", "tools", "documents", "image", "images")
+
 #: Marks of chat templates: a prompt with one of them is a templated text, and no message.
 _MARKS = ("<start_of_turn>", "<|im_start|>", "<|start_header_id|>", "<|begin_of_text|>", "<|user|>", "<bos>", "[INST]")
 
@@ -167,7 +170,7 @@ class Client:
         """A reward function for TRL (GRPO, RLOO, …): reward_fn(prompts=…, completions=…, **columns) -> list of floats.
 
         Prompts and completions are strings, or lists of messages. Completions that hold the prompt's messages are whole conversations. Other
-        columns of the data set are not read.
+        columns of the data set are not read; those that would be a part of the text (system, tools, documents, images) are a ValueError.
         failed: the reward of a text that cannot be scored, math.nan for none; None raises an InputError.
         system: a system message for conversations, none of which may have one.
         templated: whether prompts that are strings have a chat template, so that prompt and completion together are the text that is scored,
@@ -176,9 +179,13 @@ class Client:
         if templated and system is not None:
             raise ValueError("A templated text holds its system message already: system is for conversations.")
 
-        def ldlvk_reward(prompts: Sequence[Any], completions: Sequence[Any], **_: Any) -> List[float]:
+        def ldlvk_reward(prompts: Sequence[Any], completions: Sequence[Any], **columns: Any) -> List[float]:
             if len(prompts) != len(completions):
                 raise ValueError(f"There are {len(prompts)} prompts and {len(completions)} completions.")
+            for name in _COLUMNS:
+                values = columns.get(name)
+                if isinstance(values, (list, tuple)) and any(value is not None and len(value) > 0 for value in values if hasattr(value, "__len__")):
+                    raise ValueError(f"The data set's column {name} would be a part of the text. Put it into the prompts, or remove the column.")
             return self._scores([_item(p, c, i, templated) for i, (p, c) in enumerate(zip(prompts, completions))], failed, system)
 
         return ldlvk_reward

@@ -196,6 +196,14 @@ class ClientTests(unittest.TestCase):
         self.assertEqual([3.0, 1.0], reward(prompts=chat * 2, completions=[[{"role": "assistant", "content": c}] for c in ("abc", "a")],
                                             completion_ids=[[1], [2]], solution=["x", "y"], trainer_state=object(), log_metric=print))
 
+    def test_columns_that_would_change_the_text(self):
+        reward = self.client.reward_fn()
+        for name, values in (("system", ["s", ""]), ("tools", [[{"name": "f"}], []]), ("images", [["x"], None]), ("documents", [[], ["d"]])):
+            with self.assertRaises(ValueError) as caught:
+                reward(["p", "q"], ["a", "b"], **{name: values})
+            self.assertIn(f"column {name}", str(caught.exception))
+            self.assertEqual([1.0, 1.0], reward(["p", "q"], ["a", "b"], **{name: [None, None]}, solution=["x", "y"]))
+
     def test_conversations_that_hold_the_prompt(self):
         prompt = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "v"}, {"role": "user", "content": "w"}]
         answer = [{"role": "assistant", "content": "abc"}]
