@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Unicode;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Datasets.Lines;
 
@@ -64,6 +65,6 @@ public static class JsonLine
         }
     }
 
-    /// <summary>Removes the position that .NET appends to the message.</summary>
-    private static string Sentence(string message) => message.Split(" LineNumber:")[0];
+    /// <summary>Removes the position that .NET appends to the message, and all but the beginning of what it quotes of the line.</summary>
+    private static string Sentence(string message) => Readable.OneLine(message.Split(" LineNumber:")[0], 200);
 }
