@@ -73,8 +73,17 @@ internal static class CommandLine
     private static UsageException Wrong(ParseResult call)
     {
         CommandResult command = call.CommandResult;
-        string path = command.Command.Name == Name ? Name : $"{Name} {command.Command.Name}";
-        return new UsageException($"{string.Join(" ", call.Errors.Select(e => e.Message))} See {path} --help.");
+        bool isRoot = command.Command.Name == Name;
+        string path = isRoot ? Name : $"{Name} {command.Command.Name}";
+        // A word that is not known makes errors of what follows from it too: the word alone is said.
+        string? word = call.UnmatchedTokens.FirstOrDefault(token => token.All(c => char.IsAsciiLetterOrDigit(c) || c is '-'));
+        bool isFlag = word?.StartsWith("--", StringComparison.Ordinal) == true;
+        if (word is null || (!isRoot && !isFlag))
+            return new UsageException($"{string.Join(" ", call.Errors.Select(e => e.Message))} See {path} --help.");
+        IEnumerable<Symbol> symbols = isFlag ? command.Command.Options : command.Command.Subcommands;
+        string? near = symbols.Select(symbol => symbol.Name).MinBy(name => Typing.Distance(name, word));
+        string meant = near is not null && Typing.Distance(near, word) <= 2 ? $" Did you mean {near}?" : "";
+        return new UsageException($"There is no {(isFlag ? $"flag {word} of {path}" : $"command {word}")}.{meant} See {path} --help.");
     }
 
     /// <summary>Says on standard error what went wrong.</summary>

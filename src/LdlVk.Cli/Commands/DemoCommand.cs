@@ -109,7 +109,7 @@ internal static class DemoCommand
         computes rewards; it is not meant to judge real answers.
 
         [bold]Next[/]
-          ldlvk pull {RealModel} DIR     (54 GB)
+          ldlvk pull {RealModel} DIR     (54.7 GB)
           ldlvk inspect DIR                 its memory, and what fits on your devices
           ldlvk score --model DIR --prompt TEXT --response TEXT
           ldlvk rank  --model DIR --input FILE.jsonl

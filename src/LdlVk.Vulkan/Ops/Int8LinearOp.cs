@@ -6,7 +6,8 @@ namespace LdlVk.Vulkan.Ops;
 
 /// <summary>
 /// <see cref="IDevice.Int8Linear"/>, on rows converted to int8. Portable: linear_int8.comp or linear_int8_dot.comp. On matrix units:
-/// linear_int8_matrix.comp. All give the same bits. Weights are unpacked in shaders/include/linear_int8.glsl and linear_int8_matrix.comp.
+/// linear_int8_matrix.comp. All give the same bits. Weights are unpacked by
+/// load_bytes in shaders/include/weights.glsl.
 /// </summary>
 internal sealed class Int8LinearOp(OpContext context, LinearKernels kernels, ProductDispatcher products, RowConverter converter)
 {

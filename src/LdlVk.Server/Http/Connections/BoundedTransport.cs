@@ -1,6 +1,5 @@
 using System.Net;
 using System.Net.Sockets;
-using LdlVk.Server.Telemetry;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.Logging;
