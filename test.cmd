@@ -5,6 +5,7 @@ rem --quick runs what needs neither a GPU nor a browser. Further arguments go to
 setlocal
 set DOTNET_NOLOGO=1
 set DOTNET_CLI_TELEMETRY_OPTOUT=1
+set RestoreLockedMode=true
 set ARGUMENTS=
 :next
 if "%~1"=="" goto run

@@ -37,7 +37,8 @@ need_dotnet() {
         say "the .NET 10 SDK is missing. Install it (package dotnet-sdk-10.0 of your distribution, or from Microsoft's .NET site) and run this again."
         exit 2
     fi
-    export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1
+    # Packages are those of the lock files. Who changes a package writes them with: dotnet restore LdlVk.sln --force-evaluate
+    export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 RestoreLockedMode=true
     # A user without a home folder still needs a place for packages.
     if [ -z "${HOME:-}" ] || [ ! -w "$HOME" ]; then
         export HOME="$root/.cache/home"
