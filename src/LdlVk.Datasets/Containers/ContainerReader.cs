@@ -39,7 +39,8 @@ internal sealed class ContainerReader(InputBuffer input, string path, ItemFields
             throw new UsageException(isCompressed
                 ? "The input is compressed Parquet. Parquet is compressed inside: unpack the file, and give what is in it."
                 : "The input is Parquet, which is not read from a pipe: give the file itself.");
-        if (text.Held.StartsWith((byte)0xff)) text.Ensure(8);
+        // What is not JSON is not typed at a terminal either, so that its beginning can be waited for.
+        if (text.Length > 0 && text.Held[0] is not ((byte)'{' or (byte)'[')) text.Ensure(ForeignFormat.HeadBytes);
         if (ArrowFile.Is(text.Held)) return new ArrowFile(text, path).Lines();
         if (ForeignFormat.Find(text.Held) is { } foreign)
             throw new UsageException($"The input is {foreign}. JSON, CSV, TSV, Parquet and Arrow are read.");

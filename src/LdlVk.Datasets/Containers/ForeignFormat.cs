@@ -1,10 +1,13 @@
-using System.Text;
+using LdlVk.Runtime.Files;
 
 namespace LdlVk.Datasets.Containers;
 
 /// <summary>Recognizes by its first bytes what is not read here, so that it is one error instead of one for each line.</summary>
 internal static class ForeignFormat
 {
+    /// <summary>Bytes by which everything is recognized.</summary>
+    public const int HeadBytes = 512;
+
     private static readonly (byte[] Magic, string What)[] Formats =
     [
         ([0xff, 0xfe], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"),
@@ -24,7 +27,6 @@ internal static class ForeignFormat
         ([.. "SQLite format 3"u8], "an SQLite database. Export its table as JSON lines"),
         ([.. "GGUF"u8], "a GGUF model, not texts"),
         ([.. "%PDF"u8], "a PDF document, not texts"),
-        ([.. "version https://git-lfs"u8], "a Git LFS pointer, not the file: run git lfs pull in its repository"),
     ];
 
     /// <summary>Says what a file is that begins with <paramref name="start"/>, and the way on; null if it may be lines.</summary>
@@ -33,10 +35,13 @@ internal static class ForeignFormat
         foreach ((byte[] magic, string what) in Formats)
             if (start.StartsWith(magic)) return what;
         if (start.Length > 262 && start[257..].StartsWith("ustar"u8)) return "a tar archive. Unpack it: tar xf FILE";
-        string text = Encoding.Latin1.GetString(start[..Math.Min(start.Length, 64)]).TrimStart();
-        return text.StartsWith("<!doctype html", StringComparison.OrdinalIgnoreCase)
-            || text.StartsWith("<html", StringComparison.OrdinalIgnoreCase)
-            ? "a web page: the download was refused, or its address was that of a page. Download the file itself"
-            : null;
+        return WrongContent.Find(start) switch
+        {
+            Placeholder.GitLfsPointer => "a Git LFS pointer, not the file: run git lfs pull in its repository",
+            Placeholder.WebPage => "a web page: the download was refused, or its address was that of a page. Download the file itself",
+            Placeholder.Xml => "an XML document: a server's error may have been saved in its place. Download the file itself",
+            Placeholder.Link => "the path of a link, which was copied as a text. Copy the file that it leads to",
+            _ => null,
+        };
     }
 }

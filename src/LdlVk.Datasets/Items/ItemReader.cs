@@ -98,14 +98,8 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         return new Part(found[0].Name, found[0].Value);
     }
 
-    private void Refuse(JsonElement item)
-    {
-        foreach (string name in Unsupported)
-        {
-            if (item.TryGetProperty(name, out JsonElement value) && ItemFields.HoldsAnything(value))
-                throw fields.Error($"{name} would be a part of the text, and is not supported. Remove it, or put it into a message.");
-        }
-    }
+    private void Refuse(JsonElement item) => fields.Refuse(
+        item, Unsupported, name => $"{name} would be a part of the text, and is not supported. Remove it, or put it into a message.");
 
     /// <summary>Names the fields of an item that has none of the known ones.</summary>
     private static string Others(JsonElement item)

@@ -112,6 +112,20 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
     /// <summary>Returns the messages of a conversation. The template checks their roles.</summary>
     public Message[] Messages(JsonElement value, string name = "messages") => new MessageReader(this).Read(value, name);
 
+    /// <summary>
+    /// Throws for a field that would change the text and is not supported. One that is empty, as tables have it, is none.
+    /// </summary>
+    /// <param name="root">The object.</param>
+    /// <param name="names">The fields.</param>
+    /// <param name="why">Creates the sentence for a field.</param>
+    public void Refuse(JsonElement root, IEnumerable<string> names, Func<string, string> why)
+    {
+        ArgumentNullException.ThrowIfNull(names);
+        ArgumentNullException.ThrowIfNull(why);
+        foreach (string name in names)
+            if (root.TryGetProperty(name, out JsonElement value) && ItemFields.HoldsAnything(value)) throw wrong(why(name));
+    }
+
     /// <summary>Throws for a list of more than <paramref name="max"/> items, before they are read.</summary>
     public void CheckLength(JsonElement value, string name, int max)
     {

@@ -81,13 +81,9 @@ internal sealed class MessageReader(JsonFields fields)
         _ => throw fields.Error($"{at} is {Readable.Quoted(speaker)}. Known speakers are human, gpt and system."),
     };
 
-    /// <summary>Refuses calls of tools; a field that is empty, as tables have it for every message, is none.</summary>
-    private void Refuse(JsonElement item, string at)
-    {
-        foreach (string name in Unsupported)
-            if (item.TryGetProperty(name, out JsonElement calls) && ItemFields.HoldsAnything(calls))
-                throw fields.Error($"{at} has {name}, and calls of tools are not supported.");
-    }
+    /// <summary>Refuses calls of tools.</summary>
+    private void Refuse(JsonElement item, string at) =>
+        fields.Refuse(item, Unsupported, name => $"{at} has {name}, and calls of tools are not supported.");
 
     private static (string Role, string Content)? Lists(JsonElement value)
     {
