@@ -17,11 +17,14 @@ public sealed partial class RewardServer
 {
     private void Map(RewardModel model, Guard guard)
     {
+        if (_proxies.Forwarding() is { } forwarding) _app.UseForwardedHeaders(forwarding);
         _app.Use(next => http => CheckedAsync(http, next, guard));
         foreach (Protocol protocol in Protocols)
         {
             RequestDelegate score = http => _scoring.HandleAsync(http, protocol);
-            IEnumerable<int> errors = ErrorStatuses.Select(status => protocol.StatusOf(new RequestException(status, ""))).Distinct();
+            IEnumerable<int> errors = ErrorStatuses
+                .SelectMany(status => protocol.Alternatives.Append(protocol).Select(p => p.StatusOf(new RequestException(status, ""))))
+                .Distinct();
             ApiDocument.Describe(
                 _app.MapPost(protocol.Path, score).WithMetadata(protocol), score, protocol.Operation with { ErrorStatuses = [.. errors] });
         }

@@ -32,7 +32,8 @@ public sealed partial class RewardServer : IAsyncDisposable
         new Rewards(), new Compare(), new OpenRlhf(), new Classify(), new VllmPooling(), new VllmScore(), new Embeddings(),
         new TeiPredict(), new TeiRerank(), new Rerank(), new LlamaFactory(),
         new Alias(new VllmScore(), "/v1/score"), new Alias(new Classify(), "/v1/classify"), new Alias(new VllmPooling(), "/v1/pooling"),
-        new Alias(new Rerank(), "/v2/rerank"),
+        new Alias(new Rerank(), "/v2/rerank"), new ChatCompletions(), new Tokenize(), new Detokenize(), new Render(),
+        new Invocations("/"), new Invocations("/invocations"),
     ];
 
     /// <summary>Error statuses of scoring requests, before a protocol translates them into its own.</summary>
@@ -46,14 +47,16 @@ public sealed partial class RewardServer : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly IDisposable? _tracing;
     private readonly ConnectionTable _connections;
+    private readonly TrustedProxies _proxies;
     private readonly List<HealthListener> _health = [];
 
     private RewardServer(RewardModel model, ScoreTexts score, ServerOptions options, IReadOnlyList<ListenAddress> addresses)
     {
         _options = options;
         _log = options.LoggerFactory.CreateLogger<RewardServer>();
+        _proxies = new TrustedProxies(options.TrustedProxies);
         int connections = FileHandles.Connections(options.MaxConnections);
-        _connections = new ConnectionTable(connections, options.MaxConnectionsPerClient, _ => false);
+        _connections = new ConnectionTable(connections, options.MaxConnectionsPerClient, _proxies.Contain);
         _metrics = new ServerMetrics(() => Waiting, () => IsReady, _connections);
         _queue = new ScoringQueue(score, model.Plan, options, _metrics);
         _scoring = new ScoringEndpoint(model, options, _queue, _metrics, _connections);
@@ -61,7 +64,7 @@ public sealed partial class RewardServer : IAsyncDisposable
         _app = Build(addresses);
         bool onlyLoopback = addresses.All(a => a.IsLoopback);
         if (!onlyLoopback && options.ApiKey is null) _log.NoApiKey();
-        Map(model, new Guard(options.ApiKey, onlyLoopback));
+        Map(model, new Guard(options.ApiKey, new HostNames(options.AllowedHosts, onlyLoopback)));
     }
 
     /// <summary>The URLs that the server listens on.</summary>

@@ -19,6 +19,18 @@ public sealed record ServerOptions
     public string? ApiKey { get; init; }
 
     /// <summary>
+    /// Host names under which the server may be asked for, such as that of a proxy: <c>rm.example.com</c>, <c>*.example.com</c>, <c>*</c>.
+    /// If it is empty, a server that only this machine reaches answers to this machine's names alone, and any other server to all.
+    /// </summary>
+    public IReadOnlyList<string> AllowedHosts { get; init; } = [];
+
+    /// <summary>
+    /// Addresses and networks of proxies, such as <c>10.0.0.0/8</c>. What they state in <c>X-Forwarded-For</c>, <c>-Proto</c> and
+    /// <c>-Host</c> counts, and <see cref="MaxConnectionsPerClient"/> does not apply to them. Nobody else's statements count.
+    /// </summary>
+    public IReadOnlyList<string> TrustedProxies { get; init; } = [];
+
+    /// <summary>
     /// A port at which a listener of its own answers <c>/health</c> and <c>/ready</c>, at the hosts of <see cref="Urls"/>; null for none.
     /// It answers whatever happens at the other ports. 0 selects a free port.
     /// </summary>
@@ -77,6 +89,8 @@ public sealed record ServerOptions
     {
         foreach (string url in Urls) ListenAddress.Parse(url);
         if (Urls.Count == 0) throw new UsageException("No URL to listen on. Give one, such as http://127.0.0.1:8000.");
+        foreach (string host in AllowedHosts) HostNames.Check(host);
+        _ = new TrustedProxies(TrustedProxies);
         if (MaxConnections < 1 || MaxConnectionsPerClient < 1)
             throw new UsageException("The limits of connections must be 1 or more.");
         if (HealthPort is < 0 or > 65535) throw new UsageException($"The health port {HealthPort} must be from 0 to 65535.");

@@ -136,13 +136,28 @@ public sealed class RewardModel : IDisposable
     /// <summary>Token ids of a conversation, template included.</summary>
     /// <param name="conversation">The conversation.</param>
     /// <param name="typed">How special tokens within a message are read; null for <see cref="RewardModelOptions.SpecialTokens"/>.</param>
+    /// <param name="addGenerationPrompt">Whether the opening of the next turn follows; what is scored has none.</param>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">The checkpoint has no tokenizer.</exception>
-    public int[] Tokenize(Conversation conversation, SpecialTokens? typed = null) =>
-        _text.Encode(conversation, typed ?? _options.SpecialTokens);
+    public int[] Tokenize(Conversation conversation, SpecialTokens? typed = null, bool addGenerationPrompt = false) =>
+        _text.Encode(conversation, typed ?? _options.SpecialTokens, addGenerationPrompt);
+
+    /// <summary>Token ids of a text as it is.</summary>
+    /// <param name="text">The text.</param>
+    /// <param name="bos">Whether a text that does not begin with the bos token gets one.</param>
+    /// <exception cref="CheckpointException">The checkpoint has no tokenizer.</exception>
+    public int[] Tokenize(string text, bool bos = true) => bos ? _text.EncodeWithBos(text) : _text.Encode(text);
+
+    /// <summary>The text of token ids, with its special tokens.</summary>
+    /// <exception cref="InputException">An id is outside the vocabulary.</exception>
+    /// <exception cref="CheckpointException">The checkpoint has no tokenizer.</exception>
+    public string Detokenize(ReadOnlySpan<int> ids) => _text.Decode(ids);
+
+    /// <summary>A token's piece in the vocabulary, such as "▁the"; "" if there is no such token.</summary>
+    public string Piece(int id) => _text.Piece(id);
 
     /// <summary>
-    /// As <see cref="Tokenize"/>, but an error is part of the result. A checkpoint without a tokenizer is an error of each conversation,
+    /// As <see cref="Tokenize(Conversation, SpecialTokens?, bool)"/>, but an error is part of the result. A checkpoint without a tokenizer is an error of each conversation,
     /// since texts given as ids can still be scored.
     /// </summary>
     public TokenizedText Encode(Conversation conversation, SpecialTokens? typed = null) =>

@@ -58,6 +58,20 @@ public sealed class TextEncoder
     /// <summary>Ids of a text as it is: no <c>&lt;bos&gt;</c>, no template.</summary>
     public int[] Encode(string text) => Required.Encode(text);
 
+    /// <summary>Ids of a text as it is, behind <c>&lt;bos&gt;</c> unless it begins with that.</summary>
+    public int[] EncodeWithBos(string text)
+    {
+        int[] ids = Required.Encode(text);
+        return ids is [var first, ..] && first == Required.Bos ? ids : [Required.Bos, .. ids];
+    }
+
+    /// <summary>The text of token ids, with its special tokens.</summary>
+    /// <exception cref="InputException">An id is outside the vocabulary.</exception>
+    public string Decode(ReadOnlySpan<int> ids) => Required.Decode(ids);
+
+    /// <summary>A token's piece in the vocabulary; "" if there is no such token.</summary>
+    public string Piece(int id) => Required.Piece(id) ?? "";
+
     /// <summary>
     /// Ids of a text that holds the template already. What trainers put around it is taken off: padding and end-of-text tokens, a second
     /// <c>&lt;bos&gt;</c>. What is missing of the template's end is added.
@@ -74,17 +88,18 @@ public sealed class TextEncoder
     /// <summary>Ids of a whole conversation, template included.</summary>
     /// <param name="conversation">The conversation.</param>
     /// <param name="typed">What special tokens are that stand in a message.</param>
+    /// <param name="addGenerationPrompt">Whether the opening of the next turn follows; what is scored has none.</param>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">There is no tokenizer, or the template is not a known one.</exception>
-    public int[] Encode(Conversation conversation, SpecialTokens typed = SpecialTokens.Tokens)
+    public int[] Encode(Conversation conversation, SpecialTokens typed = SpecialTokens.Tokens, bool addGenerationPrompt = false)
     {
         if (_template.Value is { Template: var template })
-            return template.Encode(Required, MessagesFor(template, conversation), typed: typed);
+            return template.Encode(Required, MessagesFor(template, conversation), addGenerationPrompt, typed);
         string text = string.Concat(conversation.Messages.Select(m => m.Content));
         return [Required.Bos, .. Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : [])];
     }
 
-    /// <summary>The text of a conversation with its template, as <see cref="Encode(Conversation, SpecialTokens)"/> tokenizes it.</summary>
+    /// <summary>The text of a conversation with its template, as <see cref="Encode(Conversation, SpecialTokens, bool)"/> tokenizes it.</summary>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">The template is not a known one.</exception>
     public string Render(Conversation conversation) => _template.Value is { } template

@@ -52,6 +52,10 @@ public class OpenApiTests(Mini mini)
             ("/pooling", new { input = ids, encoding_format = "base64" }), ("/v1/embeddings", new { input = "a", encoding_format = "base64" }),
             ("/predict", new { inputs = "a" }), ("/predict", new { inputs = new[] { new[] { "a" }, many } }), ("/rerank", new { query = "a", texts = many, return_text = true }),
             ("/rerank", new { query = "a", documents = many }), ("/v2/rerank", new { model = "m", query = "a", documents = new object[] { "a", new { text = "b" } }, return_documents = false }),
+            ("/tokenize", new { messages = new[] { new { role = "user", content = "a" } }, add_generation_prompt = false, return_token_strs = true }), ("/detokenize", new { tokens = ids }),
+            ("/", new { inputs = "a" }), ("/invocations", new { text_1 = "a", text_2 = many }), ("/invocations", new { query = "a", texts = many }), ("/invocations", new { query = "a", documents = many }),
+            ("/invocations", new { input = many }), ("/invocations", new { text = "a" }), ("/invocations", new { prompt = "a", response = "b" }),
+            ("/render", new { items = new object[] { new { prompt = "a", responses = many }, new { input_ids = ids } }, ids = true }),
             ("/v1/compare", new { prompt = "a", responses = new[] { "a", "b", "c" } }), ("/v1/rewards", new { input_ids = ids }),
             ("/v1/rewards", new { items = new object[] { new { id = "x", prompt = "a", response = "b" }, new { id = 2, input_ids = new[] { 1 << 20 } } }, details = true }),
         ];

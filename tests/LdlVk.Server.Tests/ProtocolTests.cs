@@ -199,7 +199,7 @@ public class ProtocolTests(Mini mini)
         Assert.Equal(("mini", "model", 8192), (model.GetProperty("id").GetString(), model.GetProperty("object").GetString(), model.GetProperty("max_model_len").GetInt32()));
         Assert.Equal(mini.Model.AttributeNames, model.GetProperty("attributes").EnumerateArray().Select(a => a.GetString()));
         JsonElement info = (await api.GetAsync("info")).Ok;
-        Assert.Equal(("mini", 8192, 1024), (info.GetProperty("model_id").GetString(), info.GetProperty("max_input_length").GetInt32(), info.GetProperty("max_client_batch_size").GetInt32()));
+        Assert.Equal(("mini", 8192, 65_536), (info.GetProperty("model_id").GetString(), info.GetProperty("max_input_length").GetInt32(), info.GetProperty("max_client_batch_size").GetInt32()));
         Assert.True(info.GetProperty("model_type").TryGetProperty("reranker", out _));
     }
 

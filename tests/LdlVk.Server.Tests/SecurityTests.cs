@@ -56,6 +56,67 @@ public class SecurityTests(Mini mini)
         Assert.Equal(200, (await api.GetAsync("v1/models", ("Origin", api.Server.Urls[0]), ("Sec-Fetch-Site", "same-origin"))).Status);
     }
 
+    [Theory]
+    [InlineData("rm.example.com", 200)]
+    [InlineData("rm.example.com:443", 200)]
+    [InlineData("RM.EXAMPLE.COM", 200)]
+    [InlineData("a.models.example", 200)]
+    [InlineData("models.example", 403)]
+    [InlineData("localhost", 200)]
+    [InlineData("rm.example.com.evil.example", 403)]
+    public async Task Names_that_are_allowed_are_answered_to(string host, int status)
+    {
+        await using Api api = await Api.StartAsync(mini, Api.Options with { AllowedHosts = ["rm.example.com", "*.models.example"] });
+        Assert.Equal(status, (await api.GetAsync("v1/models", ("Host", host))).Status);
+        // The page of that name, behind a proxy that passes its own name or ours on.
+        Assert.Equal(status, (await api.GetAsync("v1/models", ("Host", host), ("Origin", $"https://{host}"), ("Sec-Fetch-Site", "same-origin"))).Status);
+        if (host != "localhost") Assert.Equal(status, (await api.GetAsync("v1/models", ("Origin", $"https://{host}"), ("Sec-Fetch-Site", "same-origin"))).Status);
+    }
+
+    [Fact]
+    public async Task Names_are_checked_for_other_machines_too_where_some_are_given()
+    {
+        await using Api open = await Api.StartAsync(mini, Api.Options with { Urls = ["http://0.0.0.0:0"], AllowedHosts = ["rm.example.com"] });
+        int port = new Uri(open.Server.Urls[0]).Port;
+        using HttpClient client = new() { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+        async Task<int> Ask(string host)
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, "health");
+            request.Headers.Host = host;
+            using HttpResponseMessage response = await client.SendAsync(request);
+            return (int)response.StatusCode;
+        }
+
+        Assert.Equal((200, 200, 403), (await Ask("rm.example.com"), await Ask("10.1.2.3"), await Ask("evil.example")));
+    }
+
+    [Theory]
+    [InlineData("127.0.0.0/8", 200)]
+    [InlineData("127.0.0.1", 200)]
+    [InlineData("10.0.0.0/8", 403)]
+    [InlineData(null, 403)]
+    public async Task What_a_proxy_states_counts_if_it_is_trusted(string? trusted, int status)
+    {
+        await using Api api = await Api.StartAsync(
+            mini, Api.Options with { AllowedHosts = ["rm.example.com"], TrustedProxies = trusted is null ? [] : [trusted] });
+        (string, string)[] headers =
+            [("Host", "upstream.internal"), ("X-Forwarded-Host", "rm.example.com"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "203.0.113.7"), ("Origin", "https://rm.example.com")];
+        Assert.Equal(status, (await api.GetAsync("v1/models", headers)).Status);
+        // A name that is not allowed stays refused, whoever states it.
+        Assert.Equal(403, (await api.GetAsync("v1/models", ("X-Forwarded-Host", "evil.example"), ("Host", trusted is null ? "evil.example" : "localhost"), ("Origin", "https://evil.example"))).Status);
+    }
+
+    [Theory]
+    [InlineData("https://rm.example.com", null, "without scheme")]
+    [InlineData("a b", null, "not the name of a host")]
+    [InlineData(null, "proxy.internal", "neither an address nor a network")]
+    [InlineData(null, "10.0.0.0/40", "neither an address nor a network")]
+    public void Names_and_addresses_of_proxies_are_checked(string? host, string? proxy, string words)
+    {
+        ServerOptions options = Api.Options with { AllowedHosts = host is null ? [] : [host], TrustedProxies = proxy is null ? [] : [proxy] };
+        Assert.Contains(words, Assert.Throws<UsageException>(options.Check).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Answers_have_the_headers_that_keep_browsers_strict()
     {

@@ -25,6 +25,7 @@ public sealed class Tokenizer
     private readonly bool isByteLevel;
     private readonly BytePairVocabulary pieces;
     private readonly WordCache? cache;
+    private readonly Lazy<TokenText> tokenText;
 
     private Tokenizer(TokenizerFile file, int bos, bool cacheWords)
     {
@@ -38,6 +39,8 @@ public sealed class Tokenizer
         pieces = file.Pieces;
         cache = cacheWords ? new WordCache() : null;
         Bos = bos;
+        int[] added = [.. file.Added.Values, .. file.AddedNormalized.Values];
+        tokenText = new Lazy<TokenText>(() => new TokenText(ids, added, isByteLevel));
         VocabularySize = ids.Values.Max() + 1;
     }
 
@@ -77,6 +80,13 @@ public sealed class Tokenizer
     /// Finds the id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.
     /// </summary>
     public bool TryGetId(string token, out int id) => ids.TryGetValue(token, out id);
+
+    /// <summary>Returns a token's piece in the vocabulary, such as "▁the"; null if there is no such token.</summary>
+    public string? Piece(int id) => tokenText.Value.Piece(id);
+
+    /// <summary>Returns the text of token ids, with its special tokens. Bytes that are no UTF-8 become U+FFFD.</summary>
+    /// <exception cref="InputException">An id is outside the vocabulary.</exception>
+    public string Decode(ReadOnlySpan<int> ids) => tokenText.Value.Decode(ids);
 
     /// <summary>
     /// Encodes a text. It adds no <c>&lt;bos&gt;</c>. As in the reference, an added token that occurs in the text becomes its id.

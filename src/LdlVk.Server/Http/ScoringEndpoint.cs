@@ -49,6 +49,7 @@ internal sealed class ScoringEndpoint : IDisposable
         _metrics.RequestBegins();
         long begun = Stopwatch.GetTimestamp();
         int count = 0;
+        Protocol endpoint = protocol;
         bool left = false;
         try
         {
@@ -57,7 +58,7 @@ internal sealed class ScoringEndpoint : IDisposable
             _queue.CheckRoom();
             TextIntake texts = new(_model, _options, http.RequestAborted);
             Take(http, ConnectionState.Reading);
-            Answer answer = await ReadAsync(http, protocol, texts).ConfigureAwait(false);
+            Answer answer = await ReadAsync(http, Read, texts).ConfigureAwait(false);
             Take(http, ConnectionState.Waiting);
             count = texts.Texts.Count;
             await AnswerAsync(http, protocol, texts, answer).ConfigureAwait(false);
@@ -76,8 +77,15 @@ internal sealed class ScoringEndpoint : IDisposable
         {
             TimeSpan time = Stopwatch.GetElapsedTime(begun);
             int status = left ? StatusCodes.Status499ClientClosedRequest : http.Response.StatusCode;
-            _metrics.RequestEnds(protocol.Path, status, time);
-            _log.Answered(protocol.Path, count, status, time.TotalMilliseconds);
+            _metrics.RequestEnds(endpoint.Path, status, time);
+            _log.Answered(endpoint.Path, count, status, time.TotalMilliseconds);
+        }
+
+        Answer Read(JsonElement body, TextIntake texts)
+        {
+            protocol = endpoint.For(body);
+            if (protocol.TextFieldsUsed is { } used) TextFields.Refuse(body, used);
+            return protocol.Read(body, texts);
         }
     }
 
@@ -101,16 +109,22 @@ internal sealed class ScoringEndpoint : IDisposable
         throw new RequestException(429, "Too many requests wait for their answers. Try again.") { RetryAfter = TimeSpan.FromSeconds(1) };
     }
 
-    private async Task<Answer> ReadAsync(HttpContext http, Protocol protocol, TextIntake texts)
+    private async Task<Answer> ReadAsync(HttpContext http, Func<JsonElement, TextIntake, Answer> read, TextIntake texts)
     {
         using Activity? span = Tracing.Source.StartActivity("read texts");
-        Answer answer = await _body.ReadAsync(http.Request, json => protocol.Read(json, texts)).ConfigureAwait(false);
+        Answer answer = await _body.ReadAsync(http.Request, json => read(json, texts)).ConfigureAwait(false);
         span?.SetTag("ldlvk.texts", texts.Texts.Count);
         return answer;
     }
 
     private async Task AnswerAsync(HttpContext http, Protocol protocol, TextIntake texts, Answer answer)
     {
+        if (answer is Answer.WithoutScores ready)
+        {
+            await SendAsync(http.Response, ready.Write).ConfigureAwait(false);
+            return;
+        }
+
         TextError[] errors = Errors(protocol, texts.Texts.Select(t => t.Error));
         if (errors.Length > 0 && (answer is Answer.OfAll || errors.Length == texts.Texts.Count))
             throw RequestException.For(errors, texts.Texts.Count);

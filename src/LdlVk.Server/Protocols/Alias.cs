@@ -19,6 +19,12 @@ internal sealed class Alias(Protocol endpoint, string path) : Protocol
 
     public override Answer Read(JsonElement body, TextIntake texts) => endpoint.Read(body, texts);
 
+    public override Protocol For(JsonElement body) => endpoint.For(body) is var chosen && chosen == endpoint ? this : chosen;
+
+    public override IReadOnlyList<Protocol> Alternatives => endpoint.Alternatives;
+
+    public override IReadOnlyList<string>? TextFieldsUsed => endpoint.TextFieldsUsed;
+
     public override void WriteError(Utf8JsonWriter json, RequestException error) => endpoint.WriteError(json, error);
 
     public override int StatusOf(RequestException error) => endpoint.StatusOf(error);

@@ -23,6 +23,9 @@ internal sealed class Compare : Protocol
             """,
     };
 
+    /// <summary>The reader of items checks them.</summary>
+    public override IReadOnlyList<string>? TextFieldsUsed => null;
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         Item item = Fields.Find(body, "a") is not null || Fields.Find(body, "b") is not null

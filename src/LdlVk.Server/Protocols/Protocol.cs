@@ -22,6 +22,15 @@ internal abstract class Protocol
     /// <exception cref="RequestException">The request is invalid.</exception>
     public abstract Answer Read(JsonElement body, TextIntake texts);
 
+    /// <summary>Returns the protocol of a request, where its fields decide that.</summary>
+    public virtual Protocol For(JsonElement body) => this;
+
+    /// <summary>The protocols that <see cref="For"/> returns beside this one.</summary>
+    public virtual IReadOnlyList<Protocol> Alternatives => [];
+
+    /// <summary>Names of the fields that change the text and that the endpoint uses; null if it checks them itself.</summary>
+    public virtual IReadOnlyList<string>? TextFieldsUsed => [];
+
     /// <summary>Writes an error in the protocol's format.</summary>
     public abstract void WriteError(Utf8JsonWriter json, RequestException error);
 
@@ -50,6 +59,9 @@ internal abstract record Answer
     private Answer()
     {
     }
+
+    /// <summary>An answer that needs no rewards.</summary>
+    public sealed record WithoutScores(Action<Utf8JsonWriter> Write) : Answer;
 
     /// <summary>An answer that needs a reward for every text.</summary>
     public sealed record OfAll(Action<Utf8JsonWriter, Reward[]> Write) : Answer;

@@ -25,10 +25,9 @@ internal sealed class Rerank : Vllm
     /// <summary>Whether a request is in this format.</summary>
     public static bool Is(JsonElement body) => Fields.Find(body, "documents") is not null;
 
-    public override Answer Read(JsonElement body, TextIntake texts) => ReadDocuments(body, texts);
+    public override IReadOnlyList<string> TextFieldsUsed => ["documents"];
 
-    /// <summary>Reads a request with documents.</summary>
-    public static Answer ReadDocuments(JsonElement body, TextIntake texts)
+    public override Answer Read(JsonElement body, TextIntake texts)
     {
         string query = Texts(body, "query", texts.MaxTexts) is [var only]
             ? only

@@ -25,6 +25,9 @@ internal sealed class Rewards : Protocol
             """,
     };
 
+    /// <summary>The reader of items checks them.</summary>
+    public override IReadOnlyList<string>? TextFieldsUsed => null;
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         bool details = Fields.Flag(body, "details");
@@ -98,6 +101,7 @@ internal sealed class Rewards : Protocol
         }
 
         json.WriteEndArray();
+        if (results is [{ Reward: { } only }]) json.WriteNumber("score", only.Score);
         json.WritePropertyName("usage");
         JsonSerializer.Serialize(json, Usage.Of(results.Where(r => r.Reward is not null).Select(r => r.Reward!)), BodyJson.Own.Usage);
         json.WriteEndObject();

@@ -69,7 +69,8 @@ internal sealed class Embeddings : Protocol
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
         string type = error.Status >= 500 ? "InternalServerError" : "BadRequestError";
-        SgLangError body = new() { Message = error.Message, Type = type, Code = StatusOf(error), Errors = error.ErrorsOrNull };
+        VllmErrorBody inner = new() { Message = error.Message, Type = type, Code = StatusOf(error) };
+        SgLangError body = new() { Error = inner, Message = error.Message, Type = type, Code = StatusOf(error), Errors = error.ErrorsOrNull };
         JsonSerializer.Serialize(json, body, BodyJson.Own.SgLangError);
     }
 }

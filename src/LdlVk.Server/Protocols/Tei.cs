@@ -39,10 +39,20 @@ internal abstract class Tei : Protocol
     protected static float Score(Reward reward, bool raw) => raw ? reward.Score : (float)(1 / (1 + Math.Exp(-(double)reward.Score)));
 
     /// <summary>
-    /// Reads <c>truncate</c>. The tokens are dropped from the middle, so that the end of the response, where the score is read, stays.
+    /// Reads <c>truncate</c>. The tokens are dropped from the middle, so that the end of the response, where the score is read, stays;
+    /// unless <c>truncation_direction</c> names a side.
     /// </summary>
-    protected static Truncation TruncationOf(JsonElement body) =>
-        Fields.Flag(body, "truncate") ? Truncation.WithoutMiddle : default;
+    protected static Truncation TruncationOf(JsonElement body)
+    {
+        Truncation cut = Fields.OptionalString(body, "truncation_direction")?.ToLowerInvariant() switch
+        {
+            null => Truncation.WithoutMiddle,
+            "left" => Truncation.EndThatFits,
+            "right" => Truncation.BeginningThatFits,
+            _ => throw Fields.Wrong(body.GetProperty("truncation_direction"), "truncation_direction", "\"Left\" or \"Right\""),
+        };
+        return Fields.Flag(body, "truncate") ? cut : default;
+    }
 
     /// <summary>Throws if a batch is too large, with the message of text-embeddings-inference.</summary>
     protected static void CheckBatch(int texts, int max)
@@ -117,15 +127,18 @@ internal sealed class TeiRerank : Tei
 
     public override Operation Operation { get; } = new("rerank", "text-embeddings-inference", "Rank responses to a prompt, the best first")
     {
-        Request = typeof(AnyRerankRequest), Answer = typeof(AnyRerankAnswer), Error = typeof(TeiError), ErrorType = "application/json",
+        Request = typeof(AnyRerankRequest), Answer = typeof(AnyRerankAnswer), Error = typeof(AnyRerankError), ErrorType = "application/json",
         Example = $$"""
             {"query":"Define \"sea\".","texts":["I cannot help.","A large body of salt water."]}
             """,
     };
 
+    public override IReadOnlyList<Protocol> Alternatives { get; } = [new Rerank()];
+
+    public override Protocol For(JsonElement body) => Rerank.Is(body) && Fields.Find(body, "texts") is null ? Alternatives[0] : this;
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
-        if (Rerank.Is(body) && Fields.Find(body, "texts") is null) return Rerank.ReadDocuments(body, texts);
         string query = Fields.String(Fields.Get(body, "query"), "query");
         JsonElement list = Fields.Get(body, "texts");
         if (list.ValueKind == JsonValueKind.Array) CheckBatch(list.GetArrayLength(), texts.MaxTexts);

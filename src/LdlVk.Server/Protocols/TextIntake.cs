@@ -31,6 +31,12 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     private string? _longPrompt;
     private long _characters, _tokens;
 
+    /// <summary>The model.</summary>
+    public RewardModel Model => model;
+
+    /// <summary>How special tokens in messages are read if the request does not say.</summary>
+    public SpecialTokens SpecialTokens => options.SpecialTokens;
+
     /// <summary>The model's name.</summary>
     public string ModelName => options.ModelName;
 
@@ -106,6 +112,14 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
 
         TokenizedText text = tokenize();
         Add(text.Error is null ? new TokenizedText(cut.Apply(text.Ids, model.MaxTokens)) : text);
+    }
+
+    /// <summary>Throws if a text is too long to be tokenized.</summary>
+    public void CheckLength(IEnumerable<string> contents)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (WhyTooLong(contents, contents.Sum(content => (long)content.Length), Truncation.WithoutMiddle) is { } reason)
+            throw new RequestException(413, reason);
     }
 
     /// <summary>Returns why a text is too long to be tokenized; null if it is not.</summary>

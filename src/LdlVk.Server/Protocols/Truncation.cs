@@ -7,6 +7,9 @@ internal readonly record struct Truncation(Func<int[], int, int[]>? Cut)
     /// <summary>The last tokens, as many as the model takes.</summary>
     public static Truncation EndThatFits { get; } = new((ids, max) => End(ids, max));
 
+    /// <summary>The first tokens, as many as the model takes.</summary>
+    public static Truncation BeginningThatFits { get; } = new((ids, max) => ids.Length > max ? ids[..max] : ids);
+
     /// <summary>As many tokens as the model takes, without those in the middle.</summary>
     public static Truncation WithoutMiddle { get; } = new(RewardModel.DropMiddle);
 

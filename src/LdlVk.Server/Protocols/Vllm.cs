@@ -47,13 +47,37 @@ internal abstract class Vllm : Protocol
             Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), TruncationOf(body));
     }
 
-    /// <summary>Reads <c>truncate_prompt_tokens</c>: tokens to keep at the end, or -1 for as many as the model takes.</summary>
-    protected static Truncation TruncationOf(JsonElement body) => Fields.OptionalInteger(body, "truncate_prompt_tokens", -1) switch
+    /// <summary>
+    /// Reads <c>truncate_prompt_tokens</c>: tokens to keep, or -1 for as many as the model takes; at the end, unless
+    /// <c>truncation_side</c> is <c>right</c>.
+    /// </summary>
+    protected static Truncation TruncationOf(JsonElement body)
     {
-        -1 => Truncation.EndThatFits,
-        > 0 and var keep => Truncation.KeepEnd(keep),
-        _ => default,
-    };
+        bool keepsBeginning = Fields.OptionalString(body, "truncation_side") switch
+        {
+            null or "left" => false,
+            "right" => true,
+            _ => throw Fields.Wrong(body.GetProperty("truncation_side"), "truncation_side", "\"left\" or \"right\""),
+        };
+        return Fields.OptionalInteger(body, "truncate_prompt_tokens", -1) switch
+        {
+            -1 => keepsBeginning ? Truncation.BeginningThatFits : Truncation.EndThatFits,
+            > 0 and var keep => keepsBeginning ? Truncation.KeepBeginning(keep) : Truncation.KeepEnd(keep),
+            _ => default,
+        };
+    }
+
+    /// <summary>Refuses what vLLM would do to a score, and what would need a score for each token.</summary>
+    protected static void RefuseOtherTasks(JsonElement body)
+    {
+        if (Fields.OptionalString(body, "task") is { } task and not ("classify" or "score" or "reward"))
+            throw Fields.Error(
+                task is "token_classify" or "token_embed"
+                    ? $"task is {task}, and this model gives one score for a whole text, read at one of its tokens."
+                    : $"task is {Readable.Quoted(task)}. There is only classify.");
+        foreach (string name in (string[])["activation", "use_activation", "softmax", "normalize"])
+            if (Fields.Flag(body, name)) throw Fields.Error($"{name} is true, and scores are given as they are. Apply it to the score.");
+    }
 
     /// <summary>
     /// Reads the texts of a field: a string, a list of strings and of objects with <c>text</c>, or an object with a list of parts as
@@ -115,6 +139,7 @@ internal sealed class VllmPooling : Vllm
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
+        RefuseOtherTasks(body);
         bool base64 = OpenAiInput.WantsBase64(body);
         ReadInput(body, texts);
         return ListOf(
@@ -135,6 +160,8 @@ internal sealed class VllmScore : Vllm
         [("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")];
 
     public override string Path => "/score";
+
+    public override IReadOnlyList<string> TextFieldsUsed => ["documents"];
 
     public override Operation Operation { get; } = new(
         "scorePairs", "vLLM", "Score pairs of a prompt and a response, with the model's template")

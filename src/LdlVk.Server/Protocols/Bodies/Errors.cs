@@ -61,9 +61,11 @@ internal sealed record VllmErrorBody
     public IReadOnlyList<TextError>? Errors { get; init; }
 }
 
-/// <summary>An error of SGLang.</summary>
+/// <summary>An error of SGLang, with OpenAI's <c>error</c> beside it, which OpenAI's clients read.</summary>
 internal sealed record SgLangError
 {
+    public required VllmErrorBody Error { get; init; }
+
     [AllowedValues("error")]
     public string Object => "error";
 

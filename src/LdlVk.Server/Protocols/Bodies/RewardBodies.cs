@@ -122,6 +122,9 @@ internal sealed record RewardList
 
     public required IReadOnlyList<RewardEntry> Data { get; init; }
 
+    [Description("The score, if there is one text"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public float? Score { get; init; }
+
     public required Usage Usage { get; init; }
 }
 

@@ -70,3 +70,7 @@ internal sealed record RankEntry
 
     public required float Score { get; init; }
 }
+
+/// <summary>An error of <c>/rerank</c>, in the format of text-embeddings-inference or, of a request with documents, of vLLM.</summary>
+[OneOf(typeof(TeiError), typeof(VllmError))]
+internal sealed record AnyRerankError;
