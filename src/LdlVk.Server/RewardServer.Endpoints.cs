@@ -76,6 +76,7 @@ public sealed partial class RewardServer
             typeof(JsonElement));
         Page("/", "getPage", "Get a page to try the server", "index.html", "text/html");
         Page("/page.js", "getPageScript", "Get the page's script", "page.js", "text/javascript");
+        Page("/compare.js", "getPageComparison", "Get the page's script for comparisons", "compare.js", "text/javascript");
         Page("/page.css", "getPageStyle", "Get the page's style", "page.css", "text/css");
 
         Task ReadyAsync(HttpContext http) => StatusAsync(http, IsReady ? 200 : 503, State);

@@ -14,19 +14,33 @@ public sealed class RewardModel : IDisposable
     private readonly ScoringSession _session;
     private readonly TextEncoder _text;
     private readonly RewardModelOptions _options;
+    private Action<Notice>? _warning;
+    private long _textsWithForeignMarkers;
 
     private RewardModel(ScoringSession session, TextEncoder text, RewardModelOptions options) =>
         (_session, _text, _options) = (session, text, options);
 
     /// <summary>
     /// Raised on the scoring thread after a failure that was mended: a lost device was opened again and given the weights again, or a batch
-    /// was scored in smaller pieces for lack of memory. The argument is a message for the user.
+    /// was scored in smaller pieces for lack of memory; and on the thread that encodes, once, for a text with a marker of another model's
+    /// chat template. The argument is a message for the user.
     /// </summary>
     public event Action<Notice>? Warning
     {
-        add => _session.Warning += value;
-        remove => _session.Warning -= value;
+        add
+        {
+            _session.Warning += value;
+            _warning += value;
+        }
+        remove
+        {
+            _session.Warning -= value;
+            _warning -= value;
+        }
     }
+
+    /// <summary>Number of texts so far with a marker of another model's chat template, see <see cref="ForeignMarkers"/>.</summary>
+    public long TextsWithForeignMarkers => Interlocked.Read(ref _textsWithForeignMarkers);
 
     /// <summary>Which layers are on which device, and how texts go through them.</summary>
     public ExecutionPlan Plan => _session.Plan;
@@ -157,11 +171,11 @@ public sealed class RewardModel : IDisposable
     public string Piece(int id) => _text.Piece(id);
 
     /// <summary>
-    /// As <see cref="Tokenize(Conversation, SpecialTokens?, bool)"/>, but an error is part of the result. A checkpoint without a tokenizer is an error of each conversation,
-    /// since texts given as ids can still be scored.
+    /// As <see cref="Tokenize(Conversation, SpecialTokens?, bool)"/>, but an error is part of the result. A checkpoint without a tokenizer is
+    /// an error of each conversation, since texts given as ids can still be scored.
     /// </summary>
     public TokenizedText Encode(Conversation conversation, SpecialTokens? typed = null) =>
-        EncodedOrFailed(() => Tokenize(conversation, typed));
+        EncodedOrFailed(() => Tokenize(conversation, typed), [.. conversation.Messages.Select(m => m.Content)]);
 
     /// <summary>
     /// Token ids of a text that holds the template and its special tokens already, or why there are none. Padding and end-of-text tokens
@@ -169,7 +183,7 @@ public sealed class RewardModel : IDisposable
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one, if the template begins with it.</param>
-    public TokenizedText EncodeTemplated(string text, bool bos = true) => EncodedOrFailed(() => _text.EncodeTemplated(text, bos));
+    public TokenizedText EncodeTemplated(string text, bool bos = true) => EncodedOrFailed(() => _text.EncodeTemplated(text, bos), text);
 
     /// <summary>
     /// Returns the index of the token that the head reads: the last one, unless the text contains the model's padding token.
@@ -258,11 +272,27 @@ public sealed class RewardModel : IDisposable
         return [.. _session.ScoreTogether(texts, CancellationToken.None).Select(r => r.Value)];
     }
 
-    private static TokenizedText EncodedOrFailed(Func<int[]> encode)
+    private TokenizedText EncodedOrFailed(Func<int[]> encode, params ReadOnlySpan<string> texts)
     {
         try
         {
-            return new TokenizedText(encode());
+            int[] ids = encode();
+            foreach (string text in texts)
+            {
+                if (_text.ForeignMarker(text) is not { } marker) continue;
+                bool isFirst = Interlocked.Increment(ref _textsWithForeignMarkers) == 1;
+                if (_options.ForeignMarkers == ForeignMarkers.Refuse)
+                    throw new InputException(
+                        $"the text has {marker}. Send messages, or texts in this model's own template; or choose "
+                        + $"{OptionName.ForeignMarkers.Of("warn")}.");
+                if (isFirst)
+                    _warning?.Invoke(
+                        $"A text has {marker}: was it made for another model? It is scored as it is, and so are others like it, which are "
+                        + $"counted. {OptionName.ForeignMarkers.Of("refuse")} refuses them.");
+                break;
+            }
+
+            return new TokenizedText(ids);
         }
         catch (LdlVkException e) when (e is InputException or CheckpointException)
         {

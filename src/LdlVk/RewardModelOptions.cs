@@ -64,6 +64,9 @@ public sealed record RewardModelOptions
     /// </summary>
     public SystemMessages SystemMessages { get; init; }
 
+    /// <summary>What happens to texts with markers of another model's chat template.</summary>
+    public ForeignMarkers ForeignMarkers { get; init; }
+
     /// <summary>Tokens of a micro-batch where none are given.</summary>
     public const int DefaultBatchTokens = 4096;
 

@@ -13,6 +13,7 @@ public sealed class TextEncoder
     private readonly Tokenizer? _tokenizer;
     private readonly Lazy<DetectedChatTemplate?> _template;
     private readonly Lazy<Padding> _padding;
+    private readonly Lazy<TemplateMarkers> _markers;
     private readonly string _folder;
     private readonly SystemMessages _system;
 
@@ -39,6 +40,7 @@ public sealed class TextEncoder
             "none" => null,
             _ => new DetectedChatTemplate(ChatTemplate.All.Single(t => t.Name == chatTemplate), Source: null, Note: null, Date: null),
         });
+        _markers = new(() => new TemplateMarkers(Required));
         _padding = new(() => new Padding(Required, _template.Value?.Template, Path.Combine(folder, "tokenizer_config.json")));
     }
 
@@ -64,6 +66,12 @@ public sealed class TextEncoder
         int[] ids = Required.Encode(text);
         return ids is [var first, ..] && first == Required.Bos ? ids : [Required.Bos, .. ids];
     }
+
+    /// <summary>
+    /// The first marker of another model's chat template in a text, in words; null if there is none. A marker that is one of this model's
+    /// own tokens is none.
+    /// </summary>
+    public string? ForeignMarker(string text) => _tokenizer is null ? null : _markers.Value.Find(text);
 
     /// <summary>The text of token ids, with its special tokens.</summary>
     /// <exception cref="InputException">An id is outside the vocabulary.</exception>
@@ -99,7 +107,9 @@ public sealed class TextEncoder
         return [Required.Bos, .. Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : [])];
     }
 
-    /// <summary>The text of a conversation with its template, as <see cref="Encode(Conversation, SpecialTokens, bool)"/> tokenizes it.</summary>
+    /// <summary>
+    /// The text of a conversation with its template, as <see cref="Encode(Conversation, SpecialTokens, bool)"/> tokenizes it.
+    /// </summary>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">The template is not a known one.</exception>
     public string Render(Conversation conversation) => _template.Value is { } template

@@ -10,6 +10,7 @@ public partial class MetricsTests(Mini mini)
     [
         "counter ldlvk_abandoned_texts_total",
         "counter ldlvk_evicted_connections_total",
+        "counter ldlvk_foreign_marker_texts_total",
         "counter ldlvk_requests_total endpoint,status",
         "counter ldlvk_tokens_total",
         "gauge ldlvk_connections",

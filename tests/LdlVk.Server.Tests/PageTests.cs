@@ -101,10 +101,72 @@ public class PageTests(Mini mini)
     }
 
     [Fact]
+    public async Task After_an_error_there_is_no_old_ranking_and_the_reason_is_in_plain_words()
+    {
+        Api api = await Api.StartAsync(mini, Api.Options with { ApiKey = "a-long-secret" });
+        await using Browser browser = await Browser.StartAsync();
+        await OpenAsync(browser, api);
+        await browser.UntilAsync("document.activeElement.id === 'key'");
+        await ScoreAsync("a", "wrong-secret");
+        await UntilSaidAsync("The API key is wrong");
+        await ScoreAsync("a", "a-long-secret");
+        await browser.UntilAsync("!document.getElementById('results').hidden");
+        await ScoreAsync("[{\"role\": \"user\", \"content\": \"a\"", "a-long-secret");
+        await UntilSaidAsync("not valid JSON");
+        await HasNoRankingAsync();
+        await ScoreAsync("a", "a-long-secret");
+        await browser.UntilAsync("!document.getElementById('results').hidden");
+        await api.DisposeAsync();
+        await ScoreAsync("b", "a-long-secret");
+        await UntilSaidAsync("does not answer. Is it still running");
+        await HasNoRankingAsync();
+
+        Task<JsonElement> ScoreAsync(string conversation, string key) => browser.EvaluateAsync(
+            $"byId('key').value = {JsonSerializer.Serialize(key)}; byId('conversation').value = {JsonSerializer.Serialize(conversation)}; "
+            + "byId('form').requestSubmit()");
+        Task UntilSaidAsync(string words) => browser.UntilAsync($"byId('status').className === 'error' && byId('status').textContent.includes({JsonSerializer.Serialize(words)})");
+        async Task HasNoRankingAsync() => Assert.True((await browser.EvaluateAsync("byId('results').hidden && byId('ranking').children.length === 0")).GetBoolean());
+    }
+
+    [Fact]
+    public async Task Turns_two_answers_side_by_side_and_the_text_of_the_model_are_shown()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        await using Browser browser = await Browser.StartAsync();
+        await OpenAsync(browser, api);
+        // Pasted JSON becomes turns when the field is left.
+        await browser.TypeAsync("[{\"role\":\"user\",\"content\":\"Hi.\"},{\"role\":\"assistant\",\"content\":\"Hello.\"},{\"role\":\"user\",\"content\":\"What is a sea?\"}]");
+        await TabToAsync(browser, "answer-1");
+        await browser.TypeAsync("A large body of salt water.");
+        await TabToAsync(browser, "answer-2");
+        await browser.TypeAsync("A small body of fresh water.");
+        Assert.Equal(["Hi.", "Hello."], await StringsAsync(browser, "[...document.querySelectorAll('#turns textarea')].map(t => t.value)"));
+        Assert.Equal("What is a sea?", (await browser.EvaluateAsync("byId('conversation').value")).GetString());
+        await browser.PressAsync("Enter", 13, modifiers: 2);
+        await browser.UntilAsync("!document.getElementById('results').hidden");
+        Message[] before = [new("user", "Hi."), new("assistant", "Hello."), new("user", "What is a sea?")];
+        Conversation[] both = [new([.. before, new("assistant", "A large body of salt water.")]), new([.. before, new("assistant", "A small body of fresh water.")])];
+        float[] scores = [.. both.Select(c => mini.Model.Score(c).Score)];
+        Assert.Equal(scores.OrderDescending().Select(s => s.ToString("F2", System.Globalization.CultureInfo.InvariantCulture)), await StringsAsync(browser, "[...document.querySelectorAll('#ranking .value')].map(v => v.textContent)"));
+        await browser.EvaluateAsync("byId('compare').open = true; document.querySelector('.shown').open = true");
+        Assert.Equal(["large ", "salt ", "small ", "fresh "], (await StringsAsync(browser, "[...document.querySelectorAll('#sides mark')].map(m => m.textContent)")).OrderByDescending(w => w is "large " or "salt "));
+        await browser.UntilAsync("document.querySelector('.shown pre').textContent.startsWith('<bos>')");
+        Assert.Equal(mini.Model.Render(both[scores[0] > scores[1] ? 0 : 1]), (await browser.EvaluateAsync("document.querySelector('.shown pre').textContent")).GetString());
+        foreach (int width in (int[])[390, 1280])
+        {
+            await browser.CallAsync("Emulation.setDeviceMetricsOverride", new { width, height = 900, deviceScaleFactor = 1, mobile = width < 600 });
+            Assert.True((await browser.EvaluateAsync("document.documentElement.scrollWidth <= innerWidth")).GetBoolean(), $"It is wider than {width} pixels.");
+            await browser.PictureAsync($"page-{width}");
+        }
+
+        Assert.Empty(browser.Console);
+    }
+
+    [Fact]
     public async Task It_needs_no_other_host()
     {
         await using Api api = await Api.StartAsync(mini);
-        foreach (string path in (string[])["", "page.js", "page.css"])
+        foreach (string path in (string[])["", "page.js", "compare.js", "page.css"])
             Assert.DoesNotMatch("(?i)(https?:)?//[a-z0-9-]+\\.[a-z]", (await api.GetAsync(path)).Text.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal));
     }
 

@@ -46,6 +46,8 @@ internal sealed class ModelFlags
     {
         Description = "Drop tokens from the middle of a text that exceeds the model's limit. Without this flag, such a text is an error.",
     };
+    private readonly Option<string> _foreignMarkers = Choice("--foreign-markers", "warn|refuse",
+        "What happens to texts with markers of another model's chat template, such as <|im_start|> for Gemma.");
     private readonly Option<bool> _noSharePrefixes = new("--no-share-prefixes")
     {
         Description = "Compute shared prefixes again for each text. The scores are the same. This is slower, and meant for measurements.",
@@ -130,7 +132,7 @@ internal sealed class ModelFlags
         Option[] all =
         [
             Model, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _batchTokens,
-            _truncate, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
+            _truncate, _foreignMarkers, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
         ];
         foreach (Option option in all) command.Options.Add(option);
         _template.AddTo(command);
@@ -172,6 +174,7 @@ internal sealed class ModelFlags
             TemplateDate = _template.Date(call),
             BatchTokens = ModelValues.BatchTokens(call, _batchTokens),
             Truncate = call.GetValue(_truncate),
+            ForeignMarkers = ModelValues.OneOf(call, _foreignMarkers, "warn|refuse") == "refuse" ? ForeignMarkers.Refuse : default,
             SharePrefixes = !call.GetValue(_noSharePrefixes),
             Tune = !call.GetValue(_noTune),
         };

@@ -47,6 +47,9 @@ public readonly ref struct OptionName(string name, string value = "")
     /// <summary>The date that the chat template prints.</summary>
     public static OptionName TemplateDate => new(nameof(TemplateDate));
 
+    /// <summary>What happens to texts with markers of another template.</summary>
+    public static OptionName ForeignMarkers => new(nameof(ForeignMarkers));
+
     /// <summary>Treatment of system messages where the template has no system role.</summary>
     public static OptionName SystemMessages => new(nameof(SystemMessages));
 

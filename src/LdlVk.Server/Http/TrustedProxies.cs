@@ -21,7 +21,9 @@ internal sealed class TrustedProxies
         return _networks.Any(network => network.Contains(plain));
     }
 
-    /// <summary>Options of the middleware that puts what proxies say in the place of what the connection says; null without proxies.</summary>
+    /// <summary>
+    /// Options of the middleware that puts what proxies say in the place of what the connection says; null without proxies.
+    /// </summary>
     public ForwardedHeadersOptions? Forwarding()
     {
         if (_networks.Length == 0) return null;

@@ -47,28 +47,88 @@ function number() {
   });
 }
 
-// Asking.
+// Turns.
 
-function messages(text) {
-  if (/^\s*\[/.test(text)) {
-    try {
-      const turns = JSON.parse(text);
-      if (Array.isArray(turns) && turns.every(t => typeof t?.role === 'string' && typeof t?.content === 'string')) return turns;
-    } catch { /* a message that begins with a bracket */ }
-  }
-  return [{ role: 'user', content: text }];
+function addTurn(role, content) {
+  const choice = element('select', { ariaLabel: 'Who speaks' },
+    ...['user', 'assistant', 'system'].map(value => element('option', { value, textContent: value, selected: value === role })));
+  const text = element('textarea', { rows: 2, value: content, ariaLabel: 'What is said' });
+  const remove = element('button', { type: 'button', textContent: 'Remove', ariaLabel: 'Remove the turn' });
+  const turn = element('div', { className: 'answer turn' }, choice, text, remove);
+  remove.addEventListener('click', () => {
+    turn.remove();
+    byId('conversation').focus();
+  });
+  byId('turns').append(turn);
+  return text;
 }
+
+// The next speaker is the one who did not speak last.
+function nextRole() {
+  const last = byId('turns').lastElementChild?.querySelector('select').value;
+  return last === 'user' ? 'assistant' : 'user';
+}
+
+// Messages that a text holds as JSON; null if it is an ordinary text.
+function parsed(text) {
+  if (!/^\s*\[\s*\{/.test(text)) return null;
+  let turns;
+  try {
+    turns = JSON.parse(text);
+  } catch (error) {
+    if (!text.includes('"role"')) return null; // a message that begins with brackets
+    throw new Error(`The conversation looks like a list of messages, but it is not valid JSON: ${error.message}`);
+  }
+  if (turns.every(t => typeof t?.role === 'string' && typeof t?.content === 'string')) return turns;
+  throw new Error('The conversation is JSON, but not every item of it has a role and a content that are strings.');
+}
+
+function messages() {
+  const text = byId('conversation').value;
+  const before = [...byId('turns').children].map(turn => (
+    { role: turn.querySelector('select').value, content: turn.querySelector('textarea').value }));
+  return [...before, ...(parsed(text) ?? [{ role: 'user', content: text }])];
+}
+
+// Pasted JSON that ends with the user becomes turns, which can be read and changed.
+function splitTurns() {
+  let turns = null;
+  try {
+    turns = parsed(byId('conversation').value);
+  } catch { /* said when it is scored */ }
+  if (turns?.at(-1)?.role !== 'user') return;
+  for (const turn of turns.slice(0, -1)) addTurn(turn.role, turn.content);
+  byId('conversation').value = turns.at(-1).content;
+}
+
+// Asking.
 
 async function ask(path, body) {
   const headers = { 'Content-Type': 'application/json' };
   if (byId('key').value) headers.Authorization = `Bearer ${byId('key').value}`;
-  const response = await fetch(path, body ? { method: 'POST', headers, body: JSON.stringify(body) } : { headers });
-  const reply = await response.json();
+  let response, reply;
+  try {
+    response = await fetch(path, body ? { method: 'POST', headers, body: JSON.stringify(body) } : { headers });
+  } catch {
+    throw new Error(`The server at ${location.host} does not answer. Is it still running, and is this machine connected?`);
+  }
+  try {
+    reply = await response.json();
+  } catch {
+    throw new Error(`What answered is not the reward server, but perhaps a proxy before it: status ${response.status}.`);
+  }
   if (response.status === 401) {
+    const wrong = byId('key').value !== '';
     byId('key-field').hidden = false;
     byId('key').focus();
+    throw new Error(wrong ? 'The API key is wrong. Type the one that the server was started with.'
+      : 'This server needs an API key. Type it, and score again.');
   }
-  if (!response.ok) throw new Error(reply.detail ?? reply.error ?? `The server says ${response.status}.`);
+  if (response.status === 429) {
+    const seconds = response.headers.get('Retry-After');
+    throw new Error(`The server is busy. Try again${seconds ? ` in ${seconds} s` : ' soon'}.`);
+  }
+  if (!response.ok) throw new Error(reply.detail ?? reply.error?.message ?? `The server says ${response.status}.`);
   return reply;
 }
 
@@ -79,6 +139,11 @@ async function learnModel() {
 }
 
 function say(text, isError = false) {
+  // A ranking of before would be taken for that of what is asked now.
+  if (isError) {
+    byId('results').hidden = true;
+    ranking.replaceChildren();
+  }
   status.textContent = text;
   status.className = isError ? 'error' : '';
 }
@@ -86,15 +151,15 @@ function say(text, isError = false) {
 async function score(event) {
   event?.preventDefault();
   const texts = [...answers.querySelectorAll('textarea')].map(t => t.value);
-  const turns = messages(byId('conversation').value);
   byId('score').disabled = true;
   say('Scoring …');
   const begun = performance.now();
   try {
+    const turns = messages();
     if (!attributes) await learnModel();
     const items = texts.map(content => ({ messages: [...turns, { role: 'assistant', content }] }));
     const reply = await ask('v1/rewards', { items, details: true });
-    show(texts, reply.data);
+    show(texts, reply.data, items);
     const seconds = ((performance.now() - begun) / 1000).toFixed(2);
     say(`${texts.length === 1 ? '1 answer' : `${texts.length} answers`}, ${reply.usage.total_tokens} tokens, ${seconds} s.`);
     byId('results-heading').focus();
@@ -107,12 +172,13 @@ async function score(event) {
 
 // Drawing.
 
-function show(texts, data) {
-  const ranked = data.map((reward, i) => ({ ...reward, text: texts[i], number: i + 1 }));
+function show(texts, data, items) {
+  const ranked = data.map((reward, i) => ({ ...reward, text: texts[i], number: i + 1, item: items[i] }));
   ranked.sort((a, b) => (b.score ?? -Infinity) - (a.score ?? -Infinity));
   const scores = ranked.filter(r => !r.error).map(r => r.score);
   const low = Math.min(0, ...scores), high = Math.max(0, ...scores);
   ranking.replaceChildren(...ranked.map((r, place) => row(r, place, scores[0], low, high)));
+  offerComparison(ranked);
   byId('results').hidden = false;
 }
 
@@ -127,8 +193,24 @@ function row(reward, place, best, low, high) {
   const value = element('span', { className: 'value', textContent: reward.score.toFixed(2) });
   const summary = element('summary', {}, `${place + 1}.`, value, bar(reward.score, low, high, 140, 14), words);
   const text = element('p', { className: 'full', textContent: reward.text });
-  const detail = element('div', { className: 'detail' }, text, ...facts(reward, place, best));
+  const detail = element('div', { className: 'detail' }, text, ...facts(reward, place, best), shownText(reward.item));
   return element('li', {}, element('details', { open: place === 0 }, summary, detail));
+}
+
+// The text with its template and special tokens, asked for when it is opened.
+function shownText(item) {
+  const text = element('pre', { textContent: '…', tabIndex: 0 });
+  const shown = element('details', { className: 'shown' }, element('summary', { textContent: 'The text as the model reads it' }), text);
+  shown.addEventListener('toggle', async () => {
+    if (!shown.open || text.dataset.known) return;
+    try {
+      text.textContent = (await ask('render', item)).data[0].text;
+      text.dataset.known = 'yes';
+    } catch (error) {
+      text.textContent = error.message;
+    }
+  });
+  return shown;
 }
 
 // A bar from zero to the value, between two bounds. What it shows is also there as a number.
@@ -145,7 +227,11 @@ function facts(reward, place, best) {
     : `${reward.tokens} tokens. Better than the best answer with probability ${(1 / (1 + Math.exp(best - reward.score))).toPrecision(2)}.`;
   const hint = element('p', { className: 'hint', textContent: against });
   if (!reward.distribution) return [hint];
-  return [element('div', {}, element('h3', { textContent: 'Distribution' }), histogram(reward.distribution), hint), subScores(reward)];
+  const meaning = element('p', { className: 'hint', textContent: 'Each attribute rates the answer from 0 to 1, as a distribution over '
+    + 'bins. This is their sum, each times its weight, which may be negative. The score is the sum of the bars, each times the '
+    + 'number below it.' });
+  const heading = element('h3', { textContent: 'Distribution' });
+  return [element('div', {}, heading, histogram(reward.distribution), meaning, hint), subScores(reward)];
 }
 
 // The weighted sum of the attributes' distributions over the bins 0 … 1; weights may be negative, and so may a bin.
@@ -185,6 +271,8 @@ function subScores(reward) {
   return element('table', {}, caption, element('thead', {}, head), element('tbody', {}, ...rows));
 }
 
+byId('add-turn').addEventListener('click', () => addTurn(nextRole(), '').focus());
+byId('conversation').addEventListener('change', splitTurns);
 byId('add').addEventListener('click', () => addAnswer().focus());
 form.addEventListener('submit', score);
 form.addEventListener('keydown', event => {

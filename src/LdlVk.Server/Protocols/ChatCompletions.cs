@@ -19,7 +19,7 @@ internal sealed class ChatCompletions : Vllm
     {
         Request = typeof(ChatRequest), Answer = typeof(ChatAnswer), Error = typeof(VllmError), ErrorType = "application/json",
         Example = """
-            {"model":"any","messages":[{"role":"user","content":"Define \"sea\"."},{"role":"assistant","content":"A large body of salt water."}]}
+            {"model":"any","messages":[{"role":"user","content":"Define \"sea\"."},{"role":"assistant","content":"A body of salt water."}]}
             """,
     };
 

@@ -46,7 +46,8 @@ internal sealed class Invocations(string path) : Protocol
     }
 
     public override Answer Read(JsonElement body, TextIntake texts) => throw new RequestException(
-        422, "The body has none of the fields of an endpoint: inputs; query and texts or documents; text_1 and text_2; input; messages; items.");
+        422,
+        "The body has none of the fields of an endpoint: inputs; query and texts or documents; text_1 and text_2; input; messages; items.");
 
     public override void WriteError(Utf8JsonWriter json, RequestException error) => Classification.WriteError(json, error);
 

@@ -7,8 +7,8 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// <c>POST /render</c> with one item or <c>{"items":[…]}</c>, as <c>/v1/rewards</c> takes them: the text of each as the model reads it, with
-/// its template and special tokens; with <c>ids</c> also its token ids and the position at which the score is read.
+/// <c>POST /render</c> with one item or <c>{"items":[…]}</c>, as <c>/v1/rewards</c> takes them: the text of each as the model reads it,
+/// with its template and special tokens; with <c>ids</c> also its token ids and the position at which the score is read.
 /// </summary>
 internal sealed class Render : Protocol
 {

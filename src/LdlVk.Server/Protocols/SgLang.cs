@@ -70,7 +70,10 @@ internal sealed class Embeddings : Protocol
     {
         string type = error.Status >= 500 ? "InternalServerError" : "BadRequestError";
         VllmErrorBody inner = new() { Message = error.Message, Type = type, Code = StatusOf(error) };
-        SgLangError body = new() { Error = inner, Message = error.Message, Type = type, Code = StatusOf(error), Errors = error.ErrorsOrNull };
+        SgLangError body = new()
+        {
+            Error = inner, Message = error.Message, Type = type, Code = StatusOf(error), Errors = error.ErrorsOrNull,
+        };
         JsonSerializer.Serialize(json, body, BodyJson.Own.SgLangError);
     }
 }

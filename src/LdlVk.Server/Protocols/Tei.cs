@@ -127,7 +127,8 @@ internal sealed class TeiRerank : Tei
 
     public override Operation Operation { get; } = new("rerank", "text-embeddings-inference", "Rank responses to a prompt, the best first")
     {
-        Request = typeof(AnyRerankRequest), Answer = typeof(AnyRerankAnswer), Error = typeof(AnyRerankError), ErrorType = "application/json",
+        Request = typeof(AnyRerankRequest), Answer = typeof(AnyRerankAnswer), Error = typeof(AnyRerankError),
+        ErrorType = "application/json",
         Example = $$"""
             {"query":"Define \"sea\".","texts":["I cannot help.","A large body of salt water."]}
             """,

@@ -26,7 +26,8 @@ internal static class TextFields
         {
             if (!body.TryGetProperty(name, out JsonElement value) || !ItemFields.HoldsAnything(value) || used.Contains(name)) continue;
             throw new RequestException(
-                422, $"{name} would change the text that is scored, and this endpoint does not use it. Remove it, or put it into a message.");
+                422,
+                $"{name} would change the text that is scored, and this endpoint does not use it. Remove it, or put it into a message.");
         }
     }
 }

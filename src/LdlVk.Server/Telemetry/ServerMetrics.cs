@@ -47,7 +47,9 @@ internal sealed class ServerMetrics : IDisposable
     /// <param name="queueLength">Returns the number of waiting texts and of their tokens.</param>
     /// <param name="isReady">Returns whether the server can score.</param>
     /// <param name="connections">The open connections.</param>
-    public ServerMetrics(Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady, ConnectionTable connections)
+    /// <param name="foreignMarkers">Returns the number of texts with markers of another template.</param>
+    public ServerMetrics(
+        Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady, ConnectionTable connections, Func<long> foreignMarkers)
     {
         _provider = Sdk.CreateMeterProviderBuilder()
             // The SDK's environment variables configure the export to a collector; OTEL_SDK_DISABLED would leave /metrics empty.
@@ -74,6 +76,8 @@ internal sealed class ServerMetrics : IDisposable
         _abandonedTexts.Add(0);
         _meter.CreateObservableGauge(
             "ldlvk_requests_under_way", () => RequestsUnderWay, null, "Scoring requests in progress.");
+        _meter.CreateObservableCounter(
+            "ldlvk_foreign_marker_texts_total", foreignMarkers, null, "Texts with a marker of another model's chat template.");
         _meter.CreateObservableGauge("ldlvk_connections", () => connections.Count, null, "Open connections.");
         _meter.CreateObservableCounter(
             "ldlvk_evicted_connections_total", () => connections.Evicted, null, "Connections that were closed to make room for others.");
