@@ -75,6 +75,19 @@ public sealed class JsonContainerTests
         Assert.Equal("user: a | assistant: b", ContainerFile.Said(lines[^1]));
     }
 
+    /// <summary>.NET cannot compare such numbers, and says so with an exception that is not one of JSON.</summary>
+    [Theory]
+    [InlineData("1e99999999999", "1e99999999999", "is the number")]
+    [InlineData("1e99999999999", "1e99999999998", "which differ")]
+    [InlineData("[1e99999999999]", "[2]", "which differ")]
+    [InlineData("{\"\\ud800\":1}", "{\"\\ud800\":2}", "")]
+    public void Numbers_that_cannot_be_compared_are_an_error_of_the_line(string first, string second, string error)
+    {
+        InputLine[] lines = ContainerFile.Items($"{{\"prompt\":{first},\"question\":{second},\"response\":\"b\"}}\n{{\"prompt\":\"a\",\"response\":\"b\"}}\n");
+        Assert.Contains(error, lines[0].Error, StringComparison.Ordinal);
+        Assert.Null(lines[1].Error);
+    }
+
     [Fact]
     public void White_space_at_the_beginning_does_not_fill_the_memory()
     {

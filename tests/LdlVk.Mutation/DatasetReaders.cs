@@ -30,6 +30,7 @@ internal static class DatasetReaders
         {"messages":{"role":["user","assistant"],"content":["a","b"]}}
         {"text":"<bos><start_of_turn>user\na<end_of_turn>\n"}
         {"input_ids":[2,106,1645]}
+        {"prompt":[1e99999999999],"question":[1e99999999999],"response":"a"}
 
         """;
 

@@ -144,6 +144,20 @@ public sealed class ItemFields
         _ => true,
     };
 
+    /// <summary>Whether two values are equal, whatever their spelling.</summary>
+    public static bool AreEqual(JsonElement a, JsonElement b)
+    {
+        try
+        {
+            return JsonElement.DeepEquals(a, b);
+        }
+        catch (Exception e) when (e is ArgumentOutOfRangeException or InvalidOperationException)
+        {
+            // .NET 10 cannot compare numbers with an exponent of more than 9 digits, nor names that are not Unicode.
+            return a.GetRawText() == b.GetRawText();
+        }
+    }
+
     /// <summary>A part's name in a map.</summary>
     private static string Word(ItemPart part) => JsonNamingPolicy.SnakeCaseLower.ConvertName(part.ToString());
 

@@ -105,7 +105,7 @@ internal sealed class ItemPrompt
 
     /// <summary>Whether a value is that of one of an object's fields.</summary>
     public static bool IsIn(JsonElement value, JsonElement item, string[] names) =>
-        names.Any(name => item.TryGetProperty(name, out JsonElement other) && JsonElement.DeepEquals(value, other));
+        names.Any(name => item.TryGetProperty(name, out JsonElement other) && ItemFields.AreEqual(value, other));
 
     /// <summary>Returns the text of a response that is an object with other facts beside it.</summary>
     private JsonElement Inner(JsonElement item, ref string at)
@@ -213,7 +213,7 @@ internal sealed class ItemPrompt
     {
         (string Name, JsonElement Value)[] all = [.. found.Where(f => ItemFields.HoldsAnything(f.Value))];
         if (all.Length == 0) return null;
-        if (all.Length > 1 && !JsonElement.DeepEquals(all[0].Value, all[1].Value))
+        if (all.Length > 1 && !ItemFields.AreEqual(all[0].Value, all[1].Value))
             throw _fields.Error($"{_fields.Subject} has {all[0].Name} and {all[1].Name}, which differ.");
         return new Part(all[0].Name, all[0].Value);
     }
