@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Security.Cryptography;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
@@ -49,6 +50,7 @@ internal static class EvalCommand
             source.Names = names;
             using OutputFile? outputFile = call.GetValue(output) is { } path ? terminal.OpenOutput(path, output.Name, isLines: true) : null;
             using OutputFile? reportFile = call.GetValue(report) is { } reportPath ? terminal.OpenOutput(reportPath, report.Name) : null;
+            RunSettings settings = RunSettings.Of(call, model, details: false);
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
                 call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
@@ -66,7 +68,12 @@ internal static class EvalCommand
                 EvalFindings findings = new(
                     call.GetValue(model.Model)!, call.GetValue(input)!,
                     $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights",
-                    loaded.AttributeNames, EvalResult.Of(scorer.Examples), attributes, misses.Misses, scorer.Failures, scorer.Failed);
+                    loaded.AttributeNames, EvalResult.Of(scorer.Examples), attributes, misses.Misses, scorer.Failures, scorer.Failed)
+                {
+                    EqualByTruncation = scorer.EqualByTruncation,
+                    Provenance = settings.Text,
+                    InputDigest = DigestOf(call.GetValue(input)!),
+                };
                 if (reportFile is not null)
                 {
                     EvalReport.Write(findings, reportFile.Stream);
@@ -99,6 +106,14 @@ internal static class EvalCommand
     public static void NotStandardOutput(string? path, string flag)
     {
         if (path == "-") throw new UsageException($"{flag} - is not possible: the summary goes to standard output. Give a file name.");
+    }
+
+    /// <summary>SHA-256 of a file; null for standard input, a pipe or a folder.</summary>
+    private static string? DigestOf(string path)
+    {
+        if (!File.Exists(path)) return null;
+        using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        return file.CanSeek ? Convert.ToHexStringLower(SHA256.HashData(file)) : null;
     }
 
     private static void Print(EvalFindings findings, bool asJson, Terminal terminal)

@@ -2,6 +2,7 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
@@ -23,10 +24,14 @@ internal static class PairRun
         ScoringRun run, RewardModel model, LineSource source, PairScored? scored, Terminal terminal, CancellationToken cancellationToken)
     {
         long failed = 0;
-        PairScorer scorer = new() { Scored = scored, LineFailed = Say, Word = FlagWording.Word };
+        PairScorer scorer = new() { Scored = scored, LineFailed = Say, Word = FlagWording.Word, Model = model };
         int code = await run.ScoreAsync(
             model, scorer.Lines(source), scorer.Add, cancellationToken,
             reasonsAt: "see above, and --json or --report").ConfigureAwait(false);
+        if (scorer.EqualByTruncation > 0)
+            terminal.Say(
+                $"{Readable.Plural(scorer.EqualByTruncation, "line")} {(scorer.EqualByTruncation == 1 ? "has" : "have")} responses that "
+                + "differ only in what --truncate dropped: the texts that were scored are equal, and count as wrong.");
         return (scorer, code);
 
         void Say(FailedLine failure)

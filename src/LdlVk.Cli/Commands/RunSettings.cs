@@ -22,7 +22,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     [
         "--model", "--device", "--split", "--memory", "--weights", "--compute", "--heads", "--embedding-scale", "--chat-template",
         "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run", "--trace-events", "--quiet",
-        "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace", "--show-text",
+        "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace", "--show-text", "--report", "--json",
     ];
 
     private const string Plus = " + ";

@@ -26,6 +26,18 @@ internal sealed class Terminal
     /// <summary>Whether <see cref="Error"/> is a terminal.</summary>
     public bool ErrorIsScreen { get; init; }
 
+    /// <summary>Number of columns of the terminal.</summary>
+    public Func<int> Width { get; init; } = () => 80;
+
+    /// <summary>Encoding of text on the terminal; results in files and pipes are UTF-8 always.</summary>
+    public Encoding ScreenEncoding { get; init; } = Utf8;
+
+    /// <summary>Where the progress line is written, which passes by what erases it; null for <see cref="Error"/>.</summary>
+    public Stream? StatusStream { get; init; }
+
+    /// <summary>The progress line that is shown; null if there is none.</summary>
+    public StatusLine? Status { get; set; }
+
     /// <summary>Identities of the files behind the streams, by the number of their descriptor; empty if there are none.</summary>
     public IReadOnlyDictionary<int, FileIdentity> Files { get; init; } = new Dictionary<int, FileIdentity>();
 
@@ -39,15 +51,45 @@ internal sealed class Terminal
             outIsScreen = outIsScreen && WindowsConsole.UnderstandsEscapes(WindowsConsole.StandardOutput);
             errorIsScreen = errorIsScreen && WindowsConsole.UnderstandsEscapes(WindowsConsole.StandardError);
         }
-        return new Terminal
+
+        Terminal? terminal = null;
+        Stream output = StandardOutput.Open(), error = Console.OpenStandardError();
+        Encoding encoding = OperatingSystem.IsWindows() || PlainText.IsUnicode(Environment.GetEnvironmentVariable) ? Utf8 : PlainText.Ascii;
+        return terminal = new Terminal
         {
             In = Console.OpenStandardInput(),
-            Out = StandardOutput.Open(),
-            Error = TextWriter.Synchronized(new StreamWriter(Console.OpenStandardError(), Utf8) { AutoFlush = true }),
+            Out = outIsScreen && errorIsScreen ? new ScreenStream(output, EraseStatus) : output,
+            Error = TextWriter.Synchronized(errorIsScreen
+                ? new StreamWriter(new ScreenStream(error, EraseStatus), encoding) { AutoFlush = true }
+                : new StreamWriter(error, Utf8) { AutoFlush = true }),
+            StatusStream = error,
+            Width = WindowWidth,
+            ScreenEncoding = encoding,
             OutIsScreen = outIsScreen,
             ErrorIsScreen = errorIsScreen,
             Files = OperatingSystem.IsLinux() ? StandardFiles() : new Dictionary<int, FileIdentity>(),
         };
+
+        void EraseStatus() => terminal?.Status?.Erase();
+    }
+
+    /// <summary>Writes a part of the progress line.</summary>
+    public void WriteStatus(string text)
+    {
+        if (StatusStream is null) Error.Write(text);
+        else StatusStream.Write(ScreenEncoding.GetBytes(text));
+    }
+
+    private static int WindowWidth()
+    {
+        try
+        {
+            return Console.WindowWidth is > 0 and var width ? width : 80;
+        }
+        catch (IOException)
+        {
+            return 80; // not known
+        }
     }
 
     private static Dictionary<int, FileIdentity> StandardFiles()
@@ -63,7 +105,9 @@ internal sealed class Terminal
     }
 
     /// <summary><see cref="Out"/> or another stream for text; disposing the writer leaves the stream open.</summary>
-    public TextWriter OpenText(Stream? stream = null) => new StreamWriter(stream ?? Out, Utf8, leaveOpen: true) { AutoFlush = true };
+    public TextWriter OpenText(Stream? stream = null) =>
+        new StreamWriter(stream ?? Out, OutIsScreen && (stream ?? Out) == Out
+            ? ScreenEncoding : Utf8, leaveOpen: true) { AutoFlush = true };
 
     /// <summary>Opens an output; <c>-</c> and null are <see cref="Out"/>.</summary>
     /// <param name="path">Value of the flag.</param>

@@ -28,6 +28,14 @@ public sealed class PairScorer
     /// <summary>Called with each line that could not be scored, after <see cref="Failed"/> has counted it.</summary>
     public Action<FailedLine>? LineFailed { get; init; }
 
+    /// <summary>
+    /// The model that scores; null if it is not known. With it, pairs that only became equal because texts are truncated are counted.
+    /// </summary>
+    public RewardModel? Model { get; init; }
+
+    /// <summary>Number of lines with a chosen and a rejected text that differ only in what was truncated. They count as wrong.</summary>
+    public long EqualByTruncation { get; private set; }
+
     /// <summary>How errors name options.</summary>
     public OptionWording Word { get; init; } = Notice.AsProperty;
 
@@ -82,7 +90,17 @@ public sealed class PairScorer
             IsStyles = line.IsStyles,
         };
         _examples.Add(example);
+        if (Model is { Truncates: true } model && AreEqualByTruncation(model, line, scores)) EqualByTruncation++;
         Scored?.Invoke(line, example, result.Rewards);
+    }
+
+    /// <summary>Equal ids give equal scores, so only pairs of equal scores are tokenized again.</summary>
+    private static bool AreEqualByTruncation(RewardModel model, PairLine line, float[] scores)
+    {
+        if (!scores[..line.ChosenCount].Intersect(scores[line.ChosenCount..]).Any()) return false;
+        (int[] Whole, int[] Scored)[] texts = [.. line.Texts.Item.Encode(model).Select(text => (text.Ids, model.Check(text).Ids))];
+        return texts[..line.ChosenCount].Any(chosen => texts[line.ChosenCount..].Any(rejected =>
+            chosen.Scored.AsSpan().SequenceEqual(rejected.Scored) && !chosen.Whole.AsSpan().SequenceEqual(rejected.Whole)));
     }
 
     private InputLine Read(RawLine raw, ItemFields names)

@@ -17,6 +17,15 @@ public sealed record EvalFindings(
     string Model, string Input, string Setting, IReadOnlyList<string> AttributeNames, EvalResult Result, AttributeScores Attributes,
     IReadOnlyList<Miss> Misses, IReadOnlyList<FailedLine> Failures, long Failed)
 {
+    /// <summary>Number of lines whose responses differ only in what was truncated.</summary>
+    public long EqualByTruncation { get; init; }
+
+    /// <summary>The program's version, the model's fingerprint and all settings that results depend on, in one line.</summary>
+    public string Provenance { get; init; } = "";
+
+    /// <summary>SHA-256 of the dataset's file in hexadecimal; null if it is not a file.</summary>
+    public string? InputDigest { get; init; }
+
     /// <summary>Calibration of all pairs of a chosen and a rejected response.</summary>
     public Calibration Calibration { get; } = Calibration.Of(Result.Examples.SelectMany(e => e.PairMargins));
 

@@ -15,9 +15,12 @@ public static class EvalJson
         json.WriteString("model", findings.Model);
         json.WriteString("input", findings.Input);
         json.WriteString("setting", findings.Setting);
+        json.WriteString("provenance", findings.Provenance);
+        json.WriteString("input_sha256", findings.InputDigest);
         json.WriteString("benchmark", JsonParts.Name(result.Benchmark));
         json.WriteNumber("examples", result.Examples.Count);
         json.WriteNumber("failed", findings.Failed);
+        json.WriteNumber("equal_by_truncation", findings.EqualByTruncation);
         JsonParts.WriteNumber(json, "score", result.Score);
         json.WriteStartArray("missing");
         foreach (string missing in result.Missing) json.WriteStringValue(missing);

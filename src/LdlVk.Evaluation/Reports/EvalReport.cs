@@ -31,9 +31,12 @@ public static class EvalReport
         }
 
         Failures(page, findings);
+        string input = findings.InputDigest is { } digest ? $"{findings.Input} (SHA-256 {digest})" : findings.Input;
+        string settings = findings.Provenance.Length > 0 ? $"Settings: {findings.Provenance}." : "";
         page.Add(
             Html.Of(
-                $"<footer>Made by <code>ldlvk eval</code> from <code>{findings.Model}</code> and <code>{findings.Input}</code>.</footer>"));
+                $"<footer>Made by <code>ldlvk eval</code> from <code>{findings.Model}</code> and "
+                + $"<code>{input}</code>. {settings}</footer>"));
         page.Write(output);
     }
 
@@ -50,6 +53,8 @@ public static class EvalReport
         yield return (
             Figures.Number(findings.Calibration.ExpectedError, "0.000"), "calibration error: 0 where σ(difference) is a true probability");
         if (findings.Failed > 0) yield return (Readable.Count(findings.Failed), "lines could not be scored and are left out");
+        if (findings.EqualByTruncation > 0)
+            yield return (Readable.Count(findings.EqualByTruncation), "misses whose responses differ only in what was truncated");
     }
 
     private static void Accuracy(ReportPage page, EvalResult result)
