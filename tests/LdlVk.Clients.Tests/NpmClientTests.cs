@@ -38,6 +38,9 @@ public sealed class NpmClientTests(Served served, NpmClientTests.Calls calls) : 
     [InlineData("openai: embeddings.create, floats")]
     [InlineData("openai: post /v1/score")]
     [InlineData("openai: post /v1/classify")]
+    [InlineData("openai: chat.completions.create")]
+    [InlineData("openai: chat.completions.create, logprobs")]
+    [InlineData("@huggingface/inference: chatCompletion")]
     [InlineData("@huggingface/inference: textClassification of a text")]
     [InlineData("@huggingface/inference: textClassification of a pair")]
     public async Task Scores_have_the_bits_of_the_library(string call) =>
@@ -61,6 +64,25 @@ public sealed class NpmClientTests(Served served, NpmClientTests.Calls calls) : 
     [InlineData("openai: models.retrieve")]
     public async Task The_model_is_found(string call) =>
         Assert.Equal("mini", Assert.Single((await calls.ResultAsync(call)).GetProperty("scores").EnumerateArray()).GetString());
+
+    [Fact]
+    public async Task A_chat_answer_has_the_attributes()
+    {
+        (string, float)[] attributes =
+        [
+            .. (await calls.ResultAsync("openai: chat.completions.create, attributes")).GetProperty("scores").EnumerateArray()
+                .Select(pair => (pair[0].GetString()!, pair[1].GetSingle())),
+        ];
+        Assert.Equal(served.AttributesOfFirst, attributes);
+    }
+
+    [Fact]
+    public async Task An_error_has_its_words_in_the_client()
+    {
+        JsonElement result = await calls.ResultAsync("openai: a conversation that ends with the user");
+        Assert.InRange(result.GetProperty("status").GetInt32(), 400, 422);
+        Assert.Contains("assistant", result.GetProperty("error").GetString(), StringComparison.Ordinal);
+    }
 
     [Theory]
     [InlineData("openai: a wrong key", 401)]

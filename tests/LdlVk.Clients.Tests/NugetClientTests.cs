@@ -1,6 +1,8 @@
 using System.ClientModel;
+using System.Globalization;
 using Microsoft.Extensions.AI;
 using OpenAI;
+using OpenAI.Chat;
 using OpenAI.Embeddings;
 using OpenAI.Models;
 
@@ -29,6 +31,31 @@ public sealed class NugetClientTests(Served served)
     }
 
     [Fact]
+    public async Task OpenAI_chat_answers_hold_score_and_attributes()
+    {
+        ChatClient chat = Client().GetChatClient("any");
+        foreach (Served.Case c in served.Cases)
+        {
+            ChatCompletion answer = await chat.CompleteChatAsync(
+                [new UserChatMessage(c.Prompt), new AssistantChatMessage(c.Response)], cancellationToken: Cancellation);
+            Assert.Equal(c.Score, ScoreOf(Assert.Single(answer.Content).Text));
+            Assert.Equal(("reward", c.Score), (answer.ContentTokenLogProbabilities[0].Token, answer.ContentTokenLogProbabilities[0].LogProbability));
+            Assert.Equal(22, answer.ContentTokenLogProbabilities.Count - 1);
+        }
+    }
+
+    [Fact]
+    public async Task A_chat_client_of_Microsoft_gives_the_scores()
+    {
+        using IChatClient chat = Client().GetChatClient("any").AsIChatClient();
+        foreach (Served.Case c in served.Cases)
+        {
+            ChatResponse answer = await chat.GetResponseAsync([new(ChatRole.User, c.Prompt), new(ChatRole.Assistant, c.Response)], cancellationToken: Cancellation);
+            Assert.Equal(c.Score, ScoreOf(answer.Text));
+        }
+    }
+
+    [Fact]
     public async Task The_model_is_found()
     {
         OpenAIModelClient models = Client().GetOpenAIModelClient();
@@ -44,6 +71,12 @@ public sealed class NugetClientTests(Served served)
         ClientResultException error = await Assert.ThrowsAsync<ClientResultException>(
             () => Client("a-wrong-key").GetEmbeddingClient("any").GenerateEmbeddingAsync("text", cancellationToken: Cancellation));
         Assert.Equal(401, error.Status);
+    }
+
+    private static float ScoreOf(string content)
+    {
+        Assert.StartsWith("reward:", content, StringComparison.Ordinal);
+        return float.Parse(content["reward:".Length..], CultureInfo.InvariantCulture);
     }
 
     private OpenAIClient Client(string key = Served.Key) =>

@@ -27,6 +27,16 @@ public sealed class Served : IAsyncLifetime
     /// <summary>The score that a response has as one to the first case's prompt, which rerankers ask for.</summary>
     public float ScoreToFirstPrompt(string response) => _model.Score(new Conversation(Cases[0].Prompt, response)).Score;
 
+    /// <summary>Names and values of the first case's attributes.</summary>
+    public IEnumerable<(string Name, float Value)> AttributesOfFirst
+    {
+        get
+        {
+            Reward reward = _model.Score(new Conversation(Cases[0].Prompt, Cases[0].Response));
+            return _model.AttributeNames.Select((name, i) => (name, reward.AttributeScore(i)));
+        }
+    }
+
     public async ValueTask InitializeAsync()
     {
         List<Case> cases = [];

@@ -20,7 +20,19 @@ const ranked = async (call, score) => {
     return inOrder((await call(query, cases.map(answer))).results, score);
 };
 
+const ofContent = answer => Number(answer.choices[0].message.content.match(/^reward:(.*)$/)[1]);
+
 const calls = {
+    "openai: chat.completions.create": () => each(async c => ofContent(await openai().chat.completions.create({ model, messages: c.messages }))),
+    "openai: chat.completions.create, logprobs": () => each(async c =>
+        (await openai().chat.completions.create({ model, messages: c.messages, logprobs: true })).choices[0].logprobs.content[0].logprob),
+    "openai: chat.completions.create, attributes": async () =>
+        (await openai().chat.completions.create({ model, messages: cases[0].messages })).choices[0].logprobs.content.slice(1)
+            .map(({ token, logprob }) => [token, logprob]),
+    "openai: a conversation that ends with the user": () =>
+        openai().chat.completions.create({ model, messages: cases[0].messages.slice(0, 1) }),
+    "@huggingface/inference: chatCompletion": () => each(async c =>
+        ofContent(await new InferenceClient(key, { endpointUrl: url }).chatCompletion({ model, messages: c.messages }))),
     "openai: embeddings.create": async () => (await openai().embeddings.create({ model, input: texts })).data.map(d => d.embedding[0]),
     "openai: embeddings.create, floats": async () =>
         (await openai().embeddings.create({ model, input: texts, encoding_format: "float" })).data.map(d => d.embedding[0]),
