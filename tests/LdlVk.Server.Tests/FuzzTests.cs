@@ -147,7 +147,7 @@ public class FuzzTests(Mini mini)
     [Fact]
     public async Task Answers_that_nobody_fetches_are_bounded()
     {
-        // 16 times the largest body are 1 MiB; the answer has about ten.
+        // Eight times the largest body are 512 KiB; the answer has about ten MiB.
         await using Api api = await Api.StartAsync(mini, Api.Options with { MaxBodyBytes = 1 << 16, MaxTexts = 4000 });
         using (TcpClient greedy = new() { ReceiveBufferSize = 4096 })
         {

@@ -8,12 +8,14 @@ internal sealed class ByteBudget(long maxBytes)
 {
     private long _taken;
 
-    /// <summary>Reserves bytes. A single reservation always fits, whatever its size.</summary>
+    /// <summary>Reserves bytes. A single body or answer always fits, whatever its size.</summary>
+    /// <param name="bytes">Number of bytes.</param>
+    /// <param name="own">Number of bytes that the same body or answer has reserved before.</param>
     /// <exception cref="RequestException">The budget is used up; nothing is reserved.</exception>
-    public void Take(long bytes)
+    public void Take(long bytes, long own)
     {
         long taken = Interlocked.Add(ref _taken, bytes);
-        if (taken <= maxBytes || taken == bytes) return;
+        if (taken <= maxBytes || taken == own + bytes) return;
         Return(bytes);
         throw new RequestException(429, "Too many large requests and answers are in progress. Try again.")
         {

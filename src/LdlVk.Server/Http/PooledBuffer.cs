@@ -27,7 +27,7 @@ internal sealed class PooledBuffer(ByteBudget budget) : IBufferWriter<byte>, IDi
             byte[] piece = ArrayPool<byte>.Shared.Rent(size);
             try
             {
-                budget.Take(piece.Length);
+                budget.Take(piece.Length, _taken);
             }
             catch
             {

@@ -71,9 +71,10 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
         TokenizedText Encode()
         {
             TokenizedText text = model.Encode(conversation, typed ?? options.SpecialTokens);
+            if (messages.Count < 2) return text;
             // Each of many responses would otherwise be tokenized with the same prompt, in vain. A character is at most 4 tokens.
             long least = text.Ids.Length - (4L * messages[^1].Content.Length) - Marks;
-            if (messages.Count > 1 && least > model.MaxTokens) _longPrompt = messages[^2].Content;
+            if (least > model.MaxTokens) _longPrompt = messages[^2].Content;
             return text;
         }
     }
