@@ -171,8 +171,8 @@ public sealed class RewardModel : IDisposable
     public string Piece(int id) => _text.Piece(id);
 
     /// <summary>
-    /// As <see cref="Tokenize(Conversation, SpecialTokens?, bool)"/>, but an error is part of the result. A checkpoint without a tokenizer is
-    /// an error of each conversation, since texts given as ids can still be scored.
+    /// As <see cref="Tokenize(Conversation, SpecialTokens?, bool)"/>, but an error is part of the result. A checkpoint without a tokenizer
+    /// is an error of each conversation, since texts given as ids can still be scored.
     /// </summary>
     public TokenizedText Encode(Conversation conversation, SpecialTokens? typed = null) =>
         EncodedOrFailed(() => Tokenize(conversation, typed), [.. conversation.Messages.Select(m => m.Content)]);
