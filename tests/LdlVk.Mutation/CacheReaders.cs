@@ -1,6 +1,5 @@
 using System.Text;
 using LdlVk.Hub;
-using LdlVk.Runtime.Devices;
 using LdlVk.Scoring;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Kernels;

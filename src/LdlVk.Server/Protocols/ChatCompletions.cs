@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Text.Json;
-using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
 using LdlVk.Server.Protocols.Bodies;
 

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using LdlVk.Server.Http;
 using LdlVk.Server.OpenApi;
-using LdlVk.Server.Protocols.Bodies;
 
 namespace LdlVk.Server.Protocols;
 

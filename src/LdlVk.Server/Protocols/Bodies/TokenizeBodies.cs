@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using LdlVk.Server.OpenApi;
 
 namespace LdlVk.Server.Protocols.Bodies;
