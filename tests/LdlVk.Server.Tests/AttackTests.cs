@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using LdlVk.Server.Http;
 using LdlVk.Server.Http.Connections;
 using LdlVk.Testing;
 using Microsoft.AspNetCore.Connections;

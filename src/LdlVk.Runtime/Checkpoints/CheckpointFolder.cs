@@ -59,7 +59,7 @@ internal sealed class CheckpointFolder : IDisposable
             throw new CheckpointException(
                 $"There is no folder {folder}. " + (IsRepositoryName(folder)
                     ? $"If it is the name of a model on a hub, download it first: ldlvk pull {folder} DIR"
-                    : "Give the folder of a downloaded Hugging Face model; ldlvk pull REPO DIR downloads one."));
+                    : "Give the folder of a downloaded Hugging Face model; models are not downloaded for you."));
         return new CheckpointFolder(System.IO.Path.GetFullPath(folder));
     }
 
