@@ -206,7 +206,12 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>Scores one conversation.</summary>
     /// <exception cref="InputException">It cannot be scored.</exception>
-    public Reward Score(Conversation conversation) => Score(Tokenize(conversation));
+    public Reward Score(Conversation conversation)
+    {
+        int[] ids = Tokenize(conversation);
+        CheckMarkers([.. conversation.Messages.Select(m => m.Content)]);
+        return Score(ids);
+    }
 
     /// <summary>Scores one text given as token ids.</summary>
     /// <param name="tokenIds">The ids.</param>
@@ -269,7 +274,28 @@ public sealed class RewardModel : IDisposable
     private Reward[] ScoreResponses(string prompt, IReadOnlyList<string> responses)
     {
         TokenizedText[] texts = [.. responses.Select(r => new TokenizedText(Tokenize(new Conversation(prompt, r))))];
+        foreach (string response in responses) CheckMarkers(prompt, response);
         return [.. _session.ScoreTogether(texts, CancellationToken.None).Select(r => r.Value)];
+    }
+
+    /// <summary>Counts and refuses texts with a marker of another model's template, or warns of the first.</summary>
+    /// <exception cref="InputException">One has such a marker, and they are refused.</exception>
+    private void CheckMarkers(params ReadOnlySpan<string> texts)
+    {
+        foreach (string text in texts)
+        {
+            if (_text.ForeignMarker(text) is not { } marker) continue;
+            bool isFirst = Interlocked.Increment(ref _textsWithForeignMarkers) == 1;
+            if (_options.ForeignMarkers == ForeignMarkers.Refuse)
+                throw new InputException(
+                    $"the text has {marker}. Send messages, or texts in this model's own template; or choose "
+                    + $"{OptionName.ForeignMarkers.Of("warn")}.");
+            if (isFirst)
+                _warning?.Invoke(
+                    $"A text has {marker}: was it made for another model? It is scored as it is, and so are others like it, which are "
+                    + $"counted. {OptionName.ForeignMarkers.Of("refuse")} refuses them.");
+            break;
+        }
     }
 
     private TokenizedText EncodedOrFailed(Func<int[]> encode, params ReadOnlySpan<string> texts)
@@ -277,21 +303,7 @@ public sealed class RewardModel : IDisposable
         try
         {
             int[] ids = encode();
-            foreach (string text in texts)
-            {
-                if (_text.ForeignMarker(text) is not { } marker) continue;
-                bool isFirst = Interlocked.Increment(ref _textsWithForeignMarkers) == 1;
-                if (_options.ForeignMarkers == ForeignMarkers.Refuse)
-                    throw new InputException(
-                        $"the text has {marker}. Send messages, or texts in this model's own template; or choose "
-                        + $"{OptionName.ForeignMarkers.Of("warn")}.");
-                if (isFirst)
-                    _warning?.Invoke(
-                        $"A text has {marker}: was it made for another model? It is scored as it is, and so are others like it, which are "
-                        + $"counted. {OptionName.ForeignMarkers.Of("refuse")} refuses them.");
-                break;
-            }
-
+            CheckMarkers(texts);
             return new TokenizedText(ids);
         }
         catch (LdlVkException e) when (e is InputException or CheckpointException)
