@@ -6,6 +6,7 @@ using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Text;
+using LdlVk.Runtime.Text.Jinja;
 using LdlVk.Testing;
 
 namespace LdlVk.Mutation;
@@ -94,7 +95,7 @@ internal static class CheckpointReaders
         (folder, input) =>
         {
             ChatTemplate.Detect(folder.Write("tokenizer_config.json", input));
-            JinjaText.Canonical(Encoding.UTF8.GetString(input));
+            JinjaTemplate.Canonical(Encoding.UTF8.GetString(input));
         })
     {
         IsJson = true, Words = [.. new[] { "{{", "}}", "{%", "%}", "{#", "#}", "-", "'", "\\\"" }.Select(Encoding.UTF8.GetBytes)],

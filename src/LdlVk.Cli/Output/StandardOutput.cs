@@ -9,28 +9,9 @@ internal sealed class BrokenPipeException(IOException inner) : IOException(inner
 /// Standard output that throws if its reader has exited. .NET's own stream ignores that error, and a long run piped into <c>head</c> would
 /// compute to its end in vain.
 /// </summary>
-internal sealed class StandardOutput(Stream pipe) : Stream
+internal sealed class StandardOutput(Stream pipe) : WriteOnlyStream(pipe)
 {
     private const int BrokenPipe = 32; // EPIPE, which .NET stores in HResult
-
-    /// <inheritdoc/>
-    public override bool CanRead => false;
-
-    /// <inheritdoc/>
-    public override bool CanSeek => false;
-
-    /// <inheritdoc/>
-    public override bool CanWrite => true;
-
-    /// <inheritdoc/>
-    public override long Length => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <summary>Standard output of this process.</summary>
     public static Stream Open()
@@ -46,26 +27,11 @@ internal sealed class StandardOutput(Stream pipe) : Stream
     {
         try
         {
-            pipe.Write(buffer);
+            Inner.Write(buffer);
         }
         catch (IOException e) when (e.HResult == BrokenPipe)
         {
             throw new BrokenPipeException(e);
         }
     }
-
-    /// <inheritdoc/>
-    public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
-
-    /// <inheritdoc/>
-    public override void Flush() => pipe.Flush();
-
-    /// <inheritdoc/>
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    /// <inheritdoc/>
-    public override void SetLength(long value) => throw new NotSupportedException();
 }

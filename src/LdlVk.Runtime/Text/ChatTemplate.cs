@@ -1,3 +1,5 @@
+using LdlVk.Runtime.Text.Jinja;
+
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
@@ -105,14 +107,12 @@ public abstract class ChatTemplate
         return text;
     }
 
-    /// <summary>Like Python's str.strip(), which also removes the separators \x1c … \x1f that are not white space in .NET.</summary>
+    /// <summary>Like Python's str.strip().</summary>
     private protected static ReadOnlySpan<char> Strip(string text)
     {
         int start = 0, end = text.Length;
-        while (start < end && IsSpace(text[start])) start++;
-        while (end > start && IsSpace(text[end - 1])) end--;
+        while (start < end && Python.IsSpace(text[start])) start++;
+        while (end > start && Python.IsSpace(text[end - 1])) end--;
         return text.AsSpan(start, end - start);
-
-        static bool IsSpace(char c) => char.IsWhiteSpace(c) || c is >= '\x1c' and <= '\x1f';
     }
 }

@@ -1,3 +1,5 @@
+using LdlVk.Runtime.Text.Jinja;
+
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
@@ -28,7 +30,7 @@ internal sealed class Gemma2Template(string name, string title, bool bos) : Chat
 
     internal override string TurnEnd => "<end_of_turn>\n";
 
-    internal override bool Is(string jinja) => JinjaText.Same(jinja, bos ? PrintBos + Jinja : Jinja);
+    internal override bool Is(string jinja) => JinjaTemplate.Canonical(jinja) == JinjaTemplate.Canonical(bos ? PrintBos + Jinja : Jinja);
 
     private protected override void Write(ConversationText text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using LdlVk.Runtime.Text.Jinja;
 
 namespace LdlVk.Runtime.Text;
 
@@ -18,15 +19,17 @@ internal sealed class Llama3Template(string name, string title, bool dated) : Ch
         + "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
 
     /// <summary>
-    /// SHA-256 of Llama 3.1's published template in canonical form. The text itself is mostly about tools, which scoring does not use.
+    /// SHA-256 of the tokens of Llama 3.1's published template (<see cref="JinjaTemplate.Canonical"/>). The text itself is mostly about
+    /// tools, which scoring does not use.
     /// </summary>
-    private const string DatedHash = "643e24381013d332ebf30053151fda8d8a2f782564075f5f2eb82fb535c1a715";
+    private const string DatedHash = "95b98deb29dd63d5ba84c8596adee186d32130039876a18565735cd484c6547d";
 
     internal override string TurnEnd => "<|eot_id|>";
 
     internal override bool Is(string jinja) => dated
-        ? Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(JinjaText.Canonical(jinja)))) == DatedHash
-        : JinjaText.Same(jinja, Jinja);
+        ? JinjaTemplate.Canonical(jinja) is { } tokens
+            && Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(tokens))) == DatedHash
+        : JinjaTemplate.Canonical(jinja) == JinjaTemplate.Canonical(Jinja);
 
     private protected override void Write(ConversationText text, IReadOnlyList<Message> messages, bool addGenerationPrompt)
     {

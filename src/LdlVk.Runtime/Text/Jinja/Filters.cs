@@ -27,8 +27,8 @@ internal static class Filters
         ["int"] = (_, v, a) => ToInteger(v, a.Only("default", "base").Integer(1, "base", 10)) ?? a.Find(0, "default") ?? 0L,
         ["items"] = (state, v, _) => v switch
         {
-            Undefined => new Stream([]),
-            DictValue dict => new Stream(Python.Iterate(((Function)Methods.Find(dict, "items")!).Call(state, Arguments.Nothing))),
+            Undefined => new Generator([]),
+            DictValue dict => new Generator(Python.Iterate(((Function)Methods.Find(dict, "items")!).Call(state, Arguments.Nothing))),
             _ => throw new JinjaException($"items: {Python.TypeOf(v)} is not a dict."),
         },
         ["join"] = (state, v, a) => Join(state, v, a.Only("d", "attribute")),
@@ -45,7 +45,7 @@ internal static class Filters
             state, Text(state, v), Text(state, a.Only("old", "new", "count").Required(0, "old")), Text(state, a.Required(1, "new")),
                 Count(a)),
         ["reverse"] = (state, v, _) =>
-            v is MarkedText ? Python.Slice(state, v, null, null, -1L) : new Stream(Python.List(state, v).Items.Reverse()),
+            v is MarkedText ? Python.Slice(state, v, null, null, -1L) : new Generator(Python.List(state, v).Items.Reverse()),
         ["round"] = (_, v, a) => Round(v, a.Only("precision", "method")),
         ["safe"] = (state, v, _) => Text(state, v), // nothing is escaped, so there is nothing to be safe from
         ["select"] = (state, v, a) => Lists.Select(state, v, a, byAttribute: false, wanted: true),
@@ -101,7 +101,7 @@ internal static class Filters
     {
         IEnumerable<object> items = Python.Iterate(value).Select(item =>
             (object)Text(state, Lists.Of(state, item, arguments.Find(1, "attribute"))));
-        return TextMethods.Join(state, Text(state, arguments.Find(0, "d") ?? MarkedText.Empty), new Stream(items));
+        return TextMethods.Join(state, Text(state, arguments.Find(0, "d") ?? MarkedText.Empty), new Generator(items));
     }
 
     private static MarkedText Indent(RenderState state, MarkedText text, Arguments arguments)
@@ -181,7 +181,7 @@ internal static class Filters
 
     private static string Digits(MarkedText text) => TextMethods.Strip(text, null).Value.Replace("_", "", StringComparison.Ordinal);
 
-    private static Stream Batch(RenderState state, object value, Arguments arguments)
+    private static Generator Batch(RenderState state, object value, Arguments arguments)
     {
         int size = (int)Math.Clamp(arguments.Integer(0, "linecount", 0), 0, int.MaxValue);
         if (size < 1) throw new JinjaException("batch: the size is less than 1.");
@@ -194,7 +194,7 @@ internal static class Filters
         }));
     }
 
-    private static Stream Divide(RenderState state, object value, Arguments arguments)
+    private static Generator Divide(RenderState state, object value, Arguments arguments)
     {
         IReadOnlyList<object> items = Python.List(state, value).Items;
         long count = arguments.Integer(0, "slices", 0);

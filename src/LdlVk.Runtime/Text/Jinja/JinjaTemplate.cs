@@ -16,6 +16,24 @@ internal sealed class JinjaTemplate
     /// <exception cref="JinjaException">It is not Jinja, or uses a part that is not here; with the line.</exception>
     public JinjaTemplate(string source) => _body = StatementParser.Parse(source);
 
+    /// <summary>
+    /// The tokens of a template in order, as one text: templates with the same tokens print the same, whatever white space that prints
+    /// nothing
+    /// stands in them.
+    /// </summary>
+    /// <returns>The text; null if the source is not Jinja.</returns>
+    public static string? Canonical(string source)
+    {
+        try
+        {
+            return string.Concat(Lexer.Read(source).Select(token => $"{token.Kind} {token.Text.Length} {token.Text}\n"));
+        }
+        catch (JinjaException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Renders variables.</summary>
     /// <param name="variables">What the template sees, by name.</param>
     /// <param name="characters">Number of characters of the variables: longer ones may cost more.</param>

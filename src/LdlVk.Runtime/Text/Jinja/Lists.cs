@@ -26,12 +26,12 @@ internal static class Lists
         {
             object path = arguments.Only("attribute", "default").Required(int.MaxValue, "attribute");
             object? otherwise = arguments.Find(int.MaxValue, "default");
-            return new Stream(Python.Iterate(value).Select(item => OrElse(Of(state, item, path), otherwise)));
+            return new Generator(Python.Iterate(value).Select(item => OrElse(Of(state, item, path), otherwise)));
         }
 
         string name = arguments.Text(0, "name").Value;
         Arguments rest = new(name, [.. arguments.Positional.Skip(1)], arguments.Named);
-        return new Stream(Python.Iterate(value).Select(item =>
+        return new Generator(Python.Iterate(value).Select(item =>
         {
             state.Step();
             return Filters.Apply(state, name, item, rest);
@@ -45,7 +45,7 @@ internal static class Lists
         int at = byAttribute ? 1 : 0;
         string? test = arguments.OptionalText(at, "test")?.Value;
         Arguments rest = new(test ?? "", [.. arguments.Positional.Skip(at + 1)], arguments.Named);
-        return new Stream(Python.Iterate(value).Where(item =>
+        return new Generator(Python.Iterate(value).Where(item =>
         {
             object tested = Of(state, item, path);
             return (test is null ? Python.IsTrue(tested) : Tests.Passes(state, test, tested, rest)) == wanted;
@@ -79,7 +79,7 @@ internal static class Lists
     {
         arguments.Only("case_sensitive", "attribute");
         List<object> seen = [];
-        return new Stream(Python.Iterate(value).Where(item =>
+        return new Generator(Python.Iterate(value).Where(item =>
         {
             object key = Key(Of(state, item, arguments.Find(1, "attribute")), arguments.Flag(0, "case_sensitive"));
             if (seen.Any(other => Equality.AreEqual(state, other, key))) return false;

@@ -94,7 +94,7 @@ internal static class Operators
             case DictValue dict:
                 if (!Equality.IsKey(a)) throw new JinjaException($"{Python.TypeOf(a)} cannot be a key of a dict.");
                 return dict.Find(a) is not null;
-            case ListValue or Stream or Undefined: return Python.Iterate(b).Any(item => Equality.AreEqual(state, item, a));
+            case ListValue or Generator or Undefined: return Python.Iterate(b).Any(item => Equality.AreEqual(state, item, a));
             default: throw new JinjaException($"Nothing can be in {Python.TypeOf(b)}.");
         }
     }

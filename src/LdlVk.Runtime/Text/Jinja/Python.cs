@@ -43,7 +43,7 @@ internal static class Python
         ListValue { Kind: ListKind.Tuple } => "a tuple",
         ListValue => "a list",
         DictValue => "a dict",
-        Stream => "a generator",
+        Generator => "a generator",
         Namespace => "a namespace",
         LoopValue => "a loop",
         Function function => $"the function {function.Name}",
@@ -66,7 +66,7 @@ internal static class Python
         ListValue list => list.Items,
         DictValue dict => dict.Items.Keys,
         MarkedText text => Characters(text),
-        Stream stream => stream,
+        Generator stream => stream,
         Undefined => [],
         _ => throw new JinjaException($"{TypeOf(value)} cannot be looped over."),
     };

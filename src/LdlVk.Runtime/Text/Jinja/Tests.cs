@@ -20,7 +20,7 @@ internal static class Tests
             case "string": return value is MarkedText;
             case "mapping": return value is DictValue;
             case "sequence": return value is MarkedText or ListValue or DictValue or Undefined;
-            case "iterable": return value is MarkedText or ListValue or DictValue or Stream or Undefined or LoopValue;
+            case "iterable": return value is MarkedText or ListValue or DictValue or Generator or Undefined or LoopValue;
             case "callable": return value is Function;
             case "escaped": return false;
             case "filter": return false;

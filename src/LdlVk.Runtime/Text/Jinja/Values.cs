@@ -2,7 +2,7 @@ using System.Collections;
 
 namespace LdlVk.Runtime.Text.Jinja;
 
-// A value of a template is one of: None, Undefined, bool, long, double, MarkedText, ListValue, DictValue, Stream, Namespace, LoopValue,
+// A value of a template is one of: None, Undefined, bool, long, double, MarkedText, ListValue, DictValue, Generator, Namespace, LoopValue,
 // Function.
 
 /// <summary>Python's <c>None</c>.</summary>
@@ -60,7 +60,7 @@ internal sealed class Namespace
 }
 
 /// <summary>What Python calls a generator (of <c>map</c>, <c>select</c> and others): it is read once, has no length, and is true.</summary>
-internal sealed class Stream(IEnumerable<object> items) : IEnumerable<object>
+internal sealed class Generator(IEnumerable<object> items) : IEnumerable<object>
 {
     private readonly IEnumerator<object> _items = items.GetEnumerator();
 
