@@ -55,7 +55,10 @@ internal sealed class TemplateRender
             CancellationToken cancellationToken)
     {
         DateTime? date = flags.Date(call);
-        TemplateFile template = TemplateFile.Open(call.GetValue(_file)!, call.GetValue(_bos), call.GetValue(_eos), date);
+        string path = call.GetValue(_file)!;
+        if (Directory.Exists(path)) throw new UsageException($"{_file.Name} {path} is a folder. Give the template's file.");
+        if (!File.Exists(path)) throw new UsageException($"There is no file {path} for {_file.Name}.");
+        TemplateFile template = TemplateFile.Open(path, call.GetValue(_bos), call.GetValue(_eos), date);
         int code = ExitCode.Success;
         IEnumerable<(string Id, string[] Texts, bool Many, string? Error)> lines = source.IsFile
             ? source.RawLines().Select(raw => JsonLine.Read(
