@@ -173,7 +173,7 @@ public class PageTests(Mini mini)
     private static async Task OpenAsync(Browser browser, Api api)
     {
         await browser.CallAsync("Page.navigate", new { url = api.Server.Urls[0] });
-        await browser.UntilAsync("document.readyState === 'complete' && document.querySelectorAll('#answers textarea').length === 2");
+        await browser.UntilAsync("document.readyState === 'complete' && document.querySelectorAll('#answers textarea').length === 2 && document.activeElement.id === 'conversation'");
     }
 
     private static async Task TabToAsync(Browser browser, string id)
