@@ -16,7 +16,6 @@ public class PageTests(Mini mini)
         await using Api api = await Api.StartAsync(mini);
         await using Browser browser = await Browser.StartAsync();
         await OpenAsync(browser, api);
-        await browser.UntilAsync("document.activeElement.id === 'conversation'");
         await browser.TypeAsync(Prompt);
         await TabToAsync(browser, "answer-1");
         await browser.TypeAsync(Answers[0]);
@@ -57,7 +56,6 @@ public class PageTests(Mini mini)
         await using Api api = await alone.StartAsync();
         await using Browser browser = await Browser.StartAsync();
         await OpenAsync(browser, api);
-        await browser.UntilAsync("document.activeElement.id === 'conversation'");
         await browser.TypeAsync(Prompt);
         await TabToAsync(browser, "answer-1");
         await browser.TypeAsync(Answers[0]);
@@ -91,8 +89,7 @@ public class PageTests(Mini mini)
     {
         await using Api api = await Api.StartAsync(mini, Api.Options with { ApiKey = "a-long-secret" });
         await using Browser browser = await Browser.StartAsync();
-        await OpenAsync(browser, api);
-        await browser.UntilAsync("document.activeElement.id === 'key'");
+        await OpenAsync(browser, api, focused: "key");
         await browser.TypeAsync("a-long-secret");
         await browser.EvaluateAsync("document.getElementById('conversation').focus()");
         await browser.TypeAsync("[{\"role\":\"system\",\"content\":\"x\"}]");
@@ -105,8 +102,7 @@ public class PageTests(Mini mini)
     {
         Api api = await Api.StartAsync(mini, Api.Options with { ApiKey = "a-long-secret" });
         await using Browser browser = await Browser.StartAsync();
-        await OpenAsync(browser, api);
-        await browser.UntilAsync("document.activeElement.id === 'key'");
+        await OpenAsync(browser, api, focused: "key");
         await ScoreAsync("a", "wrong-secret");
         await UntilSaidAsync("The API key is wrong");
         await ScoreAsync("a", "a-long-secret");
@@ -170,10 +166,11 @@ public class PageTests(Mini mini)
             Assert.DoesNotMatch("(?i)(https?:)?//[a-z0-9-]+\\.[a-z]", (await api.GetAsync(path)).Text.Replace("http://www.w3.org/2000/svg", "", StringComparison.Ordinal));
     }
 
-    private static async Task OpenAsync(Browser browser, Api api)
+    // The page is open once the focus is where it comes to rest: in the conversation's field, or in the key's once the server has refused.
+    private static async Task OpenAsync(Browser browser, Api api, string focused = "conversation")
     {
         await browser.CallAsync("Page.navigate", new { url = api.Server.Urls[0] });
-        await browser.UntilAsync("document.readyState === 'complete' && document.querySelectorAll('#answers textarea').length === 2 && document.activeElement.id === 'conversation'");
+        await browser.UntilAsync($"document.readyState === 'complete' && document.querySelectorAll('#answers textarea').length === 2 && document.activeElement.id === '{focused}'");
     }
 
     private static async Task TabToAsync(Browser browser, string id)
