@@ -5,17 +5,37 @@ namespace LdlVk.Testing;
 /// <summary>Outputs of the reference for one text in one mode.</summary>
 /// <param name="Score">The score.</param>
 /// <param name="Hidden">The last token's hidden state after the final norm.</param>
-/// <param name="Weights">22 gate outputs; null for models without LDL heads.</param>
+/// <param name="Weights">Gate outputs: 22 of LDL heads, 5 of URM; null for other models.</param>
 /// <param name="Distribution">10 bins; null for models without LDL heads.</param>
-/// <param name="Rewards">[22][10]; null where the mode does not give them.</param>
-public sealed record GoldenOutput(double Score, double[] Hidden, double[]? Weights, double[]? Distribution, double[][]? Rewards);
+/// <param name="Rewards">[22][10] of LDL heads; null for other models, and where the mode does not give them.</param>
+public sealed record GoldenOutput(double Score, double[] Hidden, double[]? Weights, double[]? Distribution, double[][]? Rewards)
+{
+    /// <summary>A number per objective: ArmoRM's and QRM's before the transform, URM's means; null where the mode does not give them.</summary>
+    public double[]? Objectives { get; init; }
+
+    /// <summary><see cref="Objectives"/> after the transform matrix; null for models without gated heads.</summary>
+    public double[]? Adjusted { get; init; }
+
+    /// <summary>A weight per objective; null for models without gated heads.</summary>
+    public double[]? Gating { get; init; }
+
+    /// <summary>A probability per step; null for models that do not score steps.</summary>
+    public double[]? Steps { get; init; }
+}
 
 /// <summary>One text of a batch.</summary>
 /// <param name="Index">Its row in the batch.</param>
 /// <param name="Ids">The token ids to score: unmasked, up to and including the one at which the original reads.</param>
 /// <param name="Reference">What a run should give: f64, or f64_bf16norm where the checkpoint is bf16 and the mode is present.</param>
 /// <param name="Modes">Every mode by its name: <c>f64</c>, <c>f64_bf16norm</c>, <c>f32</c>, <c>bf16</c>.</param>
-public sealed record GoldenRow(int Index, int[] Ids, GoldenOutput Reference, IReadOnlyDictionary<string, GoldenOutput> Modes);
+public sealed record GoldenRow(int Index, int[] Ids, GoldenOutput Reference, IReadOnlyDictionary<string, GoldenOutput> Modes)
+{
+    /// <summary>Index in <see cref="Ids"/> of the token whose state goes to the gate; null for models without gated heads.</summary>
+    public int? GateIndex { get; init; }
+
+    /// <summary>Indices in <see cref="Ids"/> of the tokens that end the steps; null for models that do not score steps.</summary>
+    public int[]? StepPositions { get; init; }
+}
 
 /// <summary>One batch.</summary>
 /// <param name="Name">Its name within the case.</param>
@@ -26,7 +46,7 @@ public sealed record GoldenInput(string Name, string Padding, int PrefixLength, 
 
 /// <summary>One little checkpoint and the reference's outputs.</summary>
 /// <param name="Name">The folder's name.</param>
-/// <param name="Kind"><c>ldl</c>, <c>skywork</c> or <c>inform</c>.</param>
+/// <param name="Kind">The kind of head, as <c>ldl</c> or <c>linear</c>; the READMEs of the goldens list them.</param>
 /// <param name="CheckpointType">Element type of the checkpoint: <c>f32</c>, <c>bf16</c>, <c>f16</c>.</param>
 /// <param name="Folder">The checkpoint.</param>
 /// <param name="Inputs">The batches.</param>
@@ -41,7 +61,9 @@ public sealed record GoldenCase(string Name, string Kind, string CheckpointType,
 /// <param name="Values">Its elements, row-major.</param>
 public sealed record TraceTensor(int[] Shape, double[] Values);
 
-/// <summary>Reads tests/data/goldens; its README.md says what the files hold and how to compare with them.</summary>
+/// <summary>
+/// Reads tests/data/goldens and tests/data/families; their README.md say what the files hold and how to compare with them.
+/// </summary>
 public static class Goldens
 {
     private static readonly string[] ModeNames = ["f64", "f64_bf16norm", "f32", "bf16"];
@@ -58,10 +80,13 @@ public static class Goldens
     /// <summary>Names of the cases whose model is of that kind: <c>ldl</c>, <c>skywork</c> or <c>inform</c>.</summary>
     public static IEnumerable<string> CasesOf(string kind) => Cases.Where(name => Read(name).Kind == kind);
 
-    /// <summary>One case.</summary>
-    public static GoldenCase Read(string name)
+    /// <summary>One case of this set.</summary>
+    public static GoldenCase Read(string name) => ReadFolder(Path.Combine(Folder, name));
+
+    /// <summary>The case in a folder.</summary>
+    public static GoldenCase ReadFolder(string folder)
     {
-        string folder = Path.Combine(Folder, name);
+        string name = Path.GetFileName(folder);
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "goldens.json")));
         JsonElement root = document.RootElement;
         string type = root.GetProperty("checkpoint_dtype").GetString()!;
@@ -93,7 +118,14 @@ public static class Goldens
                 .ToDictionary(mode => mode, mode => Output(input.GetProperty(mode), r));
             bool rounded = checkpointType == "bf16" && modes.ContainsKey("f64_bf16norm");
             int[] real = [.. Enumerable.Range(0, pooled[r] + 1).Where(i => mask[r][i] == 1).Select(i => ids[r][i])];
-            rows[r] = new GoldenRow(r, real, modes[rounded ? "f64_bf16norm" : "f64"], modes);
+            // Positions are counted among the tokens that are not masked.
+            int Unmasked(int column) => Enumerable.Range(0, column).Count(i => mask[r][i] == 1);
+            rows[r] = new GoldenRow(r, real, modes[rounded ? "f64_bf16norm" : "f64"], modes)
+            {
+                GateIndex = input.TryGetProperty("gate_index", out JsonElement gates) ? Unmasked(gates[r].GetInt32()) : null,
+                StepPositions = input.TryGetProperty("step_positions", out JsonElement steps)
+                    ? [.. steps[r].EnumerateArray().Select(step => Unmasked(step.GetInt32()))] : null,
+            };
         }
         int prefix = input.TryGetProperty("prefix_length", out JsonElement length) ? length.GetInt32() : 0;
         return new GoldenInput(input.GetProperty("name").GetString()!, input.GetProperty("padding").GetString()!, prefix, rows);
@@ -104,7 +136,17 @@ public static class Goldens
         Doubles(mode.GetProperty("hidden")[row]),
         mode.TryGetProperty("weights", out JsonElement weights) ? Doubles(weights[row]) : null,
         mode.TryGetProperty("distribution", out JsonElement distribution) ? Doubles(distribution[row]) : null,
-        mode.TryGetProperty("rewards", out JsonElement rewards) ? [.. rewards[row].EnumerateArray().Select(Doubles)] : null);
+        mode.TryGetProperty("rewards", out JsonElement rewards) && rewards[row][0].ValueKind == JsonValueKind.Array
+            ? [.. rewards[row].EnumerateArray().Select(Doubles)] : null)
+    {
+        Objectives = rewards.ValueKind == JsonValueKind.Array && rewards[row][0].ValueKind == JsonValueKind.Number ? Doubles(rewards[row]) : null,
+        Adjusted = Optional(mode, "rewards_adjusted", row),
+        Gating = Optional(mode, "gating", row),
+        Steps = Optional(mode, "step_scores", row),
+    };
+
+    private static double[]? Optional(JsonElement mode, string name, int row) =>
+        mode.TryGetProperty(name, out JsonElement values) ? Doubles(values[row]) : null;
 
     private static TraceTensor Tensor(JsonElement tensor)
     {

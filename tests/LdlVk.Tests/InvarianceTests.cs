@@ -33,15 +33,44 @@ public sealed class InvarianceTests : DeviceTest
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Scores_do_not_depend_on_the_batch(string device, string name, WeightFormat format, ComputeMode compute)
+    public void Scores_do_not_depend_on_the_batch(string device, string name, WeightFormat format, ComputeMode compute) =>
+        Compare(device, Goldens.Read(name), vocabulary: 300, format, compute);
+
+    /// <summary>The formats take turns, so that every family and every format is there.</summary>
+    public static TheoryData<string, string, WeightFormat, ComputeMode> Families
     {
-        using var model = new Loaded(device, Goldens.Read(name).Folder, format, compute: compute);
+        get
+        {
+            (WeightFormat, ComputeMode)[] turns =
+                [(WeightFormat.Fp32, ComputeMode.Auto), (WeightFormat.Int8, ComputeMode.Int8), (WeightFormat.Fp16, ComputeMode.Auto)];
+            TheoryData<string, string, WeightFormat, ComputeMode> data = [];
+            foreach (string device in TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
+            {
+                foreach ((string name, int index) in FamilyGoldens.Cases.Select((name, index) => (name, index)))
+                {
+                    (WeightFormat format, ComputeMode compute) = turns[index % turns.Length];
+                    data.Add(device, name, format, compute);
+                }
+            }
+
+            return data;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Families))]
+    public void Scores_of_families_do_not_depend_on_the_batch(string device, string name, WeightFormat format, ComputeMode compute) =>
+        Compare(device, FamilyGoldens.Read(name), vocabulary: 240, format, compute);
+
+    private static void Compare(string device, GoldenCase golden, int vocabulary, WeightFormat format, ComputeMode compute)
+    {
+        using var model = new Loaded(device, golden.Folder, format, compute: compute);
         Dictionary<string, uint[]> alone = [];
         // Texts made of a few beginnings, so that shared prefixes of all lengths, equal texts and texts within texts occur.
         Gen<int[]> text =
             from beginning in Gen.Int[0, 3]
             from kept in Gen.Int[0, 40]
-            from own in Gen.Int[0, 300].Array[0, 30]
+            from own in Gen.Int[0, vocabulary].Array[0, 30]
             select (int[])[.. Enumerable.Range(0, kept).Select(i => 2 + (((i * 7) + (beginning * 31)) % 200)), .. own, 5];
         Gen<(int[][] Texts, int BatchTokens, bool Share)> batch = Gen.Select(text.Array[1, 8], Gen.Int[1, 200], Gen.Bool);
         batch.Sample(
