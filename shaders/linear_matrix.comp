@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "matrix_weights.glsl"
 #include "math.glsl"
+#include "activation.glsl"
 
 // Ops Linear and GatedLinear (src/LdlVk.Vulkan/Ops/LinearOp.cs, GatedLinearOp.cs) on matrix units (VK_KHR_cooperative_matrix): fp16
 // operands, fp32 sums. halve_rows.comp converts the rows. Weights in fp16, int8 or int4 become fp16 on their way into shared memory
@@ -45,7 +46,7 @@ layout(push_constant, std430) uniform Push {
     float scale;
     float up_scale;
     uint has_bias;
-    float negative_slope;
+    float negative_slope; // -1: SELU
     uint silu;         // the gate's activation
 };
 
@@ -166,7 +167,7 @@ void main() {
                 if (row >= rows || feature >= features) continue;
                 float value = values[e];
                 if (has_bias != 0u) value += bias.v[feature];
-                if (value < 0.0) value *= negative_slope;
+                value = activate_head(negative_slope, value);
                 y.v[row * y_stride + feature] = value;
             }
         }

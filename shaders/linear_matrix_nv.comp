@@ -7,6 +7,7 @@
 #include "halves.glsl"
 #include "matrix.glsl"
 #include "math.glsl"
+#include "activation.glsl"
 
 // Ops Linear and GatedLinear (src/LdlVk.Vulkan/Ops/LinearOp.cs, GatedLinearOp.cs) on matrices of flexible size (VK_NV_cooperative_matrix2):
 // fp16 operands, fp32 sums. halve_rows.comp converts the rows. Matrices of rows and of weights are loaded directly from memory: the driver
@@ -44,7 +45,7 @@ layout(push_constant, std430) uniform Push {
     float scale;
     float up_scale;
     uint has_bias;
-    float negative_slope;
+    float negative_slope; // -1: SELU
     uint silu;         // the gate's activation
 };
 
@@ -65,7 +66,7 @@ float finish(const in uint i, const in uint j, const in float sum, const in floa
         float value = scale * (row_scale * sum);
         if (GATED) value = activate(silu, value) * (up_scale * (row_scale * up_sum));
         if (has_bias != 0u) value += bias.v[feature];
-        if (value < 0.0) value *= negative_slope;
+        value = activate_head(negative_slope, value);
         y.v[row * y_stride + feature] = value;
     }
     return sum;

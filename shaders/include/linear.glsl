@@ -3,6 +3,8 @@
 // Summing short groups first keeps the rounding error of long rows small, and applies a group's scale once. Both kernels give the same
 // bits.
 #include "weights.glsl"
+#include "math.glsl"
+#include "activation.glsl"
 
 layout(push_constant, std430) uniform Push {
     Vec4s x;         // [rows, groups · 32]
@@ -17,13 +19,13 @@ layout(push_constant, std430) uniform Push {
     uint y_stride;
     float scale;
     uint has_bias;
-    float negative_slope;
+    float negative_slope; // -1: SELU
 };
 
 void store(uint row, uint feature, float total) {
     if (row >= rows || feature >= features) return;
     float value = scale * total;
     if (has_bias != 0u) value += bias.v[feature];
-    if (value < 0.0) value *= negative_slope;
+    value = activate_head(negative_slope, value);
     y.v[row * y_stride + feature] = value;
 }

@@ -22,7 +22,7 @@ public sealed class LinearTests : ConformanceTest
         {
             Random random = new((m * 7919) + (n * 31) + k);
             TestWeight weight = TestWeight.Random(random, n, k, format);
-            Compare(id, Matrix.Random(random, m, k), weight, random.Next(2) == 0 ? Matrix.Random(random, 1, n) : null, (Activation)random.Next(3));
+            Compare(id, Matrix.Random(random, m, k), weight, random.Next(2) == 0 ? Matrix.Random(random, 1, n) : null, (Activation)random.Next(4));
         }
     }
 

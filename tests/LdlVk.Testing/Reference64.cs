@@ -43,6 +43,11 @@ public static class Reference64
                 // Roundings of the 2K operands are as good as independent: as Check.Sum, with λ = 6.
                 double rounding = operandRounding * Math.Min(2 * magnitude, 6 * Math.Sqrt(2 * squares));
                 bounds[i] = (Check.Sum(x.Columns) * magnitude) + rounding + (4 * Check.U * (magnitude + Math.Abs(b))) + Tiny;
+                if (activation != Activation.Selu) continue;
+                // Its slope is at most λ·α. Vulkan's exp is exact to 3 + 2·|x| units of the last place, which is at most 6·u of 1.
+                const double Lambda = 1.0507009873554804934, Alpha = 1.6732632423543772848;
+                values[i] = Lambda * (sum >= 0 ? sum : Alpha * (Math.Exp(sum) - 1));
+                bounds[i] = (Lambda * Alpha * (bounds[i] + (sum >= 0 ? 0 : 8 * Check.U))) + (4 * Check.U * Math.Abs(values[i]));
             }
         }
         return (values, bounds);

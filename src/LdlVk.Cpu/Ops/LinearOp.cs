@@ -68,10 +68,11 @@ internal static unsafe class LinearOp
     {
         if (scale == 1 && bias == null && activation == Activation.None) return;
         float slope = activation.NegativeSlope();
+        int vectorized = activation == Activation.Selu ? 0 : columns;
         for (int i = 0; i < rows; i++, c += stride)
         {
             int j = 0;
-            for (; j + Vector128<float>.Count <= columns; j += Vector128<float>.Count)
+            for (; j + Vector128<float>.Count <= vectorized; j += Vector128<float>.Count)
             {
                 Vector128<float> v = Vector128.Load(c + j) * scale;
                 if (bias != null) v += Vector128.Load(bias + j);
@@ -82,8 +83,11 @@ internal static unsafe class LinearOp
             {
                 float v = c[j] * scale;
                 if (bias != null) v += bias[j];
-                c[j] = v < 0 ? v * slope : v;
+                c[j] = activation == Activation.Selu ? Selu(v) : v < 0 ? v * slope : v;
             }
         }
     }
+
+    private static float Selu(float v) =>
+        (float)(Activations.SeluScale * (v < 0 ? Activations.SeluAlpha * (Math.Exp(v) - 1) : v));
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using LdlVk.DirectML.Interop;
+using LdlVk.Runtime.Devices;
 
 namespace LdlVk.DirectML.Graphs;
 
@@ -111,9 +112,9 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
         return Add(OperatorType.DequantizeLinear, &desc, output, integers, scale);
     }
 
-    /// <summary>alpha·a·b + c, or a·bᵀ; then x if x ≥ 0, else leak·x.</summary>
+    /// <summary>activation(alpha·a·b + c), or with a·bᵀ.</summary>
     public GraphValue Gemm(GraphValue a, GraphValue b, TensorLayout output, bool transposeB, float alpha = 1, GraphValue? c = null,
-        float? leak = null)
+        Activation activation = Activation.None)
     {
         GemmDesc desc = new()
         {
@@ -126,9 +127,12 @@ internal sealed unsafe class GraphBuilder(DmlDevice device, bool packedProducts)
             Beta = c is null ? 0 : 1,
         };
         _operations += 2.0 * output.Elements * a.Layout.Sizes[^1];
-        if (leak is { } slope)
+        if (activation == Activation.Selu)
+            desc.FusedActivation = Copy(new TypedDesc { Type = (int)OperatorType.ScaledElu, Desc = Copy(new ScaledEluDesc
+                { Alpha = (float)Activations.SeluAlpha, Gamma = (float)Activations.SeluScale }) });
+        else if (activation != Activation.None)
             desc.FusedActivation = Copy(new TypedDesc { Type = (int)OperatorType.LeakyRelu,
-                Desc = Copy(new UnaryNumberDesc { Number = slope }) });
+                Desc = Copy(new UnaryNumberDesc { Number = activation.NegativeSlope() }) });
         return c is { } added ? Add(OperatorType.Gemm, &desc, output, a, b, added) : Add(OperatorType.Gemm, &desc, output, a, b);
     }
 

@@ -26,6 +26,7 @@ internal enum OperatorType
     Subtract = 30,
     DequantizeLinear = 34,
     LeakyRelu = 39,
+    ScaledElu = 45,
     Gemm = 54,
     Reduce = 55,
     Cast = 61,
@@ -110,6 +111,16 @@ internal unsafe struct UnaryNumberDesc
     public TypedDesc* Input;
     public TypedDesc* Output;
     public float Number;
+}
+
+/// <summary>ACTIVATION_SCALED_ELU.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct ScaledEluDesc
+{
+    public TypedDesc* Input;
+    public TypedDesc* Output;
+    public float Alpha;
+    public float Gamma;
 }
 
 /// <summary>

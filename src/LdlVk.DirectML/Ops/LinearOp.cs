@@ -66,6 +66,6 @@ internal static class LinearOp
             GraphValue b = g.Input(TensorLayout.Matrix(rows, input.Columns, input.Stride));
             GraphValue? c = bias ? g.Input(TensorLayout.Matrix(1, rows, rows)).As(sizes, [0, 0, 0, 1]) : null;
             TensorLayout result = TensorLayout.Matrix(RowBlocks.Rows, rows, output.Stride);
-            g.Output(g.Gemm(a, b, result, transposeB: true, scale, c, activation == Activation.None ? null : activation.NegativeSlope()));
+            g.Output(g.Gemm(a, b, result, transposeB: true, scale, c, activation));
         });
 }

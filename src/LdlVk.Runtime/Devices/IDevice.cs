@@ -9,6 +9,11 @@ public enum Activation
     LeakyRelu,
     /// <summary>x if x ≥ 0, else 0: the activation inside INF-ORM's head.</summary>
     Relu,
+    /// <summary>
+    /// λ·x if x ≥ 0, else λ·α·(e^x − 1), λ = 1.05070098, α = 1.67326324: the activation inside URM's head. (Klambauer et al. 2017,
+    /// "Self-Normalizing Neural Networks".)
+    /// </summary>
+    Selu,
 }
 
 /// <summary>The activation of a gated feed-forward network.</summary>
