@@ -11,6 +11,11 @@ public sealed record HubFile(string Name, long Bytes, string? Sha256, string? Bl
     /// <summary>The checksum of the file, of either kind.</summary>
     public string Checksum => (Sha256 ?? BlobSha1)!;
 
-    /// <summary>Whether it holds tensors.</summary>
-    public bool IsWeights => Name.EndsWith(".safetensors", StringComparison.Ordinal);
+    /// <summary>Whether it holds tensors in the format safetensors.</summary>
+    public bool IsSafetensors => Name.EndsWith(".safetensors", StringComparison.Ordinal);
+
+    /// <summary>Whether it holds a model's tensors, or those of an adapter.</summary>
+    public bool IsWeights => IsSafetensors
+        || (Name.EndsWith(".bin", StringComparison.Ordinal)
+            && (Name.StartsWith("pytorch_model", StringComparison.Ordinal) || Name.StartsWith("adapter_model", StringComparison.Ordinal)));
 }

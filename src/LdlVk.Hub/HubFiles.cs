@@ -16,8 +16,17 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
     private static readonly string[] Needed =
     [
         "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json",
-        "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json", "model.safetensors.index.json",
-        "model*.safetensors", .. Checkpoint.HeadFiles, "ldlvk-convert.json", "LICENSE*", "NOTICE*",
+        "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json", .. Checkpoint.HeadFiles,
+        "ldlvk-convert.json", "LICENSE*", "NOTICE*",
+    ];
+
+    /// <summary>
+    /// Patterns of the files of weights, in the order of preference: a repository often has the same weights as safetensors and as .bin.
+    /// </summary>
+    private static readonly string[][] Weights =
+    [
+        ["model*.safetensors", "model.safetensors.index.json"], ["pytorch_model*.bin", "pytorch_model.bin.index.json"],
+        ["adapter_config.json", "adapter_model.safetensors"], ["adapter_config.json", "adapter_model.bin"],
     ];
 
     /// <summary>Reads a hub's answer.</summary>
@@ -46,15 +55,18 @@ public sealed record HubFiles(string Commit, IReadOnlyList<HubFile> Files)
     /// <exception cref="UsageException">The repository has no model, or a file has no checksum.</exception>
     public IReadOnlyList<HubFile> Select(HubRepository repository, IReadOnlyList<string> include, IReadOnlyList<string> exclude)
     {
-        HubFile[] wanted =
-            [.. Files.Where(file => (Needed.Any(pattern => Fits(pattern, file.Name)) || include.Any(pattern => Fits(pattern, file.Name)))
+        string[] weights = Array.Find(
+            Weights, patterns => Files.Any(file => file.IsWeights && patterns.Any(pattern => Fits(pattern, file.Name)))) ?? [];
+        string[] patterns = [.. Needed, .. weights, .. include];
+        HubFile[] wanted = [.. Files.Where(file => patterns.Any(pattern => Fits(pattern, file.Name))
             && !exclude.Any(pattern => Fits(pattern, file.Name)))];
         if (!wanted.Any(file => file.IsWeights) && !exclude.Any(pattern => Fits(pattern, "model.safetensors")))
         {
             string found = Files.Count == 0
                 ? "no files"
                 : string.Join(", ", Files.Take(8).Select(file => Readable.OneLine(file.Name, 60))) + (Files.Count > 8 ? ", …" : "");
-            throw new UsageException($"{repository.Name} has no model*.safetensors: it is no model that LdlVk reads. It holds {found}.");
+            throw new UsageException(
+                $"{repository.Name} has no model*.safetensors, nor pytorch_model*.bin: it is no model that LdlVk reads. It holds {found}.");
         }
 
         if (wanted.Length > 0 && wanted.All(file => file.Bytes < 0 || (file.Sha256 is null && file.BlobSha1 is null)))

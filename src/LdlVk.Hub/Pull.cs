@@ -112,6 +112,12 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
         string source = Path.Combine(folder, ".download");
         Download download = new(client, _repository, receipt.Commit, source, counted);
         HubFile[] weights = [.. files.Where(file => file.IsWeights)];
+        if (weights.Any(file => !file.IsSafetensors))
+        {
+            await ConvertWholeAsync(files, folder, download, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
         // A converted file is made of up to three files of the usual size. The size of the result is known, and checked, once the headers
         // are there.
         CheckSpace(
@@ -131,6 +137,28 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
                 Converter.Run(
                     source, folder, Weights!.Value, coming, ShardBytes, progress is null ? null : new Conversion(progress),
                     cancellationToken),
+            cancellationToken).ConfigureAwait(false);
+        Directory.Delete(source, recursive: true);
+    }
+
+    /// <summary>
+    /// Downloads files of PyTorch and converts them then: their list of tensors is not at the beginning of a file, where it could be read
+    /// before the rest has come.
+    /// </summary>
+    private async Task ConvertWholeAsync(
+        IReadOnlyList<HubFile> files, string folder, Download download, CancellationToken cancellationToken)
+    {
+        string source = Path.Combine(folder, ".download");
+        CheckSpace(folder, files.Sum(file => file.Bytes - download.BytesThere(file)));
+        foreach (HubFile file in files)
+        {
+            await download.FetchAsync(file, replace: false, check: null, cancellationToken).ConfigureAwait(false);
+            ComingWeights.SetTime(file, download.PathOf(file));
+        }
+
+        await Task.Run(
+            () => Converter.Run(
+                source, folder, Weights!.Value, progress is null ? null : new Conversion(progress), cancellationToken: cancellationToken),
             cancellationToken).ConfigureAwait(false);
         Directory.Delete(source, recursive: true);
     }

@@ -84,7 +84,7 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="DeviceException">No device is large enough.</exception>
     public static ExecutionPlan MakePlan(string folder, RewardModelOptions? options = null)
     {
-        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        using Checkpoint checkpoint = Checkpoint.Open(folder, options?.Adapter);
         return MakePlan(checkpoint, options);
     }
 
@@ -97,7 +97,8 @@ public sealed class RewardModel : IDisposable
     }
 
     /// <summary>Opens a checkpoint folder and uploads the weights to one device, or divides them over several.</summary>
-    /// <param name="folder">A Hugging Face folder with safetensors, config.json, the heads' .pt files and tokenizer.json.</param>
+    /// <param name="folder">A Hugging Face folder with safetensors or pytorch_model.bin, config.json, heads in files of their own, and
+    /// tokenizer.json; or that of a PEFT adapter.</param>
     /// <param name="options">How to run; null for the defaults.</param>
     /// <param name="progress">Told how much has been uploaded.</param>
     /// <param name="cancellationToken">Ends the loading.</param>
@@ -125,10 +126,10 @@ public sealed class RewardModel : IDisposable
     {
         options ??= new RewardModelOptions();
         options.Check();
-        Checkpoint checkpoint = Checkpoint.Open(folder);
+        Checkpoint checkpoint = Checkpoint.Open(folder, options.Adapter);
         try
         {
-            var text = new TextEncoder(checkpoint.Folder, options.ChatTemplate, options.SystemMessages, options.TemplateDate);
+            var text = new TextEncoder(checkpoint.TextFolder, options.ChatTemplate, options.SystemMessages, options.TemplateDate);
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;
             return new RewardModel(ScoringSession.Load(checkpoint, open, options, progress, cancellationToken), text, options);

@@ -9,6 +9,12 @@ public sealed record RewardModelOptions
     /// </summary>
     public string Device { get; init; } = "auto";
 
+    /// <summary>
+    /// Folder of a PEFT adapter (LoRA, rsLoRA) that changes the model; null for none. It is merged as the weights are read. A model's
+    /// folder may also be that of an adapter, if the base model is where adapter_config.json says, or beside it.
+    /// </summary>
+    public string? Adapter { get; init; }
+
     /// <summary>Layers of each device; null to divide them by the devices' speed and memory.</summary>
     public IReadOnlyList<int>? Split { get; init; }
 

@@ -33,6 +33,46 @@ public sealed class PullTests : IDisposable
         Assert.Equal(["all", "bytes=5000-", "bytes=10000-", "bytes=10000-", "bytes=15000-", "bytes=20000-"], ranges);
     }
 
+    [Theory]
+    [InlineData(null)]
+    [InlineData("int8")]
+    public async Task Files_of_PyTorch_are_pulled_where_there_are_no_safetensors(string? weights)
+    {
+        using TempFolder copy = new();
+        copy.CopyGolden("b_bf16_sharded");
+        TorchCopy.Replace(copy.Path);
+        _hub.Files.Clear();
+        _hub.With(copy.Path);
+        _hub.Files["optimizer.bin"] = [1];
+        await PullAsync("m", weights is null ? null : Enum.Parse<WeightFormat>(weights, ignoreCase: true));
+        Assert.False(File.Exists(_folder["m/optimizer.bin"]));
+        Assert.Equal(weights is null, File.Exists(_folder["m/pytorch_model-00001-of-00003.bin"]));
+        Assert.DoesNotContain(".download", TempFolder.NamesIn(_folder["m"]));
+        using RewardModel model = await RewardModel.LoadAsync(_folder["m"], new RewardModelOptions { Device = "cpu" }, null, CancellationToken.None);
+        Assert.Equal(0, (await PullAsync("m", weights is null ? null : Enum.Parse<WeightFormat>(weights, ignoreCase: true))).Downloaded);
+    }
+
+    [Fact]
+    public async Task Of_both_kinds_of_files_the_safetensors_are_pulled()
+    {
+        _hub.Files["pytorch_model.bin"] = [1];
+        _hub.Files["adapter_config.json"] = "{}"u8.ToArray();
+        await PullAsync("m");
+        Assert.False(File.Exists(_folder["m/pytorch_model.bin"]));
+        Assert.False(File.Exists(_folder["m/adapter_config.json"]));
+    }
+
+    [Fact]
+    public async Task An_adapter_is_pulled_with_its_config()
+    {
+        _hub.Files.Clear();
+        _hub.Files["adapter_config.json"] = "{}"u8.ToArray();
+        _hub.Files["adapter_model.safetensors"] = [1];
+        _hub.Files["training_args.bin"] = [1];
+        await PullAsync("m");
+        Assert.Equal(["adapter_config.json", "adapter_model.safetensors"], TempFolder.NamesIn(_folder["m"]).Where(name => name[0] != '.'));
+    }
+
     [Fact]
     public async Task A_server_without_ranges_sends_all_again_and_one_that_never_answers_is_given_up()
     {

@@ -65,6 +65,28 @@ internal static class CheckpointReaders
         folder.CopyGolden("b_bf16_sharded");
     }, "model.safetensors.index.json", () => [File.ReadAllBytes(Repository.Path("tests", "data", "goldens", "b_bf16_sharded", "model.safetensors.index.json"))], input => input);
 
+    public static Reader TorchModel()
+    {
+        byte[] file = [];
+        return InModel("torch-model", folder =>
+        {
+            TorchCopy.Replace(folder.Path);
+            file = File.ReadAllBytes(folder["pytorch_model.bin"]);
+        }, "pytorch_model.bin", () => [file, PickleOf(file)], input => input.AsSpan().StartsWith("PK"u8) ? input : file);
+    }
+
+    public static Reader TorchIndex()
+    {
+        byte[] index = [];
+        return InModel("torch-index", folder =>
+        {
+            foreach (string file in Directory.GetFiles(folder.Path)) File.Delete(file);
+            folder.CopyGolden("b_bf16_sharded");
+            TorchCopy.Replace(folder.Path);
+            index = File.ReadAllBytes(folder["pytorch_model.bin.index.json"]);
+        }, "pytorch_model.bin.index.json", () => [index], input => input);
+    }
+
     public static Reader Torch() => new(
         "torch",
         [TinyFile("regression_layer.pt"), Zip(CompressionLevel.Optimal, PickleOf(TinyFile("regression_layer.pt"))), Zip(CompressionLevel.NoCompression, PickleOf(TinyFile("gating_layer.pt")))],
@@ -173,9 +195,10 @@ internal static class CheckpointReaders
         };
     }
 
-    private static void ReadModel(string folder)
+    /// <summary>Opens a model and reads some of each tensor.</summary>
+    public static void ReadModel(string folder, string? adapter = null)
     {
-        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        using Checkpoint checkpoint = Checkpoint.Open(folder, adapter);
         float[] some = new float[64];
         foreach ((string name, int[] shape) in BackboneTensors.Of(checkpoint.Config))
         {

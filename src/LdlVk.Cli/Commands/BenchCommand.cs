@@ -36,6 +36,7 @@ internal sealed class BenchCommand
         Description = "Folder of a model to measure instead of a shape.",
         HelpName = "DIR",
     };
+    private readonly Option<string?> _adapter = ModelFlags.CreateAdapter();
     private readonly ScenarioFlags _scenarios = new();
     private readonly Option<string> _weights = new("--weights")
     {
@@ -68,8 +69,8 @@ internal sealed class BenchCommand
         NotedCommand command = new("bench", "Measure how fast a device computes a model, and where the time goes.", Notes);
         Option[] options =
         [
-            bench._shape, bench._layers, bench._model, .. bench._scenarios.All, bench._weights, bench._compute, bench._device,
-            bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet,
+            bench._shape, bench._layers, bench._model, bench._adapter, .. bench._scenarios.All, bench._weights, bench._compute,
+            bench._device, bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet,
         ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(bench.Run(call, cancellationToken)));
@@ -173,11 +174,13 @@ internal sealed class BenchCommand
 
     private Checkpoint? OpenModel(ParseResult call)
     {
-        if (call.GetValue(_model) is not { } folder) return null;
+        string? adapter = ModelValues.Adapter(call, _adapter);
+        if (call.GetValue(_model) is not { } folder)
+            return adapter is null ? null : throw new UsageException("--adapter changes a model: give --model too.");
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         if (call.GetResult(_shape) is { Implicit: false } || call.GetValue(_layers) is not null)
             throw new UsageException("--model has a shape of its own: leave out --shape and --layers.");
-        return Checkpoint.Open(folder);
+        return Checkpoint.Open(folder, adapter);
     }
 
     private static int? Number(ParseResult call, Option<string?> option)

@@ -31,8 +31,9 @@ internal static class InspectCommand
         {
             if (call.GetValue(folder) is not { Length: > 0 } path)
                 throw new UsageException("MODEL is empty. Give the folder of the model.");
-            using Checkpoint checkpoint = Checkpoint.Open(path);
-            ModelFacts facts = new(checkpoint, flags.Read(call));
+            RewardModelOptions options = flags.Read(call);
+            using Checkpoint checkpoint = Checkpoint.Open(path, options.Adapter);
+            ModelFacts facts = new(checkpoint, options);
             if (call.GetValue(json)) WriteJson(facts, terminal);
             else Show(facts, terminal);
             return ExitCode.Success;
@@ -46,6 +47,7 @@ internal static class InspectCommand
         BackboneConfig c = facts.Checkpoint.Config;
         screen.Line($"[bold]{Screen.Safe(facts.Checkpoint.Folder)}[/]");
         Row("architecture", $"{c.Architecture} with {facts.Checkpoint.Head.Title(c.Architecture)}");
+        if (facts.Checkpoint.AdapterFolder is { } adapter) Row("adapter", $"{adapter}, merged into the base model above");
         Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the head");
         Row("source type", Name(facts.Checkpoint.SourceType));
         if (facts.Checkpoint.Converted is { } converted)
@@ -65,6 +67,8 @@ internal static class InspectCommand
         Row("tokenizer", facts.Tokenizer);
         Row("template", facts.Template);
         Row("files", $"{Readable.Plural(facts.Files.Count, "file")}, {Readable.Bytes(facts.Files.Sum(f => f.Bytes))}");
+        if (facts.Checkpoint.IgnoredWeights is { } ignored)
+            Row("", $"{ignored} is not read: of safetensors and .bin files, transformers and LdlVk read safetensors");
         foreach ((string name, long bytes) in facts.Files) screen.Line($"                {Readable.Bytes(bytes),9}  {Screen.Safe(name)}");
         screen.Line();
         screen.Line("[bold]Memory on this machine's devices[/] (weights, and activations of a batch)");
@@ -94,6 +98,7 @@ internal static class InspectCommand
         Utf8JsonWriter json = document.Json;
         BackboneConfig c = facts.Checkpoint.Config;
         json.WriteString("folder", facts.Checkpoint.Folder);
+        json.WriteString("adapter", facts.Checkpoint.AdapterFolder);
         json.WriteString("architecture", $"{c.Architecture.ModelType}-{facts.Checkpoint.Head.Name}");
         json.WriteNumber("backbone_parameters", facts.BackboneParameters);
         json.WriteNumber("head_parameters", facts.HeadParameters);
@@ -112,8 +117,9 @@ internal static class InspectCommand
         json.WriteString("tokenizer", facts.Tokenizer);
         json.WriteString("chat_template", facts.Template);
         json.WriteStartObject("files");
-        foreach ((string name, long bytes) in facts.Files) json.WriteNumber(name, bytes);
+        foreach ((string name, long bytes) in facts.Files.DistinctBy(file => file.Name)) json.WriteNumber(name, bytes);
         json.WriteEndObject();
+        json.WriteString("ignored_weights", facts.Checkpoint.IgnoredWeights);
         json.WriteStartArray("devices");
         foreach (DeviceFit fit in facts.Devices) WriteFit(json, fit);
         json.WriteEndArray();

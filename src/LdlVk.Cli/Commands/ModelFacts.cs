@@ -21,19 +21,16 @@ internal sealed record DeviceFit(DeviceInfo Device, int BatchTokens, FormatFit[]
 /// <summary>The facts about a checkpoint that <c>ldlvk inspect</c> shows, read without loading its weights.</summary>
 internal sealed class ModelFacts
 {
-    private static readonly string[] Kinds = [".safetensors", ".pt", ".json"];
+    private static readonly string[] Kinds = [".safetensors", ".bin", ".pt", ".json"];
 
     public ModelFacts(Checkpoint checkpoint, RewardModelOptions options)
     {
         Checkpoint = checkpoint;
-        Files = [.. new DirectoryInfo(checkpoint.Folder).EnumerateFiles()
-            .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal))
-            .OrderBy(f => f.Name, StringComparer.Ordinal)
-            .Select(f => (f.Name, Size(f)))];
+        Files = [.. FilesOf(checkpoint.Folder), .. checkpoint.AdapterFolder is { } adapter ? FilesOf(adapter) : []];
         HeadParameters = checkpoint.Head.Parameters;
-        (Tokenizer, ChatTemplate? usual) = DescribeTokenizer(checkpoint.Folder, checkpoint.Config);
+        (Tokenizer, ChatTemplate? usual) = DescribeTokenizer(checkpoint.TextFolder, checkpoint.Config);
         Template = DescribeTemplate(
-            checkpoint.Folder,
+            checkpoint.TextFolder,
             usual ?? (checkpoint.Config.Architecture == Architecture.Llama ? ChatTemplate.Llama31 : ChatTemplate.Gemma2));
         Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
         try
@@ -71,6 +68,11 @@ internal sealed class ModelFacts
 
     /// <summary>The reason why there is no plan.</summary>
     public string? WhyNoPlan { get; }
+
+    private static IEnumerable<(string Name, long Bytes)> FilesOf(string folder) => new DirectoryInfo(folder).EnumerateFiles()
+        .Where(f => Kinds.Contains(f.Extension, StringComparer.Ordinal))
+        .OrderBy(f => f.Name, StringComparer.Ordinal)
+        .Select(f => (f.Name, Size(f)));
 
     private static DeviceFit Fit(DeviceInfo device, Checkpoint checkpoint, RewardModelOptions options)
     {

@@ -3,6 +3,7 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
+using LdlVk.Runtime.Checkpoints.Adapters;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
@@ -23,6 +24,7 @@ internal static class RenderCommand
     public static Command Create(Terminal terminal)
     {
         Option<string> model = ModelFlags.CreateModel();
+        Option<string?> adapter = ModelFlags.CreateAdapter();
         TemplateFlags template = new();
         TemplateRender alone = new();
         model.Required = false;
@@ -34,7 +36,7 @@ internal static class RenderCommand
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> ids = new("--ids") { Description = "Add the token ids and the position at which the score is read." };
         Option<bool> quiet = ModelFlags.CreateQuiet();
-        Command command = new NotedCommand("render", "Show the text that the model reads for each line.", Notes) { model };
+        Command command = new NotedCommand("render", "Show the text that the model reads for each line.", Notes) { model, adapter };
         texts.AddTo(command);
         foreach (Option option in (Option[])[output, ids, quiet]) command.Options.Add(option);
         template.AddTo(command);
@@ -42,7 +44,7 @@ internal static class RenderCommand
         command.SetAction((call, cancellationToken) =>
         {
             using LineSource source = texts.Open(call, terminal, cancellationToken);
-            bool hasFile = alone.IsGiven(call, model, [template.Template, template.System, ids]);
+            bool hasFile = alone.IsGiven(call, model, [adapter, template.Template, template.System, ids]);
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             ResultWriter result = new(file.Stream);
             if (hasFile)
@@ -52,9 +54,11 @@ internal static class RenderCommand
                 return Task.FromResult(rendered);
             }
 
-            TextEncoder encoder = template.Encoder(call, call.GetValue(model)!);
+            string folder = call.GetValue(model)!;
+            string? change = ModelValues.Adapter(call, adapter);
+            TextEncoder encoder = template.Encoder(call, ModelFolders.FindText(folder, change));
             // The kind of the head, which its tensors show, decides at which token the score is read.
-            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(call.GetValue(model)!) : null;
+            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(folder, change) : null;
             ItemShapes shapes = new();
             int code = ExitCode.Success;
             foreach (InputLine line in source.Lines())

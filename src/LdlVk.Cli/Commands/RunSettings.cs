@@ -20,9 +20,10 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     /// <summary>Flags that do not change a result, or that <see cref="Text"/> has as they are used.</summary>
     private static readonly string[] Known =
     [
-        "--model", "--device", "--split", "--memory", "--weights", "--compute", "--heads", "--embedding-scale", "--chat-template",
-        "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run", "--trace-events", "--quiet",
-        "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace", "--show-text", "--report", "--json",
+        "--model", "--adapter", "--device", "--split", "--memory", "--weights", "--compute", "--heads", "--embedding-scale",
+        "--chat-template", "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run",
+        "--trace-events", "--quiet", "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace",
+        "--show-text", "--report", "--json",
     ];
 
     private const string Plus = " + ";
@@ -34,9 +35,9 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         string folder = call.GetValue(flags.Model)!;
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         RewardModelOptions options = flags.Read(call);
-        using Checkpoint checkpoint = Checkpoint.Open(folder);
+        using Checkpoint checkpoint = Checkpoint.Open(folder, options.Adapter);
         ExecutionPlan plan = RewardModel.MakePlan(checkpoint, options);
-        string template = TemplateOf(folder, options);
+        string template = TemplateOf(checkpoint.TextFolder, options);
         string devices = Describe(plan);
         options = options with { Weights = plan.Weights };
         // Several devices are named as they are. Their order and their memory limits belong together.
@@ -46,7 +47,8 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         if (devices.Contains(Plus, StringComparison.Ordinal) && options.Device.Split(',').Length == plan.Stages.Count)
             options = options with { Split = [.. plan.Stages.Select(stage => stage.Layers.Count)] };
         string text =
-            $"ldlvk {Version()}, model {checkpoint.Fingerprint()[..32]}, device {devices}, weights {Name(plan.Weights)}, "
+            $"ldlvk {Version()}, model {checkpoint.Fingerprint()[..32]}"
+            + $"{(checkpoint.AdapterFolder is null ? "" : " with an adapter")}, device {devices}, weights {Name(plan.Weights)}, "
             + $"heads {Name(options.Heads)}, compute {(options.Compute == ComputeMode.Int8 ? "int8" : "floating point")}, "
             + $"embedding scale {(checkpoint.RoundsEmbeddingScale(options.EmbeddingScale) ? "bf16" : "exact")}, template {template}, "
             + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"

@@ -5,6 +5,7 @@ using LdlVk.Cli.Output;
 using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
+using LdlVk.Runtime.Checkpoints.Adapters;
 
 namespace LdlVk.Cli.Commands;
 
@@ -21,6 +22,7 @@ internal static class TokenizeCommand
     public static Command Create(Terminal terminal)
     {
         Option<string> model = ModelFlags.CreateModel();
+        Option<string?> adapter = ModelFlags.CreateAdapter();
         TemplateFlags template = new();
         model.Description = "Folder with tokenizer.json; nothing else of the model is needed.";
         Option<string?> input = TextFlags.CreateInput(
@@ -29,13 +31,13 @@ internal static class TokenizeCommand
         input.Required = true;
         Command command = new NotedCommand("tokenize", "Convert texts and conversations to token ids.", Notes)
         {
-            model, input, output,
+            model, adapter, input, output,
         };
         template.AddTo(command);
         command.SetAction((call, cancellationToken) =>
         {
             using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellationToken);
-            string folder = call.GetValue(model)!;
+            string folder = ModelFolders.FindText(call.GetValue(model)!, ModelValues.Adapter(call, adapter));
             TextEncoder encoder = template.Encoder(call, folder);
             if (!encoder.HasTokenizer)
                 throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");

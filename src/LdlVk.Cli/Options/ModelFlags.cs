@@ -9,6 +9,9 @@ internal sealed class ModelFlags
     /// <summary>--model.</summary>
     public Option<string> Model { get; } = CreateModel();
 
+    /// <summary>--adapter.</summary>
+    public Option<string?> Adapter { get; } = CreateAdapter();
+
     /// <summary>--quiet.</summary>
     public Option<bool> Quiet { get; } = CreateQuiet();
 
@@ -64,11 +67,15 @@ internal sealed class ModelFlags
     public static Option<string> CreateModel() => new("--model")
     {
         Description =
-            "Folder of the model: config.json, safetensors, regression_layer.pt, gating_layer.pt, tokenizer.json; "
-            + "or one made by ldlvk convert. Nothing is downloaded.",
+            "Folder of the model: config.json, safetensors or pytorch_model.bin, tokenizer.json, and files of heads; one made by "
+            + "ldlvk convert; or a PEFT adapter's, if its base model lies where it says, or beside it. Nothing is downloaded.",
         HelpName = "DIR",
         Required = true,
     };
+
+    /// <summary>--adapter.</summary>
+    public static Option<string?> CreateAdapter() =>
+        new("--adapter") { Description = "Folder of a PEFT adapter (LoRA, rsLoRA) that changes the model.", HelpName = "DIR" };
 
     /// <summary>--quiet.</summary>
     public static Option<bool> CreateQuiet() =>
@@ -115,7 +122,7 @@ internal sealed class ModelFlags
     /// <summary>Adds the flags that a plan depends on to a command.</summary>
     public void AddPlanTo(Command command)
     {
-        Option[] all = [_device, _split, _memory, _weights, _compute, _heads, _batchTokens];
+        Option[] all = [Adapter, _device, _split, _memory, _weights, _compute, _heads, _batchTokens];
         foreach (Option option in all) command.Options.Add(option);
     }
 
@@ -131,7 +138,7 @@ internal sealed class ModelFlags
     {
         Option[] all =
         [
-            Model, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _batchTokens,
+            Model, Adapter, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _batchTokens,
             _truncate, _foreignMarkers, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
         ];
         foreach (Option option in all) command.Options.Add(option);
@@ -157,6 +164,7 @@ internal sealed class ModelFlags
         return new RewardModelOptions
         {
             Device = call.GetValue(_device)!,
+            Adapter = ModelValues.Adapter(call, Adapter),
             Split = ModelValues.Split(call, _split),
             Memory = ModelValues.Memory(call, _memory),
             Weights = weights == "auto" ? null : ModelValues.Format(weights),

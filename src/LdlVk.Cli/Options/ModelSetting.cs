@@ -8,7 +8,7 @@ namespace LdlVk.Cli.Options;
 /// <param name="Options">The options of the model.</param>
 internal sealed record ModelSetting(string Name, string Folder, RewardModelOptions Options)
 {
-    private const string Keys = "model, device, weights, compute, heads, embedding-scale, memory, split or batch-tokens";
+    private const string Keys = "model, adapter, device, weights, compute, heads, embedding-scale, memory, split or batch-tokens";
 
     /// <summary>Reads a setting.</summary>
     /// <param name="flag">Name of the flag, for messages.</param>
@@ -44,6 +44,7 @@ internal sealed record ModelSetting(string Name, string Folder, RewardModelOptio
         RewardModelOptions set = flags.Read(command.Parse([.. values.Select(v => $"--{v.Key}={v.Value}")]));
         return common with
         {
+            Adapter = values.ContainsKey("adapter") ? set.Adapter : common.Adapter,
             Device = values.ContainsKey("device") ? set.Device : common.Device,
             Weights = values.ContainsKey("weights") ? set.Weights : common.Weights,
             Compute = values.ContainsKey("compute") ? set.Compute : common.Compute,

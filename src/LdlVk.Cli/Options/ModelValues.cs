@@ -25,6 +25,10 @@ internal static class ModelValues
     /// <summary>Values of --chat-template.</summary>
     public static string ChatTemplates => string.Join('|', TextEncoder.ChatTemplates);
 
+    /// <summary>Value of --adapter; null if it is not given.</summary>
+    public static string? Adapter(ParseResult call, Option<string?> adapter) => call.GetValue(adapter) is not { } folder ? null
+        : folder.Length > 0 ? folder : throw new UsageException($"{adapter.Name} is empty. Give the folder of the adapter.");
+
     /// <summary>Value of --memory: sizes as 8GiB, 500MB or bytes.</summary>
     public static IReadOnlyList<long> Memory(ParseResult call, Option<string?> memory)
     {

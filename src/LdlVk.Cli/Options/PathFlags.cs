@@ -18,7 +18,7 @@ internal static class PathFlags
         ["--input", "--api-key-file", "--token-file", "--template", "REFERENCE.json", "ACTUAL.json", "PART"];
 
     /// <summary>Folders of models.</summary>
-    private static readonly string[] Models = ["--model", "SRC", "MODEL"];
+    private static readonly string[] Models = ["--model", "--adapter", "SRC", "MODEL"];
 
     /// <summary>Files that are written.</summary>
     private static readonly string[] Outputs = ["--output", "--report", "--trace", "--trace-events"];
@@ -26,7 +26,7 @@ internal static class PathFlags
     /// <summary>Folders that are written, which the commands check by themselves; and names that are no paths.</summary>
     private static readonly string[] Others = ["DST", "DIR", "REPO"];
 
-    /// <summary>Settings that may name another folder of a model, as model=DIR.</summary>
+    /// <summary>Settings that may name another folder of a model, as model=DIR, or of an adapter, as adapter=DIR.</summary>
     private static readonly string[] Settings = ["--baseline", "--candidate"];
 
     /// <summary>All names of flags and arguments that name files.</summary>
@@ -44,8 +44,9 @@ internal static class PathFlags
         {
             if (Models.Contains(name)) paths.AddModel(name, path);
             if (Settings.Contains(name))
-                foreach (string part in path.Split(',').Where(part => part.StartsWith("model=", StringComparison.Ordinal)))
-                    paths.AddModel(name, part["model=".Length..]);
+                foreach (string part in path.Split(','))
+                    foreach (string key in (string[])["model=", "adapter="])
+                        if (part.StartsWith(key, StringComparison.Ordinal)) paths.AddModel(name, part[key.Length..]);
             if (Inputs.Contains(name)) AddInput(paths, name, path, terminal);
             // "-" and the descriptor of standard output are standard output itself, which is checked below.
             if (Outputs.Contains(name) && path.Length > 0 && !IsStandardOutput(path, terminal))

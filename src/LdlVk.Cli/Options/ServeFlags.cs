@@ -126,7 +126,8 @@ internal sealed class ServeFlags
     {
         Urls = Urls(call.GetValue(_urls)),
         ModelName = call.GetValue(_name)
-            ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(call.GetValue(model.Model)!))),
+            ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(
+                Path.GetFullPath(call.GetValue(model.Adapter) ?? call.GetValue(model.Model)!))),
         Word = FlagWording.Word,
         ApiKey = ReadKey(call.GetValue(_keyFile)),
         SpecialTokens = call.GetValue(_special) switch

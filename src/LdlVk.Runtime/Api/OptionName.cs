@@ -17,6 +17,9 @@ public readonly ref struct OptionName(string name, string value = "")
     /// <summary>Format of the weights.</summary>
     public static OptionName Weights => new(nameof(Weights));
 
+    /// <summary>Folder of a PEFT adapter.</summary>
+    public static OptionName Adapter => new(nameof(Adapter));
+
     /// <summary>Format of the heads' weights.</summary>
     public static OptionName Heads => new(nameof(Heads));
 

@@ -1,12 +1,13 @@
+using LdlVk.Runtime.Checkpoints.Adapters;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// The files of a model's folder: config.json, the tensors of its safetensors files, and PyTorch files beside them. It handles names,
-/// shapes and bytes, and knows nothing about model architectures. The files are memory-mapped, so reading a tensor uses page cache and no
-/// heap. Reading is thread-safe; opening is not. Tensors are valid until the folder is disposed.
+/// The files of a model's folder: config.json, the tensors of its files of weights, and PyTorch files of heads beside them. An adapter may
+/// change the tensors. It handles names, shapes and bytes, and knows nothing about model architectures. The files are memory-mapped, so
+/// reading a tensor uses page cache and no heap. Reading is thread-safe; opening is not. Tensors are valid until the folder is disposed.
 /// </summary>
 internal sealed class CheckpointFolder : IDisposable
 {
@@ -15,16 +16,26 @@ internal sealed class CheckpointFolder : IDisposable
 
     private readonly List<TorchFile> _torchFiles = [];
     private readonly ShardedTensors _tensors;
+    private readonly AdapterTensors? _adapter;
     private readonly Dictionary<string, StoredWeight> _stored = new(StringComparer.Ordinal);
 
-    private CheckpointFolder(string path)
+    private CheckpointFolder(string path, ModelFolders folders)
     {
         Path = path;
+        TextPath = folders.Text;
         _tensors = ShardedTensors.Open(path);
+        Names = _tensors.Names;
         try
         {
             Require(ConfigName, "It describes the model; download it too.");
             Converted = ConvertedFormat.Read(_tensors.Files);
+            if (folders.Adapter is not { } adapter) return;
+            if (Converted is not null)
+                throw new CheckpointException(
+                    $"{path} was converted, and an adapter changes the weights before a conversion. Give the original folder of the base "
+                    + $"model with {OptionName.Adapter.Of(adapter)}; that can be converted.");
+            _adapter = AdapterTensors.Open(System.IO.Path.GetFullPath(adapter), _tensors);
+            Names = [.. _tensors.Names.Union(_adapter.Tensors.Keys)];
         }
         catch
         {
@@ -39,28 +50,41 @@ internal sealed class CheckpointFolder : IDisposable
     /// <summary>The format of a converted folder; null for an original checkpoint.</summary>
     public ConvertedFormat? Converted { get; }
 
-    /// <summary>The names of all tensors in the safetensors files, without <c>model.</c>.</summary>
-    public IReadOnlyCollection<string> Names => _tensors.Names;
+    /// <summary>The folder of the adapter, as a full path; null for none.</summary>
+    public string? AdapterPath => _adapter?.Folder;
+
+    /// <summary>The folder whose tokenizer and chat template are used.</summary>
+    public string TextPath { get; }
+
+    /// <summary>Files of the adapter that decide a score; empty without one.</summary>
+    public IEnumerable<string> AdapterFiles => _adapter?.Paths ?? [];
+
+    /// <summary>The names of all tensors in the files of weights, without <c>model.</c>.</summary>
+    public IReadOnlyCollection<string> Names { get; }
+
+    /// <inheritdoc cref="ShardedTensors.Ignored"/>
+    public string? IgnoredWeights => _tensors.Ignored;
 
     /// <summary>Paths of the opened files that hold weights.</summary>
     public IEnumerable<string> WeightFiles => _tensors.Files.Select(file => file.Path).Concat(_torchFiles.Select(file => file.Path));
 
-    /// <summary>Opens the files of <paramref name="folder"/>.</summary>
+    /// <summary>Opens the files of a model, with an adapter if there is one.</summary>
     /// <exception cref="CheckpointException">The folder is missing or holds something else, or a file is missing, damaged or
     /// hostile.</exception>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    public static CheckpointFolder Open(string folder)
+    public static CheckpointFolder Open(string folder, string? adapter = null)
     {
-        ArgumentException.ThrowIfNullOrEmpty(folder);
+        ModelFolders folders = ModelFolders.Find(folder, adapter);
+        folder = folders.Base;
         if (File.Exists(folder))
             throw new CheckpointException(
-                $"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName} and safetensors files.");
+                $"{folder} is a file. Give the folder of a downloaded Hugging Face model, with {ConfigName} and files of weights.");
         if (!Directory.Exists(folder))
             throw new CheckpointException(
                 $"There is no folder {folder}. " + (IsRepositoryName(folder)
                     ? $"If it is the name of a model on a hub, download it first: ldlvk pull {folder} DIR"
                     : "Give the folder of a downloaded Hugging Face model; models are not downloaded for you."));
-        return new CheckpointFolder(System.IO.Path.GetFullPath(folder));
+        return new CheckpointFolder(System.IO.Path.GetFullPath(folder), folders);
     }
 
     /// <summary>Passes the fields of config.json to <paramref name="read"/>. They are invalid after it returns.</summary>
@@ -68,20 +92,20 @@ internal sealed class CheckpointFolder : IDisposable
     public T ReadConfig<T>(Func<ConfigFields, T> read) =>
         JsonFile.Read(System.IO.Path.Combine(Path, ConfigName), root => read(new ConfigFields(root)));
 
-    /// <summary>Whether the safetensors files have a tensor of this name, without <c>model.</c>.</summary>
-    public bool Contains(string name) => _tensors.Contains(name);
+    /// <summary>Whether the files of weights have a tensor of this name, without <c>model.</c>.</summary>
+    public bool Contains(string name) => _tensors.Contains(name) || _adapter?.Tensors.ContainsKey(name) == true;
 
     /// <summary>Whether the folder has a file of this name.</summary>
     public bool HasFile(string name) => File.Exists(System.IO.Path.Combine(Path, name));
 
-    /// <summary>Path of the safetensors file that holds a tensor, without <c>model.</c>; null if none does.</summary>
+    /// <summary>Path of the file of weights that holds a tensor, without <c>model.</c>; null if none does.</summary>
     public string? FileOf(string name) => _tensors.FileOf(name);
 
     /// <summary>The tensor of this name, without <c>model.</c>.</summary>
     /// <exception cref="CheckpointException">The tensor is missing or has an unsupported element type, such as a matrix of a converted
     /// folder.</exception>
     public CheckpointTensor Tensor(string name) => !_stored.TryGetValue(name, out StoredWeight? stored)
-        ? _tensors.Tensor(name)
+        ? Read(name)
         : throw new CheckpointException(
             $"Tensor {name} of {Path} is there as {ConvertedFormat.Name(stored.Format)} weights only, which cannot be used here. "
             + $"Use the original folder.");
@@ -139,9 +163,9 @@ internal sealed class CheckpointFolder : IDisposable
                 + $"or the original folder with {OptionName.Weights.Of(wanted)}.");
     }
 
-    /// <summary>The tensors of the safetensors files whose names begin with a prefix, by the rest of their names.</summary>
+    /// <summary>The tensors of the files of weights whose names begin with a prefix, by the rest of their names.</summary>
     public StateDict Module(string prefix) => new($"{prefix}* in {Path}", Names
-        .Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..], _tensors.Tensor));
+        .Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..], Read));
 
     /// <summary>The tensors of a PyTorch file in the folder, by their keys.</summary>
     /// <param name="name">Name of the file.</param>
@@ -155,25 +179,34 @@ internal sealed class CheckpointFolder : IDisposable
     }
 
     /// <summary>
-    /// Unmaps the pages of the safetensors files read so far, which count as memory of this process while they are mapped. Thread-safe.
+    /// Unmaps the pages of the files of weights read so far, which count as memory of this process while they are mapped. Thread-safe.
     /// </summary>
     /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
-    public void ForgetPages() => _tensors.ForgetPages();
+    public void ForgetPages()
+    {
+        _tensors.ForgetPages();
+        _adapter?.ForgetPages();
+    }
 
     /// <summary>Throws if a file of weights was changed since it was opened. See <see cref="MappedFile.CheckUnchanged"/>.</summary>
     /// <exception cref="CheckpointException">One was.</exception>
     public void CheckUnchanged()
     {
-        foreach (SafetensorsFile file in _tensors.Files) file.CheckUnchanged();
+        foreach (ITensorFile file in _tensors.Files) file.CheckUnchanged();
         foreach (TorchFile file in _torchFiles) file.CheckUnchanged();
+        _adapter?.CheckUnchanged();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         _tensors.Dispose();
+        _adapter?.Dispose();
         foreach (TorchFile file in _torchFiles) file.Dispose();
     }
+
+    private CheckpointTensor Read(string name) =>
+        _adapter?.Tensors.TryGetValue(name, out CheckpointTensor? changed) == true ? changed : _tensors.Tensor(name);
 
     /// <summary>Whether a path looks like OWNER/NAME on a hub.</summary>
     private static bool IsRepositoryName(string path) => path.Split('/') is [var owner, var name]

@@ -1,3 +1,5 @@
+using LdlVk.Runtime.Checkpoints.Adapters;
+
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>A row-major matrix of numbers that can be read in parts; the input of the quantizers.</summary>
@@ -30,6 +32,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
     private readonly long _firstByte;
     private readonly int[] _shape;
     private readonly long[]? _strides;
+    private readonly LowRankUpdate? _update;
 
     /// <summary>Describes elements that the caller has checked to lie inside <paramref name="file"/>.</summary>
     /// <param name="name">The tensor's name, for messages.</param>
@@ -38,13 +41,16 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// <param name="file">The file.</param>
     /// <param name="firstByte">Byte offset of element 0.</param>
     /// <param name="strides">Distance in elements between neighboring indices of each dimension; null for row-major.</param>
-    internal CheckpointTensor(string name, ElementType type, int[] shape, MappedFile file, long firstByte, long[]? strides = null)
+    /// <param name="update">What an adapter adds to the elements; null for nothing.</param>
+    internal CheckpointTensor(
+        string name, ElementType type, int[] shape, MappedFile file, long firstByte, long[]? strides = null, LowRankUpdate? update = null)
     {
         Name = name;
         ElementType = type;
         _shape = shape;
         _file = file;
         _firstByte = firstByte;
+        _update = update;
         _strides = strides is null || IsRowMajor(shape, strides) ? null : strides;
         Count = 1;
         foreach (int dimension in shape) Count *= dimension;
@@ -74,7 +80,16 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// <summary>The last dimension.</summary>
     public int Columns => _shape.Length == 0 ? 1 : _shape[^1];
 
-    /// <summary>Reads consecutive elements in row-major order as floats; only fp64 is rounded. Thread-safe.</summary>
+    /// <summary>Returns the same tensor under another name in messages.</summary>
+    internal CheckpointTensor Named(string name) => new(name, ElementType, _shape, _file, _firstByte, _strides, _update);
+
+    /// <summary>Returns this matrix with the update of an adapter, which is added to the elements as they are read.</summary>
+    internal CheckpointTensor With(LowRankUpdate update) => new(Name, ElementType, _shape, _file, _firstByte, _strides, update);
+
+    /// <summary>
+    /// Reads consecutive elements in row-major order as floats, with the update of an adapter; of the types, only fp64 is rounded.
+    /// Thread-safe.
+    /// </summary>
     /// <param name="firstElement">Index of the first, counted over the whole tensor.</param>
     /// <param name="destination">Filled to its end.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range leaves the tensor.</exception>
@@ -86,6 +101,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
         using MappedFile.Lease lease = _file.Acquire();
         if (_strides is null) ReadRun(lease, firstElement, destination);
         else ReadStrided(lease, firstElement, destination, _strides);
+        _update?.AddTo(firstElement, destination);
     }
 
     /// <summary>Reads all elements, for tensors that are small.</summary>
@@ -96,14 +112,32 @@ internal sealed class CheckpointTensor : IFloatMatrix
         return values;
     }
 
-    /// <summary>Copies raw bytes of the file from an offset relative to the first element. Thread-safe; not for strided tensors.</summary>
+    /// <summary>
+    /// Copies bytes of the elements in row-major order, from an offset relative to the first element. Thread-safe. Of a strided tensor,
+    /// only whole elements are copied.
+    /// </summary>
     internal void CopyBytes(long firstByte, Span<byte> destination)
     {
-        if (_strides is not null) throw new InvalidOperationException($"{Name} is strided.");
+        if (_update is not null) throw new InvalidOperationException($"{Name} is not in a file as it is read.");
         ArgumentOutOfRangeException.ThrowIfNegative(firstByte);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstByte, Bytes - destination.Length);
         using MappedFile.Lease lease = _file.Acquire();
-        lease.Slice(_firstByte + firstByte, destination.Length).CopyTo(destination);
+        if (_strides is null)
+        {
+            lease.Slice(_firstByte + firstByte, destination.Length).CopyTo(destination);
+            return;
+        }
+
+        int size = ElementType.Bytes();
+        if (firstByte % size != 0 || destination.Length % size != 0)
+            throw new ArgumentException($"{Name}: a part of an element is asked for.", nameof(destination));
+        for (int at = 0; at < destination.Length;)
+        {
+            int run = Run((firstByte + at) / size, (destination.Length - at) / size, _strides, out long index, out long step);
+            int piece = step == 1 ? run : 1;
+            for (int i = 0; i < run; i += piece, at += piece * size)
+                lease.Slice(_firstByte + ((index + (i * step)) * size), piece * size).CopyTo(destination[at..]);
+        }
     }
 
     private void ReadRun(MappedFile.Lease lease, long index, Span<float> destination)
@@ -120,22 +154,32 @@ internal sealed class CheckpointTensor : IFloatMatrix
 
     private void ReadStrided(MappedFile.Lease lease, long element, Span<float> destination, long[] strides)
     {
-        int last = _shape.Length - 1;
         while (destination.Length > 0)
         {
-            // The offset of this element, from its index in each dimension, innermost first.
-            long rest = element, index = 0;
-            for (int d = last; d >= 0; d--)
-            {
-                index += rest % _shape[d] * strides[d];
-                rest /= _shape[d];
-            }
-            int run = (int)Math.Min(destination.Length, _shape[last] - (element % _shape[last]));
-            if (strides[last] == 1) ReadRun(lease, index, destination[..run]);
-            else for (int i = 0; i < run; i++) ReadRun(lease, index + (i * strides[last]), destination.Slice(i, 1));
+            int run = Run(element, destination.Length, strides, out long index, out long step);
+            if (step == 1) ReadRun(lease, index, destination[..run]);
+            else for (int i = 0; i < run; i++) ReadRun(lease, index + (i * step), destination.Slice(i, 1));
             element += run;
             destination = destination[run..];
         }
+    }
+
+    /// <summary>
+    /// Returns how many elements from <paramref name="element"/> on, at most <paramref name="most"/>, are in one row, the index of the
+    /// first of them in the storage, and the distance between them there.
+    /// </summary>
+    private int Run(long element, int most, long[] strides, out long index, out long step)
+    {
+        int last = _shape.Length - 1;
+        (index, step) = (0, strides[last]);
+        long rest = element;
+        for (int d = last; d >= 0; d--)
+        {
+            index += rest % _shape[d] * strides[d];
+            rest /= _shape[d];
+        }
+
+        return (int)Math.Min(most, _shape[last] - (element % _shape[last]));
     }
 
     private static bool IsRowMajor(int[] shape, long[] strides)

@@ -76,12 +76,12 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
 
     /// <summary>Reads the format from a checkpoint's files; null if it was not converted.</summary>
     /// <exception cref="CheckpointException">The files contradict each other, or the format is unknown.</exception>
-    internal static ConvertedFormat? Read(IReadOnlyCollection<SafetensorsFile> files)
+    internal static ConvertedFormat? Read(IReadOnlyCollection<ITensorFile> files)
     {
         if (!files.Any(file => file.Metadata.Keys.Any(key => key.StartsWith(Prefix, StringComparison.Ordinal)))) return null;
-        SafetensorsFile? first = null;
+        ITensorFile? first = null;
         ConvertedFormat? format = null;
-        foreach (SafetensorsFile file in files)
+        foreach (ITensorFile file in files)
         {
             ConvertedFormat read = Read(file);
             if (format is not null && read != format)
@@ -105,7 +105,7 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
     /// <summary>Name of a format or an element type in files and on the command line.</summary>
     internal static string Name<T>(T value) where T : struct, Enum => value.ToString().ToLowerInvariant();
 
-    private static ConvertedFormat Read(SafetensorsFile file)
+    private static ConvertedFormat Read(ITensorFile file)
     {
         string version = Text(VersionKey);
         if (version != Version)

@@ -33,12 +33,17 @@ internal static class ModelFingerprint
     /// <summary>Returns the fingerprint in hexadecimal.</summary>
     /// <param name="folder">The model's folder.</param>
     /// <param name="weights">Paths of the files with weights.</param>
-    public static string Of(string folder, IEnumerable<string> weights)
+    /// <param name="text">The folder of the tokenizer and the chat template, which may be an adapter's; null for the same.</param>
+    /// <param name="adapter">Paths of an adapter's files; null without one.</param>
+    public static string Of(string folder, IEnumerable<string> weights, string? text = null, IEnumerable<string>? adapter = null)
     {
         using IncrementalHash all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         byte[] buffer = new byte[1 << 20];
-        foreach (string path in Described.Select(name => Path.Combine(folder, name)).Where(File.Exists).Concat(weights)
-            .Distinct(StringComparer.Ordinal).OrderBy(path => Path.GetRelativePath(folder, path), StringComparer.Ordinal))
+        IEnumerable<string> described = Described
+            .Select(name => Path.Combine(name == CheckpointFolder.ConfigName ? folder : text ?? folder, name)).Where(File.Exists);
+        foreach (string path in described.Concat(weights)
+            .Distinct(StringComparer.Ordinal).OrderBy(Path.GetFileName, StringComparer.Ordinal)
+            .Concat((adapter ?? []).OrderBy(Path.GetFileName, StringComparer.Ordinal)))
         {
             using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
             all.AppendData(Encoding.UTF8.GetBytes($"{Path.GetFileName(path)}\n{file.Length}\n"));

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using LdlVk.Runtime.Checkpoints.Adapters;
 using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Checkpoints;
@@ -6,12 +7,12 @@ namespace LdlVk.Runtime.Checkpoints;
 /// <summary>Says what a folder is that is not a model's, or what its tensors are that are not a model's, and the way on.</summary>
 internal static partial class OtherFolder
 {
-    private const string Adapter = "adapter_config.json";
-    private const string Merge =
-        "Merge it into that model first: in Python, "
+    /// <summary>The way on from an adapter that cannot be merged here.</summary>
+    public const string Merge =
+        "Merge it into its base model first: in Python, "
         + "PeftModel.from_pretrained(model, folder).merge_and_unload().save_pretrained(new_folder).";
 
-    /// <summary>Creates the error for a folder without model.safetensors and without its index.</summary>
+    /// <summary>Creates the error for a folder without model.safetensors, pytorch_model.bin and an index of either.</summary>
     public static CheckpointException NoWeights(string folder)
     {
         string[] files = Names(Directory.EnumerateFiles(folder)), folders = Names(Directory.EnumerateDirectories(folder));
@@ -19,7 +20,8 @@ internal static partial class OtherFolder
             ? "no files"
             : string.Join(", ", files.Take(8).Select(Shown.Short)) + (files.Length > 8 ? ", …" : "");
         return new CheckpointException(
-            $"The folder {folder} has neither model.safetensors nor {ShardedTensors.IndexName}. Found: {found}. "
+            $"The folder {folder} has neither model.safetensors nor {ShardedTensors.IndexName}, nor {ShardedTensors.TorchName} "
+            + $"nor {ShardedTensors.TorchIndexName}. Found: {found}. "
             + Advice(folder, files, folders));
     }
 
@@ -50,15 +52,18 @@ internal static partial class OtherFolder
     {
         _ when files.Contains(ConvertedFormat.ManifestName) =>
             "It is an unfinished conversion: run the same ldlvk convert again to continue it.",
-        _ when files.Contains(Adapter) =>
-            $"It is a PEFT adapter{Base(folder)}, not a whole model. {Merge}",
-        _ when Has(files, ".gguf") => ".gguf files are not supported: use the original Hugging Face model.",
+        _ when files.Contains(AdapterConfig.FileName) =>
+            $"It is a PEFT adapter{Base(folder)} without {AdapterFolder.WeightNames[0]}. Download it completely.",
+        _ when Has(files, ".gguf") =>
+            ".gguf files are not supported: no reward model is published in that format. Use the original Hugging Face model.",
         _ when folders.FirstOrDefault(IsZeroFolder) is { } zero =>
             $"It is a checkpoint of DeepSpeed: {Shown.Short(zero)} has the weights divided over processes. "
             + "Join them: run its zero_to_fp32.py, save the result as safetensors, and copy config.json and the tokenizer there.",
         _ when files.Any(name => name.StartsWith("consolidated.", StringComparison.Ordinal)) =>
             "consolidated.* are weights in the format of the model's authors. Take the model in the format of Hugging Face transformers, "
             + "or convert it with the script convert_…_weights_to_hf.py of transformers.",
+        _ when files.FirstOrDefault(name => TorchShard().IsMatch(name)) is { } part =>
+            $"{Shown.Short(part)} is a shard without {ShardedTensors.TorchIndexName}: download that too.",
         _ when files.Select(name => Variant().Match(name)).FirstOrDefault(match => match.Success) is { } variant =>
             $"{Shown.Short(variant.Value)} is the variant {Shown.Short(variant.Groups[1].Value)} of the file. "
             + $"Rename it to model.safetensors{variant.Groups[2].Value} if this is the one to be used.",
@@ -67,7 +72,8 @@ internal static partial class OtherFolder
         _ when Has(files, ".safetensors") =>
             "model.safetensors is the name of a model in one file: rename the file if it holds all of a model.",
         _ when Has(files, ".bin") || Has(files, ".pt") || Has(files, ".pth") =>
-            "Weights in .bin files are not supported: convert them with save_pretrained(…, safe_serialization=True).",
+            $"{ShardedTensors.TorchName} is the name of a model in one file of PyTorch: rename the file if it holds the state dict of a "
+            + "whole model, or save it again with save_pretrained.",
         _ when Has(files, ".onnx") || Has(files, ".h5") || Has(files, ".msgpack") || Has(files, ".ot") =>
             "These are weights for another runtime: use the model's safetensors files.",
         _ when folders.Contains("snapshots") && folders.Contains("blobs") =>
@@ -87,7 +93,7 @@ internal static partial class OtherFolder
     {
         try
         {
-            return JsonFile.Read(Path.Combine(folder, Adapter), root =>
+            return JsonFile.Read(Path.Combine(folder, AdapterConfig.FileName), root =>
                 root.TryGet("base_model_name_or_path", out JsonField name) ? $" of {Shown.Short(name.String())}" : "");
         }
         catch (CheckpointException)
@@ -104,6 +110,9 @@ internal static partial class OtherFolder
 
     [GeneratedRegex(@"^model\.([^.]+)\.safetensors(\.index\.json)?$", RegexOptions.CultureInvariant)]
     private static partial Regex Variant();
+
+    [GeneratedRegex(@"^pytorch_model-\d+-of-\d+\.bin$", RegexOptions.CultureInvariant)]
+    private static partial Regex TorchShard();
 
     [GeneratedRegex(@"-\d+-of-\d+\.safetensors$", RegexOptions.CultureInvariant)]
     private static partial Regex Shard();

@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// last byte without overlap or hole, and the length of each matches its shape and element type. Tensors of unsupported types (integers,
 /// fp8) are an error only when they are requested.
 /// </summary>
-internal sealed class SafetensorsFile : IDisposable
+internal sealed class SafetensorsFile : ITensorFile
 {
     /// <summary>Limit of the header's size in bytes, as in the reference implementation.</summary>
     private const long MaxHeader = 100_000_000;
@@ -29,13 +29,13 @@ internal sealed class SafetensorsFile : IDisposable
         CheckRanges();
     }
 
-    /// <summary>The path of the file.</summary>
+    /// <inheritdoc/>
     public string Path => _file.Path;
 
-    /// <summary>The names of all tensors.</summary>
+    /// <inheritdoc/>
     public IReadOnlyCollection<string> Names => _entries.Keys;
 
-    /// <summary>The metadata of the header: pairs of texts.</summary>
+    /// <inheritdoc/>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <summary>Maps the file and verifies its header.</summary>
@@ -54,11 +54,13 @@ internal sealed class SafetensorsFile : IDisposable
         }
     }
 
-    /// <summary>Whether there is a tensor of this name.</summary>
+    /// <inheritdoc/>
     public bool Contains(string name) => _entries.ContainsKey(name);
 
-    /// <summary>Returns the tensor <paramref name="name"/>; messages call it <paramref name="shownAs"/> if given.</summary>
-    /// <exception cref="CheckpointException">The tensor is missing or has an unsupported element type.</exception>
+    /// <inheritdoc/>
+    public IReadOnlyList<int> Shape(string name) => _entries[name].Shape;
+
+    /// <inheritdoc/>
     public CheckpointTensor Tensor(string name, string? shownAs = null)
     {
         if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
@@ -69,12 +71,8 @@ internal sealed class SafetensorsFile : IDisposable
         return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
     }
 
-    /// <summary>Returns the bytes of a tensor, which must have this element type (supported or not) and this shape.</summary>
-    /// <param name="name">Its name in the file.</param>
-    /// <param name="type">F32, F16, BF16, F64, I8 or U8.</param>
-    /// <param name="shape">Dimensions, outermost first.</param>
-    /// <exception cref="CheckpointException">The tensor is missing, or has another type or shape.</exception>
-    internal FileRange Range(string name, string type, int[] shape)
+    /// <inheritdoc/>
+    public FileRange Range(string name, string type, int[] shape)
     {
         if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
         long bytes = ParseType(type)?.Bytes() ?? 1;
@@ -87,8 +85,7 @@ internal sealed class SafetensorsFile : IDisposable
         return new FileRange(_file, _dataStart + entry.Begin, bytes);
     }
 
-    /// <summary>Unmaps the pages read so far; the file is mapped again when needed.</summary>
-    /// <exception cref="CheckpointException">The system refused to map the file again.</exception>
+    /// <inheritdoc/>
     public void ForgetPages() => _file.ForgetPages();
 
     /// <inheritdoc cref="MappedFile.CheckUnchanged"/>

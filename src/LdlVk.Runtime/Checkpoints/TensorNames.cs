@@ -13,7 +13,8 @@ internal sealed partial class TensorNames
     /// <summary>The usual prefix.</summary>
     public const string Usual = "model.";
 
-    private const string Embedding = "embed_tokens.weight";
+    /// <summary>The name of the embedding table.</summary>
+    public const string Embedding = "embed_tokens.weight";
 
     private readonly List<string> _prefixes = [];
     private readonly HashSet<string> _replaced;

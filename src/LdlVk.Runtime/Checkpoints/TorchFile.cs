@@ -3,9 +3,10 @@ namespace LdlVk.Runtime.Checkpoints;
 /// <summary>
 /// A state dict saved by <c>torch.save</c> (PyTorch 1.6 or later): a zip file with a pickle <c>data.pkl</c> that describes the tensors and
 /// one entry <c>data/KEY</c> per storage. The pickle is read with an allow list and never executed. Tensors may be strided and may
-/// share storages; each is verified to lie inside its storage. Device tags are ignored. Values are read from the mapped file.
+/// share storages; each is verified to lie inside its storage. Device tags are ignored. Values are read from the mapped file. A tensor of
+/// integers or fp8, such as a counter of batches, is an error only when it is requested.
 /// </summary>
-internal sealed class TorchFile : IDisposable
+internal sealed class TorchFile : ITensorFile
 {
     /// <summary>
     /// Limits of the total inflated size of compressed entries: so many bytes, or so many times the file. PyTorch itself never compresses,
@@ -17,6 +18,8 @@ internal sealed class TorchFile : IDisposable
     private readonly ZipDirectory _zip;
     private readonly string _root;
     private readonly Dictionary<ZipDirectory.Entry, MappedFile> _inflated = [];
+    private readonly Dictionary<string, CheckpointTensor> _tensors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (string Type, int[] Shape)> _others = new(StringComparer.Ordinal);
 
     private TorchFile(MappedFile file)
     {
@@ -24,7 +27,7 @@ internal sealed class TorchFile : IDisposable
         if (file.Length < 4 || !file.Copy(0, 4).AsSpan().SequenceEqual("PK\u0003\u0004"u8))
             throw new CheckpointException(
                 $"{file.Path} is not a zip file, which torch.save writes since PyTorch 1.6. "
-                + $"Load it in PyTorch with weights_only=True and save the module's state_dict() again.");
+                + $"Load it in PyTorch and save it again: torch.save(torch.load(file, weights_only=True), new_file).");
         _zip = new ZipDirectory(file);
         _root = FindRoot();
         if (_zip.Find(_root + "byteorder") is { } order && _zip.Read(order, 16) is var bytes && !bytes.AsSpan().SequenceEqual("little"u8))
@@ -33,11 +36,17 @@ internal sealed class TorchFile : IDisposable
                 + $"only 'little' is read. Save it again on a little-endian machine.");
     }
 
-    /// <summary>The path of the file.</summary>
+    /// <inheritdoc/>
     public string Path => _file.Path;
 
-    /// <summary>The tensors by their keys in the state dict.</summary>
-    public IReadOnlyDictionary<string, CheckpointTensor> Tensors { get; private set; } = new Dictionary<string, CheckpointTensor>();
+    /// <inheritdoc/>
+    public IReadOnlyCollection<string> Names => [.. _tensors.Keys, .. _others.Keys];
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, string> Metadata { get; } = new Dictionary<string, string>();
+
+    /// <summary>The tensors of supported types by their keys in the state dict.</summary>
+    public IReadOnlyDictionary<string, CheckpointTensor> Tensors => _tensors;
 
     /// <summary>Maps the file and reads its state dict.</summary>
     /// <exception cref="CheckpointException">The file is damaged, hostile, or holds something else than a dictionary of float
@@ -60,7 +69,34 @@ internal sealed class TorchFile : IDisposable
         }
     }
 
-    /// <inheritdoc cref="MappedFile.CheckUnchanged"/>
+    /// <inheritdoc/>
+    public bool Contains(string name) => _tensors.ContainsKey(name) || _others.ContainsKey(name);
+
+    /// <inheritdoc/>
+    public IReadOnlyList<int> Shape(string name) =>
+        _tensors.TryGetValue(name, out CheckpointTensor? found) ? found.Shape : _others[name].Shape;
+
+    /// <inheritdoc/>
+    public CheckpointTensor Tensor(string name, string? shownAs = null)
+    {
+        if (_others.TryGetValue(name, out var other))
+            throw new CheckpointException(
+                $"Tensor {Shown.Short(name)} of {Path} has elements of type {other.Type}; LdlVk reads float32, float16, bfloat16 and "
+                + $"float64. Use the checkpoint as published, not one quantized by another tool.");
+        if (!_tensors.TryGetValue(name, out CheckpointTensor? tensor))
+            throw new CheckpointException($"{Path} has no tensor {Shown.Short(name)}.");
+        return shownAs is null ? tensor : tensor.Named(shownAs);
+    }
+
+    /// <inheritdoc/>
+    public FileRange Range(string name, string type, int[] shape) => throw new CheckpointException(
+        $"Tensor {Shown.Short(name)} is in {Path}, a file of PyTorch, but {type} [{string.Join(", ", shape)}] in a safetensors file is "
+        + $"needed. The folder is mixed from two models: convert the original again.");
+
+    /// <inheritdoc/>
+    public void ForgetPages() => _file.ForgetPages();
+
+    /// <inheritdoc/>
     public void CheckUnchanged() => _file.CheckUnchanged();
 
     /// <inheritdoc/>
@@ -87,18 +123,16 @@ internal sealed class TorchFile : IDisposable
         if (value is not Dictionary<string, object?> dictionary)
             throw new CheckpointException(
                 $"{Path} holds no state dict. Save the module's state_dict(), not the module or a single tensor.");
-        Dictionary<string, CheckpointTensor> tensors = new(StringComparer.Ordinal);
         foreach ((string key, object? item) in dictionary)
         {
             if (item is not TorchTensor tensor)
                 throw new CheckpointException(
                     $"{Path}: the entry {Shown.Short(key)} is not a tensor. Save the module's state_dict() alone.");
-            tensors.Add(key, Locate(key, tensor));
+            Locate(key, tensor);
         }
-        Tensors = tensors;
     }
 
-    private CheckpointTensor Locate(string key, TorchTensor tensor)
+    private void Locate(string key, TorchTensor tensor)
     {
         string name = $"{System.IO.Path.GetFileName(Path)}:{Shown.Short(key)}";
         ZipDirectory.Entry entry = _zip.Find(_root + "data/" + tensor.StorageKey)
@@ -106,22 +140,21 @@ internal sealed class TorchFile : IDisposable
         if (entry.Bytes != tensor.StorageBytes)
             throw Damaged(name, $"is in a storage of {tensor.StorageBytes:N0} bytes, but {entry.Name} has {entry.Bytes:N0}");
         CheckInside(name, tensor);
-        int size = tensor.Type.Bytes();
-        if (!entry.Compressed)
-            return new CheckpointTensor(
-                name, tensor.Type, tensor.Shape, _file, _zip.DataOffset(entry) + (tensor.Offset * size), tensor.Strides);
-        return new CheckpointTensor(name, tensor.Type, tensor.Shape, Inflated(entry), tensor.Offset * size, tensor.Strides);
+        long first = tensor.Offset * tensor.Type.Bytes, data = entry.Compressed ? 0 : _zip.DataOffset(entry);
+        if (tensor.Type.Type is not { } type) _others.Add(key, (tensor.Type.Name, tensor.Shape));
+        else if (entry.Compressed) _tensors.Add(key, new(name, type, tensor.Shape, Inflated(entry), first, tensor.Strides));
+        else _tensors.Add(key, new(name, type, tensor.Shape, _file, data + first, tensor.Strides));
     }
 
     private static void CheckInside(string name, TorchTensor tensor)
     {
-        long elements = tensor.StorageBytes / tensor.Type.Bytes(), count = 1, last = tensor.Offset;
+        long elements = tensor.StorageBytes / tensor.Type.Bytes, count = 1, last = tensor.Offset;
         if (tensor.Offset > elements) throw Damaged(name, "reaches beyond its storage");
         if (tensor.Shape.Contains(0)) return;
         for (int d = 0; d < tensor.Shape.Length; d++)
         {
             int steps = tensor.Shape[d] - 1;
-            // A tensor with more elements than its storage repeats some (expand). Heads never do that; a decompression bomb would.
+            // A tensor with more elements than its storage repeats some (expand). Weights never do that; a decompression bomb would.
             if (count > elements / (steps + 1L)) throw Damaged(name, $"has more elements than the {elements:N0} of its storage");
             count *= steps + 1L;
             if (steps > 0 && tensor.Strides[d] > (elements - last) / steps) throw Damaged(name, "reaches beyond its storage");

@@ -41,13 +41,19 @@ public sealed class Converter
 {
     private const string IndexName = ShardedTensors.IndexName;
 
+    /// <summary>The files of the tokenizer and the chat template.</summary>
+    private static readonly string[] TextFiles =
+    [
+        "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+        "chat_template.jinja", "chat_template.json",
+    ];
+
     /// <summary>
     /// Files that are copied if they exist. config.json gets the quantization method.
     /// </summary>
     private static readonly string[] Copied =
     [
-        CheckpointFolder.ConfigName, "generation_config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model",
-        "special_tokens_map.json", "added_tokens.json", "chat_template.jinja", "chat_template.json", "labels.json",
+        CheckpointFolder.ConfigName, "generation_config.json", .. TextFiles, "labels.json",
         "LICENSE", "LICENSE.txt", "NOTICE", "NOTICE.txt",
     ];
 
@@ -70,8 +76,8 @@ public sealed class Converter
         CancellationToken cancellationToken)
     {
         (_folder, _shardBytes, _supply, _progress, _cancellationToken) = (folder, shardBytes, supply, progress, cancellationToken);
-        string[] copied = [.. Copied.Select(name => Path.Combine(checkpoint.Folder, name)).Where(File.Exists)];
-        SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Select(SourceFile.Of)];
+        string[] copied = [.. Copied.Select(name => FileOf(checkpoint, name)).Where(File.Exists)];
+        SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Concat(checkpoint.AdapterFiles).Select(SourceFile.Of)];
         ConvertedFormat format = new(
             weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
         _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
@@ -90,16 +96,18 @@ public sealed class Converter
     /// <param name="destination">A folder that is new, empty, or an unfinished conversion of the same source to the same weights.</param>
     /// <param name="weights">Format of the layers' matrices: all but fp32.</param>
     /// <param name="progress">Receives the progress about every 8 MB.</param>
+    /// <param name="adapter">Folder of a PEFT adapter that is merged into the result; null for none.</param>
     /// <param name="cancellationToken">Cancels the conversion; complete files are kept for the next call.</param>
     /// <exception cref="CheckpointException">The source is damaged or not supported.</exception>
     /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
     /// <exception cref="IOException">There is not enough space, or the disk failed; the message lists what is kept.</exception>
     public static ConversionResult Run(
         string source, string destination, WeightFormat weights, IProgress<ConversionProgress>? progress = null,
-        CancellationToken cancellationToken = default)
+        string? adapter = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrEmpty(destination);
-        return Run(source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellationToken);
+        return Run(
+            source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellationToken, adapter: adapter);
     }
 
     /// <summary>
@@ -128,15 +136,16 @@ public sealed class Converter
     /// <summary>Converts to an output folder that the caller provides.</summary>
     internal static ConversionResult Run(
         string source, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress = null,
-        CancellationToken cancellationToken = default, IWeightSupply? supply = null)
+        CancellationToken cancellationToken = default, IWeightSupply? supply = null, string? adapter = null)
     {
         if (weights == WeightFormat.Fp32)
             throw new UsageException(
                 "There is nothing to convert to fp32: a device that takes fp32 weights reads any original folder. Use fp16, int8 or int4.");
         if (File.Exists(folder.Path)) throw new UsageException($"{folder.Path} is a file. Give the name of a new folder.");
-        using Checkpoint checkpoint = Checkpoint.Open(source);
-        if (RealPath.Of(checkpoint.Folder) == RealPath.Of(folder.Path)
-            || (FileIdentity.Of(folder.Path) is { } there && there == FileIdentity.Of(checkpoint.Folder)))
+        using Checkpoint checkpoint = Checkpoint.Open(source, adapter);
+        string[] read = [.. new[] { checkpoint.Folder, checkpoint.AdapterFolder }.OfType<string>()];
+        if (read.Any(path => RealPath.Of(path) == RealPath.Of(folder.Path)
+            || (FileIdentity.Of(folder.Path) is { } there && there == FileIdentity.Of(path))))
             throw new UsageException($"{source} cannot be converted into itself. Give another folder to write to.");
         if (checkpoint.Converted is { } converted && converted.Weights != weights)
         {
@@ -302,6 +311,10 @@ public sealed class Converter
         file.Write(bytes);
         file.Complete();
     }
+
+    /// <summary>The file of a name: the tokenizer's and the template's may be those of an adapter.</summary>
+    private static string FileOf(Checkpoint checkpoint, string name) =>
+        Path.Combine(TextFiles.Contains(name) ? checkpoint.TextFolder : checkpoint.Folder, name);
 
     private static Output Copy(string path) => new(Path.GetFileName(path), new FileInfo(path).Length, queue =>
     {

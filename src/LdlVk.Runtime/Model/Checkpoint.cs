@@ -42,14 +42,23 @@ public sealed class Checkpoint : IDisposable
         Head = HeadKind.Open(files, Config);
     }
 
-    /// <summary>The folder, as a full path.</summary>
+    /// <summary>The folder, as a full path; that of the base model if there is an adapter.</summary>
     public string Folder => _files.Path;
+
+    /// <inheritdoc cref="CheckpointFolder.AdapterPath"/>
+    public string? AdapterFolder => _files.AdapterPath;
+
+    /// <inheritdoc cref="CheckpointFolder.TextPath"/>
+    public string TextFolder => _files.TextPath;
 
     /// <summary>Names of the files in which originals have their heads, beside the safetensors.</summary>
     public static IReadOnlyList<string> HeadFiles { get; } = [.. HeadKind.All.SelectMany(kind => kind.Files)];
 
     /// <summary>The format of a converted folder; null for an original checkpoint.</summary>
     public ConvertedFormat? Converted => _files.Converted;
+
+    /// <inheritdoc cref="CheckpointFolder.IgnoredWeights"/>
+    public string? IgnoredWeights => _files.IgnoredWeights;
 
     /// <summary>The hyperparameters of the backbone.</summary>
     public BackboneConfig Config { get; }
@@ -68,6 +77,9 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Size of the backbone's tensors in the files in bytes, with the embedding table and without heads.</summary>
     public long BackboneBytes { get; }
 
+    /// <inheritdoc cref="CheckpointFolder.AdapterFiles"/>
+    internal IEnumerable<string> AdapterFiles => _files.AdapterFiles;
+
     /// <summary>Paths of the files with weights, including heads.</summary>
     internal IEnumerable<string> WeightFiles => _files.WeightFiles;
 
@@ -76,7 +88,7 @@ public sealed class Checkpoint : IDisposable
     /// model with files of the same names and sizes has not. Large files are sampled.
     /// </summary>
     /// <exception cref="IOException">A file cannot be read.</exception>
-    public string Fingerprint() => ModelFingerprint.Of(Folder, WeightFiles);
+    public string Fingerprint() => ModelFingerprint.Of(Folder, WeightFiles, TextFolder, AdapterFiles);
 
     /// <summary>
     /// Whether a factor of the embeddings is rounded to bf16: as the setting says, or with <see cref="EmbeddingScale.Auto"/> as the
@@ -85,16 +97,18 @@ public sealed class Checkpoint : IDisposable
     public bool RoundsEmbeddingScale(EmbeddingScale scale) => Config.Architecture.ScalesEmbeddings
         && (scale == EmbeddingScale.Bf16 || (scale == EmbeddingScale.Auto && SourceType == ElementType.Bf16));
 
-    /// <summary>Opens and verifies the model in <paramref name="folder"/>.</summary>
+    /// <summary>Opens and verifies a model.</summary>
+    /// <param name="folder">Its folder; or that of an adapter whose base model lies where its config says, or beside it.</param>
+    /// <param name="adapter">Folder of a PEFT adapter that changes the model; null for none.</param>
     /// <exception cref="CheckpointException">
     /// The folder is missing or holds something else, a file is missing, damaged or hostile, or the model is not supported.
     /// </exception>
-    public static Checkpoint Open(string folder)
+    public static Checkpoint Open(string folder, string? adapter = null)
     {
         CheckpointFolder? files = null;
         try
         {
-            files = CheckpointFolder.Open(folder);
+            files = CheckpointFolder.Open(folder, adapter);
             return new Checkpoint(files);
         }
         catch (Exception e)

@@ -146,12 +146,13 @@ public sealed class FoundFolderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("adapter_config.json", "{\"base_model_name_or_path\":\"acme/base\"}", "PEFT adapter of acme/base", "merge_and_unload")]
+    [InlineData("adapter_config.json", "{\"base_model_name_or_path\":\"acme/base\"}", "PEFT adapter of acme/base", "without adapter_model.safetensors")]
     [InlineData("adapter_model.safetensors", "x", "rename the file")]
     [InlineData("consolidated.00.pth", "x", "consolidated.*", "convert")]
     [InlineData("model.fp16.safetensors", "x", "variant fp16", "Rename it to model.safetensors")]
     [InlineData("model.bf16.safetensors.index.json", "x", "variant bf16", "model.safetensors.index.json")]
-    [InlineData("pytorch_model.bin", "x", "save_pretrained")]
+    [InlineData("pytorch_model.bin", "x", "not a zip file", "weights_only=True")]
+    [InlineData("optimizer.bin", "x", "pytorch_model.bin is the name")]
     [InlineData("model-00001-of-00002.safetensors", "x", "shards without model.safetensors.index.json")]
     [InlineData("model.onnx", "x", "another runtime")]
     [InlineData("model-q8.gguf", "x", ".gguf")]

@@ -1,0 +1,78 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using LdlVk.Runtime.Json;
+
+namespace LdlVk.Runtime.Checkpoints.Adapters;
+
+/// <summary>
+/// A regular expression of an adapter's config. It may be hostile, so it is matched without backtracking, in time proportional to the text.
+/// </summary>
+internal static class AdapterPattern
+{
+    private const int MaxLength = 100_000;
+
+    /// <summary>Creates a pattern that matches a whole name.</summary>
+    /// <param name="field">The field, for messages.</param>
+    /// <param name="pattern">The regular expression.</param>
+    /// <param name="before">What may stand before it.</param>
+    /// <exception cref="CheckpointException">It is no regular expression, or needs backtracking.</exception>
+    public static Regex Whole(JsonField field, string pattern, string before = "")
+    {
+        try
+        {
+            if (pattern.Length > MaxLength) throw field.Damaged($"has {pattern.Length:N0} characters; at most {MaxLength:N0} are read");
+            return new Regex(
+                $@"\A{before}(?:{pattern})\z", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, TimeSpan.FromSeconds(1));
+        }
+        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        {
+            throw field.Error(
+                $"has the pattern {Shown.Quoted(pattern)}, which cannot be matched without backtracking, or is none. {OtherFolder.Merge}");
+        }
+    }
+
+    /// <summary>Matches a name.</summary>
+    /// <exception cref="CheckpointException">It takes too long.</exception>
+    public static bool Matches(Regex pattern, string name)
+    {
+        try
+        {
+            return pattern.IsMatch(name);
+        }
+        catch (RegexMatchTimeoutException e)
+        {
+            throw new CheckpointException(
+                $"A pattern of {AdapterConfig.FileName} takes over a second to match {Shown.Short(name)}. {OtherFolder.Merge}", e);
+        }
+    }
+}
+
+/// <summary>Values of modules by patterns of their names; the first pattern that fits the end of a name counts, as in PEFT.</summary>
+/// <param name="Values">The patterns and their values.</param>
+internal sealed record AdapterPatterns<T>(IReadOnlyList<(Regex Pattern, T Value)> Values)
+{
+    private const int MaxPatterns = 10_000;
+
+    /// <summary>Reads an object of patterns and values; absent is empty.</summary>
+    public static AdapterPatterns<T> Read(JsonField root, string name, Func<JsonField, T> value)
+    {
+        List<(Regex, T)> values = [];
+        if (!root.TryGet(name, out JsonField field)) return new AdapterPatterns<T>(values);
+        foreach (JsonProperty pair in field.Members())
+        {
+            if (values.Count == MaxPatterns) throw field.Damaged($"has more than {MaxPatterns:N0} patterns");
+            JsonField member = field.Member(Shown.Short(pair.Name), pair.Value);
+            values.Add((AdapterPattern.Whole(member, pair.Name, @"(?:.*\.)?"), value(member)));
+        }
+
+        return new AdapterPatterns<T>(values);
+    }
+
+    /// <summary>Returns the value of a module, or the default.</summary>
+    public T Of(string module, T otherwise)
+    {
+        foreach ((Regex pattern, T value) in Values)
+            if (AdapterPattern.Matches(pattern, module)) return value;
+        return otherwise;
+    }
+}
