@@ -29,12 +29,14 @@ layout(push_constant, std430) uniform Push {
     Floats x_scales; // [rows, groups]
     UVec2s weights;  // [features, groups] of 32 elements
     UInts scales;    // [features, groups] fp16
+    Floats bias;     // [features]
     Floats y;        // [rows, y_stride]
     uint rows;
     uint features;
     uint groups;
     uint y_stride;
     float scale;
+    uint has_bias;
 };
 
 const uint PITCH = (GROUP + 16u) / 4u;      // of a tile's row, in vectors of 4 bytes; 16 bytes of padding keep rows in different banks
@@ -146,7 +148,11 @@ void main() {
             [[unroll]] for (uint e = 0u; e < EACH; ++e) {
                 uint place = lane + e * SUBGROUP;
                 uint row = first_row + sub_row + i * M + place / N, feature = first_feature + sub_feature + j * N + place % N;
-                if (row < rows && feature < features) y.v[row * y_stride + feature] = scale * stage[staged + place];
+                if (row < rows && feature < features) {
+                    precise float value = scale * stage[staged + place];
+                    if (has_bias != 0u) value = value + bias.v[feature];
+                    y.v[row * y_stride + feature] = value;
+                }
             }
             subgroup_sync();
         }

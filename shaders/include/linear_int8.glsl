@@ -13,12 +13,14 @@ layout(push_constant, std430) uniform Push {
     Floats x_scales; // [rows, groups]
     UVec2s weights;  // [features, groups · 32]
     UInts scales;    // [features, groups] fp16
+    Floats bias;     // [features]
     Floats y;        // [rows, y_stride]
     uint rows;
     uint features;
     uint groups;
     uint y_stride;
     float scale;
+    uint has_bias;
 };
 
 const uint TN = 4u;
@@ -87,6 +89,10 @@ void main() {
     [[unroll]] for (uint i = 0u; i < TM; ++i)
         [[unroll]] for (uint j = 0u; j < TN; ++j) {
             uint row = first_row + gl_LocalInvocationID.y + 16u * i, feature = first_feature + gl_LocalInvocationID.x + 16u * j;
-            if (row < rows && feature < features) y.v[row * y_stride + feature] = scale * total[i][j];
+            if (row < rows && feature < features) {
+                precise float value = scale * total[i][j];
+                if (has_bias != 0u) value = value + bias.v[feature];
+                y.v[row * y_stride + feature] = value;
+            }
         }
 }

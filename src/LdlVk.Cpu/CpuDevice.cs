@@ -147,10 +147,10 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null)
     {
-        OpChecks.Int8Linear(this, output, input, weight);
-        Int8LinearOp.Run(_workers, _memory, (CpuTensor)output, (CpuTensor)input, (CpuWeight)weight);
+        OpChecks.Int8Linear(this, output, input, weight, bias);
+        Int8LinearOp.Run(_workers, _memory, (CpuTensor)output, (CpuTensor)input, (CpuWeight)weight, (CpuTensor?)bias);
     }
 
     /// <inheritdoc/>
@@ -172,6 +172,13 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
     {
         OpChecks.Add(this, residual, y);
         AddOp.Run(_workers, (CpuTensor)residual, (CpuTensor)y);
+    }
+
+    /// <inheritdoc/>
+    public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
+    {
+        OpChecks.HeadNorm(this, x, heads, weight);
+        HeadNormOp.Run(_workers, (CpuTensor)x, heads, (CpuTensor)weight, epsilon);
     }
 
     /// <inheritdoc/>

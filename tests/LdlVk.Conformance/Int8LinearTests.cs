@@ -38,7 +38,10 @@ public sealed class Int8LinearTests : ConformanceTest
         {
             Random random = new((m * 7919) + (n * 31) + k);
             TestWeight weight = TestWeight.Random(random, n, k, format, scale: MathF.ScaleB(1, random.Next(-12, 13)));
-            Compare(id, Matrix.Random(random, m, k), weight);
+            Matrix x = Matrix.Random(random, m, k);
+            Compare(id, x, weight);
+            // A bias of the size of the product, whose scale spans many powers of two.
+            Compare(id, x, weight, Matrix.Random(random, 1, n, 3 * weight.Scale));
         }
     }
 
@@ -171,19 +174,20 @@ public sealed class Int8LinearTests : ConformanceTest
         Assert.Contains("share memory", Assert.Throws<ArgumentException>(() => device.Int8Linear(input, input, int8)).Message, StringComparison.Ordinal);
     }
 
-    private void Compare(string id, Matrix x, TestWeight weight) =>
-        Check.SameBits($"Int8Linear on {id}, M={x.Rows} N={weight.OutputFeatures} K={x.Columns} {weight.Format} scale {weight.Scale}",
-            Run(Open(id), x, weight), Formula(x, weight));
+    private void Compare(string id, Matrix x, TestWeight weight, Matrix? bias = null) =>
+        Check.SameBits(
+            $"Int8Linear on {id}, M={x.Rows} N={weight.OutputFeatures} K={x.Columns} {weight.Format} scale {weight.Scale}{(bias is null ? "" : " and bias")}",
+            Run(Open(id), x, weight, bias), Formula(x, weight, bias));
 
-    private Matrix Run(IDevice device, Matrix x, TestWeight weight)
+    private Matrix Run(IDevice device, Matrix x, TestWeight weight, Matrix? bias = null)
     {
         ITensor output = Empty(device, x.Rows, weight.OutputFeatures);
-        device.Int8Linear(output, Upload(device, x), Own(device.CreateWeight(weight)));
+        device.Int8Linear(output, Upload(device, x), Own(device.CreateWeight(weight)), bias is null ? null : Upload(device, bias));
         return Read(device, output);
     }
 
     /// <summary>The formula, an element at a time.</summary>
-    private static Matrix Formula(Matrix x, TestWeight weight)
+    private static Matrix Formula(Matrix x, TestWeight weight, Matrix? bias = null)
     {
         Matrix result = new(x.Rows, weight.OutputFeatures);
         for (int m = 0; m < x.Rows; m++)
@@ -201,7 +205,12 @@ public sealed class Int8LinearTests : ConformanceTest
                 }
             }
         }
-        foreach (ref float value in result.Data.AsSpan()) value *= weight.Scale;
+        for (int i = 0; i < result.Data.Length; i++)
+        {
+            float scaled = result.Data[i] * weight.Scale;
+            result.Data[i] = bias is null ? scaled : scaled + bias[0, i % result.Columns];
+        }
+
         return result;
     }
 

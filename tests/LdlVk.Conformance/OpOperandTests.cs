@@ -21,12 +21,13 @@ public sealed class OpOperandTests : ConformanceTest
     private static readonly Op[] Ops =
     [
         new("Linear", [Rows, Rows, 1], 1, [], [o => o.Weight(WeightFormat.Fp16)], (d, t, o) => d.Linear(t[0], t[1], (IWeight)o[0], t[2])),
-        new("Int8Linear", [Rows, Rows], 1, [], [o => o.Weight(WeightFormat.Int8)], (d, t, o) => d.Int8Linear(t[0], t[1], (IWeight)o[0])),
+        new("Int8Linear", [Rows, Rows, 1], 1, [], [o => o.Weight(WeightFormat.Int8)], (d, t, o) => d.Int8Linear(t[0], t[1], (IWeight)o[0], t[2])),
         new("GatedLinear", [Rows, Rows, Rows], 2, [], [o => o.Weight(WeightFormat.Fp16), o => o.Weight(WeightFormat.Fp16)],
             (d, t, o) => d.GatedLinear(t[0], t[1], t[2], (IWeight)o[0], (IWeight)o[1], GateActivation.Gelu)),
         new("RmsNorm", [Rows, Rows, 1], 1, [1], [], (d, t, _) => d.RmsNorm(t[0], t[1], t[2], 1e-6f)),
         new("NormAdd", [Rows, Rows, 1], 1, [1], [], (d, t, _) => d.NormAdd(t[0], t[1], t[2], 1e-6f)),
         new("Add", [Rows, Rows], 1, [], [], (d, t, _) => d.Add(t[0], t[1])),
+        new("HeadNorm", [Rows, 1], 1, [], [], (d, t, _) => d.HeadNorm(t[0], 1, t[1], 1e-6f)),
         new("Rope", [Rows, Rows], 1, [], [o => o.Indices(0, 3, 1, 2)], (d, t, o) => d.Rope(t[0], 1, (IIndexList)o[0], t[1])),
         new("Attention", [Rows, Rows, Rows, Rows], 1, [], [o => o.Segments(new AttentionSegment(0, Rows, 0, 0, 0, 0))],
             (d, t, o) => d.Attention(t[0], t[1], t[2], t[3], (ISegmentList)o[0], OneHead)),

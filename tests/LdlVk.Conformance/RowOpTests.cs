@@ -103,6 +103,45 @@ public sealed class RowOpTests : ConformanceTest
     }
 
     [Theory]
+    [MemberData(nameof(Devices))]
+    public void HeadNorm_matches_the_reference(string id)
+    {
+        IDevice device = Open(id);
+        foreach ((int rows, int heads, int dimension) in new[]
+        {
+            (1, 1, 1), (3, 2, 6), (5, 3, 16), (9, 4, 20), (2, 1, 34), (33, 8, 128), (130, 2, 64), (4, 2, 256), (3, 5, 7), (2, 3, 300),
+        })
+        {
+            Random random = new(dimension);
+            Matrix x = Matrix.Random(random, rows, heads * dimension, 3), w = Matrix.Random(random, 1, dimension, 0.5);
+            // Heads of a row differ in size, so that none can stand for another.
+            for (int m = 0; m < rows; m++)
+                for (int c = 0; c < x.Columns; c++) x[m, c] *= 1 + (c / dimension);
+            (double[] wanted, double[] bounds) = Reference64.HeadNorm(x, heads, w, Epsilon);
+            ITensor target = UploadAmongNaN(device, x);
+            device.HeadNorm(target, heads, Upload(device, w), Epsilon);
+            Check.Close($"HeadNorm on {id}, {rows} rows, {heads} heads of {dimension}", Read(device, target), wanted, bounds);
+        }
+    }
+
+    /// <summary>Heads far below ε, of zeros, and huge ones in the same row.</summary>
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void HeadNorm_of_tiny_and_huge_heads(string id)
+    {
+        IDevice device = Open(id);
+        Random random = new(2);
+        Matrix x = Matrix.Random(random, 3, 6 * 40), w = Matrix.Random(random, 1, 40);
+        float[] factors = [1e-20f, 1e-6f, 1e-3f, 0, 3e5f, 1e10f];
+        for (int m = 0; m < x.Rows; m++)
+            for (int c = 0; c < x.Columns; c++) x[m, c] *= factors[c / 40];
+        (double[] wanted, double[] bounds) = Reference64.HeadNorm(x, 6, w, Epsilon);
+        ITensor target = UploadAmongNaN(device, x);
+        device.HeadNorm(target, 6, Upload(device, w), Epsilon);
+        Check.Close($"HeadNorm on {id}, tiny and huge heads", Read(device, target), wanted, bounds);
+    }
+
+    [Theory]
     [MemberData(nameof(DevicesAndActivations))]
     public void GateMultiply_matches_the_reference(string id, GateActivation activation)
     {
@@ -190,7 +229,8 @@ public sealed class RowOpTests : ConformanceTest
         {
             Random random = new(columns);
             Matrix x = Matrix.Random(random, 40, columns, 2), y = Matrix.Random(random, 40, columns, 2);
-            ITensor weight = Upload(device, Matrix.Random(random, 1, columns)), table = Upload(device, RopeTable(60, columns / 2));
+            ITensor weight = Upload(device, Matrix.Random(random, 1, columns)), headWeight = Upload(device, Matrix.Random(random, 1, columns / 4));
+            ITensor table = Upload(device, RopeTable(60, columns / 2));
             int[] positions = [.. Enumerable.Range(0, 40).Select(_ => random.Next(60))];
 
             Dictionary<string, Func<Matrix, Matrix, int[], Matrix>> ops = new()
@@ -200,6 +240,7 @@ public sealed class RowOpTests : ConformanceTest
                 ["Rope"] = (a, _, rows) => InPlace(a, target => device.Rope(target, 2, Indices(device, [.. rows.Select(r => positions[r])]), table)),
                 ["GateMultiply"] = (a, b, _) => Run(a, (output, input) => device.GateMultiply(output, input, UploadAmongNaN(device, b), GateActivation.Silu)),
                 ["Add"] = (a, b, _) => InPlace(a, target => device.Add(target, UploadAmongNaN(device, b))),
+                ["HeadNorm"] = (a, _, _) => InPlace(a, target => device.HeadNorm(target, 4, headWeight, Epsilon)),
             };
             if (columns == 440)
             {

@@ -111,6 +111,26 @@ public static class Reference64
         return (values, [.. values.Select(v => (2 * Check.U * Math.Abs(v)) + Tiny)]);
     }
 
+    public static (double[] Values, double[] Bounds) HeadNorm(Matrix x, int heads, Matrix w, float epsilon)
+    {
+        double[] values = new double[x.Data.Length], bounds = new double[x.Data.Length];
+        int dimension = w.Columns;
+        for (int m = 0; m < x.Rows; m++)
+        {
+            for (int h = 0; h < heads; h++)
+            {
+                Matrix head = new(1, dimension);
+                x.Row(m).Slice(h * dimension, dimension).CopyTo(head.Row(0));
+                (double[] normed, double[] bound) = RmsNorm(head, w, epsilon);
+                int first = (m * x.Columns) + (h * dimension);
+                normed.CopyTo(values, first);
+                bound.CopyTo(bounds, first);
+            }
+        }
+
+        return (values, bounds);
+    }
+
     /// <summary>The argument of tanh in x/2·(1 + tanh u), as which both activations can be written.</summary>
     private static double Argument(double x, GateActivation activation) =>
         activation == GateActivation.Silu ? x / 2 : Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x));

@@ -56,10 +56,11 @@ internal class FailingDevice(IDevice inner) : IDevice
 
 
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation) => Next().Linear(output, input, weight, bias, activation);
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight) => Next().Int8Linear(output, input, weight);
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null) => Next().Int8Linear(output, input, weight, bias);
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon) => Next().RmsNorm(output, input, weight, epsilon);
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon) => Next().NormAdd(residual, y, weight, epsilon);
     public void Add(ITensor residual, ITensor y) => Next().Add(residual, y);
+    public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon) => Next().HeadNorm(x, heads, weight, epsilon);
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table) => Next().Rope(x, heads, positions, table);
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape) => Next().Attention(output, queries, keys, values, segments, shape);
     public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation) => Next().GatedLinear(output, scratch, input, gate, up, activation);

@@ -63,7 +63,7 @@ internal sealed class PacedDevice(IDevice inner, TimeSpan layer, TimeSpan fill) 
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape) =>
         _computed = Math.Max(_computed, Stopwatch.GetTimestamp()) + Ticks(layer);
 
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight) => Linear(output, input, weight, null, Activation.None);
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null) => Linear(output, input, weight, bias, Activation.None);
 
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon)
     {
@@ -74,6 +74,10 @@ internal sealed class PacedDevice(IDevice inner, TimeSpan layer, TimeSpan fill) 
     }
 
     public void Add(ITensor residual, ITensor y)
+    {
+    }
+
+    public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
     {
     }
 

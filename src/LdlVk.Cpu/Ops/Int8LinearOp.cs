@@ -28,7 +28,7 @@ internal static unsafe class Int8LinearOp
     /// <summary>Shorts of a group of a panel.</summary>
     private const int PanelGroup = Group * Panel;
 
-    public static void Run(Workers workers, HostMemory memory, CpuTensor output, CpuTensor input, CpuWeight weight)
+    public static void Run(Workers workers, HostMemory memory, CpuTensor output, CpuTensor input, CpuWeight weight, CpuTensor? bias)
     {
         int m = input.Rows, n = weight.OutputFeatures, stride = input.Stride, groups = stride / Group;
         if (m == 0) return;
@@ -36,7 +36,7 @@ internal static unsafe class Int8LinearOp
         using NativeBuffer quantized = memory.Allocate(shortBytes + ((long)m * groups * sizeof(float)),
             "the input of Int8Linear as integers", counted: false);
         short* q = (short*)quantized.Pointer;
-        float* s = (float*)((byte*)quantized.Pointer + shortBytes), x = input.Data, y = output.Data;
+        float* s = (float*)((byte*)quantized.Pointer + shortBytes), x = input.Data, y = output.Data, b = bias is null ? null : bias.Data;
         workers.Run(m, (long)m * stride, (row, _) => Int8Rows.Quantize(
             x + ((long)row * stride), stride, q + ((long)row * stride), s + ((long)row * groups)));
 
@@ -53,7 +53,7 @@ internal static unsafe class Int8LinearOp
             {
                 long row = m0 + i;
                 Tile(q + (row * stride), s + (row * groups), groups, Math.Min(TileRows, rows - i), panel, scales, weight.Scale,
-                    y + (row * yStride) + n0, yStride, columns);
+                    b == null ? null : b + n0, y + (row * yStride) + n0, yStride, columns);
             }
         });
     }
@@ -78,7 +78,8 @@ internal static unsafe class Int8LinearOp
     /// <summary>Up to four input rows against a panel.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Tile(
-        short* q, float* s, int groups, int rows, short* panel, float* scales, float weightScale, float* y, int yStride, int columns)
+        short* q, float* s, int groups, int rows, short* panel, float* scales, float weightScale, float* bias, float* y, int yStride,
+        int columns)
     {
         // Missing rows repeat the last one.
         nint r1 = (nint)Math.Min(1, rows - 1) * groups, r2 = (nint)Math.Min(2, rows - 1) * groups, r3 = (nint)(rows - 1) * groups;
@@ -113,7 +114,13 @@ internal static unsafe class Int8LinearOp
         }
 
         for (int i = 0; i < rows; i++)
-            for (int c = 0; c < columns; c++) y[((long)i * yStride) + c] = ((float*)totals)[(i * Panel) + c] * weightScale;
+        {
+            for (int c = 0; c < columns; c++)
+            {
+                float value = ((float*)totals)[(i * Panel) + c] * weightScale;
+                y[((long)i * yStride) + c] = bias == null ? value : value + bias[c];
+            }
+        }
     }
 
     /// <summary>total ← total + (s·scale)·sum, each operation rounded separately.</summary>

@@ -177,10 +177,10 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null)
     {
-        OpChecks.Int8Linear(this, output, input, weight);
-        Int8LinearOp.Run(_context, Of(output), Of(input), (DirectMLWeight)weight);
+        OpChecks.Int8Linear(this, output, input, weight, bias);
+        Int8LinearOp.Run(_context, Of(output), Of(input), (DirectMLWeight)weight, bias is null ? null : Of(bias));
     }
 
     /// <inheritdoc/>
@@ -202,6 +202,13 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     {
         OpChecks.Add(this, residual, y);
         AddOp.Run(_context, Of(residual), Of(y));
+    }
+
+    /// <inheritdoc/>
+    public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
+    {
+        OpChecks.HeadNorm(this, x, heads, weight);
+        HeadNormOp.Run(_context, Of(x), heads, Of(weight), epsilon);
     }
 
     /// <inheritdoc/>

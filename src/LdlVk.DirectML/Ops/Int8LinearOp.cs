@@ -20,7 +20,7 @@ internal static class Int8LinearOp
     /// <summary>Rows of W at a time: with 32 groups of 64 rows, 8 MiB of products.</summary>
     public const int PanelRows = 1024;
 
-    public static void Run(OpContext context, IDirectMLTensor output, IDirectMLTensor input, DirectMLWeight w)
+    public static void Run(OpContext context, IDirectMLTensor output, IDirectMLTensor input, DirectMLWeight w, IDirectMLTensor? bias)
     {
         int stride = input.Stride, groups = stride / Group;
         for (int first = 0; first < output.Rows; first += RowBlocks.Rows)
@@ -46,7 +46,10 @@ internal static class Int8LinearOp
                     context.Dispatch(Sum(context, rows, count), operands, [next]);
                     (total, next) = (next, total);
                 }
-                context.Dispatch(Scaled(context, rows, w.Scale, output.Stride), [total], [block.Output.From((ulong)row * sizeof(float))]);
+                ulong column = (ulong)row * sizeof(float);
+                CompiledGraph scaled = Scaled(context, rows, w.Scale, output.Stride, bias is not null);
+                if (bias is null) context.Dispatch(scaled, [total], [block.Output.From(column)]);
+                else context.Dispatch(scaled, [total, bias.RegionOf(0, 1).From(column)], [block.Output.From(column)]);
             }
             RowBlocks.End(context, block);
         }
@@ -129,8 +132,13 @@ internal static class Int8LinearOp
         g.Output(total);
     });
 
-    private static CompiledGraph Scaled(OpContext context, int rows, float scale, int stride) =>
-        context.Graph(GraphCache.Key("Int8 scaled", rows, scale, stride), g =>
-        g.Output(g.Linear(g.Input(TensorLayout.Matrix(RowBlocks.Rows, rows, rows)), scale, 0,
-            TensorLayout.Matrix(RowBlocks.Rows, rows, stride))));
+    /// <summary>total·scale + bias. The scale is a power of two, so a fused multiplication and addition has the same bits.</summary>
+    private static CompiledGraph Scaled(OpContext context, int rows, float scale, int stride, bool biased) =>
+        context.Graph(GraphCache.Key("Int8 scaled", rows, scale, stride, biased), g =>
+        {
+            TensorLayout result = TensorLayout.Matrix(RowBlocks.Rows, rows, stride);
+            GraphValue total = g.Input(TensorLayout.Matrix(RowBlocks.Rows, rows, rows));
+            GraphValue? bias = biased ? g.Input(TensorLayout.Matrix(1, rows, rows)).As(total.Layout.Sizes, [0, 0, 0, 1]) : null;
+            g.Output(bias is { } b ? g.Add(g.Linear(total, scale, 0), b, result) : g.Linear(total, scale, 0, result));
+        });
 }

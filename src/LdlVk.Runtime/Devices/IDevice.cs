@@ -137,8 +137,8 @@ public interface IDevice : IDisposable
     void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation);
 
     /// <summary>
-    /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>,
-    /// output [M,N].
+    /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ + bias. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>,
+    /// bias [1,N] or null, output [M,N].
     /// <para>
     /// Each group of 32 of an input row has one scale. With a its largest magnitude, s = fl(a·fl(1/127)) and
     /// q[k] = round(fl(input[k]·r)), ties to even, where r ≈ 127/a = ⌊127·2²⁵/⌊m/2⁸⌋⌋·2ᵗ is made of a's 24-bit mantissa
@@ -146,13 +146,13 @@ public interface IDevice : IDisposable
     /// 2¹¹⁶ or above, or no number, makes its row NaN.
     /// </para>
     /// <para>
-    /// output[m,n] = W's Scale · total, where from 0 and for each group g in order
+    /// output[m,n] = fl(W's Scale · total + bias[n]), where from 0 and for each group g in order
     /// total ← fl(total + fl(fl(s[m,g]·scale[n,g])·Σₖ q[m,k]·v[n,k])), v being the bytes of Int8, or the values of Int4's codes.
     /// fl rounds to fp32; a group's sum is a sum of integers, and exact in any order.
     /// </para>
     /// So all devices give the same bits, whatever units they multiply on.
     /// </summary>
-    void Int8Linear(ITensor output, ITensor input, IWeight weight);
+    void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null);
 
     /// <summary>
     /// output = x·rsqrt(mean(x²) + ε)·w for each row x. Input and output [M,N] (may be the same), w [1,N]. (Zhang and Sennrich 2019,
@@ -165,6 +165,15 @@ public interface IDevice : IDisposable
 
     /// <summary>residual += y. Both [M,N].</summary>
     void Add(ITensor residual, ITensor y);
+
+    /// <summary>
+    /// <see cref="RmsNorm"/> of each head of each row in place: x ← x·rsqrt(mean(x²) + ε)·w for the head's elements x.
+    /// </summary>
+    /// <param name="x">[M, heads·head_dim].</param>
+    /// <param name="heads">Number of heads.</param>
+    /// <param name="weight">[1, head_dim], the same for all heads.</param>
+    /// <param name="epsilon">ε.</param>
+    void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon);
 
     /// <summary>
     /// Rotates each head of each row in place, half-split: with h = head_dim/2 and the row's position p,

@@ -24,20 +24,19 @@ internal static class OpChecks
         Own(device, "Linear", [output, input, bias]);
         Own(device, "Linear", weight, "weight");
         Product("Linear", output, input, weight);
-        Require(bias is null || (bias.Rows == 1 && bias.Columns == weight.OutputFeatures),
-            $"Linear: the bias is not [1, {weight.OutputFeatures}]");
+        Bias("Linear", output, weight, bias);
         Require(Enum.IsDefined(activation), $"Linear: there is no activation {(int)activation}");
         Apart("Linear", output, input);
-        if (bias is not null) Apart("Linear", output, bias);
     }
 
-    /// <summary>Checks <see cref="IDevice.Int8Linear"/>: the weight has scales, and the output does not overlap the input.</summary>
-    public static void Int8Linear(ICheckedDevice device, ITensor output, ITensor input, IWeight weight)
+    /// <summary>Checks <see cref="IDevice.Int8Linear"/>: the weight has scales, and the output overlaps neither input nor bias.</summary>
+    public static void Int8Linear(ICheckedDevice device, ITensor output, ITensor input, IWeight weight, ITensor? bias)
     {
-        Own(device, "Int8Linear", [output, input]);
+        Own(device, "Int8Linear", [output, input, bias]);
         Own(device, "Int8Linear", weight, "weight");
         Product("Int8Linear", output, input, weight);
         Require(WeightLayout.HasScales(weight.Format), $"Int8Linear: the weight is {weight.Format}, not Int8 or Int4");
+        Bias("Int8Linear", output, weight, bias);
         Apart("Int8Linear", output, input);
     }
 
@@ -83,6 +82,16 @@ internal static class OpChecks
         Own(device, "Add", [residual, y]);
         Same("Add", residual, y);
         Apart("Add", residual, y);
+    }
+
+    /// <summary>Checks <see cref="IDevice.HeadNorm"/>: the heads do not overlap the weight.</summary>
+    public static void HeadNorm(ICheckedDevice device, ITensor x, int heads, ITensor weight)
+    {
+        Own(device, "HeadNorm", [x, weight]);
+        Require(weight.Rows == 1, $"HeadNorm: the weight has {weight.Rows} rows, not 1");
+        Require(heads > 0 && x.Columns == (long)heads * weight.Columns,
+            $"HeadNorm: {x.Columns} columns are not {heads} heads of {weight.Columns}");
+        Apart("HeadNorm", x, weight);
     }
 
     /// <summary>Checks <see cref="IDevice.Rope"/>: every position is in the table, which does not overlap what is rotated.</summary>
@@ -201,6 +210,13 @@ internal static class OpChecks
         Require(output.Columns == weight.OutputFeatures,
             $"{op}: output has {output.Columns} columns, the weight {weight.OutputFeatures} output features");
         Require(output.Rows == input.Rows, $"{op}: output has {output.Rows} rows, input {input.Rows}");
+    }
+
+    private static void Bias(string op, ITensor output, IWeight weight, ITensor? bias)
+    {
+        if (bias is null) return;
+        Require(bias.Rows == 1 && bias.Columns == weight.OutputFeatures, $"{op}: the bias is not [1, {weight.OutputFeatures}]");
+        Apart(op, output, bias);
     }
 
     private static void Segment(AttentionSegment s, int queryRows, int keyRows)

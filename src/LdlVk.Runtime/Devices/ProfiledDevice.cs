@@ -138,10 +138,10 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight)
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null)
     {
         _timer?.Begin();
-        inner.Int8Linear(output, input, weight);
+        inner.Int8Linear(output, input, weight, bias);
         if (_calls is null) return;
         double bytes = Bytes(weight) + Floats(input) + Floats(output);
         Note(nameof(Int8Linear), Shape(input, weight), bytes, Operations(input, weight), _names.TryGetValue(weight, out string? name) ? name
@@ -176,6 +176,14 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
         _timer?.Begin();
         inner.Add(residual, y);
         Note(nameof(Add), Shape(y), 3 * Floats(y));
+    }
+
+    /// <inheritdoc/>
+    public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
+    {
+        _timer?.Begin();
+        inner.HeadNorm(x, heads, weight, epsilon);
+        Note(nameof(HeadNorm), Shape(x), 2 * Floats(x));
     }
 
     /// <inheritdoc/>

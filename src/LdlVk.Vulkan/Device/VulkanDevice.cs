@@ -103,13 +103,16 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
     public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation) =>
         Ops.GatedLinear.Record(output, scratch, input, gate, up, activation);
 
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight) => Ops.Int8Linear.Record(output, input, weight);
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null) =>
+        Ops.Int8Linear.Record(output, input, weight, bias);
 
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon) => Ops.RmsNorm.Record(output, input, weight, epsilon);
 
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon) => Ops.NormAdd.Record(residual, y, weight, epsilon);
 
     public void Add(ITensor residual, ITensor y) => Ops.Add.Record(residual, y);
+
+    public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon) => Ops.HeadNorm.Record(x, heads, weight, epsilon);
 
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table) => Ops.Rope.Record(x, heads, positions, table);
 

@@ -21,10 +21,11 @@ internal sealed class Int8LinearOp(OpContext context, LinearKernels kernels, Pro
         set => _units = value;
     }
 
-    public void Record(ITensor output, ITensor input, IWeight weight)
+    public void Record(ITensor output, ITensor input, IWeight weight, ITensor? bias)
     {
-        OpChecks.Int8Linear(context.Device, output, input, weight);
+        OpChecks.Int8Linear(context.Device, output, input, weight, bias);
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input);
+        IVulkanTensor? b = bias is null ? null : context.Own.Input(bias);
         VulkanWeight w = context.Own.Weight(weight);
         if (x.Rows == 0) return;
         Operand operand = converter.OperandOf(x, OperandKind.Int8);
@@ -35,9 +36,11 @@ internal sealed class Int8LinearOp(OpContext context, LinearKernels kernels, Pro
             Operand rows = operand.From(part.Row);
             PushConstants push = new PushConstants()
                 .Add(rows.Elements).Add(rows.Scales)
-                .Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature)).Add(y.AddressOf(part.Row, part.Feature))
-                .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride).Add(w.Scale);
-            products.Dispatch(nameof(IDevice.Int8Linear), kernel, part, push, y, reads: [operand.Memory, w.Memory]);
+                .Add(w.AddressOf(part.Feature)).Add(w.ScalesAddressOf(part.Feature))
+                .Add(b is null ? 0 : b.AddressOf(0, part.Feature)).Add(y.AddressOf(part.Row, part.Feature))
+                .Add(part.Rows).Add(part.Features).Add(x.Stride / WeightLayout.GroupSize).Add(y.Stride).Add(w.Scale)
+                .Add(b is null ? 0 : 1);
+            products.Dispatch(nameof(IDevice.Int8Linear), kernel, part, push, y, reads: [operand.Memory, w.Memory, b?.Range ?? default]);
         }
     }
 }

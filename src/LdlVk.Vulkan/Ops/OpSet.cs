@@ -15,6 +15,7 @@ internal sealed class OpSet
         RmsNorm = new RmsNormOp(Context);
         NormAdd = new NormAddOp(RmsNorm);
         Add = new AddOp(Context);
+        HeadNorm = new HeadNormOp(Context);
         Rope = new RopeOp(Context);
         Attention = new AttentionOp(Context, resources.AttentionKernels, converter);
         GateMultiply = new GateMultiplyOp(Context);
@@ -31,6 +32,7 @@ internal sealed class OpSet
     public RmsNormOp RmsNorm { get; }
     public NormAddOp NormAdd { get; }
     public AddOp Add { get; }
+    public HeadNormOp HeadNorm { get; }
     public RopeOp Rope { get; }
     public AttentionOp Attention { get; }
     public GateMultiplyOp GateMultiply { get; }
