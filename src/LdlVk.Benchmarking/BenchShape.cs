@@ -33,7 +33,7 @@ public sealed record BenchShape(string Name, BackboneConfig Config)
         Architecture = Architecture.Llama,
         HiddenSize = 8192, Layers = 80, Heads = 64, KeyValueHeads = 8, HeadDimension = 128, IntermediateSize = 28672,
         VocabularySize = 128256,
-        MaxPositions = 8192, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new RopeScaling(8, 1, 4, 8192),
+        MaxPositions = 8192, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new Llama3RopeScaling(8, 1, 4, 8192),
         QueryPreAttentionScalar = 128,
     };
 

@@ -9,7 +9,12 @@ public static class FamilyGoldens
     /// <summary>The cases that are supported: <c>FamilyGoldenTests</c> holds each to the reference.</summary>
     public static IReadOnlyList<string> Cases { get; } =
     [
+        "gemma1_linear",
+        "gemma3_text_linear",
         "llama_linear",
+        "mistral_linear",
+        "qwen2_linear",
+        "qwen3_linear",
     ];
 
     /// <summary>One case.</summary>

@@ -56,12 +56,13 @@ internal static class InspectCommand
         Row(
             "attention",
             $"{c.Heads} heads, {c.KeyValueHeads} KV heads of {c.HeadDimension}"
-            + $"{(c.SlidingWindow == 0 ? "" : $"; window {c.SlidingWindow} on even layers")}");
+            + $"{(c.SlidingLayerCount == 0 ? "" : $"; window {c.SlidingWindow} in {c.SlidingLayerCount} layers")}");
         Row("", string.Create(
             CultureInfo.InvariantCulture,
             $"{(c.AttentionSoftcap == 0 ? "no softcap" : $"softcap {c.AttentionSoftcap}")}, "
             + $"scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}"
-            + $"{(c.RopeScaling is { } s ? $", stretched {s.Factor} times from {s.OriginalPositions} positions" : "")}"));
+            + $"{(c.RopeScaling is { } s ? $", {s}" : "")}"
+            + $"{(c.SlidingRope is { } sliding ? $"; θ {sliding.Theta} in layers with a window" : "")}"));
         Row("texts", $"up to {Readable.Count(c.MaxPositions)} tokens, vocabulary {Readable.Count(c.VocabularySize)}");
         Row("head", facts.Checkpoint.Head.Summary);
         Row("tokenizer", facts.Tokenizer);

@@ -49,7 +49,7 @@ internal sealed class ModelFacts
     public IReadOnlyList<(string Name, long Bytes)> Files { get; }
 
     /// <summary>Number of parameters of the backbone, including the embedding table.</summary>
-    public long BackboneParameters => Backbone(Checkpoint.Config);
+    public long BackboneParameters => Checkpoint.Config.Parameters;
 
     /// <summary>Number of parameters of the head.</summary>
     public long HeadParameters { get; }
@@ -87,14 +87,6 @@ internal sealed class ModelFacts
                 .On(device, checkpoint.Config, format, options.Compute).Total(batchTokens);
             return new FormatFit(format, bytes, ModelMemory.Fits(bytes, device));
         }
-    }
-
-    private static long Backbone(BackboneConfig c)
-    {
-        long queries = (long)c.Heads * c.HeadDimension, keys = (long)c.KeyValueHeads * c.HeadDimension, hidden = c.HiddenSize;
-        long attention = (2 * queries * hidden) + (2 * keys * hidden);
-        long layer = attention + (3 * hidden * c.IntermediateSize) + (c.Architecture.NormsPerLayer * hidden);
-        return (layer * c.Layers) + (c.VocabularySize * hidden) + hidden;
     }
 
     private static (string Description, ChatTemplate? UsualTemplate) DescribeTokenizer(string folder, BackboneConfig config)

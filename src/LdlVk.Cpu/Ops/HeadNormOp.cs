@@ -3,7 +3,9 @@ using LdlVk.Cpu.Memory;
 
 namespace LdlVk.Cpu.Ops;
 
-/// <summary>x·rsqrt(mean(x²) + ε)·w of each head of each row in place. The squares are summed in double, as in <see cref="RmsNormOp"/>.</summary>
+/// <summary>
+/// x·rsqrt(mean(x²) + ε)·w of each head of each row in place. The squares are summed in double, as in <see cref="RmsNormOp"/>.
+/// </summary>
 internal static unsafe class HeadNormOp
 {
     public static void Run(Workers workers, CpuTensor x, int heads, CpuTensor weight, float epsilon)

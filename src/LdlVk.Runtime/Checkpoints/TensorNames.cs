@@ -13,8 +13,8 @@ internal sealed partial class TensorNames
     /// <summary>The usual prefix.</summary>
     public const string Usual = "model.";
 
-    /// <summary>The name of the embedding table.</summary>
-    public const string Embedding = "embed_tokens.weight";
+    /// <summary>Names of the embedding table in transformers, and in InternLM2.</summary>
+    private static readonly string[] Embeddings = ["embed_tokens.weight", "tok_embeddings.weight"];
 
     private readonly List<string> _prefixes = [];
     private readonly HashSet<string> _replaced;
@@ -25,11 +25,12 @@ internal sealed partial class TensorNames
     /// <exception cref="CheckpointException">There are two models in the files.</exception>
     public TensorNames(string folder, IReadOnlyCollection<string> keys)
     {
-        IEnumerable<string> embeddings = keys.Select(key => WithoutWrappers(TrainedCopy().Replace(key, "."))).Where(IsEmbedding);
-        string[] found = [.. embeddings.Select(key => key[..^Embedding.Length]).Distinct()];
+        string[] tables = [.. keys.Select(key => WithoutWrappers(TrainedCopy().Replace(key, "."))).Where(IsEmbedding)];
+        string[] found = [.. tables.Select(key => key[..^EmbeddingOf(key)!.Length]).Distinct()];
         if (found is [var first, var second, ..] && !(found.Length == 2 && found.Order(StringComparer.Ordinal).SequenceEqual(["", Usual])))
             throw new CheckpointException(
-                $"{folder} has two models: {Shown.Short(first + Embedding)} and {Shown.Short(second + Embedding)}. "
+                $"{folder} has two models: {Shown.Short(tables.First(key => key.StartsWith(first, StringComparison.Ordinal)))} and "
+                + $"{Shown.Short(tables.Last(key => key.StartsWith(second, StringComparison.Ordinal)))}. "
                 + $"Save the one that scores by itself.");
 
         // The whole prefix, and then its beginnings, longest first.
@@ -37,6 +38,9 @@ internal sealed partial class TensorNames
         for (string rest = prefix; rest.Length > 0; rest = rest[..(rest.LastIndexOf('.', rest.Length - 2) + 1)]) _prefixes.Add(rest);
         _replaced = [.. keys.Where(key => TrainedCopy().IsMatch(key)).Select(key => TrainedCopy().Replace(key, "."))];
     }
+
+    /// <summary>Whether a tensor is the embedding table.</summary>
+    public static bool IsTable(string name) => Embeddings.Contains(name);
 
     /// <summary>Returns the name of a tensor; null for one that another tensor replaces.</summary>
     public string? Of(string key)
@@ -53,8 +57,10 @@ internal sealed partial class TensorNames
         return prefix is null ? name : name[prefix.Length..];
     }
 
-    private static bool IsEmbedding(string key) =>
-        key.EndsWith(Embedding, StringComparison.Ordinal) && (key.Length == Embedding.Length || key[^(Embedding.Length + 1)] == '.');
+    private static bool IsEmbedding(string key) => EmbeddingOf(key) is not null;
+
+    private static string? EmbeddingOf(string key) => Array.Find(Embeddings, name =>
+        key.EndsWith(name, StringComparison.Ordinal) && (key.Length == name.Length || key[^(name.Length + 1)] == '.'));
 
     /// <summary>Takes off the modules that wrap one layer of many; whole models are wrapped in them too.</summary>
     private static string WithoutWrappers(string key) => Wrapper().Replace(key, "$1");

@@ -97,17 +97,18 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     /// <summary>The groups of tensors that must be in one file.</summary>
     private static IEnumerable<IEnumerable<PlannedTensor>> Parts(Checkpoint checkpoint, WeightFormat weights)
     {
-        yield return [PlannedTensor.Copy(Prefix + BackboneTensors.Embedding, checkpoint.Tensor(BackboneTensors.Embedding))];
+        yield return [PlannedTensor.Copy(Prefix + BackboneTensors.Embedding, checkpoint.Embedding)];
         for (int layer = 0; layer < checkpoint.Config.Layers; layer++)
         {
             string at = BackboneTensors.Layer(layer);
             yield return BackboneTensors.Of(checkpoint.Config).Where(t => t.Name.StartsWith(at, StringComparison.Ordinal))
                 .SelectMany(t => BackboneTensors.IsWeight(t.Name, t.Shape)
                 ? new PlannedWeight(Prefix + t.Name, t.Shape[0], t.Shape[1], weights, () => checkpoint.Weight(t.Name, weights)).Tensors()
-                : [PlannedTensor.Floats(Prefix + t.Name, checkpoint.Tensor(t.Name))]);
+                : [PlannedTensor.Vector(Prefix + t.Name, t.Shape[0], () => checkpoint.Vector(t.Name))]);
         }
         yield return [
-            PlannedTensor.Floats(Prefix + BackboneTensors.FinalNorm, checkpoint.Tensor(BackboneTensors.FinalNorm)),
+            PlannedTensor.Vector(
+                Prefix + BackboneTensors.FinalNorm, checkpoint.Config.HiddenSize, () => checkpoint.Vector(BackboneTensors.FinalNorm)),
             .. checkpoint.Head.Tensors.Select(t => PlannedTensor.Floats(t.Name, t.Tensor))];
     }
 

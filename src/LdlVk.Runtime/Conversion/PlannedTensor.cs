@@ -41,6 +41,10 @@ internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long
         }
     });
 
+    /// <summary>Plans a norm or a bias of the backbone in fp32, the type in which it is loaded.</summary>
+    public static PlannedTensor Vector(string name, int count, Func<float[]> read) =>
+        new(name, "F32", [count], (long)count * sizeof(float), queue => queue.Write(MemoryMarshal.AsBytes(read().AsSpan())));
+
     private static string TypeName(ElementType type) => type switch
     {
         ElementType.Fp32 => "F32",

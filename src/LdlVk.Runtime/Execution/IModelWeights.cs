@@ -19,7 +19,7 @@ internal interface IModelWeights
     /// <summary>A matrix of the backbone.</summary>
     IWeightSource Matrix(string name);
 
-    /// <summary>Returns the weights of a norm, with the architecture's offset added.</summary>
+    /// <summary>Returns a bias, or the weights of a norm with the architecture's offset added.</summary>
     float[] Vector(string name);
 
     /// <summary>The head; null for a backbone alone.</summary>
@@ -44,14 +44,14 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, LoadSettings sett
     public WeightFormat HeadFormat => settings.Heads;
 
     public EmbeddingTable Embedding() =>
-        EmbeddingTable.Of(checkpoint.Tensor(BackboneTensors.Embedding), Config.Architecture, settings.EmbeddingScale);
+        EmbeddingTable.Of(checkpoint.Embedding, Config.Architecture, settings.EmbeddingScale);
 
     public IWeightSource Matrix(string name) => checkpoint.Weight(name, settings.Weights);
 
     public float[] Vector(string name)
     {
-        float[] values = checkpoint.Tensor(name).ReadAll();
-        if (Config.Architecture.NormOffset is var offset and not 0)
+        float[] values = checkpoint.Vector(name);
+        if (BackboneTensors.IsNorm(name) && Config.Architecture.NormOffset is var offset and not 0)
             for (int i = 0; i < values.Length; i++) values[i] += offset;
         return values;
     }

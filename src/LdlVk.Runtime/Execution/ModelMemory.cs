@@ -40,8 +40,11 @@ public sealed record ModelMemory(
         ArgumentNullException.ThrowIfNull(config);
         int hidden = config.HiddenSize, queries = config.Heads * config.HeadDimension, keys = config.KeyValueHeads * config.HeadDimension;
         long layer = LayerMatrices(config).Sum(m => WeightLayout.MatrixBytes(weights, m.Outputs, m.Inputs));
-        long tables = sizeof(float) * (((long)config.Architecture.NormsPerLayer * hidden * config.Layers) + hidden
-            + ((long)RopeTable.Positions(config) * config.HeadDimension));
+        long vectors = BackboneTensors.Of(config with { Layers = 1 })
+            .Where(t => t.Name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal) && t.Shape.Length == 1)
+            .Sum(t => (long)t.Shape[0]);
+        long tables = sizeof(float) * ((vectors * config.Layers) + hidden
+            + ((long)RopeTable.Positions(config) * RopeTable.Count(config) * config.HeadDimension));
         // Normalized input; queries and the output of attention; keys and values.
         long row = sizeof(float) * (hidden + (2L * queries) + (2 * keys));
         return new ModelMemory(

@@ -34,11 +34,11 @@ internal sealed class StageLoader(
     private ResidentLayers Resident() =>
         new(layers.First,
             [.. Numbers().Select(layer => new DecoderLayer(layer, Matrices(layer),
-                LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector)))]);
+                LayerVectors.Create(model.Config, layer, Vector)))]);
 
     private StreamedLayers Streamed()
     {
-        var norms = new LayerNorms[layers.Count];
+        var vectors = new LayerVectors[layers.Count];
         var resident = new LayerMatrices?[layers.Count];
         var sources = new IReadOnlyList<IWeightSource>?[layers.Count];
         // The slots come first: if device memory is short, loading fails, not scoring.
@@ -46,13 +46,13 @@ internal sealed class StageLoader(
         for (int i = 0; i < layers.Count; i++)
         {
             int layer = layers.First + i;
-            norms[i] = LayerNorms.Create(model.Config.Architecture.Norms, layer, Vector);
+            vectors[i] = LayerVectors.Create(model.Config, layer, Vector);
             if (StreamedLayers.IsStreamed(i, layers.Count, layers.Streamed)) sources[i] = [.. LayerMatrices.Names(layer).Select(Streamed)];
             else resident[i] = Matrices(layer);
             model.Forget();
         }
 
-        return new StreamedLayers(device, layers.First, norms, resident, sources, slots, timeline);
+        return new StreamedLayers(device, layers.First, vectors, resident, sources, slots, timeline);
     }
 
     private IEnumerable<int> Numbers() => Enumerable.Range(layers.First, layers.Count);

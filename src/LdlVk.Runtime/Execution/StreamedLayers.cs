@@ -11,7 +11,7 @@ namespace LdlVk.Runtime.Execution;
 /// </summary>
 /// <param name="device">The device.</param>
 /// <param name="first">The first layer, counted in the model.</param>
-/// <param name="norms">The norms of every layer; they are small and always resident.</param>
+/// <param name="vectors">The norms and biases of every layer; they are small and always resident.</param>
 /// <param name="resident">The matrices of the resident layers; null for the streamed ones.</param>
 /// <param name="sources">
 /// Sources of the streamed layers' matrices, in the order of <see cref="LayerMatrices.All"/>; null for the resident layers.
@@ -19,7 +19,7 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="slots">The device memory that streamed layers share.</param>
 /// <param name="timeline">Gets a span for each upload of a layer.</param>
 internal sealed class StreamedLayers(
-    IDevice device, int first, LayerNorms[] norms, LayerMatrices?[] resident, IReadOnlyList<IWeightSource>?[] sources,
+    IDevice device, int first, LayerVectors[] vectors, LayerMatrices?[] resident, IReadOnlyList<IWeightSource>?[] sources,
     LayerMatrices[] slots, ITimeline? timeline)
     : ILayerWeights
 {
@@ -30,7 +30,7 @@ internal sealed class StreamedLayers(
 
     public int First => first;
 
-    public int End => first + norms.Length;
+    public int End => first + vectors.Length;
 
     /// <summary>
     /// Returns whether layer <paramref name="index"/> of <paramref name="layers"/> is one of the <paramref name="streamed"/> ones.
@@ -40,9 +40,9 @@ internal sealed class StreamedLayers(
 
     public IEnumerable<DecoderLayer> InOrder()
     {
-        for (int i = 0; i < norms.Length; i++)
+        for (int i = 0; i < vectors.Length; i++)
         {
-            yield return new DecoderLayer(first + i, Matrices(i), norms[i]);
+            yield return new DecoderLayer(first + i, Matrices(i), vectors[i]);
             if (resident[i] is null) Reuse(i);
         }
     }
@@ -75,9 +75,9 @@ internal sealed class StreamedLayers(
     /// <summary>Uploads the next layer that is not on the device. After the last comes the first: the next wave begins there.</summary>
     private void FillNext(int slot, int after)
     {
-        for (int i = 1; i < norms.Length; i++)
+        for (int i = 1; i < vectors.Length; i++)
         {
-            int next = (after + i) % norms.Length;
+            int next = (after + i) % vectors.Length;
             if (resident[next] is not null || _held.Contains(next)) continue;
             Fill(slot, next);
             return;

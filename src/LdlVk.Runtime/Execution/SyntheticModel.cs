@@ -80,7 +80,8 @@ public sealed class SyntheticModel : IDisposable
         {
             float[] values = new float[_tensors[name].Shape[0]];
             new RandomMatrix(1, values.Length).Read(0, values);
-            for (int i = 0; i < values.Length; i++) values[i] = 1 + (values[i] * 0.1f);
+            float center = BackboneTensors.IsNorm(name) ? 1 : 0;
+            for (int i = 0; i < values.Length; i++) values[i] = center + (values[i] * 0.1f);
             return values;
         }
 

@@ -36,7 +36,7 @@ internal sealed class WeightsOnDevice(IDevice device, CancellationToken cancella
     {
         cancellationToken.ThrowIfCancellationRequested();
         RopeTable table = Keep(new RopeTable(device, config));
-        table.Of(RopeTable.Positions(config));
+        table.Begin();
         return table;
     }
 

@@ -20,8 +20,26 @@ public abstract class Architecture
     /// <summary>Llama, including 3.1.</summary>
     public static Architecture Llama { get; } = new LlamaArchitecture();
 
+    /// <summary>Gemma 1.</summary>
+    public static Architecture Gemma { get; } = new GemmaArchitecture();
+
+    /// <summary>Gemma 3, without images.</summary>
+    public static Architecture Gemma3 { get; } = new Gemma3Architecture();
+
+    /// <summary>Mistral.</summary>
+    public static Architecture Mistral { get; } = new MistralArchitecture();
+
+    /// <summary>Qwen2, including Qwen2.5.</summary>
+    public static Architecture Qwen2 { get; } = new Qwen2Architecture();
+
+    /// <summary>Qwen3.</summary>
+    public static Architecture Qwen3 { get; } = new Qwen3Architecture();
+
+    /// <summary>InternLM2, including InternLM2.5.</summary>
+    public static Architecture InternLM2 { get; } = new InternLM2Architecture();
+
     /// <summary>All supported architectures.</summary>
-    public static IReadOnlyList<Architecture> All { get; } = [Gemma2, Llama];
+    public static IReadOnlyList<Architecture> All { get; } = [Gemma2, Llama, Qwen2, Qwen3, Mistral, Gemma, Gemma3, InternLM2];
 
     /// <summary>Display name.</summary>
     public abstract string Name { get; }
@@ -32,8 +50,8 @@ public abstract class Architecture
     /// <summary>The activation of the feed-forward network's gate.</summary>
     public abstract GateActivation GateActivation { get; }
 
-    /// <summary>Number of norms of a layer, each with hidden_size weights.</summary>
-    public int NormsPerLayer => Norms.All.Count();
+    /// <summary>Whether each head of queries and keys goes through an RMSNorm before its rotation.</summary>
+    public virtual bool HasHeadNorms => false;
 
     /// <summary>The norms of a layer.</summary>
     internal abstract LayerNormNames Norms { get; }
@@ -47,8 +65,21 @@ public abstract class Architecture
     /// <summary><c>pad_token_id</c> of a config.json without that field; null for none.</summary>
     internal virtual int? DefaultPadToken => null;
 
-    /// <summary>Returns the attention window of a layer: the number of keys that a query sees, including its own; 0 for all.</summary>
-    internal abstract int Window(BackboneConfig config, int layer);
+    /// <summary>The biases that attention may have in this family.</summary>
+    internal virtual IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None];
+
+    /// <summary>Whether a layer has a sliding window in a model whose config.json does not say which layers have.</summary>
+    internal virtual bool IsSliding(int layer) => false;
+
+    /// <summary>Whether this is the architecture of a <c>model_type</c>.</summary>
+    internal virtual bool IsNamed(string modelType) => modelType == ModelType;
+
+    /// <summary>Returns the fields of the text model, if a config.json has those of other models beside it.</summary>
+    /// <exception cref="CheckpointException">They are missing.</exception>
+    internal virtual ConfigFields TextFields(ConfigFields fields) => fields;
+
+    /// <summary>Returns where an original checkpoint has a tensor of <see cref="BackboneTensors"/>.</summary>
+    internal virtual StoredTensor Stored(BackboneConfig config, string name, int[] shape) => new(name, shape, null);
 
     /// <summary>Finds the architecture that a config.json names.</summary>
     /// <exception cref="CheckpointException">The file names no architecture, or an unsupported one.</exception>
@@ -56,7 +87,7 @@ public abstract class Architecture
     {
         JsonField modelType = fields.Root.Get("model_type");
         string type = modelType.String();
-        return All.FirstOrDefault(a => a.ModelType == type)
+        return All.FirstOrDefault(a => a.IsNamed(type))
             ?? throw modelType.Error(
                 $"{modelType.Kind} is not supported. Supported architectures: {string.Join(", ", All.Select(a => $"\"{a.ModelType}\""))}.");
     }

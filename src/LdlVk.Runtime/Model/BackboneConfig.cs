@@ -27,32 +27,47 @@ public sealed record BackboneConfig
     public required double RopeTheta { get; init; }
     /// <summary>Scaling of the rotary frequencies; null for none.</summary>
     public RopeScaling? RopeScaling { get; init; }
+    /// <summary>The rotary embedding of layers with a sliding window; null for that of the others.</summary>
+    public RotaryEmbedding? SlidingRope { get; init; }
     /// <summary>Attention scores are multiplied by 1/√ of this value.</summary>
     public required double QueryPreAttentionScalar { get; init; }
     /// <summary>Softcap of the attention scores; 0 for none.</summary>
     public float AttentionSoftcap { get; init; }
-    /// <summary>Window of the even layers (0, 2, …); 0 for none.</summary>
+    /// <summary>Number of keys that a query sees in a layer with a sliding window, including its own; 0 for all.</summary>
     public int SlidingWindow { get; init; }
+    /// <summary>For each layer whether it has a sliding window; null for the pattern of the architecture.</summary>
+    public IReadOnlyList<bool>? SlidingLayers { get; init; }
+    /// <summary>The projections of attention that have a bias.</summary>
+    public AttentionBias AttentionBias { get; init; }
+
+    /// <summary>The rotary embedding of layers without a sliding window.</summary>
+    public RotaryEmbedding Rope => new(RopeTheta, RopeScaling);
+
+    /// <summary>Number of elements of all tensors.</summary>
+    public long Parameters =>
+        BackboneTensors.Of(this).Sum(tensor => tensor.Shape.Aggregate(1L, (product, dimension) => product * dimension));
+
+    /// <summary>Number of layers with a sliding window.</summary>
+    public int SlidingLayerCount => SlidingWindow == 0 ? 0 : Enumerable.Range(0, Layers).Count(IsSliding);
+
+    /// <summary>Whether a layer has a sliding window.</summary>
+    public bool IsSliding(int layer) =>
+        SlidingLayers is { } sliding ? layer < sliding.Count && sliding[layer] : Architecture.IsSliding(layer);
+
+    /// <summary>Returns the number of keys that a query sees in a layer, including its own; 0 for all.</summary>
+    public int Window(int layer) => IsSliding(layer) ? SlidingWindow : 0;
+
+    /// <summary>Returns the rotary embedding of a layer.</summary>
+    public RotaryEmbedding RopeOf(int layer) => SlidingRope is { } sliding && IsSliding(layer) ? sliding : Rope;
 }
 
-/// <summary>
-/// Llama 3's scaling of the rotary frequencies (rope_type "llama3" of transformers' modeling_rope_utils.py). Frequencies with wavelengths
-/// above OriginalPositions/LowFrequencyFactor are divided by Factor; those below OriginalPositions/HighFrequencyFactor are unchanged;
-/// between the two, the scaling is interpolated.
-/// </summary>
-/// <param name="Factor">Divisor of the low frequencies.</param>
-/// <param name="LowFrequencyFactor">Number of wavelengths in the original context up to which the full division applies.</param>
-/// <param name="HighFrequencyFactor">Number of wavelengths in the original context from which no division applies.</param>
-/// <param name="OriginalPositions">Maximum length of a text before the scaling.</param>
-public sealed record RopeScaling(double Factor, double LowFrequencyFactor, double HighFrequencyFactor, int OriginalPositions)
+/// <summary>The projections of attention that have a bias.</summary>
+public enum AttentionBias
 {
-    /// <summary>Scales a frequency in radians per position.</summary>
-    public double Apply(double frequency)
-    {
-        double wavelengths = OriginalPositions * frequency / (2 * Math.PI);
-        if (wavelengths < LowFrequencyFactor) return frequency / Factor;
-        if (wavelengths > HighFrequencyFactor) return frequency;
-        double smooth = (wavelengths - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor);
-        return ((1 - smooth) * frequency / Factor) + (smooth * frequency);
-    }
+    /// <summary>None.</summary>
+    None,
+    /// <summary>Query, key and value.</summary>
+    Inputs,
+    /// <summary>Query, key, value and output.</summary>
+    All,
 }

@@ -7,6 +7,11 @@ namespace LdlVk.Runtime.Model;
 /// <summary>Reads the config.json fields that several architectures share.</summary>
 internal static class BackboneFields
 {
+    /// <summary>Names of the kinds of attention in <c>layer_types</c> and <c>rope_parameters</c>.</summary>
+    public const string FullAttention = "full_attention", SlidingAttention = "sliding_attention";
+
+    private const string Window = "sliding_window";
+
     /// <summary>
     /// Reads the fields that all architectures have; the architecture adds those of the rotary embedding and of attention.
     /// </summary>
@@ -47,6 +52,49 @@ internal static class BackboneFields
             throw fields.Field("max_position_embeddings").Damaged(
                 $"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
         return config;
+    }
+
+    /// <summary>The biases that <c>attention_bias</c> gives to attention, as Llama's code reads it.</summary>
+    public static AttentionBias AttentionBias(this ConfigFields fields) =>
+        fields.Root.TryGet("attention_bias", out JsonField bias) && bias.Boolean() ? Model.AttentionBias.All : Model.AttentionBias.None;
+
+    /// <summary>Reads for each layer whether it has a sliding window, which newer files list; null if the file has no list.</summary>
+    /// <exception cref="CheckpointException">The list is malformed, or has another kind of attention.</exception>
+    public static bool[]? SlidingLayers(this ConfigFields fields, int layers)
+    {
+        if (!fields.Root.TryGet("layer_types", out JsonField types)) return null;
+        bool[] sliding = [.. types.Items().Select((item, layer) => IsSliding(types.Item(layer, item)))];
+        return sliding.Length == layers
+            ? sliding : throw types.Damaged($"has {sliding.Length} items, but num_hidden_layers is {layers}");
+
+        static bool IsSliding(JsonField type) => type.String() switch
+        {
+            SlidingAttention => true,
+            FullAttention => false,
+            _ => throw ConfigFields.Unsupported(type, $"\"{FullAttention}\" or \"{SlidingAttention}\""),
+        };
+    }
+
+    /// <summary>
+    /// Adds the sliding window as Qwen2 and Qwen3 read it: only if <c>use_sliding_window</c> is set, and then in the layers that
+    /// <c>layer_types</c> lists, or from <c>max_window_layers</c> on.
+    /// </summary>
+    /// <exception cref="CheckpointException">A field is malformed, or a layer has a window and the file gives no size.</exception>
+    public static BackboneConfig WithQwenWindows(this ConfigFields fields, BackboneConfig config)
+    {
+        bool isUsed = fields.Root.TryGet("use_sliding_window", out JsonField use) && use.Boolean();
+        int window = !isUsed || fields.IsNull(Window) ? 0 : fields.Integer(Window, 1, int.MaxValue, 4096);
+        int first = fields.Integer("max_window_layers", 0, int.MaxValue, 28);
+        bool[]? listed = fields.SlidingLayers(config.Layers);
+        if (listed?.Contains(true) == true && window == 0)
+            throw fields.Field("layer_types").Error(
+                $"has {SlidingAttention}, but {(isUsed ? $"{Window} is null" : "use_sliding_window is not set")}. "
+                + $"Set both, or {FullAttention} for each layer.");
+        return window == 0 ? config : config with
+        {
+            SlidingWindow = window,
+            SlidingLayers = listed ?? [.. Enumerable.Range(0, config.Layers).Select(layer => layer >= first)],
+        };
     }
 
     /// <summary>Checks the attention type of each layer, which newer files list.</summary>

@@ -15,6 +15,9 @@ public sealed class Checkpoint : IDisposable
 {
     private readonly CheckpointFolder _files;
 
+    /// <summary>Where the files have each tensor of the backbone.</summary>
+    private readonly Dictionary<string, StoredTensor> _stored = new(StringComparer.Ordinal);
+
     private Checkpoint(CheckpointFolder files)
     {
         _files = files;
@@ -22,7 +25,8 @@ public sealed class Checkpoint : IDisposable
         {
             Architecture architecture = Architecture.Named(fields);
             bool converted = fields.IsConverted();
-            return (architecture.Read(fields), PadToken(fields, architecture), converted);
+            ConfigFields text = architecture.TextFields(fields);
+            return (architecture.Read(text), PadToken(text, architecture), converted);
         });
         if (isConverted && Converted is null)
             throw new CheckpointException(
@@ -31,10 +35,16 @@ public sealed class Checkpoint : IDisposable
                 + $"Take {CheckpointFolder.ConfigName} from the original, or convert the original again.");
         CheckNames();
         foreach ((string name, int[] shape) in BackboneTensors.Of(Config))
-            BackboneBytes += BackboneTensors.IsWeight(name, shape)
-                ? files.OpenMatrix(name, shape[0], shape[1])
-                : files.Tensor(name, shape).Bytes;
-        SourceType = Tensor(BackboneTensors.Embedding).ElementType;
+        {
+            _stored.Add(name, Converted is null ? Config.Architecture.Stored(Config, name, shape) : new StoredTensor(name, shape, null));
+            if (Converted is not null && BackboneTensors.IsWeight(name, shape))
+                BackboneBytes += files.OpenMatrix(name, shape[0], shape[1]);
+        }
+
+        foreach (StoredTensor stored in _stored.Values.DistinctBy(stored => stored.Name))
+            if (Converted is null || !BackboneTensors.IsWeight(stored.Name, stored.Shape))
+                BackboneBytes += files.Tensor(stored.Name, stored.Shape).Bytes;
+        SourceType = Embedding.ElementType;
         if (Converted is { } format && format.SourceType != SourceType)
             throw new CheckpointException(
                 $"{Folder} says that it was converted from {ConvertedFormat.Name(format.SourceType)}, "
@@ -127,20 +137,42 @@ public sealed class Checkpoint : IDisposable
     /// <param name="ids">The text, with at least one token.</param>
     public int ReadPosition(ReadOnlySpan<int> ids) => Heads.ReadPosition.Of(Head.Reads, ids, PadTokenId);
 
+    /// <summary>The embedding table [vocabulary, hidden].</summary>
+    internal CheckpointTensor Embedding => Tensor(BackboneTensors.Embedding);
+
     /// <inheritdoc cref="CheckpointFolder.Tensor(string)"/>
-    internal CheckpointTensor Tensor(string name) => _files.Tensor(name);
+    internal CheckpointTensor Tensor(string name) => _files.Tensor(StoredName(name));
 
     /// <inheritdoc cref="CheckpointFolder.Tensor(string, int[])"/>
-    internal CheckpointTensor Tensor(string name, params int[] shape) => _files.Tensor(name, shape);
+    internal CheckpointTensor Tensor(string name, params int[] shape) => _files.Tensor(StoredName(name), shape);
 
-    /// <inheritdoc cref="CheckpointFolder.Weight"/>
-    public IWeightSource Weight(string name, WeightFormat format) => _files.Weight(name, format);
+    /// <summary>Returns a norm or a bias of the backbone, by its name in <see cref="BackboneTensors"/>.</summary>
+    internal float[] Vector(string name)
+    {
+        IFloatMatrix vector = Elements(name);
+        float[] values = new float[(long)vector.Rows * vector.Columns];
+        vector.Read(0, values);
+        return values;
+    }
+
+    /// <summary>Opens a matrix of the backbone in a format, by its name in <see cref="BackboneTensors"/>.</summary>
+    /// <inheritdoc cref="CheckpointFolder.Weight" path="/remarks|/exception"/>
+    public IWeightSource Weight(string name, WeightFormat format)
+    {
+        if (_stored[name].Rows is null) return _files.Weight(_stored[name].Name, format);
+        CheckWeights(format);
+        return WeightSource.Create(Elements(name), format);
+    }
+
+    private string StoredName(string name) => _stored.TryGetValue(name, out StoredTensor? stored) ? stored.Name : name;
+
+    private IFloatMatrix Elements(string name) => _stored[name].Of(name, _files.Tensor(_stored[name].Name));
 
     /// <inheritdoc cref="CheckpointFolder.CheckWeights"/>
     public void CheckWeights(WeightFormat format) => _files.CheckWeights(format);
 
-    /// <inheritdoc cref="CheckpointFolder.FileOf"/>
-    internal string? FileOf(string name) => _files.FileOf(name);
+    /// <summary>Returns the path of the file that holds a tensor, by its name in <see cref="BackboneTensors"/> or in the file.</summary>
+    internal string? FileOf(string name) => _files.FileOf(StoredName(name));
 
     /// <inheritdoc cref="CheckpointFolder.ForgetPages"/>
     public void ForgetPages() => _files.ForgetPages();
@@ -169,38 +201,40 @@ public sealed class Checkpoint : IDisposable
     private void CheckNames()
     {
         if (Converted is not null) return;
-        HashSet<string> expected = [.. BackboneTensors.Of(Config).Select(t => t.Name)];
+        HashSet<string> expected = [.. StoredNames(Config)];
         string? missing = expected.FirstOrDefault(name => !_files.Contains(name));
         string? further = _files.Names.Order(StringComparer.Ordinal).FirstOrDefault(
             name => name.StartsWith("layers.", StringComparison.Ordinal) && !expected.Contains(name) && !IsBuffer(name));
+        if (missing is null && further is null) return;
         if (further?.StartsWith($"layers.{Config.Layers}.", StringComparison.Ordinal) == true)
             throw new CheckpointException(
                 $"{Folder} has tensors of layer {Config.Layers} (counted from 0), "
                 + $"but {CheckpointFolder.ConfigName} says num_hidden_layers {Config.Layers}. The two are not from the same model.");
-        Architecture[] others = [.. Architecture.All.Where(a => a != Config.Architecture && LooksLike(a))];
-        if (others.Length > 0 && (missing ?? further) is not null)
-        {
-            string found = missing is null
-                ? $"has a tensor {Shown.Short(further!)}, which a {Config.Architecture} model has not"
-                : $"has no tensor {missing}";
+        string[] alike = [.. Architecture.All.Where(LooksLike).Select(a => a.Name)];
+        string found = missing is null
+            ? $"has a tensor {Shown.Short(further!)}, which a {Config.Architecture} model of {Config.Layers} layers has not"
+            : $"has no tensor {missing}";
+        string says = $"{CheckpointFolder.ConfigName} says model_type \"{Config.Architecture.ModelType}\"";
+        if (alike.Length > 0 && !alike.Contains(Config.Architecture.Name))
             throw new CheckpointException(
-                $"{Folder} {found}: {CheckpointFolder.ConfigName} says model_type \"{Config.Architecture.ModelType}\", "
-                + $"but its layers look like {string.Join(" or ", others.Select(o => o.Name))}. "
-                + $"The files are not from the same model.");
-        }
-        if (missing is null && further is not null)
+                $"{Folder} {found}: {says}, but its layers look like {string.Join(" or ", alike)}. The files are not from the same model.");
+        if (missing is null)
             throw new CheckpointException(
-                $"{Folder} has a tensor {Shown.Short(further)}, which a {Config.Architecture} model of {Config.Layers} layers has not. "
-                + $"Supported architectures: {string.Join(", ", Architecture.All.Select(a => a.Name))}.");
+                $"{Folder} {found}. Supported architectures: {string.Join(", ", Architecture.All.Select(a => a.Name))}.");
     }
 
-    /// <summary>Whether the first layer has the norms of an architecture and no others.</summary>
-    private bool LooksLike(Architecture architecture) =>
-        _files.Names.Where(IsNormOfFirstLayer).Order(StringComparer.Ordinal).SequenceEqual(
-            architecture.Norms.All.Select(norm => $"{BackboneTensors.Layer(0)}{norm}.weight").Order(StringComparer.Ordinal));
+    private static IEnumerable<string> StoredNames(BackboneConfig config) => BackboneTensors.Of(config)
+        .Select(tensor => config.Architecture.Stored(config, tensor.Name, tensor.Shape).Name).Distinct();
 
-    private static bool IsNormOfFirstLayer(string name) =>
-        name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal) && name.EndsWith("norm.weight", StringComparison.Ordinal);
+    /// <summary>Whether the first layer has the tensors of an architecture and no others.</summary>
+    private bool LooksLike(Architecture architecture)
+    {
+        HashSet<string> first = [.. _files.Names.Where(name => IsOfFirstLayer(name) && !IsBuffer(name))];
+        return architecture.AttentionBiases.Any(bias => first.SetEquals(
+            StoredNames(Config with { Architecture = architecture, AttentionBias = bias, Layers = 1 }).Where(IsOfFirstLayer)));
+    }
+
+    private static bool IsOfFirstLayer(string name) => name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal);
 
     /// <summary>Whether a tensor is a computed table that old versions of the reference implementation saved.</summary>
     private static bool IsBuffer(string name) => name.EndsWith(".rotary_emb.inv_freq", StringComparison.Ordinal);

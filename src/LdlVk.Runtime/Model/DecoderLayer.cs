@@ -5,8 +5,8 @@ namespace LdlVk.Runtime.Model;
 /// <summary>The weights of one decoder layer on its device.</summary>
 /// <param name="Index">Number of the layer in the model, from 0.</param>
 /// <param name="Matrices">Its matrices.</param>
-/// <param name="Norms">Its norms.</param>
-internal sealed record DecoderLayer(int Index, LayerMatrices Matrices, LayerNorms Norms);
+/// <param name="Vectors">Its norms and biases.</param>
+internal sealed record DecoderLayer(int Index, LayerMatrices Matrices, LayerVectors Vectors);
 
 /// <summary>The matrices of a layer, which are nearly all of its weights.</summary>
 /// <param name="Query">[heads · head dimension, hidden].</param>
@@ -38,16 +38,50 @@ internal sealed record LayerMatrices(IWeight Query, IWeight Key, IWeight Value, 
     public IReadOnlyList<IWeight> All => [Query, Key, Value, Output, Gate, Up, Down];
 }
 
-/// <summary>The norms of a layer, [1, hidden] each; see <see cref="LayerNormNames"/>.</summary>
-internal sealed record LayerNorms(ITensor Input, ITensor? PostAttention, ITensor PreFeedForward, ITensor? PostFeedForward)
+/// <summary>The norms and biases of a layer. Those that the architecture does not have are null.</summary>
+internal sealed record LayerVectors
 {
-    /// <summary>Creates each norm from its name in a checkpoint.</summary>
-    public static LayerNorms Create(LayerNormNames names, int layer, Func<string, ITensor> make)
-    {
-        return new LayerNorms(
-            Make(names.Input), Optional(names.PostAttention), Make(names.PreFeedForward), Optional(names.PostFeedForward));
+    /// <summary>The norm before attention, [1, hidden]; see <see cref="LayerNormNames"/>.</summary>
+    public required ITensor Input { get; init; }
+    /// <summary>The norm after attention, [1, hidden].</summary>
+    public ITensor? PostAttention { get; init; }
+    /// <summary>The norm before the feed-forward network, [1, hidden].</summary>
+    public required ITensor PreFeedForward { get; init; }
+    /// <summary>The norm after the feed-forward network, [1, hidden].</summary>
+    public ITensor? PostFeedForward { get; init; }
+    /// <summary>The norm of each query head, [1, head dimension].</summary>
+    public ITensor? QueryNorm { get; init; }
+    /// <summary>The norm of each KV head's key, [1, head dimension].</summary>
+    public ITensor? KeyNorm { get; init; }
+    /// <summary>The bias of the queries, [1, heads · head dimension].</summary>
+    public ITensor? QueryBias { get; init; }
+    /// <summary>The bias of the keys, [1, KV heads · head dimension].</summary>
+    public ITensor? KeyBias { get; init; }
+    /// <summary>The bias of the values, [1, KV heads · head dimension].</summary>
+    public ITensor? ValueBias { get; init; }
+    /// <summary>The bias of attention's output, [1, hidden].</summary>
+    public ITensor? OutputBias { get; init; }
 
-        ITensor Make(string name) => make($"layers.{layer}.{name}.weight");
-        ITensor? Optional(string? name) => name is null ? null : Make(name);
+    /// <summary>Creates each vector from its name in <see cref="BackboneTensors"/>.</summary>
+    public static LayerVectors Create(BackboneConfig config, int layer, Func<string, ITensor> make)
+    {
+        LayerNormNames norms = config.Architecture.Norms;
+        bool normsHeads = config.Architecture.HasHeadNorms, biasesInputs = config.AttentionBias != AttentionBias.None;
+        return new LayerVectors
+        {
+            Input = make($"{BackboneTensors.Layer(layer)}{norms.Input}.weight"),
+            PostAttention = Norm(norms.PostAttention),
+            PreFeedForward = make($"{BackboneTensors.Layer(layer)}{norms.PreFeedForward}.weight"),
+            PostFeedForward = Norm(norms.PostFeedForward),
+            QueryNorm = If(normsHeads, BackboneTensors.QueryNorm),
+            KeyNorm = If(normsHeads, BackboneTensors.KeyNorm),
+            QueryBias = If(biasesInputs, BackboneTensors.QueryBias),
+            KeyBias = If(biasesInputs, BackboneTensors.KeyBias),
+            ValueBias = If(biasesInputs, BackboneTensors.ValueBias),
+            OutputBias = If(config.AttentionBias == AttentionBias.All, BackboneTensors.OutputBias),
+        };
+
+        ITensor? Norm(string? name) => If(name is not null, name + ".weight");
+        ITensor? If(bool has, string name) => has ? make(BackboneTensors.Layer(layer) + name) : null;
     }
 }

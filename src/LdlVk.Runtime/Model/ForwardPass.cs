@@ -58,7 +58,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
     private IEnumerable<BatchState> Layers(IEnumerable<BatchState> entering)
     {
         using Workspace workspace = Workspace.For(batches, _device, _config, isTraced: _trace is not null);
-        ITensor rope = stage.Rope.Of(batches.SelectMany(batch => batch.Positions).Max() + 1);
+        int positions = batches.SelectMany(batch => batch.Positions).Max() + 1;
         List<BatchState> states = [];
         try
         {
@@ -66,6 +66,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
             foreach (DecoderLayer layer in stage.Layers.InOrder())
             {
                 bool isFirst = layer.Index == stage.Layers.First, isLast = layer.Index == stage.Layers.End - 1;
+                ITensor rope = stage.Rope.Of(layer.Index, positions);
                 var pass = new LayerPass(_device, _config, layer, options.Compute, rope, workspace, _trace);
                 foreach (BatchState state in isFirst ? entering : states)
                 {

@@ -34,7 +34,7 @@ internal sealed class Gemma2Architecture : Architecture
     /// <summary>The default of Gemma2Config.</summary>
     internal override int? DefaultPadToken => 0;
 
-    internal override int Window(BackboneConfig config, int layer) => layer % 2 == 0 ? config.SlidingWindow : 0;
+    internal override bool IsSliding(int layer) => layer % 2 == 0;
 
     /// <summary>Absent fields have the defaults of Hugging Face's Gemma2Config.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
@@ -42,7 +42,7 @@ internal sealed class Gemma2Architecture : Architecture
         // Gemma's code runs hidden_activation, whose default is the tanh form. hidden_act is of older files, which say "gelu" for it.
         if (!fields.RequireActivation("hidden_activation", Gelu)) fields.RequireActivation("hidden_act", Gelu, "gelu");
         fields.RequireFalse("attention_bias", "use_bidirectional_attention");
-        fields.RequireLayerTypes(layer => layer % 2 == 0 ? "sliding_attention" : "full_attention");
+        fields.RequireLayerTypes(layer => IsSliding(layer) ? BackboneFields.SlidingAttention : BackboneFields.FullAttention);
         // Null turns softcap and window off; the defaults are those of absent fields.
         return fields.WithRope(fields.Backbone(this, headDimension: 256, maxPositions: 8192)) with
         {

@@ -7,20 +7,20 @@ internal sealed class LayerPass(
     IDevice device, BackboneConfig config, DecoderLayer layer, ComputeMode compute, ITensor rope, Workspace workspace, ITrace? trace)
 {
     private readonly LayerMatrices _weights = layer.Matrices;
-    private readonly LayerNorms _norms = layer.Norms;
+    private readonly LayerVectors _vectors = layer.Vectors;
     private readonly LayerNormNames _names = config.Architecture.Norms;
     private readonly AttentionShape _attention = new(
         config.Heads, config.KeyValueHeads, config.HeadDimension,
         Scale: (float)(1.0 / Math.Sqrt(config.QueryPreAttentionScalar)),
         Softcap: config.AttentionSoftcap,
-        Window: config.Architecture.Window(config, layer.Index),
+        Window: config.Window(layer.Index),
         HalvesOperands: layer.Matrices.Query.Format != WeightFormat.Fp32);
 
     /// <summary>Computes the layer for a batch. The model's last layer keeps only the texts' last rows, unless traced.</summary>
     public void Run(BatchState state)
     {
         ITensor normed = workspace.Normed.View(0, state.Residual.Rows);
-        device.RmsNorm(normed, state.Residual, _norms.Input, config.RmsNormEpsilon);
+        device.RmsNorm(normed, state.Residual, _vectors.Input, config.RmsNormEpsilon);
         Record(_names.Input, normed);
         if (layer.Index < config.Layers - 1 || trace is not null)
         {
@@ -48,25 +48,28 @@ internal sealed class LayerPass(
         ITensor query = w.Query.View(0, queries.Count), heads = w.Heads.View(0, queries.Count), normed = w.Normed.View(0, queries.Count);
         ITensor key = w.Key.View(kept, keys.Count), value = w.Value.View(kept, keys.Count);
 
-        // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual); without that norm in Llama
+        // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual); without that norm in Llama,
+        // with biases in Qwen2, and with a norm of each head before the rotation in Qwen3 and Gemma-3.
         // The three products are independent, so a device may run them concurrently.
-        Linear(query, normedQueries, _weights.Query);
+        Linear(query, normedQueries, _weights.Query, _vectors.QueryBias);
         Record("self_attn.q_proj", query);
-        Linear(key, normedKeys, _weights.Key);
+        Linear(key, normedKeys, _weights.Key, _vectors.KeyBias);
         Record("self_attn.k_proj", key);
-        Linear(value, normedKeys, _weights.Value);
+        Linear(value, normedKeys, _weights.Value, _vectors.ValueBias);
         Record("self_attn.v_proj", value);
+        NormHeads("self_attn.q_norm", query, config.Heads, _vectors.QueryNorm);
+        NormHeads("self_attn.k_norm", key, config.KeyValueHeads, _vectors.KeyNorm);
         device.Rope(query, config.Heads, queries.Positions, rope);
         device.Rope(key, config.KeyValueHeads, keys.Positions, rope);
         device.Attention(heads, query, w.Key.View(0, kept + keys.Count), w.Value.View(0, kept + keys.Count), queries.Segments, _attention);
         Record("attention_heads", heads);
-        Linear(normed, heads, _weights.Output);
+        Linear(normed, heads, _weights.Output, _vectors.OutputBias);
         Record("self_attn.o_proj", normed);
-        AddTo(residual, normed, _names.PostAttention, _norms.PostAttention);
+        AddTo(residual, normed, _names.PostAttention, _vectors.PostAttention);
 
         // residual += PostFeedForwardNorm(Down · (activation(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual); without that norm in
         // Llama
-        device.RmsNorm(normed, residual, _norms.PreFeedForward, config.RmsNormEpsilon);
+        device.RmsNorm(normed, residual, _vectors.PreFeedForward, config.RmsNormEpsilon);
         Record(_names.PreFeedForward, normed);
         for (int first = 0; first < residual.Rows; first += w.Gate.Rows)
         {
@@ -90,13 +93,21 @@ internal sealed class LayerPass(
         }
 
         Record("mlp.down_proj", normed);
-        AddTo(residual, normed, _names.PostFeedForward, _norms.PostFeedForward);
+        AddTo(residual, normed, _names.PostFeedForward, _vectors.PostFeedForward);
     }
 
-    private void Linear(ITensor output, ITensor input, IWeight weight)
+    private void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null)
     {
-        if (compute == ComputeMode.Int8) device.Int8Linear(output, input, weight);
-        else device.Linear(output, input, weight);
+        if (compute == ComputeMode.Int8) device.Int8Linear(output, input, weight, bias);
+        else device.Linear(output, input, weight, bias);
+    }
+
+    /// <summary>RmsNorm of each head, if the architecture has one here.</summary>
+    private void NormHeads(string name, ITensor heads, int count, ITensor? weight)
+    {
+        if (weight is null) return;
+        device.HeadNorm(heads, count, weight, config.RmsNormEpsilon);
+        Record(name, heads);
     }
 
     private void Record(string name, ITensor tensor) => trace?.Record($"layer.{layer.Index}.{name}", device, tensor);

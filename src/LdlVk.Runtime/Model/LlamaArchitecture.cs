@@ -22,14 +22,18 @@ internal sealed class LlamaArchitecture : Architecture
 
     internal override bool ScalesEmbeddings => false;
 
-    internal override int Window(BackboneConfig config, int layer) => 0;
+    internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 
     /// <summary>Absent fields have the defaults of Hugging Face's LlamaConfig.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
         fields.RequireActivation("hidden_act", "silu");
-        fields.RequireFalse("attention_bias", "mlp_bias");
+        fields.RequireFalse("mlp_bias");
         BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 2048, keyValueHeads: heads => heads);
-        return fields.WithRope(config) with { QueryPreAttentionScalar = config.HeadDimension };
+        return fields.WithRope(config) with
+        {
+            QueryPreAttentionScalar = config.HeadDimension,
+            AttentionBias = fields.AttentionBias(),
+        };
     }
 }

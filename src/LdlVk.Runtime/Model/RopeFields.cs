@@ -23,13 +23,64 @@ internal static class RopeFields
         double theta = fields.Number(Theta, 1, MaxTheta, DefaultTheta);
         if (Parameters(fields.Root) is not { } rope) return config with { RopeTheta = theta };
         RequireOneTable(rope, config.Architecture);
-        RequireWholeHeads(rope);
-        return config with
+        return With(config, Read(fields, rope, theta, config));
+    }
+
+    /// <summary>
+    /// Adds two rotary embeddings, one of the layers with full attention and one of those with a sliding window. Newer files have an object
+    /// for each in <c>rope_parameters</c>; older ones have <c>rope_theta</c> and <c>rope_scaling</c> for the first, and a base for the
+    /// second.
+    /// </summary>
+    /// <param name="fields">The fields of config.json.</param>
+    /// <param name="config">The backbone.</param>
+    /// <param name="theta">Default base of the layers with full attention.</param>
+    /// <param name="slidingField">The field of the base of the layers with a sliding window in older files.</param>
+    /// <param name="slidingTheta">Its default.</param>
+    /// <exception cref="CheckpointException">A field is malformed, or asks for a kind of scaling that is not supported.</exception>
+    public static BackboneConfig WithTwoRopes(
+        this ConfigFields fields, BackboneConfig config, double theta, string slidingField, double slidingTheta)
+    {
+        RequireWholeHeads(fields.Root);
+        theta = fields.Number(Theta, 1, MaxTheta, theta);
+        Rotary full = new(new RotaryEmbedding(theta, null), config.MaxPositions);
+        Rotary sliding = full with { Embedding = new(fields.Number(slidingField, 1, MaxTheta, slidingTheta), null) };
+        if (Parameters(fields.Root) is { } rope)
         {
-            RopeTheta = ConfigFields.Number(rope, Theta, 1, MaxTheta, theta),
-            RopeScaling = Scaling(fields, rope, config.MaxPositions),
+            bool hasFull = rope.TryGet(BackboneFields.FullAttention, out JsonField ofFull),
+                hasSliding = rope.TryGet(BackboneFields.SlidingAttention, out JsonField ofSliding);
+            if (hasFull) full = Read(fields, ofFull, theta, config);
+            if (hasSliding) sliding = Read(fields, ofSliding, sliding.Embedding.Theta, config);
+            if (!hasFull && !hasSliding)
+            {
+                RequireOneTable(rope, config.Architecture);
+                full = Read(fields, rope, theta, config);
+            }
+        }
+
+        return With(config, full) with
+        {
+            SlidingRope = sliding.Embedding,
+            MaxPositions = Math.Min(full.MaxPositions, sliding.MaxPositions),
         };
     }
+
+    private static BackboneConfig With(BackboneConfig config, Rotary rope) => config with
+    {
+        RopeTheta = rope.Embedding.Theta,
+        RopeScaling = rope.Embedding.Scaling,
+        MaxPositions = rope.MaxPositions,
+    };
+
+    /// <summary>Reads an object of parameters.</summary>
+    private static Rotary Read(ConfigFields fields, JsonField rope, double theta, BackboneConfig config)
+    {
+        RequireWholeHeads(rope);
+        (RopeScaling? scaling, int maxPositions) = Scaling(fields, rope, config.MaxPositions);
+        return new Rotary(new RotaryEmbedding(ConfigFields.Number(rope, Theta, 1, MaxTheta, theta), scaling), maxPositions);
+    }
+
+    /// <summary>A rotary embedding, and the maximum length of a text with it.</summary>
+    private sealed record Rotary(RotaryEmbedding Embedding, int MaxPositions);
 
     /// <summary>Finds the parameters; null if the file has none, or only empty ones.</summary>
     private static JsonField? Parameters(JsonField root)
@@ -57,19 +108,48 @@ internal static class RopeFields
         if (parent.TryGet(Partial, out JsonField part) && part.Number(0, 1) != 1) throw ConfigFields.Unsupported(part, "1");
     }
 
-    private static RopeScaling? Scaling(ConfigFields fields, JsonField rope, int maxPositions)
+    private static (RopeScaling? Scaling, int MaxPositions) Scaling(ConfigFields fields, JsonField rope, int maxPositions)
     {
-        if (!rope.TryGet(Type, out JsonField type) && !rope.TryGet(OldType, out type)) return null;
-        if (type.String() == "default") return null;
-        if (type.String() != "llama3") throw ConfigFields.Unsupported(type, "\"llama3\" or \"default\"");
-        double low = rope.Get("low_freq_factor").Number(1e-3, 1e6);
-        JsonField high = rope.Get("high_freq_factor");
-        if (high.Number(1e-3, 1e6) <= low) throw high.Damaged($"is {high.Kind}, not above low_freq_factor");
-        if (!fields.Root.TryGet(OriginalPositions, out JsonField original)) rope.TryGet(OriginalPositions, out original);
-        return new RopeScaling(
-            rope.Get("factor").Number(1, 1e6),
-            low,
-            high.Number(1e-3, 1e6),
-            original.Value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? maxPositions : original.Integer(1, 1 << 24));
+        if (!rope.TryGet(Type, out JsonField type) && !rope.TryGet(OldType, out type)) return (null, maxPositions);
+        return type.String() switch
+        {
+            "default" => (null, maxPositions),
+            "linear" => (new LinearRopeScaling(Factor()), maxPositions),
+            // The base grows with the length of a text that is longer than the original maximum, and is unchanged up to there.
+            "dynamic" => (null, Math.Min(maxPositions, Original())),
+            "llama3" => (Llama3(), maxPositions),
+            "yarn" => (Yarn(), maxPositions),
+            _ => throw ConfigFields.Unsupported(type, "\"default\", \"linear\", \"dynamic\", \"llama3\" or \"yarn\""),
+        };
+
+        double Factor() => rope.Get("factor").Number(1, 1e6);
+
+        int Original()
+        {
+            if (!fields.Root.TryGet(OriginalPositions, out JsonField original)) rope.TryGet(OriginalPositions, out original);
+            return original.Value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? maxPositions : original.Integer(1, 1 << 24);
+        }
+
+        Llama3RopeScaling Llama3()
+        {
+            double low = rope.Get("low_freq_factor").Number(1e-3, 1e6);
+            JsonField high = rope.Get("high_freq_factor");
+            if (high.Number(1e-3, 1e6) <= low) throw high.Damaged($"is {high.Kind}, not above low_freq_factor");
+            return new Llama3RopeScaling(Factor(), low, high.Number(1e-3, 1e6), Original());
+        }
+
+        YarnRopeScaling Yarn()
+        {
+            double factor = Factor(), magnitude = YarnRopeScaling.MagnitudeOf(factor);
+            if (rope.TryGet("mscale", out JsonField weight) && rope.TryGet("mscale_all_dim", out JsonField below)
+                && weight.Number(0, 1e6) > 0 && below.Number(0, 1e6) > 0)
+                magnitude = YarnRopeScaling.MagnitudeOf(factor, weight.Number(0, 1e6))
+                    / YarnRopeScaling.MagnitudeOf(factor, below.Number(0, 1e6));
+            bool truncates = !rope.TryGet("truncate", out JsonField truncate) || truncate.Boolean();
+            return new YarnRopeScaling(
+                factor, Original(),
+                ConfigFields.Number(rope, "beta_fast", 1e-3, 1e6, 32), ConfigFields.Number(rope, "beta_slow", 1e-3, 1e6, 1), truncates,
+                ConfigFields.Number(rope, "attention_factor", 1e-3, 1e3, magnitude));
+        }
     }
 }

@@ -3,9 +3,9 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The rotary angles θ^(−2i/d)·p as cosines and sines, computed in double (Su et al. 2021, "RoFormer"), on one device. The table grows
-/// with the longest text: max_position_embeddings may be a hundred times what is scored, and its table larger than the weights. Not
-/// thread-safe.
+/// The rotary angles θ^(−2i/d)·p as cosines and sines, computed in double (Su et al. 2021, "RoFormer"), on one device: a table for each
+/// rotary embedding of a model. The tables grow with the longest text: max_position_embeddings may be a hundred times what is scored, and
+/// its table larger than the weights. Not thread-safe.
 /// </summary>
 /// <param name="device">The device.</param>
 /// <param name="config">The model.</param>
@@ -14,24 +14,40 @@ internal sealed class RopeTable(IDevice device, BackboneConfig config) : IDispos
     /// <summary>Positions of the first table; a text that is longer gets one of at least twice the size.</summary>
     private const int FirstPositions = 8192;
 
+    /// <summary>The newest table of each rotary embedding.</summary>
+    private readonly Dictionary<RotaryEmbedding, ITensor> _newest = [];
+
     /// <summary>Earlier tables stay, because ops that are queued on the device may read them.</summary>
     private readonly List<ITensor> _tables = [];
 
-    /// <summary>Returns the number of positions with which the table of a model begins.</summary>
+    /// <summary>Returns the number of positions with which the tables of a model begin.</summary>
     public static int Positions(BackboneConfig config) => Math.Min(config.MaxPositions, FirstPositions);
 
-    /// <summary>Returns the table [positions or more, head dimension] that <see cref="IDevice.Rope"/> takes.</summary>
-    /// <exception cref="DeviceException">The device lacks memory for it.</exception>
-    public ITensor Of(int positions)
+    /// <summary>Returns the number of tables of a model.</summary>
+    public static int Count(BackboneConfig config) => config.SlidingRope is { } sliding && sliding != config.Rope ? 2 : 1;
+
+    /// <summary>Makes the tables with which the model begins.</summary>
+    /// <exception cref="DeviceException">The device lacks memory for them.</exception>
+    public void Begin()
     {
-        if (_tables is [.., var last] && last.Rows >= positions) return last;
+        Of(config.Rope, Positions(config));
+        if (config.SlidingRope is { } sliding) Of(sliding, Positions(config));
+    }
+
+    /// <summary>Returns the table [positions or more, head dimension] of a layer, which <see cref="IDevice.Rope"/> takes.</summary>
+    /// <exception cref="DeviceException">The device lacks memory for it.</exception>
+    public ITensor Of(int layer, int positions) => Of(config.RopeOf(layer), positions);
+
+    private ITensor Of(RotaryEmbedding rope, int positions)
+    {
+        if (_newest.TryGetValue(rope, out ITensor? newest) && newest.Rows >= positions) return newest;
         int rows = Positions(config);
         while (rows < positions) rows = (int)Math.Min(2L * rows, Math.Max(config.MaxPositions, positions));
-        float[] values = Compute(rows, config.HeadDimension, config.RopeTheta, config.RopeScaling);
+        float[] values = Compute(rows, config.HeadDimension, rope);
         ITensor table = device.CreateTensor(rows, config.HeadDimension);
         _tables.Add(table);
         device.Write(table, 0, values);
-        return table;
+        return _newest[rope] = table;
     }
 
     /// <inheritdoc/>
@@ -40,19 +56,19 @@ internal sealed class RopeTable(IDevice device, BackboneConfig config) : IDispos
         foreach (ITensor table in _tables) table.Dispose();
     }
 
-    private static float[] Compute(int positions, int headDimension, double theta, RopeScaling? scaling)
+    private static float[] Compute(int positions, int headDimension, RotaryEmbedding rope)
     {
         int half = headDimension / 2;
-        double[] frequencies =
-            [.. Enumerable.Range(0, half).Select(i => Math.Pow(theta, -2.0 * i / headDimension)).Select(f => scaling?.Apply(f) ?? f)];
+        double[] frequencies = rope.Frequencies(headDimension);
+        double magnitude = rope.Scaling?.Magnitude ?? 1;
         float[] table = new float[positions * headDimension];
         for (int p = 0; p < positions; p++)
         {
             for (int i = 0; i < half; i++)
             {
                 double angle = p * frequencies[i];
-                table[(p * headDimension) + i] = (float)Math.Cos(angle);
-                table[(p * headDimension) + half + i] = (float)Math.Sin(angle);
+                table[(p * headDimension) + i] = (float)(Math.Cos(angle) * magnitude);
+                table[(p * headDimension) + half + i] = (float)(Math.Sin(angle) * magnitude);
             }
         }
 

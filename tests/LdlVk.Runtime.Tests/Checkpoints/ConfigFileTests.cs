@@ -40,7 +40,8 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("rms_norm_eps", "NaN")]
     [InlineData("rope_theta", "Infinity")]
     [InlineData("rope_theta", "0")]
-    [InlineData("rope_scaling", "{\"type\":\"linear\",\"factor\":2}")]
+    [InlineData("rope_scaling", "{\"type\":\"linear\"}")]
+    [InlineData("rope_scaling", "{\"type\":\"longrope\",\"factor\":2}")]
     [InlineData("query_pre_attn_scalar", "-24")]
     [InlineData("attn_logit_softcapping", "-50")]
     [InlineData("attn_logit_softcapping", "1e9")]
@@ -169,7 +170,7 @@ public sealed class ConfigFileTests : IDisposable
         const string Numbers = "\"factor\": 8.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0, \"original_max_position_embeddings\": 32";
         using TempFolder llama = Llama(fields.Replace("LLAMA3", Numbers + ", \"rope_type\": \"llama3\"").Replace("OLD", Numbers + ", \"type\": \"llama3\""));
         using Checkpoint checkpoint = Checkpoint.Open(llama.Path);
-        Assert.Equal((theta, scaled ? new RopeScaling(8, 1, 4, 32) : null), (checkpoint.Config.RopeTheta, checkpoint.Config.RopeScaling));
+        Assert.Equal((theta, scaled ? new Llama3RopeScaling(8, 1, 4, 32) : null), (checkpoint.Config.RopeTheta, checkpoint.Config.RopeScaling));
     }
 
     [Theory]
@@ -181,7 +182,7 @@ public sealed class ConfigFileTests : IDisposable
         using TempFolder llama = Llama(
             $"{top}\"rope_parameters\": {{\"rope_type\": \"llama3\", \"factor\": 8.0, \"high_freq_factor\": 4.0, \"low_freq_factor\": 1.0{inside}}}");
         using Checkpoint checkpoint = Checkpoint.Open(llama.Path);
-        Assert.Equal(length, checkpoint.Config.RopeScaling!.OriginalPositions);
+        Assert.Equal(length, Assert.IsType<Llama3RopeScaling>(checkpoint.Config.RopeScaling).OriginalPositions);
     }
 
     /// <summary>Llama 1 and 2 have as many KV heads as query heads, and their files do not say so: an error of shapes here, not of a missing field.</summary>

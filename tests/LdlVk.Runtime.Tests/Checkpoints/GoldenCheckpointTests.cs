@@ -149,7 +149,7 @@ public sealed class GoldenCheckpointTests
             new BackboneConfig
             {
                 Architecture = Architecture.Llama, HiddenSize = 64, Layers = 4, Heads = 4, KeyValueHeads = 2, HeadDimension = 16, IntermediateSize = 160, VocabularySize = 512,
-                MaxPositions = 512, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new RopeScaling(8, 1, 4, 32), QueryPreAttentionScalar = 16,
+                MaxPositions = 512, RmsNormEpsilon = 1e-5f, RopeTheta = 500000, RopeScaling = new Llama3RopeScaling(8, 1, 4, 32), QueryPreAttentionScalar = 16,
             },
             checkpoint.Config);
         Assert.Equal([(64, 64, 64), (1, 64, 1)], Assert.IsType<ScoreHead>(checkpoint.Head).Network.Select(layer => (layer.Outputs, layer.Inputs, (int)layer.Bias!.Count)));

@@ -125,7 +125,7 @@ internal sealed partial class AdapterTensors : IDisposable
     {
         string name = Find(module + ".weight") ?? throw Error(
             key, $"changes {Shown.Short(module)}.weight, which the base model {_base.Folder} has not: {NotOfBase}");
-        if (name == TensorNames.Embedding)
+        if (TensorNames.IsTable(name))
             throw Error(key, $"changes the embedding table, which is not supported. {OtherFolder.Merge}");
         if (!_config.Targets.Contains(module))
             throw Error(
@@ -169,7 +169,7 @@ internal sealed partial class AdapterTensors : IDisposable
         {
             if (!name.EndsWith(".weight", StringComparison.Ordinal) || _base.ShapeOf(name).Count != 2) continue;
             string module = name[..^".weight".Length];
-            if (!_tensors.ContainsKey(name) && name != TensorNames.Embedding && _config.Targets.Contains(around + module))
+            if (!_tensors.ContainsKey(name) && !TensorNames.IsTable(name) && _config.Targets.Contains(around + module))
                 throw new CheckpointException(
                     $"The adapter {Folder} has no update of {Shown.Short(name)}, which target_modules of {AdapterConfig.FileName} names. "
                     + "Download the adapter again, and check that it is of this base model.");

@@ -1,0 +1,41 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>
+/// Mistral (Jiang et al. 2023, "Mistral 7B"; modeling_mistral.py): Llama's layers, with a sliding window in all of them unless config.json
+/// says null.
+/// </summary>
+internal sealed class MistralArchitecture : Architecture
+{
+    private const string Window = "sliding_window";
+
+    public override string Name => "Mistral";
+
+    public override string ModelType => "mistral";
+
+    public override GateActivation GateActivation => GateActivation.Silu;
+
+    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
+
+    internal override float NormOffset => 0;
+
+    internal override bool ScalesEmbeddings => false;
+
+    internal override bool IsSliding(int layer) => true;
+
+    /// <summary>Absent fields have the defaults of Hugging Face's MistralConfig.</summary>
+    internal override BackboneConfig Read(ConfigFields fields)
+    {
+        fields.RequireActivation("hidden_act", "silu");
+        fields.RequireFalse("attention_bias", "mlp_bias");
+        fields.RequireLayerTypes(_ => fields.IsNull(Window) ? BackboneFields.FullAttention : BackboneFields.SlidingAttention);
+        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 131072, keyValueHeads: _ => 8);
+        return fields.WithRope(config) with
+        {
+            QueryPreAttentionScalar = config.HeadDimension,
+            SlidingWindow = fields.IsNull(Window) ? 0 : fields.Integer(Window, 1, int.MaxValue, 4096),
+        };
+    }
+}

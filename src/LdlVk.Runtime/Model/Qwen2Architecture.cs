@@ -1,0 +1,38 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>
+/// Qwen2 and Qwen2.5 (Qwen Team 2024, "Qwen2 Technical Report"; modeling_qwen2.py): Llama's layers, with a bias on queries, keys and
+/// values, and sliding windows only if config.json switches them on.
+/// </summary>
+internal sealed class Qwen2Architecture : Architecture
+{
+    public override string Name => "Qwen2";
+
+    public override string ModelType => "qwen2";
+
+    public override GateActivation GateActivation => GateActivation.Silu;
+
+    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
+
+    internal override float NormOffset => 0;
+
+    internal override bool ScalesEmbeddings => false;
+
+    internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.Inputs];
+
+    /// <summary>Absent fields have the defaults of Hugging Face's Qwen2Config.</summary>
+    internal override BackboneConfig Read(ConfigFields fields)
+    {
+        fields.RequireActivation("hidden_act", "silu");
+        fields.RequireFalse("mlp_bias");
+        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 32768, keyValueHeads: _ => 32);
+        return fields.WithQwenWindows(fields.WithRope(config)) with
+        {
+            QueryPreAttentionScalar = config.HeadDimension,
+            AttentionBias = AttentionBias.Inputs,
+        };
+    }
+}

@@ -1,0 +1,40 @@
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
+
+namespace LdlVk.Runtime.Model;
+
+/// <summary>
+/// Qwen3 (Qwen Team 2025, "Qwen3 Technical Report"; modeling_qwen3.py): Llama's layers, with an RMSNorm of each head of queries and keys
+/// before the rotation, and sliding windows only if config.json switches them on.
+/// </summary>
+internal sealed class Qwen3Architecture : Architecture
+{
+    public override string Name => "Qwen3";
+
+    public override string ModelType => "qwen3";
+
+    public override GateActivation GateActivation => GateActivation.Silu;
+
+    public override bool HasHeadNorms => true;
+
+    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
+
+    internal override float NormOffset => 0;
+
+    internal override bool ScalesEmbeddings => false;
+
+    internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
+
+    /// <summary>Absent fields have the defaults of Hugging Face's Qwen3Config.</summary>
+    internal override BackboneConfig Read(ConfigFields fields)
+    {
+        fields.RequireActivation("hidden_act", "silu");
+        fields.RequireFalse("mlp_bias");
+        BackboneConfig config = fields.Backbone(this, headDimension: 128, maxPositions: 32768, keyValueHeads: _ => 32);
+        return fields.WithQwenWindows(fields.WithRope(config)) with
+        {
+            QueryPreAttentionScalar = config.HeadDimension,
+            AttentionBias = fields.AttentionBias(),
+        };
+    }
+}
