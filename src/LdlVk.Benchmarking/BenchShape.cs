@@ -9,7 +9,8 @@ namespace LdlVk.Benchmarking;
 public sealed record BenchShape(string Name, BackboneConfig Config)
 {
     /// <summary>The forms that <see cref="Parse"/> reads, separated by '|'.</summary>
-    public const string Names = "peer8|gemma2-27b|llama3-70b|hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
+    public const string Names =
+        "peer8|gemma2-27b|gemma3-12b|llama3-8b|llama3-70b|mistral-7b|qwen3-8b|hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
 
     /// <summary>A backbone that is small enough for a software driver; bench/peers measures other runtimes with it.</summary>
     private static readonly BackboneConfig Peer8 = new()
@@ -37,13 +38,45 @@ public sealed record BenchShape(string Name, BackboneConfig Config)
         QueryPreAttentionScalar = 128,
     };
 
+    /// <summary>Skywork-Reward-V2-Llama-3.1-8B.</summary>
+    private static readonly BackboneConfig Llama3Small = Llama3 with { HiddenSize = 4096, Layers = 32, Heads = 32, IntermediateSize = 14336 };
+
+    /// <summary>Mistral-7B-v0.1.</summary>
+    private static readonly BackboneConfig Mistral = Llama3Small with
+    {
+        Architecture = Architecture.Mistral,
+        VocabularySize = 32000, MaxPositions = 32768, RopeTheta = 10000, RopeScaling = null, SlidingWindow = 4096,
+    };
+
+    /// <summary>Skywork-Reward-V2-Qwen3-8B.</summary>
+    private static readonly BackboneConfig Qwen3 = Llama3Small with
+    {
+        Architecture = Architecture.Qwen3,
+        Layers = 36, IntermediateSize = 12288, VocabularySize = 151936,
+        MaxPositions = 40960, RmsNormEpsilon = 1e-6f, RopeTheta = 1e6, RopeScaling = null,
+    };
+
+    /// <summary>Gemma-3-12B.</summary>
+    private static readonly BackboneConfig Gemma3 = new()
+    {
+        Architecture = Architecture.Gemma3,
+        HiddenSize = 3840, Layers = 48, Heads = 16, KeyValueHeads = 8, HeadDimension = 256, IntermediateSize = 15360,
+        VocabularySize = 262208,
+        MaxPositions = 131072, RmsNormEpsilon = 1e-6f, RopeTheta = 1e6, RopeScaling = new LinearRopeScaling(8),
+        SlidingRope = new RotaryEmbedding(10000, null), QueryPreAttentionScalar = 256, SlidingWindow = 1024,
+    };
+
     /// <summary>Reads a shape: a known name, or sizes such as <c>hidden=64,layers=2</c> over those of peer8.</summary>
     /// <exception cref="UsageException">No such shape exists, or a size is out of range. The message begins with the text.</exception>
     public static BenchShape Parse(string text) => text switch
     {
         "peer8" => new BenchShape(text, Peer8),
         "gemma2-27b" => new BenchShape(text, Gemma2),
+        "gemma3-12b" => new BenchShape(text, Gemma3),
+        "llama3-8b" => new BenchShape(text, Llama3Small),
         "llama3-70b" => new BenchShape(text, Llama3),
+        "mistral-7b" => new BenchShape(text, Mistral),
+        "qwen3-8b" => new BenchShape(text, Qwen3),
         _ => new BenchShape(text, Custom(text)),
     };
 

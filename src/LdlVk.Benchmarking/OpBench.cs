@@ -111,6 +111,15 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
             IIndexList positions = device.CreateIndices([.. Enumerable.Range(0, rows)]);
             return new Case(() => device.Rope(x, config.Heads, positions, angles), 0, Floats(rows, 2 * Queries), [x, positions]);
         });
+        if (config.Architecture.HasHeadNorms)
+        {
+            Each("HeadNorm", "", rows => $"{rows} × {Queries}", cancellationToken, rows =>
+            {
+                ITensor x = RandomTensor.Create(device, rows, Queries), weight = RandomTensor.Create(device, 1, config.HeadDimension);
+                return new Case(() => device.HeadNorm(x, config.Heads, weight, 1e-6f), 0, Floats(rows, 2 * Queries), [x, weight]);
+            });
+        }
+
         int ffn = config.IntermediateSize;
         Each(
             "GateMultiply", "", rows => $"{rows} × {ffn}", cancellationToken,

@@ -6,6 +6,10 @@ public class BenchShapeTests
     [InlineData("peer8", 1152, 8)]
     [InlineData("gemma2-27b", 4608, 46)]
     [InlineData("llama3-70b", 8192, 80)]
+    [InlineData("llama3-8b", 4096, 32)]
+    [InlineData("mistral-7b", 4096, 32)]
+    [InlineData("qwen3-8b", 4096, 36)]
+    [InlineData("gemma3-12b", 3840, 48)]
     public void A_known_name_is_a_shape(string name, int hidden, int layers)
     {
         BenchShape shape = BenchShape.Parse(name);
@@ -23,7 +27,7 @@ public class BenchShapeTests
     }
 
     [Theory]
-    [InlineData("gemma4", "gemma4: \"gemma4\" is no NAME=NUMBER. There are peer8, gemma2-27b, llama3-70b, hidden=")]
+    [InlineData("gemma4", "gemma4: \"gemma4\" is no NAME=NUMBER. There are peer8, gemma2-27b, gemma3-12b, llama3-8b, llama3-70b, mistral-7b, qwen3-8b, hidden=")]
     [InlineData("hidden=0", "hidden=0: hidden is a whole number from 1 to 1048576")]
     [InlineData("depth=3", "depth=3: there is no depth")]
     [InlineData("kv-heads=3", "kv-heads=3: 3 kv-heads do not divide 8 heads")]

@@ -11,7 +11,7 @@ public class BenchTests
     private static readonly string[] Fast = ["bench", "--shape", Tiny, "--device", "cpu", "--runs", "2"];
 
     [Theory]
-    [InlineData("--shape gemma4: \"gemma4\" is no NAME=NUMBER. There are peer8, gemma2-27b, llama3-70b, hidden=", "--shape", "gemma4")]
+    [InlineData("--shape gemma4: \"gemma4\" is no NAME=NUMBER. There are peer8, gemma2-27b, gemma3-12b, llama3-8b, llama3-70b, mistral-7b, qwen3-8b, hidden=", "--shape", "gemma4")]
     [InlineData("--shape hidden=0: hidden is a whole number from 1 to 1048576", "--shape", "hidden=0")]
     [InlineData("there is no depth", "--shape", "depth=3")]
     [InlineData("3 kv-heads do not divide 8 heads", "--shape", "kv-heads=3")]

@@ -37,9 +37,14 @@ public sealed class TempFolder : IDisposable
     }
 
     /// <summary>Copies a golden checkpoint into it, without its goldens.</summary>
-    public TempFolder CopyGolden(string name)
+    public TempFolder CopyGolden(string name) => CopyCheckpoint(Paths.Combine(Goldens.Folder, name));
+
+    /// <summary>Copies a checkpoint of tests/data/families into it, without its goldens.</summary>
+    public TempFolder CopyFamily(string name) => CopyCheckpoint(Paths.Combine(FamilyGoldens.Folder, name));
+
+    private TempFolder CopyCheckpoint(string source)
     {
-        foreach (string file in Directory.GetFiles(Repository.Path("tests", "data", "goldens", name)))
+        foreach (string file in Directory.GetFiles(source))
         {
             string fileName = Paths.GetFileName(file);
             if (fileName is not ("goldens.json" or "trace.json" or "sensitivity.json")) File.Copy(file, this[fileName]);
