@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
 using LdlVk.Scoring;
 
@@ -13,12 +15,17 @@ public sealed class RewardModel : IDisposable
 {
     private readonly ScoringSession _session;
     private readonly TextEncoder _text;
+    private readonly StepEncoder _steps;
     private readonly RewardModelOptions _options;
     private Action<Notice>? _warning;
     private long _textsWithForeignMarkers;
 
-    private RewardModel(ScoringSession session, TextEncoder text, RewardModelOptions options) =>
+    private RewardModel(ScoringSession session, TextEncoder text, RewardModelOptions options)
+    {
         (_session, _text, _options) = (session, text, options);
+        _steps = new StepEncoder(text, StepMarks, options.StepSeparator);
+        session.GateHint = GateHint;
+    }
 
     /// <summary>
     /// Raised on the scoring thread after a failure that was mended: a lost device was opened again and given the weights again, or a batch
@@ -70,6 +77,16 @@ public sealed class RewardModel : IDisposable
     /// <summary>What the user should know about how the checkpoint was understood; null if nothing.</summary>
     public Notice? Note => _text.HasTokenizer ? _text.Note : null;
 
+    /// <summary>How the model's code marks the steps of a response; none for a model that scores whole texts.</summary>
+    public StepMarks StepMarks => _session.Head.StepMarks;
+
+    /// <summary>How the scores of steps become one; null for a model that scores whole texts.</summary>
+    public StepAggregation? StepAggregation =>
+        StepMarks == StepMarks.None ? null : _options.StepAggregation ?? _session.Head.DefaultAggregation;
+
+    /// <summary>A phrase that says which positions of a text the head reads.</summary>
+    public string ReadSummary => _session.Head.ReadSummary;
+
     /// <summary>That loading spent time on tuning a device for this model; null if it did not.</summary>
     public Notice? TuningNote => _session.TuningNote;
 
@@ -84,7 +101,7 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="DeviceException">No device is large enough.</exception>
     public static ExecutionPlan MakePlan(string folder, RewardModelOptions? options = null)
     {
-        using Checkpoint checkpoint = Checkpoint.Open(folder, options?.Adapter);
+        using Checkpoint checkpoint = Checkpoint.Open(folder, options?.Adapter, options?.Head);
         return MakePlan(checkpoint, options);
     }
 
@@ -126,7 +143,7 @@ public sealed class RewardModel : IDisposable
     {
         options ??= new RewardModelOptions();
         options.Check();
-        Checkpoint checkpoint = Checkpoint.Open(folder, options.Adapter);
+        Checkpoint checkpoint = Checkpoint.Open(folder, options.Adapter, options.Head);
         try
         {
             var text = new TextEncoder(checkpoint.TextFolder, options.ChatTemplate, options.SystemMessages, options.TemplateDate);
@@ -176,7 +193,7 @@ public sealed class RewardModel : IDisposable
     /// is an error of each conversation, since texts given as ids can still be scored.
     /// </summary>
     public TokenizedText Encode(Conversation conversation, SpecialTokens? typed = null) =>
-        EncodedOrFailed(() => Tokenize(conversation, typed), [.. conversation.Messages.Select(m => m.Content)]);
+        EncodedOrFailed(() => EncodeSteps(conversation, typed), [.. conversation.Messages.Select(m => m.Content)]);
 
     /// <summary>
     /// Token ids of a text that holds the template and its special tokens already, or why there are none. Padding and end-of-text tokens
@@ -184,7 +201,7 @@ public sealed class RewardModel : IDisposable
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one, if the template begins with it.</param>
-    public TokenizedText EncodeTemplated(string text, bool bos = true) => EncodedOrFailed(() => _text.EncodeTemplated(text, bos), text);
+    public TokenizedText EncodeTemplated(string text, bool bos = true) => EncodedOrFailed(() => _steps.Marked(new TokenizedText(_text.EncodeTemplated(text, bos))), text);
 
     /// <summary>
     /// Returns the index of the token that the head reads: the last one, unless the text contains the model's padding token.
@@ -196,7 +213,23 @@ public sealed class RewardModel : IDisposable
     /// The ids that would be scored: up to the token that the head reads, truncated where <see cref="RewardModelOptions.Truncate"/> is set;
     /// or why they cannot be.
     /// </summary>
-    public TokenizedText Check(TokenizedText text) => text.Error is null ? EncodedOrFailed(() => _session.Check(text.Ids)) : text;
+    public TokenizedText Check(TokenizedText text) => text.Error is not null ? text : EncodedOrFailed(() =>
+    {
+        PackedText packed = _session.Check(Marked(text));
+        return text with { Ids = packed.Ids, Steps = StepMarks == StepMarks.None ? null : packed.Reads };
+    });
+
+    /// <summary>
+    /// Returns a text with the positions of its steps, if the model marks steps by a token and no positions are given.
+    /// </summary>
+    public TokenizedText Marked(TokenizedText text) => _text.HasTokenizer && text.Error is null ? _steps.Marked(text) : text;
+
+    /// <summary>
+    /// The positions that the head reads, in the head's order: the score's, which is the last, with the gate's before it if the model has
+    /// gates; or those of the steps.
+    /// </summary>
+    /// <exception cref="InputException">The text lacks what the head reads.</exception>
+    public IReadOnlyList<int> ReadPositions(TokenizedText text) => _session.ReadPositions(Marked(text));
 
     /// <summary>
     /// Returns ids without those in the middle that are too many, as <see cref="RewardModelOptions.Truncate"/> drops them.
@@ -209,9 +242,9 @@ public sealed class RewardModel : IDisposable
     /// <exception cref="InputException">It cannot be scored.</exception>
     public Reward Score(Conversation conversation)
     {
-        int[] ids = Tokenize(conversation);
+        TokenizedText text = EncodeSteps(conversation, null);
         CheckMarkers([.. conversation.Messages.Select(m => m.Content)]);
-        return Score(ids);
+        return _session.ScoreTogether([text], CancellationToken.None)[0].Value;
     }
 
     /// <summary>Scores one text given as token ids.</summary>
@@ -220,8 +253,8 @@ public sealed class RewardModel : IDisposable
     /// <param name="cancellationToken">Ends it between micro-batches.</param>
     /// <exception cref="InputException">It cannot be scored.</exception>
     public Reward Score(int[] tokenIds, ITrace? trace = null, CancellationToken cancellationToken = default) => trace is null
-        ? _session.ScoreTogether([new TokenizedText(tokenIds)], cancellationToken)[0].Value
-        : _session.ScoreTraced(tokenIds, trace, cancellationToken);
+        ? _session.ScoreTogether([Marked(new TokenizedText(tokenIds))], cancellationToken)[0].Value
+        : _session.ScoreTraced(Marked(new TokenizedText(tokenIds)), trace, cancellationToken);
 
     /// <summary>Compares two responses to a prompt.</summary>
     /// <exception cref="InputException">One of them cannot be scored.</exception>
@@ -244,7 +277,7 @@ public sealed class RewardModel : IDisposable
     /// <returns>A result for each, in their order.</returns>
     /// <exception cref="DeviceException">A device failed, and not all could be scored.</exception>
     public ScoreResult[] ScoreTogether(IReadOnlyList<TokenizedText> texts, CancellationToken cancellationToken = default) =>
-        _session.ScoreTogether(texts, cancellationToken);
+        _session.ScoreTogether([.. texts.Select(Marked)], cancellationToken);
 
     /// <summary>Scores many conversations. The results come in input order, each as soon as its window of texts is done.</summary>
     /// <param name="conversations">
@@ -263,7 +296,7 @@ public sealed class RewardModel : IDisposable
         IEnumerable<TokenizedText> texts, IProgress<ScoreProgress>? progress = null,
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        using IEnumerator<ScoreResult[]> windows = _session.ScoreMany(texts, progress, cancellationToken).GetEnumerator();
+        using IEnumerator<ScoreResult[]> windows = _session.ScoreMany(texts.Select(Marked), progress, cancellationToken).GetEnumerator();
         while (await Task.Run(windows.MoveNext, cancellationToken).ConfigureAwait(false))
             foreach (ScoreResult result in windows.Current) yield return result;
     }
@@ -274,7 +307,7 @@ public sealed class RewardModel : IDisposable
     /// <summary>The rewards of the responses to a prompt, in their order.</summary>
     private Reward[] ScoreResponses(string prompt, IReadOnlyList<string> responses)
     {
-        TokenizedText[] texts = [.. responses.Select(r => new TokenizedText(Tokenize(new Conversation(prompt, r))))];
+        TokenizedText[] texts = [.. responses.Select(r => EncodeSteps(new Conversation(prompt, r), null))];
         foreach (string response in responses) CheckMarkers(prompt, response);
         return [.. _session.ScoreTogether(texts, CancellationToken.None).Select(r => r.Value)];
     }
@@ -299,13 +332,27 @@ public sealed class RewardModel : IDisposable
         }
     }
 
-    private TokenizedText EncodedOrFailed(Func<int[]> encode, params ReadOnlySpan<string> texts)
+    /// <summary>The ids of a conversation, with the positions of its steps if the model scores steps.</summary>
+    private TokenizedText EncodeSteps(Conversation conversation, SpecialTokens? typed)
+    {
+        if (StepMarks != StepMarks.None) return _steps.Encode(conversation, typed ?? _options.SpecialTokens);
+        return conversation.Steps is null ? new TokenizedText(Tokenize(conversation, typed)) : throw new InputException(
+            $"the text has steps, and this model scores whole texts. Leave them out, or choose {OptionName.Head.Of("steps")} if its head "
+            + $"was trained on steps.");
+    }
+
+    /// <summary>The gate's pattern as text, and the template that should have written it.</summary>
+    private Notice GateHint() => !_text.HasTokenizer ? "" : (Notice)(
+        $" As text they are {Readable.Quoted(_text.Decode([.. _session.Head.GatePattern]))}, which the chat template puts before a response; "
+        + $"the template is {_text.TemplateName}.");
+
+    private TokenizedText EncodedOrFailed(Func<TokenizedText> encode, params ReadOnlySpan<string> texts)
     {
         try
         {
-            int[] ids = encode();
+            TokenizedText encoded = encode();
             CheckMarkers(texts);
-            return new TokenizedText(ids);
+            return encoded;
         }
         catch (LdlVkException e) when (e is InputException or CheckpointException)
         {

@@ -34,6 +34,22 @@ public sealed record RewardModelOptions
     public WeightFormat Heads { get; init; } = WeightFormat.Fp32;
 
     /// <summary>
+    /// The head, where a checkpoint has several: the name of its tensors, such as <c>score</c> or <c>v_head</c>. <c>steps</c> for one that
+    /// scores steps although nothing in its files says so; <c>logit:N</c> for the logit of token N of a language model that was trained to
+    /// score by it. Null for the only head that there is.
+    /// </summary>
+    public string? Head { get; init; }
+
+    /// <summary>How the scores of steps become one; null for what the model's authors do.</summary>
+    public StepAggregation? StepAggregation { get; init; }
+
+    /// <summary>
+    /// What separates the steps of a response that is given as one text; null for what the model's code takes. No score depends on it where
+    /// steps are given as a list.
+    /// </summary>
+    public string? StepSeparator { get; init; }
+
+    /// <summary>
     /// How the backbone's products are computed: <see cref="ComputeMode.Int8"/> is less exact, and needs int8 or int4 weights.
     /// </summary>
     public ComputeMode Compute { get; init; }
@@ -96,6 +112,7 @@ public sealed record RewardModelOptions
     internal void Check()
     {
         if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
+        if (StepSeparator is "") throw new UsageException($"{OptionName.StepSeparator} is empty, which separates nothing.");
         if (Memory.Any(bytes => bytes < 1)) throw new UsageException("A memory limit is at least 1 byte.");
         if (!TextEncoder.ChatTemplates.Contains(ChatTemplate))
             throw new UsageException($"There is no chat template '{ChatTemplate}'; there are "

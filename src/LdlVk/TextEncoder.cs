@@ -73,6 +73,9 @@ public sealed class TextEncoder
     /// </summary>
     public string? ForeignMarker(string text) => _tokenizer is null ? null : _markers.Value.Find(text);
 
+    /// <summary>Finds the id of a token by its text.</summary>
+    public bool TryGetId(string token, out int id) => Required.TryGetId(token, out id);
+
     /// <summary>The text of token ids, with its special tokens.</summary>
     /// <exception cref="InputException">An id is outside the vocabulary.</exception>
     public string Decode(ReadOnlySpan<int> ids) => Required.Decode(ids);

@@ -5,6 +5,9 @@ namespace LdlVk;
 /// <param name="Error">Why there are none; null if there are.</param>
 public readonly record struct TokenizedText(int[] Ids, Notice? Error = null)
 {
+    /// <summary>The index of each step's last token, for a process reward model; null for a text without marked steps.</summary>
+    public int[]? Steps { get; init; }
+
     /// <summary>A text that could not be tokenized.</summary>
     public static TokenizedText Failed(Notice error) => new([], error);
 }

@@ -50,12 +50,12 @@ public sealed record ExecutionPlan(
     /// Packs texts as the plan wants them. For several devices a few texts make smaller micro-batches, so that each device has work while
     /// the others do: four a device, of which two keep 0.89 of their time busy.
     /// </summary>
-    public IEnumerable<Wave> Pack(IReadOnlyList<int[]> texts, bool sharePrefixes)
+    public IEnumerable<Wave> Pack(IReadOnlyList<PackedText> texts, bool sharePrefixes)
     {
         int batchTokens = BatchTokens;
         if (Stages.Count > 1 && !Streams)
         {
-            long tokens = texts.Sum(ids => (long)ids.Length);
+            long tokens = texts.Sum(text => (long)text.Ids.Length);
             batchTokens = (int)Math.Clamp(tokens / (4 * Stages.Count), Math.Min(MinTokens, BatchTokens), BatchTokens);
         }
 

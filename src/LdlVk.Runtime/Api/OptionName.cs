@@ -23,6 +23,15 @@ public readonly ref struct OptionName(string name, string value = "")
     /// <summary>Format of the heads' weights.</summary>
     public static OptionName Heads => new(nameof(Heads));
 
+    /// <summary>The head, where a model has several.</summary>
+    public static OptionName Head => new(nameof(Head));
+
+    /// <summary>What separates the steps of a response.</summary>
+    public static OptionName StepSeparator => new(nameof(StepSeparator));
+
+    /// <summary>How the scores of steps become one.</summary>
+    public static OptionName StepAggregation => new(nameof(StepAggregation));
+
     /// <summary>How products are computed.</summary>
     public static OptionName Compute => new(nameof(Compute));
 

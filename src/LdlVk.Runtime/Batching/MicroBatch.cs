@@ -29,17 +29,20 @@ public sealed record MicroBatch
     /// <summary>Number of each text in the caller's list, in the order of the results.</summary>
     public required int[] Texts { get; init; }
 
-    /// <summary>Row of each text's last token, where its reward is read.</summary>
-    public required int[] LastRows { get; init; }
-
-    /// <summary>Position of each text's last token.</summary>
-    public required int[] LastPositions { get; init; }
-
-    /// <summary>Attention of the last rows alone, query row i being text i: what the last layer needs.</summary>
-    public required AttentionSegment[] LastSegments { get; init; }
-
     /// <summary>Tokens of each text, shared ones counted for each.</summary>
-    public IEnumerable<int> TokenCounts => LastPositions.Select(last => last + 1);
+    public required int[] TokenCounts { get; init; }
+
+    /// <summary>The rows that the head reads for each text, in the head's order.</summary>
+    public required ReadRow[][] Reads { get; init; }
+
+    /// <summary>The rows that the head reads, each once; a row of a shared prefix serves several texts.</summary>
+    public required int[] ReadRows { get; init; }
+
+    /// <summary>Position of each of the <see cref="ReadRows"/> in its text.</summary>
+    public required int[] ReadPositions { get; init; }
+
+    /// <summary>Attention of the <see cref="ReadRows"/> alone, a segment each: what the last layer needs.</summary>
+    public required AttentionSegment[] ReadSegments { get; init; }
 
     /// <summary>Rows of the pass.</summary>
     public int Rows => TokenIds.Length;

@@ -6,23 +6,31 @@ namespace LdlVk.Runtime.Batching;
 public static class Packer
 {
     /// <summary>Packs every text into one of the returned micro-batches, each of which can be computed by itself.</summary>
-    /// <param name="texts">Token ids of each text, none empty.</param>
-    /// <param name="maxTokens">
-    /// Maximum rows of a micro-batch, and maximum texts (the last layer has a row for each). A longer text gets a micro-batch of its own.
-    /// </param>
+    /// <param name="texts">The texts, none empty.</param>
+    /// <param name="maxTokens">Maximum rows of a micro-batch, and maximum texts. A longer text gets a micro-batch of its own.</param>
     /// <param name="sharePrefixes">Whether equal beginnings are computed once. The scores are the same, to the bit.</param>
-    public static IEnumerable<MicroBatch> Pack(IReadOnlyList<int[]> texts, int maxTokens, bool sharePrefixes = true) =>
+    public static IEnumerable<MicroBatch> Pack(IReadOnlyList<PackedText> texts, int maxTokens, bool sharePrefixes = true) =>
         PackWaves(texts, maxTokens, maxTokens, sharePrefixes).SelectMany(wave => wave.Batches);
+
+    /// <inheritdoc cref="Pack(IReadOnlyList{PackedText}, int, bool)"/>
+    /// <remarks>The last token of each text is read.</remarks>
+    public static IEnumerable<MicroBatch> Pack(IReadOnlyList<int[]> texts, int maxTokens, bool sharePrefixes = true) =>
+        Pack([.. texts.Select(PackedText.ReadAtEnd)], maxTokens, sharePrefixes);
+
+    /// <inheritdoc cref="PackWaves(IReadOnlyList{PackedText}, int, int, bool)"/>
+    /// <remarks>The last token of each text is read.</remarks>
+    public static IEnumerable<Wave> PackWaves(IReadOnlyList<int[]> texts, int maxTokens, int waveTokens, bool sharePrefixes = true) =>
+        PackWaves([.. texts.Select(PackedText.ReadAtEnd)], maxTokens, waveTokens, sharePrefixes);
 
     /// <summary>
     /// Packs every text into waves. The texts with a common prefix can fill several micro-batches of a wave; the prefix is still computed
     /// once.
     /// </summary>
-    /// <param name="texts">Token ids of each text, none empty.</param>
+    /// <param name="texts">The texts, none empty.</param>
     /// <param name="maxTokens">Maximum rows, and maximum texts, of a micro-batch.</param>
     /// <param name="waveTokens">Maximum rows of a wave; a larger micro-batch is a wave of its own.</param>
     /// <param name="sharePrefixes">Whether equal beginnings are computed once.</param>
-    public static IEnumerable<Wave> PackWaves(IReadOnlyList<int[]> texts, int maxTokens, int waveTokens, bool sharePrefixes = true)
+    public static IEnumerable<Wave> PackWaves(IReadOnlyList<PackedText> texts, int maxTokens, int waveTokens, bool sharePrefixes = true)
     {
         List<MicroBatch> wave = [];
         long rows = 0;
@@ -42,29 +50,31 @@ public static class Packer
         if (wave.Count > 0) yield return new Wave(wave);
     }
 
-    private static IEnumerable<MicroBatch> PackBatches(IReadOnlyList<int[]> texts, int maxTokens, int waveTokens, bool sharePrefixes)
+    private static IEnumerable<MicroBatch> PackBatches(IReadOnlyList<PackedText> texts, int maxTokens, int waveTokens, bool sharePrefixes)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxTokens);
         IEnumerable<PrefixGroup> groups = sharePrefixes
-            ? PrefixGroups.Find(texts)
+            ? PrefixGroups.Find([.. texts.Select(text => text.Ids)])
             : Enumerable.Range(0, texts.Count).Select(i => new PrefixGroup([i], 0));
-        var batch = new Builder();
+        var batch = new MicroBatchBuilder();
         foreach (PrefixGroup group in groups)
         {
             if (batch.Rows > 0 && IsLong(group, maxTokens)
                 && IsBetterAlone(group, texts, maxTokens - batch.Rows, Math.Max(maxTokens, waveTokens)))
             {
                 yield return batch.Build();
-                batch = new Builder();
+                batch = new MicroBatchBuilder();
             }
 
             int prefixRow = -1;
             long chainRows = 0; // of the batches that have this group's prefix in common
             // A text that equals the prefix has its last row in the batch that computes the prefix.
-            foreach (int text in group.Texts.OrderBy(t => texts[t].Length > group.PrefixLength))
+            foreach (int text in group.Texts.OrderBy(t => texts[t].Ids.Length > group.PrefixLength))
             {
-                int[] ids = texts[text];
+                int[] ids = texts[text].Ids;
                 if (ids.Length == 0) throw new ArgumentException($"Text {text} has no tokens.");
+                if (texts[text].Reads is not { Length: > 0 } reads || reads.Min() < 0 || reads.Max() != ids.Length - 1)
+                    throw new ArgumentException($"Text {text} has no token that is read at its end.");
                 int own = ids.Length - group.PrefixLength;
                 int needed = own + (prefixRow < 0 ? group.PrefixLength : 0);
                 // A text that equals a prefix of this batch needs no rows of its own, so it fits even into a full batch.
@@ -74,12 +84,17 @@ public static class Packer
                     bool goesOn = prefixRow == 0 && own > 0 && IsLong(group, maxTokens)
                         && chainRows + Math.Max(maxTokens, own) <= waveTokens;
                     yield return batch.Build();
-                    batch = new Builder(goesOn ? group.PrefixLength : 0);
+                    batch = goesOn ? batch.Next(group.PrefixLength) : new MicroBatchBuilder();
                     if (!goesOn) (prefixRow, chainRows) = (-1, 0);
                 }
 
-                if (prefixRow < 0 && group.PrefixLength > 0) prefixRow = batch.AddRows(ids, 0, group.PrefixLength, 0, 0);
-                batch.AddText(text, ids, prefixRow, group.PrefixLength);
+                if (prefixRow < 0 && group.PrefixLength > 0)
+                {
+                    // All that the group's texts read of the prefix is read here, also for those of later micro-batches.
+                    prefixRow = batch.AddPrefix(ids, group.PrefixLength, group.Texts.SelectMany(t => texts[t].Reads));
+                }
+
+                batch.AddText(text, texts[text], prefixRow, group.PrefixLength);
             }
         }
 
@@ -96,54 +111,9 @@ public static class Packer
     /// Returns whether a group should begin a new micro-batch: it does not fit into the rest of this one, and in a new one its prefix is
     /// computed once instead of twice. Best of 16 with prompts of 1,000 tokens and answers of 100 would lose a quarter of its speed.
     /// </summary>
-    private static bool IsBetterAlone(PrefixGroup group, IReadOnlyList<int[]> texts, int left, int together)
+    private static bool IsBetterAlone(PrefixGroup group, IReadOnlyList<PackedText> texts, int left, int together)
     {
-        long rows = group.PrefixLength + group.Texts.Sum(text => (long)texts[text].Length - group.PrefixLength);
+        long rows = group.PrefixLength + group.Texts.Sum(text => (long)texts[text].Ids.Length - group.PrefixLength);
         return rows > left && rows <= together;
-    }
-
-    private sealed class Builder(int keptRows = 0)
-    {
-        private readonly List<int> _tokenIds = [], _positions = [], _texts = [], _lastRows = [], _lastPositions = [];
-        private readonly List<AttentionSegment> _segments = [], _lastSegments = [];
-
-        public int Rows => _tokenIds.Count;
-
-        public int Texts => _texts.Count;
-
-        /// <summary>Adds the tokens [from, to) of a text as rows with a segment; returns the row of the first one's key.</summary>
-        public int AddRows(int[] ids, int from, int to, int prefixRow, int prefixLength)
-        {
-            int row = Rows, keyRow = keptRows + row;
-            _tokenIds.AddRange(ids.AsSpan(from, to - from));
-            _positions.AddRange(Enumerable.Range(from, to - from));
-            _segments.Add(new AttentionSegment(row, to - from, from, prefixRow, prefixLength, keyRow));
-            return keyRow;
-        }
-
-        public void AddText(int text, int[] ids, int prefixRow, int prefixLength)
-        {
-            // A text that equals the prefix has its last row there.
-            int ownRow = keptRows + Rows;
-            bool hasOwn = ids.Length > prefixLength;
-            if (hasOwn) AddRows(ids, prefixLength, ids.Length, prefixRow, prefixLength);
-            int last = ids.Length - 1;
-            _lastSegments.Add(new AttentionSegment(_texts.Count, 1, last, prefixRow, prefixLength, ownRow));
-            _texts.Add(text);
-            _lastRows.Add((hasOwn ? ownRow + last - prefixLength : prefixRow + last) - keptRows);
-            _lastPositions.Add(last);
-        }
-
-        public MicroBatch Build() => new()
-        {
-            KeptRows = keptRows,
-            TokenIds = [.. _tokenIds],
-            Positions = [.. _positions],
-            Segments = [.. _segments],
-            Texts = [.. _texts],
-            LastRows = [.. _lastRows],
-            LastPositions = [.. _lastPositions],
-            LastSegments = [.. _lastSegments],
-        };
     }
 }

@@ -165,7 +165,11 @@ internal sealed class CheckpointFolder : IDisposable
 
     /// <summary>The tensors of the files of weights whose names begin with a prefix, by the rest of their names.</summary>
     public StateDict Module(string prefix) => new($"{prefix}* in {Path}", Names
-        .Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(name => name[prefix.Length..], Read));
+        .Where(name => name.StartsWith(prefix, StringComparison.Ordinal) && !IsCounter(name))
+        .ToDictionary(name => name[prefix.Length..], Read));
+
+    /// <summary>Whether a tensor is the integer in which PyTorch's BatchNorm counts its training steps.</summary>
+    private static bool IsCounter(string name) => name.EndsWith(".num_batches_tracked", StringComparison.Ordinal);
 
     /// <summary>The tensors of a PyTorch file in the folder, by their keys.</summary>
     /// <param name="name">Name of the file.</param>

@@ -112,6 +112,17 @@ internal sealed class CheckpointTensor : IFloatMatrix
         return values;
     }
 
+    /// <summary>One index of the first dimension as a tensor of its own: [1, …] of a matrix, [1] of a vector.</summary>
+    internal CheckpointTensor RowAt(int index)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(index);
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _shape[0]);
+        long stride = _strides is null ? Count / _shape[0] : _strides[0];
+        return new CheckpointTensor(
+            $"row {index} of {Name}", ElementType, [1, .. _shape.AsSpan(1)], _file, _firstByte + (index * stride * ElementType.Bytes()),
+            _strides);
+    }
+
     /// <summary>
     /// Copies bytes of the elements in row-major order, from an offset relative to the first element. Thread-safe. Of a strided tensor,
     /// only whole elements are copied.

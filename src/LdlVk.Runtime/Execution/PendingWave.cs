@@ -16,8 +16,6 @@ public sealed class PendingWave : IDisposable
     private readonly BlockingCollection<float[]>[] _handovers;
     private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ManualResetEventSlim _released = new();
-    private readonly List<Reward> _rewards = [];
-    private readonly List<float> _hidden = [];
     private int _holders;
 
     internal PendingWave(Wave wave, ForwardOptions options, int stages)
@@ -27,6 +25,9 @@ public sealed class PendingWave : IDisposable
     }
 
     internal Wave Wave { get; }
+
+    /// <summary>What the last stage has read so far.</summary>
+    internal WaveResults Results { get; } = new();
 
     internal ForwardOptions Options { get; }
 
@@ -39,7 +40,7 @@ public sealed class PendingWave : IDisposable
     public Reward[] Finish() => FinishWithHidden().Rewards;
 
     /// <summary>
-    /// As <see cref="Finish"/>, with the hidden states that the head read, if <see cref="ForwardOptions.ReadsHidden"/> asks for them.
+    /// As <see cref="Finish"/>, with the hidden state of each text that gave the score, if <see cref="ForwardOptions.ReadsHidden"/> asks for them.
     /// </summary>
     internal (Reward[] Rewards, float[] Hidden) FinishWithHidden()
     {
@@ -52,7 +53,7 @@ public sealed class PendingWave : IDisposable
             ExceptionDispatchInfo.Throw(e.InnerExceptions[0]);
         }
 
-        return ([.. _rewards], [.. _hidden]);
+        return ([.. Results.Rewards], [.. Results.Hidden]);
     }
 
     /// <inheritdoc/>
@@ -90,13 +91,6 @@ public sealed class PendingWave : IDisposable
 
     /// <summary>As <see cref="TryTake"/>, and waits for them; false if the wave is over.</summary>
     internal bool Take(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden, Timeout.Infinite);
-
-    /// <summary>Adds the rewards of the next micro-batch, and the hidden states that the head read if they are wanted.</summary>
-    internal void Add(Reward[] rewards, ReadOnlySpan<float> hidden)
-    {
-        _rewards.AddRange(rewards);
-        _hidden.AddRange(hidden);
-    }
 
     /// <summary>Ends the wave with all rewards.</summary>
     internal void Complete() => End(() => _end.TrySetResult());

@@ -82,8 +82,8 @@ internal sealed class StageLoader(
     }
 
     private RewardHead? Head() => model.Head?.BuildOn(device, layer => new LinearLayer(
-        _weights.Matrix(WeightSource.Create(layer.Weight, model.HeadFormat), progress), layer.Bias is null ? null
-            : _weights.Vector(layer.Bias.ReadAll())));
+        _weights.Matrix(WeightSource.Create(layer.Matrix, model.HeadFormat), progress),
+        layer.ReadBias() is { } bias ? _weights.Vector(bias) : null));
 
     private ITensor Vector(string name) => _weights.Vector(model.Vector(name));
 }

@@ -4,6 +4,7 @@ using System.Diagnostics;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Execution;
 
@@ -128,9 +129,10 @@ internal sealed class StageWorker : IDisposable
         int count = output.Rows * _weights.Config.HiddenSize;
         float[] hidden = output.Hidden is null ? [] : ArrayPool<float>.Shared.Rent(count);
         output.Hidden?.Finish(hidden.AsSpan(0, count));
-        Reward[] rewards = output.Readout?.Finish() ?? [];
+        IReadOnlyList<HeadOutput> outputs = output.Readout?.Finish() ?? [];
         AddToTimeline(output);
-        if (_weights.IsLast) wave.Add(rewards, output.Hidden is null ? [] : hidden.AsSpan(0, count));
+        if (_weights.IsLast)
+            wave.Results.Add(output.Batch, _weights.Head?.Head, outputs, output.Hidden is null ? [] : hidden[..count]);
         else wave.HandTo(_number + 1, hidden);
     }
 

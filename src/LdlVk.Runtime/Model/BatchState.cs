@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Model;
 internal sealed class BatchState : IDisposable
 {
     private readonly IDevice _device;
-    private RowSet? _all, _last;
+    private RowSet? _all, _read;
     private bool _disposed;
 
     private BatchState(IDevice device, MicroBatch batch, ITensor residual) => (_device, Batch, Residual) = (device, batch, residual);
@@ -20,14 +20,14 @@ internal sealed class BatchState : IDisposable
     /// <summary>Timestamp of its entry into the stage, from <see cref="Stopwatch.GetTimestamp"/>.</summary>
     public long Entered { get; } = Stopwatch.GetTimestamp();
 
-    /// <summary>The residual stream of all rows, or of the texts' last rows after <see cref="KeepLastRows()"/>.</summary>
+    /// <summary>The residual stream of all rows, or of the rows that the head reads after <see cref="KeepReadRows()"/>.</summary>
     public ITensor Residual { get; private set; }
 
     /// <summary>All rows, for which keys and values are computed.</summary>
     public RowSet All => _all!;
 
-    /// <summary>The rows that go on to the next layer: all, or the texts' last rows after <see cref="KeepLastRows(ITensor)"/>.</summary>
-    public RowSet Queries => _last ?? All;
+    /// <summary>The rows that go on to the next layer: all, or the rows that the head reads after <see cref="KeepReadRows(ITensor)"/>.</summary>
+    public RowSet Queries => _read ?? All;
 
     /// <summary>Creates the state of a micro-batch with hidden states [rows, columns].</summary>
     public static BatchState Create(IDevice device, MicroBatch batch, int columns, Action<ITensor> fill)
@@ -56,22 +56,22 @@ internal sealed class BatchState : IDisposable
         Residual = replaced;
     }
 
-    /// <summary>Keeps only the texts' last rows of the residual stream.</summary>
-    public void KeepLastRows()
+    /// <summary>Keeps only the rows that the head reads of the residual stream.</summary>
+    public void KeepReadRows()
     {
-        using IIndexList rows = _device.CreateIndices(Batch.LastRows);
-        Replace(rows.Count, (last, all) => _device.GatherRows(last, all, rows));
+        using IIndexList rows = _device.CreateIndices(Batch.ReadRows);
+        Replace(rows.Count, (read, all) => _device.GatherRows(read, all, rows));
     }
 
     /// <summary>
-    /// Like <see cref="KeepLastRows()"/>, and returns the same rows of another tensor. <see cref="Queries"/> are then those rows.
+    /// Like <see cref="KeepReadRows()"/>, and returns the same rows of another tensor. <see cref="Queries"/> are then those rows.
     /// </summary>
-    public ITensor KeepLastRows(ITensor other)
+    public ITensor KeepReadRows(ITensor other)
     {
-        _last = new RowSet(_device, Batch.LastPositions, Batch.LastSegments);
-        using IIndexList rows = _device.CreateIndices(Batch.LastRows);
-        Replace(rows.Count, (last, all) => _device.GatherRows(last, all, rows));
-        return Make(rows.Count, other, (last, all) => _device.GatherRows(last, all, rows));
+        _read = new RowSet(_device, Batch.ReadPositions, Batch.ReadSegments);
+        using IIndexList rows = _device.CreateIndices(Batch.ReadRows);
+        Replace(rows.Count, (read, all) => _device.GatherRows(read, all, rows));
+        return Make(rows.Count, other, (read, all) => _device.GatherRows(read, all, rows));
     }
 
     public void Dispose()
@@ -80,7 +80,7 @@ internal sealed class BatchState : IDisposable
         _disposed = true;
         Residual.Dispose();
         _all?.Dispose();
-        _last?.Dispose();
+        _read?.Dispose();
     }
 
     private ITensor Make(int rows, ITensor source, Action<ITensor, ITensor> compute)

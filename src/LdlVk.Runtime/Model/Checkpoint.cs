@@ -18,7 +18,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Where the files have each tensor of the backbone.</summary>
     private readonly Dictionary<string, StoredTensor> _stored = new(StringComparer.Ordinal);
 
-    private Checkpoint(CheckpointFolder files)
+    private Checkpoint(CheckpointFolder files, string? head)
     {
         _files = files;
         (Config, PadTokenId, bool isConverted) = files.ReadConfig(fields =>
@@ -49,7 +49,7 @@ public sealed class Checkpoint : IDisposable
             throw new CheckpointException(
                 $"{Folder} says that it was converted from {ConvertedFormat.Name(format.SourceType)}, "
                 + $"but its embedding table is {ConvertedFormat.Name(SourceType)}. Convert the original again.");
-        Head = HeadKind.Open(files, Config);
+        Head = HeadKind.Open(new HeadSource(files, Config, head));
     }
 
     /// <summary>The folder, as a full path; that of the base model if there is an adapter.</summary>
@@ -110,16 +110,21 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Opens and verifies a model.</summary>
     /// <param name="folder">Its folder; or that of an adapter whose base model lies where its config says, or beside it.</param>
     /// <param name="adapter">Folder of a PEFT adapter that changes the model; null for none.</param>
+    /// <param name="head">
+    /// The head: the name of its tensors, such as <c>score</c> or <c>v_head</c>; <c>steps</c> for one that scores steps; <c>logit:N</c> for
+    /// the logit of a token; null for the only one that there is.
+    /// </param>
     /// <exception cref="CheckpointException">
     /// The folder is missing or holds something else, a file is missing, damaged or hostile, or the model is not supported.
     /// </exception>
-    public static Checkpoint Open(string folder, string? adapter = null)
+    /// <exception cref="UsageException">The model has not the head that was chosen.</exception>
+    public static Checkpoint Open(string folder, string? adapter = null, string? head = null)
     {
         CheckpointFolder? files = null;
         try
         {
             files = CheckpointFolder.Open(folder, adapter);
-            return new Checkpoint(files);
+            return new Checkpoint(files, head);
         }
         catch (Exception e)
         {
@@ -139,6 +144,18 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The embedding table [vocabulary, hidden].</summary>
     internal CheckpointTensor Embedding => Tensor(BackboneTensors.Embedding);
+
+    /// <summary>Returns a text with the token at its end at which the model reads it, if it has one and the text lacks it.</summary>
+    public int[] Complete(int[] ids) => Head.Complete(ids);
+
+    /// <summary>
+    /// Returns the positions that the head reads in the head's order: the score's, which is the last, with the gate's before it if the model
+    /// has gates; or those of the steps.
+    /// </summary>
+    /// <param name="ids">The text, with at least one token.</param>
+    /// <param name="steps">The last token of each step; null for a text without marked steps.</param>
+    /// <exception cref="InputException">The text lacks what the head reads, or has steps that it cannot score.</exception>
+    public int[] ReadPositions(ReadOnlySpan<int> ids, IReadOnlyList<int>? steps = null) => Head.PositionsIn(ids, PadTokenId, steps);
 
     /// <inheritdoc cref="CheckpointFolder.Tensor(string)"/>
     internal CheckpointTensor Tensor(string name) => _files.Tensor(StoredName(name));

@@ -53,7 +53,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
 
     /// <summary>
     /// Each layer with all micro-batches before the next layer: a streamed layer comes to the device once for all of them, and a prefix
-    /// computed by one micro-batch can be used by the next. The model's last layer leaves the texts' last rows alone, unless traced.
+    /// computed by one micro-batch can be used by the next. The model's last layer keeps only the rows that the head reads, unless traced.
     /// </summary>
     private IEnumerable<BatchState> Layers(IEnumerable<BatchState> entering)
     {
@@ -86,18 +86,18 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
         }
     }
 
-    /// <summary>RmsNorm of the texts' last rows, which the head reads; a trace gets that of all rows.</summary>
+    /// <summary>RmsNorm of the rows that the head reads; a trace gets that of all rows.</summary>
     private BatchState FinalNorm(BatchState state)
     {
         state.Replace(
             state.Residual.Rows, (normed, residual) => _device.RmsNorm(normed, residual, stage.FinalNorm!, _config.RmsNormEpsilon));
         if (_trace is null) return state;
         _trace.Record("final_norm", _device, state.Residual);
-        state.KeepLastRows();
+        state.KeepReadRows();
         return state;
     }
 
-    /// <summary>Rewards from the last rows. A backbone alone has no head.</summary>
+    /// <summary>The head's networks over the rows that it reads. A backbone alone has no head.</summary>
     private StageOutput Head(BatchState state)
     {
         link.WaitForRoom();

@@ -16,7 +16,7 @@ internal sealed class LayerPass(
         Window: config.Window(layer.Index),
         HalvesOperands: layer.Matrices.Query.Format != WeightFormat.Fp32);
 
-    /// <summary>Computes the layer for a batch. The model's last layer keeps only the texts' last rows, unless traced.</summary>
+    /// <summary>Computes the layer for a batch. The model's last layer keeps only the rows that the head reads, unless traced.</summary>
     public void Run(BatchState state)
     {
         ITensor normed = workspace.Normed.View(0, state.Residual.Rows);
@@ -28,8 +28,8 @@ internal sealed class LayerPass(
         }
         else
         {
-            using ITensor lastNormed = state.KeepLastRows(normed);
-            Run(state.All, state.Queries, state.Batch.KeptRows, normed, lastNormed, state.Residual);
+            using ITensor readNormed = state.KeepReadRows(normed);
+            Run(state.All, state.Queries, state.Batch.KeptRows, normed, readNormed, state.Residual);
         }
 
         trace?.Record($"residual.layer.{layer.Index}", device, state.Residual);

@@ -11,17 +11,17 @@ namespace LdlVk.Runtime.Model;
 /// <param name="Entered">Timestamp of its entry into the stage, see <see cref="BatchState.Entered"/>.</param>
 /// <param name="Rows">Number of rows of the hidden states.</param>
 /// <param name="Hidden">The hidden states; null if they are not read.</param>
-/// <param name="Readout">The rewards; null before the last stage, and for a backbone without head.</param>
+/// <param name="Readout">The outputs of the head's networks; null before the last stage, and for a backbone without head.</param>
 internal sealed record StageOutput(MicroBatch Batch, long Entered, int Rows, IReadback? Hidden, PendingReadout? Readout) : IDisposable
 {
-    /// <summary>Starts reading hidden states, and computing the head's rewards from them.</summary>
+    /// <summary>Starts reading hidden states, and computing the outputs of the head's networks from them.</summary>
     public static StageOutput Begin(IDevice device, BatchState state, bool readsHidden, RewardHead? head)
     {
         IReadback? hidden = readsHidden ? device.BeginRead(state.Residual) : null;
         try
         {
             return new StageOutput(
-                state.Batch, state.Entered, state.Residual.Rows, hidden, head?.Begin(state.Residual, [.. state.Batch.TokenCounts]));
+                state.Batch, state.Entered, state.Residual.Rows, hidden, head?.Begin(state.Residual));
         }
         catch
         {

@@ -37,8 +37,7 @@ internal sealed class Workspace : Bundle
     /// <summary>Allocates for the largest of some micro-batches. A traced pass records gate and up of all rows at once.</summary>
     public static Workspace For(IReadOnlyList<MicroBatch> batches, IDevice device, BackboneConfig config, bool isTraced)
     {
-        // Equal texts share rows, so there may be more last rows than rows.
-        int maxRows = batches.Max(b => Math.Max(b.Rows, b.Texts.Length));
+        int maxRows = batches.Max(b => b.Rows);
         return new Workspace(
             device, config, maxRows, batches.Max(b => b.KeyRows), isTraced ? maxRows : Math.Min(FeedForwardRows(device.Info), maxRows));
     }

@@ -106,7 +106,7 @@ internal sealed class ScoringPipeline(
             failure = e;
         }
 
-        IReadOnlyList<int[]> texts = [.. entry.Wave.Texts.Select(t => entry.Window.Valid[t])];
+        IReadOnlyList<PackedText> texts = [.. entry.Wave.Texts.Select(t => entry.Window.Valid[t])];
         try
         {
             switch (failure!.Failure)
@@ -138,7 +138,7 @@ internal sealed class ScoringPipeline(
     }
 
     /// <summary>Packs texts into batches of fewer tokens, and those that are still too large again, down to single texts.</summary>
-    private Reward[] ScorePieces(IReadOnlyList<int[]> texts, int maxTokens, PlacedModel model)
+    private Reward[] ScorePieces(IReadOnlyList<PackedText> texts, int maxTokens, PlacedModel model)
     {
         var rewards = new Reward[texts.Count];
         foreach (MicroBatch piece in Packer.Pack(texts, Math.Max(1, maxTokens), sharePrefixes))

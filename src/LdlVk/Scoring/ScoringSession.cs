@@ -3,6 +3,7 @@ using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Scoring;
 
@@ -32,7 +33,7 @@ internal sealed class ScoringSession : IDisposable
         (_checkpoint, _model, _options, TuningNote) = (checkpoint, model, options, tuningNote);
         _lock = new ModelLock(model);
         _windowTokens = Math.Max((long)WindowBatches * Plan.BatchTokens, Plan.WaveTokens);
-        AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head.Attributes);
+        AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head);
     }
 
     /// <summary>See <see cref="RewardModel.Warning"/>.</summary>
@@ -77,36 +78,78 @@ internal sealed class ScoringSession : IDisposable
     }
 
     /// <summary>
-    /// The ids that are scored: those given, up to the token that the head reads (see <see cref="Checkpoint.ReadPosition"/>), and with
-    /// tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/> says so.
+    /// The text that is scored: with the model's reward token at its end if it has one, up to the last token that the head reads (see
+    /// <see cref="Checkpoint.ReadPositions"/>), and with tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/> says
+    /// so.
     /// </summary>
-    /// <exception cref="InputException">They cannot be scored.</exception>
-    public int[] Check(int[] ids)
+    /// <exception cref="InputException">It cannot be scored.</exception>
+    public PackedText Check(TokenizedText text)
     {
-        if (ids.Length > 0)
+        int[] ids = text.Ids;
+        if (ids.Length == 0) ScoringEngine.Check(_checkpoint.Config, ids);
+        ids = _checkpoint.Complete(ids);
+        int[] reads = Reads(ids, text.Steps);
+        ids = Cut(ids, reads);
+        if (_options.Truncate && ids.Length > MaxTokens)
         {
-            // Attention is causal: what follows the token that is read changes nothing.
-            int read = _checkpoint.ReadPosition(ids);
-            if (read < ids.Length - 1)
-            {
-                ScoringEngine.CheckVocabulary(_checkpoint.Config, ids.AsSpan(read));
-                ids = ids[..(read + 1)];
-            }
+            (ids, int[]? steps) = Truncated(ids, text.Steps);
+            reads = Reads(ids, steps);
+            ids = Cut(ids, reads);
         }
 
-        if (_options.Truncate) ids = DropMiddle(ids, MaxTokens);
         ScoringEngine.Check(_checkpoint.Config, ids);
-        return ids;
+        return new PackedText(ids, reads);
+    }
+
+    private int[] Reads(int[] ids, int[]? steps)
+    {
+        try
+        {
+            return _checkpoint.ReadPositions(ids, steps);
+        }
+        catch (InputException e) when (Head.GatePattern.Count > 0 && steps is null && GateHint is not null)
+        {
+            throw new InputException(e.Notice + GateHint());
+        }
+    }
+
+    /// <summary>Attention is causal: what follows the last token that is read changes nothing.</summary>
+    private int[] Cut(int[] ids, int[] reads)
+    {
+        int last = reads.Max();
+        if (last == ids.Length - 1) return ids;
+        ScoringEngine.CheckVocabulary(_checkpoint.Config, ids.AsSpan(last));
+        return ids[..(last + 1)];
+    }
+
+    /// <summary>Drops tokens from the middle, which must not be the end of a step.</summary>
+    private (int[] Ids, int[]? Steps) Truncated(int[] ids, int[]? steps)
+    {
+        int from = MaxTokens / 2, to = ids.Length - (MaxTokens - from);
+        if (steps?.FirstOrDefault(step => step >= from && step < to, -1) is { } lost and >= 0)
+            throw new InputException(
+                $"the text has {ids.Length} tokens, the model takes {MaxTokens}, and {OptionName.Truncate} would drop the end of a step at "
+                + $"token {lost}. Shorten the text.");
+        return (DropMiddle(ids, MaxTokens), steps is null ? null : [.. steps.Select(step => step < from ? step : step - (to - from))]);
     }
 
     /// <summary>See <see cref="RewardModel.ReadPosition"/>.</summary>
     public int ReadPosition(ReadOnlySpan<int> ids) => _checkpoint.ReadPosition(ids);
 
+    /// <summary>What is said of the gate's pattern where a text lacks it.</summary>
+    public Func<Notice>? GateHint { get; set; }
+
+    /// <summary>See <see cref="RewardModel.ReadPositions"/>.</summary>
+    public int[] ReadPositions(TokenizedText text) => Reads(_checkpoint.Complete(text.Ids), text.Steps);
+
+    /// <summary>The head.</summary>
+    public ModelHead Head => _checkpoint.Head;
+
     /// <summary>Scores one text once, and records its intermediates.</summary>
     /// <exception cref="InputException">It cannot be scored.</exception>
-    public Reward ScoreTraced(int[] ids, ITrace trace, CancellationToken cancellationToken)
+    public Reward ScoreTraced(TokenizedText text, ITrace trace, CancellationToken cancellationToken)
     {
-        ScoringWindow window = Window([new TokenizedText(ids)], 0);
+        ScoringWindow window = Window([text], 0);
         if (window.IsDone) return window.Results[0].Value;
         // A trace takes everything once, so there is no second try.
         Wave wave = Plan.Pack(window.Valid, sharePrefixes: false).Single();
@@ -158,7 +201,7 @@ internal sealed class ScoringSession : IDisposable
         failure?.Throw();
     }
 
-    private ScoringWindow Window(IReadOnlyList<TokenizedText> texts, long first) => new(texts, first, Check);
+    private ScoringWindow Window(IReadOnlyList<TokenizedText> texts, long first) => new(texts, first, Check, _options.StepAggregation);
 
     /// <summary>Yields each window's results in input order; before an exception, the results up to the first text that has none.</summary>
     private IEnumerable<ScoreResult[]> ScoreWindows(IEnumerable<ScoringWindow> windows, IProgress<ScoreProgress>? progress,

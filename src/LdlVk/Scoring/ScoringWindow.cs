@@ -8,24 +8,26 @@ namespace LdlVk.Scoring;
 internal sealed class ScoringWindow
 {
     private readonly long _first;
-    private readonly List<int[]> _valid = [];
+    private readonly StepAggregation? _aggregation;
+    private readonly List<PackedText> _valid = [];
     private readonly List<int> _numbers = [];
     private int _left;
 
     /// <summary>Sorts out what cannot be scored.</summary>
     /// <param name="texts">The texts.</param>
     /// <param name="first">Number of the first one in the whole input.</param>
+    /// <param name="aggregation">How the scores of steps become one; null for the model's own way.</param>
     /// <param name="check">Throws an <see cref="InputException"/> for ids that cannot be scored, and returns those to be scored.</param>
-    public ScoringWindow(IReadOnlyList<TokenizedText> texts, long first, Func<int[], int[]> check)
+    public ScoringWindow(IReadOnlyList<TokenizedText> texts, long first, Func<TokenizedText, PackedText> check, StepAggregation? aggregation = null)
     {
-        _first = first;
+        (_first, _aggregation) = (first, aggregation);
         Results = new ScoreResult[texts.Count];
         for (int i = 0; i < texts.Count; i++)
         {
             try
             {
                 if (texts[i].Error is { } error) throw new InputException(error);
-                _valid.Add(check(texts[i].Ids));
+                _valid.Add(check(texts[i]));
                 _numbers.Add(i);
             }
             catch (InputException e)
@@ -46,8 +48,8 @@ internal sealed class ScoringWindow
     /// <summary>Whether every text has its result.</summary>
     public bool IsDone => _left == 0;
 
-    /// <summary>The ids of the texts that can be scored; <see cref="Wave.Texts"/> counts among them.</summary>
-    public IReadOnlyList<int[]> Valid => _valid;
+    /// <summary>The texts that can be scored; <see cref="Wave.Texts"/> counts among them.</summary>
+    public IReadOnlyList<PackedText> Valid => _valid;
 
     /// <summary>Takes the rewards of a wave.</summary>
     public void Add(Wave wave, Reward[] rewards)
@@ -56,9 +58,10 @@ internal sealed class ScoringWindow
         for (int i = 0; i < rewards.Length; i++)
         {
             int number = _numbers[texts[i]];
-            Results[number] = float.IsFinite(rewards[i].Score)
-                ? new ScoreResult(_first + number, rewards[i], null)
-                : new ScoreResult(_first + number, null, $"the score is {rewards[i].Score}, not a finite number: the model's values left "
+            Reward reward = _aggregation is { } aggregation && rewards[i].Steps.Length > 0 ? rewards[i].Aggregated(aggregation) : rewards[i];
+            Results[number] = float.IsFinite(reward.Score)
+                ? new ScoreResult(_first + number, reward, null)
+                : new ScoreResult(_first + number, null, $"the score is {reward.Score}, not a finite number: the model's values left "
                     + $"the range of fp32. Check the checkpoint's weights.");
         }
 

@@ -3,32 +3,6 @@ using LdlVk.Runtime.Checkpoints;
 
 namespace LdlVk.Runtime.Model.Heads;
 
-/// <summary>One linear layer of a head: y = W·x + b.</summary>
-/// <param name="Name">Its name in its head, such as <c>network.0</c>; empty for a head that is one layer.</param>
-/// <param name="Weight">W [out, in].</param>
-/// <param name="Bias">b [out]; null for none.</param>
-internal sealed record HeadLayer(string Name, CheckpointTensor Weight, CheckpointTensor? Bias)
-{
-    /// <summary>Rows of W.</summary>
-    public int Outputs => Weight.Shape[0];
-
-    /// <summary>Columns of W.</summary>
-    public int Inputs => Weight.Shape[1];
-
-    /// <summary>Number of elements of W and b.</summary>
-    public long Parameters => Weight.Count + (Bias?.Count ?? 0);
-
-    /// <summary>
-    /// Returns its tensors with their names in a checkpoint, in which the head's names begin with <paramref name="prefix"/>.
-    /// </summary>
-    public IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors(string prefix)
-    {
-        string stem = prefix + (Name.Length == 0 ? "" : Name + ".");
-        yield return (stem + "weight", Weight);
-        if (Bias is not null) yield return (stem + "bias", Bias);
-    }
-}
-
 /// <summary>Finds and verifies the linear layers of a head.</summary>
 internal static class HeadLayers
 {
@@ -38,41 +12,42 @@ internal static class HeadLayers
     /// </summary>
     /// <param name="module">The head's tensors.</param>
     /// <param name="inputs">Number of inputs of the first layer.</param>
+    /// <param name="mayNormalize">
+    /// Whether a BatchNorm1d may stand before a linear layer, and linear layers may lack a bias; else each has one.
+    /// </param>
     /// <exception cref="CheckpointException">A key is malformed, a tensor is missing, or shapes do not match.</exception>
-    public static List<HeadLayer> Sequence(StateDict module, int inputs)
+    public static List<HeadLayer> Sequence(StateDict module, int inputs, bool mayNormalize = false)
     {
-        SortedDictionary<int, string> stems = [];
-        foreach (string key in module.Tensors.Keys)
-        {
-            int dot = key.LastIndexOf('.');
-            string stem = key[..Math.Max(0, dot)];
-            if (dot < 0
-                || key[dot..] is not (".weight" or ".bias")
-                || !int.TryParse(stem[(stem.LastIndexOf('.') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int index))
-                throw new CheckpointException(
-                    $"{module.Path} has a tensor {Shown.Short(key)}; "
-                    + $"a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
-            if (!stems.TryAdd(index, stem) && stems[index] != stem)
-                throw new CheckpointException(
-                    $"{module.Path} has two layers of index {index}: {Shown.Short(stems[index])} and {Shown.Short(stem)}. "
-                    + $"It must hold the state dict of one head alone.");
-        }
-        if (stems.Count == 0) throw new CheckpointException($"{module.Path} holds no tensors. Download it again.");
-
         List<HeadLayer> layers = [];
-        foreach (string stem in stems.Values)
+        BatchNorm? norm = null;
+        foreach (string stem in Stems(module, mayNormalize))
         {
-            CheckpointTensor weight = Require(module, stem + ".weight"), bias = Require(module, stem + ".bias");
+            if (module.Tensors.ContainsKey(stem + ".running_mean"))
+            {
+                if (norm is not null || layers.Count == 0)
+                    throw new CheckpointException(
+                        $"{module.Path} has a normalization {Shown.Short(stem)} that does not stand between two linear layers. "
+                        + $"This head is not known.");
+                norm = Norm(module, stem, inputs);
+                continue;
+            }
+
+            CheckpointTensor weight = Require(module, stem + ".weight");
+            CheckpointTensor? bias = mayNormalize && !module.Tensors.ContainsKey(stem + ".bias") ? null : Require(module, stem + ".bias");
             if (weight.Shape.Count != 2 || weight.Shape[0] < 1 || weight.Shape[1] != inputs)
                 throw new CheckpointException(
                     $"{weight.Name} in {module.Path} has shape [{string.Join(", ", weight.Shape)}], but [any, {inputs}] is needed: "
                     + $"{(layers.Count == 0 ? "hidden_size of config.json" : "the outputs of the layer before")}. "
                     + $"These files are not from the same model.");
-            CheckBias(module, weight, bias);
-            layers.Add(new HeadLayer(stem, weight, bias));
+            if (bias is not null) CheckBias(module, weight, bias);
+            layers.Add(new HeadLayer(stem, weight, bias) { Norm = norm });
+            norm = null;
             inputs = weight.Shape[0];
         }
-        return layers;
+
+        return norm is null ? layers : throw new CheckpointException(
+            $"{module.Path} ends with the normalization {Shown.Short(norm.Name)}, behind which the last linear layer is missing. "
+            + $"Download it again.");
     }
 
     /// <summary>Returns the only linear layer of a head, from the keys <c>weight</c> and, optionally, <c>bias</c>.</summary>
@@ -94,6 +69,40 @@ internal static class HeadLayers
                 + $"but [1, {inputs}] is needed (hidden_size of config.json). These files are not from the same model.");
         if (bias is not null) CheckBias(module, weight, bias);
         return new HeadLayer("", weight, bias);
+    }
+
+    /// <summary>Returns the layers' names in the order of their index.</summary>
+    private static IEnumerable<string> Stems(StateDict module, bool mayNormalize)
+    {
+        SortedDictionary<int, string> stems = [];
+        foreach (string key in module.Tensors.Keys)
+        {
+            int dot = key.LastIndexOf('.');
+            string stem = key[..Math.Max(0, dot)];
+            if (dot < 0
+                || !(key[dot..] is ".weight" or ".bias" || (mayNormalize && key[dot..] is ".running_mean" or ".running_var"))
+                || !int.TryParse(stem[(stem.LastIndexOf('.') + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int index))
+                throw new CheckpointException(
+                    $"{module.Path} has a tensor {Shown.Short(key)}; "
+                    + $"a head of linear layers has only PREFIX.INDEX.weight and PREFIX.INDEX.bias, such as network.0.weight.");
+            if (!stems.TryAdd(index, stem) && stems[index] != stem)
+                throw new CheckpointException(
+                    $"{module.Path} has two layers of index {index}: {Shown.Short(stems[index])} and {Shown.Short(stem)}. "
+                    + $"It must hold the state dict of one head alone.");
+        }
+
+        return stems.Count > 0 ? stems.Values : throw new CheckpointException($"{module.Path} holds no tensors. Download it again.");
+    }
+
+    private static BatchNorm Norm(StateDict module, string stem, int features)
+    {
+        (string, CheckpointTensor)[] tensors = [.. BatchNorm.Parts.Select(part => (part, Require(module, $"{stem}.{part}")))];
+        foreach ((_, CheckpointTensor tensor) in tensors)
+            if (tensor.Shape.Count != 1 || tensor.Shape[0] != features)
+                throw new CheckpointException(
+                    $"{tensor.Name} in {module.Path} has shape [{string.Join(", ", tensor.Shape)}], but [{features}] is needed: "
+                    + $"the outputs of the layer before. These files are not from the same model.");
+        return new BatchNorm(stem, tensors);
     }
 
     private static void CheckBias(StateDict module, CheckpointTensor weight, CheckpointTensor bias)

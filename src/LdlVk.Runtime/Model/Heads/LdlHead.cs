@@ -22,7 +22,7 @@ internal sealed class LdlHead : ModelHead
 
     /// <summary>The kind of this head.</summary>
     public static HeadKind Kind { get; } = new(
-        $"{RegressionFile} and {GatingFile}", "LDL-Reward-Gemma-2", [RegressionFile, GatingFile], IsIn, Read);
+        "ldl", $"{RegressionFile} and {GatingFile}", "LDL-Reward-Gemma-2", [RegressionFile, GatingFile], IsIn, Read);
 
     /// <summary>hidden → … → Attributes·Bins.</summary>
     public IReadOnlyList<HeadLayer> Regression { get; }
@@ -54,12 +54,11 @@ internal sealed class LdlHead : ModelHead
     internal override ReadRule Reads => ReadRule.BeforeFirstPad;
 
     /// <inheritdoc/>
-    internal override IEnumerable<HeadLayer> Layers => Regression.Concat(Gating);
-
-    /// <inheritdoc/>
-    internal override IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors =>
-        Regression.SelectMany(layer => layer.Tensors(RegressionName + ".")).Concat(
-            Gating.SelectMany(layer => layer.Tensors(GatingName + ".")));
+    internal override IReadOnlyList<HeadNetwork> Networks =>
+    [
+        new(RegressionName + ".", Regression, Activation.LeakyRelu),
+        new(GatingName + ".", Gating, Activation.LeakyRelu),
+    ];
 
     /// <inheritdoc/>
     public override string Title(Architecture backbone) => backbone == Architecture.Gemma2 ? "LDL heads (LDL-Reward-Gemma-2)" : "LDL heads";
@@ -74,16 +73,29 @@ internal sealed class LdlHead : ModelHead
 
     /// <inheritdoc/>
     internal override RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload) =>
-        new OnDevice(device, [.. Regression.Select(upload)], [.. Gating.Select(upload)], Bins, Attributes, GateTemperature);
+        new OnDevice(device, this, [.. Regression.Select(upload)], [.. Gating.Select(upload)]);
+
+    /// <inheritdoc/>
+    internal override Reward Compose(TextOutput output, int tokens)
+    {
+        ReadOnlySpan<float> row = output.Of(0, 0);
+        return new Reward(
+            row[0],
+            tokens,
+            Distribution: [.. row.Slice(1, Bins)],
+            Weights: [.. row.Slice(1 + Bins, Attributes)],
+            Rewards: [.. row[(1 + Bins + Attributes)..]]);
+    }
 
     /// <summary>Original checkpoints have the networks in separate files; converted folders have them in the safetensors files.</summary>
     private static bool IsIn(CheckpointFolder folder) => new[] { RegressionName, GatingName }.Any(network => folder.Converted is null
         ? folder.HasFile(network + FileType)
-        : folder.Names.Any(name => name.StartsWith(network + ".", StringComparison.Ordinal)));
+        : folder.Names.Any(name => name.StartsWith(network + ".", StringComparison.Ordinal) && name != RegressionName + ".weight"));
 
     /// <summary>Builds the networks from their state dicts and verifies that the sizes of consecutive layers match.</summary>
-    private static LdlHead Read(CheckpointFolder folder, int hiddenSize)
+    private static LdlHead Read(HeadSource source)
     {
+        (CheckpointFolder folder, int hiddenSize) = (source.Folder, source.Config.HiddenSize);
         // The defaults are those of the model's published code: GatingNN(temperature=config.get("temperature", 1.0),
         // softmax=config.get("softmax", False))
         (int objectives, float temperature) = folder.ReadConfig(fields => (
@@ -110,21 +122,26 @@ internal sealed class LdlHead : ModelHead
         : folder.Module(name + ".");
 
     private sealed class OnDevice(
-        IDevice device,
-        IReadOnlyList<LinearLayer> regression,
-        IReadOnlyList<LinearLayer> gating,
-        int bins,
-        int attributes,
-        float gateTemperature) : RewardHead
+        IDevice device, LdlHead head, IReadOnlyList<LinearLayer> regression, IReadOnlyList<LinearLayer> gating) : RewardHead(device, head)
     {
         /// <inheritdoc/>
-        public override PendingReadout Begin(ITensor hidden, int[] tokenCounts)
+        protected override IEnumerable<ITensor> Run(ITensor hidden)
         {
-            using ITensor regressed = Run(device, regression, hidden, Activation.LeakyRelu);
-            using ITensor gates = Run(device, gating, hidden, Activation.LeakyRelu);
-            using ITensor readout = device.CreateTensor(hidden.Rows, 1 + bins + attributes + (attributes * bins));
-            device.LdlReadout(readout, regressed, gates, gateTemperature);
-            return new PendingReadout(device.BeginRead(readout), tokenCounts, bins, attributes);
+            using ITensor regressed = Run(regression, hidden, Activation.LeakyRelu);
+            using ITensor gates = Run(gating, hidden, Activation.LeakyRelu);
+            int bins = head.Bins, attributes = head.Attributes;
+            ITensor readout = Device.CreateTensor(hidden.Rows, 1 + bins + attributes + (attributes * bins));
+            try
+            {
+                Device.LdlReadout(readout, regressed, gates, head.GateTemperature);
+            }
+            catch
+            {
+                readout.Dispose();
+                throw;
+            }
+
+            yield return readout;
         }
     }
 }

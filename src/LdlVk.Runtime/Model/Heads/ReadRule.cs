@@ -6,7 +6,9 @@ namespace LdlVk.Runtime.Model.Heads;
 /// </summary>
 internal enum ReadRule
 {
-    /// <summary>The last token, whatever it is (value heads: TRL, OpenRLHF, GRM).</summary>
+    /// <summary>
+    /// The last token, whatever it is (value heads: TRL, OpenRLHF, GRM, UltraRM, safe-rlhf, InternLM2; the logit of a token).
+    /// </summary>
     LastToken,
 
     /// <summary>
@@ -16,7 +18,7 @@ internal enum ReadRule
 
     /// <summary>
     /// The token before the first padding token; the last one if none is padding, or if the first one is (transformers up to 4.4x, and the
-    /// published code of LDL-Reward-Gemma-2 and INF-ORM-Llama3.1).
+    /// published code of LDL-Reward-Gemma-2, INF-ORM-Llama3.1, ArmoRM, QRM, URM and Starling).
     /// </summary>
     BeforeFirstPad,
 }
@@ -36,4 +38,12 @@ internal static class ReadPosition
         int first = ids.IndexOf(padding);
         return first <= 0 ? last : first - 1;
     }
+
+    /// <summary>A phrase that says what a rule reads.</summary>
+    public static string Phrase(this ReadRule rule) => rule switch
+    {
+        ReadRule.LastToken => "the last token",
+        ReadRule.RightmostNotPad => "the rightmost token that is not padding",
+        _ => "the token before the first padding",
+    };
 }

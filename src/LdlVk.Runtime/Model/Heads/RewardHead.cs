@@ -5,14 +5,39 @@ namespace LdlVk.Runtime.Model.Heads;
 /// <summary>One linear layer of a head on its device.</summary>
 internal sealed record LinearLayer(IWeight Weight, ITensor? Bias);
 
-/// <summary>A head on its device, which computes rewards from hidden states.</summary>
-internal abstract class RewardHead
+/// <summary>A head on its device, which computes the outputs of its networks from hidden states.</summary>
+/// <param name="device">The device.</param>
+/// <param name="head">The head, which makes rewards of the outputs.</param>
+internal abstract class RewardHead(IDevice device, ModelHead head)
 {
-    /// <summary>Starts computing the rewards of last-token hidden states [texts, hidden].</summary>
-    public abstract PendingReadout Begin(ITensor hidden, int[] tokenCounts);
+    /// <summary>The head, which makes rewards of the outputs.</summary>
+    public ModelHead Head => head;
+
+    /// <summary>The device.</summary>
+    protected IDevice Device => device;
+
+    /// <summary>Starts computing the outputs for the hidden states [rows, hidden] that the head reads.</summary>
+    public PendingReadout Begin(ITensor hidden)
+    {
+        List<(IReadback, int, int)> outputs = [];
+        try
+        {
+            foreach (ITensor output in Run(hidden))
+                using (output) outputs.Add((device.BeginRead(output), output.Rows, output.Columns));
+            return new PendingReadout(outputs);
+        }
+        catch
+        {
+            new PendingReadout(outputs).Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Computes the outputs one after another; the caller disposes each.</summary>
+    protected abstract IEnumerable<ITensor> Run(ITensor hidden);
 
     /// <summary>Runs linear layers with an activation between them.</summary>
-    protected static ITensor Run(IDevice device, IReadOnlyList<LinearLayer> layers, ITensor input, Activation between)
+    protected ITensor Run(IReadOnlyList<LinearLayer> layers, ITensor input, Activation between)
     {
         ITensor x = input;
         for (int i = 0; i < layers.Count; i++)
@@ -38,4 +63,12 @@ internal abstract class RewardHead
 
         return x;
     }
+}
+
+/// <summary>A head of independent networks on its device.</summary>
+internal sealed class NetworkHeadOnDevice(
+    IDevice device, ModelHead head, IReadOnlyList<(IReadOnlyList<LinearLayer> Layers, Activation Between)> networks) : RewardHead(device, head)
+{
+    /// <inheritdoc/>
+    protected override IEnumerable<ITensor> Run(ITensor hidden) => networks.Select(network => Run(network.Layers, hidden, network.Between));
 }

@@ -1,95 +1,73 @@
+using System.Text.Json;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>
-/// A head that computes only the score: one linear layer, or several with ReLU between them (Skywork-Reward-Gemma-2: Liu et al. 2024,
-/// "Skywork-Reward"; INF-ORM-Llama3.1's published modeling code; the value heads of GRM, TRL and OpenRLHF).
+/// A head that computes only the score: one linear layer, or several with ReLU between them. <see cref="LinearKind"/> has the names under
+/// which models keep it.
 /// </summary>
 internal sealed class ScoreHead : ModelHead
 {
-    private const string ClassifierPrefix = "score.", ValuePrefix = "v_head.summary.", OpenRlhfPrefix = "value_head.";
+    private readonly LinearKind _kind;
+    private readonly ScoreScaling? _scaling;
+    private readonly HeadNetwork _network;
 
-    /// <summary>The file in which older versions of TRL save a value head.</summary>
-    private const string ValueFile = "value_head.bin";
+    /// <summary>Makes the head of its verified layers.</summary>
+    /// <param name="kind">How the model names it.</param>
+    /// <param name="network">hidden → … → 1.</param>
+    /// <param name="scaling">What happens to the score; null for nothing.</param>
+    /// <param name="reads">The rule that chooses the token.</param>
+    public ScoreHead(LinearKind kind, HeadNetwork network, ScoreScaling? scaling, ReadRule reads) =>
+        (_kind, _network, _scaling, Reads) = (kind, network, scaling, reads);
 
-    private readonly string _prefix;
-
-    private ScoreHead(IReadOnlyList<HeadLayer> network, string prefix) => (Network, _prefix) = (network, prefix);
-
-    /// <summary>The head of a sequence classifier.</summary>
-    public static HeadKind Classifier { get; } = KindOf(ClassifierPrefix, "Skywork-Reward-Gemma-2, INF-ORM-Llama3.1");
-
-    /// <summary>The value head of GRM, and of TRL and LLaMA-Factory, which save it in a file of its own.</summary>
-    public static HeadKind ValueHead { get; } = new(
-        $"tensors {ValuePrefix}*", "GRM, TRL", [ShardedTensors.ValueHeadName, ValueFile],
-        folder => Has(folder, ValuePrefix) || (folder.Converted is null && folder.HasFile(ValueFile)),
-        (folder, hiddenSize) => Read(
-            Has(folder, ValuePrefix) ? folder.Module(ValuePrefix) : folder.TorchModule(ValueFile, "").Below(ValuePrefix),
-            ValuePrefix, hiddenSize));
-
-    /// <summary>The value head of OpenRLHF.</summary>
-    public static HeadKind OpenRlhf { get; } = KindOf(OpenRlhfPrefix, "OpenRLHF");
+    /// <summary>The token behind every text at which the head is read; null for none.</summary>
+    public int? RewardToken { get; init; }
 
     /// <summary>hidden → … → 1.</summary>
-    public IReadOnlyList<HeadLayer> Network { get; }
+    public IReadOnlyList<HeadLayer> Network => _network.Layers;
 
     /// <inheritdoc/>
     public override string Name => "score";
 
     /// <inheritdoc/>
-    public override string Summary => $"the score alone, by {Network.Count} linear layer{(Network.Count == 1 ? "" : "s")}";
-
-    /// <summary>A classifier of one layer is that of transformers; one of several has code of its own, which INF-ORM published.</summary>
-    internal override ReadRule Reads => _prefix != ClassifierPrefix ? ReadRule.LastToken
-        : Network.Count == 1 ? ReadRule.RightmostNotPad : ReadRule.BeforeFirstPad;
-
-    /// <inheritdoc/>
-    internal override IEnumerable<HeadLayer> Layers => Network;
+    public override string Summary =>
+        $"the score alone, by {Network.Count} linear layer{(Network.Count == 1 ? "" : "s")}"
+        + (_scaling is null ? "" : FormattableString.Invariant(
+            $"; normalized: (raw − {_scaling.Mean:G9})/{_scaling.Deviation:G9} ({_scaling.Field})"));
 
     /// <inheritdoc/>
-    internal override IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors => Network.SelectMany(layer => layer.Tensors(_prefix));
+    public override string ReadSummary => RewardToken is null ? base.ReadSummary : $"the reward token {RewardToken}, added to each text";
 
     /// <inheritdoc/>
-    public override string Title(Architecture backbone) => (_prefix, Network.Count, backbone.ModelType) switch
+    internal override ReadRule Reads { get; }
+
+    /// <inheritdoc/>
+    internal override IReadOnlyList<HeadNetwork> Networks => [_network];
+
+    /// <inheritdoc/>
+    internal override IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors => base.Tensors.Concat(_scaling?.Tensors ?? []);
+
+    /// <inheritdoc/>
+    public override string Title(Architecture backbone) => _kind.Title(Network.Count, backbone);
+
+    /// <inheritdoc/>
+    public override void WriteFacts(Utf8JsonWriter json)
     {
-        (ValuePrefix, _, _) => "a value head (GRM)",
-        (OpenRlhfPrefix, _, _) => "a value head (OpenRLHF)",
-        (_, 1, "gemma2") => "a linear head (Skywork-Reward-Gemma-2)",
-        (_, 2, "llama") => "a head of two layers (INF-ORM-Llama3.1)",
-        _ => "a head that gives the score alone",
-    };
-
-    /// <inheritdoc/>
-    internal override RewardHead BuildOn(IDevice device, Func<HeadLayer, LinearLayer> upload) =>
-        new OnDevice(device, [.. Network.Select(upload)]);
-
-    private static HeadKind KindOf(string prefix, string models) => new(
-        $"tensors {prefix}*", models, [],
-        folder => Has(folder, prefix),
-        (folder, hiddenSize) => Read(folder.Module(prefix), prefix, hiddenSize));
-
-    private static bool Has(CheckpointFolder folder, string prefix) =>
-        folder.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
-
-    private static ScoreHead Read(StateDict module, string prefix, int hiddenSize)
-    {
-        IReadOnlyList<HeadLayer> layers = module.Tensors.ContainsKey("weight")
-            ? [HeadLayers.Single(module, prefix, hiddenSize)] : HeadLayers.Sequence(module, hiddenSize);
-        return layers[^1].Outputs == 1
-            ? new ScoreHead(layers, prefix)
-            : throw new CheckpointException(
-                $"{layers[^1].Weight.Name} in {module.Path} has {layers[^1].Outputs} outputs; a reward model's score is 1 number.");
+        if (_scaling is null) return;
+        json.WriteNumber("score_mean", _scaling.Mean);
+        json.WriteNumber("score_deviation", _scaling.Deviation);
     }
 
-    private sealed class OnDevice(IDevice device, IReadOnlyList<LinearLayer> network) : RewardHead
+    /// <inheritdoc/>
+    internal override int[] Complete(int[] ids) =>
+        RewardToken is not { } token || (ids.Length > 0 && ids[^1] == token) ? ids : [.. ids, token];
+
+    /// <inheritdoc/>
+    internal override Reward Compose(TextOutput output, int tokens)
     {
-        /// <inheritdoc/>
-        public override PendingReadout Begin(ITensor hidden, int[] tokenCounts)
-        {
-            using ITensor scores = Run(device, network, hidden, Activation.Relu);
-            return new PendingReadout(device.BeginRead(scores), tokenCounts, bins: 0, attributes: 0);
-        }
+        float raw = output.Of(0, 0)[0];
+        return new Reward(_scaling is null ? raw : (float)_scaling.Of(raw), tokens, [], [], []);
     }
 }

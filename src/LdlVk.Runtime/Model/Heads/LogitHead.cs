@@ -1,0 +1,113 @@
+using System.Globalization;
+using System.Text.Json;
+using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Json;
+
+namespace LdlVk.Runtime.Model.Heads;
+
+/// <summary>
+/// The raw logit of one token at the last token, which some reward models give as their score (Llama-3.3-Nemotron-70B-Reward: token 0).
+/// Nothing in their files tells them from a language model, so the user chooses this head; a converted folder keeps that one row.
+/// </summary>
+internal sealed class LogitHead : ModelHead
+{
+    private const string ChoicePrefix = "logit:", Projection = "lm_head.weight", Bias = "lm_head.bias", ConvertedPrefix = "logit_head.";
+
+    private readonly HeadNetwork _network;
+    private readonly int _token;
+    private readonly double _softcap;
+
+    private LogitHead(HeadNetwork network, int token, double softcap) => (_network, _token, _softcap) = (network, token, softcap);
+
+    /// <summary>The kind of this head in a folder that was converted with it.</summary>
+    public static HeadKind Kind { get; } = new(
+        "logit", $"tensors {ConvertedPrefix}*", "converted with a chosen token", [],
+        folder => folder.Converted is not null && Kept(folder) is not null, source => ReadKept(source, Kept(source.Folder)!.Value));
+
+    /// <inheritdoc/>
+    public override string Name => "logit";
+
+    /// <inheritdoc/>
+    public override string Summary =>
+        $"the logit of token {_token}" + (_softcap > 0 ? $", capped softly at {Shown.Number((float)_softcap)}" : "");
+
+    /// <inheritdoc/>
+    internal override ReadRule Reads => ReadRule.LastToken;
+
+    /// <inheritdoc/>
+    internal override IReadOnlyList<HeadNetwork> Networks => [_network];
+
+    /// <inheritdoc/>
+    internal override IEnumerable<(string Name, CheckpointTensor Tensor)> Tensors =>
+        _network.Layers[0].Tensors($"{ConvertedPrefix}{_token.ToString(CultureInfo.InvariantCulture)}.");
+
+    /// <inheritdoc/>
+    public override string Title(Architecture backbone) => $"the logit of token {_token}";
+
+    /// <inheritdoc/>
+    public override void WriteFacts(Utf8JsonWriter json) => json.WriteNumber("token", _token);
+
+    /// <summary>Whether a choice of the user is a token's logit.</summary>
+    public static bool IsChoice(string choice) => choice.StartsWith(ChoicePrefix, StringComparison.Ordinal);
+
+    /// <summary>Reads the token's row of the projection to the vocabulary, which is the embedding table if the two are tied.</summary>
+    /// <exception cref="UsageException">The choice names no token of the vocabulary, or another one than a converted folder has.</exception>
+    public static LogitHead Read(HeadSource source)
+    {
+        (CheckpointFolder folder, BackboneConfig config) = (source.Folder, source.Config);
+        if (!int.TryParse(source.Choice![ChoicePrefix.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out int token)
+            || token >= config.VocabularySize)
+            throw new UsageException(
+                $"{OptionName.Head.Of(Shown.Short(source.Choice))} names no token: give {ChoicePrefix}N with an id from 0 to "
+                + $"{config.VocabularySize - 1}.");
+        if (folder.Converted is not null)
+            return Kept(folder) is not { } kept
+                ? throw new UsageException($"{folder.Path} was converted with another head, which it keeps. Use the original folder.")
+                : kept == token ? ReadKept(source, kept) : throw new UsageException(
+                    $"{folder.Path} was converted with the logit of token {kept}. Use the original folder for that of token {token}.");
+        string? name = IsTied(source) ? BackboneTensors.Embedding : folder.Contains(Projection) ? Projection : null;
+        if (name is null)
+            throw new CheckpointException(
+                $"{folder.Path} has no {Projection}, and {CheckpointFolder.ConfigName} does not tie it to the embeddings. "
+                + $"Choose the head that the model has, or download it again.");
+        CheckpointTensor projection = folder.Tensor(name, config.VocabularySize, config.HiddenSize);
+        CheckpointTensor? bias = folder.Contains(Bias) ? folder.Tensor(Bias, config.VocabularySize) : null;
+        return new LogitHead(new HeadNetwork("", [new HeadLayer("", projection.RowAt(token), bias?.RowAt(token))]), token, Softcap(source));
+    }
+
+    /// <inheritdoc/>
+    internal override Reward Compose(TextOutput output, int tokens)
+    {
+        double logit = output.Of(0, 0)[0];
+        return new Reward((float)(_softcap > 0 ? _softcap * Math.Tanh(logit / _softcap) : logit), tokens, [], [], []);
+    }
+
+    /// <summary>The token whose row a converted folder has; null for none.</summary>
+    private static int? Kept(CheckpointFolder folder)
+    {
+        foreach (string name in folder.Names)
+            if (name.StartsWith(ConvertedPrefix, StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal)
+                && int.TryParse(name[ConvertedPrefix.Length..^".weight".Length], NumberStyles.None, CultureInfo.InvariantCulture, out int token))
+                return token;
+        return null;
+    }
+
+    private static LogitHead ReadKept(HeadSource source, int token)
+    {
+        string prefix = $"{ConvertedPrefix}{token.ToString(CultureInfo.InvariantCulture)}.";
+        HeadLayer layer = HeadLayers.Single(source.Folder.Module(prefix), prefix, source.Config.HiddenSize);
+        return layer.Outputs == 1 ? new LogitHead(new HeadNetwork("", [layer]), token, Softcap(source))
+            : throw new CheckpointException($"{prefix}weight of {source.Folder.Path} has {layer.Outputs} rows, but 1 is needed.");
+    }
+
+    /// <summary>Gemma ties by default, other families do not.</summary>
+    private static bool IsTied(HeadSource source) => source.Folder.ReadConfig(fields =>
+        fields.Root.TryGet("tie_word_embeddings", out JsonField tied)
+            ? tied.Boolean() : source.Config.Architecture.ModelType.StartsWith("gemma", StringComparison.Ordinal));
+
+    /// <summary>Gemma-2 caps its logits; a config.json without the field has transformers' default.</summary>
+    private static double Softcap(HeadSource source) => source.Folder.ReadConfig(fields =>
+        fields.IsNull("final_logit_softcapping") && !fields.Root.Value.TryGetProperty("final_logit_softcapping", out _)
+            ? (source.Config.Architecture.ModelType == "gemma2" ? 30 : 0)
+            : fields.Number("final_logit_softcapping", 0, 1e6, 0));
+}

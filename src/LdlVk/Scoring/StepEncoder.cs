@@ -1,0 +1,91 @@
+namespace LdlVk.Scoring;
+
+/// <summary>
+/// Turns conversations whose last message has steps into token ids and the positions of the steps' ends, as a process reward model's own
+/// code does. Thread-safe.
+/// </summary>
+/// <param name="text">The model's tokenizer and template.</param>
+/// <param name="marks">How the model's code marks steps.</param>
+/// <param name="separator">What separates the steps of a response that is one text; null for what the model's code takes.</param>
+internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? separator)
+{
+    /// <summary>The token behind each step.</summary>
+    private const string Token = "<extra_0>";
+
+    private const string LineBreak = "\n";
+
+    /// <summary>The ids of a conversation, with the positions of its steps.</summary>
+    /// <exception cref="InputException">It has no steps, an empty one, or does not fit the model's format.</exception>
+    public TokenizedText Encode(Conversation conversation, SpecialTokens typed)
+    {
+        if (conversation.Messages is not [.., { Role: "assistant" } response])
+            throw new InputException("the conversation does not end with a response, so there are no steps to score.");
+        IReadOnlyList<string>? steps = conversation.Steps ?? Split(response.Content);
+        if (steps is not null) CheckSteps(steps);
+        return marks switch
+        {
+            StepMarks.LineBreaks => WithLineBreaks(conversation.Messages, steps ?? response.Content.Split('\n')),
+            StepMarks.Token => WithTokens(conversation, steps, typed),
+            _ => throw new InputException(
+                "this model's authors published no way to write steps. Give input_ids with step_positions, a list of indices."),
+        };
+    }
+
+    /// <summary>Returns ids with the positions of the step tokens among them; unchanged if the model has no such token.</summary>
+    public TokenizedText Marked(TokenizedText encoded)
+    {
+        if (marks != StepMarks.Token || encoded.Steps is not null || !text.TryGetId(Token, out int id)) return encoded;
+        int[] steps = [.. Enumerable.Range(0, encoded.Ids.Length).Where(i => encoded.Ids[i] == id)];
+        return steps.Length == 0 ? encoded : encoded with { Steps = steps };
+    }
+
+    private IReadOnlyList<string>? Split(string response)
+    {
+        if (separator is null) return null;
+        string[] steps = response.Split(separator);
+        // A separator behind the last step ends it and begins no other.
+        return steps is [.., _, ""] ? steps[..^1] : steps;
+    }
+
+    private static void CheckSteps(IReadOnlyList<string> steps)
+    {
+        if (steps.Count == 0) throw new InputException("the list of steps is empty.");
+        for (int i = 0; i < steps.Count; i++)
+            if (string.IsNullOrWhiteSpace(steps[i])) throw new InputException($"step {i} of {steps.Count} (counted from 0) is empty.");
+    }
+
+    /// <summary>bos, question and a line break; then each step with the id of a line break behind it.</summary>
+    private TokenizedText WithLineBreaks(IReadOnlyList<Message> messages, IReadOnlyList<string> steps)
+    {
+        if (messages is not [{ Role: "user" } question, { Role: "assistant" }])
+            throw new InputException(
+                "this model's code takes one question and one response. Leave out other turns and the system message.");
+        int end = text.Encode(LineBreak)[^1];
+        List<int> ids = [.. text.EncodeWithBos(question.Content + LineBreak)], ends = [];
+        foreach (string step in steps)
+        {
+            if (step.Length > 0) ids.AddRange(text.Encode(step));
+            ends.Add(ids.Count);
+            ids.Add(end);
+        }
+
+        return new TokenizedText([.. ids]) { Steps = [.. ends] };
+    }
+
+    /// <summary>The conversation in its template, with the step token behind each step.</summary>
+    private TokenizedText WithTokens(Conversation conversation, IReadOnlyList<string>? steps, SpecialTokens typed)
+    {
+        if (!text.TryGetId(Token, out _))
+            throw new InputException($"the tokenizer has no token {Token}, which marks steps. Give input_ids with step_positions.");
+        if (steps is null) return Marked(new TokenizedText(text.Encode(conversation, typed)));
+        if (typed == SpecialTokens.Text)
+            throw new InputException(
+                $"the step token {Token} would stay text, as special tokens within messages do. Give input_ids with step_positions, or let "
+                + "special tokens be tokens.");
+        Message response = new("assistant", string.Concat(steps.Select(step => step + Token)));
+        TokenizedText marked = Marked(new TokenizedText(
+            text.Encode(new Conversation([.. conversation.Messages.SkipLast(1), response]), typed)));
+        return marked.Steps?.Length == steps.Count ? marked : throw new InputException(
+            $"the text has {marked.Steps?.Length ?? 0} step tokens {Token} for {steps.Count} steps: one stands in the prompt or in a step.");
+    }
+}
