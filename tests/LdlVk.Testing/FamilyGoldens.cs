@@ -9,12 +9,25 @@ public static class FamilyGoldens
     /// <summary>The cases that are supported: <c>FamilyGoldenTests</c> holds each to the reference.</summary>
     public static IReadOnlyList<string> Cases { get; } =
     [
+        "armorm_llama",
         "gemma1_linear",
         "gemma3_text_linear",
+        "internlm2_reward",
         "llama_linear",
+        "llama_logit0",
+        "llama_regression_head_bin",
+        "llama_score_head",
+        "llama_v_head",
+        "llama_value_head_norm",
         "mistral_linear",
+        "qrm_gemma2",
+        "qrm_llama",
         "qwen2_linear",
+        "qwen2_mlp",
+        "qwen2_prm",
         "qwen3_linear",
+        "skywork_o1_prm",
+        "urm_llama",
     ];
 
     /// <summary>One case.</summary>

@@ -52,6 +52,9 @@ public sealed record GoldenInput(string Name, string Padding, int PrefixLength, 
 /// <param name="Inputs">The batches.</param>
 public sealed record GoldenCase(string Name, string Kind, string CheckpointType, string Folder, IReadOnlyList<GoldenInput> Inputs)
 {
+    /// <summary>The head that the user has to choose, because nothing in the files says it; null for the others.</summary>
+    public string? Head => Kind == "logit0" ? "logit:0" : null;
+
     /// <summary>The case's name, so that test lists read well.</summary>
     public override string ToString() => Name;
 }

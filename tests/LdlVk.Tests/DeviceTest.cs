@@ -1,3 +1,4 @@
+using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
@@ -32,16 +33,27 @@ public abstract class DeviceTest
         private readonly long _before;
 
         public Loaded(
-            string device, string folder, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32, ComputeMode compute = ComputeMode.Auto)
+            string device, string folder, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32, ComputeMode compute = ComputeMode.Auto,
+            string? head = null)
         {
             Device = TestDevices.Shared(device);
             _before = Device.AllocatedBytes;
-            _checkpoint = Checkpoint.Open(folder);
+            _checkpoint = Checkpoint.Open(folder, head);
             Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads, Compute: compute));
         }
 
         public IDevice Device { get; }
         public ScoringEngine Engine { get; }
+
+        /// <summary>A row of the goldens as the head reads it.</summary>
+        public PackedText Text(GoldenRow row) => Text(row.Ids, row.StepPositions);
+
+        /// <summary>Ids as the head reads them.</summary>
+        public PackedText Text(int[] ids, int[]? steps = null)
+        {
+            int[] reads = _checkpoint.ReadPositions(ids, steps);
+            return new PackedText(ids[..(reads.Max() + 1)], reads);
+        }
 
         public void Dispose()
         {

@@ -15,21 +15,25 @@ public abstract class GoldenComparison(ITestOutputHelper output) : DeviceTest
     /// <summary>Scores and hidden states with fp32 weights against f64.</summary>
     protected void CompareFp32(string device, GoldenCase golden)
     {
-        using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32);
+        using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32, head: golden.Head);
         double worst = 0;
         foreach (GoldenInput input in golden.Inputs)
         {
             // The whole input as one batch, prefixes shared: the way it is scored in use.
-            MicroBatch batch = Packer.Pack([.. input.Rows.Select(r => r.Ids)], 4096).Single();
+            MicroBatch batch = Packer.Pack([.. input.Rows.Select(model.Text)], 4096).Single();
             (Reward[] rewards, float[] hidden) = model.Engine.ScoreWithHidden(batch);
             for (int i = 0; i < rewards.Length; i++)
             {
                 GoldenOutput want = input.Rows[batch.Texts[i]].Reference;
                 string where = $"{device} {golden.Name} {input.Name}[{batch.Texts[i]}]";
-                Near(want.Score, rewards[i].Score, Fp32Tolerance, $"{where} score");
-                worst = Math.Max(worst, Math.Abs(want.Score - rewards[i].Score));
-                // Models without LDL heads have neither.
-                AllNear(want.Weights ?? [], rewards[i].Weights.AsSpan(), Fp32Tolerance, $"{where} weights");
+                float score = LastStep(rewards[i]).Score;
+                Near(want.Score, score, Fp32Tolerance, $"{where} score");
+                worst = Math.Max(worst, Math.Abs(want.Score - score));
+                // Models without such heads have none of these.
+                AllNear(want.Objectives ?? [], rewards[i].AttributeScores.AsSpan(), Fp32Tolerance, $"{where} attributes");
+                if (rewards[i].AdjustedScores.Length > 0) AllNear(want.Adjusted ?? [], rewards[i].AdjustedScores.AsSpan(), Fp32Tolerance, $"{where} adjusted");
+                AllNear(want.Steps ?? [], rewards[i].Steps.AsSpan(), Fp32Tolerance, $"{where} steps");
+                AllNear(want.Gating ?? want.Weights ?? [], rewards[i].Weights.AsSpan(), Fp32Tolerance, $"{where} weights");
                 AllNear(want.Distribution ?? [], rewards[i].Distribution.AsSpan(), Fp32Tolerance, $"{where} distribution");
                 // The sub-distributions are in the files for the modes without rounding alone.
                 if (want.Rewards is not null) AllNear([.. want.Rewards.SelectMany(r => r)], rewards[i].Rewards.AsSpan(), Fp32Tolerance, $"{where} rewards");
@@ -53,12 +57,12 @@ public abstract class GoldenComparison(ITestOutputHelper output) : DeviceTest
     protected double ErrorRatio(
         string device, GoldenCase golden, WeightFormat weights, WeightFormat heads, ComputeMode compute = ComputeMode.Auto)
     {
-        using var model = new Loaded(device, golden.Folder, weights, heads, compute);
+        using var model = new Loaded(device, golden.Folder, weights, heads, compute, golden.Head);
         double ours = 0, bf16 = 0, worst = 0;
         int texts = 0;
         foreach (GoldenRow row in golden.Inputs.SelectMany(i => i.Rows))
         {
-            float score = model.Engine.Score(Packer.Pack([row.Ids], 4096).Single())[0].Score;
+            float score = LastStep(model.Engine.Score(Packer.Pack([model.Text(row)], 4096).Single())[0]).Score;
             Assert.True(float.IsFinite(score), $"{device} {golden.Name}: score {score}");
             double error = Math.Abs(score - row.Reference.Score);
             (ours, worst, texts) = (ours + error, Math.Max(worst, error), texts + 1);
@@ -68,6 +72,9 @@ public abstract class GoldenComparison(ITestOutputHelper output) : DeviceTest
         Output.WriteLine($"{device} {golden.Name} weights {weights} heads {heads} compute {compute}: mean {ours / texts:E2}, max {worst:E2}, {ours / bf16:F3} of bf16");
         return ours / bf16;
     }
+
+    /// <summary>The goldens give the last step's score.</summary>
+    private static Reward LastStep(Reward reward) => reward.Steps.Length == 0 ? reward : reward.Aggregated(StepAggregation.Last);
 
     private static void AllNear(ReadOnlySpan<double> want, ReadOnlySpan<float> got, double tolerance, string what)
     {

@@ -167,10 +167,12 @@ public class PackerTests
         for (int i = 0; i < batch.Texts.Length; i++)
         {
             int[] text = texts[batch.Texts[i]];
-            AttentionSegment last = batch.LastSegments[i];
-            Assert.Equal((i, 1, text.Length - 1), (last.QueryRow, last.QueryCount, last.QueryPosition));
-            Assert.Equal(text.Length - 1, batch.LastPositions[i]);
-            Assert.Equal(KeyRow(last, text.Length - 1), batch.LastRows[i]);
+            ReadRow read = Assert.Single(batch.Reads[i]);
+            Assert.Equal(0, read.BatchesBack);
+            AttentionSegment last = batch.ReadSegments[read.Index];
+            Assert.Equal((read.Index, 1, text.Length - 1), (last.QueryRow, last.QueryCount, last.QueryPosition));
+            Assert.Equal((text.Length, text.Length - 1), (batch.TokenCounts[i], batch.ReadPositions[read.Index]));
+            Assert.Equal(KeyRow(last, text.Length - 1), batch.ReadRows[read.Index]);
             for (int p = 0; p < text.Length; p++)
             {
                 int row = KeyRow(last, p);
@@ -180,7 +182,9 @@ public class PackerTests
             }
         }
         Assert.DoesNotContain(false, needed); // no row is computed for nothing
-        Assert.Equal((batch.Texts.Length, batch.Texts.Length, batch.Texts.Length), (batch.LastRows.Length, batch.LastPositions.Length, batch.LastSegments.Length));
+        Assert.Equal((batch.Texts.Length, batch.Texts.Length), (batch.Reads.Length, batch.TokenCounts.Length));
+        Assert.Equal((batch.ReadRows.Length, batch.ReadRows.Length), (batch.ReadPositions.Length, batch.ReadSegments.Length));
+        Assert.Distinct(batch.ReadRows); // a row is read once for all texts
     }
 
     private static int KeyRow(AttentionSegment segment, int position) =>
