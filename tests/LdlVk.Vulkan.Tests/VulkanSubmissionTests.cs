@@ -3,6 +3,7 @@ using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
@@ -43,7 +44,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
             (before, waits) = (pending, 0);
         }
 
-        using (before) Assert.All(before!.Finish(), r => Assert.True(float.IsFinite(r.Score)));
+        using (before) Assert.All(before!.Finish().SelectMany(output => output.Values), value => Assert.True(float.IsFinite(value)));
         Assert.Equal(1, device.Resources.Memory.BlocksMade);
     }
 

@@ -1,15 +1,13 @@
 using System.Text.Json;
 using LdlVk.Runtime.Files;
-using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Scoring;
 
 /// <summary>Names of the attributes, from the optional file labels.json, a list of as many strings; else those that were published.</summary>
 internal static class Labels
 {
-    public static IReadOnlyList<string> Read(string folder, ModelHead head)
+    public static IReadOnlyList<string> Read(string folder, int attributes, IReadOnlyList<string>? published = null)
     {
-        int attributes = head.Attributes;
         string path = Path.Combine(folder, "labels.json");
         try
         {
@@ -25,7 +23,7 @@ internal static class Labels
             // Names are for display: without a usable file the attributes keep their numbers.
         }
 
-        if (head.AttributeNames.Count == attributes) return head.AttributeNames;
+        if (published?.Count == attributes) return published;
         return [.. Enumerable.Range(0, attributes).Select(i => $"attribute {i}")];
     }
 }

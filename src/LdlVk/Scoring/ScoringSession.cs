@@ -33,7 +33,7 @@ internal sealed class ScoringSession : IDisposable
         (_checkpoint, _model, _options, TuningNote) = (checkpoint, model, options, tuningNote);
         _lock = new ModelLock(model);
         _windowTokens = Math.Max((long)WindowBatches * Plan.BatchTokens, Plan.WaveTokens);
-        AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head);
+        AttributeNames = Labels.Read(checkpoint.Folder, checkpoint.Head.Attributes, checkpoint.Head.AttributeNames);
     }
 
     /// <summary>See <see cref="RewardModel.Warning"/>.</summary>

@@ -131,7 +131,7 @@ public class PackerTests
     }
 
     [Fact]
-    public void No_texts_make_no_batch() => Assert.Empty(Packer.Pack([], 1));
+    public void No_texts_make_no_batch() => Assert.Empty(Packer.Pack((int[][])[], 1));
 
     [Fact]
     public void Senseless_calls_are_refused()

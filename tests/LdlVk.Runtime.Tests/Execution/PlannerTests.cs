@@ -1,4 +1,5 @@
 using CsCheck;
+using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
 using Xunit;
@@ -237,7 +238,7 @@ public sealed class PlannerTests
         StagePlan stage = Planner.Make(Request(WeightFormat.Int8, Gpu(0, 64 * GiB))).Stages[0];
         var plan = new ExecutionPlan(WeightFormat.Int8, 4096, 4096, [.. Enumerable.Repeat(stage, stages)], []);
         int[][] ids = [.. Enumerable.Range(0, texts).Select(i => Enumerable.Repeat(i, 512).ToArray())];
-        Assert.Equal(batches, plan.Pack(ids, sharePrefixes: true).Sum(wave => wave.Batches.Count));
+        Assert.Equal(batches, plan.Pack([.. ids.Select(PackedText.ReadAtEnd)], sharePrefixes: true).Sum(wave => wave.Batches.Count));
     }
 
     [Fact]
