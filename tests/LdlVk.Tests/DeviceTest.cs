@@ -38,7 +38,7 @@ public abstract class DeviceTest
         {
             Device = TestDevices.Shared(device);
             _before = Device.AllocatedBytes;
-            _checkpoint = Checkpoint.Open(folder, head);
+            _checkpoint = Checkpoint.Open(folder, head: head);
             Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads, Compute: compute));
         }
 

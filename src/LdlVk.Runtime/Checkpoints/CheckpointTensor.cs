@@ -117,6 +117,10 @@ internal sealed class CheckpointTensor : IFloatMatrix
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _shape[0]);
+        if (_update is not null)
+            throw new CheckpointException(
+                $"{Name} of {File} is changed by an adapter, and one row of it cannot be read alone. Merge the adapter with PEFT's "
+                + $"merge_and_unload first.");
         long stride = _strides is null ? Count / _shape[0] : _strides[0];
         return new CheckpointTensor(
             $"row {index} of {Name}", ElementType, [1, .. _shape.AsSpan(1)], _file, _firstByte + (index * stride * ElementType.Bytes()),
