@@ -24,6 +24,8 @@ public sealed class ReadRowsTests : DeviceTest
                 data.Add(device, "armorm_llama", WeightFormat.Fp32);
                 data.Add(device, "qrm_gemma2", WeightFormat.Int8);
                 data.Add(device, "urm_llama", WeightFormat.Fp16);
+                data.Add(device, "qwen2_prm", WeightFormat.Fp32);
+                data.Add(device, "skywork_o1_prm", WeightFormat.Int8);
             }
 
             return data;
@@ -66,12 +68,13 @@ public sealed class ReadRowsTests : DeviceTest
     [InlineData("armorm_llama")]
     [InlineData("qrm_gemma2")]
     [InlineData("urm_llama")]
+    [InlineData("skywork_o1_prm")]
     public void A_gate_in_a_shared_prompt_is_read_once(string name)
     {
         using Checkpoint checkpoint = Checkpoint.Open(FamilyGoldens.Read(name).Folder);
         PackedText[] texts = Texts(checkpoint);
-        int gates = checkpoint.Head.GatePattern.Count > 0 ? 3 : 0;
-        // Three prompts, each with its gate; every text has its score.
+        // Three prompts, each with its gate, or with its first step; every text has its score.
+        int gates = checkpoint.Head.GatePattern.Count > 0 || checkpoint.Head.StepMarks != StepMarks.None ? 3 : 0;
         Assert.Equal(texts.Length + gates, Packer.Pack(texts, 4096).Sum(batch => batch.ReadRows.Length));
         // A prefix that is kept from micro-batch to micro-batch keeps its gate too.
         Wave[] waves = [.. Packer.PackWaves(texts, 40, 4096)];
@@ -90,7 +93,8 @@ public sealed class ReadRowsTests : DeviceTest
             for (int i = 0; i < 7; i++)
             {
                 int[] ids = [.. beginning, .. Enumerable.Range(100 + i, 5 + (3 * (i % 3)))];
-                texts.Add(new PackedText(ids, checkpoint.ReadPositions(ids)));
+                int[]? steps = checkpoint.Head.StepMarks == StepMarks.None ? null : [beginning.Length - 2, ids.Length - 1];
+                texts.Add(new PackedText(ids, checkpoint.ReadPositions(ids, steps)));
             }
         }
 

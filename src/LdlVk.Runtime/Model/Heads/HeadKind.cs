@@ -63,7 +63,8 @@ internal sealed record HeadKind(
     private static Notice Others(HeadSource source)
     {
         BackboneConfig config = source.Config;
-        HashSet<string> backbone = [.. BackboneTensors.Of(config).Select(tensor => tensor.Name)];
+        HashSet<string> backbone = [.. BackboneTensors.Of(config).Select(tensor =>
+            config.Architecture.Stored(config, tensor.Name, tensor.Shape).Name)];
         string[] others = [.. source.Folder.Names.Where(name => !IsOfLanguageModel(name)).Order(StringComparer.Ordinal)];
         if (others.Length == 0)
             return $"It looks like a plain {config.Architecture} model, which cannot score. Give the folder of a reward model; or, if the "

@@ -65,7 +65,7 @@ internal sealed class LogitHead : ModelHead
                 ? throw new UsageException($"{folder.Path} was converted with another head, which it keeps. Use the original folder.")
                 : kept == token ? ReadKept(source, kept) : throw new UsageException(
                     $"{folder.Path} was converted with the logit of token {kept}. Use the original folder for that of token {token}.");
-        string? name = IsTied(source) ? BackboneTensors.Embedding : folder.Contains(Projection) ? Projection : null;
+        string? name = IsTied(source) ? Embedding(config) : folder.Contains(Projection) ? Projection : null;
         if (name is null)
             throw new CheckpointException(
                 $"{folder.Path} has no {Projection}, and {CheckpointFolder.ConfigName} does not tie it to the embeddings. "
@@ -99,6 +99,9 @@ internal sealed class LogitHead : ModelHead
         return layer.Outputs == 1 ? new LogitHead(new HeadNetwork("", [layer]), token, Softcap(source))
             : throw new CheckpointException($"{prefix}weight of {source.Folder.Path} has {layer.Outputs} rows, but 1 is needed.");
     }
+
+    private static string Embedding(BackboneConfig config) =>
+        config.Architecture.Stored(config, BackboneTensors.Embedding, [config.VocabularySize, config.HiddenSize]).Name;
 
     /// <summary>Gemma ties by default, other families do not.</summary>
     private static bool IsTied(HeadSource source) => source.Folder.ReadConfig(fields =>
