@@ -106,6 +106,17 @@ public sealed class ItemReaderTests
         Assert.Contains("prompt is not in messages", Read("""{"prompt":"x","messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}]}""").Item.Doubt, StringComparison.Ordinal);
 
     [Fact]
+    public void All_numbered_responses_are_read()
+    {
+        Item item = Read("""{"prompt":"p","response_1":"a","response_2":"b","response_3":"c","scores":[0,1,0]}""").Item;
+        Assert.Equal(["a", "b", "c"], item.Conversations.Select(c => c.Messages[^1].Content));
+        Assert.True(item.HasResponses);
+        Assert.Contains("response_4", Read("""{"prompt":"p","response_1":"a","response_2":"b","response_3":"c","response_5":"d"}""").Error, StringComparison.Ordinal);
+        Assert.Contains("do not go together", Read("""{"prompt":"p","response":"z","response_1":"a","response_2":"b","response_3":"c"}""").Error, StringComparison.Ordinal);
+        Assert.Equal(2, Read("""{"prompt":"p","response_1":"a","response_2":"b","response_3":null}""").Item.Conversations.Count);
+    }
+
+    [Fact]
     public void A_map_names_the_only_fields_that_are_read()
     {
         ItemFields map = ItemFields.Parse("prompt=meta.problem,response=solution");

@@ -55,4 +55,8 @@ public sealed record Item
 /// <param name="Chosen">Indices of the better ones; empty if the item does not say.</param>
 /// <param name="IsList">Whether chosen or rejected is a list of responses, as in RewardBench 2.</param>
 /// <param name="Unknown">The reason why <paramref name="Chosen"/> is empty, as a sentence; null if it is not.</param>
-public sealed record Preference(IReadOnlyList<int> Chosen, bool IsList = false, string? Unknown = null);
+public sealed record Preference(IReadOnlyList<int> Chosen, bool IsList = false, string? Unknown = null)
+{
+    /// <summary>Pairs of responses that are compared, instead of all chosen ones with all others; empty for none.</summary>
+    public IReadOnlyList<(int Better, int Worse)> Pairs { get; init; } = [];
+}

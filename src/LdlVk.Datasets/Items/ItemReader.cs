@@ -27,11 +27,12 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         if (item.ValueKind != JsonValueKind.Object) throw fields.Wrong(item, fields.Subject, "an object {…}");
         if (!_names.IsMap) Refuse(item);
         Part? ids = One(item, ItemPart.InputIds), text = One(item, ItemPart.Text);
-        LabeledPair? pair = LabeledPair.Find(item, _names);
+        Part[]? numbered = _names.IsMap ? null : NumberedResponses.Find(item, fields, maxResponses);
+        LabeledPair? pair = numbered is null ? LabeledPair.Find(item, _names) : null;
         Part? chosen = pair is null ? One(item, ItemPart.Chosen) : null, rejected = pair is null ? One(item, ItemPart.Rejected) : null;
         Part? messages = One(item, ItemPart.Messages), prompt = One(item, ItemPart.Prompt), input = One(item, ItemPart.Input);
         Part? response = One(item, ItemPart.Response), responses = One(item, ItemPart.Responses);
-        Part?[] given = [messages, prompt, input, response, responses, chosen, rejected, text, ids];
+        Part?[] given = [messages, prompt, input, response, responses, chosen, rejected, text, ids, numbered?[0]];
         if (ids is { } tokens)
             return Only(tokens, given) with { Ids = fields.Ids(tokens.Value, tokens.Name), Shape = $"token ids: {tokens.Name}" };
         if (text is { } whole)
@@ -46,6 +47,17 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
             PairReader pairs = new(fields, before, messages, maxResponses);
             Together(response, responses, chosen ?? (pair is null ? null : new Part(pair.First.Name, pair.First.Value)));
             return pair is not null ? pairs.Read(pair) : pairs.Read(chosen, rejected);
+        }
+
+        if (numbered is [var one, ..])
+        {
+            foreach (Part? other in (Part?[])[response, responses])
+                if (other is { } more) throw NotTogether([one, more]);
+            return before.Item([.. numbered.Select(part => before.Complete(part, messages))], "prompts with numbered responses",
+                [one, numbered[^1]], isList: true) with
+            {
+                Preference = NumberedResponses.Preference(item, fields, numbered.Length),
+            };
         }
 
         Together(response, responses, null);

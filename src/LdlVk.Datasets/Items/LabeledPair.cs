@@ -73,6 +73,7 @@ internal sealed class LabeledPair
             }
         }
 
+        if (NumberedResponses.IsOne(name)) return ItemPart.First;
         return Labels.Contains(name) || Signed.Contains(name) ? ItemPart.Label : null;
     }
 

@@ -14,4 +14,7 @@ public enum Benchmark
 
     /// <summary>RM-Bench: three styles against three styles.</summary>
     RmBench,
+
+    /// <summary>A correctness set of Preference Proxy Evaluations (PPE): its sampled pairs of a right and a wrong response.</summary>
+    PpeCorrectness,
 }

@@ -23,8 +23,8 @@ public sealed class EvalResult
     public required TiesScore? Ties { get; init; }
 
     /// <summary>
-    /// The leaderboard's score: the mean of the sections (v1), subsets (2) or domains (RM-Bench) in the data. For other pairs, the share
-    /// of correct ones. NaN if there are no examples.
+    /// The leaderboard's score: the mean of the sections (v1), subsets (2) or domains (RM-Bench) in the data. For PPE and other pairs, the
+    /// share of correct ones. NaN if there are no examples.
     /// </summary>
     public required double Score { get; init; }
 
@@ -44,6 +44,7 @@ public sealed class EvalResult
     {
         // A benchmark's score is given for its own lines alone, not for a file that has their form.
         Benchmark benchmark = examples.Count > 0 && examples.All(e => e.IsStyles) ? Benchmark.RmBench
+            : examples.Count > 0 && examples.All(e => e.IsPaired) ? Benchmark.PpeCorrectness
             : examples.Any(e => e.IsBestOf && RewardBench.SubsetsOf2.Contains(e.Subset, StringComparer.OrdinalIgnoreCase))
             ? Benchmark.RewardBench2
             : examples.Any(e => RewardBench.Subsets.ContainsKey(e.Subset)) ? Benchmark.RewardBench1 : Benchmark.Pairs;
@@ -62,6 +63,14 @@ public sealed class EvalResult
                 Score = subsets.Average(s => s.Score),
                 Missing = [
                     .. RewardBench.SubsetsOf2.Where(name => !subsets.Any(s => s.Name.Equals(name, StringComparison.OrdinalIgnoreCase)))],
+            },
+            Benchmark.PpeCorrectness => new EvalResult(examples, benchmark)
+            {
+                Subsets = subsets,
+                Sections = [],
+                Ties = null,
+                Score = examples.SelectMany(e => e.PairMargins).Average(margin => margin > 0 ? 1.0 : 0),
+                Missing = [],
             },
             _ => new EvalResult(examples, benchmark)
             {
@@ -108,8 +117,8 @@ public sealed class EvalResult
         if (group.Key.IsTies) return new SubsetResult(group.Key.Name, null, count, TiesScore.Of(group).Overall, null);
         double right = group.Sum(e => e.Result!.Value);
         string? section = RewardBench.Subsets.TryGetValue(group.Key.Name, out (string Section, int Weight) known) ? known.Section : null;
-        // The nine comparisons of a line of RM-Bench are no independent trials.
-        Interval? interval = group.All(e => e.IsStyles) ? null : Interval.Wilson(right, count);
+        // The comparisons of a line of RM-Bench or PPE are no independent trials.
+        Interval? interval = group.All(e => e.IsStyles || e.IsPaired) ? null : Interval.Wilson(right, count);
         return new SubsetResult(group.Key.Name, section, count, right / count, interval);
     }
 

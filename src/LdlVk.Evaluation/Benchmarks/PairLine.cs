@@ -25,6 +25,9 @@ public sealed class PairLine
     /// <summary>Whether chosen and rejected are lists of responses, as in RewardBench 2.</summary>
     public bool IsBestOf { get; private init; }
 
+    /// <summary>Whether each chosen response is compared with the rejected one of the same number alone, as in PPE.</summary>
+    public bool IsPaired { get; private init; }
+
     /// <summary>Whether they are those of RM-Bench: three styles each, with a domain.</summary>
     public bool IsStyles { get; private init; }
 
@@ -54,9 +57,13 @@ public sealed class PairLine
         if (item.Preference is not { } preference)
             throw new InputException("the line has no chosen and rejected. Pairs have prompt, chosen and rejected.");
         if (preference.Unknown is { } unknown) throw new InputException(unknown);
-        int chosen = preference.Chosen.Count;
-        IEnumerable<int> rejected = Enumerable.Range(0, item.Conversations.Count).Except(preference.Chosen);
-        Conversation[] texts = [.. preference.Chosen.Concat(rejected).Select(i => item.Conversations[i])];
+        // A response of several pairs is a text of each; equal texts are computed once.
+        bool isPaired = preference.Pairs.Count > 0;
+        int[] better = isPaired ? [.. preference.Pairs.Select(pair => pair.Better)] : [.. preference.Chosen];
+        IEnumerable<int> worse = isPaired
+            ? preference.Pairs.Select(pair => pair.Worse) : Enumerable.Range(0, item.Conversations.Count).Except(preference.Chosen);
+        int chosen = better.Length;
+        Conversation[] texts = [.. better.Concat(worse).Select(i => item.Conversations[i])];
         bool isStyles = preference.IsList && chosen == RmBench.Styles && item.Conversations.Count == 2 * RmBench.Styles
             && JsonLine.Fields.Find(root, "domain") is { ValueKind: JsonValueKind.String } && JsonLine.Fields.Find(root, "subset") is null;
         string subset = JsonLine.Fields.Find(root, isStyles ? "domain" : "subset") is { } given
@@ -64,7 +71,8 @@ public sealed class PairLine
             : NoSubset;
         return new PairLine(InputLine.Of(id, item with { Conversations = texts }, bytes))
         {
-            Subset = subset, ChosenCount = chosen, IsBestOf = preference.IsList, IsStyles = isStyles, Fields = root,
+            Subset = subset, ChosenCount = chosen, IsBestOf = preference.IsList || isPaired, IsStyles = isStyles, IsPaired = isPaired,
+            Fields = root,
             Ties = preference.IsList ? CheckBestOf(root, subset, chosen) : null,
         };
     }

@@ -88,6 +88,7 @@ public sealed class PairScorer
             number, line.Texts.Id, Shared(line.Subset), line.IsBestOf, line.Ties, scores[..line.ChosenCount], scores[line.ChosenCount..])
         {
             IsStyles = line.IsStyles,
+            IsPaired = line.IsPaired,
         };
         _examples.Add(example);
         if (Model is { Truncates: true } model && AreEqualByTruncation(model, line, scores)) EqualByTruncation++;
@@ -97,10 +98,12 @@ public sealed class PairScorer
     /// <summary>Equal ids give equal scores, so only pairs of equal scores are tokenized again.</summary>
     private static bool AreEqualByTruncation(RewardModel model, PairLine line, float[] scores)
     {
-        if (!scores[..line.ChosenCount].Intersect(scores[line.ChosenCount..]).Any()) return false;
+        int count = line.ChosenCount;
+        if (!scores[..count].Intersect(scores[count..]).Any()) return false;
         (int[] Whole, int[] Scored)[] texts = [.. line.Texts.Item.Encode(model).Select(text => (text.Ids, model.Check(text).Ids))];
-        return texts[..line.ChosenCount].Any(chosen => texts[line.ChosenCount..].Any(rejected =>
-            chosen.Scored.AsSpan().SequenceEqual(rejected.Scored) && !chosen.Whole.AsSpan().SequenceEqual(rejected.Whole)));
+        return Enumerable.Range(0, count).Any(i => Enumerable.Range(count, texts.Length - count).Any(j =>
+            (!line.IsPaired || j == count + i)
+            && texts[i].Scored.AsSpan().SequenceEqual(texts[j].Scored) && !texts[i].Whole.AsSpan().SequenceEqual(texts[j].Whole)));
     }
 
     private InputLine Read(RawLine raw, ItemFields names)
@@ -126,6 +129,8 @@ public sealed class PairScorer
             string place = $"response {i} (counted from 0)";
             if (!error.StartsWith(place, StringComparison.Ordinal)) continue;
             bool chosen = i < line.ChosenCount;
+            if (line.IsPaired)
+                return $"the {(chosen ? "better" : "worse")} response of pair {(chosen ? i : i - line.ChosenCount)}{error[place.Length..]}";
             string name = chosen ? "chosen" : "rejected";
             return $"{name}{(line.IsBestOf ? $"[{(chosen ? i : i - line.ChosenCount)}]" : "")}{error[place.Length..]}";
         }

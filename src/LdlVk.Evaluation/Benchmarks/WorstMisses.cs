@@ -24,8 +24,13 @@ public sealed class WorstMisses
         IReadOnlyList<Conversation> texts = line.Texts.Item.Conversations;
         int chosen = Array.IndexOf(example.Chosen, example.Chosen.Min()),
             rejected = Array.IndexOf(example.Rejected, example.Rejected.Max());
+        if (example.IsPaired) chosen = rejected = Array.IndexOf([.. example.PairMargins], example.Margin);
         Conversation good = texts[chosen], bad = texts[example.Chosen.Length + rejected];
-        _misses.Enqueue(new Miss(example, Cut(Prompt(good)), Cut(good.Messages[^1].Content), Cut(bad.Messages[^1].Content)), badness);
+        Miss miss = new(example, Cut(Prompt(good)), Cut(good.Messages[^1].Content), Cut(bad.Messages[^1].Content))
+        {
+            ChosenScore = example.Chosen[chosen], RejectedScore = example.Rejected[rejected],
+        };
+        _misses.Enqueue(miss, badness);
         if (_misses.Count > MaxMisses) _misses.Dequeue();
     }
 

@@ -35,6 +35,7 @@ public sealed record EvalFindings(
         Benchmark.RewardBench1 => "RewardBench score: mean of the sections",
         Benchmark.RewardBench2 => "RewardBench 2 score: mean of the subsets",
         Benchmark.RmBench => "RM-Bench score: mean of the domains",
+        Benchmark.PpeCorrectness => "PPE accuracy: share of the sampled pairs",
         _ => "accuracy",
     };
 

@@ -71,6 +71,9 @@ public static class EvalReport
             Benchmark.RmBench =>
                 "Each of three chosen styles is compared with each of three rejected ones: easy (dark) where the rejected one is plainer, "
                     + "hard where the chosen one is. The score is the mean of the domains; the two parts of safety are one.",
+            Benchmark.PpeCorrectness =>
+                "Of each prompt, pairs of a right and a wrong response were sampled. A pair counts if the right one scores above the wrong "
+                    + "one; a line is right if all of its pairs are.",
             _ => $"A pair counts if the chosen response scores above the rejected one. {whiskers}",
         });
         double? chance = result.Benchmark == Benchmark.RewardBench2 ? null : 0.5;
@@ -162,10 +165,10 @@ public static class EvalReport
                 <span>id {Figures.Id(miss.Example.Id)}</span><span>margin {Readable.Score((float)miss.Example.Margin)}</span></header>
                 <div class="text prompt" dir="auto">{miss.Prompt}</div>
                 <div class="two"><div class="answer good-edge">
-                <small><span>chosen</span><span>{Readable.Score(miss.Example.Chosen.Min())}</span></small>
+                <small><span>chosen</span><span>{Readable.Score(miss.ChosenScore)}</span></small>
                 <div class="text" dir="auto">{miss.Chosen}</div></div>
                 <div class="answer bad-edge">
-                <small><span>rejected</span><span>{Readable.Score(miss.Example.Rejected.Max())}</span></small>
+                <small><span>rejected</span><span>{Readable.Score(miss.RejectedScore)}</span></small>
                 <div class="text" dir="auto">{miss.Rejected}</div></div></div></div>
                 """));
         }

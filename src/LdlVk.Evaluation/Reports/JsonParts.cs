@@ -14,6 +14,7 @@ internal static class JsonParts
         Benchmark.RewardBench1 => "rewardbench-1",
         Benchmark.RewardBench2 => "rewardbench-2",
         Benchmark.RmBench => "rm-bench",
+        Benchmark.PpeCorrectness => "ppe-correctness",
         _ => "pairs",
     };
 

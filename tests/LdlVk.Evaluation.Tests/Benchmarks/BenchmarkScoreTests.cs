@@ -158,6 +158,46 @@ public class BenchmarkScoreTests
     }
 
     [Fact]
+    public void A_set_of_PPE_has_the_accuracy_of_its_sampled_pairs()
+    {
+        // scores says which of a pair is right, response_N is index N - 1.
+        PairLine line = Parse("""{"question_id":"q","prompt":"p","response_1":"a","response_2":"b","response_3":"c","response_4":"d","scores":[false,true,true,false],"sampled_conflict_pairs":[[0,1],[2,3],[0,2]]}""");
+        Assert.Equal((true, 3), (line.IsPaired, line.ChosenCount));
+        Assert.Equal(["b", "c", "c", "a", "d", "a"], line.Texts.Item.Conversations.Select(c => c.Messages[^1].Content));
+
+        Random random = new(7);
+        Example[] examples = [.. Enumerable.Range(0, 200).Select(i => new Example(i, $"{i}", PairLine.NoSubset, true, null, Scores(), Scores()) { IsPaired = true })];
+        (int right, int all, int lines) = (0, 0, 0);
+        foreach (Example e in examples)
+        {
+            int before = right;
+            for (int i = 0; i < 5; i++, all++) right += e.Chosen[i] > e.Rejected[i] ? 1 : 0;
+            lines += right - before == 5 ? 1 : 0;
+        }
+
+        EvalResult result = EvalResult.Of(examples);
+        Assert.Equal(Benchmark.PpeCorrectness, result.Benchmark);
+        Assert.Equal((double)right / all, result.Score, 1e-12);
+        Assert.Equal(lines, result.Right);
+        Assert.Null(Assert.Single(result.Subsets).Interval);
+
+        float[] Scores() => [.. Enumerable.Range(0, 5).Select(_ => (float)random.Next(4))];
+    }
+
+    [Theory]
+    [InlineData("\"scores\":[0,1],\"sampled_conflict_pairs\":[[0,1]]", "has 3 responses, and scores has 2 values")]
+    [InlineData("\"sampled_conflict_pairs\":[[0,1]]", "scores is missing")]
+    [InlineData("\"scores\":[0,1,1],\"sampled_conflict_pairs\":[[1,2]]", "sampled_conflict_pairs[0] names two responses with equal scores")]
+    [InlineData("\"scores\":[0,1,1],\"sampled_conflict_pairs\":[[0,3]]", "names a response that is not one of 0 to 2")]
+    [InlineData("\"scores\":[0,1,1],\"sampled_conflict_pairs\":[[0,1],[1]]", "sampled_conflict_pairs[1] has 1 responses, not 2")]
+    [InlineData("\"scores\":[0,1,1],\"sampled_conflict_pairs\":[]", "sampled_conflict_pairs is empty")]
+    [InlineData("\"scores\":[0,1,\"x\"],\"sampled_conflict_pairs\":[[0,1]]", "scores[2] is a string")]
+    [InlineData("\"response_5\":\"e\",\"scores\":[0,1,1],\"sampled_conflict_pairs\":[[0,1]]", "has response_5, but no response_4")]
+    [InlineData("\"scores\":[0,1,1]", "no chosen and rejected")]
+    public void A_set_of_PPE_that_is_not_whole_is_refused(string fields, string reason) =>
+        Assert.Contains(reason, Parse($$"""{"prompt":"p","response_1":"a","response_2":"b","response_3":"c",{{fields}}}""").Texts.Error, StringComparison.Ordinal);
+
+    [Fact]
     public void A_file_that_only_has_the_form_of_a_benchmark_gets_no_score_of_it()
     {
         Assert.True(Parse("""{"prompt":"p","chosen":["a","b","c"],"rejected":["d","e","f"],"domain":"math"}""").IsStyles);
