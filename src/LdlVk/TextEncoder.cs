@@ -30,11 +30,10 @@ public sealed class TextEncoder
     public TextEncoder(string folder, string chatTemplate = "auto", SystemMessages system = SystemMessages.Error, DateTime? date = null)
     {
         (_folder, _system) = (folder, system);
-        string tokenizer = Path.Combine(folder, "tokenizer.json");
-        if (File.Exists(tokenizer)) _tokenizer = Tokenizer.Load(tokenizer);
+        _tokenizer = Tokenizer.Find(folder);
         _template = new(() => chatTemplate switch
         {
-            "auto" => ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), _tokenizer?.UsualTemplate, date),
+            "auto" => ChatTemplate.DetectFor(_tokenizer, Path.Combine(folder, "tokenizer_config.json"), date),
             _ when date is not null => throw new UsageException(
                 $"The chat template {chatTemplate} prints no date, so {OptionName.TemplateDate} would change nothing. Leave it out."),
             "none" => null,
@@ -60,11 +59,11 @@ public sealed class TextEncoder
     /// <summary>Ids of a text as it is: no <c>&lt;bos&gt;</c>, no template.</summary>
     public int[] Encode(string text) => Required.Encode(text);
 
-    /// <summary>Ids of a text as it is, behind <c>&lt;bos&gt;</c> unless it begins with that.</summary>
+    /// <summary>Ids of a text as it is, behind the tokenizer's bos token, if it has one, unless it begins with that.</summary>
     public int[] EncodeWithBos(string text)
     {
         int[] ids = Required.Encode(text);
-        return ids is [var first, ..] && first == Required.Bos ? ids : [Required.Bos, .. ids];
+        return Required.Bos is not { } bos || (ids is [var first, ..] && first == bos) ? ids : [bos, .. ids];
     }
 
     /// <summary>
@@ -107,7 +106,8 @@ public sealed class TextEncoder
         if (_template.Value is { Template: var template })
             return template.Encode(Required, MessagesFor(template, conversation), addGenerationPrompt, typed);
         string text = string.Concat(conversation.Messages.Select(m => m.Content));
-        return [Required.Bos, .. Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : [])];
+        int[] ids = Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : []);
+        return Required.Bos is { } bos ? [bos, .. ids] : ids;
     }
 
     /// <summary>

@@ -28,10 +28,8 @@ internal sealed class ModelFacts
         Checkpoint = checkpoint;
         Files = [.. FilesOf(checkpoint.Folder), .. checkpoint.AdapterFolder is { } adapter ? FilesOf(adapter) : []];
         HeadParameters = checkpoint.Head.Parameters;
-        (Tokenizer, ChatTemplate? usual) = DescribeTokenizer(checkpoint.TextFolder, checkpoint.Config);
-        Template = DescribeTemplate(
-            checkpoint.TextFolder,
-            usual ?? (checkpoint.Config.Architecture == Architecture.Llama ? ChatTemplate.Llama31 : ChatTemplate.Gemma2));
+        (Tokenizer, Tokenizer? tokenizer) = DescribeTokenizer(checkpoint.TextFolder, checkpoint.Config);
+        Template = DescribeTemplate(checkpoint.TextFolder, tokenizer, checkpoint.Config);
         Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
         try
         {
@@ -89,18 +87,17 @@ internal sealed class ModelFacts
         }
     }
 
-    private static (string Description, ChatTemplate? UsualTemplate) DescribeTokenizer(string folder, BackboneConfig config)
+    private static (string Description, Tokenizer? Tokenizer) DescribeTokenizer(string folder, BackboneConfig config)
     {
-        string path = Path.Combine(folder, "tokenizer.json");
-        if (!File.Exists(path)) return ("no tokenizer.json: only token ids can be scored", null);
         try
         {
-            Tokenizer tokenizer = Runtime.Text.Tokenizer.Load(path, cacheWords: false);
+            if (Runtime.Text.Tokenizer.Find(folder, cacheWords: false) is not { } tokenizer)
+                return ("no tokenizer.json: only token ids can be scored", null);
             int size = tokenizer.VocabularySize;
             string misfit = size > config.VocabularySize
                 ? $", more than the embedding table's {config.VocabularySize} rows: it is another model's"
                 : "";
-            return ($"tokenizer.json with {Readable.Count(size)} tokens{misfit}", tokenizer.UsualTemplate);
+            return ($"{tokenizer.FileName} with {Readable.Count(size)} tokens{misfit}", tokenizer);
         }
         catch (CheckpointException e)
         {
@@ -108,11 +105,14 @@ internal sealed class ModelFacts
         }
     }
 
-    private static string DescribeTemplate(string folder, ChatTemplate? usual)
+    private static string DescribeTemplate(string folder, Tokenizer? tokenizer, BackboneConfig config)
     {
         try
         {
-            DetectedChatTemplate found = ChatTemplate.Detect(Path.Combine(folder, "tokenizer_config.json"), usual);
+            string path = Path.Combine(folder, "tokenizer_config.json");
+            DetectedChatTemplate found = tokenizer is not null
+                ? ChatTemplate.DetectFor(tokenizer, path)
+                : ChatTemplate.Detect(path, config.Architecture == Architecture.Llama ? ChatTemplate.Llama31 : ChatTemplate.Gemma2);
             string? source = found.Source is null ? null : $"{found.Template.Name}, from {Path.GetFileName(found.Source)}";
             return string.Join(". ", (string[])[.. new[] { source, found.Note?.InFlags() }.OfType<string>()]);
         }

@@ -63,6 +63,18 @@ public abstract class ChatTemplate
     public static DetectedChatTemplate Detect(string? tokenizerConfigPath, ChatTemplate? assumed = null, DateTime? date = null) =>
         ChatTemplateDetection.Detect(tokenizerConfigPath, assumed ?? Gemma2, date);
 
+    /// <summary>Detects the template of a checkpoint whose tokenizer is known.</summary>
+    /// <param name="tokenizer">The checkpoint's tokenizer; null if it has none.</param>
+    /// <param name="tokenizerConfigPath">As for <see cref="Detect(string?, ChatTemplate?, DateTime?)"/>.</param>
+    /// <param name="date">As for <see cref="Detect(string?, ChatTemplate?, DateTime?)"/>.</param>
+    /// <exception cref="CheckpointException">
+    /// As for <see cref="Detect(string?, ChatTemplate?, DateTime?)"/>; or the checkpoint specifies no template, and most checkpoints with
+    /// this tokenizer have none of those that are known.
+    /// </exception>
+    /// <exception cref="UsageException">A date is given, and the template prints none.</exception>
+    public static DetectedChatTemplate DetectFor(Tokenizer? tokenizer, string? tokenizerConfigPath, DateTime? date = null) =>
+        ChatTemplateDetection.Detect(tokenizerConfigPath, tokenizer is null ? Gemma2 : tokenizer.UsualTemplate, date);
+
     /// <summary>Renders a conversation as text. Special tokens in contents are not escaped.</summary>
     /// <param name="messages">One or more messages.</param>
     /// <param name="addGenerationPrompt">Whether to append the opening of a model's turn, as needed for generation but not for

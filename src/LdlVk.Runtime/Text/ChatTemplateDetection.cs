@@ -22,7 +22,7 @@ internal static class ChatTemplateDetection
     private static readonly Notice Override =
         $"{OptionName.ChatTemplate.Of(string.Join('|', ChatTemplate.All.Select(t => t.Name)))} uses one of those regardless.";
 
-    internal static DetectedChatTemplate Detect(string? configPath, ChatTemplate assumed, DateTime? date)
+    internal static DetectedChatTemplate Detect(string? configPath, ChatTemplate? assumed, DateTime? date)
     {
         if (configPath is null) return Assumed("The checkpoint has no tokenizer_config.json");
         // Newer checkpoints have the template in a separate file, which takes precedence.
@@ -33,14 +33,14 @@ internal static class ChatTemplateDetection
         if (config)
         {
             Dictionary<string, string> own;
-            (template, own) = JsonFile.Read(configPath, root => (FromConfig(root), Tokens(root)), TokenizerFile.MaxBytes);
+            (template, own) = JsonFile.Read(configPath, root => (FromConfig(root), Tokens(root)), Files.TokenizerFile.MaxBytes);
             bos = own.GetValueOrDefault("bos_token");
             foreach ((string name, string token) in own) tokens[name] = token;
         }
 
-        if (jinja) template = JsonFile.ReadText(jinjaPath, TokenizerFile.MaxBytes);
+        if (jinja) template = JsonFile.ReadText(jinjaPath, Files.TokenizerFile.MaxBytes);
         // Templates print bos_token, so a different bos_token makes a different template.
-        if (template is null && bos is not null && bos != assumed.BosToken) throw OtherBos(assumed);
+        if (template is null && assumed is not null && bos is not null && bos != assumed.BosToken) throw OtherBos(assumed);
         if (template is null) return Assumed(config ? $"{configPath} has no chat_template" : $"{configPath} does not exist");
 
         string source = jinja ? jinjaPath : configPath;
@@ -54,8 +54,12 @@ internal static class ChatTemplateDetection
             + $"every day; {OptionName.TemplateDate.Of("YYYY-MM-DD")} sets another.";
         return new DetectedChatTemplate(found, source, date is null ? note : null, day);
 
-        DetectedChatTemplate Assumed(string why) => date is not null
-            ? throw NoDate() : new(assumed, null, $"{why}; conversations are written as {assumed.Title} template has it.", null);
+        DetectedChatTemplate Assumed(string why) => assumed is null
+            ? throw new CheckpointException(
+                $"{why}, and its tokenizer is not one whose template LdlVk knows. Put the model's chat_template.jinja into its folder. "
+                + $"{Override}")
+            : date is not null ? throw NoDate()
+            : new(assumed, null, $"{why}; conversations are written as {assumed.Title} template has it.", null);
 
         CheckpointException OtherBos(ChatTemplate of) =>
             new(
@@ -82,7 +86,7 @@ internal static class ChatTemplateDetection
     }
 
     private static Dictionary<string, string> Tokens(string path) =>
-        File.Exists(path) ? JsonFile.Read(path, Tokens, TokenizerFile.MaxBytes) : [];
+        File.Exists(path) ? JsonFile.Read(path, Tokens, Files.TokenizerFile.MaxBytes) : [];
 
     internal static Dictionary<string, string> Tokens(JsonField root)
     {

@@ -24,11 +24,13 @@ public sealed class Padding
     public Padding(Tokenizer tokenizer, ChatTemplate? template, string configPath)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
-        (_bos, _beginsWithBos, _end) = (tokenizer.BosToken, template?.BeginsWithBos ?? true, template?.TurnEnd ?? "");
+        (_bos, _end) = (tokenizer.BosToken ?? template?.BosToken ?? "", template?.TurnEnd ?? "");
+        _beginsWithBos = _bos.Length > 0 && (template?.BeginsWithBos ?? tokenizer.Bos is not null);
         _tokens.AddRange(tokenizer.SpecialTokens.Where(token =>
             token.Contains("pad", StringComparison.OrdinalIgnoreCase) || EndsOfText.Contains(token, StringComparer.Ordinal)));
         if (File.Exists(configPath))
-            _tokens.AddRange(JsonFile.Read(configPath, Named, TokenizerFile.MaxBytes).Where(token => tokenizer.TryGetId(token, out _)));
+            _tokens.AddRange(
+                JsonFile.Read(configPath, Named, Files.TokenizerFile.MaxBytes).Where(token => tokenizer.TryGetId(token, out _)));
         _tokens.Remove(_bos);
     }
 
@@ -62,7 +64,7 @@ public sealed class Padding
 
     private string? First(ReadOnlySpan<char> text)
     {
-        if (text.StartsWith(_bos, StringComparison.Ordinal)) return _bos;
+        if (_bos.Length > 0 && text.StartsWith(_bos, StringComparison.Ordinal)) return _bos;
         foreach (string token in _tokens)
             if (text.StartsWith(token, StringComparison.Ordinal)) return token;
         return null;

@@ -32,10 +32,10 @@ public sealed class TemplateFile
         if (path.EndsWith(".json", StringComparison.OrdinalIgnoreCase))
         {
             (string? found, tokens) = JsonFile.Read(
-                path, root => (ChatTemplateDetection.FromConfig(root), ChatTemplateDetection.Tokens(root)), TokenizerFile.MaxBytes);
+                path, root => (ChatTemplateDetection.FromConfig(root), ChatTemplateDetection.Tokens(root)), Files.TokenizerFile.MaxBytes);
             source = found ?? throw new CheckpointException($"{path} has no chat_template.");
         }
-        else source = JsonFile.ReadText(path, TokenizerFile.MaxBytes);
+        else source = JsonFile.ReadText(path, Files.TokenizerFile.MaxBytes);
 
         if (bos is not null) tokens["bos_token"] = bos;
         if (eos is not null) tokens["eos_token"] = eos;

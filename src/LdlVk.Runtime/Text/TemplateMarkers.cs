@@ -18,6 +18,9 @@ public sealed class TemplateMarkers
         ("DeepSeek", ["<｜begin▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>", "<｜end▁of▁sentence｜>"]),
     ];
 
+    private static readonly HashSet<string> All =
+        [.. Known.SelectMany(family => family.Markers), "<bos>", "<eos>", "<s>", "</s>", "<|end_of_text|>", "<|endoftext|>"];
+
     private readonly (string Family, string Marker)[] _foreign;
     private readonly SearchValues<string> _any;
 
@@ -33,6 +36,9 @@ public sealed class TemplateMarkers
         ];
         _any = SearchValues.Create([.. _foreign.Select(known => known.Marker)], StringComparison.Ordinal);
     }
+
+    /// <summary>Whether a token marks turns or the ends of a text in a known template.</summary>
+    internal static bool IsKnown(string token) => All.Contains(token);
 
     /// <summary>Returns the first foreign marker of a text, in words; null if there is none.</summary>
     public string? Find(string text)

@@ -1,28 +1,21 @@
-using System.Globalization;
-using System.Text;
-
 namespace LdlVk.Runtime.Text;
 
-/// <summary>
-/// The text of tokens, as Hugging Face's decode gives it with special tokens: pieces of bytes are joined before they become characters, and
-/// bytes that are no UTF-8 become U+FFFD. Thread-safe.
-/// </summary>
+/// <summary>The text of tokens, as Hugging Face's decode gives it with special tokens. Thread-safe.</summary>
 internal sealed class TokenText
 {
     private readonly string?[] _pieces;
-    private readonly HashSet<int> _added;
-    private readonly bool _isByteLevel;
-    private readonly Dictionary<char, byte> _bytes = [];
+    private readonly Dictionary<int, string> _written;
+    private readonly Decoder _decoder;
 
-    /// <param name="ids">Id of each piece.</param>
-    /// <param name="added">Ids of the added tokens, whose characters stand for themselves.</param>
-    /// <param name="isByteLevel">Whether the characters of a piece stand for bytes.</param>
-    public TokenText(Dictionary<string, int> ids, IEnumerable<int> added, bool isByteLevel)
+    /// <param name="pieces">Id of each piece.</param>
+    /// <param name="written">Text of the added tokens that the decoder takes in another form than their content.</param>
+    /// <param name="size">Number of ids.</param>
+    /// <param name="decoder">Makes the text of pieces.</param>
+    public TokenText(IEnumerable<KeyValuePair<string, int>> pieces, Dictionary<int, string> written, int size, Decoder decoder)
     {
-        _pieces = new string?[ids.Values.Max() + 1];
-        foreach ((string piece, int id) in ids) _pieces[id] = piece;
-        (_added, _isByteLevel) = ([.. added], isByteLevel);
-        for (int b = 0; b < 256; b++) _bytes[ByteLevel.Characters[b]] = (byte)b;
+        _pieces = new string?[size];
+        foreach ((string piece, int id) in pieces) _pieces[id] = piece;
+        (_written, _decoder) = (written, decoder);
     }
 
     /// <summary>Returns a token's piece in the vocabulary; null if there is no such token.</summary>
@@ -32,24 +25,14 @@ internal sealed class TokenText
     /// <exception cref="InputException">An id is no token's.</exception>
     public string Decode(ReadOnlySpan<int> ids)
     {
-        using MemoryStream utf8 = new();
+        List<string> pieces = new(ids.Length);
         foreach (int id in ids)
         {
             string piece = Piece(id) ?? throw new InputException(
                 $"token id {id} is outside the vocabulary of {_pieces.Length}. The ids are from another tokenizer.");
-            if (_isByteLevel && _added.Contains(id)) utf8.Write(Encoding.UTF8.GetBytes(piece));
-            else if (_isByteLevel) foreach (char c in piece) utf8.WriteByte(_bytes.GetValueOrDefault(c));
-            else if (ByteOf(piece) is { } single) utf8.WriteByte(single);
-            else utf8.Write(Encoding.UTF8.GetBytes(piece.Replace('▁', ' ')));
+            pieces.Add(_written.GetValueOrDefault(id, piece));
         }
 
-        return Encoding.UTF8.GetString(utf8.GetBuffer(), 0, (int)utf8.Length);
+        return string.Concat(_decoder(pieces));
     }
-
-    /// <summary>Returns the byte of a piece such as <c>&lt;0x0A&gt;</c>; null for other pieces.</summary>
-    private static byte? ByteOf(string piece) =>
-        piece is ['<', '0', 'x', _, _, '>']
-        && byte.TryParse(piece.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out byte value)
-            ? value
-            : null;
 }

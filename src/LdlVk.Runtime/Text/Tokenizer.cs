@@ -1,92 +1,125 @@
-using System.Text;
+using LdlVk.Runtime.Text.Files;
+using LdlVk.Runtime.Text.Normalizing;
+using LdlVk.Runtime.Text.Splitting;
 
 namespace LdlVk.Runtime.Text;
 
 /// <summary>
-/// Gemma-2's or Llama 3's tokenizer, read from a tokenizer.json. The algorithms are those of Hugging Face tokenizers: split the raw text
-/// at the added tokens (leftmost, longest), and encode each piece between them by byte-pair encoding. Gemma-2 first replaces " " by "▁";
-/// characters outside the vocabulary become the byte tokens of their UTF-8. Llama 3 first splits into words
-/// (<see cref="Llama3Words"/>); a word in the vocabulary is one token, and in all others the initial symbols are bytes. Thread-safe.
+/// A tokenizer by byte-pair encoding, as a tokenizer.json describes it. The algorithms are those of Hugging Face tokenizers: find the added
+/// tokens in the raw text (leftmost, longest), normalize what is between them, find the other added tokens in that, divide the rest into
+/// words by the pre-tokenizer, and merge each word's characters or bytes. Thread-safe.
 /// </summary>
 public sealed class Tokenizer
 {
-    /// <summary>The bos tokens of Gemma-2 and of Llama 3.</summary>
-    private static readonly string[] BosTokens = ["<bos>", "<|begin_of_text|>"];
+    private const int MaxCharacters = 1 << 26; // encoding one word takes up to 80 bytes per character
 
-    private const int MaxCharacters = 1 << 26; // encoding one word takes up to 60 bytes per character
+    // First tokens of every conversation where the file does not say what stands around a text.
+    private static readonly string[] KnownBosTokens = ["<bos>", "<|begin_of_text|>"];
 
-    private readonly Dictionary<string, int> ids;
-    private readonly AddedTokens addedTokens;
-    private readonly AddedTokens ordinaryTokens; // without the special ones
-    private readonly AddedTokens addedNormalized;
-    private readonly AddedTokens ordinaryNormalized;
-    private readonly bool hasNormalized, ignoresMerges;
-    private readonly WordSplitter words;
-    private readonly bool isByteLevel;
-    private readonly BytePairVocabulary pieces;
-    private readonly WordCache? cache;
-    private readonly Lazy<TokenText> tokenText;
+    private readonly Dictionary<string, int> _added = new(StringComparer.Ordinal);
+    private readonly AddedTokens _raw, _normalized;
+    private readonly Normalizer? _normalizer;
+    private readonly PreTokenizer? _preTokenizer;
+    private readonly BytePairVocabulary _vocabulary;
+    private readonly WordBoundaries? _cuts;
+    private readonly WordCache? _cache;
+    private readonly Lazy<TokenText> _text;
 
-    private Tokenizer(TokenizerFile file, int bos, bool cacheWords)
+    private Tokenizer(TokenizerParts parts, bool cacheWords, string path)
     {
-        ids = file.Ids;
-        (addedTokens, ordinaryTokens) = Tokens(file, file.Added);
-        (addedNormalized, ordinaryNormalized) = Tokens(file, file.AddedNormalized);
-        (hasNormalized, ignoresMerges) = (file.AddedNormalized.Count > 0, file.IgnoresMerges);
-        SpecialTokens = [.. file.Added.Keys.Concat(file.AddedNormalized.Keys).Where(file.Special.Contains)];
-        words = file.Words;
-        isByteLevel = file.IsByteLevel;
-        pieces = file.Pieces;
-        cache = cacheWords ? new WordCache() : null;
-        Bos = bos;
-        int[] added = [.. file.Added.Values, .. file.AddedNormalized.Values];
-        tokenText = new Lazy<TokenText>(() => new TokenText(ids, added, isByteLevel));
-        VocabularySize = ids.Values.Max() + 1;
-    }
+        (_normalizer, _preTokenizer, _vocabulary, _cuts) = (parts.Normalizer, parts.PreTokenizer, parts.Vocabulary, parts.Cuts);
+        _cache = cacheWords ? new WordCache() : null;
+        Dictionary<string, AddedToken> raw = new(StringComparer.Ordinal), normalized = new(StringComparer.Ordinal);
+        Dictionary<int, string> written = [];
+        HashSet<string> special = new(StringComparer.Ordinal);
+        foreach (AddedToken given in parts.Added)
+        {
+            // Those that mark turns always control the model.
+            AddedToken token = given with { IsSpecial = given.IsSpecial || TemplateMarkers.IsKnown(given.Content) };
+            _added.Add(token.Content, token.Id);
+            if (token.IsSpecial) special.Add(token.Content);
+            if (!token.IsNormalized)
+            {
+                raw.Add(token.Content, token);
+                continue;
+            }
 
-    private static (AddedTokens All, AddedTokens Ordinary) Tokens(TokenizerFile file, Dictionary<string, int> added) =>
-        (new AddedTokens(added), new AddedTokens(added.Where(token => !file.Special.Contains(token.Key)).ToDictionary()));
+            string content = _normalizer?.Apply(new NormalizedText(token.Content)).Text ?? token.Content;
+            if (content.Length == 0 || !normalized.TryAdd(content, token))
+                throw new CheckpointException(
+                    $"{path}: the added token {Shown.Quoted(token.Content)} is {Shown.Quoted(content)} after the normalizer, "
+                    + (content.Length == 0 ? "which is nothing." : "which an earlier added token is too."));
+            if (content != token.Content) written[token.Id] = content;
+        }
+
+        (_raw, _normalized) = (new AddedTokens(raw), new AddedTokens(normalized));
+        SpecialTokens = [.. parts.Added.Select(token => token.Content).Where(special.Contains)];
+        VocabularySize = 1 + _vocabulary.Pieces.Values.Concat(_added.Values).DefaultIfEmpty(-1).Max();
+        _text = new(() => new TokenText(_vocabulary.Pieces.Concat(_added), written, VocabularySize, parts.Decoder));
+        FileName = Path.GetFileName(path);
+        string? bos = (Surroundings.FromConfig(path) ?? parts.Surroundings) is { } around
+            ? around.Before.FirstOrDefault()
+            : KnownBosTokens.FirstOrDefault(Has);
+        if (bos is null) return;
+        if (!TryGetId(bos, out int id))
+            throw new CheckpointException(
+                $"{path}: {Shown.Quoted(bos)}, the token that stands in front of every text, is neither in the vocabulary nor an added "
+                + "token. Use the file that was published with the weights.");
+        (BosToken, Bos) = (bos, id);
+    }
 
     /// <summary>Reads a tokenizer.json.</summary>
     /// <param name="tokenizerJsonPath">The file, in the layout of Hugging Face tokenizers.</param>
     /// <param name="cacheWords">Whether to cache the ids of words (at most about 15 MB). It changes only the speed.</param>
-    /// <exception cref="CheckpointException">The file is missing, damaged, contradicts itself, or describes another algorithm.</exception>
-    public static Tokenizer Load(string tokenizerJsonPath, bool cacheWords = true)
+    /// <exception cref="CheckpointException">
+    /// The file is missing, damaged, contradicts itself, or has a step that is not implemented.
+    /// </exception>
+    public static Tokenizer Load(string tokenizerJsonPath, bool cacheWords = true) =>
+        new(TokenizerFile.Read(tokenizerJsonPath), cacheWords, tokenizerJsonPath);
+
+    /// <summary>Reads the tokenizer of a checkpoint: its tokenizer.json.</summary>
+    /// <param name="folder">The checkpoint's folder.</param>
+    /// <param name="cacheWords">As for <see cref="Load"/>.</param>
+    /// <returns>The tokenizer; null if the folder has none.</returns>
+    /// <exception cref="CheckpointException">As for <see cref="Load"/>.</exception>
+    public static Tokenizer? Find(string folder, bool cacheWords = true)
     {
-        TokenizerFile file = TokenizerFile.Read(tokenizerJsonPath);
-        string bosToken = BosTokens[file.IsByteLevel ? 1 : 0];
-        return file.Ids.TryGetValue(bosToken, out int bos)
-            ? new Tokenizer(file, bos, cacheWords)
-            : throw new CheckpointException(
-                $"{tokenizerJsonPath}: neither model.vocab nor added_tokens has {bosToken}, the first token of every conversation.");
+        ArgumentNullException.ThrowIfNull(folder);
+        string path = Path.Combine(folder, "tokenizer.json");
+        return File.Exists(path) ? Load(path, cacheWords) : null;
     }
+
+    /// <summary>Name of the file that it was read from.</summary>
+    public string FileName { get; }
 
     /// <summary>The highest id plus one, which is the minimum number of rows of an embedding table.</summary>
     public int VocabularySize { get; }
 
-    /// <summary>The template of most checkpoints with this tokenizer.</summary>
-    public ChatTemplate UsualTemplate => isByteLevel ? ChatTemplate.Llama31 : ChatTemplate.Gemma2;
+    /// <summary>The template of most checkpoints with this tokenizer; null if that is not known.</summary>
+    public ChatTemplate? UsualTemplate => Has("<|start_header_id|>") ? ChatTemplate.Llama31
+        : Has("<start_of_turn>") ? ChatTemplate.Gemma2
+        : null;
 
-    /// <summary>Id of the bos token: <c>&lt;bos&gt;</c> or <c>&lt;|begin_of_text|&gt;</c>.</summary>
-    public int Bos { get; }
+    /// <summary>Id of the token that stands in front of every text; null if there is none.</summary>
+    public int? Bos { get; }
 
     /// <summary>The special tokens.</summary>
     internal IReadOnlyList<string> SpecialTokens { get; }
 
-    /// <summary>The bos token.</summary>
-    internal string BosToken => BosTokens[isByteLevel ? 1 : 0];
+    /// <summary>The token that stands in front of every text; null if there is none.</summary>
+    internal string? BosToken { get; }
 
     /// <summary>
     /// Finds the id of a token by its exact content: a piece of the vocabulary ("▁the", "&lt;0x0A&gt;") or an added token.
     /// </summary>
-    public bool TryGetId(string token, out int id) => ids.TryGetValue(token, out id);
+    public bool TryGetId(string token, out int id) => _added.TryGetValue(token, out id) || _vocabulary.Pieces.TryGetValue(token, out id);
 
     /// <summary>Returns a token's piece in the vocabulary, such as "▁the"; null if there is no such token.</summary>
-    public string? Piece(int id) => tokenText.Value.Piece(id);
+    public string? Piece(int id) => _text.Value.Piece(id);
 
     /// <summary>Returns the text of token ids, with its special tokens. Bytes that are no UTF-8 become U+FFFD.</summary>
     /// <exception cref="InputException">An id is outside the vocabulary.</exception>
-    public string Decode(ReadOnlySpan<int> ids) => tokenText.Value.Decode(ids);
+    public string Decode(ReadOnlySpan<int> ids) => _text.Value.Decode(ids);
 
     /// <summary>
     /// Encodes a text. It adds no <c>&lt;bos&gt;</c>. As in the reference, an added token that occurs in the text becomes its id.
@@ -105,91 +138,62 @@ public sealed class Tokenizer
     {
         ArgumentNullException.ThrowIfNull(text);
         ArgumentNullException.ThrowIfNull(plain);
+        return [.. Run(text, plain, hasRanges: false).Ids];
+    }
+
+    private bool Has(string token) => TryGetId(token, out _);
+
+    private EncodingRun Run(string text, IReadOnlyList<Range> plain, bool hasRanges)
+    {
         if (text.Length > MaxCharacters)
             throw new InputException($"A text has {text.Length} characters; the limit is {MaxCharacters}. Split it.");
         string raw = Utf16.Repair(text);
-        string normalized = words.Normalize(raw);
-        List<int> output = new(text.Length / 4 + 8);
-        BytePairEncoder encoder = new(pieces);
-        int range = 0, rangeNormalized = 0;
-        for (int from = 0; from < raw.Length;)
+        EncodingRun run = new(_vocabulary, _cuts, _cache, raw.Length, hasRanges);
+        PlainPlaces places = new(plain), placesBetween = new(plain);
+        // Where each character becomes one, the whole text is normalized at once.
+        string? whole = _normalizer is null ? raw : _normalizer.IsUnitwise ? _normalizer.Apply(new(raw)).Text : null;
+        AddedSegments segments = new(raw, _raw, places);
+        while (segments.MoveNext())
         {
-            bool found = NextAdded(addedTokens, ordinaryTokens, raw, from, plain, ref range, out int start, out int length, out int id);
-            EncodeBetween(normalized.AsSpan(0, start), from, plain, ref rangeNormalized, encoder, output);
-            if (found) output.Add(id);
-            from = start + length;
-        }
-        return [.. output];
-    }
-
-    // Encodes the end of a normalized text, in which the added tokens that are looked for after the normalizer may be.
-    private void EncodeBetween(
-        ReadOnlySpan<char> text, int from, IReadOnlyList<Range> plain, ref int range, BytePairEncoder encoder, List<int> output)
-    {
-        while (hasNormalized && from < text.Length
-            && NextAdded(addedNormalized, ordinaryNormalized, text, from, plain, ref range, out int start, out int length, out int id))
-        {
-            EncodePiece(text[from..start], encoder, output);
-            output.Add(id);
-            from = start + length;
+            if (segments.Token is { } token)
+            {
+                run.Begin(0, null);
+                run.Add(token.Id, segments.Start, segments.End);
+            }
+            else if (whole is null)
+            {
+                NormalizedText part = _normalizer!.Apply(new(raw[segments.Start..segments.End]));
+                EncodeBetween(part.Text, segments.Start, part.Origins, placesBetween, run);
+            }
+            else EncodeBetween(whole.AsSpan(segments.Start, segments.End - segments.Start), segments.Start, null, placesBetween, run);
         }
 
-        EncodePiece(text[from..], encoder, output);
+        return run;
     }
 
-    // Finds the first added token from a position on. Special tokens count only outside the plain ranges. `range` is the index of the
-    // first plain range that may lie ahead.
-    private static bool NextAdded(
-        AddedTokens all, AddedTokens ordinary, ReadOnlySpan<char> raw, int from, IReadOnlyList<Range> plain, ref int range,
-        out int start, out int length, out int id)
+    // Encodes normalized text between two added tokens, in which there may be others.
+    private void EncodeBetween(ReadOnlySpan<char> text, int shift, int[]? origins, PlainPlaces places, EncodingRun run)
     {
-        for (start = from; ;)
+        run.Begin(shift, origins);
+        if (_normalized.IsEmpty)
         {
-            while (range < plain.Count && plain[range].End.Value <= start) range++;
-            bool isPlain = range < plain.Count && plain[range].Start.Value <= start;
-            int end = Math.Min(
-                raw.Length, range == plain.Count ? raw.Length : isPlain ? plain[range].End.Value : plain[range].Start.Value);
-            if ((isPlain ? ordinary : all).Next(raw, start, end, out start, out length, out id)) return true;
-            if (start == raw.Length) return false;
-        }
-    }
-
-    // Encodes the normalized text between two added tokens, word by word.
-    private void EncodePiece(ReadOnlySpan<char> piece, BytePairEncoder encoder, List<int> output)
-    {
-        for (int length; piece.Length > 0; piece = piece[length..])
-        {
-            length = words.Next(piece);
-            EncodeWord(piece[..length], encoder, output);
-        }
-    }
-
-    private void EncodeWord(ReadOnlySpan<char> word, BytePairEncoder encoder, List<int> output)
-    {
-        if (cache is null || word.Length > WordCache.MaxWordLength)
-        {
-            output.AddRange(Merge(word, encoder));
+            EncodePiece(new Piece(text, 0, 0), run);
             return;
         }
-        if (cache.Find(word, out int slot) is not { } found)
+
+        places.Begin(shift, origins);
+        AddedSegments segments = new(text, _normalized, places);
+        while (segments.MoveNext())
         {
-            found = Merge(word, encoder).ToArray();
-            cache.Store(slot, word.ToString(), found);
+            if (segments.Token is { } token) run.Add(token.Id, segments.Start, segments.End);
+            else EncodePiece(new Piece(text[segments.Start..segments.End], segments.Start, 0), run);
         }
-        output.AddRange(found.AsSpan());
     }
 
-    /// <summary>
-    /// Encodes a word. With <c>ignore_merges</c>, a word that is a piece needs no merges, and some pieces cannot be reached by merges.
-    /// </summary>
-    private ReadOnlySpan<int> Merge(ReadOnlySpan<char> word, BytePairEncoder encoder)
+    private void EncodePiece(Piece piece, EncodingRun run)
     {
-        const int LongestPiece = 256;
-        if (!ignoresMerges || word.Length > LongestPiece) return encoder.Encode(word);
-        Span<byte> utf8 = stackalloc byte[3 * word.Length];
-        utf8 = utf8[..Encoding.UTF8.GetBytes(word, utf8)];
-        Span<char> written = stackalloc char[utf8.Length];
-        for (int i = 0; i < utf8.Length; i++) written[i] = ByteLevel.Characters[utf8[i]];
-        return ids.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(written, out int id) ? new int[] { id } : encoder.Encode(word);
+        if (piece.Text.IsEmpty) return;
+        if (_preTokenizer is null) run.EncodeWord(piece);
+        else _preTokenizer.Split(piece, run);
     }
 }

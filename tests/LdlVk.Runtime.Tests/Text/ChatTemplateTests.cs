@@ -37,7 +37,7 @@ public class ChatTemplateTests
         int[] ids = ChatTemplate.Gemma2.Encode(Goldens.Mini, [new("user", "Hi"), new("assistant", "")]);
         Assert.Equal(Goldens.Mini.Bos, ids[0]);
         Assert.Equal([end, newline], ids[^2..]);
-        Assert.Single(ids, Goldens.Mini.Bos);
+        Assert.Single(ids, Goldens.Mini.Bos!.Value);
     }
 
     [Fact]

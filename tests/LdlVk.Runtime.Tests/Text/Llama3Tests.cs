@@ -86,11 +86,6 @@ public sealed class Llama3Tests : IDisposable
     public void A_byte_level_file_of_another_model_is_refused_by_the_field()
     {
         JsonObject file = JsonNode.Parse(File.ReadAllText(Llama3Path()))!.AsObject();
-        JsonObject split = file["pre_tokenizer"]!["pretokenizers"]![0]!.AsObject();
-        string pattern = split["pattern"]!["Regex"]!.GetValue<string>();
-        split["pattern"]!["Regex"] = pattern.Replace("{1,3}", "", StringComparison.Ordinal); // Qwen 2's
-        Says("pre_tokenizer.pretokenizers[0].pattern.Regex");
-        split["pattern"]!["Regex"] = pattern;
         file["model"]!["ignore_merges"] = "yes";
         Says("model.ignore_merges");
         file["model"]!["ignore_merges"] = true;

@@ -81,18 +81,24 @@ public sealed class TokenizerFileTests : IDisposable
     }
 
     [Theory]
-    [InlineData("normalizer", "null", "normalizer is missing")]
-    [InlineData("normalizer.type", "\"NFC\"", "normalizer.type is \"NFC\"")]
-    [InlineData("normalizer.content", "\"_\"", "normalizer.content is \"_\"")]
-    [InlineData("normalizer.pattern", "{\"Regex\":\" \"}", "normalizer.pattern.String is missing")]
-    [InlineData("normalizer.pattern.String", "\"  \"", "normalizer.pattern.String is")]
-    [InlineData("pre_tokenizer", "{\"type\":\"ByteLevel\"}", "pre_tokenizer.type is \"ByteLevel\"")]
+    [InlineData("normalizer.type", "\"Precompiled\"", "normalizer.type is \"Precompiled\"")]
+    [InlineData("normalizer.type", "\"Lowercase\"", "normalizer.type is \"Lowercase\"")]
+    [InlineData("normalizer.content", "7", "normalizer.content is 7")]
+    [InlineData("normalizer.pattern", "{\"Regex\":\"(a\"}", "has a '(' without its ')' at 0")]
+    [InlineData("normalizer.pattern", "{\"Regex\":\"\\\\p{Han}\"}", "has \\p{Han}, which is not implemented")]
+    [InlineData("normalizer.pattern.String", "\"\"", "normalizer.pattern.String is empty")]
+    [InlineData("pre_tokenizer", "{\"type\":\"UnicodeScripts\"}", "pre_tokenizer.type is \"UnicodeScripts\"")]
+    [InlineData("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"String\":\" \"},\"behavior\":\"Merged\"}", "behavior is \"Merged\"")]
+    [InlineData("pre_tokenizer", "{\"type\":\"ByteLevel\",\"add_prefix_space\":false}", "which stands for the byte 0")]
+    [InlineData("pre_tokenizer", "{\"type\":\"Metaspace\",\"replacement\":\"▁\",\"add_prefix_space\":false,\"prepend_scheme\":\"first\"}", "contradicts add_prefix_space")]
+    [InlineData("pre_tokenizer", "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"ByteLevel\",\"add_prefix_space\":false},{\"type\":\"Digits\"}]}", "pretokenizers[1] stands behind a ByteLevel step")]
     [InlineData("pre_tokenizer", "[]", "pre_tokenizer is an array")]
     [InlineData("model", "7", "model is 7, not an object")]
     [InlineData("model.type", "\"Unigram\"", "model.type is \"Unigram\"")]
-    [InlineData("model.byte_fallback", "false", "model.byte_fallback is false")]
+    [InlineData("model.byte_fallback", "false", "has neither byte_fallback nor an unk_token")]
     [InlineData("model.byte_fallback", "\"true\"", "model.byte_fallback is \"true\", not true or false")]
-    [InlineData("model.ignore_merges", "true", "model.ignore_merges is true")]
+    [InlineData("model.ignore_merges", "\"yes\"", "model.ignore_merges is \"yes\"")]
+    [InlineData("model.unk_token", "3", "model.unk_token is 3")]
     [InlineData("model.dropout", "0.1", "model.dropout is set")]
     [InlineData("model.continuing_subword_prefix", "\"##\"", "model.continuing_subword_prefix")]
     [InlineData("model.end_of_word_suffix", "\"</w>\"", "model.end_of_word_suffix")]
@@ -126,10 +132,9 @@ public sealed class TokenizerFileTests : IDisposable
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"a\"}]", "already has the id 257")]
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\"},{\"id\":400,\"content\":\"y\"}]", "added_tokens[1].id is 400")]
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\"},{\"id\":400,\"content\":\"x\"}]", "added_tokens[1].content is \"x\"")]
-    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"lstrip\":true}]", "added_tokens[0].lstrip is true")]
+    [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"lstrip\":1}]", "added_tokens[0].lstrip is 1")]
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"normalized\":1}]", "added_tokens[0].normalized is 1")]
     [InlineData("added_tokens", "[{\"id\":400,\"content\":\"x\",\"normalized\":true},{\"id\":400,\"content\":\"x\"}]", "added_tokens[1].content is \"x\"")]
-    [InlineData("normalizer", "{\"type\":\"Sequence\",\"normalizers\":[]}", "normalizer has not one step")]
     public void A_field_that_is_wrong_is_named(string path, string value, string words)
     {
         JsonObject file = Sound();
@@ -168,12 +173,16 @@ public sealed class TokenizerFileTests : IDisposable
     }
 
     [Fact]
-    public void A_vocabulary_without_bos_is_refused()
+    public void A_token_in_front_of_every_text_is_in_the_vocabulary()
     {
         JsonObject file = Sound();
+        file["post_processor"] = JsonNode.Parse("""{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"<bos>"}},{"Sequence":{"id":"A"}}]}""");
+        Assert.Equal(256, Load(file.ToJsonString()).Bos);
         file["model"]!["vocab"]!.AsObject().Remove("<bos>");
         file["added_tokens"] = null;
         Assert.Contains("<bos>", Refusal(file.ToJsonString()), StringComparison.Ordinal);
+        file["post_processor"] = null;
+        Assert.Null(Load(file.ToJsonString()).Bos);
     }
 
     [Fact]

@@ -60,6 +60,20 @@ public class TokenizerGoldenTests
         Assert.Equal(4096, Goldens.Mini.VocabularySize);
     }
 
+    [Theory]
+    [InlineData("qwen3", 151_669, null)]
+    [InlineData("llama2", 32_000, 1)]
+    [InlineData("gemma3", 262_145, 2)]
+    public void Other_families_give_the_reference_ids(string model, int size, int? bos)
+    {
+        FetchedTokenizer fetched = FetchedTokenizer.All[model];
+        Assert.SkipWhen(fetched.File.Path is null, fetched.File.WhyNot ?? "");
+        List<JsonElement> lines = Goldens.Lines("tests", "data", "tokenizer", $"{model}-tokenizer-goldens.jsonl");
+        Assert.Equal(1600, lines.Count);
+        Assert.All(lines, line => Assert.Equal(line.Ids("ids"), fetched.Instance.Encode(line.Text("text"))));
+        Assert.Equal((size, bos), (fetched.Instance.VocabularySize, fetched.Instance.Bos));
+    }
+
     /// <summary>Gemma-2's tokenizer, or a skipped test where it cannot be fetched.</summary>
     internal static Tokenizer Gemma2()
     {

@@ -1,4 +1,4 @@
-namespace LdlVk.Runtime.Text;
+namespace LdlVk.Runtime.Text.Splitting;
 
 /// <summary>
 /// Where normalized text may be cut into words without changing its ids: between characters x and y if no merge joins a
@@ -13,9 +13,6 @@ internal sealed class WordBoundaries : WordSplitter
     // Pairs that some merge joins. ASCII, with ▁ in the place of the space it stands for, has a table; the rest a set.
     private readonly bool[] asciiJoins = new bool[Ascii * Ascii];
     private readonly HashSet<uint> otherJoins = [];
-
-    /// <inheritdoc/>
-    public override string Normalize(string text) => text.Replace(' ', Space);
 
     /// <inheritdoc/>
     public override int Next(ReadOnlySpan<char> text)

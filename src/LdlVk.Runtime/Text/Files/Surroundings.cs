@@ -1,0 +1,67 @@
+using System.Text.Json;
+using LdlVk.Runtime.Json;
+
+namespace LdlVk.Runtime.Text.Files;
+
+/// <summary>The tokens that a tokenizer puts around a text, as its post-processor says.</summary>
+/// <param name="Before">Contents of those in front; empty for none.</param>
+/// <param name="After">Contents of those behind.</param>
+internal sealed record Surroundings(IReadOnlyList<string> Before, IReadOnlyList<string> After)
+{
+    /// <summary>Reads the template of a single text; null if there is none.</summary>
+    public static Surroundings? Read(JsonField root) =>
+        root.TryGet("post_processor", out JsonField processor) ? Find(processor) : null;
+
+    /// <summary>
+    /// Reads <c>add_bos_token</c> and <c>add_eos_token</c> of a tokenizer_config.json beside a file, which outweigh the post-processor;
+    /// null if it says nothing of the first.
+    /// </summary>
+    public static Surroundings? FromConfig(string path)
+    {
+        string config = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(path) ?? "", "tokenizer_config.json");
+        return !File.Exists(config) ? null : JsonFile.Read(
+            config,
+            root =>
+            {
+                if (!root.TryGet("add_bos_token", out JsonField adds)) return null;
+                Dictionary<string, string> tokens = ChatTemplateDetection.Tokens(root);
+                bool hasBos = tokens.TryGetValue("bos_token", out string? bos), hasEos = tokens.TryGetValue("eos_token", out string? eos);
+                if (adds.Boolean() && !hasBos) return null;
+                bool ends = root.TryGet("add_eos_token", out JsonField after) && after.Boolean() && hasEos;
+                return new Surroundings(adds.Boolean() ? [bos!] : [], ends ? [eos!] : []);
+            },
+            TokenizerFile.MaxBytes);
+    }
+
+    private static Surroundings? Find(JsonField processor)
+    {
+        if (processor.Value.ValueKind != JsonValueKind.Object || !processor.TryGet("type", out JsonField type)) return null;
+        switch (type.String())
+        {
+            case "TemplateProcessing" when processor.TryGet("single", out JsonField single):
+                return Template(single);
+            case "Sequence" when processor.TryGet("processors", out JsonField processors):
+                int index = 0;
+                Surroundings? found = null;
+                foreach (JsonElement item in processors.Items()) found = Find(processors.Item(index++, item)) ?? found;
+                return found;
+            default:
+                return null;
+        }
+    }
+
+    private static Surroundings Template(JsonField single)
+    {
+        List<string> before = [], after = [];
+        bool isBehind = false;
+        int index = 0;
+        foreach (JsonElement item in single.Items())
+        {
+            JsonField part = single.Item(index++, item);
+            if (part.TryGet("SpecialToken", out JsonField token)) (isBehind ? after : before).Add(token.Get("id").String());
+            else isBehind |= part.TryGet("Sequence", out _);
+        }
+
+        return new(before, after);
+    }
+}
