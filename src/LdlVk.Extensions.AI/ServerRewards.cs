@@ -98,7 +98,14 @@ internal sealed class ServerRewards : IRewardSource
             ? [.. lists.EnumerateArray().SelectMany(list => Numbers(list))] : [];
         return new Reward(
             entry.GetProperty("score").GetSingle(), entry.GetProperty("tokens").GetInt32(), Optional("distribution"), Optional("weights"),
-            rewards);
+            rewards)
+        {
+            AttributeScores = Optional("attributes"),
+            AdjustedScores = Optional("adjusted"),
+            Quantiles = entry.TryGetProperty("quantiles", out JsonElement quantiles)
+                ? [.. quantiles.EnumerateArray().SelectMany(list => Numbers(list))] : [],
+            Steps = Optional("steps"),
+        };
 
         ImmutableArray<float> Optional(string name) => entry.TryGetProperty(name, out JsonElement list) ? [.. Numbers(list)] : [];
 

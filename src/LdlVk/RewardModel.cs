@@ -15,7 +15,6 @@ public sealed class RewardModel : IDisposable
 {
     private readonly ScoringSession _session;
     private readonly TextEncoder _text;
-    private readonly StepEncoder _steps;
     private readonly RewardModelOptions _options;
     private Action<Notice>? _warning;
     private long _textsWithForeignMarkers;
@@ -23,7 +22,6 @@ public sealed class RewardModel : IDisposable
     private RewardModel(ScoringSession session, TextEncoder text, RewardModelOptions options)
     {
         (_session, _text, _options) = (session, text, options);
-        _steps = new StepEncoder(text, StepMarks, options.StepSeparator);
         session.GateHint = GateHint;
     }
 
@@ -201,7 +199,8 @@ public sealed class RewardModel : IDisposable
     /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one, if the template begins with it.</param>
-    public TokenizedText EncodeTemplated(string text, bool bos = true) => EncodedOrFailed(() => _steps.Marked(new TokenizedText(_text.EncodeTemplated(text, bos))), text);
+    public TokenizedText EncodeTemplated(string text, bool bos = true) =>
+        EncodedOrFailed(() => Marked(new TokenizedText(_text.EncodeTemplated(text, bos))), text);
 
     /// <summary>
     /// Returns the index of the token that the head reads: the last one, unless the text contains the model's padding token.
@@ -222,7 +221,7 @@ public sealed class RewardModel : IDisposable
     /// <summary>
     /// Returns a text with the positions of its steps, if the model marks steps by a token and no positions are given.
     /// </summary>
-    public TokenizedText Marked(TokenizedText text) => _text.HasTokenizer && text.Error is null ? _steps.Marked(text) : text;
+    public TokenizedText Marked(TokenizedText text) => _text.Marked(text, StepMarks);
 
     /// <summary>
     /// The positions that the head reads, in the head's order: the score's, which is the last, with the gate's before it if the model has
@@ -252,9 +251,16 @@ public sealed class RewardModel : IDisposable
     /// <param name="trace">Takes all intermediates; null for none.</param>
     /// <param name="cancellationToken">Ends it between micro-batches.</param>
     /// <exception cref="InputException">It cannot be scored.</exception>
-    public Reward Score(int[] tokenIds, ITrace? trace = null, CancellationToken cancellationToken = default) => trace is null
-        ? _session.ScoreTogether([Marked(new TokenizedText(tokenIds))], cancellationToken)[0].Value
-        : _session.ScoreTraced(Marked(new TokenizedText(tokenIds)), trace, cancellationToken);
+    public Reward Score(int[] tokenIds, ITrace? trace = null, CancellationToken cancellationToken = default) =>
+        Score(new TokenizedText(tokenIds), trace, cancellationToken);
+
+    /// <inheritdoc cref="Score(int[], ITrace?, CancellationToken)"/>
+    /// <param name="text">The text, with the positions of its steps if the model scores steps.</param>
+    /// <param name="trace">Takes all intermediates; null for none.</param>
+    /// <param name="cancellationToken">Ends it between micro-batches.</param>
+    public Reward Score(TokenizedText text, ITrace? trace = null, CancellationToken cancellationToken = default) => trace is null
+        ? _session.ScoreTogether([Marked(text)], cancellationToken)[0].Value
+        : _session.ScoreTraced(Marked(text), trace, cancellationToken);
 
     /// <summary>Compares two responses to a prompt.</summary>
     /// <exception cref="InputException">One of them cannot be scored.</exception>
@@ -333,18 +339,13 @@ public sealed class RewardModel : IDisposable
     }
 
     /// <summary>The ids of a conversation, with the positions of its steps if the model scores steps.</summary>
-    private TokenizedText EncodeSteps(Conversation conversation, SpecialTokens? typed)
-    {
-        if (StepMarks != StepMarks.None) return _steps.Encode(conversation, typed ?? _options.SpecialTokens);
-        return conversation.Steps is null ? new TokenizedText(Tokenize(conversation, typed)) : throw new InputException(
-            $"the text has steps, and this model scores whole texts. Leave them out, or choose {OptionName.Head.Of("steps")} if its head "
-            + $"was trained on steps.");
-    }
+    private TokenizedText EncodeSteps(Conversation conversation, SpecialTokens? typed) =>
+        _text.Encode(conversation, StepMarks, _options.StepSeparator, typed ?? _options.SpecialTokens);
 
     /// <summary>The gate's pattern as text, and the template that should have written it.</summary>
     private Notice GateHint() => !_text.HasTokenizer ? "" : (Notice)(
-        $" As text they are {Readable.Quoted(_text.Decode([.. _session.Head.GatePattern]))}, which the chat template puts before a response; "
-        + $"the template is {_text.TemplateName}.");
+        $" As text they are {Readable.Quoted(_text.Decode([.. _session.Head.GatePattern]))}, which the chat template puts before a "
+        + $"response; the template is {_text.TemplateName}.");
 
     private TokenizedText EncodedOrFailed(Func<TokenizedText> encode, params ReadOnlySpan<string> texts)
     {

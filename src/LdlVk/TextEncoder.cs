@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Text;
+using LdlVk.Scoring;
 
 namespace LdlVk;
 
@@ -109,6 +110,27 @@ public sealed class TextEncoder
         int[] ids = Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : []);
         return Required.Bos is { } bos ? [bos, .. ids] : ids;
     }
+
+    /// <summary>
+    /// Ids of a conversation, with the positions of its steps if the model scores steps: as a process reward model's own code writes them.
+    /// </summary>
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="marks">How the model's code marks steps.</param>
+    /// <param name="separator">What separates the steps of a response that is one text; null for what the model's code takes.</param>
+    /// <param name="typed">What special tokens are that stand in a message.</param>
+    /// <exception cref="InputException">The conversation does not fit the template, or has steps where the model scores none, or none where
+    /// it does.</exception>
+    public TokenizedText Encode(Conversation conversation, StepMarks marks, string? separator, SpecialTokens typed = SpecialTokens.Tokens)
+    {
+        if (marks != StepMarks.None) return new StepEncoder(this, marks, separator).Encode(conversation, typed);
+        return conversation.Steps is null ? new TokenizedText(Encode(conversation, typed)) : throw new InputException(
+            $"the text has steps, and this model scores whole texts. Leave them out, or choose {OptionName.Head.Of("steps")} if its head "
+            + $"was trained on steps.");
+    }
+
+    /// <summary>Returns ids with the positions of the tokens that mark steps, if the model marks them so and none are given.</summary>
+    public TokenizedText Marked(TokenizedText text, StepMarks marks) =>
+        HasTokenizer && text.Error is null ? new StepEncoder(this, marks, null).Marked(text) : text;
 
     /// <summary>
     /// The text of a conversation with its template, as <see cref="Encode(Conversation, SpecialTokens, bool)"/> tokenizes it.

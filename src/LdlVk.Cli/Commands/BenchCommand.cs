@@ -48,6 +48,7 @@ internal sealed class BenchCommand
     private readonly Option<string> _device = ModelFlags.CreateDevice();
     private readonly Option<string?> _batchTokens = ModelFlags.CreateBatchTokens();
     private readonly Option<string?> _memory = ModelFlags.CreateMemory();
+    private readonly Option<string?> _head = HeadFlags.CreateHead();
     private readonly Option<string?> _runs = new("--runs") { Description = "Timed runs of each measurement [default: 5].", HelpName = "N" };
     private readonly Option<bool> _cold = new("--cold")
     {
@@ -69,8 +70,9 @@ internal sealed class BenchCommand
         NotedCommand command = new("bench", "Measure how fast a device computes a model, and where the time goes.", Notes);
         Option[] options =
         [
-            bench._shape, bench._layers, bench._model, bench._adapter, .. bench._scenarios.All, bench._weights, bench._compute,
-            bench._device, bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json, bench._quiet,
+            bench._shape, bench._layers, bench._model, bench._adapter, bench._head, .. bench._scenarios.All, bench._weights,
+            bench._compute, bench._device, bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json,
+            bench._quiet,
         ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(bench.Run(call, cancellationToken)));
@@ -180,7 +182,7 @@ internal sealed class BenchCommand
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         if (call.GetResult(_shape) is { Implicit: false } || call.GetValue(_layers) is not null)
             throw new UsageException("--model has a shape of its own: leave out --shape and --layers.");
-        return Checkpoint.Open(folder, adapter);
+        return Checkpoint.Open(folder, adapter, call.GetValue(_head));
     }
 
     private static int? Number(ParseResult call, Option<string?> option)

@@ -33,7 +33,7 @@ internal static class ConvertCommand
             HelpName = "fp16|int8|int4",
             Required = true,
         };
-        Option<string?> adapter = ModelFlags.CreateAdapter();
+        Option<string?> adapter = ModelFlags.CreateAdapter(), head = HeadFlags.CreateHead();
         Option<bool> measure = new("--measure-disk")
         {
             Description = "Afterwards measure a plain write of as many bytes, for comparison. Temporarily needs twice the disk space.",
@@ -42,14 +42,15 @@ internal static class ConvertCommand
         Option<bool> quiet = ModelFlags.CreateQuiet();
         NotedCommand command = new("convert", "Write a copy of a model's folder with fp16, int8 or int4 weights.", Notes)
         {
-            source, destination, adapter, weights, measure, json, quiet,
+            source, destination, adapter, head, weights, measure, json, quiet,
         };
         command.SetAction((call, cancellationToken) =>
         {
             string from = Given(call.GetValue(source), "SRC"), to = Given(call.GetValue(destination), "DST");
             WeightFormat format = Formats.ReadConvertible(call.GetValue(weights)!);
             ConversionResult result = Run(
-                from, to, format, ModelValues.Adapter(call, adapter), terminal, call.GetValue(quiet), cancellationToken);
+                from, to, format, ModelValues.Adapter(call, adapter), call.GetValue(head), terminal, call.GetValue(quiet),
+                cancellationToken);
             double? disk = call.GetValue(measure) && result.BytesWritten > 0
                 ? DiskYardstick.Measure(result.Folder, result.BytesWritten, cancellationToken)
                 : null;
@@ -61,13 +62,13 @@ internal static class ConvertCommand
     }
 
     private static ConversionResult Run(
-        string from, string to, WeightFormat format, string? adapter, Terminal terminal, bool quiet,
+        string from, string to, WeightFormat format, string? adapter, string? head, Terminal terminal, bool quiet,
         CancellationToken cancellationToken)
     {
         using StatusLine status = new(terminal, quiet);
         try
         {
-            return Converter.Run(from, to, format, new Progress(status), adapter, cancellationToken);
+            return Converter.Run(from, to, format, new Progress(status), adapter, cancellationToken, head);
         }
         catch (OperationCanceledException) when (!quiet)
         {

@@ -32,7 +32,7 @@ internal static class InspectCommand
             if (call.GetValue(folder) is not { Length: > 0 } path)
                 throw new UsageException("MODEL is empty. Give the folder of the model.");
             RewardModelOptions options = flags.Read(call);
-            using Checkpoint checkpoint = Checkpoint.Open(path, options.Adapter);
+            using Checkpoint checkpoint = Checkpoint.Open(path, options.Adapter, options.Head);
             ModelFacts facts = new(checkpoint, options);
             if (call.GetValue(json)) WriteJson(facts, terminal);
             else Show(facts, terminal);
@@ -65,6 +65,7 @@ internal static class InspectCommand
             + $"{(c.SlidingRope is { } sliding ? $"; θ {sliding.Theta} in layers with a window" : "")}"));
         Row("texts", $"up to {Readable.Count(c.MaxPositions)} tokens, vocabulary {Readable.Count(c.VocabularySize)}");
         Row("head", facts.Checkpoint.Head.Summary);
+        Row("reads", facts.Checkpoint.Head.ReadSummary);
         Row("tokenizer", facts.Tokenizer);
         Row("template", facts.Template);
         Row("files", $"{Readable.Plural(facts.Files.Count, "file")}, {Readable.Bytes(facts.Files.Sum(f => f.Bytes))}");
@@ -114,6 +115,7 @@ internal static class InspectCommand
         json.WriteNumber("vocabulary_size", c.VocabularySize);
         json.WriteNumber("max_tokens", c.MaxPositions);
         json.WriteNumber("sliding_window", c.SlidingWindow);
+        json.WriteString("reads", facts.Checkpoint.Head.ReadSummary);
         facts.Checkpoint.Head.WriteFacts(json);
         json.WriteString("tokenizer", facts.Tokenizer);
         json.WriteString("chat_template", facts.Template);

@@ -12,6 +12,7 @@ internal static class RankCommand
 {
     private const string Notes = """
         Input lines:            {"id"?, "prompt", "responses": […]}
+          or                    {"id"?, "prompt", "steps": [[…], …]} for a process reward model
         Output with --json:     {"id", "ranking": [{"index", "score", "tokens"}, …]}
           or                    {"id", "error"}, and exit code 3 at the end
         """;
@@ -81,6 +82,7 @@ internal static class RankCommand
                 json.WriteStartObject();
                 json.WriteNumber("index", i);
                 json.WriteNumber("score", line.Rewards[i].Score);
+                RewardJson.WriteSteps(json, line.Rewards[i]);
                 json.WriteNumber("tokens", line.Rewards[i].Tokens);
                 json.WriteEndObject();
             }

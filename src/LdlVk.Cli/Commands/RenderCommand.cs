@@ -16,7 +16,8 @@ internal static class RenderCommand
         Output lines:  {"id", "text"}          the text with its template and special tokens
           or           {"id", "texts": […]}    of several responses, or of a pair
           or           {"id", "error"}, and exit code 3 at the end
-        With --ids also the token ids, and position: the index of the token at which the score is read.
+        With --ids also the token ids, and position: the index of the token at which the score is read;
+        gate_position, of a model with gates; step_positions, of a process reward model.
         With --template, messages go to the template with all their fields, and a line may have add_generation_prompt, tools, documents
         and chat_template_kwargs.
         """;
@@ -36,15 +37,16 @@ internal static class RenderCommand
         Option<string?> output = TextFlags.CreateOutput();
         Option<bool> ids = new("--ids") { Description = "Add the token ids and the position at which the score is read." };
         Option<bool> quiet = ModelFlags.CreateQuiet();
+        Option<string?> head = HeadFlags.CreateHead(), separator = HeadFlags.CreateSeparator();
         Command command = new NotedCommand("render", "Show the text that the model reads for each line.", Notes) { model, adapter };
         texts.AddTo(command);
-        foreach (Option option in (Option[])[output, ids, quiet]) command.Options.Add(option);
+        foreach (Option option in (Option[])[output, ids, head, separator, quiet]) command.Options.Add(option);
         template.AddTo(command);
         alone.AddTo(command);
         command.SetAction((call, cancellationToken) =>
         {
             using LineSource source = texts.Open(call, terminal, cancellationToken);
-            bool hasFile = alone.IsGiven(call, model, [adapter, template.Template, template.System, ids]);
+            bool hasFile = alone.IsGiven(call, model, [adapter, template.Template, template.System, ids, head, separator]);
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             ResultWriter result = new(file.Stream);
             if (hasFile)
@@ -58,14 +60,14 @@ internal static class RenderCommand
             string? change = ModelValues.Adapter(call, adapter);
             TextEncoder encoder = template.Encoder(call, ModelFolders.FindText(folder, change));
             // The kind of the head, which its tensors show, decides at which token the score is read.
-            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(folder, change) : null;
+            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(folder, change, call.GetValue(head)) : null;
             ItemShapes shapes = new();
             int code = ExitCode.Success;
             foreach (InputLine line in source.Lines())
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 shapes.Add(line.Item);
-                if (Write(result, encoder, line, checkpoint) is not { } error) continue;
+                if (Write(result, encoder, line, checkpoint, HeadFlags.Separator(call, separator)) is not { } error) continue;
                 result.WriteError(line.Id, error);
                 code = ExitCode.SomeFailed;
             }
@@ -80,39 +82,41 @@ internal static class RenderCommand
 
     /// <summary>Writes the texts of a line.</summary>
     /// <returns>The reason why it has none; null if it was written.</returns>
-    private static string? Write(ResultWriter result, TextEncoder encoder, InputLine line, Checkpoint? checkpoint)
+    private static string? Write(
+        ResultWriter result, TextEncoder encoder, InputLine line, Checkpoint? checkpoint, string? separator)
     {
         if (line.Error is { } error) return error;
         string?[] texts;
-        int[][] ids;
+        (int[] Ids, int[] Reads)[] read;
         try
         {
             texts = Texts(encoder, line.Item);
-            ids = checkpoint is not null ? [.. Ids(encoder, line.Item)] : [];
+            read = checkpoint is not null ? [.. Read(encoder, line.Item, checkpoint, separator)] : [];
         }
         catch (InputException e)
         {
             return e.Notice.InFlags();
         }
 
-        if (ids.Any(text => text.Length == 0)) return "the text has no tokens.";
         bool many = line.Item.HasResponses;
         result.Write(json =>
         {
             RewardJson.WriteId(json, line.Id);
             Each("text", texts, json.WriteStringValue);
             if (checkpoint is null) return;
-            if (many) json.WriteStartArray("ids");
-            else json.WritePropertyName("ids");
-            foreach (int[] text in ids)
+            Each("ids", [.. read.Select(text => text.Ids)], WriteNumbers);
+            Each("position", [.. read.Select(text => text.Reads[^1])], json.WriteNumberValue);
+            if (checkpoint.Head.GatePattern.Count > 0)
+                Each("gate_position", [.. read.Select(text => text.Reads[0])], json.WriteNumberValue);
+            if (checkpoint.Head.StepMarks != StepMarks.None)
+                Each("step_positions", [.. read.Select(text => text.Reads)], WriteNumbers);
+
+            void WriteNumbers(int[] numbers)
             {
                 json.WriteStartArray();
-                foreach (int id in text) json.WriteNumberValue(id);
+                foreach (int number in numbers) json.WriteNumberValue(number);
                 json.WriteEndArray();
             }
-
-            if (many) json.WriteEndArray();
-            Each("position", [.. ids.Select(text => checkpoint.ReadPosition(text))], json.WriteNumberValue);
 
             void Each<T>(string name, T[] values, Action<T> write)
             {
@@ -123,7 +127,7 @@ internal static class RenderCommand
                     return;
                 }
 
-                json.WriteStartArray($"{name}s");
+                json.WriteStartArray(name.EndsWith('s') ? name : $"{name}s");
                 foreach (T value in values) write(value);
                 json.WriteEndArray();
             }
@@ -138,10 +142,21 @@ internal static class RenderCommand
         _ => [.. item.Conversations.Select(encoder.Render)],
     };
 
-    private static IEnumerable<int[]> Ids(TextEncoder encoder, Item item) => item switch
+    /// <summary>The ids of each text, and the positions that the head reads.</summary>
+    private static IEnumerable<(int[] Ids, int[] Reads)> Read(TextEncoder encoder, Item item, Checkpoint checkpoint, string? separator)
     {
-        { Ids: { } ids } => [ids],
-        { Templated: { } text } => [encoder.EncodeTemplated(text)],
-        _ => item.Conversations.Select(conversation => encoder.Encode(conversation)),
-    };
+        StepMarks marks = checkpoint.Head.StepMarks;
+        IEnumerable<TokenizedText> texts = item switch
+        {
+            { Ids: { } ids } => [encoder.Marked(new TokenizedText(ids) { Steps = item.StepPositions }, marks)],
+            { Templated: { } text } => [encoder.Marked(new TokenizedText(encoder.EncodeTemplated(text)), marks)],
+            _ => item.Conversations.Select(conversation => encoder.Encode(conversation, marks, separator)),
+        };
+        foreach (TokenizedText text in texts)
+        {
+            int[] ids = checkpoint.Complete(text.Ids);
+            if (ids.Length == 0) throw new InputException("the text has no tokens.");
+            yield return (ids, checkpoint.ReadPositions(ids, text.Steps));
+        }
+    }
 }

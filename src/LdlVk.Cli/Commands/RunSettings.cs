@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using LdlVk.Cli.Options;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
@@ -20,7 +21,8 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     /// <summary>Flags that do not change a result, or that <see cref="Text"/> has as they are used.</summary>
     private static readonly string[] Known =
     [
-        "--model", "--adapter", "--device", "--split", "--memory", "--weights", "--compute", "--heads", "--embedding-scale",
+        "--model", "--adapter", "--device", "--split", "--memory", "--weights", "--compute", "--head", "--heads",
+        "--aggregate", "--step-separator", "--embedding-scale",
         "--chat-template", "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run",
         "--trace-events", "--quiet", "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace",
         "--show-text", "--report", "--json",
@@ -35,7 +37,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         string folder = call.GetValue(flags.Model)!;
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         RewardModelOptions options = flags.Read(call);
-        using Checkpoint checkpoint = Checkpoint.Open(folder, options.Adapter);
+        using Checkpoint checkpoint = Checkpoint.Open(folder, options.Adapter, options.Head);
         ExecutionPlan plan = RewardModel.MakePlan(checkpoint, options);
         string template = TemplateOf(checkpoint.TextFolder, options);
         string devices = Describe(plan);
@@ -49,11 +51,21 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         string text =
             $"ldlvk {Version()}, model {checkpoint.Fingerprint()[..32]}"
             + $"{(checkpoint.AdapterFolder is null ? "" : " with an adapter")}, device {devices}, weights {Name(plan.Weights)}, "
-            + $"heads {Name(options.Heads)}, compute {(options.Compute == ComputeMode.Int8 ? "int8" : "floating point")}, "
+            + $"{(options.Head is null ? "" : $"head {options.Head}, ")}heads {Name(options.Heads)}, {Steps(checkpoint, options)}"
+            + $"compute {(options.Compute == ComputeMode.Int8 ? "int8" : "floating point")}, "
             + $"embedding scale {(checkpoint.RoundsEmbeddingScale(options.EmbeddingScale) ? "bf16" : "exact")}, template {template}, "
             + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"
             + $"{(options.Truncate ? "truncated" : "not truncated")}, {(details ? "details" : "no details")}{Others(call)}";
         return new RunSettings(text, options, devices);
+    }
+
+    /// <summary>How steps are found and aggregated, by a model that scores them.</summary>
+    private static string Steps(Checkpoint checkpoint, RewardModelOptions options)
+    {
+        if (checkpoint.Head.StepMarks == StepMarks.None) return "";
+        StepAggregation aggregation = options.StepAggregation ?? checkpoint.Head.DefaultAggregation;
+        string separator = options.StepSeparator is { } text ? $" separated by {Readable.Quoted(text)}" : "";
+        return $"steps{separator} aggregated by {aggregation.ToString().ToLowerInvariant()}, ";
     }
 
     private static string TemplateOf(string folder, RewardModelOptions options)

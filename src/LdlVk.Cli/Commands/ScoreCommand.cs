@@ -17,13 +17,17 @@ internal static class ScoreCommand
           {"id"?, "prompt", "chosen", "rejected"}
           {"id"?, "text"}                                with its template
           {"id"?, "input_ids": […]}                      token ids, not changed
+          {"id"?, "prompt", "steps": […]}                a response in steps, or a list of such
+          {"id"?, "input_ids": […], "step_positions": […]}
         and other common forms; docs/datasets.md lists them, ldlvk render shows the texts.
         Output, in the order of the input:
           {"id", "score", "tokens"}
           {"id", "scores": […], "best", "tokens": […]}   for responses; best is an index
+          {"id", "score", "steps": […], "tokens"}        from a process reward model
           {"id", "error"}                                not scored; exit code 3 at the end
-        With --details also "weights" [22], "distribution" [10] and "rewards" [22][10],
-        and for responses a list of each.
+        With --details also what else the model gives: "weights" of attributes, with
+        "distribution" and "rewards" (LDL), or with their scores, "attributes",
+        "adjusted" and "quantiles" (ArmoRM, QRM, URM); for responses a list of each.
         A missing id is the line's number, counted from 0. Fields that cannot change the
         text are ignored; others are used, or an error.
         A blank line is an error, except for the last one.
@@ -40,7 +44,7 @@ internal static class ScoreCommand
         Option<bool> details = new("--details")
         {
             Description =
-                "Add to each result the attributes' weights, the distribution of the score and the attributes' distributions (rewards).",
+                "Add to each result what the model gives beside its score: the attributes' weights, and their scores or distributions.",
         };
         Option<string?> trace = new("--trace")
         {
@@ -145,11 +149,11 @@ internal static class ScoreCommand
         RewardModel model, InputLine line, OutputFile file, Action<ScoredLine> write, CancellationToken cancellationToken)
     {
         TokenizedText text = line.Item.Encode(model).Single();
-        int[] ids = text.Error is null ? text.Ids : throw new InputException(text.Error);
+        if (text.Error is not null) throw new InputException(text.Error);
         Reward reward;
         using (TraceWriter trace = new(file.Stream, line.Name))
         {
-            reward = model.Score(ids, trace, cancellationToken);
+            reward = model.Score(text, trace, cancellationToken);
             trace.Complete();
         }
 

@@ -50,6 +50,10 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
                 terminal.Say(message.InFlags());
             };
             if (!quiet && model.TuningNote is { } tuned) terminal.Say(tuned.InFlags());
+            if (!quiet && options.StepAggregation is null && model.StepAggregation is { } aggregation)
+                terminal.Say(
+                    $"A score is the {aggregation.ToString().ToLowerInvariant()} of a response's steps, the model's default; --aggregate "
+                    + "has others.");
             if (!quiet && model.Note is { } note) terminal.Say(note.InFlags());
             return model;
         }

@@ -14,6 +14,7 @@ internal static class FlagWording
         (nameof(OptionName.Tune), "false") => "--no-tune",
         (nameof(OptionName.SystemMessages), _) => $"--system {value}".TrimEnd(),
         (nameof(OptionName.TemplateDate), _) => $"--date {value}".TrimEnd(),
+        (nameof(OptionName.StepAggregation), _) => $"--aggregate {value}".TrimEnd(),
         ("Token", _) => "--token-file FILE",
         _ => $"--{JsonNamingPolicy.KebabCaseLower.ConvertName(name)}{(value.Length == 0 ? "" : " ")}{value}",
     };

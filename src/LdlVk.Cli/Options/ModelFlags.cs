@@ -43,6 +43,7 @@ internal sealed class ModelFlags
     private readonly Option<string> _embeddingScale = Choice("--embedding-scale", ModelValues.EmbeddingScales,
         "Factor of the embeddings: exact √hidden, or rounded to bf16 as in a bf16 run of the original. "
         + "auto: bf16 for bf16 checkpoints, else exact.");
+    private readonly HeadFlags _head = new();
     private readonly TemplateFlags _template = new();
     private readonly Option<string?> _batchTokens = CreateBatchTokens();
     private readonly Option<bool> _truncate = new("--truncate")
@@ -122,7 +123,7 @@ internal sealed class ModelFlags
     /// <summary>Adds the flags that a plan depends on to a command.</summary>
     public void AddPlanTo(Command command)
     {
-        Option[] all = [Adapter, _device, _split, _memory, _weights, _compute, _heads, _batchTokens];
+        Option[] all = [Adapter, _device, _split, _memory, _weights, _compute, _head.Head, _heads, _batchTokens];
         foreach (Option option in all) command.Options.Add(option);
     }
 
@@ -138,10 +139,11 @@ internal sealed class ModelFlags
     {
         Option[] all =
         [
-            Model, Adapter, _device, _split, _memory, _weights, _compute, _heads, _embeddingScale, _batchTokens,
+            Model, Adapter, _device, _split, _memory, _weights, _compute, _head.Head, _heads, _embeddingScale, _batchTokens,
             _truncate, _foreignMarkers, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
         ];
         foreach (Option option in all) command.Options.Add(option);
+        _head.AddTo(command);
         _template.AddTo(command);
     }
 
@@ -150,9 +152,8 @@ internal sealed class ModelFlags
     public bool ShowPlan(ParseResult call, Terminal terminal)
     {
         if (!call.GetValue(DryRun)) return false;
-        ExecutionPlan plan = RewardModel.MakePlan(call.GetValue(Model)!, Read(call));
         using Screen screen = new(terminal);
-        PlanReport.Show(plan, screen);
+        PlanReport.Show(RewardModel.MakePlan(call.GetValue(Model)!, Read(call)), screen);
         return true;
     }
 
@@ -161,7 +162,7 @@ internal sealed class ModelFlags
     public RewardModelOptions Read(ParseResult call)
     {
         string weights = ModelValues.OneOf(call, _weights, ModelValues.WeightFormats);
-        return new RewardModelOptions
+        return _head.Read(call, new RewardModelOptions
         {
             Device = call.GetValue(_device)!,
             Adapter = ModelValues.Adapter(call, Adapter),
@@ -185,7 +186,7 @@ internal sealed class ModelFlags
             ForeignMarkers = ModelValues.OneOf(call, _foreignMarkers, "warn|refuse") == "refuse" ? ForeignMarkers.Refuse : default,
             SharePrefixes = !call.GetValue(_noSharePrefixes),
             Tune = !call.GetValue(_noTune),
-        };
+        });
     }
 
     /// <summary>A flag with a fixed set of values, separated by |; the first is the default.</summary>

@@ -8,7 +8,7 @@ namespace LdlVk.Cli.Options;
 /// <param name="Options">The options of the model.</param>
 internal sealed record ModelSetting(string Name, string Folder, RewardModelOptions Options)
 {
-    private const string Keys = "model, adapter, device, weights, compute, heads, embedding-scale, memory, split or batch-tokens";
+    private const string Keys = "model, adapter, device, weights, compute, head, heads, embedding-scale, memory, split or batch-tokens";
 
     /// <summary>Reads a setting.</summary>
     /// <param name="flag">Name of the flag, for messages.</param>
@@ -48,6 +48,7 @@ internal sealed record ModelSetting(string Name, string Folder, RewardModelOptio
             Device = values.ContainsKey("device") ? set.Device : common.Device,
             Weights = values.ContainsKey("weights") ? set.Weights : common.Weights,
             Compute = values.ContainsKey("compute") ? set.Compute : common.Compute,
+            Head = values.ContainsKey("head") ? set.Head : common.Head,
             Heads = values.ContainsKey("heads") ? set.Heads : common.Heads,
             EmbeddingScale = values.ContainsKey("embedding-scale") ? set.EmbeddingScale : common.EmbeddingScale,
             Memory = values.ContainsKey("memory") ? set.Memory : common.Memory,

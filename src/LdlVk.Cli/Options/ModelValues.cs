@@ -19,6 +19,9 @@ internal static class ModelValues
     /// <summary>Values of --embedding-scale.</summary>
     public const string EmbeddingScales = "auto|exact|bf16";
 
+    /// <summary>Values of --aggregate.</summary>
+    public const string Aggregates = "auto|last|min|mean|prod";
+
     /// <summary>Values of --system.</summary>
     public const string SystemRoles = "error|merge";
 

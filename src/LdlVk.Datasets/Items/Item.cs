@@ -18,6 +18,9 @@ public sealed record Item
     /// <summary>The text as token ids; null if it is given otherwise.</summary>
     public int[]? Ids { get; init; }
 
+    /// <summary>Index in <see cref="Ids"/> of each step's last token; null if the item gives none.</summary>
+    public int[]? StepPositions { get; init; }
+
     /// <summary>Whether the item has a list of responses, so that its result is a list too.</summary>
     public bool HasResponses { get; init; }
 
@@ -46,7 +49,7 @@ public sealed record Item
     public IEnumerable<TokenizedText> Encode(RewardModel model)
     {
         ArgumentNullException.ThrowIfNull(model);
-        if (Ids is not null) return [new TokenizedText(Ids)];
+        if (Ids is not null) return [new TokenizedText(Ids) { Steps = StepPositions }];
         return Templated is not null ? [model.EncodeTemplated(Templated)] : Conversations.Select(c => model.Encode(c));
     }
 }

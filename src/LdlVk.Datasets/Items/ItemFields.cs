@@ -47,6 +47,12 @@ public enum ItemPart
 
     /// <summary>The text as token ids.</summary>
     InputIds,
+
+    /// <summary>A response as a list of steps, or several as a list of such lists.</summary>
+    Steps,
+
+    /// <summary>Indices of the steps' last tokens, beside token ids.</summary>
+    StepPositions,
 }
 
 /// <summary>The fields in which an item's parts are looked for.</summary>
@@ -65,6 +71,8 @@ public sealed class ItemFields
         [ItemPart.Rejected] = ["rejected"],
         [ItemPart.Text] = ["text"],
         [ItemPart.InputIds] = ["input_ids"],
+        [ItemPart.Steps] = ["steps"],
+        [ItemPart.StepPositions] = ["step_positions"],
     };
 
     private readonly Dictionary<ItemPart, string>? _map;

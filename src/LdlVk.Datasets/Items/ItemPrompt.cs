@@ -67,6 +67,33 @@ internal sealed class ItemPrompt
             _ => Response(_fields.String(value, name)),
         };
         if (response.Length == 0) throw _fields.Error($"{name} is empty.");
+        return After(response, name, before);
+    }
+
+    /// <summary>Returns an item of a response in steps, or of several such responses.</summary>
+    public Item Stepped(Part part, Part? before, int max)
+    {
+        JsonElement[] items = [.. part.Value.EnumerateArray()];
+        bool many = items.Length > 0 && items[0].ValueKind == JsonValueKind.Array;
+        if (many) _fields.CheckLength(part.Value, part.Name, max);
+        Conversation[] conversations = many
+            ? [.. items.Select((steps, i) => InSteps(steps, string.Create(CultureInfo.InvariantCulture, $"{part.Name}[{i}]"), before))]
+            : [InSteps(part.Value, part.Name, before)];
+        return Item(conversations, many ? "prompts with several responses in steps" : "prompts with a response in steps", [part], many);
+    }
+
+    private Conversation InSteps(JsonElement value, string name, Part? before)
+    {
+        List<string> steps = _fields.StringList(value, name, int.MaxValue);
+        if (steps.Count == 0) throw _fields.Error($"{name} is empty: there are no steps to score.");
+        int empty = steps.FindIndex(string.IsNullOrWhiteSpace);
+        if (empty >= 0) throw _fields.Error($"{name}[{empty}] is empty: every step needs text.");
+        return After([new Message("assistant", string.Join('\n', steps))], name, before) with { Steps = steps };
+    }
+
+    /// <summary>Returns the conversation that ends with the messages of a response.</summary>
+    private Conversation After(Message[] response, string name, Part? before)
+    {
         if (!MessageReader.IsAssistant(response[0].Role))
         {
             if (before is { } other && !_fields.Messages(other.Value, other.Name).SequenceEqual(response))

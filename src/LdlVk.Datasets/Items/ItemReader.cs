@@ -11,7 +11,7 @@ namespace LdlVk.Datasets.Items;
 public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
 {
     private const string Forms =
-        "Use messages; prompt and response; prompt and responses; prompt, chosen and rejected; text; or input_ids.";
+        "Use messages; prompt and response; prompt and responses; prompt and steps; prompt, chosen and rejected; text; or input_ids.";
 
     /// <summary>Fields that templates write into the text, and that no supported template takes.</summary>
     private static readonly string[] Unsupported =
@@ -32,9 +32,19 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         Part? chosen = pair is null ? One(item, ItemPart.Chosen) : null, rejected = pair is null ? One(item, ItemPart.Rejected) : null;
         Part? messages = One(item, ItemPart.Messages), prompt = One(item, ItemPart.Prompt), input = One(item, ItemPart.Input);
         Part? response = One(item, ItemPart.Response), responses = One(item, ItemPart.Responses);
-        Part?[] given = [messages, prompt, input, response, responses, chosen, rejected, text, ids, numbered?[0]];
+        // Steps that are no texts, such as their number, cannot change the text.
+        Part? steps = One(item, ItemPart.Steps) is { } list && IsSteps(list.Value) ? list : null;
+        Part? positions = One(item, ItemPart.StepPositions);
+        Part?[] given = [messages, prompt, input, response, responses, chosen, rejected, text, ids, steps, numbered?[0]];
         if (ids is { } tokens)
-            return Only(tokens, given) with { Ids = fields.Ids(tokens.Value, tokens.Name), Shape = $"token ids: {tokens.Name}" };
+            return Only(tokens, given) with
+            {
+                Ids = fields.Ids(tokens.Value, tokens.Name),
+                StepPositions = positions is { } ends ? fields.Ids(ends.Value, ends.Name) : null,
+                Shape = $"token ids: {tokens.Name}{(positions is { } also ? $", {also.Name}" : "")}",
+            };
+        if (positions is { } alone)
+            throw fields.Error($"{alone.Name} has indices into input_ids, which {fields.Subject} lacks. Give steps as a list of strings.");
         if (text is { } whole)
             return Only(whole, given) with
             {
@@ -61,6 +71,9 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         }
 
         Together(response, responses, null);
+        if (steps is { } parts && (parts.Value.GetArrayLength() > 0 || (response ?? responses) is null))
+            return (response ?? responses) is { } other ? throw NotTogether([other, parts]) : before.Stepped(parts, messages, maxResponses);
+
         if (response is { } single) return before.Item([before.Complete(single, messages)], "prompts with a response", [single]);
         if (responses is { } many)
             return before.Item(before.Responses(many, messages, maxResponses), "prompts with several responses", [many], isList: true);
@@ -91,6 +104,10 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         Part? messages = One(item, ItemPart.Messages);
         return before.Item([before.Complete(a, messages), before.Complete(b, messages)], "pairs", [a, b], isList: true);
     }
+
+    /// <summary>Whether a value is a list of strings, or of lists; an empty one is a response without steps.</summary>
+    private static bool IsSteps(JsonElement value) => value.ValueKind == JsonValueKind.Array
+        && value.EnumerateArray().All(step => step.ValueKind is JsonValueKind.String or JsonValueKind.Array);
 
     private Item Only(Part part, Part?[] given)
     {

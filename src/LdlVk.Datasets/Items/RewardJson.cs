@@ -18,10 +18,12 @@ public static class RewardJson
     /// <summary>Like <see cref="Compact"/>, but indented.</summary>
     public static JsonWriterOptions Indented { get; } = Compact with { Indented = true };
 
-    /// <summary>Writes the members <c>score</c> and <c>tokens</c> of a text.</summary>
+    /// <summary>
+    /// Writes the members <c>score</c> and <c>tokens</c> of a text, and <c>steps</c> between them if the model scores steps.
+    /// </summary>
     /// <param name="json">The writer, inside an object.</param>
     /// <param name="reward">The reward.</param>
-    /// <param name="details">Whether <c>weights</c>, <c>distribution</c> and <c>rewards</c> follow, if the model has them.</param>
+    /// <param name="details">Whether what the model gives beside the score follows.</param>
     public static void Write(Utf8JsonWriter json, Reward reward, bool details) => Write(json, [reward], many: false, details);
 
     /// <summary>
@@ -30,7 +32,7 @@ public static class RewardJson
     /// </summary>
     /// <param name="json">The writer, inside an object.</param>
     /// <param name="rewards">The responses' rewards.</param>
-    /// <param name="details">Whether lists of <c>weights</c>, <c>distribution</c> and <c>rewards</c> follow, if the model has them.</param>
+    /// <param name="details">Whether lists of what the model gives beside the score follow.</param>
     public static void Write(Utf8JsonWriter json, IReadOnlyList<Reward> rewards, bool details) => Write(json, rewards, many: true, details);
 
     /// <summary>Returns the index of the best reward; the first one if several are equal.</summary>
@@ -69,20 +71,37 @@ public static class RewardJson
         json.WriteEndArray();
     }
 
+    /// <summary>Writes the member <c>steps</c> of a process reward model; nothing for other models.</summary>
+    public static void WriteSteps(Utf8JsonWriter json, Reward reward)
+    {
+        if (reward.Steps.Length == 0) return;
+        json.WritePropertyName("steps");
+        WriteNumbers(json, reward.Steps.AsSpan());
+    }
+
+    private delegate ReadOnlySpan<float> AttributeList(int attribute);
+
     private static void Write(Utf8JsonWriter json, IReadOnlyList<Reward> rewards, bool many, bool details)
     {
         Each(many ? "scores" : "score", r => json.WriteNumberValue(r.Score));
         if (many) json.WriteNumber("best", Best(rewards));
+        if (rewards.Any(r => r.Steps.Length > 0)) Each("steps", r => WriteNumbers(json, r.Steps.AsSpan()));
         Each("tokens", r => json.WriteNumberValue(r.Tokens));
-        if (!details || !rewards.Any(r => r.HasDistribution)) return;
+        if (!details || !rewards.Any(r => r.HasAttributes)) return;
         Each("weights", r => WriteNumbers(json, r.Weights.AsSpan()));
+        if (rewards.Any(r => r.AttributeScores.Length > 0)) Each("attributes", r => WriteNumbers(json, r.AttributeScores.AsSpan()));
+        if (rewards.Any(r => r.AdjustedScores.Length > 0)) Each("adjusted", r => WriteNumbers(json, r.AdjustedScores.AsSpan()));
+        if (rewards.Any(r => r.Quantiles.Length > 0)) Each("quantiles", r => WriteLists(r, r.AttributeQuantiles));
+        if (!rewards.Any(r => r.HasDistribution)) return;
         Each("distribution", r => WriteNumbers(json, r.Distribution.AsSpan()));
-        Each("rewards", r =>
+        Each("rewards", r => WriteLists(r, r.AttributeDistribution));
+
+        void WriteLists(Reward reward, AttributeList list)
         {
             json.WriteStartArray();
-            for (int a = 0; a < r.Attributes; a++) WriteNumbers(json, r.AttributeDistribution(a));
+            for (int a = 0; a < reward.Attributes; a++) WriteNumbers(json, list(a));
             json.WriteEndArray();
-        });
+        }
 
         void Each(string name, Action<Reward> value)
         {

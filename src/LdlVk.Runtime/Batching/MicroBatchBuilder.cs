@@ -53,7 +53,8 @@ internal sealed class MicroBatchBuilder
         {
             int position = text.Reads[i];
             if (position < prefixLength) reads[i] = _prefixReads[position];
-            else if (!own.TryGetValue(position, out reads[i])) own.Add(position, reads[i] = Read(position, prefixRow, prefixLength, ownRow));
+            else if (!own.TryGetValue(position, out reads[i]))
+                own.Add(position, reads[i] = Read(position, prefixRow, prefixLength, ownRow));
         }
 
         _texts.Add(number);

@@ -5,6 +5,7 @@ using System.Security.Cryptography;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Files;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk.Runtime.Conversion;
 
@@ -78,8 +79,9 @@ public sealed class Converter
         (_folder, _shardBytes, _supply, _progress, _cancellationToken) = (folder, shardBytes, supply, progress, cancellationToken);
         string[] copied = [.. Copied.Select(name => FileOf(checkpoint, name)).Where(File.Exists)];
         SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Concat(checkpoint.AdapterFiles).Select(SourceFile.Of)];
-        ConvertedFormat format = new(
-            weights, checkpoint.SourceType, ConversionManifest.Identify(ConvertedFormat.Name(weights), source, shardBytes));
+        // Conversions with the logits of two tokens write different tensors.
+        string result = ConvertedFormat.Name(weights) + (checkpoint.Head is LogitHead head ? $" {head.Summary}" : "");
+        ConvertedFormat format = new(weights, checkpoint.SourceType, ConversionManifest.Identify(result, source, shardBytes));
         _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
         _manifest = new ConversionManifest(format, source, new SortedDictionary<string, CompleteFile>(StringComparer.Ordinal));
         _outputs =
@@ -97,17 +99,20 @@ public sealed class Converter
     /// <param name="weights">Format of the layers' matrices: all but fp32.</param>
     /// <param name="progress">Receives the progress about every 8 MB.</param>
     /// <param name="adapter">Folder of a PEFT adapter that is merged into the result; null for none.</param>
+    /// <param name="head">The head, as for <see cref="Checkpoint.Open"/>.</param>
     /// <param name="cancellationToken">Cancels the conversion; complete files are kept for the next call.</param>
     /// <exception cref="CheckpointException">The source is damaged or not supported.</exception>
     /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
     /// <exception cref="IOException">There is not enough space, or the disk failed; the message lists what is kept.</exception>
     public static ConversionResult Run(
         string source, string destination, WeightFormat weights, IProgress<ConversionProgress>? progress = null,
-        string? adapter = null, CancellationToken cancellationToken = default)
+        string? adapter = null, CancellationToken cancellationToken = default,
+        string? head = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(destination);
         return Run(
-            source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellationToken, adapter: adapter);
+            source, new OutputFolder(destination), weights, ConversionPlan.ShardBytes, progress, cancellationToken, adapter: adapter,
+            head: head);
     }
 
     /// <summary>
@@ -136,13 +141,14 @@ public sealed class Converter
     /// <summary>Converts to an output folder that the caller provides.</summary>
     internal static ConversionResult Run(
         string source, OutputFolder folder, WeightFormat weights, long shardBytes, IProgress<ConversionProgress>? progress = null,
-        CancellationToken cancellationToken = default, IWeightSupply? supply = null, string? adapter = null)
+        CancellationToken cancellationToken = default, IWeightSupply? supply = null, string? adapter = null,
+        string? head = null)
     {
         if (weights == WeightFormat.Fp32)
             throw new UsageException(
                 "There is nothing to convert to fp32: a device that takes fp32 weights reads any original folder. Use fp16, int8 or int4.");
         if (File.Exists(folder.Path)) throw new UsageException($"{folder.Path} is a file. Give the name of a new folder.");
-        using Checkpoint checkpoint = Checkpoint.Open(source, adapter);
+        using Checkpoint checkpoint = Checkpoint.Open(source, adapter, head);
         string[] read = [.. new[] { checkpoint.Folder, checkpoint.AdapterFolder }.OfType<string>()];
         if (read.Any(path => RealPath.Of(path) == RealPath.Of(folder.Path)
             || (FileIdentity.Of(folder.Path) is { } there && there == FileIdentity.Of(path))))

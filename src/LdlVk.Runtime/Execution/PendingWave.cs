@@ -40,7 +40,8 @@ public sealed class PendingWave : IDisposable
     public Reward[] Finish() => FinishWithHidden().Rewards;
 
     /// <summary>
-    /// As <see cref="Finish"/>, with the hidden state of each text that gave the score, if <see cref="ForwardOptions.ReadsHidden"/> asks for them.
+    /// As <see cref="Finish"/>, with the hidden state of each text that gave the score, if
+    /// <see cref="ForwardOptions.ReadsHidden"/> asks for them.
     /// </summary>
     internal (Reward[] Rewards, float[] Hidden) FinishWithHidden()
     {

@@ -26,7 +26,7 @@ internal sealed class BatchState : IDisposable
     /// <summary>All rows, for which keys and values are computed.</summary>
     public RowSet All => _all!;
 
-    /// <summary>The rows that go on to the next layer: all, or the rows that the head reads after <see cref="KeepReadRows(ITensor)"/>.</summary>
+    /// <summary>The rows that go on to the next layer: all; after <see cref="KeepReadRows(ITensor)"/> those that the head reads.</summary>
     public RowSet Queries => _read ?? All;
 
     /// <summary>Creates the state of a micro-batch with hidden states [rows, columns].</summary>

@@ -149,8 +149,8 @@ public sealed class Checkpoint : IDisposable
     public int[] Complete(int[] ids) => Head.Complete(ids);
 
     /// <summary>
-    /// Returns the positions that the head reads in the head's order: the score's, which is the last, with the gate's before it if the model
-    /// has gates; or those of the steps.
+    /// Returns the positions that the head reads in the head's order: the score's, which is the last, with the gate's before it if the
+    /// model has gates; or those of the steps.
     /// </summary>
     /// <param name="ids">The text, with at least one token.</param>
     /// <param name="steps">The last token of each step; null for a text without marked steps.</param>

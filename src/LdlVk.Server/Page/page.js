@@ -226,6 +226,8 @@ function facts(reward, place, best) {
   const against = place === 0 ? `${reward.tokens} tokens.`
     : `${reward.tokens} tokens. Better than the best answer with probability ${(1 / (1 + Math.exp(best - reward.score))).toPrecision(2)}.`;
   const hint = element('p', { className: 'hint', textContent: against });
+  if (reward.steps) return [stepScores(reward.steps), hint];
+  if (reward.attributes) return [attributeScores(reward), hint];
   if (!reward.distribution) return [hint];
   const meaning = element('p', { className: 'hint', textContent: 'Each attribute rates the answer from 0 to 1, as a distribution over '
     + 'bins. This is their sum, each times its weight, which may be negative. The score is the sum of the bars, each times the '
@@ -256,9 +258,34 @@ function histogram(bins) {
   return svg;
 }
 
-function subScores(reward) {
-  const names = ['attribute', 'weight', 'sub-score'];
+// The score of each step, from 0 to 1.
+function stepScores(steps) {
+  const rows = steps.map((step, i) => element('tr', {},
+    element('th', { scope: 'row', textContent: `step ${i + 1}` }),
+    element('td', { className: 'number', textContent: step.toFixed(2) }),
+    element('td', { className: 'drawn' }, bar(step, 0, 1, 160, 10))));
+  return table('Scores of the steps, from 0 (bad) to 1 (good)', ['step', 'score'], rows);
+}
+
+// Attributes with one number each. Behind a transform matrix, the adjusted scores are those that the weights multiply.
+function attributeScores(reward) {
+  const low = Math.min(0, ...reward.attributes), high = Math.max(0, ...reward.attributes);
+  const rows = reward.attributes.map((score, i) => element('tr', {},
+    element('th', { scope: 'row', textContent: (attributes[i] ?? `attribute ${i}`).replaceAll('_', ' ') }),
+    element('td', { className: 'number', textContent: reward.weights[i].toFixed(2) }),
+    element('td', { className: 'number', textContent: score.toFixed(2) }),
+    ...(reward.adjusted ? [element('td', { className: 'number', textContent: reward.adjusted[i].toFixed(2) })] : []),
+    element('td', { className: 'drawn' }, bar(score, low, high, 160, 10))));
+  const names = ['attribute', 'weight', 'sub-score', ...(reward.adjusted ? ['adjusted'] : [])];
+  return table(`Sub-scores. The score is the sum of weight times ${reward.adjusted ? 'adjusted score' : 'sub-score'}.`, names, rows);
+}
+
+function table(title, names, rows) {
   const head = element('tr', {}, ...names.map(textContent => element('th', { scope: 'col', textContent })), element('td'));
+  return element('table', {}, element('caption', { textContent: title }), element('thead', {}, head), element('tbody', {}, ...rows));
+}
+
+function subScores(reward) {
   const rows = reward.rewards.map((bins, i) => {
     const expected = bins.reduce((sum, p, b) => sum + p * b / (bins.length - 1), 0);
     return element('tr', {},
@@ -267,8 +294,7 @@ function subScores(reward) {
       element('td', { className: 'number', textContent: expected.toFixed(2) }),
       element('td', { className: 'drawn' }, bar(expected, 0, 1, 160, 10)));
   });
-  const caption = element('caption', { textContent: 'Sub-scores, from 0 (bad) to 1 (good)' });
-  return element('table', {}, caption, element('thead', {}, head), element('tbody', {}, ...rows));
+  return table('Sub-scores, from 0 (bad) to 1 (good)', ['attribute', 'weight', 'sub-score'], rows);
 }
 
 byId('add-turn').addEventListener('click', () => addTurn(nextRole(), '').focus());

@@ -39,7 +39,7 @@ internal sealed class ChatCompletions : Vllm
     private static ChatAnswer AnswerOf(Reward reward, string model, IReadOnlyList<string> attributes)
     {
         List<ChatScore> scores = [new ChatScore { Token = "reward", Logprob = reward.Score }];
-        for (int a = 0; reward.HasDistribution && a < reward.Attributes; a++)
+        for (int a = 0; reward.HasAttributes && a < reward.Attributes; a++)
             scores.Add(new ChatScore { Token = attributes[a], Logprob = reward.AttributeScore(a) });
         return new ChatAnswer
         {

@@ -51,10 +51,10 @@ internal sealed class Render : Protocol
             try
             {
                 Item item = Items.Read(body, texts.MaxTexts);
-                if (item.Ids is { } ids) One(null, () => ids);
-                else if (item.Templated is { } text) One(texts.Model.Complete(text), () => texts.Model.EncodeTemplated(text).Ids);
+                if (item.Ids is { } ids) One(null, () => new TokenizedText(ids) { Steps = item.StepPositions });
+                else if (item.Templated is { } text) One(texts.Model.Complete(text), () => texts.Model.EncodeTemplated(text));
                 foreach (Conversation conversation in item.Conversations)
-                    One(texts.Model.Render(conversation), () => texts.Model.Tokenize(conversation, typed));
+                    One(texts.Model.Render(conversation), () => texts.Model.Encode(conversation, typed));
             }
             catch (RequestException e) when (e.Status == 422)
             {
@@ -66,13 +66,17 @@ internal sealed class Render : Protocol
             }
         }
 
-        void One(string? text, Func<int[]> tokenize)
+        void One(string? text, Func<TokenizedText> tokenize)
         {
             if (text is not null) texts.CheckLength([text]);
-            int[]? ids = withIds ? tokenize() : null;
+            TokenizedText? tokens = withIds ? tokenize() : null;
+            if (tokens is { Error: { } error }) throw new InputException(error);
+            IReadOnlyList<int>? reads = tokens is { Ids.Length: > 0 } given ? texts.Model.ReadPositions(given) : null;
+            bool hasSteps = texts.Model.StepMarks != StepMarks.None;
             rendered.Add(new RenderedText
             {
-                Index = rendered.Count, Text = text, Ids = ids, Position = ids is { Length: > 0 } ? texts.Model.ReadPosition(ids) : null,
+                Index = rendered.Count, Text = text, Ids = tokens?.Ids, Position = reads?[^1],
+                GatePosition = hasSteps || reads is not [var gate, _] ? null : gate, StepPositions = hasSteps ? reads : null,
             });
         }
     }

@@ -59,7 +59,7 @@ internal sealed class Rewards : Protocol
                 Item read = Items.Read(item, texts.MaxTexts);
                 if (read.Ids is not null || read.Templated is not null)
                 {
-                    if (read.Ids is { } ids) texts.Add(ids);
+                    if (read.Ids is { } ids) texts.Add(ids, steps: read.StepPositions);
                     else texts.AddTemplated(read.Templated!);
                     places.Add(new Place(number, id, null));
                 }

@@ -89,7 +89,8 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <summary>Adds a text as token ids.</summary>
     /// <param name="ids">The ids.</param>
     /// <param name="cut">What happens if the text is too long.</param>
-    public void Add(int[] ids, Truncation cut = default) => Add(new TokenizedText(cut.Apply(ids, model.MaxTokens)));
+    /// <param name="steps">The index of each step's last token; null if none are given.</param>
+    public void Add(int[] ids, Truncation cut = default, int[]? steps = null) => Add(Cut(new TokenizedText(ids) { Steps = steps }, cut));
 
     /// <summary>Adds an error in the place of a text that could not be read.</summary>
     public void AddError(string reason) => Add(TokenizedText.Failed(reason));
@@ -112,7 +113,15 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
         }
 
         TokenizedText text = tokenize();
-        Add(text.Error is null ? new TokenizedText(cut.Apply(text.Ids, model.MaxTokens)) : text);
+        Add(text.Error is null ? Cut(text, cut) : text);
+    }
+
+    /// <summary>Cuts a text that is too long; one with steps is refused, since their ends would be lost.</summary>
+    private TokenizedText Cut(TokenizedText text, Truncation cut)
+    {
+        int[] ids = cut.Apply(text.Ids, model.MaxTokens);
+        return text.Steps is null || ids.Length == text.Ids.Length ? text with { Ids = ids } : TokenizedText.Failed(
+            $"the text has {text.Ids.Length} tokens, and cutting it would lose the ends of steps. Shorten it.");
     }
 
     /// <summary>Throws if a text is too long to be tokenized.</summary>

@@ -68,9 +68,13 @@ internal abstract class Vllm : Protocol
     }
 
     /// <summary>Refuses what vLLM would do to a score, and what would need a score for each token.</summary>
-    protected static void RefuseOtherTasks(JsonElement body)
+    /// <param name="body">The request.</param>
+    /// <param name="scoresSteps">Whether the model scores steps, which vLLM calls classification of tokens.</param>
+    protected static void RefuseOtherTasks(JsonElement body, bool scoresSteps = false)
     {
-        if (Fields.OptionalString(body, "task") is { } task and not ("classify" or "score" or "reward"))
+        string? given = Fields.OptionalString(body, "task");
+        if (scoresSteps && given is "token_classify") return;
+        if (given is { } task and not ("classify" or "score" or "reward"))
             throw Fields.Error(
                 task is "token_classify" or "token_embed"
                     ? $"task is {task}, and this model gives one score for a whole text, read at one of its tokens."
@@ -123,7 +127,7 @@ internal abstract class Vllm : Protocol
     }
 }
 
-/// <summary><c>POST /pooling</c>: the score as <c>data[].data</c>.</summary>
+/// <summary><c>POST /pooling</c>: the score as <c>data[].data</c>, or a list for each step.</summary>
 internal sealed class VllmPooling : Vllm
 {
     public override string Path => "/pooling";
@@ -139,14 +143,20 @@ internal sealed class VllmPooling : Vllm
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
-        RefuseOtherTasks(body);
+        StepMarks marks = texts.Model.StepMarks;
+        RefuseOtherTasks(body, scoresSteps: marks != StepMarks.None);
         bool base64 = OpenAiInput.WantsBase64(body);
         ReadInput(body, texts);
+        // vLLM gives both classes of each step of Qwen's models, and the one number of others.
         return ListOf(
             "pool",
             texts,
             BodyJson.Own.VllmListPoolingEntry,
-            (i, reward) => new PoolingEntry { Index = i, Data = new EncodedScore(reward.Score, base64) });
+            (i, reward) => new PoolingEntry
+            {
+                Index = i,
+                Data = new EncodedScore(reward.Score, base64) { Steps = reward.Steps, HasBothClasses = marks == StepMarks.Token },
+            });
     }
 }
 

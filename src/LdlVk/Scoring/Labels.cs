@@ -3,7 +3,7 @@ using LdlVk.Runtime.Files;
 
 namespace LdlVk.Scoring;
 
-/// <summary>Names of the attributes, from the optional file labels.json, a list of as many strings; else those that were published.</summary>
+/// <summary>Names of the attributes: from the optional file labels.json, a list of as many strings; else the published ones.</summary>
 internal static class Labels
 {
     public static IReadOnlyList<string> Read(string folder, int attributes, IReadOnlyList<string>? published = null)

@@ -79,8 +79,8 @@ internal sealed class ScoringSession : IDisposable
 
     /// <summary>
     /// The text that is scored: with the model's reward token at its end if it has one, up to the last token that the head reads (see
-    /// <see cref="Checkpoint.ReadPositions"/>), and with tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/> says
-    /// so.
+    /// <see cref="Checkpoint.ReadPositions"/>), and with tokens dropped from the middle where <see cref="RewardModelOptions.Truncate"/>
+    /// says so.
     /// </summary>
     /// <exception cref="InputException">It cannot be scored.</exception>
     public PackedText Check(TokenizedText text)

@@ -18,7 +18,8 @@ internal sealed class ScoringWindow
     /// <param name="first">Number of the first one in the whole input.</param>
     /// <param name="aggregation">How the scores of steps become one; null for the model's own way.</param>
     /// <param name="check">Throws an <see cref="InputException"/> for ids that cannot be scored, and returns those to be scored.</param>
-    public ScoringWindow(IReadOnlyList<TokenizedText> texts, long first, Func<TokenizedText, PackedText> check, StepAggregation? aggregation = null)
+    public ScoringWindow(
+        IReadOnlyList<TokenizedText> texts, long first, Func<TokenizedText, PackedText> check, StepAggregation? aggregation = null)
     {
         (_first, _aggregation) = (first, aggregation);
         Results = new ScoreResult[texts.Count];
@@ -58,7 +59,8 @@ internal sealed class ScoringWindow
         for (int i = 0; i < rewards.Length; i++)
         {
             int number = _numbers[texts[i]];
-            Reward reward = _aggregation is { } aggregation && rewards[i].Steps.Length > 0 ? rewards[i].Aggregated(aggregation) : rewards[i];
+            Reward reward = rewards[i];
+            if (_aggregation is { } aggregation && reward.Steps.Length > 0) reward = reward.Aggregated(aggregation);
             Results[number] = float.IsFinite(reward.Score)
                 ? new ScoreResult(_first + number, reward, null)
                 : new ScoreResult(_first + number, null, $"the score is {reward.Score}, not a finite number: the model's values left "

@@ -86,6 +86,7 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
         TokenizedText marked = Marked(new TokenizedText(
             text.Encode(new Conversation([.. conversation.Messages.SkipLast(1), response]), typed)));
         return marked.Steps?.Length == steps.Count ? marked : throw new InputException(
-            $"the text has {marked.Steps?.Length ?? 0} step tokens {Token} for {steps.Count} steps: one stands in the prompt or in a step.");
+            $"the text has {marked.Steps?.Length ?? 0} step tokens {Token} for {steps.Count} steps: one stands in the prompt or in "
+            + $"a step.");
     }
 }

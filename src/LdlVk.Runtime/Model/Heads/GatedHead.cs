@@ -169,7 +169,7 @@ internal sealed class GatedHead : ModelHead
         });
     }
 
-    /// <summary>The tokens that open the assistant's turn behind the user's: <c>gating_token_pattern</c>, or the published models'.</summary>
+    /// <summary>The tokens that open the assistant's turn: <c>gating_token_pattern</c>, or the published models'.</summary>
     private static int[] Pattern(ConfigFields fields, BackboneConfig config)
     {
         const string Field = "gating_token_pattern";

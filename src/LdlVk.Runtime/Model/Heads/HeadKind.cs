@@ -35,7 +35,7 @@ internal sealed record HeadKind(
         // value_head_prefix of config.json says which of several linear heads it is, or names another one.
         if (configured is not null)
         {
-            found = [.. found.Where(kind => LinearKind.All.All(linear => linear.Name != kind.Name) || kind.Name == configured.Name)];
+            found = [.. found.Where(kind => !IsLinear(kind) || kind.Name == configured.Name)];
             if (found.All(kind => kind.Name != configured.Name)) found = [.. found, configured.Kind];
         }
 
@@ -46,7 +46,7 @@ internal sealed record HeadKind(
                     : (Notice)$"It has {string.Join(", ", found.Select(kind => kind.Name))}."));
         return found switch
         {
-            [var kind] when source.Choice == Steps && LinearKind.All.All(linear => linear.Name != kind.Name) && kind.Name != configured?.Name =>
+            [var kind] when source.Choice == Steps && !IsLinear(kind) && kind.Name != configured?.Name =>
                 throw new UsageException($"The head of {folder.Path}, {kind}, scores whole texts, not steps. Leave the choice out."),
             [var kind] => kind.Read(source),
             [] => throw new CheckpointException(
@@ -58,6 +58,8 @@ internal sealed record HeadKind(
                 + $"another model."),
         };
     }
+
+    private static bool IsLinear(HeadKind kind) => LinearKind.All.Any(linear => linear.Name == kind.Name);
 
     /// <summary>Says which tensors a folder without a known head has besides those of its backbone.</summary>
     private static Notice Others(HeadSource source)

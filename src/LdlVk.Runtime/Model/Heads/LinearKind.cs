@@ -104,14 +104,14 @@ internal sealed record LinearKind(string Name, string Models, ReadRule Reads, st
             ? field.Integer(0, source.Config.VocabularySize - 1) : (int?)null);
         return token is null && source.Config.Architecture.ModelType == "internlm2"
             ? throw new CheckpointException(
-                $"{CheckpointFolder.ConfigName} of {source.Folder.Path} lacks reward_token_id, the token at which InternLM2's head is read. "
-                + $"Take {CheckpointFolder.ConfigName} from the original.")
+                $"{CheckpointFolder.ConfigName} of {source.Folder.Path} lacks reward_token_id, the token at which InternLM2's head is "
+                + $"read. Take {CheckpointFolder.ConfigName} from the original.")
             : token;
     }
 
     /// <summary>
-    /// A classifier of one layer is that of transformers, unless config.json has the field of OpenRLHF, whose code reads the last token; one
-    /// of several layers has code of its own, as INF-ORM published it.
+    /// A classifier of one layer is that of transformers, unless config.json has the field of OpenRLHF, whose code reads the last token;
+    /// one of several layers has code of its own, as INF-ORM published it.
     /// </summary>
     private ReadRule RuleOf(HeadSource source, HeadNetwork network) => this != Classifier ? Reads
         : network.Layers.Count > 1 ? ReadRule.BeforeFirstPad

@@ -51,7 +51,7 @@ internal sealed class LogitHead : ModelHead
     public static bool IsChoice(string choice) => choice.StartsWith(ChoicePrefix, StringComparison.Ordinal);
 
     /// <summary>Reads the token's row of the projection to the vocabulary, which is the embedding table if the two are tied.</summary>
-    /// <exception cref="UsageException">The choice names no token of the vocabulary, or another one than a converted folder has.</exception>
+    /// <exception cref="UsageException">The choice names no token, or another one than a converted folder has.</exception>
     public static LogitHead Read(HeadSource source)
     {
         (CheckpointFolder folder, BackboneConfig config) = (source.Folder, source.Config);
@@ -85,11 +85,12 @@ internal sealed class LogitHead : ModelHead
     /// <summary>The token whose row a converted folder has; null for none.</summary>
     private static int? Kept(CheckpointFolder folder)
     {
-        foreach (string name in folder.Names)
-            if (name.StartsWith(ConvertedPrefix, StringComparison.Ordinal) && name.EndsWith(".weight", StringComparison.Ordinal)
-                && int.TryParse(name[ConvertedPrefix.Length..^".weight".Length], NumberStyles.None, CultureInfo.InvariantCulture, out int token))
-                return token;
-        return null;
+        const string Suffix = ".weight";
+        string? kept = folder.Names.FirstOrDefault(name =>
+            name.StartsWith(ConvertedPrefix, StringComparison.Ordinal) && name.EndsWith(Suffix, StringComparison.Ordinal));
+        if (kept is null || kept.Length <= ConvertedPrefix.Length + Suffix.Length) return null;
+        ReadOnlySpan<char> number = kept.AsSpan()[ConvertedPrefix.Length..^Suffix.Length];
+        return int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int token) ? token : null;
     }
 
     private static LogitHead ReadKept(HeadSource source, int token)

@@ -67,7 +67,8 @@ internal abstract class RewardHead(IDevice device, ModelHead head)
 
 /// <summary>A head of independent networks on its device.</summary>
 internal sealed class NetworkHeadOnDevice(
-    IDevice device, ModelHead head, IReadOnlyList<(IReadOnlyList<LinearLayer> Layers, Activation Between)> networks) : RewardHead(device, head)
+    IDevice device, ModelHead head, IReadOnlyList<(IReadOnlyList<LinearLayer> Layers, Activation Between)> networks)
+    : RewardHead(device, head)
 {
     /// <inheritdoc/>
     protected override IEnumerable<ITensor> Run(ITensor hidden) => networks.Select(network => Run(network.Layers, hidden, network.Between));

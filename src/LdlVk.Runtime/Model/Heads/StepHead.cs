@@ -56,7 +56,8 @@ internal sealed class StepHead : ModelHead
     {
         if (network.Outputs > 2)
             throw new CheckpointException(
-                $"{network.Layers[^1].Weight.Name} in {source.Folder.Path} has {network.Outputs} outputs; a step's score is made of 1 or 2.");
+                $"{network.Layers[^1].Weight.Name} in {source.Folder.Path} has {network.Outputs} outputs; a step's score is made of 1 "
+                + "or 2.");
         if (ScoreScaling.Read(source.Folder, isOpenRlhf: true, isSafeRlhf: true) is { } scaling)
             throw new CheckpointException(
                 $"{source.Folder.Path}: {CheckpointFolder.ConfigName} has {scaling.Field}, which normalizes scores of whole texts. Choose "

@@ -4,8 +4,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model.Heads;
 
 /// <summary>
-/// The head of URM (Lou et al. 2024, "Uncertainty-aware Reward Model"): a linear layer gives a pair (mean, spread) for each attribute, and a
-/// network with SELU between its layers a weight. The score is Σ weight · mean.
+/// The head of URM (Lou et al. 2024, "Uncertainty-aware Reward Model"): a linear layer gives a pair (mean, spread) for each attribute, and
+/// a network with SELU between its layers a weight. The score is Σ weight · mean.
 /// </summary>
 internal sealed class UrmHead : ModelHead
 {

@@ -49,6 +49,14 @@ internal sealed record RenderedText
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Position { get; init; }
 
+    [Description("The index of the token at which the gates are read, of a model with gates, if ids is true")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? GatePosition { get; init; }
+
+    [Description("The indices of the steps' last tokens, of a process reward model, if ids is true")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<int>? StepPositions { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public RewardError? Error { get; init; }
 }

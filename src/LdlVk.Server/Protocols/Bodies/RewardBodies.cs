@@ -11,12 +11,13 @@ namespace LdlVk.Server.Protocols.Bodies;
     typeof(MessagesItemRequest),
     typeof(ResponseItemRequest),
     typeof(ResponsesItemRequest),
+    typeof(StepsItemRequest),
     typeof(TokensItemRequest),
     typeof(ItemsRequest))]
 internal sealed record RewardsRequest;
 
 /// <summary>An item: one text, or several responses to one prompt.</summary>
-[OneOf(typeof(MessagesItem), typeof(ResponseItem), typeof(ResponsesItem), typeof(TokensItem))]
+[OneOf(typeof(MessagesItem), typeof(ResponseItem), typeof(ResponsesItem), typeof(StepsItem), typeof(TokensItem))]
 internal sealed record RewardItem;
 
 /// <summary>A conversation that ends with the response.</summary>
@@ -31,7 +32,7 @@ internal record MessagesItem
 /// <summary>A conversation that ends with the response.</summary>
 internal sealed record MessagesItemRequest : MessagesItem
 {
-    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
+    [DefaultValue(false), Description("Whether the answer also has what the model gives beside the score")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -52,7 +53,7 @@ internal record ResponseItem
 /// <summary>A prompt and a response.</summary>
 internal sealed record ResponseItemRequest : ResponseItem
 {
-    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
+    [DefaultValue(false), Description("Whether the answer also has what the model gives beside the score")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -73,7 +74,28 @@ internal record ResponsesItem
 /// <summary>A prompt and several responses.</summary>
 internal sealed record ResponsesItemRequest : ResponsesItem
 {
-    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
+    [DefaultValue(false), Description("Whether the answer also has what the model gives beside the score")]
+    public bool? Details { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
+}
+
+/// <summary>A prompt and a response in steps, for a process reward model.</summary>
+internal record StepsItem
+{
+    [Description("A string or a number that the answer repeats")]
+    public JsonElement? Id { get; init; }
+
+    public required string Prompt { get; init; }
+
+    public required string[] Steps { get; init; }
+}
+
+/// <summary>A prompt and a response in steps, for a process reward model.</summary>
+internal sealed record StepsItemRequest : StepsItem
+{
+    [DefaultValue(false), Description("Whether the answer also has what the model gives beside the score")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -87,12 +109,15 @@ internal record TokensItem
     public JsonElement? Id { get; init; }
 
     public required int[] InputIds { get; init; }
+
+    [Description("The indices of the steps' last tokens, for a process reward model")]
+    public int[]? StepPositions { get; init; }
 }
 
 /// <summary>A text as token ids.</summary>
 internal sealed record TokensItemRequest : TokensItem
 {
-    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
+    [DefaultValue(false), Description("Whether the answer also has what the model gives beside the score")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -104,7 +129,7 @@ internal sealed record ItemsRequest
 {
     public required RewardItem[] Items { get; init; }
 
-    [DefaultValue(false), Description("Whether the answer also has weights, distribution and rewards")]
+    [DefaultValue(false), Description("Whether the answer also has what the model gives beside the score")]
     public bool? Details { get; init; }
 
     [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
@@ -145,11 +170,26 @@ internal sealed record RewardEntry
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public float? Score { get; init; }
 
+    [Description("The score of each step, of a process reward model"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public float[]? Steps { get; init; }
+
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Tokens { get; init; }
 
     [Description("The weight of each attribute, if details are requested"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public float[]? Weights { get; init; }
+
+    [Description("The score of each attribute (ArmoRM, QRM, URM), if details are requested")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public float[]? Attributes { get; init; }
+
+    [Description("The attributes' scores behind the model's transform matrix, if it has one and details are requested")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public float[]? Adjusted { get; init; }
+
+    [Description("Each attribute's quantiles (QRM), if details are requested")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public float[][]? Quantiles { get; init; }
 
     [Description("The score's distribution over its bins, if details are requested")]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
