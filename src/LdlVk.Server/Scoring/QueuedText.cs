@@ -1,7 +1,7 @@
 namespace LdlVk.Server.Scoring;
 
 /// <summary>A text that is in the queue or being scored.</summary>
-internal sealed class QueuedText(ScoringRequest request, int index, int[] ids)
+internal sealed class QueuedText(ScoringRequest request, int index, TokenizedText text)
 {
     /// <summary>The request that the text belongs to.</summary>
     public ScoringRequest Request => request;
@@ -9,8 +9,11 @@ internal sealed class QueuedText(ScoringRequest request, int index, int[] ids)
     /// <summary>Its index among the request's texts.</summary>
     public int Index => index;
 
+    /// <summary>Its token ids, with the positions of its steps if the model scores steps.</summary>
+    public TokenizedText Text => text;
+
     /// <summary>Its token ids.</summary>
-    public int[] Ids => ids;
+    public int[] Ids => text.Ids;
 
     /// <summary>Its node in the queue; null after it has left the queue.</summary>
     public LinkedListNode<QueuedText>? Place { get; set; }

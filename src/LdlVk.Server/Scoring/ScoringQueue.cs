@@ -261,7 +261,7 @@ internal sealed class ScoringQueue : IDisposable
             _metrics.RequestWaited(Stopwatch.GetElapsedTime(request.Since, begun));
         try
         {
-            ScoreResult[] results = _score([.. batch.Texts.Select(t => new TokenizedText(t.Ids))], batch.Abandoned.Token);
+            ScoreResult[] results = _score([.. batch.Texts.Select(t => t.Text)], batch.Abandoned.Token);
             Failure = null;
             _metrics.BatchDone(batch, Stopwatch.GetElapsedTime(begun));
             lock (_lock)

@@ -17,7 +17,7 @@ internal sealed class ScoringRequest
         for (int i = 0; i < texts.Count; i++)
         {
             if (texts[i].Error is { } error) _results[i] = new ScoreResult(i, null, error);
-            else valid.Add(new QueuedText(this, i, texts[i].Ids));
+            else valid.Add(new QueuedText(this, i, texts[i]));
         }
 
         Texts = valid;
