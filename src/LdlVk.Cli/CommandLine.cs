@@ -54,6 +54,8 @@ internal static class CommandLine
         DemoCommand.Create(terminal),
         DevicesCommand.Create(terminal),
         InspectCommand.Create(terminal),
+        ModelsCommand.Create(terminal),
+        VerifyCommand.Create(terminal),
         ScoreCommand.Create(terminal),
         MergeCommand.Create(terminal),
         CompareCommand.Create(terminal),

@@ -32,7 +32,7 @@ public sealed class AdapterCommandTests : IDisposable
             (await ScoreAsync("--model", _folder["converted"])).Out);
         Assert.Equal(
             (await ScoreAsync("--model", Base, "--adapter", adapter, "--weights", "fp32")).Out,
-            (await ScoreAsync("--model", Base, "--adapter", adapter, "--weights", "fp32", "--memory", "400kB")).Out);
+            (await ScoreAsync("--model", Base, "--adapter", adapter, "--weights", "fp32", "--memory", "1MB")).Out);
         Outcome inspected = await Cli.RunAsync("inspect", Base, "--adapter", adapter, "--json");
         Assert.Equal(adapter, Cli.Json(inspected.Out).GetProperty("adapter").GetString());
         Assert.Contains("merged into the base model", (await Cli.RunAsync("inspect", adapter)).Out, StringComparison.Ordinal);

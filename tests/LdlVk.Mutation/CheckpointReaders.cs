@@ -87,6 +87,26 @@ internal static class CheckpointReaders
         }, "pytorch_model.bin.index.json", () => [index], input => input);
     }
 
+    public static Reader Fp8Config()
+    {
+        byte[] blocks = [], rows = [];
+        return InModel("fp8-config", folder =>
+        {
+            Fp8Copy.Replace(folder.Path, "channel");
+            rows = File.ReadAllBytes(folder["config.json"]);
+            foreach (string file in Directory.GetFiles(folder.Path)) File.Delete(file);
+            SyntheticCheckpoint.Write(folder.Path, Tiny);
+            Fp8Copy.Replace(folder.Path, "block");
+            blocks = File.ReadAllBytes(folder["config.json"]);
+        }, "config.json", () => [blocks, rows], input => input);
+    }
+
+    public static Reader Fp8Header() => OfHeader("fp8-header", folder =>
+    {
+        SyntheticCheckpoint.Write(folder.Path, Tiny);
+        Fp8Copy.Replace(folder.Path, "block");
+    }, "model.safetensors");
+
     public static Reader Torch() => new(
         "torch",
         [TinyFile("regression_layer.pt"), Zip(CompressionLevel.Optimal, PickleOf(TinyFile("regression_layer.pt"))), Zip(CompressionLevel.NoCompression, PickleOf(TinyFile("gating_layer.pt")))],

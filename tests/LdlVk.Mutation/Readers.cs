@@ -28,6 +28,8 @@ internal static class Readers
         ["pickle"] = CheckpointReaders.Pickle,
         ["torch-model"] = CheckpointReaders.TorchModel,
         ["torch-index"] = CheckpointReaders.TorchIndex,
+        ["fp8-config"] = CheckpointReaders.Fp8Config,
+        ["fp8-header"] = CheckpointReaders.Fp8Header,
         ["adapter-config"] = AdapterReaders.Config,
         ["adapter-weights"] = AdapterReaders.Weights,
         ["tokenizer"] = CheckpointReaders.TokenizerFile,

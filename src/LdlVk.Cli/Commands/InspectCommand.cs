@@ -48,6 +48,14 @@ internal static class InspectCommand
         screen.Line($"[bold]{Screen.Safe(facts.Checkpoint.Folder)}[/]");
         Row("architecture", $"{c.Architecture} with {facts.Checkpoint.Head.Title(c.Architecture)}");
         if (facts.Checkpoint.AdapterFolder is { } adapter) Row("adapter", $"{adapter}, merged into the base model above");
+        if (KnownModels.Matching(facts.Checkpoint) is { Count: > 0 } known)
+        {
+            Row("known model", $"may be {string.Join(" or ", known.Select(model => model.Repository))} by its config and head");
+            Row("", known.Any(model => model.Examples.Count > 0)
+                ? "ldlvk verify compares scores with the published ones; ldlvk models NAME says what is known"
+                : "ldlvk models NAME says what is known");
+        }
+
         Row("parameters", $"{Parameters(facts.BackboneParameters)} in the backbone, {Parameters(facts.HeadParameters)} in the head");
         Row("source type", Name(facts.Checkpoint.SourceType));
         if (facts.Checkpoint.Converted is { } converted)
@@ -102,6 +110,9 @@ internal static class InspectCommand
         json.WriteString("folder", facts.Checkpoint.Folder);
         json.WriteString("adapter", facts.Checkpoint.AdapterFolder);
         json.WriteString("architecture", $"{c.Architecture.ModelType}-{facts.Checkpoint.Head.Name}");
+        json.WriteStartArray("known_models");
+        foreach (KnownModel known in KnownModels.Matching(facts.Checkpoint)) json.WriteStringValue(known.Repository);
+        json.WriteEndArray();
         json.WriteNumber("backbone_parameters", facts.BackboneParameters);
         json.WriteNumber("head_parameters", facts.HeadParameters);
         json.WriteString("source_type", Name(facts.Checkpoint.SourceType));

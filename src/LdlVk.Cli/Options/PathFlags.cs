@@ -24,7 +24,7 @@ internal static class PathFlags
     private static readonly string[] Outputs = ["--output", "--report", "--trace", "--trace-events"];
 
     /// <summary>Folders that are written, which the commands check by themselves; and names that are no paths.</summary>
-    private static readonly string[] Others = ["DST", "DIR", "REPO"];
+    private static readonly string[] Others = ["DST", "DIR", "REPO", "NAME"];
 
     /// <summary>Settings that may name another folder of a model, as model=DIR, or of an adapter, as adapter=DIR.</summary>
     private static readonly string[] Settings = ["--baseline", "--candidate"];

@@ -29,13 +29,15 @@ internal sealed class CheckpointFolder : IDisposable
         {
             Require(ConfigName, "It describes the model; download it too.");
             Converted = ConvertedFormat.Read(_tensors.Files);
+            _tensors.Fp8 = ReadConfig(Fp8Scheme.Read);
+            if (_tensors.Fp8 is not null) Names = [.. Names.Where(name => !Fp8Scheme.IsPart(name, _tensors.Contains))];
             if (folders.Adapter is not { } adapter) return;
             if (Converted is not null)
                 throw new CheckpointException(
                     $"{path} was converted, and an adapter changes the weights before a conversion. Give the original folder of the base "
                     + $"model with {OptionName.Adapter.Of(adapter)}; that can be converted.");
             _adapter = AdapterTensors.Open(System.IO.Path.GetFullPath(adapter), _tensors);
-            Names = [.. _tensors.Names.Union(_adapter.Tensors.Keys)];
+            Names = [.. Names.Union(_adapter.Tensors.Keys)];
         }
         catch
         {

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using LdlVk.Runtime.Checkpoints.Adapters;
 
 namespace LdlVk.Runtime.Checkpoints;
@@ -33,6 +34,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
     private readonly int[] _shape;
     private readonly long[]? _strides;
     private readonly LowRankUpdate? _update;
+    private readonly Fp8Scales? _scales;
 
     /// <summary>Describes elements that the caller has checked to lie inside <paramref name="file"/>.</summary>
     /// <param name="name">The tensor's name, for messages.</param>
@@ -42,8 +44,10 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// <param name="firstByte">Byte offset of element 0.</param>
     /// <param name="strides">Distance in elements between neighboring indices of each dimension; null for row-major.</param>
     /// <param name="update">What an adapter adds to the elements; null for nothing.</param>
+    /// <param name="scales">By what the elements are multiplied before; null for nothing.</param>
     internal CheckpointTensor(
-        string name, ElementType type, int[] shape, MappedFile file, long firstByte, long[]? strides = null, LowRankUpdate? update = null)
+        string name, ElementType type, int[] shape, MappedFile file, long firstByte, long[]? strides = null, LowRankUpdate? update = null,
+        Fp8Scales? scales = null)
     {
         Name = name;
         ElementType = type;
@@ -51,6 +55,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
         _file = file;
         _firstByte = firstByte;
         _update = update;
+        _scales = scales;
         _strides = strides is null || IsRowMajor(shape, strides) ? null : strides;
         Count = 1;
         foreach (int dimension in shape) Count *= dimension;
@@ -81,14 +86,17 @@ internal sealed class CheckpointTensor : IFloatMatrix
     public int Columns => _shape.Length == 0 ? 1 : _shape[^1];
 
     /// <summary>Returns the same tensor under another name in messages.</summary>
-    internal CheckpointTensor Named(string name) => new(name, ElementType, _shape, _file, _firstByte, _strides, _update);
+    internal CheckpointTensor Named(string name) => new(name, ElementType, _shape, _file, _firstByte, _strides, _update, _scales);
 
     /// <summary>Returns this matrix with the update of an adapter, which is added to the elements as they are read.</summary>
-    internal CheckpointTensor With(LowRankUpdate update) => new(Name, ElementType, _shape, _file, _firstByte, _strides, update);
+    internal CheckpointTensor With(LowRankUpdate update) => new(Name, ElementType, _shape, _file, _firstByte, _strides, update, _scales);
+
+    /// <summary>Returns this fp8 matrix with its scales, by which the elements are multiplied as they are read.</summary>
+    internal CheckpointTensor With(Fp8Scales scales) => new(Name, ElementType, _shape, _file, _firstByte, _strides, _update, scales);
 
     /// <summary>
-    /// Reads consecutive elements in row-major order as floats, with the update of an adapter; of the types, only fp64 is rounded.
-    /// Thread-safe.
+    /// Reads consecutive elements in row-major order as floats, with the scales of fp8 and the update of an adapter. Of the types, only
+    /// fp64 is rounded. Thread-safe.
     /// </summary>
     /// <param name="firstElement">Index of the first, counted over the whole tensor.</param>
     /// <param name="destination">Filled to its end.</param>
@@ -101,6 +109,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
         using MappedFile.Lease lease = _file.Acquire();
         if (_strides is null) ReadRun(lease, firstElement, destination);
         else ReadStrided(lease, firstElement, destination, _strides);
+        _scales?.Apply(firstElement, destination);
         _update?.AddTo(firstElement, destination);
     }
 
@@ -117,14 +126,24 @@ internal sealed class CheckpointTensor : IFloatMatrix
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _shape[0]);
-        if (_update is not null)
-            throw new CheckpointException(
-                $"{Name} of {File} is changed by an adapter, and one row of it cannot be read alone. Merge the adapter with PEFT's "
-                + $"merge_and_unload first.");
+        if (_update is not null || _scales is not null) return Computed(index);
         long stride = _strides is null ? Count / _shape[0] : _strides[0];
         return new CheckpointTensor(
             $"row {index} of {Name}", ElementType, [1, .. _shape.AsSpan(1)], _file, _firstByte + (index * stride * ElementType.Bytes()),
             _strides);
+    }
+
+    /// <summary>One index of the first dimension, with scales and update, in fp32: it is computed when it is first read.</summary>
+    private CheckpointTensor Computed(int index)
+    {
+        int count = checked((int)(Count / _shape[0]));
+        MappedFile row = MappedFile.InMemory(File, Math.Max(1, count) * sizeof(float), to =>
+        {
+            float[] values = new float[count];
+            Read((long)index * count, values);
+            to.Write(MemoryMarshal.AsBytes(values.AsSpan()));
+        });
+        return new CheckpointTensor($"row {index} of {Name}", ElementType.Fp32, [1, .. _shape.AsSpan(1)], row, 0);
     }
 
     /// <summary>
@@ -133,7 +152,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// </summary>
     internal void CopyBytes(long firstByte, Span<byte> destination)
     {
-        if (_update is not null) throw new InvalidOperationException($"{Name} is not in a file as it is read.");
+        if (_update is not null || _scales is not null) throw new InvalidOperationException($"{Name} is not in a file as it is read.");
         ArgumentOutOfRangeException.ThrowIfNegative(firstByte);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstByte, Bytes - destination.Length);
         using MappedFile.Lease lease = _file.Acquire();

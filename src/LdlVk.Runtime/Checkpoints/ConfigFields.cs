@@ -19,11 +19,12 @@ internal sealed class ConfigFields(JsonField root)
         if (!quantized.TryGet(ConvertedFormat.MethodField, out JsonField method))
             throw quantized.Error(
                 $"is there, but says no {ConvertedFormat.MethodField}: another tool quantized the weights. {OtherFolder.Original}");
+        if (Fp8Scheme.Methods.Contains(method.String())) return false;
         return method.String() == ConvertedFormat.Method
             ? true
             : throw method.Error(
                 $"is {method.Kind}: the weights were quantized by {Quantizer(method.String())}. Supported are weights that are not "
-                + $"quantized, and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\"). {OtherFolder.Original}");
+                + $"quantized, fp8, and those that ldlvk convert wrote (\"{ConvertedFormat.Method}\"). {OtherFolder.Original}");
     }
 
     private static string Quantizer(string method) => method switch

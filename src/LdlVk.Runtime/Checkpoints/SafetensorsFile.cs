@@ -66,7 +66,7 @@ internal sealed class SafetensorsFile : ITensorFile
         if (!_entries.TryGetValue(name, out Entry? entry)) throw new CheckpointException($"{Path} has no tensor {name}.");
         if (ParseType(entry.Type) is not { } type)
             throw new CheckpointException(
-                $"Tensor {name} of {Path} has elements of type {entry.Type}; LdlVk reads F32, F16, BF16 and F64. "
+                $"Tensor {name} of {Path} has elements of type {entry.Type}; LdlVk reads F32, F16, BF16, F64 and F8_E4M3. "
                 + $"Use the checkpoint as published, not one quantized by another tool.");
         return new CheckpointTensor(shownAs ?? name, type, entry.Shape, _file, _dataStart + entry.Begin);
     }
@@ -188,6 +188,7 @@ internal sealed class SafetensorsFile : ITensorFile
         "F16" => ElementType.Fp16,
         "BF16" => ElementType.Bf16,
         "F64" => ElementType.Fp64,
+        "F8_E4M3" => ElementType.Fp8E4M3,
         _ => null,
     };
 

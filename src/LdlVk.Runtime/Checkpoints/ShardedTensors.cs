@@ -38,6 +38,9 @@ internal sealed class ShardedTensors : IDisposable
     /// <summary>The file of PyTorch, or the index of several, that lies beside safetensors and is not read; null if none.</summary>
     public string? Ignored { get; private init; }
 
+    /// <summary>How fp8 weights were quantized; null if config.json does not say so.</summary>
+    public Fp8Scheme? Fp8 { get; set; }
+
     /// <summary>Opens the files of <paramref name="folder"/>, whose existence the caller has checked.</summary>
     /// <exception cref="CheckpointException">There are no files, one is missing or damaged, or the index is wrong.</exception>
     public static ShardedTensors Open(string folder)
@@ -97,7 +100,21 @@ internal sealed class ShardedTensors : IDisposable
     public CheckpointTensor Tensor(string name)
     {
         (ITensorFile file, string key) = Find(name);
-        return file.Tensor(key, name);
+        CheckpointTensor tensor = file.Tensor(key, name);
+        return tensor.ElementType == ElementType.Fp8E4M3 ? tensor.With(Fp8Scales.Of(tensor, ScalesOf(name, file), Fp8!)) : tensor;
+    }
+
+    /// <summary>The scales of an fp8 matrix.</summary>
+    /// <exception cref="CheckpointException">There are none, or config.json does not say how to use them.</exception>
+    private CheckpointTensor ScalesOf(string name, ITensorFile file)
+    {
+        string? scales = Fp8Scheme.Suffixes.Select(suffix => name + suffix).FirstOrDefault(Contains);
+        string? why = Fp8 is null ? $"{CheckpointFolder.ConfigName} has no quantization_config that says how they were made"
+            : scales is null ? $"there is no {name}{Fp8Scheme.Suffixes[0]} beside it, nor {name}{Fp8Scheme.Suffixes[1]}"
+            : TensorNames.IsTable(name) ? "an embedding table in fp8 is not supported" : null;
+        return why is null
+            ? Tensor(scales!)
+            : throw new CheckpointException($"Tensor {name} of {file.Path} has elements of fp8 (E4M3), but {why}. {OtherFolder.Original}");
     }
 
     /// <summary>The bytes of the tensor of this name, which must have this type and shape.</summary>

@@ -15,7 +15,7 @@ internal sealed record TorchType(string Name, int Bytes, ElementType? Type = nul
     [
         new("float32", 4, ElementType.Fp32), new("float16", 2, ElementType.Fp16), new("bfloat16", 2, ElementType.Bf16),
         new("float64", 8, ElementType.Fp64), new("int64", 8), new("int32", 4), new("int16", 2), new("int8", 1), new("uint8", 1),
-        new("bool", 1), new("float8_e4m3fn", 1), new("float8_e5m2", 1),
+        new("bool", 1), new("float8_e4m3fn", 1, ElementType.Fp8E4M3), new("float8_e5m2", 1),
     ];
 
     /// <summary>Finds a type by its name as a dtype, or by that of its storage class; null if there is none.</summary>

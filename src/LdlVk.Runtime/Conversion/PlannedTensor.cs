@@ -50,6 +50,7 @@ internal sealed record PlannedTensor(string Name, string Type, int[] Shape, long
         ElementType.Fp32 => "F32",
         ElementType.Fp16 => "F16",
         ElementType.Bf16 => "BF16",
+        ElementType.Fp8E4M3 => "F8_E4M3",
         _ => "F64",
     };
 }

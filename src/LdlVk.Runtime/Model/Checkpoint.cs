@@ -157,6 +157,9 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="InputException">The text lacks what the head reads, or has steps that it cannot score.</exception>
     public int[] ReadPositions(ReadOnlySpan<int> ids, IReadOnlyList<int>? steps = null) => Head.PositionsIn(ids, PadTokenId, steps);
 
+    /// <summary>Whether the files have a tensor of this name, without <c>model.</c>.</summary>
+    public bool Contains(string tensor) => _files.Contains(tensor);
+
     /// <inheritdoc cref="CheckpointFolder.Tensor(string)"/>
     internal CheckpointTensor Tensor(string name) => _files.Tensor(StoredName(name));
 

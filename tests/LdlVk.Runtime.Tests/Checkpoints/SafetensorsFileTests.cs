@@ -124,11 +124,11 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void Unknown_element_types_matter_only_when_asked_for()
     {
-        string path = _folder.Write("x.safetensors", Build("""{"q":{"dtype":"F8_E4M3","shape":[4],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", new byte[8]));
+        string path = _folder.Write("x.safetensors", Build("""{"q":{"dtype":"F8_E5M2","shape":[4],"data_offsets":[0,4]},"w":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", new byte[8]));
         using SafetensorsFile file = SafetensorsFile.Open(path);
         Assert.Equal(1, file.Tensor("w").Count);
         string message = Assert.Throws<CheckpointException>(() => file.Tensor("q")).Message;
-        Assert.Contains("F8_E4M3", message);
+        Assert.Contains("F8_E5M2", message);
         Assert.Contains(path, message);
         Assert.Contains("nope", Assert.Throws<CheckpointException>(() => file.Tensor("nope")).Message);
     }
