@@ -9,13 +9,22 @@ internal static class GgufFile
 {
     private const int Alignment = 32, Block = 32;
 
-    /// <summary>Names of tensors there and in the checkpoint; blk.N. and layers.N. come before those of a layer.</summary>
-    private static readonly (string Gguf, string Checkpoint)[] LayerNames =
-    [
-        ("attn_norm", "input_layernorm"), ("attn_q", "self_attn.q_proj"), ("attn_k", "self_attn.k_proj"), ("attn_v", "self_attn.v_proj"),
-        ("attn_output", "self_attn.o_proj"), ("post_attention_norm", "post_attention_layernorm"), ("ffn_norm", "pre_feedforward_layernorm"),
-        ("ffn_gate", "mlp.gate_proj"), ("ffn_up", "mlp.up_proj"), ("ffn_down", "mlp.down_proj"), ("post_ffw_norm", "post_feedforward_layernorm"),
-    ];
+    /// <summary>Names of tensors there, by those in the checkpoint; blk.N. and layers.N. come before those of a layer.</summary>
+    private static readonly Dictionary<string, string> LayerNames = new()
+    {
+        ["input_layernorm"] = "attn_norm",
+        ["self_attn.q_proj"] = "attn_q",
+        ["self_attn.k_proj"] = "attn_k",
+        ["self_attn.v_proj"] = "attn_v",
+        ["self_attn.q_norm"] = "attn_q_norm",
+        ["self_attn.k_norm"] = "attn_k_norm",
+        ["self_attn.o_proj"] = "attn_output",
+        ["pre_feedforward_layernorm"] = "ffn_norm",
+        ["mlp.gate_proj"] = "ffn_gate",
+        ["mlp.up_proj"] = "ffn_up",
+        ["mlp.down_proj"] = "ffn_down",
+        ["post_feedforward_layernorm"] = "post_ffw_norm",
+    };
 
     /// <summary>Numbers of GGML's types, and what llama.cpp calls a file of them.</summary>
     private enum GgmlType
@@ -32,51 +41,84 @@ internal static class GgufFile
     public static void Write(string path, Checkpoint checkpoint, string type)
     {
         GgmlType matrices = Enum.Parse<GgmlType>(type, ignoreCase: true);
-        List<(string Name, CheckpointTensor Tensor)> tensors =
-        [
-            ("token_embd.weight", checkpoint.Tensor("embed_tokens.weight")), ("output_norm.weight", checkpoint.Tensor("norm.weight")),
-        ];
-        for (int layer = 0; layer < checkpoint.Config.Layers; layer++)
-            foreach ((string gguf, string name) in LayerNames) tensors.Add(($"blk.{layer}.{gguf}.weight", checkpoint.Tensor($"layers.{layer}.{name}.weight")));
+        BackboneConfig config = checkpoint.Config;
+        List<(string Name, int[] Shape, Action<BinaryWriter, GgmlType> Write)> tensors =
+            [.. BackboneTensors.Of(config).Select(t => (NameOf(config, t.Name), t.Shape, Elements(checkpoint, t.Name, t.Shape)))];
+        if (config.RopeScaling is Llama3RopeScaling)
+        {
+            // What each frequency is divided by.
+            double[] scaled = config.Rope.Frequencies(config.HeadDimension), plain = (config.Rope with { Scaling = null }).Frequencies(config.HeadDimension);
+            tensors.Add(("rope_freqs.weight", [scaled.Length], (writer, _) =>
+            {
+                for (int i = 0; i < scaled.Length; i++) writer.Write((float)(plain[i] / scaled[i]));
+            }));
+        }
 
         using FileStream file = File.Create(path);
         using BinaryWriter writer = new(file, Encoding.UTF8);
-        (string Name, object Value)[] fields = Fields(checkpoint.Config, matrices);
+        (string Name, object Value)[] fields = Fields(config, matrices);
         writer.Write("GGUF"u8);
         writer.Write(3u);
         writer.Write((ulong)tensors.Count);
         writer.Write((ulong)fields.Length);
         foreach ((string name, object value) in fields) Field(writer, name, value);
         ulong offset = 0;
-        foreach ((string name, CheckpointTensor tensor) in tensors)
+        foreach ((string name, int[] shape, _) in tensors)
         {
             Text(writer, name);
-            writer.Write(tensor.Shape.Count);
-            foreach (int dimension in tensor.Shape.Reverse()) writer.Write((ulong)dimension);
-            GgmlType stored = tensor.Shape.Count == 1 ? GgmlType.F32 : matrices;
-            writer.Write((uint)stored);
+            writer.Write(shape.Length);
+            foreach (int dimension in shape.Reverse()) writer.Write((ulong)dimension);
+            writer.Write((uint)Stored(shape));
             writer.Write(offset);
-            offset = Aligned(offset + Bytes(stored, (ulong)tensor.Count));
+            offset = Aligned(offset + Bytes(Stored(shape), shape.Aggregate(1UL, (product, dimension) => product * (ulong)dimension)));
         }
 
         Pad(writer);
-        foreach ((_, CheckpointTensor tensor) in tensors)
+        foreach ((_, int[] shape, Action<BinaryWriter, GgmlType> write) in tensors)
         {
-            Elements(writer, tensor, tensor.Shape.Count == 1 ? GgmlType.F32 : matrices);
+            write(writer, Stored(shape));
             Pad(writer);
         }
+
+        GgmlType Stored(int[] shape) => shape.Length == 1 ? GgmlType.F32 : matrices;
     }
 
-    private static (string Name, object Value)[] Fields(BackboneConfig c, GgmlType type) =>
-    [
-        ("general.architecture", "gemma2"), ("general.name", "made-up gemma2"), ("general.file_type", type == GgmlType.Q8_0 ? 7u : (uint)type),
-        ("gemma2.context_length", (uint)c.MaxPositions), ("gemma2.embedding_length", (uint)c.HiddenSize), ("gemma2.block_count", (uint)c.Layers),
-        ("gemma2.feed_forward_length", (uint)c.IntermediateSize), ("gemma2.attention.head_count", (uint)c.Heads),
-        ("gemma2.attention.head_count_kv", (uint)c.KeyValueHeads), ("gemma2.attention.key_length", (uint)c.HeadDimension),
-        ("gemma2.attention.value_length", (uint)c.HeadDimension), ("gemma2.attention.layer_norm_rms_epsilon", c.RmsNormEpsilon),
-        ("gemma2.attn_logit_softcapping", c.AttentionSoftcap), ("gemma2.final_logit_softcapping", 30f),
-        ("gemma2.attention.sliding_window", (uint)c.SlidingWindow), ("gemma2.vocab_size", (uint)c.VocabularySize), ("tokenizer.ggml.model", "no_vocab"),
-    ];
+    /// <summary>llama.cpp's name of an architecture; it computes Mistral as a Llama without windows.</summary>
+    private static string NameOf(Architecture architecture) => architecture.ModelType switch
+    {
+        "mistral" => "llama",
+        "gemma3_text" => "gemma3",
+        string name => name,
+    };
+
+    private static string NameOf(BackboneConfig config, string name)
+    {
+        if (name == BackboneTensors.Embedding) return "token_embd.weight";
+        if (name == BackboneTensors.FinalNorm) return "output_norm.weight";
+        string[] parts = name.Split('.');
+        string module = string.Join('.', parts[2..^1]);
+        // The norm behind attention where there is one, and else that before the feed-forward network.
+        string there = module == "post_attention_layernorm" ? config.Architecture.Norms.PostAttention is null ? "ffn_norm" : "post_attention_norm" : LayerNames[module];
+        return $"blk.{parts[1]}.{there}.{parts[^1]}";
+    }
+
+    private static (string Name, object Value)[] Fields(BackboneConfig c, GgmlType type)
+    {
+        string name = NameOf(c.Architecture);
+        List<(string, object)> fields =
+        [
+            ("general.architecture", name), ("general.name", $"made-up {name}"), ("general.file_type", type == GgmlType.Q8_0 ? 7u : (uint)type),
+            ($"{name}.context_length", (uint)c.MaxPositions), ($"{name}.embedding_length", (uint)c.HiddenSize), ($"{name}.block_count", (uint)c.Layers),
+            ($"{name}.feed_forward_length", (uint)c.IntermediateSize), ($"{name}.attention.head_count", (uint)c.Heads),
+            ($"{name}.attention.head_count_kv", (uint)c.KeyValueHeads), ($"{name}.attention.key_length", (uint)c.HeadDimension),
+            ($"{name}.attention.value_length", (uint)c.HeadDimension), ($"{name}.attention.layer_norm_rms_epsilon", c.RmsNormEpsilon),
+            ($"{name}.rope.dimension_count", (uint)c.HeadDimension), ($"{name}.rope.freq_base", (float)c.RopeTheta),
+            ($"{name}.vocab_size", (uint)c.VocabularySize), ("tokenizer.ggml.model", "no_vocab"),
+        ];
+        if (c.AttentionSoftcap > 0) fields.AddRange([($"{name}.attn_logit_softcapping", c.AttentionSoftcap), ($"{name}.final_logit_softcapping", 30f)]);
+        if (c.SlidingWindow > 0) fields.Add(($"{name}.attention.sliding_window", (uint)c.SlidingWindow));
+        return [.. fields];
+    }
 
     private static void Field(BinaryWriter writer, string name, object value)
     {
@@ -98,22 +140,38 @@ internal static class GgufFile
         }
     }
 
-    private static void Elements(BinaryWriter writer, CheckpointTensor tensor, GgmlType type)
+    /// <summary>
+    /// Returns what writes a tensor. llama.cpp wants 1 + w for Gemma's norms, and the pairs that Llama's rotation turns side by side: its
+    /// converter moves the rows of queries and keys so.
+    /// </summary>
+    private static Action<BinaryWriter, GgmlType> Elements(Checkpoint checkpoint, string name, int[] shape)
     {
-        float[] piece = new float[Math.Min(tensor.Count, 1 << 16)];
-        for (long done = 0; done < tensor.Count; done += piece.Length)
+        BackboneConfig config = checkpoint.Config;
+        bool sideBySide = NameOf(config.Architecture) == "llama" && (name.Contains("q_proj", StringComparison.Ordinal) || name.Contains("k_proj", StringComparison.Ordinal));
+        return (writer, type) =>
         {
-            Span<float> values = piece.AsSpan(0, (int)Math.Min(piece.Length, tensor.Count - done));
-            tensor.Read(done, values);
-            // Gemma's norms multiply by 1 + w, which llama.cpp wants added already.
-            if (tensor.Shape.Count == 1) System.Numerics.Tensors.TensorPrimitives.Add(values, 1f, values);
-            if (type == GgmlType.Q8_0) Q8(writer, values);
-            else foreach (float value in values)
+            if (shape.Length == 1)
             {
-                if (type == GgmlType.F16) writer.Write((Half)value);
-                else writer.Write(value);
+                float offset = BackboneTensors.IsNorm(name) ? config.Architecture.NormOffset : 0;
+                foreach (float value in checkpoint.Vector(name)) writer.Write(value + offset);
+                return;
             }
-        }
+
+            IFloatMatrix matrix = checkpoint.Tensor(name, shape);
+            float[] row = new float[matrix.Columns];
+            for (int r = 0; r < matrix.Rows; r++)
+            {
+                int half = config.HeadDimension / 2, head = r / config.HeadDimension, within = r % config.HeadDimension;
+                int from = sideBySide ? (head * config.HeadDimension) + (within % 2 * half) + (within / 2) : r;
+                matrix.Read((long)from * matrix.Columns, row);
+                if (type == GgmlType.Q8_0) Q8(writer, row);
+                else foreach (float value in row)
+                {
+                    if (type == GgmlType.F16) writer.Write((Half)value);
+                    else writer.Write(value);
+                }
+            }
+        };
     }
 
     /// <summary>Blocks of a half-precision scale, the largest magnitude over 127, and 32 bytes (ggml's quantize_row_q8_0).</summary>

@@ -29,6 +29,7 @@ internal sealed record PeerSettings
     public int Rounds { get; init; } = 5;
     public bool Accuracy { get; init; }
     public bool Cold { get; init; }
+    public bool Families { get; init; }
 
     /// <summary>Reads <c>--name value</c> pairs.</summary>
     public static PeerSettings Parse(IReadOnlyList<string> args)
@@ -51,6 +52,7 @@ internal sealed record PeerSettings
                 "--rounds" => settings with { Rounds = Whole(args[++i]) },
                 "--accuracy" => settings with { Accuracy = true },
                 "--cold" => settings with { Cold = true },
+                "--families" => settings with { Families = true },
                 _ => throw new ArgumentException($"bench/peers knows no {args[i]}; its head says what it takes."),
             };
         }

@@ -33,6 +33,7 @@ if (args is not ["peers", .. var flags])
 
 PeerSettings settings = PeerSettings.Parse(flags);
 Peers peers = new(settings);
-if (settings.Accuracy) peers.Errors();
+if (settings.Families) FamilyPeers.Run(settings);
+else if (settings.Accuracy) peers.Errors();
 else if (settings.Cold) peers.ColdStarts();
 else peers.Speed();

@@ -1,10 +1,10 @@
 // llama.cpp as a peer that runs when it is told, through its public C API alone.
-//   peerbench LIBDIR MODEL.gguf vulkan|cpu THREADS TEXTS TOKENS logits|embed
+//   peerbench LIBDIR MODEL.gguf vulkan|cpu THREADS TEXTS TOKENS logits|embed|exact
 // Prints "ready SECONDS PEAK_MB DEVICE" when the model is loaded, then answers each line of standard input:
 //   "run TEXTS TOKENS"  computes TEXTS texts of TOKENS tokens: "SECONDS PEAK_MB"
-//   "hidden TOKENS FILE"  computes text 0 and writes its last hidden state, fp32: "SECONDS PEAK_MB" (needs embed)
+//   "hidden TOKENS FILE"  computes text 0 and writes its last hidden state, fp32: "SECONDS PEAK_MB" (needs embed or exact)
 // TEXTS and TOKENS of the call are the largest that will be asked for. `logits` computes the vocabulary for last tokens alone and is the
-// fastest prefill; `embed` (pooling LAST) gives the hidden state that reward heads would read.
+// fastest prefill; `embed` (pooling LAST) gives the hidden state that reward heads would read, and `exact` too, with keys and values in fp32.
 #include "llama.h"
 #include "ggml-backend.h"
 #include <stdio.h>
@@ -66,11 +66,12 @@ static double compute(int texts, int tokens) {
 
 int main(int argc, char **argv) {
     if (argc != 8) {
-        fprintf(stderr, "usage: peerbench LIBDIR MODEL.gguf vulkan|cpu THREADS TEXTS TOKENS logits|embed\n");
+        fprintf(stderr, "usage: peerbench LIBDIR MODEL.gguf vulkan|cpu THREADS TEXTS TOKENS logits|embed|exact\n");
         return 2;
     }
     int gpu = !strcmp(argv[3], "vulkan"), threads = atoi(argv[4]), texts = atoi(argv[5]), tokens = atoi(argv[6]);
-    embed = !strcmp(argv[7], "embed");
+    int exact = !strcmp(argv[7], "exact");
+    embed = exact || !strcmp(argv[7], "embed");
     llama_log_set(errors_only, NULL);
     ggml_backend_load_all_from_path(argv[1]);
     llama_backend_init();
@@ -103,6 +104,10 @@ int main(int argc, char **argv) {
     if (embed) {
         cp.embeddings = true;
         cp.pooling_type = LLAMA_POOLING_TYPE_LAST;
+    }
+    if (exact) {
+        cp.type_k = cp.type_v = GGML_TYPE_F32;
+        cp.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     }
     context = llama_init_from_model(model, cp);
     if (!context) return 5;

@@ -101,9 +101,13 @@ public static class Goldens
     public static bool HasTrace(string name) => File.Exists(Path.Combine(Folder, name, "trace.json"));
 
     /// <summary>A case's trace: input name → tensor name → tensor, in the order of the file.</summary>
-    public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, TraceTensor>> ReadTrace(string name)
+    public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, TraceTensor>> ReadTrace(string name) =>
+        ReadTraceIn(Path.Combine(Folder, name));
+
+    /// <summary>The trace of the case in a folder.</summary>
+    public static IReadOnlyDictionary<string, IReadOnlyDictionary<string, TraceTensor>> ReadTraceIn(string folder)
     {
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Folder, name, "trace.json")));
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "trace.json")));
         return document.RootElement.EnumerateObject().ToDictionary(
             input => input.Name,
             IReadOnlyDictionary<string, TraceTensor> (input) => input.Value.EnumerateObject().ToDictionary(tensor => tensor.Name, tensor => Tensor(tensor.Value)));

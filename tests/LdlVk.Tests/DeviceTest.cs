@@ -34,12 +34,12 @@ public abstract class DeviceTest
 
         public Loaded(
             string device, string folder, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32, ComputeMode compute = ComputeMode.Auto,
-            string? head = null)
+            string? head = null, EmbeddingScale scale = EmbeddingScale.Auto)
         {
             Device = TestDevices.Shared(device);
             _before = Device.AllocatedBytes;
             _checkpoint = Checkpoint.Open(folder, head: head);
-            Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads, Compute: compute));
+            Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads, scale, compute));
         }
 
         public IDevice Device { get; }

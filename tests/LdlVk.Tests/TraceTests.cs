@@ -10,13 +10,36 @@ public sealed class TraceTests : DeviceTest
 {
     private const string Case = "a_f32_sliding";
 
+    /// <summary>Families whose layers differ from Gemma-2's.</summary>
+    private static readonly string[] Families = ["qwen2_linear", "qwen3_linear", "gemma3_text_linear"];
+
+    public static TheoryData<string, string> DevicesAndFamilies
+    {
+        get
+        {
+            TheoryData<string, string> data = [];
+            foreach (string device in TestDevices.Ids)
+                foreach (string name in Families) data.Add(device, name);
+            return data;
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Devices))]
-    public void Every_intermediate_matches_by_name(string device)
+    public void Every_intermediate_matches_by_name(string device) => Compare(device, Goldens.Read(Case), Goldens.ReadTrace(Case));
+
+    [Theory]
+    [MemberData(nameof(DevicesAndFamilies))]
+    public void Every_intermediate_of_a_family_matches_by_name(string device, string name)
     {
-        GoldenCase golden = Goldens.Read(Case);
-        using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32);
-        foreach ((string input, IReadOnlyDictionary<string, TraceTensor> tensors) in Goldens.ReadTrace(Case))
+        GoldenCase golden = FamilyGoldens.Read(name);
+        Compare(device, golden, Goldens.ReadTraceIn(golden.Folder));
+    }
+
+    private static void Compare(string device, GoldenCase golden, IReadOnlyDictionary<string, IReadOnlyDictionary<string, TraceTensor>> trace)
+    {
+        using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32, scale: EmbeddingScale.Exact);
+        foreach ((string input, IReadOnlyDictionary<string, TraceTensor> tensors) in trace)
         {
             GoldenRow row = golden.Inputs.Single(i => i.Name == input).Rows.Single();
             var recorder = new Recorder();
@@ -35,7 +58,7 @@ public sealed class TraceTests : DeviceTest
                     norm += want.Values[i] * want.Values[i];
                 }
 
-                Assert.True(Math.Sqrt(error) <= 2e-4 * Math.Sqrt(norm), $"{device} {input}: {name} is off by {Math.Sqrt(error / norm):E2} of its norm");
+                Assert.True(Math.Sqrt(error) <= 2e-4 * Math.Sqrt(norm), $"{device} {golden.Name} {input}: {name} is off by {Math.Sqrt(error / norm):E2} of its norm");
             }
 
             // Tracing computes more rows of the last layer; the result must have the same bits.

@@ -36,7 +36,7 @@ public sealed record BackboneConfig
     /// <summary>Number of keys that a query sees in a layer with a sliding window, including its own; 0 for all.</summary>
     public int SlidingWindow { get; init; }
     /// <summary>For each layer whether it has a sliding window; null for the pattern of the architecture.</summary>
-    public IReadOnlyList<bool>? SlidingLayers { get; init; }
+    public LayerFlags? SlidingLayers { get; init; }
     /// <summary>The projections of attention that have a bias.</summary>
     public AttentionBias AttentionBias { get; init; }
 
@@ -52,13 +52,32 @@ public sealed record BackboneConfig
 
     /// <summary>Whether a layer has a sliding window.</summary>
     public bool IsSliding(int layer) =>
-        SlidingLayers is { } sliding ? layer < sliding.Count && sliding[layer] : Architecture.IsSliding(layer);
+        SlidingLayers is { } sliding ? sliding[layer] : Architecture.IsSliding(layer);
 
     /// <summary>Returns the number of keys that a query sees in a layer, including its own; 0 for all.</summary>
     public int Window(int layer) => IsSliding(layer) ? SlidingWindow : 0;
 
     /// <summary>Returns the rotary embedding of a layer.</summary>
     public RotaryEmbedding RopeOf(int layer) => SlidingRope is { } sliding && IsSliding(layer) ? sliding : Rope;
+}
+
+/// <summary>A property of some layers. Equal to another of the same layers.</summary>
+/// <param name="flags">For each layer whether it has the property.</param>
+public sealed class LayerFlags(IEnumerable<bool> flags) : IEquatable<LayerFlags>
+{
+    private readonly bool[] _flags = [.. flags];
+
+    /// <summary>Whether a layer has the property; false beyond the last layer.</summary>
+    public bool this[int layer] => layer < _flags.Length && _flags[layer];
+
+    /// <inheritdoc/>
+    public bool Equals(LayerFlags? other) => other is not null && _flags.AsSpan().SequenceEqual(other._flags);
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as LayerFlags);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => _flags.Length;
 }
 
 /// <summary>The projections of attention that have a bias.</summary>

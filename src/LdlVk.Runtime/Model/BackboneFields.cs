@@ -93,7 +93,7 @@ internal static class BackboneFields
         return window == 0 ? config : config with
         {
             SlidingWindow = window,
-            SlidingLayers = listed ?? [.. Enumerable.Range(0, config.Layers).Select(layer => layer >= first)],
+            SlidingLayers = new LayerFlags(listed ?? Enumerable.Range(0, config.Layers).Select(layer => layer >= first)),
         };
     }
 

@@ -65,8 +65,8 @@ internal sealed class Gemma3Architecture : Architecture
             AttentionSoftcap = fields.Root.TryGet(Softcap, out JsonField softcap) ? (float)softcap.Number(1e-3, MaxSoftcap) : 0,
             AttentionBias = fields.AttentionBias(),
             SlidingWindow = fields.IsNull("sliding_window") ? 0 : fields.Integer("sliding_window", 1, int.MaxValue, 4096),
-            SlidingLayers = fields.SlidingLayers(config.Layers)
-                ?? [.. Enumerable.Range(0, config.Layers).Select(layer => (layer + 1) % pattern != 0)],
+            SlidingLayers = new LayerFlags(
+                fields.SlidingLayers(config.Layers) ?? Enumerable.Range(0, config.Layers).Select(layer => (layer + 1) % pattern != 0)),
         };
     }
 }

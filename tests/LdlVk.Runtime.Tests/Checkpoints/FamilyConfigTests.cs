@@ -104,7 +104,7 @@ public sealed class FamilyConfigTests
         JsonNode text = JsonNode.Parse(File.ReadAllText(plain["config.json"]))!;
         nested.Write("config.json", new JsonObject { ["model_type"] = "gemma3", ["text_config"] = text, ["vision_config"] = new JsonObject() }.ToJsonString());
         using Checkpoint one = Checkpoint.Open(plain.Path), two = Checkpoint.Open(nested.Path);
-        Assert.Equal(one.Config with { SlidingLayers = null }, two.Config with { SlidingLayers = null });
+        Assert.Equal(one.Config, two.Config);
         Assert.Equal(one.PadTokenId, two.PadTokenId);
     }
 
