@@ -17,7 +17,7 @@ public sealed class HeadTests
         float[] steps = Numbers(entry.GetProperty("steps"));
         Assert.All(row.Reference.Steps!.Zip(steps), pair => Assert.Equal(pair.First, pair.Second, 2e-4));
         Assert.Equal(steps.Aggregate(1.0, (a, b) => a * b), entry.GetProperty("score").GetDouble(), 1e-6);
-        JsonElement rendered = (await api.PostAsync("/v1/render", new { input_ids = row.Ids, step_positions = row.StepPositions, ids = true })).Json.GetProperty("data")[0];
+        JsonElement rendered = (await api.PostAsync("/render", new { input_ids = row.Ids, step_positions = row.StepPositions, ids = true })).Json.GetProperty("data")[0];
         Assert.Equal(row.StepPositions!, rendered.GetProperty("step_positions").EnumerateArray().Select(p => p.GetInt32()));
         Reply without = await api.PostAsync("/v1/rewards", new { input_ids = row.Ids });
         Assert.Equal(422, without.Status);

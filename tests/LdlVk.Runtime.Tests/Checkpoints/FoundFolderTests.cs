@@ -88,12 +88,19 @@ public sealed class FoundFolderTests : IDisposable
     }
 
     [Theory]
-    [InlineData("regression_layer.weight")]
-    [InlineData("v_head.weight")]
+    [InlineData("ranking_layer.weight")]
+    [InlineData("v_heads.weight")]
     public void A_head_that_is_not_known_is_named(string name)
     {
         Renamed(other => other == "score.weight" ? name : other);
         Says("no reward head", name, "not supported");
+    }
+
+    [Fact]
+    public void A_part_of_a_gated_head_names_what_is_missing()
+    {
+        Renamed(other => other == "score.weight" ? "regression_layer.weight" : other);
+        Says("regression_layer.weight", "gating.layers", "ArmoRM");
     }
 
     [Fact]

@@ -145,6 +145,11 @@ internal sealed class GatedHead : ModelHead
     {
         CheckpointFolder folder = source.Folder;
         int hidden = source.Config.HiddenSize;
+        string[] needed = [Regression, GatingPrefix + "layers.0.weight", GatingPrefix + Scale];
+        if (needed.FirstOrDefault(name => !folder.Contains(name)) is { } missing)
+            throw new CheckpointException(
+                $"{folder.Path} has no tensor {missing}, which {Kind} needs beside the others. {Regression}, {GatingPrefix}* and {Matrix} "
+                + $"belong to such a head. Check that the download is complete.");
         HeadNetwork regression = new(RegressionPrefix, [HeadLayers.Single(folder.Module(RegressionPrefix), RegressionPrefix, hidden)]);
         StateDict gates = folder.Module(GatingPrefix);
         StateDict layers = gates with { Tensors = gates.Tensors.Where(t => t.Key != Scale).ToDictionary() };
