@@ -121,15 +121,45 @@ internal static class CheckpointReaders
     };
 
     public static Reader TokenizerFile() => new(
-        "tokenizer", [SmallTokenizer(), Encoding.UTF8.GetBytes(new string('[', 100_000))],
+        "tokenizer", [SmallTokenizer(), .. SmallPipelines(), Encoding.UTF8.GetBytes(new string('[', 100_000))],
         (folder, input) =>
         {
             Tokenizer tokenizer = Tokenizer.Load(folder.Write("tokenizer.json", input));
-            foreach (string text in Texts) tokenizer.Encode(text);
+            foreach (string text in Texts) tokenizer.Decode(tokenizer.Encode(text));
         })
     {
         IsJson = true,
+        Words = [.. new[] { "(?:", "(?=", "(?i:", "[^", "\\p{L}", "\\s", "++", "{2,}", "*", "|", "$" }.Select(Encoding.UTF8.GetBytes)],
     };
+
+    public static Reader SentencePiece() => new(
+        "sentencepiece",
+        [
+            SentencePieceModel.Write(SmallPieces().Select(piece => (piece, 0f, 1))),
+            SentencePieceModel.Write(SmallPieces().Select((piece, i) => (piece, -i / 2f, i switch { 0 => 2, < 3 => 3, < 259 => 6, _ => 1 }))),
+            SentencePieceModel.Write(SmallPieces().Select((piece, i) => (piece, 1f, i % 6)), hasFallback: false, addsPrefix: false),
+            SentencePieceModel.Write(Enumerable.Range(1, 256).Select(n => (new string('a', n), (float)n, 1)).Append(("?", 0f, 2)), hasFallback: false),
+        ],
+        (folder, input) =>
+        {
+            Tokenizer tokenizer = Tokenizer.LoadSentencePiece(folder.Write("tokenizer.model", input));
+            foreach (string text in Texts) tokenizer.Decode(tokenizer.Encode(text));
+        })
+    {
+        Bombs = 1,
+    };
+
+    private static IEnumerable<string> SmallPieces() =>
+    [
+        "<unk>", "<s>", "</s>", .. Enumerable.Range(0, 256).Select(b => $"<0x{b:X2}>"), "ab", "▁a", "▁ab", "▁", "a", "b", "c", "▁▁", "é", "😀", "aa", "aaaa",
+    ];
+
+    /// <summary>Every kind of step, and expressions.</summary>
+    private static IEnumerable<byte[]> SmallPipelines() => ((string[])
+    [
+        """{"normalizer":{"type":"Sequence","normalizers":[{"type":"NFKC"},{"type":"Prepend","prepend":"a"},{"type":"Replace","pattern":{"Regex":"\\s{2,}|(?i:l)"},"content":" "}]},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":{"Regex":"(?:a|a?)+?|[^\\r\\n\\p{L}]?\\p{L}+|\\s+(?!\\S)"},"behavior":"Isolated","invert":false},{"type":"Digits","individual_digits":true},{"type":"Punctuation","behavior":"MergedWithNext"}]},"added_tokens":[{"id":9,"content":"ab","lstrip":true,"rstrip":true,"normalized":true,"single_word":true}],"model":{"type":"BPE","unk_token":"a","fuse_unk":true,"ignore_merges":true,"vocab":{"a":0,"b":1,"ab":2," ":3},"merges":["a b"]}}""",
+        """{"normalizer":{"type":"NFD"},"pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":true},"post_processor":{"type":"TemplateProcessing","single":[{"SpecialToken":{"id":"a"}},{"Sequence":{"id":"A"}}]},"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":1}]},"added_tokens":[],"model":{"type":"BPE","unk_token":"a","vocab":{"a":0,"▁":1},"merges":[]}}""",
+    ]).Select(Encoding.UTF8.GetBytes);
 
     public static Reader ChatTemplateFile() => new(
         "chat-template",

@@ -33,6 +33,7 @@ internal static class Readers
         ["adapter-config"] = AdapterReaders.Config,
         ["adapter-weights"] = AdapterReaders.Weights,
         ["tokenizer"] = CheckpointReaders.TokenizerFile,
+        ["sentencepiece"] = CheckpointReaders.SentencePiece,
         ["chat-template"] = CheckpointReaders.ChatTemplateFile,
         ["manifest"] = CheckpointReaders.Manifest,
         ["labels"] = CacheReaders.Labels,

@@ -1,6 +1,10 @@
+using System.Buffers;
 using LdlVk.Runtime.Text.Files;
 using LdlVk.Runtime.Text.Normalizing;
 using LdlVk.Runtime.Text.Splitting;
+using Microsoft.ML.Tokenizers;
+using Normalizer = LdlVk.Runtime.Text.Normalizing.Normalizer;
+using PreTokenizer = LdlVk.Runtime.Text.Splitting.PreTokenizer;
 
 namespace LdlVk.Runtime.Text;
 
@@ -9,7 +13,11 @@ namespace LdlVk.Runtime.Text;
 /// tokens in the raw text (leftmost, longest), normalize what is between them, find the other added tokens in that, divide the rest into
 /// words by the pre-tokenizer, and merge each word's characters or bytes. Thread-safe.
 /// </summary>
-public sealed class Tokenizer
+/// <remarks>
+/// As a <see cref="Microsoft.ML.Tokenizers.Tokenizer"/> it always normalizes and divides the text, and its offsets are those of the text as
+/// it was given: there is no normalized text to refer to.
+/// </remarks>
+public sealed class Tokenizer : Microsoft.ML.Tokenizers.Tokenizer
 {
     private const int MaxCharacters = 1 << 26; // encoding one word takes up to 80 bytes per character
 
@@ -77,7 +85,7 @@ public sealed class Tokenizer
     public static Tokenizer Load(string tokenizerJsonPath, bool cacheWords = true) =>
         new(TokenizerFile.Read(tokenizerJsonPath), cacheWords, tokenizerJsonPath);
 
-    /// <summary>Reads the tokenizer of a checkpoint: its tokenizer.json.</summary>
+    /// <summary>Reads the tokenizer of a checkpoint: its tokenizer.json, or else its tokenizer.model.</summary>
     /// <param name="folder">The checkpoint's folder.</param>
     /// <param name="cacheWords">As for <see cref="Load"/>.</param>
     /// <returns>The tokenizer; null if the folder has none.</returns>
@@ -85,9 +93,18 @@ public sealed class Tokenizer
     public static Tokenizer? Find(string folder, bool cacheWords = true)
     {
         ArgumentNullException.ThrowIfNull(folder);
-        string path = Path.Combine(folder, "tokenizer.json");
-        return File.Exists(path) ? Load(path, cacheWords) : null;
+        string json = Path.Combine(folder, "tokenizer.json"), model = Path.Combine(folder, "tokenizer.model");
+        return File.Exists(json) ? Load(json, cacheWords) : File.Exists(model) ? LoadSentencePiece(model, cacheWords) : null;
     }
+
+    /// <summary>
+    /// Reads a tokenizer.model of SentencePiece, of the kind BPE; with the added tokens of a tokenizer_config.json beside it.
+    /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cacheWords">As for <see cref="Load"/>.</param>
+    /// <exception cref="CheckpointException">The file is missing, damaged, or of a kind that is not implemented.</exception>
+    public static Tokenizer LoadSentencePiece(string path, bool cacheWords = true) =>
+        new(SentencePieceFile.Read(path), cacheWords, path);
 
     /// <summary>Name of the file that it was read from.</summary>
     public string FileName { get; }
@@ -140,6 +157,51 @@ public sealed class Tokenizer
         ArgumentNullException.ThrowIfNull(plain);
         return [.. Run(text, plain, hasRanges: false).Ids];
     }
+
+    /// <inheritdoc/>
+    public override string Decode(IEnumerable<int> ids) => Decode((int[])[.. ids]);
+
+    /// <inheritdoc/>
+    public override OperationStatus Decode(IEnumerable<int> ids, Span<char> destination, out int idsConsumed, out int charsWritten)
+    {
+        int[] all = [.. ids];
+        string text = Decode(all);
+        bool fits = text.TryCopyTo(destination);
+        (idsConsumed, charsWritten) = fits ? (all.Length, text.Length) : (0, 0);
+        return fits ? OperationStatus.Done : OperationStatus.DestinationTooSmall;
+    }
+
+    /// <inheritdoc/>
+    protected override EncodeResults<EncodedToken> EncodeToTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
+    {
+        string whole = text ?? textSpan.ToString();
+        EncodingRun run = Run(whole, [], hasRanges: true);
+        int count = Math.Min(run.Ids.Count, settings.MaxTokenCount);
+        EncodedToken[] tokens = new EncodedToken[count];
+        for (int i = 0; i < count; i++) tokens[i] = new EncodedToken(run.Ids[i], Piece(run.Ids[i]) ?? "", run.Ranges![i]);
+        return new()
+        {
+            Tokens = tokens,
+            CharsConsumed = count == run.Ids.Count ? whole.Length : count == 0 ? 0 : tokens[^1].Offset.End.Value,
+        };
+    }
+
+    /// <inheritdoc/>
+    protected override EncodeResults<int> EncodeToIds(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings)
+    {
+        string whole = text ?? textSpan.ToString();
+        EncodingRun run = Run(whole, [], hasRanges: settings.MaxTokenCount < int.MaxValue);
+        int count = Math.Min(run.Ids.Count, settings.MaxTokenCount);
+        return new()
+        {
+            Tokens = count == run.Ids.Count ? run.Ids : run.Ids.GetRange(0, count),
+            CharsConsumed = count == run.Ids.Count ? whole.Length : count == 0 ? 0 : run.Ranges![count - 1].End.Value,
+        };
+    }
+
+    /// <inheritdoc/>
+    protected override int CountTokens(string? text, ReadOnlySpan<char> textSpan, EncodeSettings settings) =>
+        Math.Min(Run(text ?? textSpan.ToString(), [], hasRanges: false).Ids.Count, settings.MaxTokenCount);
 
     private bool Has(string token) => TryGetId(token, out _);
 

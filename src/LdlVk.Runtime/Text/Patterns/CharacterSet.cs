@@ -13,7 +13,7 @@ internal sealed class CharacterSet
     private readonly List<CharacterSet> _sets = [];
     private readonly ulong[]?[]?[] _planes = new ulong[]?[]?[17];
     private uint _categories;
-    private bool _hasWhiteSpace, _hasWord, _isNegated;
+    private bool _hasWhiteSpace, _hasWord, _hasNumbersOfLatin1, _isNegated;
 
     /// <summary>Adds the characters from first to last.</summary>
     public CharacterSet Add(int first, int last)
@@ -44,9 +44,10 @@ internal sealed class CharacterSet
     }
 
     /// <summary>Adds <c>\w</c>.</summary>
-    public CharacterSet AddWord()
+    /// <param name="isAlone">Whether it stands outside a class: only there the reference counts ², ³, ¹, ¼, ½ and ¾.</param>
+    public CharacterSet AddWord(bool isAlone)
     {
-        _hasWord = true;
+        (_hasWord, _hasNumbersOfLatin1) = (true, isAlone);
         return this;
     }
 
@@ -89,7 +90,8 @@ internal sealed class CharacterSet
         UnicodeCategory category = CharUnicodeInfo.GetUnicodeCategory(code);
         bool found = (_categories & (1u << (int)category)) != 0
             || (_hasWhiteSpace && Rune.IsValid(code) && Rune.IsWhiteSpace(new Rune(code)))
-            || (_hasWord && (IsWord(code, category) || code is 0xB2 or 0xB3 or 0xB9 or (>= 0xBC and <= 0xBE)));
+            || (_hasWord && IsWord(code, category))
+            || (_hasNumbersOfLatin1 && code is 0xB2 or 0xB3 or 0xB9 or (>= 0xBC and <= 0xBE));
         for (int i = 0; !found && i < _ranges.Count; i++) found = code >= _ranges[i].First && code <= _ranges[i].Last;
         for (int i = 0; !found && i < _sets.Count; i++) found = _sets[i].Contains(code);
         return found != _isNegated;

@@ -26,7 +26,7 @@ internal sealed class ClassParser(string source, int at, bool ignoresCase)
     /// <summary>Reads an escape or a character; <paramref name="end"/> is behind it.</summary>
     public CharacterSet Single(out int end)
     {
-        CharacterSet? set = source[at] == '\\' ? EscapedSet() : null;
+        CharacterSet? set = source[at] == '\\' ? EscapedSet(isAlone: true) : null;
         set ??= Fold(new CharacterSet(), Character());
         end = at;
         return set;
@@ -100,7 +100,7 @@ internal sealed class ClassParser(string source, int at, bool ignoresCase)
     }
 
     /// <summary>Reads an escape that stands for a set; null, and nothing is read, if it stands for a character.</summary>
-    private CharacterSet? EscapedSet()
+    private CharacterSet? EscapedSet(bool isAlone = false)
     {
         if (at + 1 >= source.Length) throw new PatternException("ends in a backslash");
         char letter = source[at + 1];
@@ -108,7 +108,7 @@ internal sealed class ClassParser(string source, int at, bool ignoresCase)
         {
             's' or 'S' => new CharacterSet().AddWhiteSpace(),
             'd' or 'D' => new CharacterSet().Add(UnicodeCategory.DecimalDigitNumber),
-            'w' or 'W' => new CharacterSet().AddWord(),
+            'w' or 'W' => new CharacterSet().AddWord(isAlone),
             'h' or 'H' => new CharacterSet().Add('0', '9').Add('a', 'f').Add('A', 'F'),
             _ => null,
         };

@@ -16,7 +16,7 @@ internal sealed class Pattern(string source) : Splitting.Matcher
     private readonly PatternProgram _program = new(source);
 
     /// <summary>The characters of <c>\w</c>.</summary>
-    public static CharacterSet Word { get; } = new CharacterSet().AddWord();
+    public static CharacterSet Word { get; } = new CharacterSet().AddWord(isAlone: true);
 
     public override bool Find(ReadOnlySpan<char> text, int from, MatchState state, out int start, out int end) =>
         new PatternMatcher(_program, source, text, state).Search(from, out start, out end);
