@@ -10,7 +10,8 @@ public sealed record BenchShape(string Name, BackboneConfig Config)
 {
     /// <summary>The forms that <see cref="Parse"/> reads, separated by '|'.</summary>
     public const string Names =
-        "peer8|gemma2-27b|gemma3-12b|llama3-8b|llama3-70b|mistral-7b|qwen3-8b|hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
+        "peer8|gemma2-27b|gemma3-12b|llama3-8b|llama3-70b|mistral-7b|qwen3-8b|"
+        + "hidden=H,layers=L,heads=A,kv-heads=B,head-dim=D,ffn=F,vocab=V";
 
     /// <summary>A backbone that is small enough for a software driver; bench/peers measures other runtimes with it.</summary>
     private static readonly BackboneConfig Peer8 = new()
@@ -39,7 +40,10 @@ public sealed record BenchShape(string Name, BackboneConfig Config)
     };
 
     /// <summary>Skywork-Reward-V2-Llama-3.1-8B.</summary>
-    private static readonly BackboneConfig Llama3Small = Llama3 with { HiddenSize = 4096, Layers = 32, Heads = 32, IntermediateSize = 14336 };
+    private static readonly BackboneConfig Llama3Small = Llama3 with
+    {
+        HiddenSize = 4096, Layers = 32, Heads = 32, IntermediateSize = 14336,
+    };
 
     /// <summary>Mistral-7B-v0.1.</summary>
     private static readonly BackboneConfig Mistral = Llama3Small with
