@@ -2,6 +2,7 @@ using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
+using LdlVk.Runtime.Model.Heads;
 using LdlVk.Testing;
 using Xunit;
 
@@ -44,6 +45,7 @@ public abstract class DeviceTest
 
         public IDevice Device { get; }
         public ScoringEngine Engine { get; }
+        public ModelHead Head => _checkpoint.Head;
 
         /// <summary>A row of the goldens as the head reads it.</summary>
         public PackedText Text(GoldenRow row) => Text(row.Ids, row.StepPositions);

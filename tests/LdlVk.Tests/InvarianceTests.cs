@@ -64,34 +64,40 @@ public sealed class InvarianceTests : DeviceTest
 
     private static void Compare(string device, GoldenCase golden, int vocabulary, WeightFormat format, ComputeMode compute)
     {
-        using var model = new Loaded(device, golden.Folder, format, compute: compute);
+        using var model = new Loaded(device, golden.Folder, format, compute: compute, head: golden.Head);
         Dictionary<string, uint[]> alone = [];
         // Texts made of a few beginnings, so that shared prefixes of all lengths, equal texts and texts within texts occur.
         Gen<int[]> text =
             from beginning in Gen.Int[0, 3]
             from kept in Gen.Int[0, 40]
             from own in Gen.Int[0, vocabulary].Array[0, 30]
-            select (int[])[.. Enumerable.Range(0, kept).Select(i => 2 + (((i * 7) + (beginning * 31)) % 200)), .. own, 5];
+            select (int[])[.. Enumerable.Range(0, kept).Select(i => 2 + (((i * 7) + (beginning * 31)) % 200)), .. model.Head.GatePattern, .. own, 5];
         Gen<(int[][] Texts, int BatchTokens, bool Share)> batch = Gen.Select(text.Array[1, 8], Gen.Int[1, 200], Gen.Bool);
         batch.Sample(
             x =>
             {
-                foreach (MicroBatch packed in Packer.Pack(x.Texts, x.BatchTokens, x.Share))
+                PackedText[] texts = [.. x.Texts.Select(Text)];
+                foreach (MicroBatch packed in Packer.Pack(texts, x.BatchTokens, x.Share))
                 {
                     Reward[] rewards = model.Engine.Score(packed);
                     for (int i = 0; i < rewards.Length; i++)
                     {
-                        int[] ids = x.Texts[packed.Texts[i]];
-                        string key = string.Join(',', ids);
+                        PackedText text = texts[packed.Texts[i]];
+                        string key = string.Join(',', text.Ids);
                         if (!alone.TryGetValue(key, out uint[]? want))
-                            alone.Add(key, want = Bits(model.Engine.Score(Packer.Pack([ids], 4096).Single())[0]));
+                            alone.Add(key, want = Bits(model.Engine.Score(Packer.Pack([text], 4096).Single())[0]));
                         Assert.Equal(want, Bits(rewards[i]));
                     }
                 }
             },
             iter: 25, threads: 1, seed: "0000KOIKg5O3");
+
+        // Steps end in the middle, which may be in a shared prefix, and at the end.
+        PackedText Text(int[] ids) => model.Text(
+            ids, model.Head.StepMarks == StepMarks.None ? null : [.. ((int[])[(ids.Length - 1) / 2, ids.Length - 1]).Distinct()]);
     }
 
     private static uint[] Bits(Reward reward) =>
-        [.. new[] { reward.Score }.Concat(reward.Distribution).Concat(reward.Weights).Concat(reward.Rewards).Select(BitConverter.SingleToUInt32Bits)];
+        [.. new[] { reward.Score }.Concat(reward.Distribution).Concat(reward.Weights).Concat(reward.Rewards).Concat(reward.AttributeScores).Concat(reward.AdjustedScores)
+            .Concat(reward.Quantiles).Concat(reward.Steps).Select(BitConverter.SingleToUInt32Bits)];
 }
