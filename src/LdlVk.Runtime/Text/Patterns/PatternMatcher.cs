@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace LdlVk.Runtime.Text.Patterns;
 
 /// <summary>
