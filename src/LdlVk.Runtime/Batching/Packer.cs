@@ -1,4 +1,3 @@
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Batching;
 

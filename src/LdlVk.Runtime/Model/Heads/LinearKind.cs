@@ -1,4 +1,3 @@
-using System.Text.Json;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Json;

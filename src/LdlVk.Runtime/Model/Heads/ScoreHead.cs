@@ -1,6 +1,5 @@
 using System.Text.Json;
 using LdlVk.Runtime.Checkpoints;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model.Heads;
 
