@@ -93,7 +93,7 @@ public class BadModelTests
     [InlineData("num_key_value_heads", "3", "num_key_value_heads")]
     [InlineData("num_objectives", "7", "num_objectives")]
     [InlineData("max_position_embeddings", "2147483647", "max_position_embeddings")]
-    [InlineData("model_type", "\"mistral\"", "model_type \"mistral\" is not supported")]
+    [InlineData("model_type", "\"falcon\"", "model_type \"falcon\" is not supported")]
     [InlineData("model_type", null, "model_type")]
     public Task A_config_with_a_missing_or_absurd_field(string field, string? value, string message) => FailsWith(Cli.Mini, folder =>
     {
