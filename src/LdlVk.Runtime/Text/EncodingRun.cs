@@ -43,40 +43,50 @@ internal sealed class EncodingRun(BytePairVocabulary vocabulary, WordBoundaries?
     /// <summary>Encodes a piece that no step divides further.</summary>
     public void EncodeWord(Piece piece)
     {
-        if (cuts is null)
+        if (Ranges is null)
         {
-            Encode(piece);
+            EncodeText(piece.Text);
             return;
         }
 
         int end;
         for (int at = 0; at < piece.Text.Length; at = end)
         {
-            end = at + cuts.Next(piece.Text[at..]);
-            Encode(piece.Slice(at, end));
+            end = cuts is null ? piece.Text.Length : at + cuts.Next(piece.Text[at..]);
+            EncodeWithRanges(piece.Slice(at, end));
+        }
+    }
+
+    /// <summary>Encodes a text that no step divides further, where nobody asked for places.</summary>
+    public void EncodeText(ReadOnlySpan<char> text)
+    {
+        if (cuts is null)
+        {
+            Encode(text);
+            return;
+        }
+
+        for (int length; text.Length > 0; text = text[length..])
+        {
+            length = cuts.Next(text);
+            Encode(text[..length]);
         }
     }
 
     private int Origin(int index) => _shift + (_origins is null ? index : _origins[index]);
 
-    private void Encode(Piece word)
+    private void Encode(ReadOnlySpan<char> word)
     {
-        if (Ranges is not null)
+        if (cache is null || word.Length > WordCache.MaxWordLength)
         {
-            EncodeWithRanges(word);
+            Ids.AddRange(_encoder.Encode(word));
             return;
         }
 
-        if (cache is null || word.Text.Length > WordCache.MaxWordLength)
+        if (cache.Find(word, out int slot) is not { } found)
         {
-            Ids.AddRange(_encoder.Encode(word.Text));
-            return;
-        }
-
-        if (cache.Find(word.Text, out int slot) is not { } found)
-        {
-            found = _encoder.Encode(word.Text).ToArray();
-            cache.Store(slot, word.Text.ToString(), found);
+            found = _encoder.Encode(word).ToArray();
+            cache.Store(slot, word.ToString(), found);
         }
 
         Ids.AddRange(found.AsSpan());

@@ -127,6 +127,18 @@ internal sealed class WordStep(WordSplitter words) : PreTokenizer
     public override void Split(Piece piece, EncodingRun run)
     {
         int length;
+        if (Next is null && run.Ranges is null)
+        {
+            // The words of most tokenizers end here, and need no places: a third faster than by way of pieces.
+            for (ReadOnlySpan<char> rest = piece.Text; rest.Length > 0; rest = rest[length..])
+            {
+                length = words.Next(rest);
+                run.EncodeText(rest[..length]);
+            }
+
+            return;
+        }
+
         for (int at = 0; at < piece.Text.Length; at += length)
         {
             length = words.Next(piece.Text[at..]);
