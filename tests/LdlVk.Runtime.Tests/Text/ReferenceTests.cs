@@ -32,7 +32,7 @@ public sealed class ReferenceTests : IDisposable
     {
         FetchedTokenizer fetched = FetchedTokenizer.All[model];
         Assert.SkipWhen(fetched.File.Path is null, fetched.File.WhyNot ?? "");
-        List<string> texts = Reference.Texts(2000, 11, fetched.Instance.SpecialTokens);
+        List<string> texts = Reference.Texts(1500, 11, fetched.Instance.SpecialTokens);
         Compare(fetched.Instance, Reference.Of("file", fetched.File.Path!, texts), texts);
     }
 
@@ -49,7 +49,7 @@ public sealed class ReferenceTests : IDisposable
 
         Tokenizer tokenizer = Tokenizer.Load(_folder.Write($"{name}.json", file.ToJsonString()));
         string[] tokens = [.. file["added_tokens"]!.AsArray().Select(token => token!["content"]!.GetValue<string>())];
-        List<string> texts = Reference.Texts(1500, 12, tokens);
+        List<string> texts = Reference.Texts(400, 12, tokens);
         Compare(tokenizer, Reference.Of("tokenizer", file, texts), texts);
     }
 
