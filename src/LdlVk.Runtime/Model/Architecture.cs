@@ -6,7 +6,8 @@ namespace LdlVk.Runtime.Model;
 
 /// <summary>
 /// A family of decoder-only backbones, and the properties of its layers. All have grouped-query attention with rotary positions and a gated
-/// feed-forward network; the input of each goes through an RMSNorm, and its output is added to the residual stream. One file per family.
+/// feed-forward network; the input of each goes through an RMSNorm, and its output is added to the residual stream. One file per family,
+/// which says where its layers differ from Llama's.
 /// </summary>
 public abstract class Architecture
 {
@@ -48,19 +49,21 @@ public abstract class Architecture
     public abstract string ModelType { get; }
 
     /// <summary>The activation of the feed-forward network's gate.</summary>
-    public abstract GateActivation GateActivation { get; }
+    public virtual GateActivation GateActivation => GateActivation.Silu;
 
     /// <summary>Whether each head of queries and keys goes through an RMSNorm before its rotation.</summary>
     public virtual bool HasHeadNorms => false;
 
-    /// <summary>The norms of a layer.</summary>
-    internal abstract LayerNormNames Norms { get; }
+    /// <summary>
+    /// The norms of a layer. Llama names the norm before the feed-forward network after its position behind attention.
+    /// </summary>
+    internal virtual LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
 
     /// <summary>Constant that is added to the stored weights of norms.</summary>
-    internal abstract float NormOffset { get; }
+    internal virtual float NormOffset => 0;
 
     /// <summary>Whether embedding rows are multiplied by √hidden.</summary>
-    internal abstract bool ScalesEmbeddings { get; }
+    internal virtual bool ScalesEmbeddings => false;
 
     /// <summary><c>pad_token_id</c> of a config.json without that field; null for none.</summary>
     internal virtual int? DefaultPadToken => null;

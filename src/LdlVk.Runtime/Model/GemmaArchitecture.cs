@@ -21,8 +21,6 @@ internal sealed class GemmaArchitecture : Architecture
 
     public override GateActivation GateActivation => GateActivation.Gelu;
 
-    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
-
     internal override float NormOffset => 1;
 
     internal override bool ScalesEmbeddings => true;

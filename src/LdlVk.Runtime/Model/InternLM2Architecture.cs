@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Checkpoints;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Model;
@@ -15,14 +14,6 @@ internal sealed class InternLM2Architecture : Architecture
     public override string Name => "InternLM2";
 
     public override string ModelType => "internlm2";
-
-    public override GateActivation GateActivation => GateActivation.Silu;
-
-    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
-
-    internal override float NormOffset => 0;
-
-    internal override bool ScalesEmbeddings => false;
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 

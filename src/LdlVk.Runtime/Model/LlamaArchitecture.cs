@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Checkpoints;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model;
 
@@ -12,15 +11,6 @@ internal sealed class LlamaArchitecture : Architecture
     public override string Name => "Llama";
 
     public override string ModelType => "llama";
-
-    public override GateActivation GateActivation => GateActivation.Silu;
-
-    /// <summary>Llama names the norm before the feed-forward network after its position behind attention.</summary>
-    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
-
-    internal override float NormOffset => 0;
-
-    internal override bool ScalesEmbeddings => false;
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 

@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Checkpoints;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model;
 
@@ -14,14 +13,6 @@ internal sealed class MistralArchitecture : Architecture
     public override string Name => "Mistral";
 
     public override string ModelType => "mistral";
-
-    public override GateActivation GateActivation => GateActivation.Silu;
-
-    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
-
-    internal override float NormOffset => 0;
-
-    internal override bool ScalesEmbeddings => false;
 
     internal override bool IsSliding(int layer) => true;
 

@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Checkpoints;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model;
 
@@ -12,14 +11,6 @@ internal sealed class Qwen2Architecture : Architecture
     public override string Name => "Qwen2";
 
     public override string ModelType => "qwen2";
-
-    public override GateActivation GateActivation => GateActivation.Silu;
-
-    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
-
-    internal override float NormOffset => 0;
-
-    internal override bool ScalesEmbeddings => false;
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.Inputs];
 

@@ -1,5 +1,4 @@
 using LdlVk.Runtime.Checkpoints;
-using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Model;
 
@@ -13,15 +12,7 @@ internal sealed class Qwen3Architecture : Architecture
 
     public override string ModelType => "qwen3";
 
-    public override GateActivation GateActivation => GateActivation.Silu;
-
     public override bool HasHeadNorms => true;
-
-    internal override LayerNormNames Norms { get; } = new("input_layernorm", null, "post_attention_layernorm", null);
-
-    internal override float NormOffset => 0;
-
-    internal override bool ScalesEmbeddings => false;
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 
