@@ -12,19 +12,13 @@ namespace LdlVk.Runtime.Tests.Checkpoints.Adapters;
 /// <summary>PEFT adapters over a Llama and a Gemma-2 base. The oracle is W + s·B·A in float64.</summary>
 public sealed class AdapterTests : IDisposable
 {
-    private const int Rank = 3;
-    private const double Alpha = 5;
-    private static readonly string[] Targets = ["q_proj", "down_proj"];
+    private readonly MadeAdapter _made = new();
 
-    private readonly TempFolder _folder = new();
-    private readonly Dictionary<string, OtherHead.Tensor> _tensors = new(StringComparer.Ordinal);
-    private JsonObject _config = [];
+    private string Adapter => _made.Adapter;
 
-    private string Adapter => _folder["adapter"];
+    private string Base => _made.Base;
 
-    private string Base => _folder["base"];
-
-    public void Dispose() => _folder.Dispose();
+    public void Dispose() => _made.Dispose();
 
     [Theory]
     [InlineData("i_inform_bf16", false)]
@@ -32,16 +26,16 @@ public sealed class AdapterTests : IDisposable
     [InlineData("s_skywork_bf16", true)]
     public void Matrices_are_merged_as_they_are_read(string golden, bool isRankStabilized)
     {
-        Write(golden);
-        _config["use_rslora"] = isRankStabilized;
-        Save();
-        double scale = Alpha / (isRankStabilized ? Math.Sqrt(Rank) : Rank);
+        _made.Write(golden);
+        _made.Config["use_rslora"] = isRankStabilized;
+        _made.Save();
+        double scale = MadeAdapter.Alpha / (isRankStabilized ? Math.Sqrt(MadeAdapter.Rank) : MadeAdapter.Rank);
         using Checkpoint original = Checkpoint.Open(Base), merged = Checkpoint.Open(Base, Adapter);
         int changed = 0;
         foreach ((string name, int[] shape) in BackboneTensors.Of(original.Config))
         {
             float[] before = original.Tensor(name).ReadAll(), after = merged.Tensor(name).ReadAll();
-            if (!Targets.Any(target => name.Contains(target, StringComparison.Ordinal)))
+            if (!MadeAdapter.Targets.Any(target => name.Contains(target, StringComparison.Ordinal)))
             {
                 Assert.Equal(before, after);
                 continue;
@@ -62,8 +56,8 @@ public sealed class AdapterTests : IDisposable
     [Fact]
     public void Quantized_rows_are_those_of_the_merged_matrix()
     {
-        Write("i_inform_bf16");
-        Save();
+        _made.Write("i_inform_bf16");
+        _made.Save();
         using Checkpoint merged = Checkpoint.Open(Base, Adapter);
         const string Name = "layers.1.mlp.down_proj.weight";
         CheckpointTensor tensor = merged.Tensor(Name);
@@ -86,11 +80,11 @@ public sealed class AdapterTests : IDisposable
     [Fact]
     public void A_conversion_holds_the_merged_weights_and_the_head()
     {
-        Write("s_skywork_bf16");
-        AddHead("base_model.model.score.weight");
-        Save();
-        Converter.Run(Base, _folder["converted"], WeightFormat.Int8, adapter: Adapter);
-        using Checkpoint merged = Checkpoint.Open(Base, Adapter), converted = Checkpoint.Open(_folder["converted"]);
+        _made.Write("s_skywork_bf16");
+        _made.AddHead("base_model.model.score.weight");
+        _made.Save();
+        Converter.Run(Base, _made.Folder["converted"], WeightFormat.Int8, adapter: Adapter);
+        using Checkpoint merged = Checkpoint.Open(Base, Adapter), converted = Checkpoint.Open(_made.Folder["converted"]);
         foreach ((string name, int[] shape) in BackboneTensors.Of(merged.Config).Where(t => BackboneTensors.IsWeight(t.Name, t.Shape)))
         {
             IWeightSource one = merged.Weight(name, WeightFormat.Int8), two = converted.Weight(name, WeightFormat.Int8);
@@ -100,8 +94,8 @@ public sealed class AdapterTests : IDisposable
             Assert.Equal(a, b);
         }
 
-        Assert.Equal(_tensors["base_model.model.score.weight"].Values, converted.Head.Tensors.Single().Tensor.ReadAll());
-        string message = Assert.Throws<CheckpointException>(() => Checkpoint.Open(_folder["converted"], Adapter)).Message;
+        Assert.Equal(_made.Tensors["base_model.model.score.weight"].Values, converted.Head.Tensors.Single().Tensor.ReadAll());
+        string message = Assert.Throws<CheckpointException>(() => Checkpoint.Open(_made.Folder["converted"], Adapter)).Message;
         Assert.Contains("was converted", message);
         Assert.Contains("cannot be converted into itself", Assert.Throws<UsageException>(() => Converter.Run(Base, Adapter, WeightFormat.Int8, adapter: Adapter)).Message);
     }
@@ -113,23 +107,23 @@ public sealed class AdapterTests : IDisposable
     [InlineData("module.base_model.model.score.weight")]
     public void A_saved_head_replaces_the_base_s(string key)
     {
-        Write("s_skywork_bf16");
-        AddHead(key);
-        Save();
+        _made.Write("s_skywork_bf16");
+        _made.AddHead(key);
+        _made.Save();
         using Checkpoint merged = Checkpoint.Open(Base, Adapter);
-        Assert.Equal(_tensors[key].Values, merged.Head.Layers.Single().Weight.ReadAll());
+        Assert.Equal(_made.Tensors[key].Values, merged.Head.Layers.Single().Weight.ReadAll());
     }
 
     [Fact]
     public void A_value_head_beside_the_adapter_is_read()
     {
-        Write("s_skywork_bf16");
-        Save();
+        _made.Write("s_skywork_bf16");
+        _made.Save();
         using (Checkpoint.Open(Base, Adapter)) { }
         int hidden = OtherHead.Read(Base, "score.weight").Shape[1];
-        RemoveHead();
+        _made.RemoveHead();
         Says("no reward head");
-        _folder.Write("adapter/value_head.safetensors", Fp32File.Of([new("v_head.summary.weight", [1, hidden], new float[hidden]), new("v_head.summary.bias", [1], [2])]));
+        _made.Folder.Write("adapter/value_head.safetensors", Fp32File.Of([new("v_head.summary.weight", [1, hidden], new float[hidden]), new("v_head.summary.bias", [1], [2])]));
         using Checkpoint merged = Checkpoint.Open(Base, Adapter);
         Assert.Equal([2], merged.Head.Layers.Single().Bias!.ReadAll());
     }
@@ -139,12 +133,12 @@ public sealed class AdapterTests : IDisposable
     [InlineData("")]
     public void Names_with_and_without_the_adapter_s_are_read_and_bin_files_too(string adapter)
     {
-        Write("i_inform_bf16", adapter);
-        Save();
+        _made.Write("i_inform_bf16", adapter);
+        _made.Save();
         using (Checkpoint first = Checkpoint.Open(Base, Adapter)) Assert.Equal(Adapter, first.AdapterFolder);
-        _folder.Write("adapter/adapter_model.bin", TorchCopy.Torch(File.ReadAllBytes(_folder["adapter/adapter_model.safetensors"]), strided: true));
+        _made.Folder.Write("adapter/adapter_model.bin", TorchCopy.Torch(File.ReadAllBytes(_made.Folder["adapter/adapter_model.safetensors"]), strided: true));
         float[] wanted = Down();
-        File.Delete(_folder["adapter/adapter_model.safetensors"]);
+        File.Delete(_made.Folder["adapter/adapter_model.safetensors"]);
         Assert.Equal(wanted, Down());
 
         float[] Down()
@@ -157,19 +151,19 @@ public sealed class AdapterTests : IDisposable
     [Fact]
     public void Patterns_of_ranks_and_scales_are_followed()
     {
-        Write("i_inform_bf16");
-        _config["alpha_pattern"] = new JsonObject { ["layers.1.self_attn.q_proj"] = 7, ["q_proj"] = 2 };
-        _config["rank_pattern"] = new JsonObject { ["down_proj"] = 2 };
-        foreach (string name in _tensors.Keys.Where(name => name.Contains("down_proj", StringComparison.Ordinal)).ToArray())
+        _made.Write("i_inform_bf16");
+        _made.Config["alpha_pattern"] = new JsonObject { ["layers.1.self_attn.q_proj"] = 7, ["q_proj"] = 2 };
+        _made.Config["rank_pattern"] = new JsonObject { ["down_proj"] = 2 };
+        foreach (string name in _made.Tensors.Keys.Where(name => name.Contains("down_proj", StringComparison.Ordinal)).ToArray())
         {
-            OtherHead.Tensor tensor = _tensors[name];
+            OtherHead.Tensor tensor = _made.Tensors[name];
             bool isA = name.Contains("lora_A", StringComparison.Ordinal);
-            _tensors[name] = isA ? new(name, [2, tensor.Shape[1]], tensor.Values[..(2 * tensor.Shape[1])]) : new(name, [tensor.Shape[0], 2], tensor.Values[..(2 * tensor.Shape[0])]);
+            _made.Tensors[name] = isA ? new(name, [2, tensor.Shape[1]], tensor.Values[..(2 * tensor.Shape[1])]) : new(name, [tensor.Shape[0], 2], tensor.Values[..(2 * tensor.Shape[0])]);
         }
 
-        Save();
+        _made.Save();
         using Checkpoint original = Checkpoint.Open(Base), merged = Checkpoint.Open(Base, Adapter);
-        foreach ((string name, double scale) in (ReadOnlySpan<(string, double)>)[("layers.0.self_attn.q_proj.weight", 2.0 / Rank), ("layers.1.self_attn.q_proj.weight", 7.0 / Rank), ("layers.0.mlp.down_proj.weight", Alpha / 2)])
+        foreach ((string name, double scale) in (ReadOnlySpan<(string, double)>)[("layers.0.self_attn.q_proj.weight", 2.0 / MadeAdapter.Rank), ("layers.1.self_attn.q_proj.weight", 7.0 / MadeAdapter.Rank), ("layers.0.mlp.down_proj.weight", MadeAdapter.Alpha / 2)])
             AssertMerged(name, [.. original.Tensor(name).Shape], original.Tensor(name).ReadAll(), merged.Tensor(name).ReadAll(), scale);
     }
 
@@ -179,9 +173,9 @@ public sealed class AdapterTests : IDisposable
     [InlineData("\"model\\\\.layers\\\\.\\\\d+\\\\.(self_attn|mlp)\\\\.(q|down)_proj\"")]
     public void Targets_are_a_list_or_a_pattern(string targets)
     {
-        Write("i_inform_bf16");
-        _config["target_modules"] = JsonNode.Parse(targets);
-        Save();
+        _made.Write("i_inform_bf16");
+        _made.Config["target_modules"] = JsonNode.Parse(targets);
+        _made.Save();
         using Checkpoint merged = Checkpoint.Open(Base, Adapter);
         Assert.NotNull(merged.AdapterFolder);
     }
@@ -189,37 +183,37 @@ public sealed class AdapterTests : IDisposable
     [Fact]
     public void Layers_that_are_left_out_need_no_tensors()
     {
-        Write("i_inform_bf16");
-        foreach (string name in _tensors.Keys.Where(name => !name.Contains(".layers.1.", StringComparison.Ordinal)).ToArray()) _tensors.Remove(name);
-        Save();
+        _made.Write("i_inform_bf16");
+        foreach (string name in _made.Tensors.Keys.Where(name => !name.Contains(".layers.1.", StringComparison.Ordinal)).ToArray()) _made.Tensors.Remove(name);
+        _made.Save();
         Says("no update of layers.0.mlp.down_proj.weight", "target_modules");
-        _config["layers_to_transform"] = new JsonArray(1);
-        Save();
+        _made.Config["layers_to_transform"] = new JsonArray(1);
+        _made.Save();
         using (Checkpoint.Open(Base, Adapter)) { }
-        _config["layers_pattern"] = "layers";
-        Save();
+        _made.Config["layers_pattern"] = "layers";
+        _made.Save();
         using (Checkpoint.Open(Base, Adapter)) { }
     }
 
     [Fact]
     public void The_first_tensor_that_does_not_fit_is_named()
     {
-        Write("i_inform_bf16");
-        string key = _tensors.Keys.Where(name => name.Contains("q_proj.lora_B", StringComparison.Ordinal)).Order(StringComparer.Ordinal).First();
-        OtherHead.Tensor b = _tensors[key];
-        _tensors[key] = new OtherHead.Tensor(key, [b.Shape[0] - 1, b.Shape[1]], b.Values[b.Shape[1]..]);
-        Save();
-        Says("lora_B of model.layers.0.self_attn.q_proj", $"[{b.Shape[0] - 1}, {Rank}]", $"[{b.Shape[0]}, {Rank}]", "acme/base", "not of this base model");
-        _tensors.Remove(key);
-        Save();
+        _made.Write("i_inform_bf16");
+        string key = _made.Tensors.Keys.Where(name => name.Contains("q_proj.lora_B", StringComparison.Ordinal)).Order(StringComparer.Ordinal).First();
+        OtherHead.Tensor b = _made.Tensors[key];
+        _made.Tensors[key] = new OtherHead.Tensor(key, [b.Shape[0] - 1, b.Shape[1]], b.Values[b.Shape[1]..]);
+        _made.Save();
+        Says("lora_B of model.layers.0.self_attn.q_proj", $"[{b.Shape[0] - 1}, {MadeAdapter.Rank}]", $"[{b.Shape[0]}, {MadeAdapter.Rank}]", "acme/base", "not of this base model");
+        _made.Tensors.Remove(key);
+        _made.Save();
         Says("layers.0.self_attn.q_proj.lora_A", "no lora_B beside it");
-        _tensors[key] = b;
-        _config["r"] = 4;
-        Save();
-        Says("rank 4", $"[{Rank}, ");
-        _config["r"] = Rank;
-        _tensors["base_model.model.model.layers.77.self_attn.q_proj.lora_A.weight"] = new("base_model.model.model.layers.77.self_attn.q_proj.lora_A.weight", [Rank, 1], new float[Rank]);
-        Save();
+        _made.Tensors[key] = b;
+        _made.Config["r"] = 4;
+        _made.Save();
+        Says("rank 4", $"[{MadeAdapter.Rank}, ");
+        _made.Config["r"] = MadeAdapter.Rank;
+        _made.Tensors["base_model.model.model.layers.77.self_attn.q_proj.lora_A.weight"] = new("base_model.model.model.layers.77.self_attn.q_proj.lora_A.weight", [MadeAdapter.Rank, 1], new float[MadeAdapter.Rank]);
+        _made.Save();
         Says("layers.77.self_attn.q_proj.lora_A.weight", "the base model", "has not");
     }
 
@@ -235,9 +229,9 @@ public sealed class AdapterTests : IDisposable
     [InlineData("base_model.model.score.weight", "has shape [1]")]
     public void Every_tensor_of_an_adapter_is_used_or_refused(string key, params string[] says)
     {
-        Write("s_skywork_bf16");
-        _tensors[key] = new OtherHead.Tensor(key, [1], [1]);
-        Save();
+        _made.Write("s_skywork_bf16");
+        _made.Tensors[key] = new OtherHead.Tensor(key, [1], [1]);
+        _made.Save();
         Says([key, .. says]);
     }
 
@@ -257,22 +251,22 @@ public sealed class AdapterTests : IDisposable
     [InlineData("modules_to_save", "[\"score\"]", "score.weight", "modules_to_save")]
     public void A_config_that_asks_for_more_is_refused_by_its_field(string field, string value, params string[] says)
     {
-        Write("s_skywork_bf16");
-        _config[field] = JsonNode.Parse(value);
-        Save();
+        _made.Write("s_skywork_bf16");
+        _made.Config[field] = JsonNode.Parse(value);
+        _made.Save();
         Says(says);
     }
 
     [Fact]
     public void Fields_that_change_no_result_are_no_error()
     {
-        Write("s_skywork_bf16");
+        _made.Write("s_skywork_bf16");
         foreach ((string field, string value) in (ReadOnlySpan<(string, string)>)
             [("fan_in_fan_out", "true"), ("bias", "\"none\""), ("modules_to_save", "[\"classifier\"]"), ("loftq_config", "{}"), ("use_dora", "false"), ("use_qalora", "false"),
             ("init_lora_weights", "true"), ("init_lora_weights", "\"gaussian\""), ("layers_to_transform", "null"), ("layer_replication", "null"), ("target_parameters", "[]"), ("qalora_group_size", "16"), ("megatron_core", "\"megatron.core\"")])
         {
-            _config[field] = JsonNode.Parse(value);
-            Save();
+            _made.Config[field] = JsonNode.Parse(value);
+            _made.Save();
             using Checkpoint merged = Checkpoint.Open(Base, Adapter);
         }
     }
@@ -280,11 +274,11 @@ public sealed class AdapterTests : IDisposable
     [Fact]
     public void A_base_beside_the_adapter_is_found()
     {
-        Write("s_skywork_bf16");
+        _made.Write("s_skywork_bf16");
         foreach (string name in (string[])["../base", "base", "acme/base", Base, "elsewhere/of/base/"])
         {
-            _config["base_model_name_or_path"] = name;
-            Save();
+            _made.Config["base_model_name_or_path"] = name;
+            _made.Save();
             using Checkpoint merged = Checkpoint.Open(Adapter);
             Assert.Equal(Base, merged.Folder);
             Assert.Equal(Adapter, merged.AdapterFolder);
@@ -292,8 +286,8 @@ public sealed class AdapterTests : IDisposable
 
         foreach (string name in (string[])["acme/other", "", "..", @"\\server\share\base", "https://host/base"])
         {
-            _config["base_model_name_or_path"] = name;
-            Save();
+            _made.Config["base_model_name_or_path"] = name;
+            _made.Save();
             string message = Assert.Throws<CheckpointException>(() => Checkpoint.Open(Adapter)).Message;
             Assert.Contains("base model is needed", message);
             Assert.Contains("Adapter", message);
@@ -303,15 +297,15 @@ public sealed class AdapterTests : IDisposable
     [Fact]
     public void The_tokenizer_is_the_adapter_s_if_it_has_one()
     {
-        Write("s_skywork_bf16");
-        Save();
+        _made.Write("s_skywork_bf16");
+        _made.Save();
         Assert.Equal(Base, ModelFolders.FindText(Adapter));
-        _folder.Write("adapter/tokenizer.json", "{}");
+        _made.Folder.Write("adapter/tokenizer.json", "{}");
         Assert.Equal(Adapter, ModelFolders.FindText(Adapter));
         Assert.Equal(Adapter, ModelFolders.FindText(Base, Adapter));
         Assert.Equal(Base, ModelFolders.FindText(Base));
         string fingerprint = Fingerprint();
-        _folder.Write("adapter/tokenizer.json", "{ }");
+        _made.Folder.Write("adapter/tokenizer.json", "{ }");
         Assert.NotEqual(fingerprint, Fingerprint());
 
         string Fingerprint()
@@ -324,10 +318,10 @@ public sealed class AdapterTests : IDisposable
     [Fact]
     public void Folders_that_are_no_adapter_or_both_are_refused()
     {
-        Write("s_skywork_bf16");
-        Save();
+        _made.Write("s_skywork_bf16");
+        _made.Save();
         Assert.Contains("no adapter_config.json", Message(Base, Base));
-        Assert.Contains("There is no folder", Message(Base, _folder["nowhere"]));
+        Assert.Contains("There is no folder", Message(Base, _made.Folder["nowhere"]));
         Assert.Contains("Give the folder of the base model", Message(Adapter, Copy("second")));
         Copy("base");
         Assert.Contains("a whole model and those of an adapter", Message(Base, null));
@@ -336,70 +330,16 @@ public sealed class AdapterTests : IDisposable
         string Message(string folder, string? adapter) => Assert.Throws<CheckpointException>(() => Checkpoint.Open(folder, adapter)).Message;
         string Copy(string to)
         {
-            Directory.CreateDirectory(_folder[to]);
-            foreach (string file in Directory.GetFiles(Adapter)) File.Copy(file, Path.Combine(_folder[to], Path.GetFileName(file)), overwrite: true);
-            return _folder[to];
+            Directory.CreateDirectory(_made.Folder[to]);
+            foreach (string file in Directory.GetFiles(Adapter)) File.Copy(file, Path.Combine(_made.Folder[to], Path.GetFileName(file)), overwrite: true);
+            return _made.Folder[to];
         }
-    }
-
-    /// <summary>Makes a base and an adapter of it, which <see cref="Save"/> writes.</summary>
-    private void Write(string golden, string adapter = "")
-    {
-        Directory.CreateDirectory(Base);
-        Directory.CreateDirectory(Adapter);
-        foreach (string file in Directory.GetFiles(Repository.Path("tests", "data", "goldens", golden)))
-            if (!Path.GetFileName(file).EndsWith("ns.json", StringComparison.Ordinal)) File.Copy(file, Path.Combine(Base, Path.GetFileName(file)));
-        Random random = new(7);
-        using Checkpoint original = Checkpoint.Open(Base);
-        foreach ((string name, int[] shape) in BackboneTensors.Of(original.Config).Where(t => Targets.Any(target => t.Name.Contains(target, StringComparison.Ordinal))))
-        {
-            string module = $"base_model.model.model.{name[..^".weight".Length]}";
-            Add($"{module}.lora_A{adapter}.weight", [Rank, shape[1]]);
-            Add($"{module}.lora_B{adapter}.weight", [shape[0], Rank]);
-        }
-
-        _config = new JsonObject
-        {
-            ["base_model_name_or_path"] = "acme/base", ["peft_type"] = "LORA", ["r"] = Rank, ["lora_alpha"] = Alpha,
-            ["target_modules"] = new JsonArray([.. Targets.Select(target => (JsonNode)target)]), ["task_type"] = "SEQ_CLS",
-        };
-
-        void Add(string name, int[] shape) =>
-            _tensors[name] = new OtherHead.Tensor(name, shape, [.. Enumerable.Range(0, shape[0] * shape[1]).Select(_ => ((float)random.NextDouble() - 0.5f) / 4)]);
-    }
-
-    private void AddHead(string key)
-    {
-        int hidden = OtherHead.Read(Base, "score.weight").Shape[1];
-        _tensors[key] = new OtherHead.Tensor(key, [1, hidden], [.. Enumerable.Range(0, hidden).Select(i => MathF.Cos(i))]);
-        _config["modules_to_save"] = new JsonArray("classifier", "score");
-    }
-
-    /// <summary>Makes a base without a head.</summary>
-    private void RemoveHead()
-    {
-        foreach (string path in Directory.GetFiles(Base, "*.safetensors"))
-        {
-            byte[] bytes = File.ReadAllBytes(path);
-            int at = bytes.AsSpan().IndexOf("\"score.weight\""u8);
-            if (at >= 0) "\"other.weight\""u8.CopyTo(bytes.AsSpan(at));
-            File.WriteAllBytes(path, bytes);
-        }
-
-        string index = Path.Combine(Base, "model.safetensors.index.json");
-        if (File.Exists(index)) File.WriteAllText(index, File.ReadAllText(index).Replace("\"score.weight\"", "\"other.weight\"", StringComparison.Ordinal));
-    }
-
-    private void Save()
-    {
-        _folder.Write("adapter/adapter_config.json", _config.ToJsonString());
-        _folder.Write("adapter/adapter_model.safetensors", Fp32File.Of(_tensors.Values));
     }
 
     private void AssertMerged(string name, int[] shape, float[] before, float[] after, double scale)
     {
         string module = $"base_model.model.model.{name[..^".weight".Length]}";
-        float[] a = _tensors[$"{module}.lora_A.weight"].Values, b = _tensors[$"{module}.lora_B.weight"].Values;
+        float[] a = _made.Tensors[$"{module}.lora_A.weight"].Values, b = _made.Tensors[$"{module}.lora_B.weight"].Values;
         int rank = a.Length / shape[1];
         for (int row = 0; row < shape[0]; row++)
         {
