@@ -156,6 +156,21 @@ public sealed class Int8LinearTests : ConformanceTest
         Check.SameBits($"Int8Linear on {id}, {format}, of views", Read(device, output).Pick(2, 3, 4), Formula(second.Pick(1, 2, 3), weight));
     }
 
+    /// <summary>A device may keep rows further apart than their columns need: what lies between is of no group.</summary>
+    [Theory]
+    [MemberData(nameof(DevicesAndScaledFormats))]
+    public void What_wider_ops_left_behind_is_not_measured(string id, WeightFormat format)
+    {
+        IDevice device = Open(id);
+        Random random = new(14);
+        TestWeight weight = TestWeight.Random(random, 20, 60, format);
+        ITensor wide = Upload(device, Matrix.Random(random, 5, 64)), narrow = Upload(device, Matrix.Random(random, 5, 60)), output = Empty(device, 5, 20);
+        device.RmsNorm(wide, wide, Upload(device, Matrix.Random(random, 1, 64, 1e6f)), 1e-6f);
+        device.RmsNorm(narrow, narrow, Upload(device, Matrix.Random(random, 1, 60)), 1e-6f);
+        device.Int8Linear(output, narrow, Own(device.CreateWeight(weight)));
+        Check.SameBits($"Int8Linear on {id}, {format}, after ops", Read(device, output), Formula(Read(device, narrow), weight));
+    }
+
     [Theory]
     [MemberData(nameof(Devices))]
     public void Refuses_other_formats_and_shapes(string id)

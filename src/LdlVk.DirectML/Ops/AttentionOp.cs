@@ -30,7 +30,7 @@ internal static class AttentionOp
                 int row = segment.QueryRow + from - segment.QueryPosition;
                 ulong stride = (ulong)queries.Stride * sizeof(float), offset = (ulong)(from - (tile * RowBlocks.Rows)) * stride;
                 Region whole = context.Temporary(Scratch.Queries, RowBlocks.Rows * stride),
-                    result = context.Temporary(Scratch.Output, RowBlocks.Rows * stride);
+                    result = RowBlocks.Output(context, output);
                 Region picked = queries.RegionOf(row, to - from);
                 context.Copy(whole.From(offset) with { Bytes = picked.Bytes }, picked);
                 context.Dispatch(Graph(context, shape, tile, queries.Stride, keys.Stride),

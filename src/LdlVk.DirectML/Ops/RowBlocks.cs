@@ -41,7 +41,18 @@ internal static class RowBlocks
         }
         Region target = output.RegionOf(first, count);
         if (count == Rows && !inputs.Any(output.Overlaps)) return new RowBlock(regions, target, null);
-        return new RowBlock(regions, context.Temporary(Scratch.Output, (ulong)Rows * (ulong)output.Stride * sizeof(float)), target);
+        return new RowBlock(regions, Output(context, output), target);
+    }
+
+    /// <summary>
+    /// Scratch memory for a block of a tensor, from which whole rows are copied. What lies beside the columns is zero, as in every tensor:
+    /// <see cref="Int8LinearOp"/> measures whole groups of 32. All published models have columns in multiples of 32, and none of it.
+    /// </summary>
+    public static Region Output(OpContext context, IDirectMLTensor tensor)
+    {
+        Region block = context.Temporary(Scratch.Output, (ulong)Rows * (ulong)tensor.Stride * sizeof(float));
+        if (tensor.Columns < tensor.Stride) context.Clear(block);
+        return block;
     }
 
     /// <summary>Brings a block's result to the output tensor.</summary>
