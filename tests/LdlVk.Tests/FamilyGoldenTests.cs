@@ -4,7 +4,7 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>Every family of tests/data/families on every device and in every format.</summary>
-[Trait("Wine", "Together")]
+[Trait("Wine", "DirectML")]
 public sealed class FamilyGoldenTests(ITestOutputHelper output) : GoldenComparison(output)
 {
     public static TheoryData<string, string> DevicesAndFamilies

@@ -34,38 +34,10 @@ public sealed class InvarianceTests : DeviceTest
     [Theory]
     [MemberData(nameof(Cases))]
     public void Scores_do_not_depend_on_the_batch(string device, string name, WeightFormat format, ComputeMode compute) =>
-        Compare(device, Goldens.Read(name), vocabulary: 300, format, compute);
+        Compare(device, Goldens.Read(name), vocabulary: 300, format, compute, samples: 25);
 
-    /// <summary>
-    /// Every family on the processor and on one other device. Formats and devices take turns, so that all are there: a family's own part is
-    /// host code, and its kernels are held to this by the conformance tests on every device. All families on all devices took 8 minutes.
-    /// </summary>
-    public static TheoryData<string, string, WeightFormat, ComputeMode> Families
-    {
-        get
-        {
-            (WeightFormat, ComputeMode)[] turns =
-                [(WeightFormat.Fp32, ComputeMode.Auto), (WeightFormat.Int8, ComputeMode.Int8), (WeightFormat.Fp16, ComputeMode.Auto)];
-            string[] devices = [.. TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal))];
-            string[] processors = [.. devices.Where(id => id == "cpu")], others = [.. devices.Except(processors)];
-            TheoryData<string, string, WeightFormat, ComputeMode> data = [];
-            foreach ((int index, string name) in FamilyGoldens.Cases.Index())
-            {
-                (WeightFormat format, ComputeMode compute) = turns[index % turns.Length];
-                string[] other = others.Length == 0 ? [] : [others[index % others.Length]];
-                foreach (string device in (string[])[.. processors, .. other]) data.Add(device, name, format, compute);
-            }
-
-            return data;
-        }
-    }
-
-    [Theory]
-    [MemberData(nameof(Families))]
-    public void Scores_of_families_do_not_depend_on_the_batch(string device, string name, WeightFormat format, ComputeMode compute) =>
-        Compare(device, FamilyGoldens.Read(name), vocabulary: 240, format, compute);
-
-    private static void Compare(string device, GoldenCase golden, int vocabulary, WeightFormat format, ComputeMode compute)
+    /// <summary>Compares the scores of texts in random batches with those of the texts alone, bit by bit.</summary>
+    internal static void Compare(string device, GoldenCase golden, int vocabulary, WeightFormat format, ComputeMode compute, int samples)
     {
         using var model = new Loaded(device, golden.Folder, format, compute: compute, head: golden.Head);
         Dictionary<string, uint[]> alone = [];
@@ -93,7 +65,7 @@ public sealed class InvarianceTests : DeviceTest
                     }
                 }
             },
-            iter: 25, threads: 1, seed: "0000KOIKg5O3");
+            iter: samples, threads: 1, seed: "0000KOIKg5O3");
 
         // Steps end in the middle, which may be in a shared prefix, and at the end.
         PackedText Text(int[] ids) => model.Text(

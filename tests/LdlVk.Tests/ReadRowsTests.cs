@@ -11,7 +11,7 @@ namespace LdlVk.Tests;
 /// Heads that read several rows of a text: the bits are those of the text alone, whatever the batch, with prefixes shared or kept from
 /// micro-batch to micro-batch, with layers streamed and divided over devices.
 /// </summary>
-[Trait("Wine", "Together")]
+[Trait("Wine", "DirectML")]
 public sealed class ReadRowsTests : DeviceTest
 {
     public static TheoryData<string, string, WeightFormat> Cases
