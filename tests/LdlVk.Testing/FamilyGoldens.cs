@@ -1,12 +1,12 @@
 namespace LdlVk.Testing;
 
-/// <summary>The goldens of tests/data/families: one little checkpoint for each family of reward models.</summary>
+/// <summary>The goldens of tests/data/families: one little checkpoint for each family of reward models, and one with an adapter.</summary>
 public static class FamilyGoldens
 {
     /// <summary>The folder of all cases.</summary>
     public static string Folder => Repository.Path("tests", "data", "families");
 
-    /// <summary>The cases that are supported: <c>FamilyGoldenTests</c> holds each to the reference.</summary>
+    /// <summary>Every case: <c>FamilyGoldenTests</c> holds each to the reference.</summary>
     public static IReadOnlyList<string> Cases { get; } =
     [
         "armorm_llama",
@@ -19,6 +19,7 @@ public static class FamilyGoldens
         "llama_score_head",
         "llama_v_head",
         "llama_value_head_norm",
+        "lora_qwen3",
         "mistral_linear",
         "qrm_gemma2",
         "qrm_llama",

@@ -55,6 +55,9 @@ public sealed record GoldenCase(string Name, string Kind, string CheckpointType,
     /// <summary>The head that the user has to choose, because nothing in the files says it; null for the others.</summary>
     public string? Head => Kind == "logit0" ? "logit:0" : null;
 
+    /// <summary>The folder of the adapter that changes the checkpoint; null for none.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>The case's name, so that test lists read well.</summary>
     public override string ToString() => Name;
 }
@@ -94,7 +97,13 @@ public static class Goldens
         JsonElement root = document.RootElement;
         string type = root.GetProperty("checkpoint_dtype").GetString()!;
         GoldenInput[] inputs = [.. root.GetProperty("inputs").EnumerateArray().Select(input => Input(input, type))];
-        return new GoldenCase(name, root.GetProperty("model_kind").GetString()!, type, folder, inputs);
+        string kind = root.GetProperty("model_kind").GetString()!;
+        return !root.TryGetProperty("base", out JsonElement original)
+            ? new GoldenCase(name, kind, type, folder, inputs)
+            : new GoldenCase(name, kind, type, Path.Combine(folder, original.GetString()!), inputs)
+            {
+                Adapter = Path.Combine(folder, root.GetProperty("adapter").GetString()!),
+            };
     }
 
     /// <summary>Whether a case has a trace.</summary>

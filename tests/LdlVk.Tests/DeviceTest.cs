@@ -35,12 +35,20 @@ public abstract class DeviceTest
 
         public Loaded(
             string device, string folder, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32, ComputeMode compute = ComputeMode.Auto,
-            string? head = null, EmbeddingScale scale = EmbeddingScale.Auto)
+            string? head = null, EmbeddingScale scale = EmbeddingScale.Auto, string? adapter = null)
         {
             Device = TestDevices.Shared(device);
             _before = Device.AllocatedBytes;
-            _checkpoint = Checkpoint.Open(folder, head: head);
+            _checkpoint = Checkpoint.Open(folder, adapter, head);
             Engine = ScoringEngine.Load(Device, _checkpoint, new LoadSettings(weights, heads, scale, compute));
+        }
+
+        /// <summary>Loads a case of the goldens, with its adapter and the head that its files do not name.</summary>
+        public Loaded(
+            string device, GoldenCase golden, WeightFormat weights, WeightFormat heads = WeightFormat.Fp32, ComputeMode compute = ComputeMode.Auto,
+            EmbeddingScale scale = EmbeddingScale.Auto)
+            : this(device, golden.Folder, weights, heads, compute, golden.Head, scale, golden.Adapter)
+        {
         }
 
         public IDevice Device { get; }

@@ -15,9 +15,12 @@ namespace LdlVk.Tests;
 [Trait("Duration", "Long")]
 public sealed class FamilyPartsTests : DeviceTest
 {
-    /// <summary>A case of each backbone.</summary>
+    /// <summary>A case of each backbone, and one with an adapter.</summary>
     private static readonly string[] Backbones =
-        ["gemma1_linear", "gemma3_text_linear", "internlm2_reward", "llama_linear", "mistral_linear", "qwen2_linear", "qwen3_linear"];
+    [
+        "gemma1_linear", "gemma3_text_linear", "internlm2_reward", "llama_linear", "lora_qwen3", "mistral_linear", "qwen2_linear",
+        "qwen3_linear",
+    ];
 
     public static TheoryData<string, string> PlainDevicesAndFamilies
     {
@@ -41,7 +44,7 @@ public sealed class FamilyPartsTests : DeviceTest
         {
             var settings = new LoadSettings(format, WeightFormat.Fp32, Compute: compute);
             uint[] want;
-            using (Checkpoint checkpoint = Checkpoint.Open(golden.Folder))
+            using (Checkpoint checkpoint = Checkpoint.Open(golden.Folder, golden.Adapter))
             {
                 int count = checkpoint.Config.Layers;
                 want = Bits(checkpoint, [new PlacedStage(first, new StageLayers(0, count))]);
@@ -50,7 +53,7 @@ public sealed class FamilyPartsTests : DeviceTest
             }
 
             using TempFolder folder = new();
-            using Checkpoint converted = Checkpoint.Open(Converter.Run(golden.Folder, folder["model"], format).Folder);
+            using Checkpoint converted = Checkpoint.Open(Converter.Run(golden.Folder, folder["model"], format, adapter: golden.Adapter).Folder);
             Assert.Equal(want, Bits(converted, [new PlacedStage(first, new StageLayers(0, converted.Config.Layers))]));
 
             uint[] Bits(Checkpoint checkpoint, PlacedStage[] stages)

@@ -15,7 +15,7 @@ public abstract class GoldenComparison(ITestOutputHelper output) : DeviceTest
     /// <summary>Scores and hidden states with fp32 weights against f64.</summary>
     protected void CompareFp32(string device, GoldenCase golden)
     {
-        using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32, head: golden.Head);
+        using var model = new Loaded(device, golden, WeightFormat.Fp32);
         double worst = 0;
         foreach (GoldenInput input in golden.Inputs)
         {
@@ -57,7 +57,7 @@ public abstract class GoldenComparison(ITestOutputHelper output) : DeviceTest
     protected double ErrorRatio(
         string device, GoldenCase golden, WeightFormat weights, WeightFormat heads, ComputeMode compute = ComputeMode.Auto)
     {
-        using var model = new Loaded(device, golden.Folder, weights, heads, compute, golden.Head);
+        using var model = new Loaded(device, golden, weights, heads, compute);
         double ours = 0, bf16 = 0, worst = 0;
         int texts = 0;
         foreach (GoldenRow row in golden.Inputs.SelectMany(i => i.Rows))

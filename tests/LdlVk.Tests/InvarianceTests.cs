@@ -39,7 +39,7 @@ public sealed class InvarianceTests : DeviceTest
     /// <summary>Compares the scores of texts in random batches with those of the texts alone, bit by bit.</summary>
     internal static void Compare(string device, GoldenCase golden, int vocabulary, WeightFormat format, ComputeMode compute, int samples)
     {
-        using var model = new Loaded(device, golden.Folder, format, compute: compute, head: golden.Head);
+        using var model = new Loaded(device, golden, format, compute: compute);
         Dictionary<string, uint[]> alone = [];
         // Texts made of a few beginnings, so that shared prefixes of all lengths, equal texts and texts within texts occur.
         Gen<int[]> text =

@@ -38,7 +38,7 @@ public sealed class TraceTests : DeviceTest
 
     private static void Compare(string device, GoldenCase golden, IReadOnlyDictionary<string, IReadOnlyDictionary<string, TraceTensor>> trace)
     {
-        using var model = new Loaded(device, golden.Folder, WeightFormat.Fp32, scale: EmbeddingScale.Exact);
+        using var model = new Loaded(device, golden, WeightFormat.Fp32, scale: EmbeddingScale.Exact);
         foreach ((string input, IReadOnlyDictionary<string, TraceTensor> tensors) in trace)
         {
             GoldenRow row = golden.Inputs.Single(i => i.Name == input).Rows.Single();
