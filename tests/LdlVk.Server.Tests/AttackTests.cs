@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
@@ -226,7 +225,7 @@ public class AttackTests(Mini mini)
         using TempFolder folder = new();
         foreach (string file in Directory.GetFiles(Repository.Path("models", "ldl-mini"))) File.Copy(file, Path.Combine(folder.Path, Path.GetFileName(file)));
         string weights = Path.Combine(folder.Path, "model.safetensors");
-        Widen(weights, 65 << 20);
+        WideFile.Widen(weights, 65 << 20);
         using RewardModel model = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Fp32 });
         await using Api api = await Api.StartAsync(model);
         object body = new { prompt = "a", response = "b" };
@@ -237,23 +236,6 @@ public class AttackTests(Mini mini)
         Assert.Contains("model.safetensors was changed after the model was loaded", reply.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
         Assert.Equal(503, (await api.GetAsync("ready")).Status);
         Assert.Equal(200, (await api.GetAsync("health")).Status);
-    }
-
-    /// <summary>Adds a tensor that no model uses, most of which is a hole in the file.</summary>
-    private static void Widen(string path, int bytes)
-    {
-        byte[] old = File.ReadAllBytes(path);
-        int length = (int)BinaryPrimitives.ReadInt64LittleEndian(old);
-        string header = Encoding.UTF8.GetString(old, 8, length).TrimEnd();
-        long end = old.Length - 8 - length;
-        string wide = $"{header[..^1]},\"unused\":{{\"dtype\":\"F32\",\"shape\":[{bytes / 4}],\"data_offsets\":[{end},{end + bytes}]}}}}";
-        using FileStream file = File.Create(path);
-        Span<byte> number = stackalloc byte[8];
-        BinaryPrimitives.WriteInt64LittleEndian(number, Encoding.UTF8.GetByteCount(wide));
-        file.Write(number);
-        file.Write(Encoding.UTF8.GetBytes(wide));
-        file.Write(old.AsSpan(8 + length));
-        file.SetLength(file.Length + bytes);
     }
 
     private sealed class Connection(string address) : ConnectionContext

@@ -2,7 +2,7 @@ using System.Reflection;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary>The included model as a temporary folder, because models are memory-mapped files. Disposing deletes the folder.</summary>
+/// <summary>The included model as a temporary folder, because models are files. Disposing deletes the folder.</summary>
 internal sealed class DemoModel : IDisposable
 {
     private const string Prefix = "ldl-mini/";

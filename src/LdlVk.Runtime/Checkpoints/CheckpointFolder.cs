@@ -6,8 +6,8 @@ namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
 /// The files of a model's folder: config.json, the tensors of its files of weights, and PyTorch files of heads beside them. An adapter may
-/// change the tensors. It handles names, shapes and bytes, and knows nothing about model architectures. The files are memory-mapped, so
-/// reading a tensor uses page cache and no heap. Reading is thread-safe; opening is not. Tensors are valid until the folder is disposed.
+/// change the tensors. It handles names, shapes and bytes, and knows nothing about model architectures. Of large files, a tensor
+/// is read when it is asked for. Reading is thread-safe; opening is not. Tensors are valid until the folder is disposed.
 /// </summary>
 internal sealed class CheckpointFolder : IDisposable
 {
@@ -184,17 +184,14 @@ internal sealed class CheckpointFolder : IDisposable
         return new StateDict(file.Path, file.Tensors);
     }
 
-    /// <summary>
-    /// Unmaps the pages of the files of weights read so far, which count as memory of this process while they are mapped. Thread-safe.
-    /// </summary>
-    /// <exception cref="CheckpointException">The system refused to map a file again.</exception>
-    public void ForgetPages()
+    /// <summary>Frees what was read into memory and can be read again. Thread-safe.</summary>
+    public void Forget()
     {
-        _tensors.ForgetPages();
-        _adapter?.ForgetPages();
+        _tensors.Forget();
+        _adapter?.Forget();
     }
 
-    /// <summary>Throws if a file of weights was changed since it was opened. See <see cref="MappedFile.CheckUnchanged"/>.</summary>
+    /// <summary>Throws if a file of weights was changed since it was opened. See <see cref="FileBytes.CheckUnchanged"/>.</summary>
     /// <exception cref="CheckpointException">One was.</exception>
     public void CheckUnchanged()
     {

@@ -21,15 +21,12 @@ internal interface IFloatMatrix
 }
 
 /// <summary>
-/// One tensor of a checkpoint file, with verified shape and byte range. Reading converts directly from the mapped pages and caches nothing.
-/// Valid until its checkpoint is disposed.
+/// One tensor of a checkpoint file, with verified shape and byte range. Reading caches nothing. Valid until its checkpoint is
+/// disposed.
 /// </summary>
 internal sealed class CheckpointTensor : IFloatMatrix
 {
-    /// <summary>Elements converted at a time, so that byte counts stay within an <see cref="int"/>.</summary>
-    private const int Piece = 1 << 24;
-
-    private readonly MappedFile _file;
+    private readonly FileBytes _file;
     private readonly long _firstByte;
     private readonly int[] _shape;
     private readonly long[]? _strides;
@@ -46,7 +43,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// <param name="update">What an adapter adds to the elements; null for nothing.</param>
     /// <param name="scales">By what the elements are multiplied before; null for nothing.</param>
     internal CheckpointTensor(
-        string name, ElementType type, int[] shape, MappedFile file, long firstByte, long[]? strides = null, LowRankUpdate? update = null,
+        string name, ElementType type, int[] shape, FileBytes file, long firstByte, long[]? strides = null, LowRankUpdate? update = null,
         Fp8Scales? scales = null)
     {
         Name = name;
@@ -106,9 +103,8 @@ internal sealed class CheckpointTensor : IFloatMatrix
     {
         ArgumentOutOfRangeException.ThrowIfNegative(firstElement);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstElement, Count - destination.Length);
-        using MappedFile.Lease lease = _file.Acquire();
-        if (_strides is null) ReadRun(lease, firstElement, destination);
-        else ReadStrided(lease, firstElement, destination, _strides);
+        if (_strides is null) ReadRun(firstElement, destination);
+        else ReadStrided(firstElement, destination, _strides);
         _scales?.Apply(firstElement, destination);
         _update?.AddTo(firstElement, destination);
     }
@@ -137,7 +133,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
     private CheckpointTensor Computed(int index)
     {
         int count = checked((int)(Count / _shape[0]));
-        MappedFile row = MappedFile.InMemory(File, Math.Max(1, count) * sizeof(float), to =>
+        FileBytes row = FileBytes.InMemory(File, Math.Max(1, count) * sizeof(float), to =>
         {
             float[] values = new float[count];
             Read((long)index * count, values);
@@ -155,10 +151,9 @@ internal sealed class CheckpointTensor : IFloatMatrix
         if (_update is not null || _scales is not null) throw new InvalidOperationException($"{Name} is not in a file as it is read.");
         ArgumentOutOfRangeException.ThrowIfNegative(firstByte);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstByte, Bytes - destination.Length);
-        using MappedFile.Lease lease = _file.Acquire();
         if (_strides is null)
         {
-            lease.Slice(_firstByte + firstByte, destination.Length).CopyTo(destination);
+            _file.Read(_firstByte + firstByte, destination);
             return;
         }
 
@@ -168,31 +163,45 @@ internal sealed class CheckpointTensor : IFloatMatrix
         for (int at = 0; at < destination.Length;)
         {
             int run = Run((firstByte + at) / size, (destination.Length - at) / size, _strides, out long index, out long step);
-            int piece = step == 1 ? run : 1;
-            for (int i = 0; i < run; i += piece, at += piece * size)
-                lease.Slice(_firstByte + ((index + (i * step)) * size), piece * size).CopyTo(destination[at..]);
+            CopyRun(index, step, destination.Slice(at, run * size));
+            at += run * size;
         }
     }
 
-    private void ReadRun(MappedFile.Lease lease, long index, Span<float> destination)
+    private void ReadRun(long index, Span<float> destination, long step = 1)
     {
-        int size = ElementType.Bytes();
+        if (ElementType == ElementType.Fp32)
+        {
+            CopyRun(index, step, MemoryMarshal.AsBytes(destination));
+            return;
+        }
+
+        int size = ElementType.Bytes(), most = FileBytes.Piece / size;
+        using Scratch scratch = new(Math.Min(destination.Length, most) * size);
         while (destination.Length > 0)
         {
-            int count = Math.Min(destination.Length, Piece);
-            Elements.ToSingle(ElementType, lease.Slice(_firstByte + (index * size), count * size), destination[..count]);
-            index += count;
+            int count = Math.Min(destination.Length, most);
+            Span<byte> bytes = scratch.Bytes[..(count * size)];
+            CopyRun(index, step, bytes);
+            Elements.ToSingle(ElementType, bytes, destination[..count]);
+            index += count * step;
             destination = destination[count..];
         }
     }
 
-    private void ReadStrided(MappedFile.Lease lease, long element, Span<float> destination, long[] strides)
+    private void CopyRun(long index, long step, Span<byte> destination)
+    {
+        int size = ElementType.Bytes();
+        if (step == 1) _file.Read(_firstByte + (index * size), destination);
+        else _file.Gather(_firstByte + (index * size), step * size, size, destination);
+    }
+
+    private void ReadStrided(long element, Span<float> destination, long[] strides)
     {
         while (destination.Length > 0)
         {
             int run = Run(element, destination.Length, strides, out long index, out long step);
-            if (step == 1) ReadRun(lease, index, destination[..run]);
-            else for (int i = 0; i < run; i++) ReadRun(lease, index + (i * step), destination.Slice(i, 1));
+            ReadRun(index, destination[..run], step);
             element += run;
             destination = destination[run..];
         }

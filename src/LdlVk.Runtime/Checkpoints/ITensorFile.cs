@@ -1,7 +1,7 @@
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// A mapped file of named tensors: safetensors, or a state dict of PyTorch. Opening verifies all names, shapes and byte ranges and reads no
+/// A file of named tensors: safetensors, or a state dict of PyTorch. Opening verifies all names, shapes and byte ranges and reads no
 /// tensor. A tensor of an unsupported type is an error only when it is requested.
 /// </summary>
 internal interface ITensorFile : IDisposable
@@ -32,10 +32,10 @@ internal interface ITensorFile : IDisposable
     /// <exception cref="CheckpointException">The tensor is missing, or has another type or shape.</exception>
     FileRange Range(string name, string type, int[] shape);
 
-    /// <summary>Unmaps the pages read so far; the file is mapped again when needed.</summary>
+    /// <summary>Frees what was read into memory and can be read again. Thread-safe.</summary>
     /// <exception cref="CheckpointException">The system refused to map the file again.</exception>
-    void ForgetPages();
+    void Forget();
 
-    /// <inheritdoc cref="MappedFile.CheckUnchanged"/>
+    /// <inheritdoc cref="FileBytes.CheckUnchanged"/>
     void CheckUnchanged();
 }

@@ -5,7 +5,7 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// A memory-mapped safetensors file: 8 bytes of header length, a JSON header {name: {dtype, shape, data_offsets}}, the tensors' bytes.
+/// A safetensors file: 8 bytes of header length, a JSON header {name: {dtype, shape, data_offsets}}, the tensors' bytes.
 /// The header is verified before anything is read. As the format requires, the tensors' byte ranges cover the file from the first to the
 /// last byte without overlap or hole, and the length of each matches its shape and element type. Tensors of unsupported types (integers,
 /// fp8) are an error only when they are requested.
@@ -16,11 +16,11 @@ internal sealed class SafetensorsFile : ITensorFile
     private const long MaxHeader = 100_000_000;
     private const int MaxRank = 8;
 
-    private readonly MappedFile _file;
+    private readonly FileBytes _file;
     private readonly long _dataStart;
     private readonly Dictionary<string, Entry> _entries;
 
-    private SafetensorsFile(MappedFile file)
+    private SafetensorsFile(FileBytes file)
     {
         _file = file;
         int headerLength = HeaderLength(file);
@@ -38,11 +38,11 @@ internal sealed class SafetensorsFile : ITensorFile
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Maps the file and verifies its header.</summary>
+    /// <summary>Opens the file and verifies its header.</summary>
     /// <exception cref="CheckpointException">The file cannot be read, is truncated or damaged.</exception>
     public static SafetensorsFile Open(string path)
     {
-        MappedFile file = MappedFile.Open(path);
+        FileBytes file = FileBytes.Open(path);
         try
         {
             return new SafetensorsFile(file);
@@ -86,15 +86,18 @@ internal sealed class SafetensorsFile : ITensorFile
     }
 
     /// <inheritdoc/>
-    public void ForgetPages() => _file.ForgetPages();
+    public void Forget()
+    {
+        // Nothing is read into memory, unless the file is small.
+    }
 
-    /// <inheritdoc cref="MappedFile.CheckUnchanged"/>
+    /// <inheritdoc cref="FileBytes.CheckUnchanged"/>
     public void CheckUnchanged() => _file.CheckUnchanged();
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
 
-    private static int HeaderLength(MappedFile file)
+    private static int HeaderLength(FileBytes file)
     {
         if (file.Length < 10)
             throw new CheckpointException($"{file.Path} has {file.Length} bytes, too few for a safetensors file. Download it again.");

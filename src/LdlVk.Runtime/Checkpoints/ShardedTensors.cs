@@ -137,10 +137,10 @@ internal sealed class ShardedTensors : IDisposable
             + (Ignored is null ? "" : $" {Ignored} lies beside it and is not read, as safetensors come first."));
     }
 
-    /// <summary>Unmaps the pages of all files read so far.</summary>
-    public void ForgetPages()
+    /// <summary>Frees what was read into memory and can be read again.</summary>
+    public void Forget()
     {
-        foreach (ITensorFile file in _files.Values) file.ForgetPages();
+        foreach (ITensorFile file in _files.Values) file.Forget();
     }
 
     /// <inheritdoc/>

@@ -4,8 +4,8 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// A matrix of a converted folder. Its files have the row layout of devices (<see cref="ConvertedFormat"/>), so reading copies from the
-/// mapped pages. Valid until its checkpoint is disposed.
+/// A matrix of a converted folder. Its files have the row layout of devices (<see cref="ConvertedFormat"/>), so reading only
+/// copies. Valid until its checkpoint is disposed.
 /// </summary>
 internal sealed class StoredWeight : IWeightSource
 {
@@ -74,8 +74,8 @@ internal sealed class StoredWeight : IWeightSource
     }
 }
 
-/// <summary>Bytes of a tensor in a mapped file, verified to lie inside it.</summary>
-internal sealed class FileRange(MappedFile file, long first, long length)
+/// <summary>Bytes of a tensor in a file, verified to lie inside it.</summary>
+internal sealed class FileRange(FileBytes file, long first, long length)
 {
     /// <summary>Number of bytes.</summary>
     public long Length => length;
@@ -88,7 +88,6 @@ internal sealed class FileRange(MappedFile file, long first, long length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, length - destination.Length);
-        using MappedFile.Lease lease = file.Acquire();
-        lease.Slice(first + offset, destination.Length).CopyTo(destination);
+        file.Read(first + offset, destination);
     }
 }

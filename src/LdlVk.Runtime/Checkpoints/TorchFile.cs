@@ -3,7 +3,7 @@ namespace LdlVk.Runtime.Checkpoints;
 /// <summary>
 /// A state dict saved by <c>torch.save</c> (PyTorch 1.6 or later): a zip file with a pickle <c>data.pkl</c> that describes the tensors and
 /// one entry <c>data/KEY</c> per storage. The pickle is read with an allow list and never executed. Tensors may be strided and may
-/// share storages; each is verified to lie inside its storage. Device tags are ignored. Values are read from the mapped file. A tensor of
+/// share storages; each is verified to lie inside its storage. Device tags are ignored. Values are read from the file. A tensor of
 /// integers or fp8, such as a counter of batches, is an error only when it is requested.
 /// </summary>
 internal sealed class TorchFile : ITensorFile
@@ -14,14 +14,14 @@ internal sealed class TorchFile : ITensorFile
     /// </summary>
     private const long MaxInflatedBytes = 1 << 26, MaxInflation = 4;
 
-    private readonly MappedFile _file;
+    private readonly FileBytes _file;
     private readonly ZipDirectory _zip;
     private readonly string _root;
-    private readonly Dictionary<ZipDirectory.Entry, MappedFile> _inflated = [];
+    private readonly Dictionary<ZipDirectory.Entry, FileBytes> _inflated = [], _gathered = [];
     private readonly Dictionary<string, CheckpointTensor> _tensors = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (string Type, int[] Shape)> _others = new(StringComparer.Ordinal);
 
-    private TorchFile(MappedFile file)
+    private TorchFile(FileBytes file)
     {
         _file = file;
         if (file.Length < 4 || !file.Copy(0, 4).AsSpan().SequenceEqual("PK\u0003\u0004"u8))
@@ -48,12 +48,12 @@ internal sealed class TorchFile : ITensorFile
     /// <summary>The tensors of supported types by their keys in the state dict.</summary>
     public IReadOnlyDictionary<string, CheckpointTensor> Tensors => _tensors;
 
-    /// <summary>Maps the file and reads its state dict.</summary>
+    /// <summary>Opens the file and reads its state dict.</summary>
     /// <exception cref="CheckpointException">The file is damaged, hostile, or holds something else than a dictionary of float
     /// tensors.</exception>
     public static TorchFile Open(string path)
     {
-        MappedFile file = MappedFile.Open(path);
+        FileBytes file = FileBytes.Open(path);
         TorchFile? torch = null;
         try
         {
@@ -94,7 +94,10 @@ internal sealed class TorchFile : ITensorFile
         + $"needed. The folder is mixed from two models: convert the original again.");
 
     /// <inheritdoc/>
-    public void ForgetPages() => _file.ForgetPages();
+    public void Forget()
+    {
+        foreach (FileBytes storage in _gathered.Values) storage.Forget();
+    }
 
     /// <inheritdoc/>
     public void CheckUnchanged() => _file.CheckUnchanged();
@@ -102,7 +105,7 @@ internal sealed class TorchFile : ITensorFile
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (MappedFile inflated in _inflated.Values) inflated.Dispose();
+        foreach (FileBytes storage in _inflated.Values.Concat(_gathered.Values)) storage.Dispose();
         _file.Dispose();
     }
 
@@ -143,6 +146,8 @@ internal sealed class TorchFile : ITensorFile
         long first = tensor.Offset * tensor.Type.Bytes, data = entry.Compressed ? 0 : _zip.DataOffset(entry);
         if (tensor.Type.Type is not { } type) _others.Add(key, (tensor.Type.Name, tensor.Shape));
         else if (entry.Compressed) _tensors.Add(key, new(name, type, tensor.Shape, Inflated(entry), first, tensor.Strides));
+        else if (IsGathered(tensor) && !_file.IsInMemory)
+            _tensors.Add(key, new(name, type, tensor.Shape, Gathered(entry), first, tensor.Strides));
         else _tensors.Add(key, new(name, type, tensor.Shape, _file, data + first, tensor.Strides));
     }
 
@@ -163,16 +168,23 @@ internal sealed class TorchFile : ITensorFile
         if (last >= elements) throw Damaged(name, "reaches beyond its storage");
     }
 
-    private MappedFile Inflated(ZipDirectory.Entry entry)
+    private FileBytes Inflated(ZipDirectory.Entry entry)
     {
-        if (_inflated.TryGetValue(entry, out MappedFile? known)) return known;
+        if (_inflated.TryGetValue(entry, out FileBytes? known)) return known;
         long most = Math.Max(MaxInflatedBytes, MaxInflation * _file.Length);
         if (_inflated.Values.Sum(file => file.Length) + entry.Bytes > most)
             throw new CheckpointException(
                 $"{Path}: the compressed entries inflate to more than {most:N0} bytes. "
                 + $"Save the state dict again with torch.save, which does not compress.");
-        return _inflated[entry] = MappedFile.InMemory(Path, Math.Max(1, entry.Bytes), to => _zip.Inflate(entry, to));
+        return _inflated[entry] = FileBytes.InMemory(Path, Math.Max(1, entry.Bytes), to => _zip.Inflate(entry, to));
     }
+
+    /// <summary>Whether neighbors in a row are apart in the file, as in a transposed matrix.</summary>
+    private static bool IsGathered(TorchTensor tensor) => tensor.Shape.Length > 0 && tensor.Shape[^1] > 1 && tensor.Strides[^1] != 1;
+
+    /// <summary>Returns a storage in memory: a read of the file for each element takes 20 times as long.</summary>
+    private FileBytes Gathered(ZipDirectory.Entry entry) => _gathered.TryGetValue(entry, out FileBytes? known) ? known
+        : _gathered[entry] = FileBytes.InMemory(Path, Math.Max(1, entry.Bytes), to => _zip.Inflate(entry, to));
 
     private static CheckpointException Damaged(string name, string what) =>
         new($"Tensor {name} {what}: the file is damaged. Download it again.");

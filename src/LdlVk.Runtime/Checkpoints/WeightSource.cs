@@ -7,7 +7,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// Converts a matrix to a device's format, a few rows at a time and directly from the checkpoint's pages: fp32 unchanged, fp16 rounded to
+/// Converts a matrix to a device's format, a few rows at a time and directly from the checkpoint: fp32 unchanged, fp16 rounded to
 /// nearest, int8 by <see cref="Int8Groups"/>, int4 by <see cref="Int4Groups"/>. All formats except fp32 store W/Scale, where Scale is the
 /// power of two that maps the largest magnitude into [2¹⁴, 2¹⁵).
 /// </summary>

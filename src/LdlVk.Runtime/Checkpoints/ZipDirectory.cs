@@ -5,9 +5,8 @@ using System.Text;
 namespace LdlVk.Runtime.Checkpoints;
 
 /// <summary>
-/// The central directory of a memory-mapped zip file. .NET's reader does not expose the offset of an entry's bytes, which reading tensors
-/// from the mapping needs. Entry names are looked up, never used as paths.
-/// (Format: PKWARE APPNOTE 4.3.)
+/// The central directory of a zip file. .NET's reader does not expose the offset of an entry's bytes, which reading tensors in
+/// parts needs. Entry names are looked up, never used as paths. (Format: PKWARE APPNOTE 4.3.)
 /// </summary>
 internal sealed class ZipDirectory
 {
@@ -19,12 +18,12 @@ internal sealed class ZipDirectory
     /// <summary>Maximum compression ratio of Deflate; a larger ratio means a decompression bomb or damage.</summary>
     private const long MaxInflation = 1032;
 
-    private readonly MappedFile _file;
+    private readonly FileBytes _file;
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
 
     /// <summary>Reads and verifies the directory.</summary>
     /// <exception cref="CheckpointException">The file is not a zip file, or is damaged.</exception>
-    public ZipDirectory(MappedFile file)
+    public ZipDirectory(FileBytes file)
     {
         _file = file;
         (long offset, int bytes, int count) = FindDirectory();

@@ -162,7 +162,7 @@ public sealed class Converter
         }
 
         Converter converter = new(checkpoint, folder, weights, shardBytes, supply, progress, cancellationToken);
-        // Some systems cannot replace mapped files.
+        // Some systems cannot replace open files.
         if (supply is not null) checkpoint.Dispose();
         using IDisposable locked = folder.Lock();
         converter.TakeStock();
@@ -357,8 +357,7 @@ public sealed class Converter
         foreach (PlannedTensor tensor in shard.Tensors)
         {
             tensor.Write(queue);
-            // Pages that were read count as memory of this process until they are released.
-            if (tensor.Bytes > _plan.ChunkBytes) checkpoint.ForgetPages();
+            if (tensor.Bytes > _plan.ChunkBytes) checkpoint.Forget();
         }
     }
 

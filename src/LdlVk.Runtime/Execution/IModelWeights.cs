@@ -28,7 +28,7 @@ internal interface IModelWeights
     /// <summary>The format in which the head's matrices go to the device.</summary>
     WeightFormat HeadFormat { get; }
 
-    /// <summary>Releases the pages of the files that were read so far.</summary>
+    /// <summary>Frees what was read into memory and can be read again.</summary>
     void Forget();
 }
 
@@ -56,5 +56,5 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, LoadSettings sett
         return values;
     }
 
-    public void Forget() => checkpoint.ForgetPages();
+    public void Forget() => checkpoint.Forget();
 }

@@ -60,7 +60,7 @@ internal sealed class StageLoader(
     private LayerMatrices Matrices(int layer)
     {
         LayerMatrices matrices = LayerMatrices.Create(layer, name => _weights.Matrix(model.Matrix(name), progress));
-        // Uploaded pages are not read again. Without this the whole checkpoint counts as memory of the process.
+        // What was uploaded is not read again.
         model.Forget();
         return matrices;
     }

@@ -6,7 +6,7 @@ namespace LdlVk.Runtime.Execution;
 
 /// <summary>
 /// Layers that do not all fit on the device. Some are resident. The matrices of the others are streamed: they share a few slots of device
-/// memory, into which they are uploaded from host memory or mapped files one or two layers ahead, while the device computes other layers.
+/// memory, into which they are uploaded from host memory or files one or two layers ahead, while the device computes other layers.
 /// Streamed layers are spread evenly among resident ones, so that each upload is hidden behind about the same amount of computing.
 /// </summary>
 /// <param name="device">The device.</param>

@@ -194,8 +194,8 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Returns the path of the file that holds a tensor, by its name in <see cref="BackboneTensors"/> or in the file.</summary>
     internal string? FileOf(string name) => _files.FileOf(StoredName(name));
 
-    /// <inheritdoc cref="CheckpointFolder.ForgetPages"/>
-    public void ForgetPages() => _files.ForgetPages();
+    /// <inheritdoc cref="CheckpointFolder.Forget"/>
+    public void Forget() => _files.Forget();
 
     /// <summary>
     /// Throws if a file of weights was changed since it was opened, so that what is still read of it would belong to another model.

@@ -5,7 +5,7 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Runtime.Model;
 
 /// <summary>
-/// The token embeddings. The table stays in the checkpoint's mapped file; only the rows of the batch's tokens are copied to the device.
+/// The token embeddings. The table stays in the checkpoint's file; only the rows of the batch's tokens are copied to the device.
 /// </summary>
 internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
 {

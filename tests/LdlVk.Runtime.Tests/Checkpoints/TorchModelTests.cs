@@ -31,7 +31,7 @@ public sealed class TorchModelTests : IDisposable
         AssertEqual(original, copy, WeightFormat.Int8);
         Assert.Equal(original.Head.Parameters, copy.Head.Parameters);
         Assert.Contains(copy.WeightFiles, path => path.EndsWith(".bin", StringComparison.Ordinal));
-        copy.ForgetPages();
+        copy.Forget();
         copy.CheckUnchanged();
     }
 

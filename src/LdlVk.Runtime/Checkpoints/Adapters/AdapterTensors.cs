@@ -50,13 +50,13 @@ internal sealed partial class AdapterTensors : IDisposable
     }
 
     /// <summary>Frees what was read and can be read again.</summary>
-    public void ForgetPages()
+    public void Forget()
     {
         foreach (LowRankUpdate update in _updates) update.Forget();
-        foreach (ITensorFile file in _files) file.ForgetPages();
+        foreach (ITensorFile file in _files) file.Forget();
     }
 
-    /// <inheritdoc cref="MappedFile.CheckUnchanged"/>
+    /// <inheritdoc cref="FileBytes.CheckUnchanged"/>
     public void CheckUnchanged()
     {
         foreach (ITensorFile file in _files) file.CheckUnchanged();

@@ -64,7 +64,7 @@ public sealed class AdapterTests : IDisposable
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
             IWeightSource direct = merged.Weight(Name, format), whole = WeightSource.Create(new TestMatrix(tensor.Rows, tensor.Columns, tensor.ReadAll()), format);
-            merged.ForgetPages();
+            merged.Forget();
             Assert.Equal(Bytes(whole), Bytes(direct));
         }
 
