@@ -2,6 +2,7 @@ using System.Globalization;
 using LdlVk.Cpu;
 using LdlVk.DirectML;
 using LdlVk.Runtime.Devices;
+using LdlVk.Runtime.Formatting;
 using LdlVk.Vulkan;
 
 namespace LdlVk;
@@ -11,9 +12,16 @@ public static class ComputeDevices
 {
     private const string Vulkan = "vulkan:", DirectML = "directml:";
 
+    /// <summary>The environment's choice of kernels, which counts where the caller makes none.</summary>
+    private const string KernelsVariable = "LDLVK_KERNELS";
+
     /// <summary>All devices, GPUs first.</summary>
-    public static IReadOnlyList<DeviceInfo> Enumerate() =>
-        [.. VulkanBackend.Enumerate(), .. DirectMLBackend.Enumerate(), .. CpuBackend.Enumerate()];
+    /// <param name="kernels">
+    /// Which kernels Vulkan devices run; <see cref="KernelChoice.Auto"/> follows LDLVK_KERNELS, if that is set.
+    /// </param>
+    /// <exception cref="UsageException">LDLVK_KERNELS is no such choice.</exception>
+    public static IReadOnlyList<DeviceInfo> Enumerate(KernelChoice kernels = KernelChoice.Auto) =>
+        [.. VulkanBackend.Enumerate(Wanted(kernels)), .. DirectMLBackend.Enumerate(), .. CpuBackend.Enumerate()];
 
     /// <summary>Why no Vulkan device is listed; null if one is.</summary>
     public static Notice? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 && why is not null ? (Notice)why : null;
@@ -24,22 +32,24 @@ public static class ComputeDevices
     /// <summary>
     /// The devices a name stands for, best first. <c>auto</c>: every real GPU that has Vulkan, then the CPU, and never a software driver;
     /// <c>vulkan</c> and <c>directml</c>: every device of that backend, software drivers last; <c>cpu</c>, <c>vulkan:N</c> and
-    /// <c>directml:N</c>: that one.
+    /// <c>directml:N</c>: that one. A card that two drivers offer counts once, unless it is named by its number.
     /// </summary>
+    /// <param name="name">The name.</param>
+    /// <param name="kernels">As for <see cref="Enumerate"/>; where it asks for matrix units, devices without them do not count.</param>
     /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
-    public static IReadOnlyList<DeviceInfo> Candidates(string name)
+    public static IReadOnlyList<DeviceInfo> Candidates(string name, KernelChoice kernels = KernelChoice.Auto)
     {
-        IReadOnlyList<DeviceInfo> all = Enumerate();
+        IReadOnlyList<DeviceInfo> all = Enumerate(kernels);
         ArgumentNullException.ThrowIfNull(name);
         name = name.ToLowerInvariant();
         DeviceInfo[] found = name switch
         {
-            "auto" => [.. all.Where(d => d.Kind != DeviceKind.Software && !Is(d, DirectML))],
-            "vulkan" => [.. all.Where(d => Is(d, Vulkan))],
+            "auto" => [.. all.Where(d => d.Kind != DeviceKind.Software && !Is(d, DirectML) && d.SameCardAs is null)],
+            "vulkan" => [.. all.Where(d => Is(d, Vulkan) && d.SameCardAs is null)],
             "directml" => [.. all.Where(d => Is(d, DirectML))],
             _ => [.. all.Where(d => d.Id == name)],
         };
-        if (found.Length > 0) return [.. found.OrderBy(d => d.Kind).ThenByDescending(d => d.MemoryBytes)];
+        if (found.Length > 0) return [.. WithKernels(found, Wanted(kernels)).OrderBy(d => d.Kind).ThenByDescending(d => d.MemoryBytes)];
         Notice? reason = null;
         if (name.StartsWith("vulkan", StringComparison.Ordinal)) reason = WhyNoVulkan();
         else if (name.StartsWith("directml", StringComparison.Ordinal)) reason = WhyNoDirectML();
@@ -49,9 +59,10 @@ public static class ComputeDevices
 
     /// <summary>The devices that names with commas between them stand for, one each, in that order; a name may be there twice.</summary>
     /// <exception cref="UsageException">There is no such device; the message lists those there are.</exception>
-    public static IReadOnlyList<DeviceInfo> Named(string names) => [.. names.Split(',').Select(name => Candidates(name.Trim())[0])];
+    public static IReadOnlyList<DeviceInfo> Named(string names, KernelChoice kernels = KernelChoice.Auto) =>
+        [.. names.Split(',').Select(name => Candidates(name.Trim(), kernels)[0])];
 
-    /// <summary>Opens a device by its <see cref="DeviceInfo.Id"/>.</summary>
+    /// <summary>Opens a device by its <see cref="DeviceInfo.Id"/>, with its <see cref="DeviceInfo.KernelChoice"/>.</summary>
     /// <param name="device">Which.</param>
     /// <param name="memoryLimit">Bytes of its memory that may be used; null for all.</param>
     /// <param name="useKeptKernels">Whether kernels that were compiled in earlier runs are used, and new ones kept; else all are
@@ -61,10 +72,25 @@ public static class ComputeDevices
     public static IDevice Open(DeviceInfo device, long? memoryLimit = null, bool useKeptKernels = true)
     {
         if (device.Id == CpuBackend.DeviceId) return CpuBackend.Open(device.Id, memoryLimit);
-        if (Number(device, Vulkan) is { } vulkan) return VulkanBackend.Open(vulkan, useKeptKernels, memoryLimit);
+        if (Number(device, Vulkan) is { } vulkan) return VulkanBackend.Open(vulkan, useKeptKernels, memoryLimit, device.KernelChoice);
         if (Number(device, DirectML) is { } directML) return DirectMLBackend.Open(directML, memoryLimit);
         throw new UsageException($"There is no device '{device.Id}'.");
     }
+
+    /// <summary>Those with matrix units, if they are asked for.</summary>
+    private static IReadOnlyList<DeviceInfo> WithKernels(IReadOnlyList<DeviceInfo> devices, KernelChoice kernels)
+    {
+        if (kernels != KernelChoice.Matrix) return devices;
+        DeviceInfo[] able = [.. devices.Where(d => d.Kernels != DeviceInfo.PortableKernels)];
+        return able.Length > 0 ? able : throw new UsageException(
+            $"{string.Join(", ", devices.Select(d => $"{d.Id} ({d.Name})"))}: no matrix units that the kernels can use. "
+            + $"Use {OptionName.Kernels.Of("portable")}, or another {OptionName.Device}.");
+    }
+
+    private static KernelChoice Wanted(KernelChoice kernels) =>
+        kernels != KernelChoice.Auto || Environment.GetEnvironmentVariable(KernelsVariable) is not { Length: > 0 } text ? kernels
+        : Enum.TryParse(text, ignoreCase: true, out KernelChoice choice) && Enum.IsDefined(choice) && !char.IsDigit(text[0]) ? choice
+        : throw new UsageException($"{KernelsVariable} is {Readable.Quoted(text)}; it can be auto, portable or matrix.");
 
     private static bool Is(DeviceInfo device, string backend) => device.Id.StartsWith(backend, StringComparison.Ordinal);
 

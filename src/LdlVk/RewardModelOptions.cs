@@ -10,6 +10,12 @@ public sealed record RewardModelOptions
     public string Device { get; init; } = "auto";
 
     /// <summary>
+    /// Which kernels Vulkan devices run. <see cref="KernelChoice.Auto"/> follows the environment variable LDLVK_KERNELS, if that is set.
+    /// Kernels on matrix units and portable ones differ in the last bits of a score.
+    /// </summary>
+    public KernelChoice Kernels { get; init; }
+
+    /// <summary>
     /// Folder of a PEFT adapter (LoRA, rsLoRA) that changes the model; null for none. It is merged as the weights are read. A model's
     /// folder may also be that of an adapter, if the base model is where adapter_config.json says, or beside it.
     /// </summary>

@@ -131,6 +131,23 @@ public class CommandTests
         Assert.Contains("cpu       ", (await Cli.RunAsync("devices")).Out, StringComparison.Ordinal);
     }
 
+    /// <summary>A choice that cannot be followed is an error of every command that opens a device, and no choice is lost on the way there.</summary>
+    [Theory]
+    [InlineData("score", "--model")]
+    [InlineData("rank", "--model")]
+    [InlineData("inspect", "")]
+    [InlineData("bench", "--shape", "gemma2-27b")]
+    [InlineData("tune", "--shape", "gemma2-27b")]
+    public async Task Kernels_that_a_device_lacks_are_refused(string command, string model, string? shape = null)
+    {
+        string[] named = shape is not null ? [model, shape] : model.Length > 0 ? [model, Cli.Mini] : [Cli.Mini];
+        string[] texts = command is "score" ? ["--prompt", "a", "--response", "b"] : command is "rank" ? ["--prompt", "a", "--response", "b", "--response", "c"] : [];
+        Outcome run = await Cli.RunAsync([command, .. named, .. texts, "--device", "cpu", "--kernels", "matrix"]);
+        Assert.Equal(ExitCode.WrongCall, run.Code);
+        Assert.Contains("no matrix units that the kernels can use. Use --kernels portable, or another --device.", run.Error, StringComparison.Ordinal);
+        Assert.Contains("--kernels all: there is only auto, portable, matrix.", (await Cli.RunAsync([command, .. named, .. texts, "--kernels", "all"])).Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_demo_fits_80_columns_has_no_colors_in_a_pipe_and_ranks_sound_above_damaged()
     {

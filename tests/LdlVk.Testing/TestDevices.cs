@@ -46,6 +46,15 @@ public static class TestDevices
             new TestDevice($"{device.Id} copies", limit => VulkanBackend.Open(index, null, UploadQueue.Separate, limit)),
         }).Where(device => Wanted(device.Id))];
 
+    /// <summary>
+    /// A software driver that is made to look like each of <see cref="DeviceProfile.All"/>, as far as it can be held to that; none where
+    /// there is no software driver, or it is not wanted. Named <c>vulkan:0 as NAME</c>.
+    /// </summary>
+    public static IReadOnlyDictionary<string, ImposedVulkan> Imposed { get; } = VulkanBackend.Enumerate()
+        .Where(device => device.Kind == DeviceKind.Software && Wanted(device.Id)).TakeLast(1)
+        .SelectMany(device => DeviceProfile.All.Select(profile => ($"{device.Id} as {profile}", new ImposedVulkan([profile], Index(device)))))
+        .ToDictionary();
+
     /// <summary>The ids of every device present, whatever the variable says.</summary>
     public static IEnumerable<string> Present => Everything.Select(device => device.Id);
 
@@ -53,11 +62,14 @@ public static class TestDevices
     public static IEnumerable<string> Ids => All.Select(device => device.Id);
 
     /// <summary>The device of that name.</summary>
-    public static TestDevice Get(string id) =>
-        Everything.Concat(Copying).FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
+    public static TestDevice Get(string id) => Imposed.TryGetValue(id, out ImposedVulkan? imposed)
+        ? new TestDevice(id, limit => VulkanBackend.Open(imposed.Load, 0, linear: null, cacheFolder: null, memoryLimit: limit))
+        : Everything.Concat(Copying).FirstOrDefault(device => device.Id == id) ?? throw new ArgumentException($"No test device '{id}'; present are {string.Join(", ", Ids)}.");
 
     /// <summary>The device of that name, opened at the first call and shared by all tests of the process.</summary>
     public static IDevice Shared(string id) => Opened.GetOrAdd(id, _ => new Lazy<IDevice>(Get(id).Open)).Value;
+
+    private static int Index(DeviceInfo device) => int.Parse(device.Id.AsSpan("vulkan:".Length), CultureInfo.InvariantCulture);
 
     private static bool Wanted(string id) => id.StartsWith(Environment.GetEnvironmentVariable("LDLVK_TEST_DEVICES") ?? "", StringComparison.Ordinal);
 
@@ -67,7 +79,7 @@ public static class TestDevices
 
         foreach (DeviceInfo device in VulkanBackend.Enumerate())
         {
-            int index = int.Parse(device.Id.AsSpan("vulkan:".Length), CultureInfo.InvariantCulture);
+            int index = Index(device);
             bool software = device.Kind == DeviceKind.Software, matrix = device.Features.Any(feature => feature.StartsWith("matrix ", StringComparison.Ordinal));
             yield return new TestDevice(device.Id, limit => VulkanBackend.Open(index, memoryLimit: limit), HalvesOperands: matrix && !software);
 

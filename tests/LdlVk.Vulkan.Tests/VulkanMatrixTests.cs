@@ -73,7 +73,7 @@ public sealed class VulkanMatrixTests : VulkanTest
             HashSet<string> kernels = [];
             foreach (uint sums in new uint[] { 1024, 128, 32, 16, 8 })
             {
-                AttentionKernel kernel = AttentionKernels.MatrixKernelOn(units with { MaxSums = sums }, dimension, device.Resources.Facts.SharedBytes)!.Value;
+                AttentionKernel kernel = AttentionKernels.MatrixKernelOn(units with { MaxSums = sums }, dimension, MatrixLimits.Of(device.Resources.Facts))!.Value;
                 if (!kernels.Add(string.Join(',', kernel.Constants))) continue;
                 device.Resources.AttentionKernels.ForcedSums = sums;
                 float[] got = Attention(device, dimension);

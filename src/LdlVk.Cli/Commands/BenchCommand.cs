@@ -45,7 +45,8 @@ internal sealed class BenchCommand
         DefaultValueFactory = _ => "fp16",
     };
     private readonly Option<string> _compute = ModelFlags.CreateCompute();
-    private readonly Option<string> _device = ModelFlags.CreateDevice();
+    private readonly Option<string> _device = DeviceFlags.CreateDevice();
+    private readonly Option<string> _kernels = DeviceFlags.CreateKernels();
     private readonly Option<string?> _batchTokens = ModelFlags.CreateBatchTokens();
     private readonly Option<string?> _memory = ModelFlags.CreateMemory();
     private readonly Option<string?> _head = HeadFlags.CreateHead();
@@ -71,8 +72,8 @@ internal sealed class BenchCommand
         Option[] options =
         [
             bench._shape, bench._layers, bench._model, bench._adapter, bench._head, .. bench._scenarios.All, bench._weights,
-            bench._compute, bench._device, bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops, bench._json,
-            bench._quiet,
+            bench._compute, bench._device, bench._kernels, bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops,
+            bench._json, bench._quiet,
         ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(bench.Run(call, cancellationToken)));
@@ -90,7 +91,7 @@ internal sealed class BenchCommand
         int runs = Number(call, _runs) ?? 5;
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
-        DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
+        DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!, ModelValues.Kernels(call, _kernels))[0];
         ScenarioPlan plan = _scenarios.Read(call, shape, ModelValues.BatchTokens(call, _batchTokens));
         bool cold = call.GetValue(_cold);
 

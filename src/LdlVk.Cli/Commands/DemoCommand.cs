@@ -15,7 +15,7 @@ internal static class DemoCommand
 
     public static Command Create(Terminal terminal)
     {
-        Option<string> device = ModelFlags.CreateDevice();
+        Option<string> device = DeviceFlags.CreateDevice();
         Option<bool> quiet = ModelFlags.CreateQuiet();
         Command command = new(
             "demo", "Score good and bad answers with the small included model. Needs no download and no GPU.")

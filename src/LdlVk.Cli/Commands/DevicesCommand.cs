@@ -12,10 +12,11 @@ internal static class DevicesCommand
     public static Command Create(Terminal terminal)
     {
         Option<bool> json = new("--json") { Description = "Write the list as JSON." };
-        Command command = new("devices", "List the devices of this machine.") { json };
+        Option<string> kernels = DeviceFlags.CreateKernels();
+        Command command = new("devices", "List the devices of this machine.") { kernels, json };
         command.SetAction(call =>
         {
-            IReadOnlyList<DeviceInfo> devices = ComputeDevices.Enumerate();
+            IReadOnlyList<DeviceInfo> devices = ComputeDevices.Enumerate(ModelValues.Kernels(call, kernels));
             string? whyNoVulkan = ComputeDevices.WhyNoVulkan()?.InFlags();
             string preferred = ComputeDevices.Candidates("auto")[0].Id;
             if (call.GetValue(json)) WriteJson(devices, preferred, whyNoVulkan, terminal);
@@ -44,6 +45,8 @@ internal static class DevicesCommand
             screen.Line(
                 $"           {Kind(device.Kind)}; {Readable.Bytes(device.FreeMemoryBytes)} of {Readable.Bytes(device.MemoryBytes)} free");
             screen.Line($"           {Screen.Safe(device.Driver)}; {Screen.Safe(string.Join(", ", device.Features))}");
+            if (device.Kind != DeviceKind.Cpu) screen.Line($"           kernels: {device.Kernels}; {Screen.Safe(device.WhyKernels)}");
+            if (device.SameCardAs is { } other) screen.Line($"           the same card as {other}, used only when named");
         }
 
         if (whyNoVulkan is not null) screen.Line($"No Vulkan device: {Screen.Safe(whyNoVulkan)}.");
@@ -70,6 +73,9 @@ internal static class DevicesCommand
             json.WriteStartArray("features");
             foreach (string feature in device.Features) json.WriteStringValue(feature);
             json.WriteEndArray();
+            json.WriteString("kernels", device.Kernels);
+            json.WriteString("why_kernels", device.WhyKernels);
+            if (device.SameCardAs is { } other) json.WriteString("same_card_as", other);
             json.WriteEndObject();
         }
 

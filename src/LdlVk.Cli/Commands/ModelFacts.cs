@@ -30,7 +30,7 @@ internal sealed class ModelFacts
         HeadParameters = checkpoint.Head.Parameters;
         (Tokenizer, Tokenizer? tokenizer) = DescribeTokenizer(checkpoint.TextFolder, checkpoint.Config);
         Template = DescribeTemplate(checkpoint.TextFolder, tokenizer, checkpoint.Config);
-        Devices = [.. ComputeDevices.Enumerate().Select(d => Fit(d, checkpoint, options))];
+        Devices = [.. ComputeDevices.Enumerate(options.Kernels).Select(d => Fit(d, checkpoint, options))];
         try
         {
             Plan = RewardModel.MakePlan(checkpoint, options);

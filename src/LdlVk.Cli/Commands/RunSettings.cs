@@ -21,7 +21,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     /// <summary>Flags that do not change a result, or that <see cref="Text"/> has as they are used.</summary>
     private static readonly string[] Known =
     [
-        "--model", "--adapter", "--device", "--split", "--memory", "--weights", "--compute", "--head", "--heads",
+        "--model", "--adapter", "--device", "--kernels", "--split", "--memory", "--weights", "--compute", "--head", "--heads",
         "--aggregate", "--step-separator", "--embedding-scale",
         "--chat-template", "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--no-tune", "--dry-run",
         "--trace-events", "--quiet", "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace",
@@ -103,7 +103,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         string backend = device.Id.Split(':')[0];
         if (device.Kind == DeviceKind.Cpu) return $"{backend} {RuntimeInformation.ProcessArchitecture.ToString().ToLowerInvariant()}";
         IEnumerable<string> features = device.Features.Where(feature => !feature.StartsWith("vulkan ", StringComparison.Ordinal));
-        return $"{backend} {device.Name} ({string.Join(", ", features)})";
+        return $"{backend} {device.Name} ({string.Join(", ", features)}; {device.Kernels})";
     }
 
     /// <summary>Describes the flags that are given and not known here, such as those that say how items are read.</summary>

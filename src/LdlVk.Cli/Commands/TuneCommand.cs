@@ -50,7 +50,8 @@ internal sealed class TuneCommand
         Description = "Approximate time limit; products that are not reached keep their default tiles.",
         HelpName = "N",
     };
-    private readonly Option<string> _device = ModelFlags.CreateDevice();
+    private readonly Option<string> _device = DeviceFlags.CreateDevice();
+    private readonly Option<string> _kernels = DeviceFlags.CreateKernels();
     private readonly Option<bool> _json = new("--json") { Description = "Write JSON lines." };
     private readonly Option<bool> _quiet = ModelFlags.CreateQuiet();
 
@@ -62,7 +63,8 @@ internal sealed class TuneCommand
         NotedCommand command = new("tune", "Find the fastest tiles of a model's matrix products on a device.", Notes);
         Option[] options =
         [
-            tune._device, tune._shape, tune._model, tune._adapter, tune._weights, tune._rows, tune._seconds, tune._json, tune._quiet,
+            tune._device, tune._kernels, tune._shape, tune._model, tune._adapter, tune._weights, tune._rows, tune._seconds, tune._json,
+            tune._quiet,
         ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(tune.Run(call, cancellationToken)));
@@ -75,7 +77,7 @@ internal sealed class TuneCommand
         WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
         int[]? rows = call.GetValue(_rows)?.Split(',').Select(text => Number(_rows.Name, text, 1 << 16)).ToArray();
         TimeSpan? limit = call.GetValue(_seconds) is { } seconds ? TimeSpan.FromSeconds(Number(_seconds.Name, seconds, 1 << 16)) : null;
-        DeviceInfo info = ComputeDevices.Candidates(call.GetValue(_device)!)[0];
+        DeviceInfo info = ComputeDevices.Candidates(call.GetValue(_device)!, ModelValues.Kernels(call, _kernels))[0];
         bool json = call.GetValue(_json);
         using IDevice device = ComputeDevices.Open(info);
         using Screen screen = new(_terminal);

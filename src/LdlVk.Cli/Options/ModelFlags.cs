@@ -28,7 +28,8 @@ internal sealed class ModelFlags
         HelpName = "FILE",
     };
 
-    private readonly Option<string> _device = CreateDevices();
+    private readonly Option<string> _device = DeviceFlags.CreateDevices();
+    private readonly Option<string> _kernels = DeviceFlags.CreateKernels();
     private readonly Option<string?> _split = new("--split")
     {
         Description = "Number of layers on each device of --device, such as 20,26 [default: by their memory and speed].",
@@ -82,16 +83,6 @@ internal sealed class ModelFlags
     public static Option<bool> CreateQuiet() =>
         new("--quiet") { Description = "No progress, notes or summary on standard error; errors still." };
 
-    /// <summary>--device, of commands that use several.</summary>
-    public static Option<string> CreateDevices() => Choice("--device", "auto|cpu|vulkan|vulkan:N|…,…",
-        "Where to run. auto: the best GPU on which the model fits, all GPUs if it fits on none, or the CPU if there is no GPU; "
-        + "never a software driver. vulkan: the best Vulkan device. Several devices, such as vulkan:0,vulkan:1, share the layers. "
-        + "See ldlvk devices.");
-
-    /// <summary>--device, of commands that use one.</summary>
-    public static Option<string> CreateDevice() => Choice("--device", "auto|cpu|vulkan|vulkan:N",
-        "Where to run. auto: the best GPU, else the CPU; never a software driver. vulkan: the best Vulkan device. See ldlvk devices.");
-
     /// <summary>--memory.</summary>
     public static Option<string?> CreateMemory() => new("--memory")
     {
@@ -123,7 +114,7 @@ internal sealed class ModelFlags
     /// <summary>Adds the flags that a plan depends on to a command.</summary>
     public void AddPlanTo(Command command)
     {
-        Option[] all = [Adapter, _device, _split, _memory, _weights, _compute, _head.Head, _heads, _batchTokens];
+        Option[] all = [Adapter, _device, _kernels, _split, _memory, _weights, _compute, _head.Head, _heads, _batchTokens];
         foreach (Option option in all) command.Options.Add(option);
     }
 
@@ -139,7 +130,7 @@ internal sealed class ModelFlags
     {
         Option[] all =
         [
-            Model, Adapter, _device, _split, _memory, _weights, _compute, _head.Head, _heads, _embeddingScale, _batchTokens,
+            Model, Adapter, _device, _kernels, _split, _memory, _weights, _compute, _head.Head, _heads, _embeddingScale, _batchTokens,
             _truncate, _foreignMarkers, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
         ];
         foreach (Option option in all) command.Options.Add(option);
@@ -165,6 +156,7 @@ internal sealed class ModelFlags
         return _head.Read(call, new RewardModelOptions
         {
             Device = call.GetValue(_device)!,
+            Kernels = ModelValues.Kernels(call, _kernels),
             Adapter = ModelValues.Adapter(call, Adapter),
             Split = ModelValues.Split(call, _split),
             Memory = ModelValues.Memory(call, _memory),

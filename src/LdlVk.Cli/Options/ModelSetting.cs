@@ -8,7 +8,8 @@ namespace LdlVk.Cli.Options;
 /// <param name="Options">The options of the model.</param>
 internal sealed record ModelSetting(string Name, string Folder, RewardModelOptions Options)
 {
-    private const string Keys = "model, adapter, device, weights, compute, head, heads, embedding-scale, memory, split or batch-tokens";
+    private const string Keys =
+        "model, adapter, device, kernels, weights, compute, head, heads, embedding-scale, memory, split or batch-tokens";
 
     /// <summary>Reads a setting.</summary>
     /// <param name="flag">Name of the flag, for messages.</param>
@@ -46,6 +47,7 @@ internal sealed record ModelSetting(string Name, string Folder, RewardModelOptio
         {
             Adapter = values.ContainsKey("adapter") ? set.Adapter : common.Adapter,
             Device = values.ContainsKey("device") ? set.Device : common.Device,
+            Kernels = values.ContainsKey("kernels") ? set.Kernels : common.Kernels,
             Weights = values.ContainsKey("weights") ? set.Weights : common.Weights,
             Compute = values.ContainsKey("compute") ? set.Compute : common.Compute,
             Head = values.ContainsKey("head") ? set.Head : common.Head,

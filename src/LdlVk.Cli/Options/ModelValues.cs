@@ -16,6 +16,9 @@ internal static class ModelValues
     /// <summary>Values of --compute.</summary>
     public const string Computes = "auto|fp16|int8";
 
+    /// <summary>Values of --kernels.</summary>
+    public const string KernelChoices = "auto|portable|matrix";
+
     /// <summary>Values of --embedding-scale.</summary>
     public const string EmbeddingScales = "auto|exact|bf16";
 
@@ -73,6 +76,14 @@ internal static class ModelValues
     /// <summary>Value of --compute; fp16 names what auto does.</summary>
     public static ComputeMode Compute(ParseResult call, Option<string> compute) =>
         OneOf(call, compute, Computes) == "int8" ? ComputeMode.Int8 : ComputeMode.Auto;
+
+    /// <summary>Value of --kernels.</summary>
+    public static KernelChoice Kernels(ParseResult call, Option<string> kernels) => OneOf(call, kernels, KernelChoices) switch
+    {
+        "portable" => KernelChoice.Portable,
+        "matrix" => KernelChoice.Matrix,
+        _ => KernelChoice.Auto,
+    };
 
     /// <summary>Value of --heads.</summary>
     public static WeightFormat Heads(ParseResult call, Option<string> heads) => Format(OneOf(call, heads, HeadFormats));

@@ -46,6 +46,21 @@ public sealed record DeviceInfo(
     /// <summary>Device memory that its ops take beside their operands; all zero if they take none.</summary>
     public OpScratch Scratch { get; init; }
 
+    /// <summary><see cref="Kernels"/> of a device that uses no matrix units.</summary>
+    public const string PortableKernels = "portable";
+
+    /// <summary>Which kernels it runs: <c>portable</c>, <c>matrix units</c>, or <c>matrix units but for attention</c>.</summary>
+    public string Kernels { get; init; } = PortableKernels;
+
+    /// <summary>Why it runs those kernels, in words.</summary>
+    public string WhyKernels { get; init; } = "the backend has no others";
+
+    /// <summary>The choice that led to <see cref="Kernels"/>; the device is opened with it.</summary>
+    public KernelChoice KernelChoice { get; init; }
+
+    /// <summary>The id of a device before it that is the same card behind another driver; null where there is none.</summary>
+    public string? SameCardAs { get; init; }
+
     /// <summary>Whether it computes on the host's processor, in the host's memory.</summary>
     public bool IsProcessor => Kind is DeviceKind.Cpu or DeviceKind.Software;
 }

@@ -41,6 +41,9 @@ public readonly ref struct OptionName(string name, string value = "")
     /// <summary>The devices.</summary>
     public static OptionName Device => new(nameof(Device));
 
+    /// <summary>Which kernels a Vulkan device runs.</summary>
+    public static OptionName Kernels => new(nameof(Kernels));
+
     /// <summary>Memory to use at most.</summary>
     public static OptionName Memory => new(nameof(Memory));
 

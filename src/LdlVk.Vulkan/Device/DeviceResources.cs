@@ -14,15 +14,13 @@ internal sealed unsafe class DeviceResources
     /// <summary>
     /// Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.
     /// </summary>
-    public DeviceResources(
-        VulkanInstance instance, PhysicalDevice physicalDevice, LinearFamily? linear, string? cacheFolder, UploadQueue upload,
-        long? memoryLimit)
+    public DeviceResources(VulkanInstance instance, PhysicalDevice physicalDevice, VulkanOptions options)
     {
         Api = instance.Api;
-        Budget = new MemoryBudget(memoryLimit);
-        Facts = PhysicalDeviceFacts.Of(instance, physicalDevice);
-        Family = linear ?? LinearKernels.FamilyFor(Facts);
-        QueueChoice queues = QueueChoice.For(Facts, upload);
+        Budget = new MemoryBudget(options.MemoryLimit);
+        Facts = PhysicalDeviceFacts.Of(instance, physicalDevice, options.Kernels);
+        Family = options.Family ?? LinearKernels.FamilyFor(Facts);
+        QueueChoice queues = QueueChoice.For(Facts, options.Upload);
         _device = CreateDevice(physicalDevice, queues);
         _handles = new DeviceHandles(instance, _device);
         try
@@ -30,15 +28,15 @@ internal sealed unsafe class DeviceResources
             bool watched = Facts.Kind != DeviceKind.Software;
             Stream = new CommandStream(Api, _device, Facts.ComputeQueueFamily, 0, computes: true, watched);
             if (queues.Copy is { } copy) Copies = new CommandStream(Api, _device, copy.Family, copy.Index, computes: false, watched);
-            bool mapped = upload == UploadQueue.Auto && Facts.SharesHostMemory;
+            bool mapped = options.Upload == UploadQueue.Auto && Facts.SharesHostMemory;
             Memory = new MemoryAllocator(Api, _device, Facts, Stream, Copies, queues.Families, Budget, mapped);
             Staging = new StagingRing(Api, _device, Facts, Stream, Copies, queues.Families, Budget);
             WeightStaging = Copies is null ? Staging : new StagingRing(Api, _device, Facts, Copies, null, [], Budget);
             Pinned = new PinnedWeights(Api, _device, _handles, Facts, Copies ?? Stream);
             Downloads = new Downloads(Api, _device, Facts, Stream);
-            string? cache = cacheFolder is null ? null : Path.Combine(cacheFolder, PipelineCacheFile.NameFor(Facts.Properties));
+            string? cache = options.CacheFolder is { } folder ? Path.Combine(folder, PipelineCacheFile.NameFor(Facts.Properties)) : null;
             Pipelines = new ComputePipelines(Api, _device, Facts, new PipelineCacheFile(cache, Facts.Properties));
-            LinearKernels = new LinearKernels(Family, Facts, new TileChoices(cacheFolder, Facts));
+            LinearKernels = new LinearKernels(Family, Facts, new TileChoices(options.CacheFolder, Facts));
             AttentionKernels = new AttentionKernels(Family, Facts);
         }
         catch

@@ -41,6 +41,21 @@ internal sealed unsafe class PhysicalDeviceFacts
     /// <summary>Invocations of a workgroup, at most.</summary>
     public required uint MaxThreads { get; init; }
 
+    /// <summary>Subgroups of a workgroup, at most, where a kernel requests their size.</summary>
+    public required uint MaxSubgroups { get; init; }
+
+    /// <summary>Which card this is.</summary>
+    public required CardIdentity Card { get; init; }
+
+    /// <summary>Whether a driver for another API computes for this one, as Dozen does for Direct3D 12.</summary>
+    public required bool IsLayered { get; init; }
+
+    /// <summary>Which kernels the caller wants.</summary>
+    public required KernelChoice Choice { get; init; }
+
+    /// <summary>The rule about this driver; null for none, or where the caller wants matrix units all the same.</summary>
+    public required DriverRule? Rule { get; init; }
+
     /// <summary>Matrix units for fp16; null for none.</summary>
     public required MatrixUnits? MatrixUnits { get; init; }
 
@@ -52,13 +67,7 @@ internal sealed unsafe class PhysicalDeviceFacts
     public required long DeviceBytes { get; init; }
     public required long FreeDeviceBytes { get; init; }
 
-    public DeviceKind Kind => Properties.DeviceType switch
-    {
-        PhysicalDeviceType.DiscreteGpu => DeviceKind.DiscreteGpu,
-        PhysicalDeviceType.IntegratedGpu => DeviceKind.IntegratedGpu,
-        PhysicalDeviceType.VirtualGpu => DeviceKind.VirtualGpu,
-        _ => DeviceKind.Software,
-    };
+    public DeviceKind Kind => KindOf(Properties.DeviceType);
 
     /// <summary>
     /// The queue family of a graphics card's copy engines, which move data over the bus while it computes: a family that can only copy.
@@ -92,14 +101,34 @@ internal sealed unsafe class PhysicalDeviceFacts
         if (HasIntegerDot) features.Add("int8 dot");
         if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
         if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
+        bool matrix = LinearKernels.UsesMatrixUnits(family, this);
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features)
         {
-            MatrixOperandBytes = LinearKernels.UsesMatrixUnits(family, this) ? OperandKind.MaxBytes : 0,
+            MatrixOperandBytes = matrix ? OperandKind.MaxBytes : 0,
             Int8OperandBytes = OperandKind.MaxBytes,
+            Kernels = !matrix ? DeviceInfo.PortableKernels
+                : Rule?.Use == MatrixUse.Products ? "matrix units but for attention" : "matrix units",
+            WhyKernels = WhyKernels(matrix),
+            KernelChoice = Choice,
         };
     }
 
-    public static PhysicalDeviceFacts Of(VulkanInstance instance, PhysicalDevice device)
+    private string WhyKernels(bool matrix) =>
+        Choice == KernelChoice.Portable ? "as asked for"
+        : Rule is { } rule ? $"{rule.Why} ({rule.Source})"
+        : MatrixUnits is null ? "the driver offers no matrix units"
+        : matrix && Choice == KernelChoice.Matrix ? "as asked for"
+        : matrix ? $"the driver offers products of {MatrixUnits.M}x{MatrixUnits.N}x{MatrixUnits.K}"
+        : Kind == DeviceKind.Software ? "a software driver computes matrix units element by element"
+        : "no tile fits on its matrix units";
+
+    /// <summary>Asks a device.</summary>
+    /// <param name="instance">The instance.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="choice">
+    /// The kernels that are wanted. Where they are portable, or a rule forbids others, nothing is asked about matrix units.
+    /// </param>
+    public static PhysicalDeviceFacts Of(VulkanInstance instance, PhysicalDevice device, KernelChoice choice = KernelChoice.Auto)
     {
         Vk api = instance.Api;
         // The query needs the driver to know the extension; the device need not enable it.
@@ -107,8 +136,15 @@ internal sealed unsafe class PhysicalDeviceFacts
         var driver = new PhysicalDeviceDriverProperties(sType: StructureType.PhysicalDeviceDriverProperties);
         bool knowsSizes = HasExtension(api, device, "VK_EXT_subgroup_size_control");
         var sizes = new PhysicalDeviceSubgroupSizeControlProperties(pNext: &driver);
-        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: knowsSizes ? &sizes : &driver);
-        var maintenance = new PhysicalDeviceMaintenance3Properties(pNext: &subgroup);
+        bool knowsDot = HasExtension(api, device, IntegerDotExtension);
+        var dots = new PhysicalDeviceShaderIntegerDotProductProperties(pNext: knowsSizes ? &sizes : &driver);
+        var subgroup = new PhysicalDeviceSubgroupProperties(pNext: knowsDot ? &dots : dots.PNext);
+        bool knowsBuffers = HasExtension(api, device, "VK_KHR_maintenance4");
+        var buffers = new PhysicalDeviceMaintenance4Properties(pNext: &subgroup);
+        bool knowsBus = HasExtension(api, device, "VK_EXT_pci_bus_info");
+        var bus = new PhysicalDevicePCIBusInfoPropertiesEXT(pNext: knowsBuffers ? &buffers : &subgroup);
+        var id = new PhysicalDeviceIDProperties(pNext: knowsBus ? &bus : bus.PNext);
+        var maintenance = new PhysicalDeviceMaintenance3Properties(pNext: &id);
         var properties = new PhysicalDeviceProperties2(pNext: &maintenance);
         api.GetPhysicalDeviceProperties2(device, &properties);
 
@@ -121,12 +157,16 @@ internal sealed unsafe class PhysicalDeviceFacts
         ulong available = budget ? Math.Min(total, ours - Math.Min(used, ours)) : total;
 
         var dot = new PhysicalDeviceShaderIntegerDotProductFeatures(sType: StructureType.PhysicalDeviceShaderIntegerDotProductFeatures);
-        bool knowsDot = HasExtension(api, device, IntegerDotExtension);
         var v12 = new PhysicalDeviceVulkan12Features(sType: StructureType.PhysicalDeviceVulkan12Features, pNext: knowsDot ? &dot : null);
         var features = new PhysicalDeviceFeatures2(pNext: &v12);
         api.GetPhysicalDeviceFeatures2(device, &features);
         PhysicalDeviceProperties p = properties.Properties;
-        (MatrixUnits? halves, MatrixUnits? bytes) = MatrixUnits.Of(api, instance.Handle, device, p.VendorID, subgroup.SubgroupSize, sizes);
+        DeviceKind kind = KindOf(p.DeviceType);
+        DriverRule? rule = choice != KernelChoice.Auto ? null : DriverRule.For(new DriverIdentity(
+            p.VendorID, p.DeviceID, driver.DriverID, p.DriverVersion, kind, sizes.MinSubgroupSize,
+            dots.IntegerDotProduct4x8BitPackedMixedSignednessAccelerated));
+        (MatrixUnits? halves, MatrixUnits? bytes) = choice == KernelChoice.Portable || rule?.Use == MatrixUse.None ? (null, null)
+            : MatrixUnits.Of(api, instance.Handle, device, p.VendorID, subgroup.SubgroupSize, sizes);
         return new PhysicalDeviceFacts
         {
             Properties = p,
@@ -137,7 +177,8 @@ internal sealed unsafe class PhysicalDeviceFacts
             HasSubgroupBroadcast = subgroup.SupportedStages.HasFlag(ShaderStageFlags.ComputeBit)
                 && subgroup.SupportedOperations.HasFlag(SubgroupFeatureFlags.BallotBit),
             SetsSubgroupSize = sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit),
-            MaxAllocationBytes = maintenance.MaxMemoryAllocationSize,
+            MaxAllocationBytes =
+                knowsBuffers ? Math.Min(maintenance.MaxMemoryAllocationSize, buffers.MaxBufferSize) : maintenance.MaxMemoryAllocationSize,
             ComputeQueueFamily = DeviceRequirements.ComputeFamilyOf(api, device) ?? 0,
             QueueFamilies = DeviceRequirements.QueueFamiliesOf(api, device),
             HasMemoryBudget = budget,
@@ -146,6 +187,14 @@ internal sealed unsafe class PhysicalDeviceFacts
             HasIntegerDot = dot.ShaderIntegerDotProduct,
             SharedBytes = p.Limits.MaxComputeSharedMemorySize,
             MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
+            MaxSubgroups = knowsSizes ? sizes.MaxComputeWorkgroupSubgroups : uint.MaxValue,
+            Card = new CardIdentity(
+                knowsBus ? (bus.PciDomain, bus.PciBus, bus.PciDevice, bus.PciFunction) : null,
+                id.DeviceLuidvalid ? BitConverter.ToUInt64(new ReadOnlySpan<byte>(id.DeviceLuid, 8)) : null,
+                new Guid(new ReadOnlySpan<byte>(id.DeviceUuid, 16))),
+            IsLayered = driver.DriverID == DriverId.MesaDozen,
+            Choice = choice,
+            Rule = rule,
             MatrixUnits = halves,
             ByteMatrixUnits = bytes,
             FlexibleMatrices = FlexibleMatrices.Of(api, instance.Handle, device, halves),
@@ -153,6 +202,14 @@ internal sealed unsafe class PhysicalDeviceFacts
             FreeDeviceBytes = (long)available,
         };
     }
+
+    private static DeviceKind KindOf(PhysicalDeviceType type) => type switch
+    {
+        PhysicalDeviceType.DiscreteGpu => DeviceKind.DiscreteGpu,
+        PhysicalDeviceType.IntegratedGpu => DeviceKind.IntegratedGpu,
+        PhysicalDeviceType.VirtualGpu => DeviceKind.VirtualGpu,
+        _ => DeviceKind.Software,
+    };
 
     public static bool HasExtension(Vk api, PhysicalDevice device, string name)
     {

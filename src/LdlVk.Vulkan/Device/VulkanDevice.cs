@@ -21,11 +21,9 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
     /// <summary>
     /// Opens a device and takes over the instance, which is disposed with it; if this throws, the caller still owns the instance.
     /// </summary>
-    public VulkanDevice(
-        VulkanInstance instance, PhysicalDevice physicalDevice, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload,
-        long? memoryLimit)
+    public VulkanDevice(VulkanInstance instance, PhysicalDevice physicalDevice, int index, VulkanOptions options)
     {
-        Resources = new DeviceResources(instance, physicalDevice, linear, cacheFolder, upload, memoryLimit);
+        Resources = new DeviceResources(instance, physicalDevice, options);
         Info = Resources.Facts.ToInfo(index, Resources.Family);
         Own = new Ownership(this);
         Ops = new OpSet(this, Resources);

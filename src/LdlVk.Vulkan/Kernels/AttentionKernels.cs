@@ -31,7 +31,7 @@ internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts 
 
     /// <summary>Query rows of a workgroup, for each of the device's kernels.</summary>
     public IEnumerable<int> QueryBlockSizes =>
-        LinearKernels.UsesMatrixUnits(family, facts) ? MatrixQueryBlocks.Prepend(PortableQueryBlock).Distinct() : [PortableQueryBlock];
+        OnMatrixUnits ? MatrixQueryBlocks.Prepend(PortableQueryBlock).Distinct() : [PortableQueryBlock];
 
     private int PortableQueryBlock => family == LinearFamily.Stream ? (int)facts.SubgroupSize : 16;
 
@@ -50,15 +50,18 @@ internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts 
     /// The kernel for a head dimension on the device's matrix units; null where it has none, or they do not suit the dimension.
     /// </summary>
     public AttentionKernel? MatrixKernel(int headDimension) =>
-        !LinearKernels.UsesMatrixUnits(family, facts) ? null
+        !OnMatrixUnits ? null
         : MatrixKernelOn(
-            ForcedSums is { } sums ? facts.MatrixUnits! with { MaxSums = sums } : facts.MatrixUnits!, headDimension, facts.SharedBytes);
+            ForcedSums is { } sums ? facts.MatrixUnits! with { MaxSums = sums } : facts.MatrixUnits!, headDimension,
+            MatrixLimits.Of(facts));
+
+    private bool OnMatrixUnits => LinearKernels.UsesMatrixUnits(family, facts) && facts.Rule?.Use != MatrixUse.Products;
 
     /// <summary>
     /// The kernel for a head dimension on matrix units; null where they do not suit it. The order of sums follows from the size of a tile
     /// of keys and from how many subgroups share a query; both depend on the units and the head dimension alone.
     /// </summary>
-    public static AttentionKernel? MatrixKernelOn(MatrixUnits units, int headDimension, uint sharedBytes)
+    public static AttentionKernel? MatrixKernelOn(MatrixUnits units, int headDimension, MatrixLimits limits)
     {
         uint keys = headDimension <= 128 ? 32u : 16u, dimension = ((uint)headDimension + 31) / 32 * 32;
         if (keys % Math.Max(units.N, units.K) != 0) return null;
@@ -71,8 +74,9 @@ internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts 
         if (units.SubgroupSize * split % units.M != 0) return null;
         foreach (int queries in MatrixQueryBlocks)
         {
-            if (queries > 2 * keys || queries % units.M != 0 || SharedBytes((uint)queries) > sharedBytes) continue;
-            uint threads = (uint)queries / units.M * split * units.SubgroupSize;
+            if (queries > 2 * keys || queries % units.M != 0 || SharedBytes((uint)queries) > limits.SharedBytes) continue;
+            uint subgroups = (uint)queries / units.M * split, threads = subgroups * units.SubgroupSize;
+            if (subgroups > limits.Subgroups || threads > limits.Threads) continue;
             return new AttentionKernel("attention_matrix",
                 [threads, units.SubgroupSize, units.M, units.N, units.K, (uint)headDimension, keys, split, fewRegisters ? 1u : 0u],
                 queries, units.SubgroupSize);

@@ -14,13 +14,16 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     private readonly Dictionary<TilingKey, IReadOnlyList<ITiling>> _candidates = [];
 
     /// <summary>
-    /// The family for a device. llvmpipe offers matrix units but computes them element by element: streaming is three times faster there.
+    /// The family for a device. llvmpipe offers matrix units but computes them element by element: streaming is three times faster there,
+    /// so they are used only where they are asked for.
     /// </summary>
-    public static LinearFamily FamilyFor(PhysicalDeviceFacts facts) =>
-        facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 } ? LinearFamily.Stream
-        : facts.MatrixUnits is { } units && MatrixTiles.Candidates(units, facts.SharedBytes, facts.MaxThreads, 16).Count > 0
-            ? LinearFamily.Matrix
-        : LinearFamily.Tile;
+    public static LinearFamily FamilyFor(PhysicalDeviceFacts facts)
+    {
+        bool streams = facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 };
+        bool matrix = facts.MatrixUnits is { } units && MatrixTiles.Candidates(units, MatrixLimits.Of(facts), 16).Count > 0;
+        return matrix && (!streams || facts.Choice == KernelChoice.Matrix) ? LinearFamily.Matrix
+            : streams ? LinearFamily.Stream : LinearFamily.Tile;
+    }
 
     /// <summary>Whether a weight of this format is multiplied on matrix units; else it goes through a portable kernel.</summary>
     public bool UsesMatrixUnitsFor(WeightFormat format) => HasMatrixUnits && format != WeightFormat.Fp32;
@@ -117,9 +120,9 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         if (!_candidates.TryGetValue(shared, out IReadOnlyList<ITiling>? candidates))
             _candidates.Add(shared, candidates = shared.Kernel switch
             {
-                TiledKernel.Matrix => MatrixTiles.Candidates(facts.MatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows),
+                TiledKernel.Matrix => MatrixTiles.Candidates(facts.MatrixUnits!, MatrixLimits.Of(facts), shared.Rows),
                 TiledKernel.Int8Matrix =>
-                    MatrixTiles.Candidates(facts.ByteMatrixUnits!, facts.SharedBytes, facts.MaxThreads, shared.Rows, bytes: true),
+                    MatrixTiles.Candidates(facts.ByteMatrixUnits!, MatrixLimits.Of(facts), shared.Rows, bytes: true),
                 TiledKernel.Stream => StreamTilings(shared.Format, shared.Rows),
                 _ => TileTilings(shared.Format, shared.Rows),
             });

@@ -39,7 +39,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// <summary>
     /// Whether these tiles of linear_matrix.comp, or with bytes of linear_int8_matrix.comp, are within a device's limits.
     /// </summary>
-    public bool Fit(MatrixUnits units, uint sharedBytes, uint maxThreads, bool bytes)
+    public bool Fit(MatrixUnits units, MatrixLimits limits, bool bytes)
     {
         uint subgroups = Rows / SubgroupRows * (Features / SubgroupFeatures);
         // Shared memory of a step of K: fp16 values; or bytes, and matrices of scales.
@@ -49,14 +49,14 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
         uint shared = (Buffers * step) + (subgroups * units.M * units.N * sizeof(float));
         return SubgroupRows % units.M == 0 && SubgroupFeatures % (2 * units.N) == 0
             && SubgroupRows * SubgroupFeatures <= units.MaxSums * units.SubgroupSize && Rows * Features <= MaxSumsPerWorkgroup
-            && Threads(units) <= maxThreads && shared <= sharedBytes;
+            && Threads(units) <= limits.Threads && subgroups <= limits.Subgroups && shared <= limits.SharedBytes;
     }
 
     /// <summary>
     /// All tiles that fit, for any number of rows; the first is the default for an unmeasured device. Large tiles reuse more of what they
     /// load, but waste the unused rows of the last tile, and too many sums in a subgroup spill.
     /// </summary>
-    public static IReadOnlyList<MatrixTiles> Candidates(MatrixUnits units, uint sharedBytes, uint maxThreads, int rows, bool bytes = false)
+    public static IReadOnlyList<MatrixTiles> Candidates(MatrixUnits units, MatrixLimits limits, int rows, bool bytes = false)
     {
         uint[] sizes = [16, 32, 64, 128, 256];
         return
@@ -67,7 +67,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
                from subgroupFeatures in sizes.Where(s => s <= features && s <= 64)
                from buffers in new uint[] { 2, 1 }
                let tiles = new MatrixTiles(tileRows, features, subgroupRows, subgroupFeatures, buffers)
-               where tiles.Fit(units, sharedBytes, maxThreads, bytes)
+               where tiles.Fit(units, limits, bytes)
                orderby tiles.Cost(units, rows)
                select tiles,
         ];

@@ -56,7 +56,8 @@ internal sealed class DeviceSpeeds(string? path, Func<DeviceInfo, WeightFormat, 
 
     private static string Key(DeviceInfo device, WeightFormat weights) =>
         string.Join('/',
-            new[] { device.Name, device.Driver, weights.ToString() }.Select(s => s.ReplaceLineEndings(" ").Replace('\t', ' ')));
+            new[] { device.Name, device.Driver, device.Kernels, weights.ToString() }
+                .Select(s => s.ReplaceLineEndings(" ").Replace('\t', ' ')));
 
     private static string Line(string key, DeviceSpeed speed) =>
         string.Create(CultureInfo.InvariantCulture, $"{key}\t{speed.OperationsPerSecond:G4}\t{speed.UploadBytesPerSecond:G4}\n");

@@ -31,8 +31,8 @@ internal static class Placement
                 $"{OptionName.Memory} has {options.Memory.Count} figures, and {OptionName.Device.Of(options.Device)} names {names} "
                     + $"device{(names == 1 ? "" : "s")}. Give one figure for all, or one for each, such as "
                     + $"{OptionName.Device.Of("vulkan:0,vulkan:1")} {OptionName.Memory.Of("8GiB,16GiB")}.");
-        if (names > 1) return Plan(checkpoint, options, ComputeDevices.Named(options.Device));
-        IReadOnlyList<DeviceInfo> candidates = ComputeDevices.Candidates(options.Device);
+        if (names > 1) return Plan(checkpoint, options, ComputeDevices.Named(options.Device, options.Kernels));
+        IReadOnlyList<DeviceInfo> candidates = ComputeDevices.Candidates(options.Device, options.Kernels);
         if (candidates.Count == 1 || options.Split is not null) return Plan(checkpoint, options, [candidates[0]]);
         DeviceException? first = null;
         ExecutionPlan? streaming = null;
