@@ -30,6 +30,9 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
     /// <summary>Format to which the layers' weights are converted as they come; null for a copy.</summary>
     public WeightFormat? Weights { get; init; }
 
+    /// <summary>The head that a conversion keeps, where the model has several; null for the only one that there is.</summary>
+    public string? Head { get; init; }
+
     /// <summary>Bytes of each weight file that a conversion writes.</summary>
     public long ShardBytes { get; init; } = 4L << 30;
 
@@ -41,12 +44,19 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
     public async Task<PullResult> RunAsync(string destination, CancellationToken cancellationToken)
     {
         string folder = Path.GetFullPath(destination);
+        if (Head is not null && Weights is null)
+            throw new UsageException(
+                $"{OptionName.Head.Of(Head)} chooses what a conversion keeps, and without {OptionName.Weights} nothing is converted. "
+                + $"Leave it out, and choose the head when the model scores.");
         if (File.Exists(folder)) throw new UsageException($"{folder} is a file. Give the name of a new folder.");
         progress?.Report(new PullProgress(PullStage.Listing, _repository.Name, 0, 0, 0));
         HubFiles listed = await client.ListAsync(cancellationToken).ConfigureAwait(false);
         IReadOnlyList<HubFile> files = listed.Select(_repository, Include, Exclude);
         PullReceipt wanted = new(
-            _repository.Page, listed.Commit, Weights is { } format ? Readable.Name(format) : "", false, new HashSet<string>());
+            _repository.Page, listed.Commit, Weights is { } format ? Readable.Name(format) : "", false, new HashSet<string>())
+        {
+            Head = Head ?? "",
+        };
         PullReceipt? found = Check(folder, wanted);
         long began = TimeProvider.System.GetTimestamp(), bytes = files.Sum(file => file.Bytes);
         DownloadProgress counted = new(progress, bytes);
@@ -86,6 +96,11 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
                 $"{folder} holds {has}, and {given} given now. Give another folder.");
         }
 
+        if (found.Head != wanted.Head)
+            throw new UsageException(
+                $"{folder} holds a conversion with {(found.Head.Length == 0 ? "the only head" : $"the head {found.Head}")}, and "
+                + (wanted.Head.Length == 0 ? (Notice)$"no {OptionName.Head} is" : $"{OptionName.Head.Of(wanted.Head)} is")
+                + " given now. Give another folder.");
         if (found.Commit != wanted.Commit)
             throw new UsageException(
                 $"{folder} holds commit {found.Commit}, but {_repository.Revision} is {wanted.Commit} now. "
@@ -136,7 +151,7 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
             () =>
                 Converter.Run(
                     source, folder, Weights!.Value, coming, ShardBytes, progress is null ? null : new Conversion(progress),
-                    cancellationToken),
+                    cancellationToken, Head),
             cancellationToken).ConfigureAwait(false);
         Directory.Delete(source, recursive: true);
     }
@@ -158,7 +173,8 @@ public sealed class Pull(HubClient client, IProgress<PullProgress>? progress = n
 
         await Task.Run(
             () => Converter.Run(
-                source, folder, Weights!.Value, progress is null ? null : new Conversion(progress), cancellationToken: cancellationToken),
+                source, folder, Weights!.Value, progress is null ? null : new Conversion(progress), cancellationToken: cancellationToken,
+                head: Head),
             cancellationToken).ConfigureAwait(false);
         Directory.Delete(source, recursive: true);
     }

@@ -14,6 +14,9 @@ internal sealed record PullReceipt(string Repository, string Commit, string Weig
     /// <summary>The name of the file.</summary>
     public const string Name = ".ldlvk-pull.json";
 
+    /// <summary>The head that a conversion keeps; empty for the only one that there is.</summary>
+    public string Head { get; init; } = "";
+
     private const int MaxBytes = 1 << 20;
 
     /// <summary>Reads the receipt of a folder; null if there is none.</summary>
@@ -31,7 +34,10 @@ internal sealed record PullReceipt(string Repository, string Commit, string Weig
                 root.GetProperty("commit").GetString()!,
                 root.GetProperty("weights").GetString()!,
                 root.GetProperty("complete").GetBoolean(),
-                root.GetProperty("fetched").EnumerateArray().Select(name => name.GetString()!).ToHashSet(StringComparer.Ordinal));
+                root.GetProperty("fetched").EnumerateArray().Select(name => name.GetString()!).ToHashSet(StringComparer.Ordinal))
+            {
+                Head = root.TryGetProperty("head", out JsonElement head) ? head.GetString()! : "",
+            };
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException)
         {
@@ -53,6 +59,7 @@ internal sealed record PullReceipt(string Repository, string Commit, string Weig
                 json.WriteString("repository", Repository);
                 json.WriteString("commit", Commit);
                 json.WriteString("weights", Weights);
+                if (Head.Length > 0) json.WriteString("head", Head);
                 json.WriteBoolean("complete", IsComplete);
                 json.WriteStartArray("fetched");
                 foreach (string name in Fetched.Order(StringComparer.Ordinal)) json.WriteStringValue(name);

@@ -107,7 +107,9 @@ public sealed class RewardModel : IDisposable
     public static ExecutionPlan MakePlan(Checkpoint checkpoint, RewardModelOptions? options = null)
     {
         options ??= new RewardModelOptions();
+        ArgumentNullException.ThrowIfNull(checkpoint);
         options.Check();
+        options.CheckFor(checkpoint.Head);
         return Placement.Plan(checkpoint, options);
     }
 
@@ -144,6 +146,7 @@ public sealed class RewardModel : IDisposable
         Checkpoint checkpoint = Checkpoint.Open(folder, options.Adapter, options.Head);
         try
         {
+            options.CheckFor(checkpoint.Head);
             var text = new TextEncoder(checkpoint.TextFolder, options.ChatTemplate, options.SystemMessages, options.TemplateDate);
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;
@@ -156,9 +159,9 @@ public sealed class RewardModel : IDisposable
         }
     }
 
-    /// <summary>The text of a conversation, template included.</summary>
+    /// <summary>The text of a conversation as the model reads it: with its template, and with what marks steps.</summary>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
-    public string Render(Conversation conversation) => _text.Render(conversation);
+    public string Render(Conversation conversation) => _text.Render(conversation, StepMarks, _options.StepSeparator);
 
     /// <summary>The text that <see cref="EncodeTemplated"/> tokenizes.</summary>
     public string Complete(string text) => _text.Complete(text);

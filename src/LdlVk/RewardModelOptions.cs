@@ -1,3 +1,5 @@
+using LdlVk.Runtime.Model.Heads;
+
 namespace LdlVk;
 
 /// <summary>How a <see cref="RewardModel"/> runs. The defaults suit most.</summary>
@@ -114,6 +116,36 @@ public sealed record RewardModelOptions
     /// changes speed, never a score.
     /// </summary>
     public bool Tune { get; init; } = true;
+
+    /// <summary>Verifies that the options about steps and texts are of use for a model with this head.</summary>
+    /// <param name="head">The head.</param>
+    /// <exception cref="UsageException">One is not: scores would be the same without it.</exception>
+    public void CheckFor(ModelHead head)
+    {
+        ArgumentNullException.ThrowIfNull(head);
+        if (head.StepMarks == StepMarks.None)
+        {
+            if (StepAggregation is { } aggregation)
+                throw Useless(OptionName.StepAggregation.Of(aggregation.ToString().ToLowerInvariant()));
+            if (StepSeparator is not null) throw Useless(OptionName.StepSeparator);
+            return;
+        }
+
+        if (head.StepMarks == StepMarks.Token) return;
+        string why = head.StepMarks == StepMarks.LineBreaks
+            ? "the code of this model writes question and steps without a chat template"
+            : "this model scores token ids alone, as its authors published no way to write steps";
+        if (head.StepMarks == StepMarks.Positions && StepSeparator is not null) throw Of(OptionName.StepSeparator);
+        if (ChatTemplate is not ("auto" or "none")) throw Of(OptionName.ChatTemplate.Of(ChatTemplate));
+        if (SystemMessages != SystemMessages.Error) throw Of(OptionName.SystemMessages.Of("merge"));
+        if (TemplateDate is not null) throw Of(OptionName.TemplateDate);
+
+        static UsageException Useless(OptionName option) => new(
+            $"{option} would change nothing: this model scores whole texts, not steps. Leave it out, or choose "
+            + $"{OptionName.Head.Of("steps")} if its head was trained on steps.");
+
+        UsageException Of(OptionName option) => new($"{option} would change nothing: {why}. Leave it out.");
+    }
 
     internal void Check()
     {

@@ -102,12 +102,20 @@ public sealed class TextEncoder
     /// <param name="addGenerationPrompt">Whether the opening of the next turn follows; what is scored has none.</param>
     /// <exception cref="InputException">The conversation does not fit the template.</exception>
     /// <exception cref="CheckpointException">There is no tokenizer, or the template is not a known one.</exception>
-    public int[] Encode(Conversation conversation, SpecialTokens typed = SpecialTokens.Tokens, bool addGenerationPrompt = false)
+    public int[] Encode(Conversation conversation, SpecialTokens typed = SpecialTokens.Tokens, bool addGenerationPrompt = false) =>
+        Encode(conversation, typed, addGenerationPrompt, mark: null);
+
+    /// <summary>Ids of a whole conversation, in whose last message a token is always one.</summary>
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="typed">What other special tokens are that stand in a message.</param>
+    /// <param name="mark">The token.</param>
+    internal int[] EncodeMarked(Conversation conversation, SpecialTokens typed, string mark) => Encode(conversation, typed, false, mark);
+
+    private int[] Encode(Conversation conversation, SpecialTokens typed, bool addGenerationPrompt, string? mark)
     {
         if (_template.Value is { Template: var template })
-            return template.Encode(Required, MessagesFor(template, conversation), addGenerationPrompt, typed);
-        string text = string.Concat(conversation.Messages.Select(m => m.Content));
-        int[] ids = Required.Encode(text, typed == SpecialTokens.Text ? [0..text.Length] : []);
+            return template.Encode(Required, MessagesFor(template, conversation), addGenerationPrompt, typed, mark);
+        int[] ids = ChatTemplate.EncodeContents(Required, conversation.Messages, typed, mark);
         return Required.Bos is { } bos ? [bos, .. ids] : ids;
     }
 
@@ -122,10 +130,8 @@ public sealed class TextEncoder
     /// it does.</exception>
     public TokenizedText Encode(Conversation conversation, StepMarks marks, string? separator, SpecialTokens typed = SpecialTokens.Tokens)
     {
-        if (marks != StepMarks.None) return new StepEncoder(this, marks, separator).Encode(conversation, typed);
-        return conversation.Steps is null ? new TokenizedText(Encode(conversation, typed)) : throw new InputException(
-            $"the text has steps, and this model scores whole texts. Leave them out, or choose {OptionName.Head.Of("steps")} if its head "
-            + $"was trained on steps.");
+        return marks != StepMarks.None ? new StepEncoder(this, marks, separator).Encode(conversation, typed)
+            : new TokenizedText(Encode(WithoutSteps(conversation), typed));
     }
 
     /// <summary>Returns ids with the positions of the tokens that mark steps, if the model marks them so and none are given.</summary>
@@ -140,6 +146,22 @@ public sealed class TextEncoder
     public string Render(Conversation conversation) => _template.Value is { } template
         ? template.Template.Render(MessagesFor(template.Template, conversation))
         : string.Concat(conversation.Messages.Select(m => m.Content));
+
+    /// <summary>As <see cref="Render(Conversation)"/>, with what marks the steps, if the model scores steps.</summary>
+    /// <param name="conversation">The conversation.</param>
+    /// <param name="marks">How the model's code marks steps.</param>
+    /// <param name="separator">What separates the steps of a response that is one text; null for what the model's code takes.</param>
+    /// <exception cref="InputException">The conversation does not fit the template, or the model's code.</exception>
+    public string Render(Conversation conversation, StepMarks marks, string? separator = null) => marks == StepMarks.None
+        ? Render(WithoutSteps(conversation)) : new StepEncoder(this, marks, separator).Render(conversation);
+
+    /// <summary>The text of the token that stands in front of every text; "" if there is none.</summary>
+    internal string BosText => Required.Bos is { } bos ? Piece(bos) : "";
+
+    private static Conversation WithoutSteps(Conversation conversation) => conversation.Steps is null ? conversation
+        : throw new InputException(
+            $"the text has steps, and this model scores whole texts. Leave them out, or choose {OptionName.Head.Of("steps")} if its head "
+            + $"was trained on steps.");
 
     /// <summary>Returns the messages, with the system message merged where the template needs it and the options allow it.</summary>
     private IReadOnlyList<Message> MessagesFor(ChatTemplate template, Conversation conversation)

@@ -19,6 +19,9 @@ public sealed class HeadTests
         Assert.Equal(steps.Aggregate(1.0, (a, b) => a * b), entry.GetProperty("score").GetDouble(), 1e-6);
         JsonElement rendered = (await api.PostAsync("/render", new { input_ids = row.Ids, step_positions = row.StepPositions, ids = true })).Json.GetProperty("data")[0];
         Assert.Equal(row.StepPositions!, rendered.GetProperty("step_positions").EnumerateArray().Select(p => p.GetInt32()));
+        Reply setting = await api.PostAsync("/v1/rewards", new { input_ids = row.Ids, step_positions = row.StepPositions, aggregate = "min" });
+        Assert.Equal(422, setting.Status);
+        Assert.Contains("aggregate is set where the server is started", setting.Json.ToString(), StringComparison.Ordinal);
         Reply without = await api.PostAsync("/v1/rewards", new { input_ids = row.Ids });
         Assert.Equal(422, without.Status);
         Assert.Contains("no steps", without.Json.ToString(), StringComparison.Ordinal);

@@ -178,8 +178,8 @@ internal sealed class BenchCommand
     private Checkpoint? OpenModel(ParseResult call)
     {
         string? adapter = ModelValues.Adapter(call, _adapter);
-        if (call.GetValue(_model) is not { } folder)
-            return adapter is null ? null : throw new UsageException("--adapter changes a model: give --model too.");
+        ModelValues.RequireModel(call, _model, _adapter, _head);
+        if (call.GetValue(_model) is not { } folder) return null;
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         if (call.GetResult(_shape) is { Implicit: false } || call.GetValue(_layers) is not null)
             throw new UsageException("--model has a shape of its own: leave out --shape and --layers.");

@@ -14,8 +14,8 @@ internal static class FidelityCommand
 {
     private const string Notes = """
         A SETTING is KEY=VALUE,… and overrides the other flags. Its keys are model (another folder,
-        such as a converted one), device, weights, compute, heads, embedding-scale, memory, split and
-        batch-tokens. The models are loaded one after another.
+        such as a converted one), adapter, device, weights, compute, head, heads, embedding-scale, memory,
+        split and batch-tokens. The models are loaded one after another.
           ldlvk fidelity --model DIR --input PAIRS.jsonl --baseline weights=fp32
             --candidate weights=int8 --candidate weights=int4,device=vulkan:0
         Input lines are those of ldlvk eval.

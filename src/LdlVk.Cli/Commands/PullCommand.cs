@@ -42,6 +42,7 @@ internal static class PullCommand
             Description = "Convert the layers during the download, like ldlvk convert.",
             HelpName = "fp16|int8|int4",
         };
+        Option<string?> head = HeadFlags.CreateHead();
         Option<string[]> include = new("--include")
         {
             Description = "Also download files of this name, which may contain * and ?; may be repeated.",
@@ -61,6 +62,7 @@ internal static class PullCommand
             endpoint,
             token,
             weights,
+            head,
             include,
             exclude,
             quiet,
@@ -85,6 +87,7 @@ internal static class PullCommand
                 Include = call.GetValue(include) ?? [],
                 Exclude = call.GetValue(exclude) ?? [],
                 Weights = format,
+                Head = call.GetValue(head),
             };
             PullResult result;
             try

@@ -4,7 +4,6 @@ using LdlVk.Cli.Output;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Runtime.Checkpoints.Adapters;
-using LdlVk.Runtime.Model;
 
 namespace LdlVk.Cli.Commands;
 
@@ -16,6 +15,7 @@ internal static class RenderCommand
         Output lines:  {"id", "text"}          the text with its template and special tokens
           or           {"id", "texts": […]}    of several responses, or of a pair
           or           {"id", "error"}, and exit code 3 at the end
+        Of a process reward model, the text has what marks its steps; that needs the weights' files.
         With --ids also the token ids, and position: the index of the token at which the score is read;
         gate_position, of a model with gates; step_positions, of a process reward model.
         With --template, messages go to the template with all their fields, and a line may have add_generation_prompt, tools, documents
@@ -30,7 +30,7 @@ internal static class RenderCommand
         TemplateRender alone = new();
         model.Required = false;
         model.Description =
-            "Folder with tokenizer.json and tokenizer_config.json; the weights, which are not read, must be there for --ids only.";
+            "Folder with the tokenizer and tokenizer_config.json; the weights, which are not read, must be there for --ids and for steps.";
         TextFlags texts = new(
             "The assistant's response; give several to see each.",
             $"{TextFlags.DataSet}; - for standard input.");
@@ -59,15 +59,21 @@ internal static class RenderCommand
             string folder = call.GetValue(model)!;
             string? change = ModelValues.Adapter(call, adapter);
             TextEncoder encoder = template.Encoder(call, ModelFolders.FindText(folder, change));
-            // The kind of the head, which its tensors show, decides at which token the score is read.
-            using Checkpoint? checkpoint = call.GetValue(ids) ? Checkpoint.Open(folder, change, call.GetValue(head)) : null;
+            bool withIds = call.GetValue(ids);
+            RewardModelOptions options = new()
+            {
+                Adapter = change, Head = call.GetValue(head), StepSeparator = HeadFlags.Separator(call, separator),
+                ChatTemplate = template.Name(call), SystemMessages = template.OfSystem(call), TemplateDate = template.Date(call),
+            };
+            using RenderedHead reader = RenderedHead.Open(
+                folder, options, isNeeded: withIds || options.Head is not null || options.StepSeparator is not null);
             ItemShapes shapes = new();
             int code = ExitCode.Success;
             foreach (InputLine line in source.Lines())
             {
                 cancellationToken.ThrowIfCancellationRequested();
                 shapes.Add(line.Item);
-                if (Write(result, encoder, line, checkpoint, HeadFlags.Separator(call, separator)) is not { } error) continue;
+                if (Write(result, encoder, line, reader, withIds) is not { } error) continue;
                 result.WriteError(line.Id, error);
                 code = ExitCode.SomeFailed;
             }
@@ -83,15 +89,15 @@ internal static class RenderCommand
     /// <summary>Writes the texts of a line.</summary>
     /// <returns>The reason why it has none; null if it was written.</returns>
     private static string? Write(
-        ResultWriter result, TextEncoder encoder, InputLine line, Checkpoint? checkpoint, string? separator)
+        ResultWriter result, TextEncoder encoder, InputLine line, RenderedHead head, bool withIds)
     {
         if (line.Error is { } error) return error;
         string?[] texts;
         (int[] Ids, int[] Reads)[] read;
         try
         {
-            texts = Texts(encoder, line.Item);
-            read = checkpoint is not null ? [.. Read(encoder, line.Item, checkpoint, separator)] : [];
+            texts = head.Texts(encoder, line.Item);
+            read = withIds ? [.. head.Read(encoder, line.Item)] : [];
         }
         catch (InputException e)
         {
@@ -103,12 +109,12 @@ internal static class RenderCommand
         {
             RewardJson.WriteId(json, line.Id);
             Each("text", texts, json.WriteStringValue);
-            if (checkpoint is null) return;
+            if (!withIds) return;
             Each("ids", [.. read.Select(text => text.Ids)], WriteNumbers);
             Each("position", [.. read.Select(text => text.Reads[^1])], json.WriteNumberValue);
-            if (checkpoint.Head.GatePattern.Count > 0)
+            if (head.Checkpoint!.Head.GatePattern.Count > 0)
                 Each("gate_position", [.. read.Select(text => text.Reads[0])], json.WriteNumberValue);
-            if (checkpoint.Head.StepMarks != StepMarks.None)
+            if (head.Checkpoint.Head.StepMarks != StepMarks.None)
                 Each("step_positions", [.. read.Select(text => text.Reads)], WriteNumbers);
 
             void WriteNumbers(int[] numbers)
@@ -133,30 +139,5 @@ internal static class RenderCommand
             }
         });
         return null;
-    }
-
-    private static string?[] Texts(TextEncoder encoder, Item item) => item switch
-    {
-        { Ids: not null } => [null],
-        { Templated: { } text } => [encoder.Complete(text)],
-        _ => [.. item.Conversations.Select(encoder.Render)],
-    };
-
-    /// <summary>The ids of each text, and the positions that the head reads.</summary>
-    private static IEnumerable<(int[] Ids, int[] Reads)> Read(TextEncoder encoder, Item item, Checkpoint checkpoint, string? separator)
-    {
-        StepMarks marks = checkpoint.Head.StepMarks;
-        IEnumerable<TokenizedText> texts = item switch
-        {
-            { Ids: { } ids } => [encoder.Marked(new TokenizedText(ids) { Steps = item.StepPositions }, marks)],
-            { Templated: { } text } => [encoder.Marked(new TokenizedText(encoder.EncodeTemplated(text)), marks)],
-            _ => item.Conversations.Select(conversation => encoder.Encode(conversation, marks, separator)),
-        };
-        foreach (TokenizedText text in texts)
-        {
-            int[] ids = checkpoint.Complete(text.Ids);
-            if (ids.Length == 0) throw new InputException("the text has no tokens.");
-            yield return (ids, checkpoint.ReadPositions(ids, text.Steps));
-        }
     }
 }

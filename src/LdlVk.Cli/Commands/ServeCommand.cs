@@ -32,6 +32,8 @@ internal static class ServeCommand
         Command command = new NotedCommand("serve", "Serve scores over HTTP, in the protocols of trainers and tools.", Notes);
         flags.AddTo(command);
         model.AddTo(command);
+        // A timeline is written at the end of a run, which a server has not.
+        command.Options.Remove(model.TraceEvents);
         command.SetAction(async (call, cancellationToken) =>
         {
             if (model.ShowPlan(call, terminal)) return ExitCode.Success;

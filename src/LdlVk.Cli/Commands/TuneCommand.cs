@@ -34,6 +34,7 @@ internal sealed class TuneCommand
         HelpName = "DIR",
     };
     private readonly Option<string?> _adapter = ModelFlags.CreateAdapter();
+    private readonly Option<string?> _head = HeadFlags.CreateHead();
     private readonly Option<string> _weights = new("--weights")
     {
         Description = "Formats of the weights, one after another.",
@@ -63,8 +64,8 @@ internal sealed class TuneCommand
         NotedCommand command = new("tune", "Find the fastest tiles of a model's matrix products on a device.", Notes);
         Option[] options =
         [
-            tune._device, tune._kernels, tune._shape, tune._model, tune._adapter, tune._weights, tune._rows, tune._seconds, tune._json,
-            tune._quiet,
+            tune._device, tune._kernels, tune._shape, tune._model, tune._adapter, tune._head, tune._weights, tune._rows, tune._seconds,
+            tune._json, tune._quiet,
         ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(tune.Run(call, cancellationToken)));
@@ -107,13 +108,12 @@ internal sealed class TuneCommand
 
     private BenchShape ReadShape(ParseResult call)
     {
-        string? adapter = ModelValues.Adapter(call, _adapter);
-        if (adapter is not null && call.GetValue(_model) is null)
-            throw new UsageException("--adapter changes a model: give --model too.");
+        string? adapter = ModelValues.Adapter(call, _adapter), head = call.GetValue(_head);
+        ModelValues.RequireModel(call, _model, _adapter, _head);
         if (call.GetValue(_model) is not { } folder) return FlagValue.Read(_shape.Name, call.GetValue(_shape)!, BenchShape.Parse);
         if (folder.Length == 0) throw new UsageException("--model is empty. Give the folder of the model.");
         if (call.GetResult(_shape) is { Implicit: false }) throw new UsageException("--model has a shape of its own: leave out --shape.");
-        using Checkpoint checkpoint = Checkpoint.Open(folder, adapter);
+        using Checkpoint checkpoint = Checkpoint.Open(folder, adapter, head);
         return new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
     }
 

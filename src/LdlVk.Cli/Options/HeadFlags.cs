@@ -10,7 +10,7 @@ internal sealed class HeadFlags
 
     private readonly Option<string> _aggregate = ModelFlags.Choice("--aggregate", ModelValues.Aggregates,
         "How the scores of a response's steps become its score, for process reward models. "
-        + "auto: as the model's authors rank responses, which is said once.");
+        + "auto: as the model's authors rank responses, which is said once. Others are an error for a model of whole texts.");
 
     private readonly Option<string?> _separator = CreateSeparator();
 
@@ -29,7 +29,7 @@ internal sealed class HeadFlags
     {
         Description =
             "What separates the steps of a response that is one text, for process reward models; \\n is a line break "
-            + "[default: what the model's code takes].",
+            + "[default: what the model's code takes]. An error for other models.",
         HelpName = "TEXT",
     };
 

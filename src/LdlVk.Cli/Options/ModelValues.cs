@@ -35,6 +35,14 @@ internal static class ModelValues
     public static string? Adapter(ParseResult call, Option<string?> adapter) => call.GetValue(adapter) is not { } folder ? null
         : folder.Length > 0 ? folder : throw new UsageException($"{adapter.Name} is empty. Give the folder of the adapter.");
 
+    /// <summary>Throws if a flag about a model is given to a command without its model.</summary>
+    public static void RequireModel(ParseResult call, Option<string?> model, params Option<string?>[] flags)
+    {
+        if (call.GetValue(model) is not null) return;
+        if (flags.FirstOrDefault(flag => call.GetValue(flag) is not null) is { } alone)
+            throw new UsageException($"{alone.Name} is about a model: give {model.Name} too.");
+    }
+
     /// <summary>Value of --memory: sizes as 8GiB, 500MB or bytes.</summary>
     public static IReadOnlyList<long> Memory(ParseResult call, Option<string?> memory)
     {

@@ -65,6 +65,7 @@ public sealed class Converter
     private readonly long _shardBytes;
     private readonly IWeightSupply? _supply;
     private readonly IProgress<ConversionProgress>? _progress;
+    private readonly string? _chosen;
     private readonly CancellationToken _cancellationToken;
 
     private Converter(
@@ -74,13 +75,16 @@ public sealed class Converter
         long shardBytes,
         IWeightSupply? supply,
         IProgress<ConversionProgress>? progress,
+        string? chosen,
         CancellationToken cancellationToken)
     {
         (_folder, _shardBytes, _supply, _progress, _cancellationToken) = (folder, shardBytes, supply, progress, cancellationToken);
+        _chosen = chosen;
         string[] copied = [.. Copied.Select(name => FileOf(checkpoint, name)).Where(File.Exists)];
         SourceFile[] source = [.. copied.Concat(checkpoint.WeightFiles).Concat(checkpoint.AdapterFiles).Select(SourceFile.Of)];
-        // Conversions with the logits of two tokens write different tensors.
-        string result = ConvertedFormat.Name(weights) + (checkpoint.Head is LogitHead head ? $" {head.Summary}" : "");
+        // Conversions with two heads of a model write different tensors.
+        string result = ConvertedFormat.Name(weights)
+            + (checkpoint.Head is LogitHead head ? $" {head.Summary}" : chosen is null ? "" : $" head {chosen}");
         ConvertedFormat format = new(weights, checkpoint.SourceType, ConversionManifest.Identify(result, source, shardBytes));
         _plan = ConversionPlan.Of(checkpoint, format, shardBytes);
         _manifest = new ConversionManifest(format, source, new SortedDictionary<string, CompleteFile>(StringComparer.Ordinal));
@@ -126,16 +130,17 @@ public sealed class Converter
     /// <param name="shardBytes">Target size of a file of the result in bytes.</param>
     /// <param name="progress">Receives the progress about every 8 MB.</param>
     /// <param name="cancellationToken">Cancels the conversion; complete files are kept for the next call.</param>
+    /// <param name="head">The head, as for <see cref="Checkpoint.Open"/>.</param>
     /// <exception cref="CheckpointException">The source is damaged or not supported.</exception>
     /// <exception cref="UsageException">The destination holds something else, or the source was converted to other weights.</exception>
     /// <exception cref="IOException">There is not enough space, or the disk failed; the message lists what is kept.</exception>
     public static ConversionResult Run(
         string source, string destination, WeightFormat weights, IWeightSupply supply, long shardBytes = ConversionPlan.ShardBytes,
-        IProgress<ConversionProgress>? progress = null, CancellationToken cancellationToken = default)
+        IProgress<ConversionProgress>? progress = null, CancellationToken cancellationToken = default, string? head = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(destination);
         ArgumentNullException.ThrowIfNull(supply);
-        return Run(source, new OutputFolder(destination), weights, shardBytes, progress, cancellationToken, supply);
+        return Run(source, new OutputFolder(destination), weights, shardBytes, progress, cancellationToken, supply, head: head);
     }
 
     /// <summary>Converts to an output folder that the caller provides.</summary>
@@ -161,7 +166,7 @@ public sealed class Converter
                 + $"Convert the original folder to {wanted}.");
         }
 
-        Converter converter = new(checkpoint, folder, weights, shardBytes, supply, progress, cancellationToken);
+        Converter converter = new(checkpoint, folder, weights, shardBytes, supply, progress, head, cancellationToken);
         // Some systems cannot replace open files.
         if (supply is not null) checkpoint.Dispose();
         using IDisposable locked = folder.Lock();
@@ -346,7 +351,7 @@ public sealed class Converter
         string source = checkpoint.Folder;
         return new Output(shard.Name, shard.Bytes, queue =>
         {
-            using Checkpoint whole = Checkpoint.Open(source);
+            using Checkpoint whole = Checkpoint.Open(source, head: _chosen);
             Write(ConversionPlan.Of(whole, _manifest.Format, _shardBytes).Shards[index], whole, queue);
         }) { Sources = shard.Sources(checkpoint) };
     }

@@ -87,14 +87,31 @@ public abstract class ChatTemplate
     /// <param name="messages">As for <see cref="Render"/>.</param>
     /// <param name="addGenerationPrompt">As for <see cref="Render"/>.</param>
     /// <param name="typed">How special tokens in messages are read. Those of the template are always tokens.</param>
+    /// <param name="mark">A special token that is one in the last message whatever <paramref name="typed"/> says; null for none.</param>
     /// <returns>[tokens] ids.</returns>
     /// <exception cref="InputException">As for <see cref="Render"/> and <see cref="Tokenizer.Encode(string)"/>.</exception>
     public int[] Encode(
-        Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false, SpecialTokens typed = SpecialTokens.Tokens)
+        Tokenizer tokenizer, IReadOnlyList<Message> messages, bool addGenerationPrompt = false, SpecialTokens typed = SpecialTokens.Tokens,
+        string? mark = null)
     {
         ArgumentNullException.ThrowIfNull(tokenizer);
         ConversationText text = Write(messages, addGenerationPrompt);
-        return tokenizer.Encode(text.Text, typed == SpecialTokens.Text ? text.Typed : []);
+        return tokenizer.Encode(text.Text, typed == SpecialTokens.Text ? text.TypedWithout(mark, messages) : []);
+    }
+
+    /// <summary>Tokenizes the contents of messages one after another, without a template.</summary>
+    /// <param name="tokenizer">The checkpoint's tokenizer.</param>
+    /// <param name="messages">The messages.</param>
+    /// <param name="typed">How special tokens in messages are read.</param>
+    /// <param name="mark">As for <see cref="Encode"/>.</param>
+    public static int[] EncodeContents(
+        Tokenizer tokenizer, IReadOnlyList<Message> messages, SpecialTokens typed = SpecialTokens.Tokens, string? mark = null)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        ArgumentNullException.ThrowIfNull(messages);
+        ConversationText text = new();
+        foreach (Message message in messages) text.AddTyped(message.Content);
+        return tokenizer.Encode(text.Text, typed == SpecialTokens.Text ? text.TypedWithout(mark, messages) : []);
     }
 
     /// <summary>Whether a checkpoint's template is this one, apart from white space that prints nothing.</summary>

@@ -15,6 +15,32 @@ internal sealed class ConversationText
     /// <summary>The ranges that come from the messages, in order: contents, and roles that are rendered unchanged.</summary>
     public IReadOnlyList<Range> Typed => _typed;
 
+    /// <summary>Returns the typed ranges without the places where a mark stands in the last message.</summary>
+    /// <param name="mark">The mark; null for none.</param>
+    /// <param name="messages">The messages, which the text has in their order.</param>
+    public IReadOnlyList<Range> TypedWithout(string? mark, IReadOnlyList<Message> messages)
+    {
+        if (mark is null) return _typed;
+        int earlier = messages.SkipLast(1).Sum(message => message.Content.AsSpan().Count(mark));
+        string text = Text;
+        List<Range> rest = [];
+        foreach (Range range in _typed)
+        {
+            (int at, int end) = (range.Start.Value, range.End.Value);
+            for (int from = at; text.IndexOf(mark, from, end - from, StringComparison.Ordinal) is var found and >= 0;)
+            {
+                from = found + mark.Length;
+                if (earlier-- > 0) continue;
+                if (found > at) rest.Add(at..found);
+                at = from;
+            }
+
+            if (end > at) rest.Add(at..end);
+        }
+
+        return rest;
+    }
+
     /// <summary>Appends text of the template.</summary>
     public ConversationText Add(string marks)
     {

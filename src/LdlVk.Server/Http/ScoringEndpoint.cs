@@ -85,6 +85,7 @@ internal sealed class ScoringEndpoint : IDisposable
         {
             protocol = endpoint.For(body);
             if (protocol.TextFieldsUsed is { } used) TextFields.Refuse(body, used);
+            TextFields.RefuseSettings(body);
             return protocol.Read(body, texts);
         }
     }

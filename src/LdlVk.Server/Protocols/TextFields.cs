@@ -17,6 +17,20 @@ internal static class TextFields
         "multi_modal_data", "continue_final_message", "add_generation_prompt", "response_role",
     ];
 
+    /// <summary>Settings of the server that requests may be thought to have.</summary>
+    private static readonly string[] Settings = ["aggregate", "aggregation", "step_aggregation", "step_separator"];
+
+    /// <summary>Throws if a request has a field that would change scores, and that is set where the server is started.</summary>
+    public static void RefuseSettings(JsonElement body)
+    {
+        if (body.ValueKind != JsonValueKind.Object) return;
+        string? found = Settings.FirstOrDefault(
+            name => body.TryGetProperty(name, out JsonElement value) && ItemFields.HoldsAnything(value));
+        if (found is not null)
+            throw new RequestException(
+                422, $"{found} is set where the server is started, and a request cannot change it. The answer has all steps. Remove it.");
+    }
+
     /// <summary>Throws if a request has a field that would change the text, and that its endpoint does not use.</summary>
     /// <param name="body">The request.</param>
     /// <param name="used">Names of the fields that the endpoint uses.</param>

@@ -26,9 +26,29 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
         {
             StepMarks.LineBreaks => WithLineBreaks(conversation.Messages, steps ?? response.Content.Split('\n')),
             StepMarks.Token => WithTokens(conversation, steps, typed),
-            _ => throw new InputException(
-                "this model's authors published no way to write steps. Give input_ids with step_positions, a list of indices."),
+            _ => throw NoWay(),
         };
+    }
+
+    /// <summary>The text of a conversation, with what marks the steps; one without a response has none.</summary>
+    /// <exception cref="InputException">It has an empty step, or does not fit the model's format.</exception>
+    public string Render(Conversation conversation)
+    {
+        if (conversation.Messages is not [.., { Role: "assistant" } response])
+            return marks == StepMarks.LineBreaks && conversation.Messages is [{ Role: "user" } alone]
+                ? Beginning(alone) : text.Render(conversation);
+        IReadOnlyList<string>? steps = conversation.Steps ?? Split(response.Content);
+        if (steps is not null) CheckSteps(steps);
+        if (marks == StepMarks.Token) return text.Render(steps is null ? conversation : WithTokens(conversation.Messages, steps));
+        if (marks != StepMarks.LineBreaks) throw NoWay();
+        return Beginning(Question(conversation.Messages))
+            + string.Concat((steps ?? response.Content.Split('\n')).Select(step => step + LineBreak));
+
+        string Beginning(Message question)
+        {
+            string content = question.Content + LineBreak;
+            return content.StartsWith(text.BosText, StringComparison.Ordinal) ? content : text.BosText + content;
+        }
     }
 
     /// <summary>Returns ids with the positions of the step tokens among them; unchanged if the model has no such token.</summary>
@@ -57,9 +77,7 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
     /// <summary>bos, question and a line break; then each step with the id of a line break behind it.</summary>
     private TokenizedText WithLineBreaks(IReadOnlyList<Message> messages, IReadOnlyList<string> steps)
     {
-        if (messages is not [{ Role: "user" } question, { Role: "assistant" }])
-            throw new InputException(
-                "this model's code takes one question and one response. Leave out other turns and the system message.");
+        Message question = Question(messages);
         int end = text.Encode(LineBreak)[^1];
         List<int> ids = [.. text.EncodeWithBos(question.Content + LineBreak)], ends = [];
         foreach (string step in steps)
@@ -72,20 +90,27 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
         return new TokenizedText([.. ids]) { Steps = [.. ends] };
     }
 
-    /// <summary>The conversation in its template, with the step token behind each step.</summary>
+    private static Message Question(IReadOnlyList<Message> messages) =>
+        messages is [{ Role: "user" } question, { Role: "assistant" }] ? question : throw new InputException(
+            "this model's code takes one question and one response. Leave out other turns and the system message.");
+
+    private static InputException NoWay() =>
+        new("this model's authors published no way to write steps. Give input_ids with step_positions, a list of indices.");
+
+    private static Conversation WithTokens(IReadOnlyList<Message> messages, IReadOnlyList<string> steps) =>
+        new([.. messages.SkipLast(1), new Message("assistant", string.Concat(steps.Select(step => step + Token)))]);
+
+    /// <summary>
+    /// The conversation in its template, with the step token behind each step. In the response that token is always one, so that steps can
+    /// be marked where other special tokens stay text.
+    /// </summary>
     private TokenizedText WithTokens(Conversation conversation, IReadOnlyList<string>? steps, SpecialTokens typed)
     {
         if (!text.TryGetId(Token, out _))
             throw new InputException($"the tokenizer has no token {Token}, which marks steps. Give input_ids with step_positions.");
-        if (steps is null) return Marked(new TokenizedText(text.Encode(conversation, typed)));
-        if (typed == SpecialTokens.Text)
-            throw new InputException(
-                $"the step token {Token} would stay text, as special tokens within messages do. Give input_ids with step_positions, or let "
-                + "special tokens be tokens.");
-        Message response = new("assistant", string.Concat(steps.Select(step => step + Token)));
-        TokenizedText marked = Marked(new TokenizedText(
-            text.Encode(new Conversation([.. conversation.Messages.SkipLast(1), response]), typed)));
-        return marked.Steps?.Length == steps.Count ? marked : throw new InputException(
+        Conversation whole = steps is null ? conversation : WithTokens(conversation.Messages, steps);
+        TokenizedText marked = Marked(new TokenizedText(text.EncodeMarked(whole, typed, Token)));
+        return steps is null || marked.Steps?.Length == steps.Count ? marked : throw new InputException(
             $"the text has {marked.Steps?.Length ?? 0} step tokens {Token} for {steps.Count} steps: one stands in the prompt or in "
             + $"a step.");
     }

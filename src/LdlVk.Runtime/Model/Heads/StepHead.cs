@@ -79,8 +79,8 @@ internal sealed class StepHead : ModelHead
     {
         if (steps is null)
             throw new InputException(
-                $"the text has no steps, and this model scores steps. Give steps as a list of strings, step_positions beside input_ids, or "
-                + $"{OptionName.StepSeparator}.");
+                $"the text has no steps, and this model scores steps. Give a prompt and steps as a list of strings, or a response that "
+                + $"{OptionName.StepSeparator} divides, or input_ids with step_positions.");
         if (steps.Count == 0) throw new InputException("the list of steps is empty.");
         int before = -1;
         foreach (int step in steps)
