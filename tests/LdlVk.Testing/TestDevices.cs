@@ -32,6 +32,11 @@ public static class TestDevices
 
     private static readonly IReadOnlyList<TestDevice> Everything = [.. Found()];
 
+    /// <summary>The software drivers but the fastest.</summary>
+    private static readonly IReadOnlyList<string> OtherSoftware =
+        [.. VulkanBackend.Enumerate().Where(device => device.Kind == DeviceKind.Software)
+            .OrderBy(device => device.Name.StartsWith("llvmpipe", StringComparison.Ordinal)).Select(device => device.Id).SkipLast(1)];
+
     /// <summary>Every device present, the processor first; of those, where the variable LDLVK_TEST_DEVICES is set, the ones whose names begin as it says.</summary>
     public static IReadOnlyList<TestDevice> All => [.. Everything.Where(device => Wanted(device.Id))];
 
@@ -51,7 +56,7 @@ public static class TestDevices
     /// there is no software driver, or it is not wanted. Named <c>vulkan:0 as NAME</c>.
     /// </summary>
     public static IReadOnlyDictionary<string, ImposedVulkan> Imposed { get; } = VulkanBackend.Enumerate()
-        .Where(device => device.Kind == DeviceKind.Software && Wanted(device.Id)).TakeLast(1)
+        .Where(device => device.Kind == DeviceKind.Software && Wanted(device.Id) && !OtherSoftware.Contains(device.Id))
         .SelectMany(device => DeviceProfile.All.Select(profile => ($"{device.Id} as {profile}", new ImposedVulkan([profile], Index(device)))))
         .ToDictionary();
 
@@ -60,6 +65,12 @@ public static class TestDevices
 
     /// <summary>The ids, for a theory's data.</summary>
     public static IEnumerable<string> Ids => All.Select(device => device.Id);
+
+    /// <summary>
+    /// The ids for tests of whole models: of several software drivers one. A model is host code over ops, which the conformance tests hold to
+    /// the reference on every driver; all of these tests on SwiftShader too, which is slow, took 12 of 24 minutes.
+    /// </summary>
+    public static IEnumerable<string> ForModels => Ids.Where(id => !OtherSoftware.Contains(id.Split(' ')[0]));
 
     /// <summary>The device of that name.</summary>
     public static TestDevice Get(string id) => Imposed.TryGetValue(id, out ImposedVulkan? imposed)

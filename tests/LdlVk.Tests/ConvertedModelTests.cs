@@ -17,7 +17,7 @@ public sealed class ConvertedModelTests : DeviceTest, IDisposable
         {
             TheoryData<string, WeightFormat> data = [];
             // What is read is the same for all kernels of a device.
-            foreach (string device in TestDevices.Ids.Where(id => !id.Contains(' ')))
+            foreach (string device in TestDevices.ForModels.Where(id => !id.Contains(' ')))
                 foreach (WeightFormat format in new[] { WeightFormat.Fp16, WeightFormat.Int8, WeightFormat.Int4 }) data.Add(device, format);
             return data;
         }

@@ -14,7 +14,7 @@ namespace LdlVk.Tests;
 /// <summary>What the end-to-end tests share: theory data, and a checkpoint loaded on a shared device.</summary>
 public abstract class DeviceTest
 {
-    public static TheoryData<string> Devices => [.. TestDevices.Ids];
+    public static TheoryData<string> Devices => [.. TestDevices.ForModels];
 
     public static TheoryData<string, string> DevicesAndCases
     {

@@ -12,7 +12,7 @@ public sealed class FamilyGoldenTests(ITestOutputHelper output) : GoldenComparis
         get
         {
             TheoryData<string, string> data = [];
-            foreach (string device in TestDevices.Ids)
+            foreach (string device in TestDevices.ForModels)
                 foreach (string name in FamilyGoldens.Cases) data.Add(device, name);
             return data;
         }

@@ -18,7 +18,7 @@ public sealed class FamilyInvarianceTests : DeviceTest
         {
             (WeightFormat, ComputeMode)[] turns =
                 [(WeightFormat.Fp32, ComputeMode.Auto), (WeightFormat.Int8, ComputeMode.Int8), (WeightFormat.Fp16, ComputeMode.Auto)];
-            string[] devices = [.. TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal))];
+            string[] devices = [.. TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal))];
             string[] processors = [.. devices.Where(id => id == "cpu")], others = [.. devices.Except(processors)];
             TheoryData<string, string, WeightFormat, ComputeMode> data = [];
             foreach ((int index, string name) in FamilyGoldens.Cases.Index())

@@ -27,7 +27,7 @@ public sealed class FamilyPartsTests : DeviceTest
         get
         {
             TheoryData<string, string> data = [];
-            foreach (string device in TestDevices.Ids.Where(id => !id.Contains(' ')))
+            foreach (string device in TestDevices.ForModels.Where(id => !id.Contains(' ')))
                 foreach (string name in Backbones) data.Add(device, name);
             return data;
         }

@@ -18,7 +18,7 @@ public sealed class InvarianceTests : DeviceTest
         {
             TheoryData<string, string, WeightFormat, ComputeMode> data = [];
             // Kernels that are not a device's own are held to this by the conformance tests.
-            foreach (string device in TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
+            foreach (string device in TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
             {
                 data.Add(device, "a_f32_sliding", WeightFormat.Fp32, ComputeMode.Auto);
                 data.Add(device, "b_bf16_sharded", WeightFormat.Int8, ComputeMode.Auto);

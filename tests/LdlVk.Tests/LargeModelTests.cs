@@ -12,7 +12,7 @@ public sealed class LargeModelTests(ITestOutputHelper output) : DeviceTest, IDis
     private readonly string _folder = Directory.CreateTempSubdirectory("ldlvk-large").FullName;
 
     /// <summary>Each device once, with its own kernels.</summary>
-    public static TheoryData<string> OwnDevices => [.. TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal))];
+    public static TheoryData<string> OwnDevices => [.. TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal))];
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
@@ -28,7 +28,7 @@ public sealed class LargeModelTests(ITestOutputHelper output) : DeviceTest, IDis
         foreach (WeightFormat format in new[] { WeightFormat.Int8, WeightFormat.Fp16 })
         {
             Reward? want = null;
-            foreach (string device in TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
+            foreach (string device in TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
             {
                 if (!Fits(TestDevices.Shared(device), format)) continue;
                 using var model = new Loaded(device, _folder, format);

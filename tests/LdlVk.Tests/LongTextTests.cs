@@ -18,7 +18,7 @@ public sealed class LongTextTests(ITestOutputHelper output) : DeviceTest
             int[] ids = [.. Enumerable.Range(0, 8192).Select(i => i * 89 % 512)];
             MicroBatch batch = Packer.Pack([ids], 8192).Single();
             Reward? want = null;
-            foreach (string id in TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
+            foreach (string id in TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
             {
                 using var model = new Loaded(id, folder.FullName, WeightFormat.Fp16);
                 Reward got = model.Engine.Score(batch)[0];

@@ -17,7 +17,7 @@ public sealed class MemoryLimitTests
         get
         {
             TheoryData<string, int> data = [];
-            foreach (string device in TestDevices.Ids.Where(id => !id.Contains(' ')))
+            foreach (string device in TestDevices.ForModels.Where(id => !id.Contains(' ')))
             {
                 data.Add(device, 3);
                 data.Add($"{device},{device}", 2);

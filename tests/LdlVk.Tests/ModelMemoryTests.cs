@@ -18,7 +18,7 @@ public sealed class ModelMemoryTests : DeviceTest
         get
         {
             TheoryData<string, WeightFormat, ComputeMode> data = [];
-            foreach (string device in TestDevices.Ids)
+            foreach (string device in TestDevices.ForModels)
             {
                 data.Add(device, WeightFormat.Fp32, ComputeMode.Auto);
                 data.Add(device, WeightFormat.Fp16, ComputeMode.Auto);

@@ -19,7 +19,7 @@ public sealed class ReadRowsTests : DeviceTest
         get
         {
             TheoryData<string, string, WeightFormat> data = [];
-            foreach (string device in TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
+            foreach (string device in TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
             {
                 data.Add(device, "armorm_llama", WeightFormat.Fp32);
                 data.Add(device, "qrm_gemma2", WeightFormat.Int8);

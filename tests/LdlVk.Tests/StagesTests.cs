@@ -16,7 +16,7 @@ namespace LdlVk.Tests;
 public sealed class StagesTests : DeviceTest
 {
     /// <summary>Each driver with itself, opened twice.</summary>
-    public static TheoryData<string> Twice => [.. TestDevices.Ids.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal))];
+    public static TheoryData<string> Twice => [.. TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal))];
 
     [Theory]
     [MemberData(nameof(Twice))]
@@ -115,7 +115,7 @@ public sealed class StagesTests : DeviceTest
     [Fact]
     public void Devices_of_different_kinds_work_together()
     {
-        string[] ids = [.. TestDevices.Ids.Where(id => id == "cpu" || id.Count(c => c is ' ') == 0)];
+        string[] ids = [.. TestDevices.ForModels.Where(id => id == "cpu" || id.Count(c => c is ' ') == 0)];
         Assert.SkipWhen(ids.Length < 2, "there is only one device");
         GoldenCase golden = Goldens.Read("b_bf16_sharded");
         using Checkpoint checkpoint = Checkpoint.Open(golden.Folder);

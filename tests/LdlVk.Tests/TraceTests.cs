@@ -18,7 +18,7 @@ public sealed class TraceTests : DeviceTest
         get
         {
             TheoryData<string, string> data = [];
-            foreach (string device in TestDevices.Ids)
+            foreach (string device in TestDevices.ForModels)
                 foreach (string name in Families) data.Add(device, name);
             return data;
         }
