@@ -1,11 +1,14 @@
 using System.CommandLine;
 using System.Security.Cryptography;
+using System.Text.Json;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
+using LdlVk.Evaluation.Steps;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
@@ -18,6 +21,9 @@ internal static class EvalCommand
           {"prompt", "chosen", "rejected"}               RewardBench v1 and other pairs; chosen and
                                                          rejected are strings or lists of messages
           {"prompt", "chosen": […], "rejected": […]}     RewardBench 2, including its Ties subset
+          {"problem", "steps", "label"}                  ProcessBench, for process reward models; so is
+          {"modified_question", "modified_process",      PRMBench
+           "error_steps", "classification"}
         Scores are computed like those of the leaderboards, with known subsets grouped in sections.
         A line that cannot be scored is skipped and reported; the exit code is 3 then.
         """;
@@ -34,10 +40,11 @@ internal static class EvalCommand
         };
         Option<string?> report = CreateReport();
         Option<bool> json = new("--json") { Description = "Write the summary as JSON." };
+        Option<double> threshold = CreateThreshold();
         Command command = new NotedCommand(
             "eval", "Evaluate the model on preference data: accuracy as RewardBench computes it, calibration, a report.", Notes);
         Option<string?> map = TextFlags.CreateMap();
-        Option[] own = [input, map, output, report, json];
+        Option[] own = [input, map, output, report, json, threshold];
         foreach (Option option in own) command.Options.Add(option);
         model.AddTo(command);
         command.SetAction(async (call, cancellationToken) =>
@@ -46,6 +53,9 @@ internal static class EvalCommand
             NotStandardOutput(call.GetValue(output), output.Name);
             NotStandardOutput(call.GetValue(report), report.Name);
             ItemFields names = TextFlags.Names(call, map);
+            double above = call.GetValue(threshold);
+            if (above is not (>= 0 and < 1))
+                throw new UsageException($"{threshold.Name} {above} is not from 0 to below 1, as steps' scores are.");
             using LineSource source = terminal.OpenInput(call.GetValue(input)!, cancellationToken);
             source.Names = names;
             using OutputFile? outputFile = call.GetValue(output) is { } path ? terminal.OpenOutput(path, output.Name, isLines: true) : null;
@@ -55,10 +65,31 @@ internal static class EvalCommand
                 call, model, terminal, cancellationToken).ConfigureAwait(false);
             using (loaded)
             {
+                string setting = $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights";
+                using IEnumerator<RawLine> raw = source.RawLines().GetEnumerator();
+                bool isAny = raw.MoveNext();
+                if (isAny && !names.IsMap && StepLine.IsOne(raw.Current))
+                {
+                    (StepScorer steps, int ended) = await StepEval.ScoreAsync(
+                        run, loaded, All(), above, outputFile?.Stream, terminal, cancellationToken).ConfigureAwait(false);
+                    outputFile?.Complete();
+                    StepFindings found = new(
+                        call.GetValue(model.Model)!, call.GetValue(input)!, setting, StepResult.Of(steps.Examples, above), steps,
+                        settings.Text, DigestOf(call.GetValue(input)!));
+                    if (reportFile is not null)
+                    {
+                        StepReport.Write(found, reportFile.Stream);
+                        reportFile.Complete();
+                    }
+
+                    Print(json => StepJson.Write(found, json), screen => StepEval.Show(found, screen), call.GetValue(json), terminal);
+                    return ended;
+                }
+
                 AttributeScores attributes = new();
                 WorstMisses misses = new();
                 OutputsFile? outputs = outputFile is null ? null : new OutputsFile(outputFile.Stream, loaded);
-                (PairScorer scorer, int code) = await PairRun.ScoreAsync(run, loaded, source, (line, example, rewards) =>
+                (PairScorer scorer, int code) = await PairRun.ScoreAsync(run, loaded, All(), names, (line, example, rewards) =>
                 {
                     outputs?.Write(line, example);
                     attributes.Add(rewards, line.ChosenCount);
@@ -66,9 +97,8 @@ internal static class EvalCommand
                 }, terminal, cancellationToken).ConfigureAwait(false);
                 outputFile?.Complete();
                 EvalFindings findings = new(
-                    call.GetValue(model.Model)!, call.GetValue(input)!,
-                    $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights",
-                    loaded.AttributeNames, EvalResult.Of(scorer.Examples), attributes, misses.Misses, scorer.Failures, scorer.Failed)
+                    call.GetValue(model.Model)!, call.GetValue(input)!, setting, loaded.AttributeNames, EvalResult.Of(scorer.Examples),
+                    attributes, misses.Misses, scorer.Failures, scorer.Failed)
                 {
                     EqualByTruncation = scorer.EqualByTruncation,
                     Provenance = settings.Text,
@@ -80,8 +110,13 @@ internal static class EvalCommand
                     reportFile.Complete();
                 }
 
-                Print(findings, call.GetValue(json), terminal);
+                Print(json => EvalJson.Write(findings, json), screen => EvalTable.Show(findings, screen), call.GetValue(json), terminal);
                 return code;
+
+                IEnumerable<RawLine> All()
+                {
+                    for (; isAny; isAny = raw.MoveNext()) yield return raw.Current;
+                }
             }
         });
         return command;
@@ -116,16 +151,23 @@ internal static class EvalCommand
         return file.CanSeek ? Convert.ToHexStringLower(SHA256.HashData(file)) : null;
     }
 
-    private static void Print(EvalFindings findings, bool asJson, Terminal terminal)
+    private static Option<double> CreateThreshold() => new("--step-threshold")
+    {
+        Description = "Score above which a step counts as right, for labels of steps.",
+        HelpName = "X",
+        DefaultValueFactory = _ => 0.5,
+    };
+
+    private static void Print(Action<Utf8JsonWriter> json, Action<Screen> show, bool asJson, Terminal terminal)
     {
         if (asJson)
         {
             using JsonDocumentWriter document = new(terminal);
-            EvalJson.Write(findings, document.Json);
+            json(document.Json);
             return;
         }
 
         using Screen screen = new(terminal);
-        EvalTable.Show(findings, screen);
+        show(screen);
     }
 }

@@ -70,7 +70,7 @@ internal static class FidelityCommand
                 source.Names = names;
                 using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellationToken).ConfigureAwait(false);
                 (PairScorer scorer, int result) = await PairRun.ScoreAsync(
-                    run, loaded, source, scored: null, terminal, cancellationToken).ConfigureAwait(false);
+                    run, loaded, source.RawLines(), names, scored: null, terminal, cancellationToken).ConfigureAwait(false);
                 if (result != ExitCode.Success) code = result;
                 runs.Add(
                     new SettingRun(

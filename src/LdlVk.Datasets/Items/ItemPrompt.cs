@@ -82,9 +82,14 @@ internal sealed class ItemPrompt
         return Item(conversations, many ? "prompts with several responses in steps" : "prompts with a response in steps", [part], many);
     }
 
-    private Conversation InSteps(JsonElement value, string name, Part? before)
+    /// <summary>Reads one response as a list of steps, each of which is changed before.</summary>
+    public Item Stepped(Part part, Func<string, string>? clean) =>
+        Item([InSteps(part.Value, part.Name, null, clean)], "prompts with a response in steps", [part]);
+
+    private Conversation InSteps(JsonElement value, string name, Part? before, Func<string, string>? clean = null)
     {
         List<string> steps = _fields.StringList(value, name, int.MaxValue);
+        if (clean is not null) steps = [.. steps.Select(clean)];
         if (steps.Count == 0) throw _fields.Error($"{name} is empty: there are no steps to score.");
         int empty = steps.FindIndex(string.IsNullOrWhiteSpace);
         if (empty >= 0) throw _fields.Error($"{name}[{empty}] is empty: every step needs text.");

@@ -105,6 +105,22 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         return before.Item([before.Complete(a, messages), before.Complete(b, messages)], "pairs", [a, b], isList: true);
     }
 
+    /// <summary>Reads a prompt and the steps of its response, which are in fields of given names.</summary>
+    /// <param name="item">The object.</param>
+    /// <param name="prompt">The field of the user's message.</param>
+    /// <param name="steps">The field of the steps, a list of strings.</param>
+    /// <param name="clean">Changes each step before it is read; null for nothing.</param>
+    public Item ReadSteps(JsonElement item, string prompt, string steps, Func<string, string>? clean = null)
+    {
+        Refuse(item);
+        Part before = new(prompt, fields.Get(item, prompt)), list = new(steps, fields.Get(item, steps));
+        fields.String(before.Value, prompt);
+        foreach (ItemPart part in (ItemPart[])[ItemPart.Messages, ItemPart.Input, ItemPart.Response, ItemPart.Responses, ItemPart.Chosen,
+            ItemPart.Rejected, ItemPart.Text, ItemPart.InputIds, ItemPart.Steps, ItemPart.StepPositions])
+            if (One(item, part) is { } other && other.Name != steps) throw NotTogether([before, list, other]);
+        return new ItemPrompt(fields, item, _names, before, null).Stepped(list, clean);
+    }
+
     /// <summary>Whether a value is a list of strings, or of lists; an empty one is a response without steps.</summary>
     private static bool IsSteps(JsonElement value) => value.ValueKind == JsonValueKind.Array
         && value.EnumerateArray().All(step => step.ValueKind is JsonValueKind.String or JsonValueKind.Array);

@@ -66,10 +66,13 @@ public sealed class PairScorer
     public IEnumerable<InputLine> Lines(LineSource source)
     {
         ArgumentNullException.ThrowIfNull(source);
-        return source.RawLines().Select(raw => Read(raw, source.Names));
+        return Lines(source.RawLines(), source.Names);
     }
 
-    /// <summary>Adds the result of the next line of <see cref="Lines"/>.</summary>
+    /// <inheritdoc cref="Lines(LineSource)"/>
+    public IEnumerable<InputLine> Lines(IEnumerable<RawLine> lines, ItemFields names) => lines.Select(raw => Read(raw, names));
+
+    /// <summary>Adds the result of the next line of <see cref="Lines(LineSource)"/>.</summary>
     public void Add(ScoredLine result)
     {
         ArgumentNullException.ThrowIfNull(result);
