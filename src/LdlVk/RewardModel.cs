@@ -226,6 +226,9 @@ public sealed class RewardModel : IDisposable
     /// </summary>
     public TokenizedText Marked(TokenizedText text) => _text.Marked(text, StepMarks);
 
+    /// <summary>Whether the model can be read at every token of a text. See <see cref="TokenizedText.EveryToken"/>.</summary>
+    public bool ScoresTokens => _session.Head.ScoresTokens;
+
     /// <summary>
     /// The positions that the head reads, in the head's order: the score's, which is the last, with the gate's before it if the model has
     /// gates; or those of the steps.

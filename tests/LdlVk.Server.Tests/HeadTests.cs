@@ -42,6 +42,55 @@ public sealed class HeadTests
         Assert.Equal(422, (await api.PostAsync("/v1/rewards", new { input_ids = (int[])[1, 2, 3] })).Status);
     }
 
+    /// <summary>As vLLM's <c>token_classify</c>: attention is causal, so a token's value is the score of the text that ends with it.</summary>
+    [Theory]
+    [InlineData("llama_linear")]
+    [InlineData("qwen2_mlp")]
+    [InlineData("mistral_linear")]
+    [InlineData("gemma3_text_linear")]
+    [InlineData("llama_value_head_norm")]
+    public async Task The_value_of_each_token_is_the_score_of_the_text_up_to_it(string name)
+    {
+        using RewardModel model = Load(name);
+        Assert.True(model.ScoresTokens);
+        await using Api api = await Api.StartAsync(model);
+        int[][] texts = [.. FamilyGoldens.Read(name).Inputs.SelectMany(input => input.Rows).OrderByDescending(row => row.Ids.Length)
+            .Select(row => row.Ids[..Math.Min(row.Ids.Length, 40)]).Take(2), [5]];
+        JsonElement data = (await api.PostAsync("/v1/pooling", new { input = texts, task = "token_classify" })).Ok.GetProperty("data");
+        int compared = 0;
+        for (int t = 0; t < texts.Length; t++)
+        {
+            float[] values = [.. data[t].GetProperty("data").EnumerateArray().Select(token => Assert.Single(Numbers(token)))];
+            Assert.Equal(texts[t].Length, values.Length);
+            for (int i = 0; i < values.Length; i++)
+            {
+                // A classifier of transformers does not read at a padding token.
+                int[] prefix = texts[t][..(i + 1)];
+                if (model.ReadPosition(prefix) != i) continue;
+                Assert.Equal(BitConverter.SingleToInt32Bits(model.Score(prefix).Score), BitConverter.SingleToInt32Bits(values[i]));
+                compared++;
+            }
+        }
+
+        Assert.True(compared > 40, $"{compared}");
+        // Beside it in one batch, a text without a task has its one score.
+        JsonElement whole = (await api.PostAsync("/pooling", new { input = texts })).Ok.GetProperty("data");
+        Assert.Equal(model.Score(texts[0]).Score, Numbers(whole[0].GetProperty("data"))[0]);
+    }
+
+    [Theory]
+    [InlineData("armorm_llama")]
+    [InlineData("urm_llama")]
+    [InlineData("qrm_gemma2")]
+    public async Task A_head_with_attributes_has_no_value_of_each_token(string name)
+    {
+        using RewardModel model = Load(name);
+        await using Api api = await Api.StartAsync(model);
+        Reply reply = await api.PostAsync("/pooling", new { input = (int[])[1, 2], task = "token_classify" });
+        Assert.Equal(400, reply.Status);
+        Assert.Contains("task is token_classify, and this model gives one score for a whole text", reply.Json.ToString(), StringComparison.Ordinal);
+    }
+
     private static RewardModel Load(string name) => RewardModel.Load(
         Path.Combine(FamilyGoldens.Folder, name), new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Fp32 });
 

@@ -45,6 +45,9 @@ public sealed record Reward(
     /// <summary>[steps] The score of each step, from 0 to 1, of a process reward model; empty for other models.</summary>
     public ImmutableArray<float> Steps { get; init; } = [];
 
+    /// <summary>[tokens] The score at each token of a text that is read at more than one; empty for others.</summary>
+    public ImmutableArray<float> TokenScores { get; init; } = [];
+
     /// <summary>Number of quantiles of an attribute.</summary>
     public int QuantilesPerAttribute => Attributes == 0 ? 0 : Quantiles.Length / Attributes;
 
@@ -103,5 +106,5 @@ public sealed record Reward(
     public override int GetHashCode() => HashCode.Combine(Score, Tokens, Attributes, Bins, Steps.Length);
 
     private IEnumerable<ImmutableArray<float>> Numbers =>
-        [Distribution, Weights, Rewards, AttributeScores, AdjustedScores, Quantiles, Steps];
+        [Distribution, Weights, Rewards, AttributeScores, AdjustedScores, Quantiles, Steps, TokenScores];
 }

@@ -34,6 +34,9 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <summary>The model.</summary>
     public RewardModel Model => model;
 
+    /// <summary>Whether the texts are read at every token.</summary>
+    public bool EveryToken { get; set; }
+
     /// <summary>How special tokens in messages are read if the request does not say.</summary>
     public SpecialTokens SpecialTokens => options.SpecialTokens;
 
@@ -161,7 +164,7 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     {
         if (_texts.Count == MaxTexts)
             throw new RequestException(413, $"The request has more than {MaxTexts} texts. Send several requests.");
-        TokenizedText read = model.Check(text);
+        TokenizedText read = model.Check(text with { EveryToken = EveryToken });
         _tokens += read.Ids.Length;
         // The queue would refuse them all; the rest need not be tokenized.
         if (_tokens > options.MaxQueueTokens)

@@ -70,11 +70,12 @@ internal abstract class Vllm : Protocol
     /// <summary>Refuses what vLLM would do to a score, and what would need a score for each token.</summary>
     /// <param name="body">The request.</param>
     /// <param name="scoresSteps">Whether the model scores steps, which vLLM calls classification of tokens.</param>
-    protected static void RefuseOtherTasks(JsonElement body, bool scoresSteps = false)
+    /// <param name="scoresTokens">Whether the model can be read at every token.</param>
+    protected static void RefuseOtherTasks(JsonElement body, bool scoresSteps = false, bool scoresTokens = false)
     {
         string? given = Fields.OptionalString(body, "task");
         if (scoresSteps && given is "token_classify") return;
-        if (given is { } task and not ("classify" or "score" or "reward"))
+        if (!(scoresTokens && given is "token_classify") && given is { } task and not ("classify" or "score" or "reward"))
             throw Fields.Error(
                 task is "token_classify" or "token_embed"
                     ? $"task is {task}, and this model gives one score for a whole text, read at one of its tokens."
@@ -127,7 +128,7 @@ internal abstract class Vllm : Protocol
     }
 }
 
-/// <summary><c>POST /pooling</c>: the score as <c>data[].data</c>, or a list for each step.</summary>
+/// <summary><c>POST /pooling</c>: the score as <c>data[].data</c>, or a list for each step, or for each token.</summary>
 internal sealed class VllmPooling : Vllm
 {
     public override string Path => "/pooling";
@@ -144,7 +145,9 @@ internal sealed class VllmPooling : Vllm
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         StepMarks marks = texts.Model.StepMarks;
-        RefuseOtherTasks(body, scoresSteps: marks != StepMarks.None);
+        RefuseOtherTasks(body, marks != StepMarks.None, texts.Model.ScoresTokens);
+        bool tokens = marks == StepMarks.None && Fields.OptionalString(body, "task") is "token_classify";
+        texts.EveryToken = tokens;
         bool base64 = OpenAiInput.WantsBase64(body);
         ReadInput(body, texts);
         // vLLM gives both classes of each step of Qwen's models, and the one number of others.
@@ -155,7 +158,10 @@ internal sealed class VllmPooling : Vllm
             (i, reward) => new PoolingEntry
             {
                 Index = i,
-                Data = new EncodedScore(reward.Score, base64) { Steps = reward.Steps, HasBothClasses = marks == StepMarks.Token },
+                Data = new EncodedScore(reward.Score, base64)
+                {
+                    Steps = tokens ? reward.TokenScores : reward.Steps, IsOfTokens = tokens, HasBothClasses = marks == StepMarks.Token,
+                },
             });
     }
 }

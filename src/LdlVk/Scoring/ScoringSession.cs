@@ -88,6 +88,7 @@ internal sealed class ScoringSession : IDisposable
         int[] ids = text.Ids;
         if (ids.Length == 0) ScoringEngine.Check(_checkpoint.Config, ids);
         ids = _checkpoint.Complete(ids);
+        if (text.EveryToken) return CheckEvery(ids);
         int[] reads = Reads(ids, text.Steps);
         ids = Cut(ids, reads);
         if (_options.Truncate && ids.Length > MaxTokens)
@@ -99,6 +100,16 @@ internal sealed class ScoringSession : IDisposable
 
         ScoringEngine.Check(_checkpoint.Config, ids);
         return new PackedText(ids, reads);
+    }
+
+    /// <summary>The text that is read at every token.</summary>
+    private PackedText CheckEvery(int[] ids)
+    {
+        if (!Head.ScoresTokens)
+            throw new InputException("a score for each token is asked for, and this model's head reads chosen tokens of a whole text.");
+        if (_options.Truncate && ids.Length > MaxTokens) ids = DropMiddle(ids, MaxTokens);
+        ScoringEngine.Check(_checkpoint.Config, ids);
+        return new PackedText(ids, [.. Enumerable.Range(0, ids.Length)]);
     }
 
     private int[] Reads(int[] ids, int[]? steps)

@@ -61,7 +61,7 @@ internal sealed class ScoringWindow
             int number = _numbers[texts[i]];
             Reward reward = rewards[i];
             if (_aggregation is { } aggregation && reward.Steps.Length > 0) reward = reward.Aggregated(aggregation);
-            Results[number] = float.IsFinite(reward.Score)
+            Results[number] = float.IsFinite(reward.Score) && reward.TokenScores.All(float.IsFinite)
                 ? new ScoreResult(_first + number, reward, null)
                 : new ScoreResult(_first + number, null, $"the score is {reward.Score}, not a finite number: the model's values left "
                     + $"the range of fp32. Check the checkpoint's weights.");

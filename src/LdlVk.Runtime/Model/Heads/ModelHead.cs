@@ -38,6 +38,9 @@ public abstract class ModelHead
     /// <summary>How the model's code marks steps; none for a head that scores whole texts.</summary>
     public virtual StepMarks StepMarks => StepMarks.None;
 
+    /// <summary>Whether the head can be read at every token of a text, so that each has a score.</summary>
+    public virtual bool ScoresTokens => false;
+
     /// <summary>The token pattern at which a gate is read; empty for a head without one.</summary>
     public virtual IReadOnlyList<int> GatePattern => [];
 

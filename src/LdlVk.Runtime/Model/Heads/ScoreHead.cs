@@ -40,6 +40,9 @@ internal sealed class ScoreHead : ModelHead
     public override string ReadSummary => RewardToken is null ? base.ReadSummary : $"the reward token {RewardToken}, added to each text";
 
     /// <inheritdoc/>
+    public override bool ScoresTokens => RewardToken is null;
+
+    /// <inheritdoc/>
     internal override ReadRule Reads { get; }
 
     /// <inheritdoc/>
@@ -66,7 +69,13 @@ internal sealed class ScoreHead : ModelHead
     /// <inheritdoc/>
     internal override Reward Compose(TextOutput output, int tokens)
     {
-        float raw = output.Of(0, 0)[0];
-        return new Reward(_scaling is null ? raw : (float)_scaling.Of(raw), tokens, [], [], []);
+        float[] scores = new float[output.Reads];
+        for (int i = 0; i < scores.Length; i++)
+        {
+            float raw = output.Of(0, i)[0];
+            scores[i] = _scaling is null ? raw : (float)_scaling.Of(raw);
+        }
+
+        return new Reward(scores[^1], tokens, [], [], []) { TokenScores = scores.Length == 1 ? [] : [.. scores] };
     }
 }

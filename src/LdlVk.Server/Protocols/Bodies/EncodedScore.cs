@@ -7,8 +7,8 @@ using LdlVk.Server.OpenApi;
 namespace LdlVk.Server.Protocols.Bodies;
 
 /// <summary>
-/// The raw score as a list of one number, or a list for each step; or as base64 of their 4 little-endian bytes, which OpenAI's clients
-/// request by default.
+/// The raw score as a list of one number, or a list for each step or token; or as base64 of their 4 little-endian bytes, which OpenAI's
+/// clients request by default.
 /// </summary>
 /// <param name="Score">The score.</param>
 /// <param name="IsBase64">Whether the score is sent as base64 of its little-endian bytes.</param>
@@ -16,11 +16,16 @@ namespace LdlVk.Server.Protocols.Bodies;
 [JsonConverter(typeof(Converter))]
 internal readonly record struct EncodedScore(float Score, bool IsBase64)
 {
-    /// <summary>The scores of steps, which a process reward model gives instead; empty for other models.</summary>
+    /// <summary>The scores of steps or of tokens, which are given instead; empty for the score of a whole text.</summary>
     public ImmutableArray<float> Steps { get; init; } = [];
 
     /// <summary>Whether a step has the probabilities of a bad and a good step; else that of a good one alone.</summary>
     public bool HasBothClasses { get; init; }
+
+    /// <summary>Whether each token has a score, the values of <see cref="Steps"/>.</summary>
+    public bool IsOfTokens { get; init; }
+
+    private bool IsList => Steps.Length > 0 || IsOfTokens;
 
     internal sealed class Converter : JsonConverter<EncodedScore>
     {
@@ -45,7 +50,7 @@ internal readonly record struct EncodedScore(float Score, bool IsBase64)
                 return;
             }
 
-            if (value.Steps.Length > 0) writer.WriteStartArray();
+            if (value.IsList) writer.WriteStartArray();
             foreach (float[] row in rows)
             {
                 writer.WriteStartArray();
@@ -53,7 +58,7 @@ internal readonly record struct EncodedScore(float Score, bool IsBase64)
                 writer.WriteEndArray();
             }
 
-            if (value.Steps.Length > 0) writer.WriteEndArray();
+            if (value.IsList) writer.WriteEndArray();
         }
     }
 }
