@@ -155,8 +155,8 @@ public sealed class TextEncoder
     public string Render(Conversation conversation, StepMarks marks, string? separator = null) => marks == StepMarks.None
         ? Render(WithoutSteps(conversation)) : new StepEncoder(this, marks, separator).Render(conversation);
 
-    /// <summary>The text of the token that stands in front of every text; "" if there is none.</summary>
-    internal string BosText => Required.Bos is { } bos ? Piece(bos) : "";
+    /// <summary>The text of the tokenizer's bos token, whether or not it stands in front of every text; "" if there is none.</summary>
+    internal string BosText => Required.DeclaredBos ?? (Required.Bos is { } bos ? Piece(bos) : "");
 
     private static Conversation WithoutSteps(Conversation conversation) => conversation.Steps is null ? conversation
         : throw new InputException(

@@ -26,7 +26,18 @@ public static class OtherHead
         Directory.CreateDirectory(folder);
         foreach (string path in Directory.GetFiles(from, "*.json")) File.Copy(path, Path.Combine(folder, Path.GetFileName(path)));
         foreach (string path in Directory.GetFiles(from, "*.safetensors")) File.Copy(path, Path.Combine(folder, Backbone(Path.GetFileName(path))));
-        using (FileStream file = File.Create(Path.Combine(folder, Head)))
+        WriteTensors(Path.Combine(folder, Head), tensors);
+        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), JsonSerializer.Serialize(new
+        {
+            weight_map = Names(from).Where(t => t.Name.StartsWith("model.", StringComparison.Ordinal)).Select(t => (t.Name, Backbone(t.File)))
+                .Concat(tensors.Select(t => (t.Name, Head))).ToDictionary(),
+        }));
+    }
+
+    /// <summary>Writes a safetensors file.</summary>
+    public static void WriteTensors(string path, IReadOnlyList<Tensor> tensors)
+    {
+        using (FileStream file = File.Create(path))
         {
             long offset = 0;
             byte[] header = JsonSerializer.SerializeToUtf8Bytes(tensors.ToDictionary(t => t.Name, t => new
@@ -45,13 +56,10 @@ public static class OtherHead
                 file.Write(number[..sizeof(float)]);
             }
         }
-
-        File.WriteAllText(Path.Combine(folder, "model.safetensors.index.json"), JsonSerializer.Serialize(new
-        {
-            weight_map = Names(from).Where(t => t.Name.StartsWith("model.", StringComparison.Ordinal)).Select(t => (t.Name, Backbone(t.File)))
-                .Concat(tensors.Select(t => (t.Name, Head))).ToDictionary(),
-        }));
     }
+
+    /// <summary>Every tensor of a model's folder, in fp32.</summary>
+    public static IReadOnlyList<Tensor> ReadAll(string folder) => [.. Names(folder).Select(tensor => Read(folder, tensor.Name))];
 
     /// <summary>A tensor of a model's folder, in fp32.</summary>
     public static Tensor Read(string folder, string name)

@@ -65,6 +65,7 @@ public sealed class Tokenizer : Microsoft.ML.Tokenizers.Tokenizer
         VocabularySize = 1 + _vocabulary.Pieces.Values.Concat(_added.Values).DefaultIfEmpty(-1).Max();
         _text = new(() => new TokenText(_vocabulary.Pieces.Concat(_added), written, VocabularySize, parts.Decoder));
         FileName = Path.GetFileName(path);
+        DeclaredBos = Surroundings.DeclaredBos(path);
         string? bos = (Surroundings.FromConfig(path) ?? parts.Surroundings) is { } around
             ? around.Before.FirstOrDefault()
             : KnownBosTokens.FirstOrDefault(Has);
@@ -119,6 +120,12 @@ public sealed class Tokenizer : Microsoft.ML.Tokenizers.Tokenizer
 
     /// <summary>Id of the token that stands in front of every text; null if there is none.</summary>
     public int? Bos { get; }
+
+    /// <summary>
+    /// <c>bos_token</c> of the tokenizer_config.json beside the file; null for none. Not every tokenizer puts it in front of texts: Qwen's
+    /// do not.
+    /// </summary>
+    public string? DeclaredBos { get; }
 
     /// <summary>The special tokens.</summary>
     internal IReadOnlyList<string> SpecialTokens { get; }

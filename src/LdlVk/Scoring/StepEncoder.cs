@@ -43,13 +43,10 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
         if (marks != StepMarks.LineBreaks) throw NoWay();
         return Beginning(Question(conversation.Messages))
             + string.Concat((steps ?? response.Content.Split('\n')).Select(step => step + LineBreak));
-
-        string Beginning(Message question)
-        {
-            string content = question.Content + LineBreak;
-            return content.StartsWith(text.BosText, StringComparison.Ordinal) ? content : text.BosText + content;
-        }
     }
+
+    /// <summary>bos, question and a line break. The bos token is written even where the tokenizer puts none in front of texts.</summary>
+    private string Beginning(Message question) => text.BosText + question.Content + LineBreak;
 
     /// <summary>Returns ids with the positions of the step tokens among them; unchanged if the model has no such token.</summary>
     public TokenizedText Marked(TokenizedText encoded)
@@ -79,7 +76,7 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
     {
         Message question = Question(messages);
         int end = text.Encode(LineBreak)[^1];
-        List<int> ids = [.. text.EncodeWithBos(question.Content + LineBreak)], ends = [];
+        List<int> ids = [.. text.Encode(Beginning(question))], ends = [];
         foreach (string step in steps)
         {
             if (step.Length > 0) ids.AddRange(text.Encode(step));

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -10,34 +9,14 @@ namespace LdlVk.Runtime.Tests.Text;
 /// <summary>The Rust library tokenizers, run by node on what a test makes up.</summary>
 internal static class Reference
 {
-    private static readonly Lazy<(string? Folder, string? WhyNot)> Fetched = new(() => FetchScript.Run("fetch-reference-tokenizers"));
-
     /// <summary>What the reference makes of texts; the test is skipped where it cannot be had.</summary>
     internal static JsonElement[] Of(string kind, JsonNode what, List<string> texts) => OfEach(kind, [(what, texts)])[0];
 
     /// <summary>As <see cref="Of"/>, of several in one process: starting one takes longer than most answers.</summary>
     internal static JsonElement[][] OfEach(string kind, IReadOnlyList<(JsonNode What, List<string> Texts)> requests)
     {
-        Assert.SkipWhen(Fetched.Value.Folder is null, Fetched.Value.WhyNot ?? "");
-        using Process node = Process.Start(new ProcessStartInfo("node", [Repository.Path("tests", "data", "tokenizer", "reference.cjs"), Fetched.Value.Folder!])
-        {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
-            StandardInputEncoding = new UTF8Encoding(false), StandardOutputEncoding = Encoding.UTF8,
-        })!;
-        Task<string> output = node.StandardOutput.ReadToEndAsync(), errors = node.StandardError.ReadToEndAsync();
-        foreach ((JsonNode what, List<string> texts) in requests)
-        {
-            JsonObject request = new() { [kind] = what.DeepClone(), ["texts"] = new JsonArray([.. texts.Select(text => JsonValue.Create(text))]) };
-            node.StandardInput.Write(request.ToJsonString() + "\n");
-        }
-
-        node.StandardInput.Close();
-        node.WaitForExit();
-        Assert.True(node.ExitCode == 0, errors.Result);
-        JsonElement[][] answers =
-            [.. output.Result.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => (JsonElement[])[.. JsonDocument.Parse(line).RootElement.EnumerateArray()])];
-        Assert.Equal(requests.Count, answers.Length);
-        return answers;
+        Assert.SkipWhen(ReferenceTokenizers.WhyNot is not null, ReferenceTokenizers.WhyNot ?? "");
+        return ReferenceTokenizers.Answers([.. requests.Select(request => ReferenceTokenizers.Request(kind, request.What, request.Texts))]);
     }
 
     private static readonly string[] Words = "the The quick don't DON'T I'll he'S we'VE they'Re 'ſ HELLO helloWorld snake_case http://example.com/a?b=c x=1; 3.14159 12345678 é café naïve Straße ß ŉ ﬁ ﬆ 漢字 日本語テキスト 한국어 각 Привет мир مرحبا שלום नमस्ते สวัสดี Ⅷ ½ ² ٣٤٥ १२३ 𝟘𝟙𝟚 𝔘𝔫 🙂 👩‍👩‍👧 👍🏽 🇩🇪 ♥️ « ” ’ — … € ™ Ǆ ǅ Σς İ ı ſ K Å Ω ﷺ ㍿ ㋿ ｶﾞ １２３ ＡＢＣ".Split(' ');

@@ -33,6 +33,16 @@ internal sealed record Surroundings(IReadOnlyList<string> Before, IReadOnlyList<
             TokenizerFile.MaxBytes);
     }
 
+    /// <summary>Reads <c>bos_token</c> of a tokenizer_config.json or special_tokens_map.json beside a file; null for none.</summary>
+    public static string? DeclaredBos(string path)
+    {
+        string folder = System.IO.Path.GetDirectoryName(path) ?? "";
+        return ((string[])["tokenizer_config.json", "special_tokens_map.json"])
+            .Select(name => System.IO.Path.Combine(folder, name)).Where(File.Exists)
+            .Select(file => JsonFile.Read(file, ChatTemplateDetection.Tokens, TokenizerFile.MaxBytes).GetValueOrDefault("bos_token"))
+            .FirstOrDefault(token => token is not null);
+    }
+
     private static Surroundings? Find(JsonField processor)
     {
         if (processor.Value.ValueKind != JsonValueKind.Object || !processor.TryGet("type", out JsonField type)) return null;
