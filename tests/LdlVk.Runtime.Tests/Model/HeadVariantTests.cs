@@ -25,6 +25,25 @@ public sealed class HeadVariantTests : IDisposable
         Assert.Equal("helpsteer-helpfulness", checkpoint.Head.AttributeNames[0]);
     }
 
+    /// <summary>As many objectives as ArmoRM's need not be ArmoRM's.</summary>
+    [Theory]
+    [InlineData("armorm_llama", "{\"architectures\":[\"MyRewardModel\"]}", "objective 0")]
+    [InlineData("armorm_llama", "{\"architectures\":null}", "objective 0")]
+    [InlineData("qrm_llama", "{\"architectures\":[\"LlamaForRewardModelWithGating31\"]}", "helpsteer-helpfulness")]
+    [InlineData("qrm_gemma2", "{\"architectures\":[\"LlamaForRewardModelWithGating\"]}", "objective 0")]
+    [InlineData("urm_llama", "{\"architectures\":[\"LlamaForSequenceClassification\"]}", "attribute 0")]
+    [InlineData("urm_llama", "{\"id2label\":{\"4\":\"e\",\"0\":\"honesty\",\"1\":\"b\",\"2\":\"c\",\"3\":\"d\"}}", "honesty")]
+    [InlineData("urm_llama", "{\"id2label\":{\"0\":\"LABEL_0\",\"1\":\"b\",\"2\":\"c\",\"3\":\"d\",\"4\":\"e\"}}", "helpsteer-helpfulness")]
+    [InlineData("urm_llama", "{\"id2label\":[\"a\",\"b\",\"c\",\"d\",\"e\"]}", "helpsteer-helpfulness")]
+    public void Attributes_of_another_model_have_its_own_names_or_numbers(string name, string change, string first)
+    {
+        using Checkpoint checkpoint = Checkpoint.Open(With(name, config =>
+        {
+            foreach ((string field, JsonNode? value) in JsonNode.Parse(change)!.AsObject()) config[field] = value?.DeepClone();
+        }));
+        Assert.Equal((first, checkpoint.Head.Attributes), (checkpoint.Head.AttributeNames[0], checkpoint.Head.AttributeNames.Count));
+    }
+
     [Theory]
     [InlineData("llama_value_head_norm", "normalize_reward")]
     [InlineData("llama_score_head", "do_normalize")]

@@ -23,8 +23,10 @@ internal sealed class GatedHead : ModelHead
     private readonly float[]? _transform;
 
     private GatedHead(
-        HeadNetwork regression, HeadNetwork gating, CheckpointTensor scale, CheckpointTensor? matrix, double temperature, int[] pattern)
+        HeadNetwork regression, HeadNetwork gating, CheckpointTensor scale, CheckpointTensor? matrix, double temperature, int[] pattern,
+        IReadOnlyList<string> names)
     {
+        AttributeNames = names;
         (_regression, _gating, _scale, _matrix, _temperature, GatePattern) = (regression, gating, scale, matrix, temperature, pattern);
         _gateScale = scale.ReadAll()[0];
         _transform = matrix?.ReadAll();
@@ -41,7 +43,7 @@ internal sealed class GatedHead : ModelHead
     public override int Attributes => _gating.Outputs;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> AttributeNames => KnownAttributes.Of(Attributes);
+    public override IReadOnlyList<string> AttributeNames { get; }
 
     /// <summary>Number of quantiles of an objective; 1 for a single number.</summary>
     public int Quantiles => _regression.Outputs / Attributes;
@@ -170,7 +172,7 @@ internal sealed class GatedHead : ModelHead
                     + $"The two are not from the same model.");
             return new GatedHead(
                 regression, gating, scale, matrix, fields.Number("gating_temperature", 1e-6, 1e6, matrix is null ? 1 : 10),
-                Pattern(fields, source.Config));
+                Pattern(fields, source.Config), KnownAttributes.Of(folder, objectives, "objective"));
         });
     }
 

@@ -20,7 +20,7 @@ public abstract class ModelHead
     /// <summary>Number of attributes with a weight and a score; 0 for a head that computes only the score.</summary>
     public virtual int Attributes => 0;
 
-    /// <summary>Published names of the attributes; empty if they are not known.</summary>
+    /// <summary>Names of the attributes, with numbers where none are known; empty for a head that does not name them.</summary>
     public virtual IReadOnlyList<string> AttributeNames => [];
 
     /// <summary>Number of parameters.</summary>

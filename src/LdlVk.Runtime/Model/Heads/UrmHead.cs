@@ -13,7 +13,8 @@ internal sealed class UrmHead : ModelHead
 
     private readonly HeadNetwork _score, _weights;
 
-    private UrmHead(HeadNetwork score, HeadNetwork weights) => (_score, _weights) = (score, weights);
+    private UrmHead(HeadNetwork score, HeadNetwork weights, IReadOnlyList<string> names) =>
+        (_score, _weights, AttributeNames) = (score, weights, names);
 
     /// <summary>The kind of this head.</summary>
     public static HeadKind Kind { get; } = new("urm", $"tensors {ScorePrefix}* and {WeightsPrefix}*", "URM-LLaMa-3.1", [], IsIn, Read);
@@ -25,7 +26,7 @@ internal sealed class UrmHead : ModelHead
     public override int Attributes => _weights.Outputs;
 
     /// <inheritdoc/>
-    public override IReadOnlyList<string> AttributeNames => KnownAttributes.Of(Attributes);
+    public override IReadOnlyList<string> AttributeNames { get; }
 
     /// <inheritdoc/>
     public override string Summary => $"{Attributes} attributes with a mean and a weight each";
@@ -67,7 +68,7 @@ internal sealed class UrmHead : ModelHead
         HeadNetwork score = new(ScorePrefix, [HeadLayers.Single(source.Folder.Module(ScorePrefix), ScorePrefix, hidden)]);
         HeadNetwork weights = new(WeightsPrefix, HeadLayers.Sequence(source.Folder.Module(WeightsPrefix), hidden), Activation.Selu);
         return score.Outputs == 2 * weights.Outputs
-            ? new UrmHead(score, weights)
+            ? new UrmHead(score, weights, KnownAttributes.Of(source.Folder, weights.Outputs, "attribute"))
             : throw new CheckpointException(
                 $"score.weight of {source.Folder.Path} has {score.Outputs} rows, but a mean and a spread for each of the {weights.Outputs} "
                 + $"outputs of {WeightsPrefix}* are needed. These files are not from the same model.");
