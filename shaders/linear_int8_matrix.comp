@@ -10,7 +10,7 @@
 // defines, so the bits are the same on all devices.
 //
 // Only the driver knows which invocation holds which element of a matrix, so the scales form matrices too: a row's scale fills all columns,
-// a feature's scale all rows.
+// a feature's scale all rows. Shared memory holds each scale once: with a stride of 0 all columns, or rows, are loaded from the same place.
 layout(local_size_x_id = 0) in;
 layout(constant_id = 0) const uint THREADS = 128u;
 layout(constant_id = 1) const uint SUBGROUP = 32u;
@@ -44,19 +44,20 @@ const uint X_QUARTERS = TILE_ROWS * 4u;     // 8 bytes each, as they are loaded
 const uint W_QUARTERS = TILE_FEATURES * 4u;
 const uint X_EACH = (X_QUARTERS + THREADS - 1u) / THREADS;
 const uint W_EACH = (W_QUARTERS + THREADS - 1u) / THREADS;
-const uint X_SCALES = TILE_ROWS * N;
-const uint W_SCALES = TILE_FEATURES * M;
+const uint X_SCALES = (TILE_ROWS + THREADS - 1u) / THREADS;
+const uint W_SCALES = (TILE_FEATURES + THREADS - 1u) / THREADS;
 const uint DOWN = SUB_ROWS / M;
 const uint ACROSS = SUB_FEATURES / N;
 const uint EACH = M * N / SUBGROUP;
 
 shared i8vec4 x_tile[BUFFERS * TILE_ROWS * PITCH];
 shared i8vec4 w_tile[BUFFERS * TILE_FEATURES * PITCH];
-shared float x_scale[BUFFERS * X_SCALES];   // [TILE_ROWS][N]
-shared float w_scale[BUFFERS * W_SCALES];   // [M][TILE_FEATURES]
+shared float x_scale[BUFFERS * TILE_ROWS];
+shared float w_scale[BUFFERS * TILE_FEATURES];
 shared float stage[THREADS / SUBGROUP * M * N];
 
 uvec2 x_next[X_EACH], w_next[W_EACH];
+float x_scale_next[X_SCALES], w_scale_next[W_SCALES];
 
 uint first_row, first_feature;
 
@@ -70,9 +71,13 @@ void fetch(uint group) {
         uint q = min(gl_LocalInvocationIndex + i * THREADS, W_QUARTERS - 1u);
         w_next[i] = load_bytes(FORMAT, weights, min(first_feature + q / 4u, features - 1u), groups, group, q % 4u);
     }
+    [[unroll]] for (uint i = 0u; i < X_SCALES; ++i)
+        x_scale_next[i] = x_scales.v[min(first_row + gl_LocalInvocationIndex + i * THREADS, rows - 1u) * groups + group];
+    [[unroll]] for (uint i = 0u; i < W_SCALES; ++i)
+        w_scale_next[i] = group_scale(FORMAT, scales, min(first_feature + gl_LocalInvocationIndex + i * THREADS, features - 1u), groups, group);
 }
 
-void put(uint buffer_index, uint group) {
+void put(uint buffer_index) {
     [[unroll]] for (uint i = 0u; i < X_EACH; ++i) {
         uint q = gl_LocalInvocationIndex + i * THREADS;
         if (X_QUARTERS % THREADS != 0u && q >= X_QUARTERS) break;
@@ -87,10 +92,14 @@ void put(uint buffer_index, uint group) {
         w_tile[at] = unpack8(int(w_next[i].x));
         w_tile[at + 1u] = unpack8(int(w_next[i].y));
     }
-    for (uint i = gl_LocalInvocationIndex; i < X_SCALES; i += THREADS)
-        x_scale[buffer_index * X_SCALES + i] = x_scales.v[min(first_row + i / N, rows - 1u) * groups + group];
-    for (uint i = gl_LocalInvocationIndex; i < W_SCALES; i += THREADS)
-        w_scale[buffer_index * W_SCALES + i] = group_scale(FORMAT, scales, min(first_feature + i % TILE_FEATURES, features - 1u), groups, group);
+    [[unroll]] for (uint i = 0u; i < X_SCALES; ++i) {
+        uint row = gl_LocalInvocationIndex + i * THREADS;
+        if (TILE_ROWS % THREADS == 0u || row < TILE_ROWS) x_scale[buffer_index * TILE_ROWS + row] = x_scale_next[i];
+    }
+    [[unroll]] for (uint i = 0u; i < W_SCALES; ++i) {
+        uint feature = gl_LocalInvocationIndex + i * THREADS;
+        if (TILE_FEATURES % THREADS == 0u || feature < TILE_FEATURES) w_scale[buffer_index * TILE_FEATURES + feature] = w_scale_next[i];
+    }
 }
 
 void main() {
@@ -105,7 +114,7 @@ void main() {
     [[unroll]] for (uint i = 0u; i < DOWN * ACROSS; ++i) sums[i] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
 
     fetch(0u);
-    put(0u, 0u);
+    put(0u);
     barrier();
     for (uint group = 0u; group < groups; ++group) {
         bool last = group + 1u == groups;
@@ -115,13 +124,13 @@ void main() {
         coopmat<int8_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> a[DOWN * (GROUP / K)];
         coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> row_scales[DOWN];
         [[unroll]] for (uint i = 0u; i < DOWN; ++i) {
-            coopMatLoad(row_scales[i], x_scale, at * X_SCALES + (sub_row + i * M) * N, N, gl_CooperativeMatrixLayoutRowMajor);
+            coopMatLoad(row_scales[i], x_scale, at * TILE_ROWS + sub_row + i * M, 0u, gl_CooperativeMatrixLayoutColumnMajor);
             [[unroll]] for (uint k = 0u; k < GROUP / K; ++k)
                 coopMatLoad(a[i * (GROUP / K) + k], x_tile, (at * TILE_ROWS + sub_row + i * M) * PITCH + k * K / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
         }
         [[unroll]] for (uint j = 0u; j < ACROSS; ++j) {
             coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> feature_scales;
-            coopMatLoad(feature_scales, w_scale, at * W_SCALES + sub_feature + j * N, TILE_FEATURES, gl_CooperativeMatrixLayoutRowMajor);
+            coopMatLoad(feature_scales, w_scale, at * TILE_FEATURES + sub_feature + j * N, 0u, gl_CooperativeMatrixLayoutRowMajor);
             coopmat<int8_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> b[GROUP / K];
             [[unroll]] for (uint k = 0u; k < GROUP / K; ++k)
                 coopMatLoad(b[k], w_tile, (at * TILE_FEATURES + sub_feature + j * N) * PITCH + k * K / 4u, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
@@ -136,10 +145,15 @@ void main() {
         }
 
         if (BUFFERS == 1u) barrier();
-        if (!last) put(BUFFERS == 2u ? 1u - at : 0u, group + 1u);
+        if (!last) put(BUFFERS == 2u ? 1u - at : 0u);
         barrier();
     }
 
+    // All biases before the first store, which the compiler must suspect of writing one.
+    float biases[ACROSS * EACH];
+    if (has_bias != 0u)
+        [[unroll]] for (uint i = 0u; i < ACROSS * EACH; ++i)
+            biases[i] = bias.v[min(first_feature + sub_feature + i / EACH * N + (lane + i % EACH * SUBGROUP) % N, features - 1u)];
     uint staged = subgroup * M * N;
     [[unroll]] for (uint i = 0u; i < DOWN; ++i) {
         [[unroll]] for (uint j = 0u; j < ACROSS; ++j) {
@@ -148,11 +162,9 @@ void main() {
             [[unroll]] for (uint e = 0u; e < EACH; ++e) {
                 uint place = lane + e * SUBGROUP;
                 uint row = first_row + sub_row + i * M + place / N, feature = first_feature + sub_feature + j * N + place % N;
-                if (row < rows && feature < features) {
-                    precise float value = scale * stage[staged + place];
-                    if (has_bias != 0u) value = value + bias.v[feature];
-                    y.v[row * y_stride + feature] = value;
-                }
+                precise float value = scale * stage[staged + place];
+                precise float biased = value + biases[j * EACH + e];
+                if (row < rows && feature < features) y.v[row * y_stride + feature] = has_bias != 0u ? biased : value;
             }
             subgroup_sync();
         }

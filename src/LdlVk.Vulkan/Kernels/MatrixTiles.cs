@@ -22,6 +22,9 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// <summary>Sums of an invocation that leave registers for operands and for a second workgroup on the core, of 255 registers.</summary>
     private const uint LikelySums = 64;
 
+    /// <summary>Shared memory that leaves as much for another workgroup on a core, of the 64 KiB and more that cards have.</summary>
+    private const uint LikelySharedBytes = 32768;
+
     /// <summary>
     /// Sums of a workgroup, at most: half of the 65,536 registers that every core has. With twice as many, in workgroups of 1024, a Radeon
     /// RX 7900 would spill 77 values (bench/RESULTS.md).
@@ -42,14 +45,19 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     public bool Fit(MatrixUnits units, MatrixLimits limits, bool bytes)
     {
         uint subgroups = Rows / SubgroupRows * (Features / SubgroupFeatures);
-        // Shared memory of a step of K: fp16 values; or bytes, and matrices of scales.
-        uint step = bytes
-            ? ((Rows + Features) * BytePitch) + (((Rows * units.N) + (Features * units.M)) * sizeof(float))
-            : (Rows + Features) * Pitch * 2;
-        uint shared = (Buffers * step) + (subgroups * units.M * units.N * sizeof(float));
         return SubgroupRows % units.M == 0 && SubgroupFeatures % (2 * units.N) == 0
             && SubgroupRows * SubgroupFeatures <= units.MaxSums * units.SubgroupSize && Rows * Features <= MaxSumsPerWorkgroup
-            && Threads(units) <= limits.Threads && subgroups <= limits.Subgroups && shared <= limits.SharedBytes;
+            && Threads(units) <= limits.Threads && subgroups <= limits.Subgroups
+            && SharedBytes(units, bytes) <= limits.SharedBytes;
+    }
+
+    /// <summary>
+    /// Shared memory of a workgroup: for each buffer a step of K, in fp16 or in bytes with their scales, and the staged results.
+    /// </summary>
+    private uint SharedBytes(MatrixUnits units, bool bytes)
+    {
+        uint step = (Rows + Features) * (bytes ? BytePitch + sizeof(float) : Pitch * 2);
+        return (Buffers * step) + (Threads(units) / units.SubgroupSize * units.M * units.N * sizeof(float));
     }
 
     /// <summary>
@@ -68,13 +76,13 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
                from buffers in new uint[] { 2, 1 }
                let tiles = new MatrixTiles(tileRows, features, subgroupRows, subgroupFeatures, buffers)
                where tiles.Fit(units, limits, bytes)
-               orderby tiles.Cost(units, rows)
+               orderby tiles.Cost(units, rows, bytes)
                select tiles,
         ];
     }
 
     /// <summary>An estimate of a product's time, in arbitrary units.</summary>
-    private double Cost(MatrixUnits units, int rows)
+    private double Cost(MatrixUnits units, int rows, bool bytes)
     {
         double padded = Math.Ceiling((double)rows / Rows) * Rows;
         // Loads for each multiplication: from memory into a tile, and from there into registers.
@@ -82,6 +90,8 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
         double sums = (double)SubgroupRows * SubgroupFeatures / units.SubgroupSize, threads = Threads(units);
         // A workgroup of 256 invocations hides its own latency.
         double crowding = Math.Abs(Math.Log2(sums / Math.Min(LikelySums, units.MaxSums))) + Math.Abs(Math.Log2(threads / 256));
-        return padded * (1 + (32 * tileLoads) + (8 * registerLoads) + (0.05 * crowding) + (Buffers == 2 ? 0 : 0.05));
+        // A second buffer saves a barrier a step, but not where it takes the memory of another workgroup on the core.
+        double waiting = Buffers == 1 ? 0.05 : SharedBytes(units, bytes) <= LikelySharedBytes ? 0 : 0.1;
+        return padded * (1 + (32 * tileLoads) + (8 * registerLoads) + (0.05 * crowding) + waiting);
     }
 }
