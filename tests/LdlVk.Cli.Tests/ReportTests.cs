@@ -15,7 +15,7 @@ public partial class ReportTests
         return {
           title: document.title, loaded: window.performance.getEntriesByType("resource").map(e => e.name),
           scripts: document.querySelectorAll("script").length, images: document.querySelectorAll("img").length,
-          tracks: boxes(".track").length, bars: boxes(".bar").filter(b => b.width > 20 && b.height > 5).length, columns: boxes(".column").filter(b => b.width > 1 && b.height > 0).length,
+          tracks: boxes(".track").filter(b => b.width > 0).length, bars: boxes(".bar").filter(b => b.width > 20 && b.height > 5).length, columns: boxes(".column").filter(b => b.width > 1 && b.height > 0).length,
           points: boxes(".point").length, attributes: boxes(".attributes > div").filter(b => b.width > 100 && b.height > 30).length,
           misses: boxes(".miss").length, wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
           text: document.body.innerText
@@ -42,6 +42,46 @@ public partial class ReportTests
         Assert.InRange(Count("misses"), 1, 20);
         // What was meant to do harm is a text, with its control characters shown.
         Assert.Contains("<script>document.title='hacked'</script><img src=http://example.com/x.png onerror=alert(1)>\ufffd␀␛[2J&amp;", found.GetProperty("text").GetString(), StringComparison.Ordinal);
+
+        int Count(string name) => found.GetProperty(name).GetInt32();
+    }
+
+    /// <summary>
+    /// On a phone of 360 pixels every letter of a chart has at least 10 and lies inside its card. Every chart has its values in a table that
+    /// the keyboard opens, and every table that scrolls is in its order.
+    /// </summary>
+    [Theory]
+    [InlineData(360)]
+    [InlineData(1000)]
+    public async Task A_chart_is_readable_on_a_phone_and_reachable_by_keyboard(int width)
+    {
+        using TempFolder temp = new();
+        (string result, _) = await Chromium.LookAsync(await ReportAsync(temp), """
+            const shown = [...document.querySelectorAll("svg")].filter(s => s.getBoundingClientRect().width > 0);
+            const texts = shown.flatMap(s => [...s.querySelectorAll("text")].map(t => ({ text: t.textContent,
+              size: parseFloat(window.getComputedStyle(t).fontSize) * s.getBoundingClientRect().width / s.viewBox.baseVal.width,
+              out: Math.max(0, s.closest(".card").getBoundingClientRect().left - t.getBoundingClientRect().left,
+                t.getBoundingClientRect().right - s.closest(".card").getBoundingClientRect().right) })));
+            const focus = e => { e.focus(); return document.activeElement === e && e.tabIndex >= 0; };
+            const summaries = [...document.querySelectorAll("details.values > summary")];
+            const closed = summaries.every(s => !s.parentElement.open);
+            summaries.forEach(s => s.click());
+            return { charts: shown.length, texts: texts.length, small: texts.filter(t => t.size < 10).map(t => t.text + " " + t.size),
+              out: texts.filter(t => t.out > 1).map(t => t.text), summaries: summaries.length, closed, focused: summaries.every(focus),
+              rows: summaries.map(s => [...s.parentElement.querySelectorAll("tbody tr")].filter(r => r.getBoundingClientRect().height > 10).length),
+              scrollers: [...document.querySelectorAll(".scroll")].every(focus),
+              wide: document.documentElement.scrollWidth - document.documentElement.clientWidth };
+            """, width);
+        JsonElement found = Cli.Json(result);
+        Assert.Empty(found.GetProperty("small").EnumerateArray());
+        Assert.Empty(found.GetProperty("out").EnumerateArray());
+        // Accuracy, margins, calibration and 22 attributes; calibration has its table beside it.
+        Assert.Equal((25, 3, 0), (Count("charts"), Count("summaries"), Count("wide")));
+        Assert.InRange(Count("texts"), 100, 300);
+        Assert.All((string[])["closed", "focused", "scrollers"], name => Assert.True(found.GetProperty(name).GetBoolean(), name));
+        int[] rows = [.. found.GetProperty("rows").EnumerateArray().Select(r => r.GetInt32())];
+        Assert.Equal((17, 22), (rows[0], rows[2]));
+        Assert.True(rows[1] > 5);
 
         int Count(string name) => found.GetProperty(name).GetInt32();
     }

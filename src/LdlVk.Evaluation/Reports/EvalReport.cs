@@ -147,6 +147,10 @@ public static class EvalReport
         page.Card(Html.Of($"""
             <p class="key"><span><i class="good"></i>chosen</span><span><i class="bad"></i>rejected</span></p>
             <div class="attributes">{Html.Join(attributes.Select((a, i) => AttributeChart.Draw(findings.AttributeNames[i], a)))}</div>
+            {ReportPage.Values(["", "mean of chosen", "mean of rejected", "orders right", "weight"], attributes.Select((a, i) => (Html[])[
+                ReportPage.Cell(findings.AttributeNames[i]), ReportPage.Cell(Figures.Number(a.MeanChosen, "0.000")),
+                ReportPage.Cell(Figures.Number(a.MeanRejected, "0.000")), ReportPage.Cell(Figures.Percent(a.Agreement)),
+                ReportPage.Cell(Figures.Signed(a.MeanWeight, "0.00"))]))}
             """));
     }
 

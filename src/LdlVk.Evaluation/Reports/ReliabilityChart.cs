@@ -20,7 +20,7 @@ internal static class ReliabilityChart
         Html ticks = Html.Join(((double[])[0.5, 0.6, 0.7, 0.8, 0.9, 1]).Select(x => Html.Of(
             $"<text class=\"soft mid\" x=\"{X(x)}\" y=\"{Floor + 18}\">{x * 100:0} %</text>")));
         return Html.Of($"""
-            <svg viewBox="0 0 440 {Top + Side + Gap + Strip + 44}" role="img" aria-label="Reliability diagram">
+            <svg class="medium" viewBox="0 0 440 {Top + Side + Gap + Strip + 44}" role="img" aria-label="Reliability diagram">
             {grid}
             <path class="ideal" d="M{X(0.5)} {Y(0.5)}L{X(1)} {Y(1)}"/>
             {Html.Join(bins.Select(Point))}

@@ -31,9 +31,24 @@ internal sealed class ReportPage(string title, string subtitle)
     /// <summary>Adds a table; the first column has names, the others have numbers.</summary>
     public void Table(IEnumerable<string> heads, IEnumerable<IEnumerable<Html>> rows)
     {
+        Card(Scroll(heads, rows));
+    }
+
+    /// <summary>
+    /// The values of a chart as a table, which opens by mouse or keyboard: for what a chart says by color, height and hover.
+    /// </summary>
+    public static Html Values(IEnumerable<string> heads, IEnumerable<IEnumerable<Html>> rows) =>
+        Html.Of($"<details class=\"values\"><summary>Values as a table</summary>{Scroll(heads, rows)}</details>");
+
+    private static Html Scroll(IEnumerable<string> heads, IEnumerable<IEnumerable<Html>> rows)
+    {
         Html head = Html.Join(heads.Select(h => Html.Of($"<th>{h}</th>")));
         Html body = Html.Join(rows.Select(r => Html.Of($"<tr>{Html.Join(r)}</tr>\n")));
-        Card(Html.Of($"<div class=\"scroll\"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"));
+        // In the order of the keyboard, so that its arrows scroll it.
+        return Html.Of($"""
+            <div class="scroll" tabindex="0" role="region" aria-label="table"><table><thead><tr>{head}</tr></thead>
+            <tbody>{body}</tbody></table></div>
+            """);
     }
 
     /// <summary>A cell of <see cref="Table"/>.</summary>
