@@ -53,6 +53,7 @@ internal static class CommandLine
         new Option<bool>("--version") { Description = "Show the version.", Action = new VersionAction() },
         DemoCommand.Create(terminal),
         DevicesCommand.Create(terminal),
+        SelfTestCommand.Create(terminal),
         InspectCommand.Create(terminal),
         ModelsCommand.Create(terminal),
         VerifyCommand.Create(terminal),

@@ -15,7 +15,7 @@ public partial class ArchitectureTests
     private static readonly Dictionary<string, int> Layers = new(StringComparer.Ordinal)
     {
         ["LdlVk.Runtime"] = 0,
-        ["LdlVk.Cpu"] = 1, ["LdlVk.Vulkan"] = 1, ["LdlVk.DirectML"] = 1,
+        ["LdlVk.Cpu"] = 1, ["LdlVk.Vulkan"] = 1, ["LdlVk.DirectML"] = 1, ["LdlVk.SelfTest"] = 1,
         ["LdlVk"] = 2,
         ["LdlVk.Datasets"] = 3, ["LdlVk.Extensions.AI"] = 3,
         ["LdlVk.Server"] = 4, ["LdlVk.Evaluation"] = 4, ["LdlVk.Hub"] = 4, ["LdlVk.Benchmarking"] = 4,

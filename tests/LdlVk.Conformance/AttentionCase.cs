@@ -1,5 +1,5 @@
 using LdlVk.Runtime.Devices;
-using LdlVk.Testing;
+using LdlVk.SelfTest;
 
 namespace LdlVk.Conformance;
 

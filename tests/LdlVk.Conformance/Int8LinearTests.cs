@@ -1,5 +1,5 @@
-using System.Numerics;
 using LdlVk.Runtime.Devices;
+using LdlVk.SelfTest;
 using LdlVk.Testing;
 using Xunit;
 
@@ -145,15 +145,15 @@ public sealed class Int8LinearTests : ConformanceTest
         Matrix first = Matrix.Random(random, 6, 64), second = Matrix.Random(random, 6, 64);
         ITensor input = UploadAmongNaN(device, first), output = Empty(device, 6, 20);
         device.Int8Linear(output, input, w);
-        Check.SameBits($"Int8Linear on {id}, {format}, first", Read(device, output), Formula(first, weight));
+        Check.SameBits($"Int8Linear on {id}, {format}, first", Read(device, output), Int8Formula.Product(first, weight));
         device.Linear(output, input, w);
         device.Int8Linear(output, input, w);
-        Check.SameBits($"Int8Linear on {id}, {format}, after Linear", Read(device, output), Formula(first, weight));
+        Check.SameBits($"Int8Linear on {id}, {format}, after Linear", Read(device, output), Int8Formula.Product(first, weight));
         device.Write(input, 0, second.Data);
         device.Int8Linear(output, input, w);
-        Check.SameBits($"Int8Linear on {id}, {format}, after Write", Read(device, output), Formula(second, weight));
+        Check.SameBits($"Int8Linear on {id}, {format}, after Write", Read(device, output), Int8Formula.Product(second, weight));
         device.Int8Linear(output.View(2, 3), input.View(1, 3), w);
-        Check.SameBits($"Int8Linear on {id}, {format}, of views", Read(device, output).Pick(2, 3, 4), Formula(second.Pick(1, 2, 3), weight));
+        Check.SameBits($"Int8Linear on {id}, {format}, of views", Read(device, output).Pick(2, 3, 4), Int8Formula.Product(second.Pick(1, 2, 3), weight));
     }
 
     /// <summary>A device may keep rows further apart than their columns need: what lies between is of no group.</summary>
@@ -168,7 +168,7 @@ public sealed class Int8LinearTests : ConformanceTest
         device.RmsNorm(wide, wide, Upload(device, Matrix.Random(random, 1, 64, 1e6f)), 1e-6f);
         device.RmsNorm(narrow, narrow, Upload(device, Matrix.Random(random, 1, 60)), 1e-6f);
         device.Int8Linear(output, narrow, Own(device.CreateWeight(weight)));
-        Check.SameBits($"Int8Linear on {id}, {format}, after ops", Read(device, output), Formula(Read(device, narrow), weight));
+        Check.SameBits($"Int8Linear on {id}, {format}, after ops", Read(device, output), Int8Formula.Product(Read(device, narrow), weight));
     }
 
     [Theory]
@@ -192,57 +192,12 @@ public sealed class Int8LinearTests : ConformanceTest
     private void Compare(string id, Matrix x, TestWeight weight, Matrix? bias = null) =>
         Check.SameBits(
             $"Int8Linear on {id}, M={x.Rows} N={weight.OutputFeatures} K={x.Columns} {weight.Format} scale {weight.Scale}{(bias is null ? "" : " and bias")}",
-            Run(Open(id), x, weight, bias), Formula(x, weight, bias));
+            Run(Open(id), x, weight, bias), Int8Formula.Product(x, weight, bias));
 
     private Matrix Run(IDevice device, Matrix x, TestWeight weight, Matrix? bias = null)
     {
         ITensor output = Empty(device, x.Rows, weight.OutputFeatures);
         device.Int8Linear(output, Upload(device, x), Own(device.CreateWeight(weight)), bias is null ? null : Upload(device, bias));
         return Read(device, output);
-    }
-
-    /// <summary>The formula, an element at a time.</summary>
-    private static Matrix Formula(Matrix x, TestWeight weight, Matrix? bias = null)
-    {
-        Matrix result = new(x.Rows, weight.OutputFeatures);
-        for (int m = 0; m < x.Rows; m++)
-        {
-            for (int g = 0; g < x.Columns; g += 32)
-            {
-                (int[] q, float s) = Quantized(x.Row(m)[g..Math.Min(g + 32, x.Columns)]);
-                for (int n = 0; n < weight.OutputFeatures; n++)
-                {
-                    (int[] v, float scale) = weight.Group(n, g / 32);
-                    int sum = 0;
-                    for (int k = 0; k < q.Length; k++) sum += q[k] * v[k];
-                    float factor = s * scale, product = factor * sum;
-                    result[m, n] += product;
-                }
-            }
-        }
-        for (int i = 0; i < result.Data.Length; i++)
-        {
-            float scaled = result.Data[i] * weight.Scale;
-            result.Data[i] = bias is null ? scaled : scaled + bias[0, i % result.Columns];
-        }
-
-        return result;
-    }
-
-    private static (int[] Q, float S) Quantized(ReadOnlySpan<float> group)
-    {
-        float a = 0;
-        foreach (float v in group) a = MathF.Max(a, MathF.Abs(v));
-        if (a < MathF.ScaleB(1, -64)) return (new int[group.Length], 0);
-        // a = m·2^(e − 23)
-        int e = MathF.ILogB(a);
-        var m = (BigInteger)MathF.ScaleB(a, 23 - e);
-        BigInteger quotient = 127 * BigInteger.Pow(2, 25) / (m / 256);
-        // 127/a = quotient · 2^(−25) / 2⁸ / 2^(e − 23)
-        double r = Math.ScaleB((double)quotient, -25 - 8 - (e - 23));
-        Assert.InRange(r * a / 127, 1 - Math.Pow(2, -15), 1 + Math.Pow(2, -15));
-        int[] q = new int[group.Length];
-        for (int k = 0; k < q.Length; k++) q[k] = (int)MathF.Round(group[k] * (float)r, MidpointRounding.ToEven);
-        return (q, a * (1f / 127f));
     }
 }

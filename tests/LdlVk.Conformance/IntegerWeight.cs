@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
-using LdlVk.Testing;
+using LdlVk.SelfTest;
 
 namespace LdlVk.Conformance;
 

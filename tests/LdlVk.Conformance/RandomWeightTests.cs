@@ -1,5 +1,6 @@
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Devices;
+using LdlVk.SelfTest;
 using LdlVk.Testing;
 using Xunit;
 

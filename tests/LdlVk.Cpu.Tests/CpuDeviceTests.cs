@@ -1,6 +1,7 @@
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Ops;
 using LdlVk.Runtime.Devices;
+using LdlVk.SelfTest;
 using LdlVk.Testing;
 
 // The shared devices are not thread-safe.

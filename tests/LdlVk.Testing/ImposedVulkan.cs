@@ -1,13 +1,12 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using Silk.NET.Core.Contexts;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Testing;
 
 /// <summary>
 /// A Vulkan loader between the backend and the real one, which makes the devices look like others (<see cref="DeviceProfile"/>), and notes
-/// each workgroup, buffer and allocation that would be above their limits. All the calls concerned take at most six words.
+/// each workgroup, buffer and allocation that would be above their limits.
 /// </summary>
 /// <param name="profiles">What device 0, 1, … is to look like. The backend sees only these, all of them on the real device of that index.</param>
 /// <param name="realDevice">The real device behind them.</param>
@@ -15,7 +14,7 @@ namespace LdlVk.Testing;
 /// Whether they claim subgroup sizes and matrix units, which the real device need not have: then nothing can be opened. Otherwise only
 /// what a device can be held to is imposed.
 /// </param>
-public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, int realDevice = 0, bool claims = false)
+public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, int realDevice = 0, bool claims = false) : InterposedVulkan(Watched)
 {
     private const string Matrices = "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR", BusInfo = "VK_EXT_pci_bus_info";
 
@@ -33,9 +32,6 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
     private readonly Dictionary<nint, byte[]> _modules = [];
     private nint _real;
 
-    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-    private delegate nint Call(nint a, nint b, nint c, nint d, nint e, nint f);
-
     /// <summary>What was above a limit, in words; empty if nothing was.</summary>
     public List<string> Violations { get; } = [];
 
@@ -45,20 +41,17 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
     /// <summary>Whether the sizes of matrices were asked for.</summary>
     public bool AskedForMatrices { get; private set; }
 
-    /// <summary>The loader.</summary>
-    public Vk Load() => new(new Context(this, Vk.GetApi().Context));
-
     /// <summary>Handles of the devices that the backend sees are their numbers from 1, at an address that no object has.</summary>
     private DeviceProfile ProfileOf(nint handle) => profiles[(int)handle - 1];
 
-    private nint Answer(string name, Call real, Context context, nint a, nint b, nint c, nint d, nint e, nint f)
+    protected override nint Answer(string name, Call real, nint a, nint b, nint c, nint d, nint e, nint f)
     {
         switch (name)
         {
             case "vkEnumeratePhysicalDevices": return Enumerate(real, a, (uint*)b, (nint*)c);
             case "vkGetInstanceProcAddr":
                 nint address = real(a, b, c, d, e, f);
-                return Marshal.PtrToStringUTF8(b) == Matrices ? context.Wrap(Matrices, address) : address;
+                return Marshal.PtrToStringUTF8(b) == Matrices ? Wrap(Matrices, address) : address;
             case "vkEnumerateDeviceExtensionProperties" when claims:
                 return List([.. Extensions.Where(e => e != BusInfo || ProfileOf(a).Bus > 0)], (uint*)c, (ExtensionProperties*)d);
             case "vkCreateDevice": return real(_real, b, c, d, e, f);
@@ -230,31 +223,5 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
     private void Check(string what, ulong value, ulong limit)
     {
         if (value > limit) Violations.Add($"{what} of {value}, where {limit} are allowed");
-    }
-
-    private sealed class Context(ImposedVulkan owner, INativeContext real) : INativeContext
-    {
-        // Function pointers live as long as their delegates.
-        private readonly List<Call> _stubs = [];
-
-        public nint GetProcAddress(string proc, int? slot = null) => TryGetProcAddress(proc, out nint address, slot) ? address : 0;
-
-        public bool TryGetProcAddress(string proc, out nint addr, int? slot = null)
-        {
-            if (!real.TryGetProcAddress(proc, out addr, slot)) return false;
-            if (Watched.Contains(proc)) addr = Wrap(proc, addr);
-            return true;
-        }
-
-        /// <summary>A function that asks the owner; the real one may be missing.</summary>
-        public nint Wrap(string proc, nint address)
-        {
-            Call? call = address == 0 ? null : Marshal.GetDelegateForFunctionPointer<Call>(address);
-            Call stub = (a, b, c, d, e, f) => owner.Answer(proc, call!, this, a, b, c, d, e, f);
-            _stubs.Add(stub);
-            return Marshal.GetFunctionPointerForDelegate(stub);
-        }
-
-        public void Dispose() => real.Dispose();
     }
 }

@@ -90,6 +90,10 @@ public sealed class FirstUseTests
 
         private sealed class Tunable(Gpu gpu, IDevice inner) : FailingDevice(inner), ITunableDevice
         {
+            public IReadOnlyList<string> Tilings(in LinearProduct product) => [];
+
+            public IDisposable Use(string tiling) => throw new NotSupportedException();
+
             public override DeviceInfo Info => base.Info with { Kind = gpu.Kind };
 
             public string? ChoicesFile => null;

@@ -118,6 +118,6 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     private static string Name(WeightFormat format) => format.ToString().ToLower(CultureInfo.InvariantCulture);
 
     /// <summary>The version without the commit.</summary>
-    private static string? Version() =>
+    public static string? Version() =>
         typeof(RunSettings).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0];
 }

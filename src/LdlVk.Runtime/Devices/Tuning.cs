@@ -36,6 +36,12 @@ public interface ITunableDevice
     /// <summary>Those products for which no choice is kept.</summary>
     IReadOnlyList<LinearProduct> Untuned(IEnumerable<LinearProduct> products);
 
+    /// <summary>The names of all tilings that the device can compute a product with, the guess first.</summary>
+    IReadOnlyList<string> Tilings(in LinearProduct product);
+
+    /// <summary>Computes with a tiling wherever it is possible, until the result is disposed; for measurements and tests.</summary>
+    IDisposable Use(string tiling);
+
     /// <summary>
     /// Times products with made-up weights, and uses and keeps what was fastest. Until it is measured, the guess is kept for each: should a
     /// driver fall over a kernel, the next start does not try it again. The device must not be in use.

@@ -65,6 +65,14 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
 
     public IReadOnlyList<LinearProduct> Untuned(IEnumerable<LinearProduct> products) => Resources.LinearKernels.Untuned(products);
 
+    public IReadOnlyList<string> Tilings(in LinearProduct product)
+    {
+        LinearKernels kernels = Resources.LinearKernels;
+        return [.. kernels.Candidates(kernels.KeyOf(product)).Select(tiling => tiling.Name)];
+    }
+
+    public IDisposable Use(string tiling) => Resources.LinearKernels.Force(tiling);
+
     public bool Tune(
         IReadOnlyList<LinearProduct> products, TimeSpan? limit = null, IProgress<TunedProduct>? progress = null,
         CancellationToken cancellationToken = default)

@@ -97,6 +97,13 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     /// <summary>Name of the tiling to use wherever it is a candidate; for measurements and tests.</summary>
     public string? Forced { get; set; }
 
+    /// <summary>Sets <see cref="Forced"/> until the result is disposed.</summary>
+    public IDisposable Force(string tiling)
+    {
+        Forced = tiling;
+        return new Release(this);
+    }
+
     /// <summary>The key under which the tiling of a Linear or GatedLinear product is kept.</summary>
     public TilingKey KeyOf(in LinearProduct product) => KeyOf(product, UsesMatrixUnitsFor(product.Format) ? TiledKernel.Matrix
         : family == LinearFamily.Stream ? TiledKernel.Stream : TiledKernel.Tile);
@@ -174,5 +181,10 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
             .. from perInvocation in new[] { 4, 2, 1 }.OrderBy(p => p != likely)
                select new LinearKernel("linear_tile", [(uint)format, (uint)perInvocation], 16 * perInvocation, 64, InBands: false),
         ];
+    }
+
+    private sealed class Release(LinearKernels kernels) : IDisposable
+    {
+        public void Dispose() => kernels.Forced = null;
     }
 }

@@ -59,8 +59,17 @@ internal static class Placement
         return streaming ?? throw first!;
     }
 
-    /// <summary>Makes the plan for given devices.</summary>
-    private static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
+    /// <summary>Makes the plan for given devices, with kernels of theirs that are right.</summary>
+    private static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> named)
+    {
+        (DeviceInfo Device, Notice? Note)[] tested = [.. named.Select(KernelTrust.Default.Check)];
+        DeviceInfo[] devices = [.. tested.Select(t => t.Device)];
+        Notice[] notes = [.. tested.Select(t => t.Note).OfType<Notice>()];
+        ExecutionPlan plan = PlanFor(checkpoint, options, devices);
+        return plan with { Notes = [.. notes, .. plan.Notes] };
+    }
+
+    private static ExecutionPlan PlanFor(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
         WeightFormat weights = options.Weights ?? checkpoint.Converted?.Weights ?? Format(checkpoint, options, devices);
         ModelMemory.CheckCompute(options.Compute, weights);

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Testing;
+namespace LdlVk.SelfTest;
 
 /// <summary>A random weight matrix in any format, which also gives its elements as the numbers that they stand for.</summary>
 public sealed class TestWeight : IWeightSource
@@ -21,21 +21,27 @@ public sealed class TestWeight : IWeightSource
         integers = new int[outputFeatures * inputFeatures];
     }
 
+    /// <inheritdoc/>
     public string Name => "test weight";
 
+    /// <inheritdoc/>
     public int OutputFeatures { get; }
 
+    /// <inheritdoc/>
     public int InputFeatures { get; }
 
+    /// <inheritdoc/>
     public WeightFormat Format { get; }
 
+    /// <inheritdoc/>
     public float Scale { get; }
 
     /// <summary>The integers of a group, without padding, and its scale, in formats that have scales.</summary>
     public (int[] Values, float Scale) Group(int n, int group)
     {
         int first = group * WeightLayout.GroupSize, count = Math.Min(WeightLayout.GroupSize, InputFeatures - first);
-        return (integers.AsSpan((n * InputFeatures) + first, count).ToArray(), (float)scales[(n * WeightLayout.ScalesPerRow(Format, InputFeatures)) + group]);
+        float scale = (float)scales[(n * WeightLayout.ScalesPerRow(Format, InputFeatures)) + group];
+        return (integers.AsSpan((n * InputFeatures) + first, count).ToArray(), scale);
     }
 
     private int PaddedRow => WeightLayout.PaddedRow(InputFeatures);
@@ -44,7 +50,7 @@ public sealed class TestWeight : IWeightSource
     public double this[int n, int k] => elements[(n * InputFeatures) + k];
 
     /// <summary>
-    /// Elements around <paramref name="deviation"/>, before <paramref name="scale"/>. Int8 uses all of −128 … 127, Int4 all of its codes and
+    /// Elements around <paramref name="deviation"/>, before <paramref name="scale"/>. Int8 uses all of −128 … 127, Int4 all codes and
     /// scales of both signs, and both a subnormal scale for the last group of every row.
     /// </summary>
     public static TestWeight Random(
@@ -63,6 +69,7 @@ public sealed class TestWeight : IWeightSource
         return weight;
     }
 
+    /// <inheritdoc/>
     public void ReadRows(int firstRow, int rowCount, Span<byte> destination, Span<Half> destinationScales)
     {
         int bytes = (int)WeightLayout.RowBytes(Format, InputFeatures), scalesPerRow = WeightLayout.ScalesPerRow(Format, InputFeatures);

@@ -1,18 +1,24 @@
-namespace LdlVk.Testing;
+namespace LdlVk.SelfTest;
 
-/// <summary>A row-major fp32 matrix on the test's side.</summary>
+/// <summary>A row-major fp32 matrix on the host.</summary>
 public sealed class Matrix(int rows, int columns)
 {
+    /// <summary>Number of rows.</summary>
     public int Rows => rows;
 
+    /// <summary>Number of columns.</summary>
     public int Columns => columns;
 
+    /// <summary>The elements, row by row.</summary>
     public float[] Data { get; } = new float[rows * columns];
 
+    /// <summary>An element.</summary>
     public ref float this[int row, int column] => ref Data[(row * columns) + column];
 
+    /// <summary>A row.</summary>
     public Span<float> Row(int row) => Data.AsSpan(row * columns, columns);
 
+    /// <summary>A matrix of equal elements.</summary>
     public static Matrix Filled(int rows, int columns, float value)
     {
         Matrix matrix = new(rows, columns);

@@ -1,6 +1,6 @@
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Testing;
+namespace LdlVk.SelfTest;
 
 /// <summary>
 /// The op set in double, straight from the formulas of <see cref="IDevice"/>: what every device is measured against. Each op gives
@@ -14,10 +14,12 @@ public static class Reference64
     /// <summary>Absolute error that a tanh may have.</summary>
     private const double TanhError = 4e-7;
 
+    /// <summary><see cref="IDevice.Linear"/>; operandRounding is the relative error of rounding an operand, 0 for fp32.</summary>
     public static (double[] Values, double[] Bounds) Linear(
         Matrix x, TestWeight w, Matrix? bias, Activation activation, double operandRounding) =>
         Linear(x, w.OutputFeatures, (n, k) => w[n, k], bias, activation, operandRounding);
 
+    /// <summary>The same with a weight given as a function of its row and column.</summary>
     public static (double[] Values, double[] Bounds) Linear(
         Matrix x, int outputs, Func<int, int, double> w, Matrix? bias, Activation activation, double operandRounding)
     {
@@ -40,19 +42,20 @@ public static class Reference64
                 sum += b;
                 int i = (m * outputs) + n;
                 values[i] = sum >= 0 ? sum : activation switch { Activation.LeakyRelu => 0.01f * sum, Activation.Relu => 0, _ => sum };
-                // Roundings of the 2K operands are as good as independent: as Check.Sum, with λ = 6.
+                // Roundings of the 2K operands are as good as independent: as ErrorBounds.Sum, with λ = 6.
                 double rounding = operandRounding * Math.Min(2 * magnitude, 6 * Math.Sqrt(2 * squares));
-                bounds[i] = (Check.Sum(x.Columns) * magnitude) + rounding + (4 * Check.U * (magnitude + Math.Abs(b))) + Tiny;
+                bounds[i] = (ErrorBounds.Sum(x.Columns) * magnitude) + rounding + (4 * ErrorBounds.U * (magnitude + Math.Abs(b))) + Tiny;
                 if (activation != Activation.Selu) continue;
                 // Its slope is at most λ·α. Vulkan's exp is exact to 3 + 2·|x| units of the last place, which is at most 6·u of 1.
                 const double Lambda = 1.0507009873554804934, Alpha = 1.6732632423543772848;
                 values[i] = Lambda * (sum >= 0 ? sum : Alpha * (Math.Exp(sum) - 1));
-                bounds[i] = (Lambda * Alpha * (bounds[i] + (sum >= 0 ? 0 : 8 * Check.U))) + (4 * Check.U * Math.Abs(values[i]));
+                bounds[i] = (Lambda * Alpha * (bounds[i] + (sum >= 0 ? 0 : 8 * ErrorBounds.U))) + (4 * ErrorBounds.U * Math.Abs(values[i]));
             }
         }
         return (values, bounds);
     }
 
+    /// <summary><see cref="IDevice.RmsNorm"/>.</summary>
     public static (double[] Values, double[] Bounds) RmsNorm(Matrix x, Matrix w, float epsilon)
     {
         double[] values = new double[x.Data.Length], bounds = new double[x.Data.Length];
@@ -65,23 +68,25 @@ public static class Reference64
             {
                 int i = (m * x.Columns) + n;
                 values[i] = x[m, n] * factor * w[0, n];
-                bounds[i] = (Check.Sum(x.Columns) + (8 * Check.U)) * Math.Abs(values[i]) + Tiny;
+                bounds[i] = (ErrorBounds.Sum(x.Columns) + (8 * ErrorBounds.U)) * Math.Abs(values[i]) + Tiny;
             }
         }
         return (values, bounds);
     }
 
+    /// <summary><see cref="IDevice.NormAdd"/>.</summary>
     public static (double[] Values, double[] Bounds) NormAdd(Matrix residual, Matrix y, Matrix w, float epsilon)
     {
         (double[] values, double[] bounds) = RmsNorm(y, w, epsilon);
         for (int i = 0; i < values.Length; i++)
         {
             values[i] += residual.Data[i];
-            bounds[i] += 2 * Check.U * Math.Abs(values[i]);
+            bounds[i] += 2 * ErrorBounds.U * Math.Abs(values[i]);
         }
         return (values, bounds);
     }
 
+    /// <summary><see cref="IDevice.Rope"/>.</summary>
     public static (double[] Values, double[] Bounds) Rope(Matrix x, int heads, int[] positions, Matrix table)
     {
         double[] values = new double[x.Data.Length], bounds = new double[x.Data.Length];
@@ -99,18 +104,20 @@ public static class Reference64
                     void Set(int column, double p, double q)
                     {
                         values[(m * x.Columns) + column] = p + q;
-                        bounds[(m * x.Columns) + column] = (3 * Check.U * (Math.Abs(p) + Math.Abs(q))) + Tiny;
+                        bounds[(m * x.Columns) + column] = (3 * ErrorBounds.U * (Math.Abs(p) + Math.Abs(q))) + Tiny;
                     }
                 }
         return (values, bounds);
     }
 
+    /// <summary><see cref="IDevice.Add"/>.</summary>
     public static (double[] Values, double[] Bounds) Add(Matrix residual, Matrix y)
     {
         double[] values = [.. residual.Data.Zip(y.Data, (a, b) => (double)a + b)];
-        return (values, [.. values.Select(v => (2 * Check.U * Math.Abs(v)) + Tiny)]);
+        return (values, [.. values.Select(v => (2 * ErrorBounds.U * Math.Abs(v)) + Tiny)]);
     }
 
+    /// <summary><see cref="IDevice.HeadNorm"/>.</summary>
     public static (double[] Values, double[] Bounds) HeadNorm(Matrix x, int heads, Matrix w, float epsilon)
     {
         double[] values = new double[x.Data.Length], bounds = new double[x.Data.Length];
@@ -135,6 +142,7 @@ public static class Reference64
     private static double Argument(double x, GateActivation activation) =>
         activation == GateActivation.Silu ? x / 2 : Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x));
 
+    /// <summary><see cref="IDevice.GateMultiply"/>.</summary>
     public static (double[] Values, double[] Bounds) GateMultiply(Matrix gate, Matrix up, GateActivation activation)
     {
         double[] values = new double[gate.Data.Length], bounds = new double[gate.Data.Length];
@@ -144,13 +152,17 @@ public static class Reference64
             values[i] = x / 2 * (1 + Math.Tanh(u)) * up.Data[i];
             // tanh has an absolute error; its argument's relative error of some roundings is damped by tanh' = 1 − tanh².
             double slope = 1 - (Math.Tanh(u) * Math.Tanh(u));
-            bounds[i] = (Math.Abs(x / 2 * up.Data[i]) * (TanhError + (Math.Abs(u) * slope * 8 * Check.U))) + (4 * Check.U * Math.Abs(values[i])) + Tiny;
+            double tanh = TanhError + (Math.Abs(u) * slope * 8 * ErrorBounds.U);
+            bounds[i] = (Math.Abs(x / 2 * up.Data[i]) * tanh) + (4 * ErrorBounds.U * Math.Abs(values[i])) + Tiny;
         }
         return (values, bounds);
     }
 
-    /// <summary>GatedLinear: the errors of both products go through the activation, whose slope is at most 1.13 (silu: 1.1), and the multiplication.</summary>
-    public static (double[] Values, double[] Bounds) GatedLinear(Matrix x, TestWeight gate, TestWeight up, GateActivation activation, double operandRounding)
+    /// <summary>
+    /// GatedLinear: the errors of both products go through the activation, whose slope is at most 1.13 (silu: 1.1), and the multiplication.
+    /// </summary>
+    public static (double[] Values, double[] Bounds) GatedLinear(
+        Matrix x, TestWeight gate, TestWeight up, GateActivation activation, double operandRounding)
     {
         (double[] g, double[] gateBounds) = Linear(x, gate, null, Activation.None, operandRounding);
         (double[] u, double[] upBounds) = Linear(x, up, null, Activation.None, operandRounding);
@@ -159,8 +171,9 @@ public static class Reference64
         {
             double active = g[i] / 2 * (1 + Math.Tanh(Argument(g[i], activation)));
             values[i] = active * u[i];
-            double activeBound = (1.13 * gateBounds[i]) + (Math.Abs(g[i]) * (TanhError + (16 * Check.U)));
-            bounds[i] = (activeBound * (Math.Abs(u[i]) + upBounds[i])) + (Math.Abs(active) * upBounds[i]) + (4 * Check.U * Math.Abs(values[i])) + Tiny;
+            double activeBound = (1.13 * gateBounds[i]) + (Math.Abs(g[i]) * (TanhError + (16 * ErrorBounds.U)));
+            bounds[i] = (activeBound * (Math.Abs(u[i]) + upBounds[i])) + (Math.Abs(active) * upBounds[i])
+                + (4 * ErrorBounds.U * Math.Abs(values[i])) + Tiny;
         }
         return (values, bounds);
     }
@@ -195,16 +208,17 @@ public static class Reference64
                             squares += product * product;
                         }
                         double raw = dot * shape.Scale, rounding = operandRounding * Math.Min(2 * magnitude, 6 * Math.Sqrt(2 * squares));
-                        double off = (((Check.Sum(dimension) + (4 * Check.U)) * magnitude) + rounding) * shape.Scale;
+                        double off = (((ErrorBounds.Sum(dimension) + (4 * ErrorBounds.U)) * magnitude) + rounding) * shape.Scale;
                         scores[j - first] = Cap(raw, shape.Softcap);
                         // The cap damps what went before it, and adds tanh's own error.
                         double capped = (Cap(raw + off, shape.Softcap) - Cap(raw - off, shape.Softcap)) / 2;
-                        error = Math.Max(error, capped + (shape.Softcap * TanhError) + (2 * Check.U * Math.Abs(scores[j - first])));
+                        error = Math.Max(error, capped + (shape.Softcap * TanhError) + (2 * ErrorBounds.U * Math.Abs(scores[j - first])));
                     }
 
                     double max = scores.Max(), sum = scores.Sum(score => Math.Exp(score - max));
                     // Every probability is off by twice the scores' error (its own and the sum's), by exp's, and by the two sums'.
-                    double relative = Math.Exp(2 * error) - 1 + (2 * Check.Sum(scores.Length)) + ((16 + (2 * (max - scores.Min()))) * Check.U) + (2 * operandRounding);
+                    double relative = Math.Exp(2 * error) - 1 + (2 * ErrorBounds.Sum(scores.Length))
+                        + ((16 + (2 * (max - scores.Min()))) * ErrorBounds.U) + (2 * operandRounding);
                     double largest = 0;
                     if (operandRounding > 0)
                         for (int j = first; j <= position; j++)
@@ -248,17 +262,19 @@ public static class Reference64
                 {
                     double term = weights[a] * rewards[(a * bins) + b];
                     sum += term;
-                    error += Math.Abs(term) * (relative[a] + weightError + Check.Sum(attributes));
+                    error += Math.Abs(term) * (relative[a] + weightError + ErrorBounds.Sum(attributes));
                 }
                 values[at + 1 + b] = sum;
                 bounds[at + 1 + b] = error + Tiny;
                 values[at] += sum * b / (bins - 1);
-                // The score's own sum adds no more than the distribution's errors, which hold a Check.Sum of longer sums.
+                // The score's own sum adds no more than the distribution's errors, which hold a ErrorBounds.Sum of longer sums.
                 bounds[at] += 2 * bounds[at + 1 + b] * b / (bins - 1);
             }
-            for (int a = 0; a < attributes; a++) (values[at + 1 + bins + a], bounds[at + 1 + bins + a]) = (weights[a], (weightError * Math.Abs(weights[a])) + Tiny);
+            int weightsAt = at + 1 + bins, rewardsAt = weightsAt + attributes;
+            for (int a = 0; a < attributes; a++)
+                (values[weightsAt + a], bounds[weightsAt + a]) = (weights[a], (weightError * Math.Abs(weights[a])) + Tiny);
             for (int i = 0; i < rewards.Length; i++)
-                (values[at + 1 + bins + attributes + i], bounds[at + 1 + bins + attributes + i]) = (rewards[i], (relative[i / bins] * rewards[i]) + Tiny);
+                (values[rewardsAt + i], bounds[rewardsAt + i]) = (rewards[i], (relative[i / bins] * rewards[i]) + Tiny);
         }
         return (values, bounds);
     }
@@ -274,6 +290,6 @@ public static class Reference64
         double max = x.Max() / temperature, sum = x.Sum(v => Math.Exp((v / temperature) - max));
         for (int i = 0; i < x.Length; i++) result[i] = Math.Exp((x[i] / temperature) - max) / sum;
         double range = max - (x.Min() / temperature);
-        return ((16 + (6 * range)) * Check.U) + Check.Sum(x.Length);
+        return ((16 + (6 * range)) * ErrorBounds.U) + ErrorBounds.Sum(x.Length);
     }
 }

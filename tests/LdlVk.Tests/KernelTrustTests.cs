@@ -1,0 +1,100 @@
+using LdlVk.Scoring;
+using LdlVk.Testing;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>Kernels that fail the self-test are not used: the next family is, or the device is refused; and it is found out once a driver.</summary>
+public sealed class KernelTrustTests : IDisposable
+{
+    private static readonly DeviceInfo Card = new("vulkan:0", "Some Card", DeviceKind.DiscreteGpu, "driver 1", 1 << 30, 1 << 30, ["matrix 16x16x16"])
+    {
+        Kernels = "matrix units", MatrixOperandBytes = 2,
+    };
+
+    private readonly TempFolder _folder = new();
+    private readonly HashSet<string> _wrong = [];
+    private readonly List<string> _tested = [];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void A_right_device_is_tested_once_a_driver()
+    {
+        Assert.Equal((Card, null), Check(Card));
+        Assert.Equal((Card, null), Check(Card));
+        Assert.Equal(["driver 1/matrix units"], _tested);
+        Check(Card with { Driver = "driver 2" });
+        Check(Card with { Kernels = "portable" });
+        Assert.Equal(["driver 1/matrix units", "driver 2/matrix units", "driver 1/portable"], _tested);
+    }
+
+    [Fact]
+    public void Wrong_matrix_units_are_replaced_by_portable_kernels_and_that_is_said_once()
+    {
+        _wrong.Add("matrix units");
+        (DeviceInfo device, Notice? note) = Check(Card);
+        Assert.Equal((DeviceInfo.PortableKernels, 0), (device.Kernels, device.MatrixOperandBytes));
+        Assert.Contains("failed the self-test", device.WhyKernels);
+        Assert.Contains("vulkan:0 (Some Card) computes wrong results on its matrix units with its driver, driver 1, and runs portable kernels from now on: element [0, 0].", $"{note}");
+        (DeviceInfo again, Notice? nothing) = Check(Card);
+        Assert.Equal((device, null), (again, nothing));
+        Assert.Equal(["driver 1/matrix units", "driver 1/portable"], _tested);
+        // An update may have mended it.
+        _wrong.Clear();
+        Assert.Equal("matrix units", Check(Card with { Driver = "driver 2" }).Device.Kernels);
+    }
+
+    [Fact]
+    public void A_device_without_right_kernels_is_refused_again_and_again()
+    {
+        _wrong.UnionWith(["matrix units", "portable"]);
+        foreach (int _ in (int[])[1, 2])
+        {
+            DeviceException error = Assert.Throws<DeviceException>(() => Check(Card));
+            Assert.Contains("computes wrong results with its driver, driver 1, and is not used: element [0, 0]. Update the driver, or use", error.Message);
+        }
+
+        Assert.Equal(2, _tested.Count);
+    }
+
+    [Fact]
+    public void Matrix_units_that_are_asked_for_are_not_replaced_without_a_word()
+    {
+        _wrong.Add("matrix units");
+        DeviceException error = Assert.Throws<DeviceException>(() => Check(Card with { KernelChoice = KernelChoice.Matrix }));
+        Assert.Contains("on its matrix units", error.Message);
+        Assert.Contains("portable", error.Message);
+    }
+
+    /// <summary>Software drivers are tested by the project, and would take seconds.</summary>
+    [Fact]
+    public void Processors_are_not_tested()
+    {
+        Check(Card with { Kind = DeviceKind.Software });
+        Check(Card with { Kind = DeviceKind.Cpu });
+        Assert.Empty(_tested);
+    }
+
+    /// <summary>A file that is damaged or of another build costs a test, and never an error.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("no tabs\n\t\t\n")]
+    [InlineData("Some Card/driver 1/matrix units/0123\tright\n")]
+    public void What_is_no_verdict_is_found_out_again(string content)
+    {
+        File.WriteAllText(_folder["selftest.tsv"], content);
+        Check(Card);
+        Check(Card);
+        Assert.Single(_tested);
+    }
+
+    private (DeviceInfo Device, Notice? Note) Check(DeviceInfo device) =>
+        new KernelTrust(_folder["selftest.tsv"], Test, d => d with { Kernels = DeviceInfo.PortableKernels, MatrixOperandBytes = 0 }).Check(device);
+
+    private string? Test(DeviceInfo device)
+    {
+        _tested.Add($"{device.Driver}/{device.Kernels}");
+        return _wrong.Contains(device.Kernels) ? "element [0, 0]" : null;
+    }
+}
