@@ -40,10 +40,12 @@ const uint P_PITCH = KEYS + PADDING;
 const uint QUERIES = THREADS / SUBGROUP / SPLIT * M;  // of the block: 2·KEYS at most, so that they fit where keys and values go
 const uint PER_ROW = SUBGROUP * SPLIT / M;      // invocations that share the scores of a query
 const uint BLOCKS = DIM / N / SPLIT;            // of a subgroup's columns
+const uint VALUES = KEYS * PITCH;               // where they begin in the tile
+const uint V_PITCH = K / 4u;
 const float UNSEEN = -3.4e38;
 
 shared f16vec4 tile[2u * KEYS * PITCH];         // first the queries; then the keys, followed by the values
-shared f16vec4 q_tile[FEW_REGISTERS ? QUERIES * PITCH : 1u];
+shared f16vec4 q_tile[FEW_REGISTERS ? QUERIES * PITCH : 2u];  // whole 16 bytes, which matrices in the next array begin at
 shared float s_tile[QUERIES * S_PITCH];
 shared float16_t p_tile[QUERIES * P_PITCH];
 shared float k_scale[KEYS];
@@ -71,13 +73,28 @@ float row_sum(float x) {
     return x;
 }
 
-// A vector of a tile's keys, and one of its values.
-void load_vectors(uint i, int tile_position, int last_query, uint kv_head) {
+// A vector of a tile's keys.
+void load_key(uint i, int tile_position, int last_query, uint kv_head) {
     uint key = i / (DIM / 4u), d = i % (DIM / 4u);
     bool there = tile_position + int(key) <= last_query && d < VECTORS;
     uint at = there ? (key_row(tile_position + int(key)) * kv_heads + kv_head) * VECTORS + d : 0u;
     tile[key * PITCH + d] = there ? half4(k.v[at]) : f16vec4(0.0);
-    tile[(KEYS + key) * PITCH + d] = there ? half4(v.v[at]) : f16vec4(0.0);
+}
+
+// Four columns of four keys' values. They are held transposed, K keys of a column side by side, so that a matrix B is loaded in whole vectors:
+// row by row, two bytes at a time would be. Without padding, as shared memory beyond 32 KiB would halve the workgroups on a core.
+void load_values(uint i, int tile_position, int last_query, uint kv_head) {
+    uint keys = i % (KEYS / 4u), d = i / (KEYS / 4u);
+    f16vec4 values[4];
+    [[unroll]] for (uint j = 0u; j < 4u; ++j) {
+        int position = tile_position + int(4u * keys + j);
+        bool there = position <= last_query && d < VECTORS;
+        uint at = there ? (key_row(position) * kv_heads + kv_head) * VECTORS + d : 0u;
+        values[j] = there ? half4(v.v[at]) : f16vec4(0.0);
+    }
+    uint at = VALUES + (keys / V_PITCH * DIM + 4u * d) * V_PITCH + keys % V_PITCH;
+    [[unroll]] for (uint j = 0u; j < 4u; ++j)
+        tile[at + j * V_PITCH] = f16vec4(values[0][j], values[1][j], values[2][j], values[3][j]);
 }
 
 // A step of the scores of M queries and N keys.
@@ -128,8 +145,13 @@ void main() {
     for (int tile_index = first_key / int(KEYS); tile_index <= last_query / int(KEYS); ++tile_index) {
         int tile_position = tile_index * int(KEYS);
         barrier();
-        if (FEW_REGISTERS) [[dont_unroll]] for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) load_vectors(i, tile_position, last_query, kv_head);
-        else for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) load_vectors(i, tile_position, last_query, kv_head);
+        if (FEW_REGISTERS) {
+            [[dont_unroll]] for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) load_key(i, tile_position, last_query, kv_head);
+            [[dont_unroll]] for (uint i = t; i < KEYS * DIM / 16u; i += THREADS) load_values(i, tile_position, last_query, kv_head);
+        } else {
+            for (uint i = t; i < KEYS * DIM / 4u; i += THREADS) load_key(i, tile_position, last_query, kv_head);
+            for (uint i = t; i < KEYS * DIM / 16u; i += THREADS) load_values(i, tile_position, last_query, kv_head);
+        }
         if (t < KEYS) {
             bool there = tile_position + int(t) <= last_query;
             uint at = there ? key_row(tile_position + int(t)) * kv_heads + kv_head : 0u;
@@ -184,15 +206,15 @@ void main() {
         rows_sync();
         coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors;
         coopMatLoad(factors, s_tile, group * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
-        coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> p[KEYS / K];
-        [[unroll]] for (uint i = 0u; i < KEYS / K; ++i)
-            coopMatLoad(p[i], p_tile, group * P_PITCH + i * K, P_PITCH, gl_CooperativeMatrixLayoutRowMajor);
-        [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) {
-            acc[d] = acc[d] * factors;
-            [[unroll]] for (uint i = 0u; i < KEYS / K; ++i) {
+        [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) acc[d] = acc[d] * factors;
+        // Unrolled, drivers would keep so much in flight that half of the instructions moved registers.
+        [[dont_unroll]] for (uint i = 0u; i < KEYS / K; ++i) {
+            coopmat<float16_t, gl_ScopeSubgroup, M, K, gl_MatrixUseA> p;
+            coopMatLoad(p, p_tile, group * P_PITCH + i * K, P_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+            [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) {
                 coopmat<float16_t, gl_ScopeSubgroup, K, N, gl_MatrixUseB> values;
-                coopMatLoad(values, tile, (KEYS + i * K) * PITCH + (share * BLOCKS + d) * N / 4u, PITCH, gl_CooperativeMatrixLayoutRowMajor);
-                acc[d] = coopMatMulAdd(p[i], values, acc[d]);
+                coopMatLoad(values, tile, VALUES + (i * DIM + (share * BLOCKS + d) * N) * V_PITCH, V_PITCH, gl_CooperativeMatrixLayoutColumnMajor);
+                acc[d] = coopMatMulAdd(p, values, acc[d]);
             }
         }
         rows_sync();

@@ -86,6 +86,6 @@ internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts 
 
         // The kernel's arrays, one after the other.
         uint SharedBytes(uint queries) => ((2 * keys) + (fewRegisters ? queries : 0)) * (dimension + Padding) * 2
-            + (queries * (Math.Max(keys, split * units.N) + 4) * 4) + (queries * (keys + Padding) * 2) + (2 * keys * 4) + 8;
+            + (queries * (Math.Max(keys, split * units.N) + 4) * 4) + (queries * (keys + Padding) * 2) + (2 * keys * 4) + 16;
     }
 }
