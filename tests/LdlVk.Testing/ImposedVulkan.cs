@@ -51,7 +51,8 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
             case "vkEnumeratePhysicalDevices": return Enumerate(real, a, (uint*)b, (nint*)c);
             case "vkGetInstanceProcAddr":
                 nint address = real(a, b, c, d, e, f);
-                return Marshal.PtrToStringUTF8(b) == Matrices ? Wrap(Matrices, address) : address;
+                string asked = Marshal.PtrToStringUTF8(b)!;
+                return asked.StartsWith("vkGetPhysicalDevice", StringComparison.Ordinal) ? Wrap(asked, address) : address;
             case "vkEnumerateDeviceExtensionProperties" when claims:
                 return List([.. Extensions.Where(e => e != BusInfo || ProfileOf(a).Bus > 0)], (uint*)c, (ExtensionProperties*)d);
             case "vkCreateDevice": return real(_real, b, c, d, e, f);
