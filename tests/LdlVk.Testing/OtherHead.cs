@@ -35,31 +35,43 @@ public static class OtherHead
     }
 
     /// <summary>Writes a safetensors file.</summary>
-    public static void WriteTensors(string path, IReadOnlyList<Tensor> tensors)
+    /// <param name="path">The file.</param>
+    /// <param name="tensors">Its tensors.</param>
+    /// <param name="other">A tensor of another element type; null for none.</param>
+    /// <param name="type">The type of <paramref name="other"/>: F16 or BF16.</param>
+    public static void WriteTensors(string path, IReadOnlyList<Tensor> tensors, Tensor? other = null, string type = "F16")
     {
-        using (FileStream file = File.Create(path))
+        using FileStream file = File.Create(path);
+        long offset = 0;
+        (Tensor Tensor, string Type, int Size)[] all =
+            [.. tensors.Select(t => (t, "F32", sizeof(float))), .. other is null ? ((Tensor, string, int)[])[] : [(other, type, 2)]];
+        byte[] header = JsonSerializer.SerializeToUtf8Bytes(all.ToDictionary(t => t.Tensor.Name, t => new
         {
-            long offset = 0;
-            byte[] header = JsonSerializer.SerializeToUtf8Bytes(tensors.ToDictionary(t => t.Name, t => new
-            {
-                dtype = "F32",
-                shape = t.Shape,
-                data_offsets = (long[])[offset, offset += sizeof(float) * t.Values.Length],
-            }));
-            Span<byte> number = stackalloc byte[sizeof(long)];
-            BinaryPrimitives.WriteInt64LittleEndian(number, header.Length);
-            file.Write(number);
-            file.Write(header);
-            foreach (float value in tensors.SelectMany(t => t.Values))
-            {
-                BinaryPrimitives.WriteSingleLittleEndian(number, value);
-                file.Write(number[..sizeof(float)]);
-            }
+            dtype = t.Type,
+            shape = t.Tensor.Shape,
+            data_offsets = (long[])[offset, offset += t.Size * t.Tensor.Values.Length],
+        }));
+        Span<byte> number = stackalloc byte[sizeof(long)];
+        BinaryPrimitives.WriteInt64LittleEndian(number, header.Length);
+        file.Write(number);
+        file.Write(header);
+        foreach (float value in tensors.SelectMany(t => t.Values))
+        {
+            BinaryPrimitives.WriteSingleLittleEndian(number, value);
+            file.Write(number[..sizeof(float)]);
+        }
+
+        foreach (float value in other?.Values ?? [])
+        {
+            if (type == "F16") BinaryPrimitives.WriteHalfLittleEndian(number, (Half)value);
+            else BinaryPrimitives.WriteUInt16LittleEndian(number, (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
+            file.Write(number[..2]);
         }
     }
 
-    /// <summary>Every tensor of a model's folder, in fp32.</summary>
-    public static IReadOnlyList<Tensor> ReadAll(string folder) => [.. Names(folder).Select(tensor => Read(folder, tensor.Name))];
+    /// <summary>Every tensor of a model's folder, in fp32, without the counters of normalizations.</summary>
+    public static IReadOnlyList<Tensor> ReadAll(string folder) => [.. Names(folder)
+        .Where(tensor => !tensor.Name.EndsWith(".num_batches_tracked", StringComparison.Ordinal)).Select(tensor => Read(folder, tensor.Name))];
 
     /// <summary>A tensor of a model's folder, in fp32.</summary>
     public static Tensor Read(string folder, string name)
@@ -72,6 +84,7 @@ public static class OtherHead
         {
             "F32" => [.. Enumerable.Range(0, (to - from) / 4).Select(i => BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(from + (4 * i))))],
             "BF16" => [.. Enumerable.Range(0, (to - from) / 2).Select(i => BitConverter.Int32BitsToSingle(BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(from + (2 * i))) << 16))],
+            "F16" => [.. Enumerable.Range(0, (to - from) / 2).Select(i => (float)BinaryPrimitives.ReadHalfLittleEndian(bytes.AsSpan(from + (2 * i))))],
             string type => throw new NotSupportedException(type),
             null => throw new InvalidDataException(name),
         });

@@ -4,6 +4,14 @@ using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Model;
 
+/// <summary>Sizes of a backbone whose fields a file leaves out.</summary>
+/// <param name="Hidden">hidden_size.</param>
+/// <param name="Layers">num_hidden_layers.</param>
+/// <param name="Heads">num_attention_heads.</param>
+/// <param name="FeedForward">intermediate_size.</param>
+/// <param name="Vocabulary">vocab_size.</param>
+internal sealed record AbsentSizes(int Hidden, int Layers, int Heads, int FeedForward, int Vocabulary);
+
 /// <summary>Reads the config.json fields that several architectures share.</summary>
 internal static class BackboneFields
 {
@@ -19,25 +27,28 @@ internal static class BackboneFields
     /// <param name="architecture">The architecture that config.json names.</param>
     /// <param name="headDimension">Default of head_dim; null for hidden_size / num_attention_heads.</param>
     /// <param name="maxPositions">Default of max_position_embeddings.</param>
-    /// <param name="keyValueHeads">Default of num_key_value_heads as a function of num_attention_heads; null if it is required.</param>
+    /// <param name="keyValueHeads">Default of num_key_value_heads as a function of num_attention_heads; null if it is required. A field
+    /// that is there and null always means num_attention_heads.</param>
+    /// <param name="absent">What other absent fields stand for; null if they are required.</param>
     /// <exception cref="CheckpointException">A field is missing, malformed or out of bounds.</exception>
     public static BackboneConfig Backbone(
-        this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions, Func<int, int>? keyValueHeads = null)
+        this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions, Func<int, int>? keyValueHeads = null,
+        AbsentSizes? absent = null)
     {
         JsonField root = fields.Root;
-        int hidden = root.Get("hidden_size").Integer(1, 1 << 20), heads = root.Get("num_attention_heads").Integer(1, 1 << 12);
+        int hidden = Size("hidden_size", 1 << 20, absent?.Hidden), heads = Size("num_attention_heads", 1 << 12, absent?.Heads);
         BackboneConfig config = new()
         {
             Architecture = architecture,
             HiddenSize = hidden,
-            Layers = root.Get("num_hidden_layers").Integer(1, 1000),
+            Layers = Size("num_hidden_layers", 1000, absent?.Layers),
             Heads = heads,
             KeyValueHeads = keyValueHeads is null
                 ? root.Get("num_key_value_heads").Integer(1, 1 << 12)
-                : fields.Integer("num_key_value_heads", 1, 1 << 12, keyValueHeads(heads)),
+                : fields.IsNull("num_key_value_heads") ? heads : fields.Integer("num_key_value_heads", 1, 1 << 12, keyValueHeads(heads)),
             HeadDimension = fields.Integer("head_dim", 2, 1 << 12, headDimension ?? Math.Max(2, hidden / heads)),
-            IntermediateSize = root.Get("intermediate_size").Integer(1, 1 << 22),
-            VocabularySize = root.Get("vocab_size").Integer(1, 1 << 24),
+            IntermediateSize = Size("intermediate_size", 1 << 22, absent?.FeedForward),
+            VocabularySize = Size("vocab_size", 1 << 24, absent?.Vocabulary),
             MaxPositions = fields.Integer("max_position_embeddings", 1, 1 << 24, maxPositions),
             RmsNormEpsilon = (float)fields.Number("rms_norm_eps", 1e-30, 1, 1e-6),
             RopeTheta = 0,
@@ -52,6 +63,9 @@ internal static class BackboneFields
             throw fields.Field("max_position_embeddings").Damaged(
                 $"is {config.MaxPositions}, which times head_dim {config.HeadDimension} exceeds {int.MaxValue:N0}");
         return config;
+
+        int Size(string name, int most, int? otherwise) => otherwise is { } size
+            ? fields.Integer(name, 1, most, size) : root.Get(name).Integer(1, most);
     }
 
     /// <summary>The biases that <c>attention_bias</c> gives to attention, as Llama's code reads it.</summary>

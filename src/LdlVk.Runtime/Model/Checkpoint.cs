@@ -13,6 +13,9 @@ namespace LdlVk.Runtime.Model;
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
+    /// <summary>Beginnings of the names of a backbone's tensors.</summary>
+    private static readonly string[] OfBackbone = ["layers.", "norm.", "embed_tokens.", "tok_embeddings."];
+
     private readonly CheckpointFolder _files;
 
     /// <summary>Where the files have each tensor of the backbone.</summary>
@@ -224,7 +227,7 @@ public sealed class Checkpoint : IDisposable
         HashSet<string> expected = [.. StoredNames(Config)];
         string? missing = expected.FirstOrDefault(name => !_files.Contains(name));
         string? further = _files.Names.Order(StringComparer.Ordinal).FirstOrDefault(
-            name => name.StartsWith("layers.", StringComparison.Ordinal) && !expected.Contains(name) && !IsBuffer(name));
+            name => OfBackbone.Any(part => name.StartsWith(part, StringComparison.Ordinal)) && !expected.Contains(name) && !IsBuffer(name));
         if (missing is null && further is null) return;
         if (further?.StartsWith($"layers.{Config.Layers}.", StringComparison.Ordinal) == true)
             throw new CheckpointException(

@@ -57,7 +57,9 @@ internal sealed class Gemma3Architecture : Architecture
     {
         fields.RequireActivation("hidden_activation", "gelu_pytorch_tanh");
         fields.RequireFalse("use_bidirectional_attention", "mlp_bias");
-        BackboneConfig config = fields.Backbone(this, headDimension: 256, maxPositions: 131072, keyValueHeads: _ => 4);
+        // A file of a model with images leaves out what its text model has of the defaults, as Gemma-3-4B's does.
+        BackboneConfig config = fields.Backbone(
+            this, headDimension: 256, maxPositions: 131072, keyValueHeads: _ => 4, new AbsentSizes(2304, 26, 8, 9216, 262208));
         int pattern = fields.Integer("sliding_window_pattern", 1, 1000, DefaultPattern);
         return fields.WithTwoRopes(config, theta: 1e6, "rope_local_base_freq", slidingTheta: 1e4) with
         {

@@ -1,0 +1,146 @@
+using System.Text.Json.Nodes;
+using LdlVk.Runtime.Batching;
+using LdlVk.Testing;
+using Xunit;
+
+namespace LdlVk.Tests;
+
+/// <summary>
+/// Every family with the fields that its files may have beside those of the goldens: styles of transformers 4 and 5, absent fields, null,
+/// biases, windows, scalings, sizes. Hidden states and scores against <see cref="Forward64"/>.
+/// </summary>
+public sealed class FamilyVariantTests : DeviceTest
+{
+    private const double Tolerance = 2e-5;
+
+    /// <summary>Goldens whose tensors are in safetensors, without an adapter.</summary>
+    public static TheoryData<string> PlainCases => [.. FamilyGoldens.Cases.Where(name => name is not ("lora_qwen3" or "llama_regression_head_bin"))];
+
+    [Theory]
+    [MemberData(nameof(PlainCases))]
+    public void The_oracle_is_the_goldens(string name)
+    {
+        GoldenCase golden = FamilyGoldens.Read(name);
+        OtherHead.Tensor[] tensors = [.. OtherHead.ReadAll(golden.Folder).Select(t => t with { Name = t.Name.Replace("transformer.", "model.", StringComparison.Ordinal) })];
+        Forward64 oracle = new(JsonNode.Parse(File.ReadAllText(Path.Combine(golden.Folder, "config.json")))!.AsObject(), tensors);
+        foreach (GoldenRow row in golden.Inputs.SelectMany(input => input.Rows).DistinctBy(row => row.Ids.Length).Take(3))
+        {
+            double[] got = oracle.Hidden(row.Ids)[^1], want = row.Modes["f64"].Hidden;
+            Assert.True(RelativeError(want, got) < 1e-9, $"{name}: {RelativeError(want, got):E1}");
+        }
+    }
+
+    [Theory]
+    // Llama: both styles of every rotary scaling, biases, sizes.
+    [InlineData("llama", "{}")]
+    [InlineData("llama", "{'head_dim':null}", 10)]
+    [InlineData("llama", "{'head_dim':'absent'}", 10)]
+    [InlineData("llama", "{'head_dim':6}", 6)]
+    [InlineData("llama", "{'num_key_value_heads':'absent'}", 12, 4)]
+    [InlineData("llama", "{'num_key_value_heads':null}", 12, 4)]
+    [InlineData("llama", "{'num_key_value_heads':1}", 12, 1)]
+    [InlineData("llama", "{'attention_bias':true}", 12, 2, "qkvo")]
+    [InlineData("llama", "{'attention_bias':null,'mlp_bias':null,'rope_scaling':null,'tie_word_embeddings':true}")]
+    [InlineData("llama", "{'rope_theta':'absent'}")]
+    [InlineData("llama", "{'rope_theta':5e5,'rope_scaling':{'rope_type':'llama3','factor':8.0,'low_freq_factor':1.0,'high_freq_factor':4.0,'original_max_position_embeddings':32}}")]
+    [InlineData("llama", "{'rope_theta':'absent','rope_parameters':{'rope_type':'llama3','rope_theta':5e5,'factor':8.0,'low_freq_factor':1.0,'high_freq_factor':4.0,'original_max_position_embeddings':32}}")]
+    [InlineData("llama", "{'rope_theta':'absent','rope_parameters':{'rope_type':'default','rope_theta':5e5},'dtype':'float32','torch_dtype':'absent'}")]
+    [InlineData("llama", "{'rope_scaling':{'type':'linear','factor':4.0}}")]
+    [InlineData("llama", "{'rope_scaling':null,'rope_theta':3e3,'rope_parameters':{'rope_type':'linear','factor':4.0}}")]
+    [InlineData("llama", "{'rope_scaling':{'type':'dynamic','factor':4.0}}")]
+    [InlineData("llama", "{'rope_scaling':{'rope_type':'yarn','factor':4.0,'original_max_position_embeddings':16}}")]
+    [InlineData("llama", "{'rope_parameters':{'rope_type':'yarn','rope_theta':2e4,'factor':4.0,'original_max_position_embeddings':16,'beta_fast':8,'beta_slow':2,'attention_factor':0.9}}")]
+    // Qwen2 and Qwen3: windows, absent KV heads, biases.
+    [InlineData("qwen2", "{'head_dim':'absent'}", 10, 2, "qkv")]
+    [InlineData("qwen2", "{'head_dim':'absent','use_sliding_window':true,'sliding_window':5,'max_window_layers':1}", 10, 2, "qkv")]
+    [InlineData("qwen2", "{'head_dim':'absent','use_sliding_window':false,'sliding_window':5,'max_window_layers':0}", 10, 2, "qkv")]
+    [InlineData("qwen2", "{'use_sliding_window':true,'sliding_window':6,'layer_types':['sliding_attention','full_attention','sliding_attention']}", 12, 2, "qkv")]
+    [InlineData("qwen2", "{'hidden_size':64,'num_attention_heads':32,'num_key_value_heads':'absent','head_dim':'absent'}", 2, 32, "qkv")]
+    [InlineData("qwen2", "{'head_dim':'absent','rope_scaling':{'type':'yarn','factor':4.0,'original_max_position_embeddings':16}}", 10, 2, "qkv")]
+    [InlineData("qwen2", "{'head_dim':'absent','rope_theta':'absent','rope_parameters':{'rope_type':'default','rope_theta':1e6}}", 10, 2, "qkv")]
+    [InlineData("qwen2", "{'num_key_value_heads':null,'head_dim':'absent'}", 10, 4, "qkv")]
+    [InlineData("qwen3", "{'num_key_value_heads':null}", 12, 4)]
+    [InlineData("mistral", "{'num_key_value_heads':null,'sliding_window':null}", 12, 4)]
+    [InlineData("qwen3", "{}")]
+    [InlineData("qwen3", "{'head_dim':'absent'}", 128)]
+    [InlineData("qwen3", "{'attention_bias':true}", 12, 2, "qkvo")]
+    [InlineData("qwen3", "{'use_sliding_window':true,'sliding_window':4,'max_window_layers':2}")]
+    [InlineData("qwen3", "{'rope_theta':'absent','rope_parameters':{'rope_type':'yarn','rope_theta':1e6,'factor':2.0,'original_max_position_embeddings':32}}")]
+    // Mistral: a window in all layers, unless null.
+    [InlineData("mistral", "{'sliding_window':6}")]
+    [InlineData("mistral", "{'sliding_window':null}")]
+    [InlineData("mistral", "{'sliding_window':1}")]
+    [InlineData("mistral", "{'head_dim':null,'sliding_window':null,'rope_parameters':{'rope_theta':1e6,'rope_type':'default'},'rope_theta':'absent'}", 10)]
+    [InlineData("mistral", "{'num_attention_heads':8,'num_key_value_heads':'absent','sliding_window':9,'layer_types':['sliding_attention','sliding_attention','sliding_attention']}", 12, 8)]
+    // Gemma 1, 2 and 3.
+    [InlineData("gemma", "{}")]
+    [InlineData("gemma", "{'attention_bias':true,'hidden_act':'gelu','hidden_activation':null,'head_dim':8}", 8, 2, "qkvo")]
+    [InlineData("gemma", "{'num_attention_heads':16,'num_key_value_heads':'absent','head_dim':4}", 4, 16)]
+    [InlineData("gemma", "{'rope_theta':'absent','rope_parameters':{'rope_theta':5e3,'rope_type':'linear','factor':2.0}}")]
+    [InlineData("gemma2", "{'sliding_window':6,'query_pre_attn_scalar':20,'attn_logit_softcapping':0.2,'final_logit_softcapping':30.0}")]
+    [InlineData("gemma2", "{'sliding_window':6,'attn_logit_softcapping':null,'query_pre_attn_scalar':'absent'}")]
+    [InlineData("gemma2", "{'sliding_window':null}")]
+    [InlineData("gemma2", "{'sliding_window':5,'layer_types':['sliding_attention','full_attention','sliding_attention'],'rope_theta':'absent','rope_parameters':{'rope_theta':2e4,'rope_type':'default'}}")]
+    [InlineData("gemma3_text", "{'sliding_window':5,'query_pre_attn_scalar':20,'rope_theta':1e6}")]
+    [InlineData("gemma3_text", "{'sliding_window':5,'sliding_window_pattern':2,'query_pre_attn_scalar':20,'rope_theta':1e6,'rope_local_base_freq':5e3}")]
+    [InlineData("gemma3_text", "{'sliding_window':5,'layer_types':['full_attention','sliding_attention','full_attention'],'rope_scaling':{'rope_type':'linear','factor':8.0}}")]
+    [InlineData("gemma3_text", "{'sliding_window':5,'rope_theta':'absent','layer_types':['full_attention','sliding_attention','full_attention'],'rope_parameters':{'full_attention':{'rope_type':'linear','factor':8.0,'rope_theta':1e6},'sliding_attention':{'rope_type':'default','rope_theta':3e3}}}")]
+    [InlineData("gemma3_text", "{'attention_bias':true,'attn_logit_softcapping':0.2,'sliding_window':6,'sliding_window_pattern':3}", 12, 2, "qkvo")]
+    // InternLM2: the fused matrix with biases and other groups.
+    [InlineData("internlm2", "{}", 10)]
+    [InlineData("internlm2", "{'bias':true}", 10, 2, "qkvo")]
+    [InlineData("internlm2", "{'bias':'absent','head_dim':'absent'}", 10, 2, "qkvo")]
+    [InlineData("internlm2", "{'num_key_value_heads':'absent'}", 10, 4)]
+    [InlineData("internlm2", "{'num_key_value_heads':1,'rope_scaling':{'type':'dynamic','factor':2.0}}", 10, 1)]
+    [InlineData("internlm2", "{'rope_scaling':{'type':'linear','factor':2.0},'rope_theta':1e6}", 10)]
+    public void Hidden_states_are_those_of_the_formulas(string type, string changes, int size = 12, int groups = 2, string biases = "")
+    {
+        JsonObject config = Config(type, changes);
+        List<OtherHead.Tensor> tensors = MadeFamily.Backbone(config, size, groups, biases);
+        bool isIntern = type == "internlm2";
+        tensors.Add(MadeFamily.Head(isIntern ? "v_head.weight" : "score.weight", 1, (int)config["hidden_size"]!));
+        using TempFolder temp = new();
+        MadeFamily.Write(temp["model"], config, tensors);
+        int[] ids = [.. Enumerable.Range(0, 37).Select(i => 8 + (i * i * 5 % 80)), .. isIntern ? (int[])[89] : []];
+        double[] want = new Forward64(config, tensors).Hidden(ids)[^1];
+        foreach (string device in TestDevices.Ids.Where(id => !id.Contains(' ', StringComparison.Ordinal)))
+        {
+            using Loaded model = new(device, temp["model"], WeightFormat.Fp32);
+            (Reward[] rewards, float[] hidden) = model.Engine.ScoreWithHidden(Packer.Pack([model.Text(ids)], 4096).Single());
+            double error = RelativeError(want, [.. hidden.Select(h => (double)h)]);
+            Assert.True(error < Tolerance, $"{device}: {error:E1}");
+            Assert.Equal(want.Zip(tensors[^1].Values, (h, w) => h * w).Sum(), rewards[0].Score, 2e-4);
+        }
+    }
+
+    /// <summary>A test that passes whatever a field says could not tell a field that is ignored.</summary>
+    [Theory]
+    [InlineData("llama", "{'rope_scaling':{'type':'linear','factor':4.0}}", "{}")]
+    [InlineData("llama", "{'rope_scaling':{'rope_type':'yarn','factor':4.0,'original_max_position_embeddings':16}}", "{}")]
+    [InlineData("qwen3", "{'use_sliding_window':true,'sliding_window':4,'max_window_layers':2}", "{}")]
+    [InlineData("mistral", "{'sliding_window':6}", "{'sliding_window':null}")]
+    [InlineData("gemma2", "{'attn_logit_softcapping':0.2}", "{'attn_logit_softcapping':null}")]
+    [InlineData("gemma3_text", "{'sliding_window':5,'rope_local_base_freq':5e3}", "{'sliding_window':5,'rope_local_base_freq':1e4}")]
+    public void The_fields_matter(string type, string changes, string others)
+    {
+        int[] ids = [.. Enumerable.Range(0, 37).Select(i => 8 + (i * i * 5 % 80))];
+        double[][] both = [.. ((string[])[changes, others]).Select(change => Config(type, change)).Select(config => new Forward64(config, MadeFamily.Backbone(config, 12, 2)).Hidden(ids)[^1])];
+        Assert.True(RelativeError(both[0], both[1]) > 100 * Tolerance);
+    }
+
+    /// <summary>A family's config with other fields, in which 'absent' removes one.</summary>
+    internal static JsonObject Config(string type, string changes)
+    {
+        JsonObject config = MadeFamily.Config(type);
+        foreach ((string name, JsonNode? value) in JsonNode.Parse(changes.Replace('\'', '"'))!.AsObject())
+        {
+            config.Remove(name);
+            if (value is not JsonValue text || !text.TryGetValue(out string? word) || word != "absent") config[name] = value?.DeepClone();
+        }
+
+        return config;
+    }
+
+    private static double RelativeError(double[] want, double[] got) =>
+        Math.Sqrt(want.Zip(got, (a, b) => (a - b) * (a - b)).Sum() / want.Sum(a => a * a));
+}
