@@ -115,7 +115,7 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>Opens a checkpoint folder and uploads the weights to one device, or divides them over several.</summary>
     /// <param name="folder">A Hugging Face folder with safetensors or pytorch_model.bin, config.json, heads in files of their own, and
-    /// tokenizer.json; or that of a PEFT adapter.</param>
+    /// tokenizer.json or tokenizer.model; or that of a PEFT adapter.</param>
     /// <param name="options">How to run; null for the defaults.</param>
     /// <param name="progress">Told how much has been uploaded.</param>
     /// <param name="cancellationToken">Ends the loading.</param>
@@ -177,9 +177,9 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>Token ids of a text as it is.</summary>
     /// <param name="text">The text.</param>
-    /// <param name="bos">Whether a text that does not begin with the bos token gets one.</param>
+    /// <param name="addSpecialTokens">Whether it gets what the tokenizer puts around every text: mostly bos, rarely eos.</param>
     /// <exception cref="CheckpointException">The checkpoint has no tokenizer.</exception>
-    public int[] Tokenize(string text, bool bos = true) => bos ? _text.EncodeWithBos(text) : _text.Encode(text);
+    public int[] Tokenize(string text, bool addSpecialTokens = true) => addSpecialTokens ? _text.EncodeWhole(text) : _text.Encode(text);
 
     /// <summary>The text of token ids, with its special tokens.</summary>
     /// <exception cref="InputException">An id is outside the vocabulary.</exception>

@@ -18,16 +18,16 @@ public sealed class TextEncoder
     private readonly string _folder;
     private readonly SystemMessages _system;
 
-    /// <summary>Reads tokenizer.json, if there is one.</summary>
+    /// <summary>Reads tokenizer.json or tokenizer.model, if there is one.</summary>
     /// <param name="folder">Folder of the checkpoint.</param>
     /// <param name="chatTemplate">
     /// <c>auto</c>: the checkpoint's own, looked for when it is first needed; a name of <see cref="ChatTemplate.All"/>: that one;
-    /// <c>none</c>: contents joined as they are, behind <c>&lt;bos&gt;</c>.
+    /// <c>none</c>: contents joined as they are, between what the tokenizer puts around a text.
     /// </param>
     /// <param name="system">What happens to system messages where the template has no system role.</param>
     /// <param name="date">The date that the template prints if it asks for today's; null for <see
     /// cref="ChatTemplate.DefaultDate"/>.</param>
-    /// <exception cref="CheckpointException">tokenizer.json is damaged or of another kind.</exception>
+    /// <exception cref="CheckpointException">The tokenizer's file is damaged or of another kind.</exception>
     public TextEncoder(string folder, string chatTemplate = "auto", SystemMessages system = SystemMessages.Error, DateTime? date = null)
     {
         (_folder, _system) = (folder, system);
@@ -44,7 +44,7 @@ public sealed class TextEncoder
         _padding = new(() => new Padding(Required, _template.Value?.Template, Path.Combine(folder, "tokenizer_config.json")));
     }
 
-    /// <summary>Whether there is a tokenizer.json; without one only token ids can be scored.</summary>
+    /// <summary>Whether there is a tokenizer.json or tokenizer.model; without one only token ids can be scored.</summary>
     public bool HasTokenizer => _tokenizer is not null;
 
     /// <summary>What the user should know about the choice of the template; null if nothing.</summary>
@@ -60,12 +60,11 @@ public sealed class TextEncoder
     /// <summary>Ids of a text as it is: no <c>&lt;bos&gt;</c>, no template.</summary>
     public int[] Encode(string text) => Required.Encode(text);
 
-    /// <summary>Ids of a text as it is, behind the tokenizer's bos token, if it has one, unless it begins with that.</summary>
-    public int[] EncodeWithBos(string text)
-    {
-        int[] ids = Required.Encode(text);
-        return Required.Bos is not { } bos || (ids is [var first, ..] && first == bos) ? ids : [bos, .. ids];
-    }
+    /// <summary>
+    /// Ids of a text as it is, with those that the tokenizer puts around every text: mostly bos, rarely eos; see
+    /// <see cref="Tokenizer.Surround"/>.
+    /// </summary>
+    public int[] EncodeWhole(string text) => Required.Surround(Required.Encode(text));
 
     /// <summary>
     /// The first marker of another model's chat template in a text, in words; null if there is none. A marker that is one of this model's
@@ -115,8 +114,7 @@ public sealed class TextEncoder
     {
         if (_template.Value is { Template: var template })
             return template.Encode(Required, MessagesFor(template, conversation), addGenerationPrompt, typed, mark);
-        int[] ids = ChatTemplate.EncodeContents(Required, conversation.Messages, typed, mark);
-        return Required.Bos is { } bos ? [bos, .. ids] : ids;
+        return Required.Surround(ChatTemplate.EncodeContents(Required, conversation.Messages, typed, mark));
     }
 
     /// <summary>
@@ -174,6 +172,7 @@ public sealed class TextEncoder
     }
 
     private Tokenizer Required => _tokenizer
-        ?? throw new CheckpointException($"{_folder} has no tokenizer.json, so only input_ids can be scored there. Download it from the "
+        ?? throw new CheckpointException(
+            $"{_folder} has neither tokenizer.json nor tokenizer.model, so only input_ids can be scored there. Download one from the "
             + $"model's page.");
 }

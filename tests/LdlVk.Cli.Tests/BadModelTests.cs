@@ -123,7 +123,7 @@ public class BadModelTests
         File.Delete(model["tokenizer.json"]);
         Outcome run = await Cli.RunWithInputAsync("{\"prompt\":\"a\",\"response\":\"b\"}\n{\"input_ids\":[2,5,6]}\n", "score", "--model", model.Path, "--device", "cpu", "--input", "-");
         Assert.Equal(3, run.Code);
-        Assert.Contains("no tokenizer.json", run.ErrorOf(0), StringComparison.Ordinal);
+        Assert.Contains("neither tokenizer.json nor tokenizer.model", run.ErrorOf(0), StringComparison.Ordinal);
         Assert.True(run.Lines[1].TryGetProperty("score", out _));
     }
 

@@ -33,7 +33,7 @@ public class UsageTests
     [InlineData("--trace takes one text", "score", "--model", "MINI", "--prompt", "a", "--response", "b", "--response", "c", "--trace", "/tmp/never")]
     [InlineData("There is no trace file /no/such", "trace", "/no/such", "/no/such")]
     [InlineData("--tolerance -1", "trace", "a", "b", "--tolerance=-1")]
-    [InlineData("no tokenizer.json", "tokenize", "--model", "/", "--input", "-")]
+    [InlineData("neither tokenizer.json nor tokenizer.model", "tokenize", "--model", "/", "--input", "-")]
     public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
         (await Cli.RunAsync([.. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);
 

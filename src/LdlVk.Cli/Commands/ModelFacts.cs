@@ -92,7 +92,7 @@ internal sealed class ModelFacts
         try
         {
             if (Runtime.Text.Tokenizer.Find(folder, cacheWords: false) is not { } tokenizer)
-                return ("no tokenizer.json: only token ids can be scored", null);
+                return ("neither tokenizer.json nor tokenizer.model: only token ids can be scored", null);
             int size = tokenizer.VocabularySize;
             string misfit = size > config.VocabularySize
                 ? $", more than the embedding table's {config.VocabularySize} rows: it is another model's"

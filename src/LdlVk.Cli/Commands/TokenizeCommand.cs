@@ -9,7 +9,7 @@ using LdlVk.Runtime.Checkpoints.Adapters;
 
 namespace LdlVk.Cli.Commands;
 
-/// <summary><c>ldlvk tokenize</c>: converts texts and conversations to token ids. Needs only tokenizer.json.</summary>
+/// <summary><c>ldlvk tokenize</c>: converts texts and conversations to token ids. Needs only the tokenizer.</summary>
 internal static class TokenizeCommand
 {
     private const string Notes = """
@@ -24,7 +24,7 @@ internal static class TokenizeCommand
         Option<string> model = ModelFlags.CreateModel();
         Option<string?> adapter = ModelFlags.CreateAdapter();
         TemplateFlags template = new();
-        model.Description = "Folder with tokenizer.json; nothing else of the model is needed.";
+        model.Description = "Folder with tokenizer.json or tokenizer.model; nothing else of the model is needed.";
         Option<string?> input = TextFlags.CreateInput(
             $"{TextFlags.DataSet}; - for standard input.");
         Option<string?> output = TextFlags.CreateOutput();
@@ -40,7 +40,8 @@ internal static class TokenizeCommand
             string folder = ModelFolders.FindText(call.GetValue(model)!, ModelValues.Adapter(call, adapter));
             TextEncoder encoder = template.Encoder(call, folder);
             if (!encoder.HasTokenizer)
-                throw new CheckpointException($"{folder} has no tokenizer.json. Give the folder of a downloaded Hugging Face model.");
+                throw new CheckpointException(
+                    $"{folder} has neither tokenizer.json nor tokenizer.model. Give the folder of a downloaded Hugging Face model.");
             using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
             ResultWriter result = new(file.Stream);
             int code = ExitCode.Success;

@@ -69,8 +69,8 @@ internal sealed class ModelFlags
     public static Option<string> CreateModel() => new("--model")
     {
         Description =
-            "Folder of the model: config.json, safetensors or pytorch_model.bin, tokenizer.json, and files of heads; one made by "
-            + "ldlvk convert; or a PEFT adapter's, if its base model lies where it says, or beside it. Nothing is downloaded.",
+            "Folder of the model: config.json, safetensors or pytorch_model.bin, tokenizer.json or tokenizer.model, and files of heads; "
+            + "one made by ldlvk convert; or a PEFT adapter's, if its base model lies where it says, or beside it. Nothing is downloaded.",
         HelpName = "DIR",
         Required = true,
     };

@@ -9,7 +9,7 @@ internal sealed class TemplateFlags
     /// <summary>--chat-template.</summary>
     public Option<string> Template { get; } = ModelFlags.Choice("--chat-template", ModelValues.ChatTemplates,
         "Conversion of messages to text. auto: the checkpoint's template; "
-        + "none: the bos token and the contents one after another; otherwise the template of that name.");
+        + "none: the contents one after another, with the tokenizer's bos token; otherwise the template of that name.");
 
     /// <summary>--system.</summary>
     public Option<string> System { get; } = ModelFlags.Choice("--system", ModelValues.SystemRoles,

@@ -32,6 +32,7 @@ public sealed class Tokenizer : Microsoft.ML.Tokenizers.Tokenizer
     private readonly WordBoundaries? _cuts;
     private readonly WordCache? _cache;
     private readonly Lazy<TokenText> _text;
+    private readonly int[] _before, _after;
 
     private Tokenizer(TokenizerParts parts, bool cacheWords, string path)
     {
@@ -66,15 +67,14 @@ public sealed class Tokenizer : Microsoft.ML.Tokenizers.Tokenizer
         _text = new(() => new TokenText(_vocabulary.Pieces.Concat(_added), written, VocabularySize, parts.Decoder));
         FileName = Path.GetFileName(path);
         DeclaredBos = Surroundings.DeclaredBos(path);
-        string? bos = (Surroundings.FromConfig(path) ?? parts.Surroundings) is { } around
-            ? around.Before.FirstOrDefault()
-            : KnownBosTokens.FirstOrDefault(Has);
-        if (bos is null) return;
-        if (!TryGetId(bos, out int id))
-            throw new CheckpointException(
-                $"{path}: {Shown.Quoted(bos)}, the token that stands in front of every text, is neither in the vocabulary nor an added "
-                + "token. Use the file that was published with the weights.");
-        (BosToken, Bos) = (bos, id);
+        (IReadOnlyList<string>? before, IReadOnlyList<string> after) = Surroundings.Of(path, parts.Surroundings);
+        before ??= [.. KnownBosTokens.Where(Has).Take(1)];
+        (_before, _after) = ([.. before.Select(Id)], [.. after.Select(Id)]);
+        if (_before.Length > 0) (BosToken, Bos) = (before[0], _before[0]);
+
+        int Id(string token) => TryGetId(token, out int id) ? id : throw new CheckpointException(
+            $"{path}: {Shown.Quoted(token)}, a token that stands around every text, is neither in the vocabulary nor an added token. Use "
+            + "the file that was published with the weights.");
     }
 
     /// <summary>Reads a tokenizer.json.</summary>
@@ -144,6 +144,16 @@ public sealed class Tokenizer : Microsoft.ML.Tokenizers.Tokenizer
     /// <summary>Returns the text of token ids, with its special tokens. Bytes that are no UTF-8 become U+FFFD.</summary>
     /// <exception cref="InputException">An id is outside the vocabulary.</exception>
     public string Decode(ReadOnlySpan<int> ids) => _text.Value.Decode(ids);
+
+    /// <summary>
+    /// Returns the ids of a text with those that the tokenizer puts around every text, by its post-processor or its tokenizer_config.json:
+    /// as <c>tokenizer(text)</c> of transformers does. Tokens that are there already are not put a second time, which the reference does.
+    /// </summary>
+    public int[] Surround(int[] ids)
+    {
+        ReadOnlySpan<int> given = ids;
+        return [.. given.StartsWith(_before) ? [] : _before, .. ids, .. given.EndsWith(_after) ? [] : _after];
+    }
 
     /// <summary>
     /// Encodes a text. It adds no <c>&lt;bos&gt;</c>. As in the reference, an added token that occurs in the text becomes its id.

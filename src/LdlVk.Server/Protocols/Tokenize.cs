@@ -6,9 +6,9 @@ using LdlVk.Server.Protocols.Bodies;
 namespace LdlVk.Server.Protocols;
 
 /// <summary>
-/// vLLM's <c>POST /tokenize</c>: the token ids of a text, or of a conversation with the model's template. As there, a text gets a bos token
-/// unless <c>add_special_tokens</c> is false, and a conversation gets the opening of the next turn unless <c>add_generation_prompt</c> is
-/// false. A text is tokenized as it is: nothing around it is taken off.
+/// vLLM's <c>POST /tokenize</c>: the token ids of a text, or of a conversation with the model's template. As there, a text gets what the
+/// tokenizer puts around it (bos, and eos where its files say so) unless <c>add_special_tokens</c> is false, and a conversation gets the
+/// opening of the next turn unless <c>add_generation_prompt</c> is false. A text is tokenized as it is: nothing around it is taken off.
 /// </summary>
 internal sealed class Tokenize : Vllm
 {

@@ -1,5 +1,5 @@
 // What the Rust library tokenizers makes of texts. Standard input: a JSON object a line, with "texts" and one of "file" (a tokenizer.json),
-// "tokenizer", "normalizer" or "pre_tokenizer" (their JSON). Standard output: a line of results for each.
+// "tokenizer" (with "surround": with what it puts around a text), "normalizer" or "pre_tokenizer" (their JSON). Standard output: a line of results for each.
 const { Tokenizer } = require(process.argv[2]);
 const empty = { version: '1.0', truncation: null, padding: null, added_tokens: [], normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null,
     model: { type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, vocab: {}, merges: [] } };
@@ -16,7 +16,7 @@ async function answer(request) {
     const tokenizer = request.file ? Tokenizer.fromFile(request.file) : Tokenizer.fromString(JSON.stringify(request.tokenizer));
     const results = [];
     for (const text of request.texts) {
-        const ids = (await tokenizer.encode(text, null, { addSpecialTokens: false })).getIds();
+        const ids = (await tokenizer.encode(text, null, { addSpecialTokens: request.surround === true })).getIds();
         results.push({ ids, text: await tokenizer.decode(ids, false) });
     }
     return results;

@@ -13,22 +13,24 @@ internal sealed record Surroundings(IReadOnlyList<string> Before, IReadOnlyList<
         root.TryGet("post_processor", out JsonField processor) ? Find(processor) : null;
 
     /// <summary>
-    /// Reads <c>add_bos_token</c> and <c>add_eos_token</c> of a tokenizer_config.json beside a file, which outweigh the post-processor;
-    /// null if it says nothing of the first.
+    /// Returns the tokens that a tokenizer puts around a text. <c>add_bos_token</c> and <c>add_eos_token</c> of a tokenizer_config.json
+    /// beside its file outweigh the post-processor, each for its side.
     /// </summary>
-    public static Surroundings? FromConfig(string path)
+    /// <param name="path">The tokenizer's file.</param>
+    /// <param name="file">What that file says; null if nothing.</param>
+    /// <returns>The tokens on each side; null for those in front if neither file says anything of them.</returns>
+    public static (IReadOnlyList<string>? Before, IReadOnlyList<string> After) Of(string path, Surroundings? file)
     {
         string config = System.IO.Path.Combine(System.IO.Path.GetDirectoryName(path) ?? "", "tokenizer_config.json");
-        return !File.Exists(config) ? null : JsonFile.Read(
+        return !File.Exists(config) ? (file?.Before, file?.After ?? []) : JsonFile.Read(
             config,
             root =>
             {
-                if (!root.TryGet("add_bos_token", out JsonField adds)) return null;
                 Dictionary<string, string> tokens = ChatTemplateDetection.Tokens(root);
-                bool hasBos = tokens.TryGetValue("bos_token", out string? bos), hasEos = tokens.TryGetValue("eos_token", out string? eos);
-                if (adds.Boolean() && !hasBos) return null;
-                bool ends = root.TryGet("add_eos_token", out JsonField after) && after.Boolean() && hasEos;
-                return new Surroundings(adds.Boolean() ? [bos!] : [], ends ? [eos!] : []);
+                return (Side("add_bos_token", "bos_token") ?? file?.Before, Side("add_eos_token", "eos_token") ?? file?.After ?? []);
+
+                IReadOnlyList<string>? Side(string flag, string name) => !root.TryGet(flag, out JsonField adds) ? null
+                    : !adds.Boolean() ? [] : tokens.TryGetValue(name, out string? token) ? [token] : null;
             },
             TokenizerFile.MaxBytes);
     }
@@ -50,6 +52,8 @@ internal sealed record Surroundings(IReadOnlyList<string> Before, IReadOnlyList<
         {
             case "TemplateProcessing" when processor.TryGet("single", out JsonField single):
                 return Template(single);
+            case "RobertaProcessing" or "BertProcessing":
+                return new([Pair(processor.Get("cls"))], [Pair(processor.Get("sep"))]);
             case "Sequence" when processor.TryGet("processors", out JsonField processors):
                 int index = 0;
                 Surroundings? found = null;
@@ -59,6 +63,10 @@ internal sealed record Surroundings(IReadOnlyList<string> Before, IReadOnlyList<
                 return null;
         }
     }
+
+    /// <summary>The content of a token that is written as [content, id].</summary>
+    private static string Pair(JsonField pair) => pair.Items().FirstOrDefault() is { ValueKind: not JsonValueKind.Undefined } content
+        ? pair.Item(0, content).String() : throw pair.Damaged("is empty");
 
     private static Surroundings Template(JsonField single)
     {
