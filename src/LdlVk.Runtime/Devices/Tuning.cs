@@ -43,13 +43,14 @@ public interface ITunableDevice
     IDisposable Use(string tiling);
 
     /// <summary>
-    /// Times products with made-up weights, and uses and keeps what was fastest. Until it is measured, the guess is kept for each: should a
+    /// Times products with made-up weights, and uses and keeps what was fastest. While one is measured, the guess is kept for it: should a
     /// driver fall over a kernel, the next start does not try it again. The device must not be in use.
     /// </summary>
     /// <param name="products">The products to time; those that share their tiles are timed once.</param>
     /// <param name="limit">
-    /// About how long it may take; what is not reached keeps the guess. With a limit nothing is measured where choices cannot be kept, as
-    /// that would take the time at every start. Null takes the time it takes.
+    /// About how long it may take. The largest products come first; those that are not reached keep the guess for now, and are
+    /// <see cref="Untuned"/> still. With a limit nothing is measured where choices cannot be kept, as that would take the time at every
+    /// start. Null takes the time it takes.
     /// </param>
     /// <param name="progress">Told of each product.</param>
     /// <param name="cancellationToken">Ends the measuring; choices made so far are kept.</param>

@@ -5,9 +5,9 @@ using LdlVk.Vulkan.Device;
 namespace LdlVk.Vulkan.Kernels;
 
 /// <summary>
-/// Finds the fastest tilings of products by timing the most promising ones: all of them once, then the faster half twice, and so on.
-/// Products are measured from small to large, each within an equal share of the time left. Where a device is so slow that one call would
-/// take more than the share, the default tiling stays.
+/// Finds the fastest tilings of products by timing the most promising ones: all of them once, then the faster half twice, and so on. With a
+/// limit the largest products, in which a model spends its time, come first, and those that are not reached are left for the next start: a
+/// tiling takes a card 50 to 100 ms to compile, so that equal shares of 1.5 s for 15 products would measure nothing.
 /// </summary>
 internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
 {
@@ -19,6 +19,9 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
     /// <summary>A tiling replaces the default only if it is at least 2 % faster; smaller differences are measurement noise.</summary>
     private const double MaxRelativeTime = 0.98;
 
+    /// <summary>Part of the limit that must be left for a product to be begun: the time of some tilings.</summary>
+    private const double MinShare = 0.25;
+
     private readonly LinearKernels _kernels = device.Resources.LinearKernels;
     private readonly long _start = Stopwatch.GetTimestamp();
     private readonly HashSet<(string Tiles, WeightFormat Format, bool Gated)> _compiled = [];
@@ -27,14 +30,22 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
     /// <summary>As <see cref="ITunableDevice.Tune"/>.</summary>
     public bool Tune(IReadOnlyList<LinearProduct> products, IProgress<TunedProduct>? progress, CancellationToken cancellationToken)
     {
-        TilingKey[] keys = [.. products.Select(p => _kernels.KeyOf(p)).Distinct()];
-        // Until it is measured the default is kept: should a driver crash on a tiling, the next start does not try it again.
-        foreach (TilingKey key in keys)
-            if (_kernels.Choices[key] is null) _kernels.Choose(key, _kernels.Candidates(key)[0].Name);
-        if (!_kernels.Choices.Save() && limit is not null) return false;
+        IEnumerable<TilingKey> keys = products.Select(p => _kernels.KeyOf(p)).Distinct();
+        TilingKey[] ordered = limit is null
+            ? [.. keys.OrderBy(k => Product(k).Operations)] : [.. keys.OrderByDescending(k => Product(k).Operations)];
         try
         {
-            Run(keys, progress, cancellationToken);
+            foreach (TilingKey key in ordered)
+            {
+                TimeSpan? left = limit - Stopwatch.GetElapsedTime(_start);
+                if (key != ordered[0] && left < limit * MinShare) break;
+                // Until it is measured the default is kept: should a driver crash on a tiling, the next start does not try it again.
+                if (_kernels.Choices[key] is null) _kernels.Choose(key, _kernels.Candidates(key)[0].Name);
+                if (!_kernels.Choices.Save() && limit is not null) return false;
+                TunedProduct tuned = Tune(key, left, cancellationToken);
+                _kernels.Choose(key, tuned.Tiles);
+                progress?.Report(tuned);
+            }
         }
         finally
         {
@@ -44,21 +55,9 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         return _kernels.Choices.Save();
     }
 
-    private void Run(IReadOnlyList<TilingKey> keys, IProgress<TunedProduct>? progress, CancellationToken cancellationToken)
-    {
-        TilingKey[] ordered = [.. keys.OrderBy(k => Product(k).Operations)];
-        for (int i = 0; i < ordered.Length; i++)
-        {
-            TimeSpan? share = (limit - Stopwatch.GetElapsedTime(_start)) / (ordered.Length - i);
-            TunedProduct tuned = Tune(ordered[i], share, cancellationToken);
-            _kernels.Choose(ordered[i], tuned.Tiles);
-            progress?.Report(tuned);
-        }
-    }
-
     private static LinearProduct Product(TilingKey key) => new(key.Format, key.Gated, key.OutputFeatures, key.InputFeatures, key.Rows);
 
-    private TunedProduct Tune(TilingKey key, TimeSpan? share, CancellationToken cancellationToken)
+    private TunedProduct Tune(TilingKey key, TimeSpan? left, CancellationToken cancellationToken)
     {
         LinearProduct product = Product(key);
         IReadOnlyList<ITiling> candidates = _kernels.Candidates(key);
@@ -68,23 +67,23 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         Entry[] field = [guess, .. others.OrderBy(e => limit is not null && !_compiled.Contains((e.Tiles, key.Format, key.Gated)))];
         long start = Stopwatch.GetTimestamp();
         // One call to warm up, and one to measure.
-        if (share is { } most && product.Operations * 2 > _operationsPerSecond * most.TotalSeconds && _operationsPerSecond > 0)
+        if (left is { } most && product.Operations * 2 > _operationsPerSecond * most.TotalSeconds && _operationsPerSecond > 0)
             return Result([]);
         try
         {
             using Operands operands = new(device, product);
-            Entry[] left = field;
-            for (int times = 1; left.Length > 1 && !Late(); times *= 2)
+            Entry[] remaining = field;
+            for (int times = 1; remaining.Length > 1 && !Late(); times *= 2)
             {
-                foreach (Entry entry in Enumerable.Repeat(left, times).SelectMany(e => e).TakeWhile(_ => !Late()))
+                foreach (Entry entry in Enumerable.Repeat(remaining, times).SelectMany(e => e).TakeWhile(_ => !Late()))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
                     Measure(entry, operands, key);
                 }
 
                 // The default is measured in each round, since the others are compared with it.
-                IEnumerable<Entry> measured = left.Where(e => e != guess && e.Seconds < double.PositiveInfinity);
-                left = [guess, .. measured.OrderBy(e => e.Seconds).Take((left.Length - 1) / 2)];
+                IEnumerable<Entry> measured = remaining.Where(e => e != guess && e.Seconds < double.PositiveInfinity);
+                remaining = [guess, .. measured.OrderBy(e => e.Seconds).Take((remaining.Length - 1) / 2)];
             }
         }
         catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory)
@@ -94,7 +93,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
 
         return Result(field);
 
-        bool Late() => share is { } time && Stopwatch.GetElapsedTime(start) >= time;
+        bool Late() => left is { } time && Stopwatch.GetElapsedTime(start) >= time;
 
         TunedProduct Result(Entry[] all)
         {

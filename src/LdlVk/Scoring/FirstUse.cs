@@ -33,9 +33,11 @@ internal static class FirstUse
             IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, weights, [64, 512, batchTokens]));
             long start = Stopwatch.GetTimestamp();
             if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellationToken)) return (device, null);
+            int left = tunable.Untuned(untuned).Count;
             return (device,
-                $"looked for the fastest tiles of this model's products on {device.Info.Id} ({device.Info.Name}) for "
-                    + $"{Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, once for this driver. ldlvk tune looks longer, "
+                $"looked for the fastest tiles of {untuned.Count - left} of this model's products on {device.Info.Id} "
+                    + $"({device.Info.Name}) for {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, once for this driver"
+                    + $"{(left == 0 ? "" : $"; {left} more at the next starts")}. ldlvk tune looks at all, "
                     + $"{OptionName.Tune.Of("false")} leaves it out; scores are the same.");
         }
         catch (DeviceException)
