@@ -42,7 +42,7 @@ public static class JsonLine
         }
         catch (JsonException e)
         {
-            return fail(id, $"the line is not valid JSON at byte {e.BytePositionInLine}: {Sentence(e.Message)}");
+            return fail(id, $"the line is not valid JSON at byte {e.BytePositionInLine}: {Sentence(e)}");
         }
         catch (InvalidOperationException)
         {
@@ -65,6 +65,6 @@ public static class JsonLine
         }
     }
 
-    /// <summary>Removes the position that .NET appends to the message, and all but the beginning of what it quotes of the line.</summary>
-    private static string Sentence(string message) => Readable.OneLine(message.Split(" LineNumber:")[0], 200);
+    /// <summary>Removes all but the beginning of what the reason quotes of the line.</summary>
+    private static string Sentence(JsonException error) => Readable.OneLine(JsonReason.Of(error), 200);
 }

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using LdlVk.Datasets.Files;
 using LdlVk.Datasets.Lines;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Datasets.Resuming;
 
@@ -42,7 +43,7 @@ public sealed record RunRecord(
         }
         catch (JsonException e)
         {
-            throw Damaged(e.Message.Split(" Path:")[0], e);
+            throw Damaged(JsonReason.Of(e), e);
         }
 
         UsageException Damaged(string why, Exception? inner = null) =>

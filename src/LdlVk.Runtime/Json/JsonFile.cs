@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
 using LdlVk.Runtime.Files;
+using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Runtime.Json;
 
@@ -35,7 +36,7 @@ internal static class JsonFile
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             string after = LastName(text.Span) is { } name ? $", at or after the field {Shown.Quoted(name)}" : "";
-            string why = e is JsonException ? e.Message : $"a string is not Unicode. {e.Message}";
+            string why = e is JsonException json ? JsonReason.Of(json) : $"a string is not Unicode. {e.Message}";
             throw new CheckpointException($"{what} is not valid JSON{after}: {why} Download it again.", e);
         }
     }

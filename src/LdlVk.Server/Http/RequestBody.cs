@@ -77,7 +77,7 @@ internal sealed class RequestBody(ServerOptions options, ByteBudget memory) : ID
                 ? string.Create(CultureInfo.InvariantCulture, $" at line {line + 1}, byte {e.BytePositionInLine}")
                 : "";
             throw new RequestException(
-                400, $"The body is not valid JSON{at}: {Readable.OneLine(e.Message.Split(" LineNumber:")[0], MaxReason)}");
+                400, $"The body is not valid JSON{at}: {Readable.OneLine(JsonReason.Of(e), MaxReason)}");
         }
         catch (InvalidOperationException)
         {

@@ -9,7 +9,6 @@ namespace LdlVk.Server.Protocols;
 /// <summary>
 /// <c>POST /v1/compare</c> with a prompt and either <c>a</c> and <c>b</c>, or <c>responses</c>. <c>margin</c> is the best score minus the
 /// second best. <c>probability</c> = σ(margin) is the probability that the best response is better than the second best (Bradley-Terry).
-/// The answer for two responses also has <c>probability_a_is_better</c>.
 /// </summary>
 internal sealed class Compare : Protocol
 {
@@ -50,7 +49,6 @@ internal sealed class Compare : Protocol
             Best = best,
             Margin = margin,
             Probability = 1 / (1 + Math.Exp(-margin)),
-            ProbabilityAIsBetter = rewards is [var a, var b] ? new Comparison(a, b).ProbabilityAIsBetter : null,
         };
         JsonSerializer.Serialize(json, answer, BodyJson.Own.ComparisonAnswer);
     }

@@ -21,9 +21,10 @@ internal static class FlagTables
     /// <summary>A table of all commands.</summary>
     public static string OfCommands() => Table("command", "what it does", Commands.Select(c => ($"`{c.Name}{Arguments(c)}`", c.Description!)));
 
-    /// <summary>A table of the flags that several commands share.</summary>
-    public static string OfCommonFlags() => Table("flag", "what it does", Common().Select(g => (Flag(g.First().Option),
-        $"{Described(g.First().Option)} *{string.Join(", ", g.Select(p => p.Command.Name))}*")));
+    /// <summary>A table of the flags that several commands share; where they describe one in several ways, it is listed once.</summary>
+    public static string OfCommonFlags() => Table("flag", "what it does", Common().GroupBy(g => g.Key.Item1).Select(same => (
+        Flag(same.Select(g => g.First().Option).MaxBy(option => option.HelpName?.Length ?? 0)!),
+        string.Join(" ", same.Select(g => $"{Described(g.First().Option)} *{string.Join(", ", g.Select(p => p.Command.Name))}*")))));
 
     /// <summary>A command's own flags; empty if it has none.</summary>
     public static string Of(Command command)

@@ -237,7 +237,4 @@ internal sealed record ComparisonAnswer
 
     [Description("σ(margin): the probability that the best response is better than the second best")]
     public required double Probability { get; init; }
-
-    [Description("The probability that a is better than b, for two responses"), JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
-    public double? ProbabilityAIsBetter { get; init; }
 }
