@@ -67,6 +67,8 @@ public sealed class ItemReaderTests
 
     [Theory]
     [InlineData("""{"messages":[{"role":"assistant","content":null,"tool_calls":[{"id":"1"}]}]}""", "messages[0] has tool_calls")]
+    [InlineData("""{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b","reasoning_content":"c"}]}""", "messages[1] has reasoning_content")]
+    [InlineData("""{"prompt":"a","system":"s","system_message":"t","response":"b"}""", "system and system_message")]
     [InlineData("""{"messages":[{"role":"user","content":[{"type":"image_url","image_url":"x"}]}]}""", "messages[0].content[0] is a part of type \"image_url\"")]
     [InlineData("""{"messages":{"role":["user"],"content":["a","b"]}}""", "messages.role has 1 items, and messages.content has 2")]
     [InlineData("""{"conversations":[{"from":"observation","value":"a"}]}""", "conversations[0].from is \"observation\"")]

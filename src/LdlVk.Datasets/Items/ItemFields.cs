@@ -63,7 +63,7 @@ public sealed class ItemFields
         [ItemPart.Messages] = ["messages", "conversations", "conversation"],
         [ItemPart.Prompt] = ["prompt", "instruction", "question", "query"],
         [ItemPart.Input] = ["input"],
-        [ItemPart.System] = ["system", "system_prompt"],
+        [ItemPart.System] = ["system", "system_prompt", "system_message"],
         [ItemPart.History] = ["history"],
         [ItemPart.Response] = ["response", "completion", "answer", "output"],
         [ItemPart.Responses] = ["responses", "completions", "answers", "outputs"],

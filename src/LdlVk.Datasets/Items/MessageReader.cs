@@ -12,7 +12,8 @@ namespace LdlVk.Datasets.Items;
 internal sealed class MessageReader(JsonFields fields)
 {
     /// <summary>Fields that templates write into the text, and that no supported template takes.</summary>
-    private static readonly string[] Unsupported = ["tool_calls", "function_call", "tool_call_id"];
+    private static readonly string[] Unsupported =
+        ["tool_calls", "function_call", "tool_call_id", "reasoning_content", "reasoning", "thinking"];
 
     /// <summary>Returns the messages of a list. The template checks their roles.</summary>
     public Message[] Read(JsonElement value, string name)

@@ -12,9 +12,9 @@ internal static class TextFields
 {
     private static readonly string[] Names =
     [
-        "system", "system_prompt", "instruction", "instruct", "history", "question", "context", "documents", "reference", "tools",
-        "functions", "tool_calls", "chat_template", "chat_template_kwargs", "prompt_name", "prefix", "suffix", "images", "image_data",
-        "multi_modal_data", "continue_final_message", "add_generation_prompt", "response_role",
+        "system", "system_prompt", "system_message", "instruction", "instruct", "history", "question", "context", "documents", "reference",
+        "tools", "functions", "tool_calls", "chat_template", "chat_template_kwargs", "prompt_name", "prefix", "suffix", "images",
+        "image_data", "multi_modal_data", "continue_final_message", "add_generation_prompt", "response_role",
     ];
 
     /// <summary>Settings of the server that requests may be thought to have.</summary>
