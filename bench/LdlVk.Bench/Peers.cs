@@ -20,6 +20,9 @@ internal sealed record PeerSettings
     public string? Torch { get; init; }
 
     public string Device { get; init; } = "vulkan:0";
+    /// <summary>A shape of ldlvk bench, of which two layers are measured; null for <see cref="Shape"/>.</summary>
+    public string? Published { get; init; }
+
     public SyntheticShape Shape { get; init; } = SyntheticShape.Peer8;
 
     /// <summary>Texts side by side, and tokens of each.</summary>
@@ -48,6 +51,7 @@ internal sealed record PeerSettings
                 "--batch" => settings with { Sizes = [.. settings.Sizes, .. args[++i].Split(',').Select(b => b.Split('x')).Select(b => (Whole(b[0]), Whole(b[1])))] },
                 "--weights" => settings with { Weights = [.. args[++i].Split(',').Select(w => Enum.Parse<WeightFormat>(w, ignoreCase: true))] },
                 "--full-layer" => settings with { Shape = SyntheticShape.Peer8 with { Hidden = 4608, Layers = 2, Heads = 32, KeyValueHeads = 16, FeedForward = 36864 } },
+                "--shape" => settings with { Published = args[++i], Shape = settings.Shape with { Layers = 2 } },
                 "--layers" => settings with { Shape = settings.Shape with { Layers = Whole(args[++i]) } },
                 "--rounds" => settings with { Rounds = Whole(args[++i]) },
                 "--accuracy" => settings with { Accuracy = true },
@@ -147,11 +151,11 @@ internal sealed class Peers(PeerSettings settings)
     private void Start(DeviceInfo device, string folder, WeightFormat format, bool cold)
     {
         SyntheticShape s = settings.Shape;
-        string shape = $"hidden={s.Hidden},layers={s.Layers},heads={s.Heads},kv-heads={s.KeyValueHeads},head-dim={s.HeadDimension},ffn={s.FeedForward},vocab={s.Vocabulary}";
+        string shape = settings.Published ?? $"hidden={s.Hidden},layers={s.Layers},heads={s.Heads},kv-heads={s.KeyValueHeads},head-dim={s.HeadDimension},ffn={s.FeedForward},vocab={s.Vocabulary}";
         (int texts, int tokens) = settings.Sizes.MaxBy(size => size.Texts * size.Tokens);
         (string, string)[] environment = cold ? [("MESA_SHADER_CACHE_DISABLE", "true"), ("__GL_SHADER_DISK_CACHE", "0")] : [];
         ProcessStartInfo start = new(Repository.Path("ldlvk"),
-            ["bench", .. cold ? ["--cold"] : (string[])[], "--json", "--quiet", "--runs", "1", "--shape", shape, "--batch", $"{texts}x{tokens}", "--device", device.Id, "--weights", format.ToString().ToLowerInvariant()])
+            ["bench", .. cold ? ["--cold"] : (string[])[], "--json", "--quiet", "--runs", "1", "--shape", shape, "--layers", $"{s.Layers}", "--batch", $"{texts}x{tokens}", "--device", device.Id, "--weights", format.ToString().ToLowerInvariant()])
         { RedirectStandardOutput = true };
         foreach ((string variable, string value) in environment) start.Environment[variable] = value;
         using Process process = Process.Start(start)!;
@@ -198,6 +202,7 @@ internal sealed class Peers(PeerSettings settings)
     /// <summary>The folder of the made-up weights; <paramref name="gain"/> multiplies one layer's up projection.</summary>
     private string Checkpoint(double gain)
     {
+        if (settings.Published is { } published) return FamilyCheckpoint.Make(settings.Cache, published, settings.Shape.Layers);
         SyntheticShape s = settings.Shape with { Fp32 = true, UpGain = gain };
         string folder = Path.Combine(settings.Cache, $"gemma2-{s.Hidden}-{s.Layers}-{s.Heads}-{s.KeyValueHeads}-{s.HeadDimension}-{s.FeedForward}-{s.Vocabulary}-x{gain}");
         if (Directory.Exists(folder)) return folder;

@@ -119,6 +119,19 @@ public class BenchTests
         Assert.Contains("LdlReadout", line.GetProperty("ops").EnumerateArray().Select(o => o.GetProperty("op").GetString()));
     }
 
+    [Theory]
+    [InlineData("--compute", "fp16")]
+    [InlineData("--memory", "1GiB")]
+    [InlineData("--runs", "3")]
+    [InlineData("--tokens", "64")]
+    [InlineData("--batch-tokens", "64")]
+    public async Task Ops_take_no_flags_of_passes(string flag, string value)
+    {
+        Outcome outcome = await Cli.RunAsync("bench", "--shape", Tiny, "--device", "cpu", "--ops", flag, value);
+        Assert.Equal(2, outcome.Code);
+        Assert.Contains($"{flag} changes nothing with --ops", outcome.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Every_op_by_itself()
     {

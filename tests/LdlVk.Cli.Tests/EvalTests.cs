@@ -126,7 +126,8 @@ public class EvalTests
         // With nothing left there is no accuracy, and no accident.
         Outcome none = await Cli.RunAsync(["eval", .. Model, "--input", temp.Write("bad.jsonl", "x\ny\n"), "--json", "--report", temp["bad.html"]]);
         Assert.Equal((3, JsonValueKind.Null), (none.Code, Cli.Json(none.Out).GetProperty("accuracy").ValueKind));
-        Assert.Equal(0, (await Cli.RunAsync(["eval", .. Model, "--input", temp.Write("empty.jsonl", ""), "--report", temp["empty.html"]])).Code);
+        Outcome empty = await Cli.RunAsync(["eval", .. Model, "--input", temp.Write("empty.jsonl", ""), "--report", temp["empty.html"]]);
+        Assert.Equal((0, "No line could be evaluated.\n"), (empty.Code, empty.Out));
     }
 
     [Fact]

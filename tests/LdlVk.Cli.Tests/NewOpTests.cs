@@ -33,7 +33,7 @@ public sealed partial class NewOpTests : IDisposable
 
     /// <summary>The files that hold an op: the compiler and the conformance tests ask for each of them.</summary>
     private static IEnumerable<string> Sources() =>
-        from folder in (string[])["src/LdlVk.Runtime/Devices", "src/LdlVk.Cpu", "src/LdlVk.Vulkan", "src/LdlVk.DirectML", "tests/LdlVk.Tests", "tests/LdlVk.Testing", "tests/LdlVk.Conformance", "shaders"]
+        from folder in (string[])["src/LdlVk.Runtime/Devices", "src/LdlVk.Cpu", "src/LdlVk.Vulkan", "src/LdlVk.DirectML", "src/LdlVk.SelfTest", "tests/LdlVk.Tests", "tests/LdlVk.Testing", "tests/LdlVk.Conformance", "shaders"]
         from file in Directory.EnumerateFiles(Repository.Path(folder), "*", SearchOption.AllDirectories)
         where Path.GetExtension(file) is ".cs" or ".comp" && !BuildOutput().IsMatch(file)
         select file;

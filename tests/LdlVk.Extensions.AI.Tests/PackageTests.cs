@@ -8,7 +8,7 @@ namespace LdlVk.Extensions.AI.Tests;
 [Trait("Duration", "Long")]
 public sealed partial class PackageTests
 {
-    private static readonly string[] Projects = ["LdlVk.Runtime", "LdlVk.Cpu", "LdlVk.Vulkan", "LdlVk.DirectML", "LdlVk", "LdlVk.Extensions.AI"];
+    private static readonly string[] Projects = ["LdlVk.Runtime", "LdlVk.Cpu", "LdlVk.Vulkan", "LdlVk.DirectML", "LdlVk.SelfTest", "LdlVk", "LdlVk.Extensions.AI"];
 
     [Fact]
     public async Task The_words_of_the_page_install_the_packages_and_run_its_program()

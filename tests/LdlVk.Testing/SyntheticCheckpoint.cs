@@ -62,7 +62,17 @@ public static class SyntheticCheckpoint
         }
 
         tensors.Add(("model.norm.weight", [s.Hidden]));
-        int elementBytes = s.Fp32 ? sizeof(float) : 2;
+        WriteTensors(path, tensors, s.Fp32, name => name == $"model.layers.{s.Layers / 2}.mlp.up_proj.weight" ? s.UpGain : 1);
+    }
+
+    /// <summary>Writes made-up tensors: norm weights near 0, matrices of about unit gain.</summary>
+    /// <param name="path">The safetensors file.</param>
+    /// <param name="tensors">Names and shapes.</param>
+    /// <param name="fp32">Whether elements are fp32 instead of bf16.</param>
+    /// <param name="gain">Further factor of a tensor.</param>
+    public static void WriteTensors(string path, IReadOnlyList<(string Name, int[] Shape)> tensors, bool fp32, Func<string, double> gain)
+    {
+        int elementBytes = fp32 ? sizeof(float) : 2;
         using var header = new MemoryStream();
         using (var json = new Utf8JsonWriter(header))
         {
@@ -72,7 +82,7 @@ public static class SyntheticCheckpoint
             {
                 long bytes = elementBytes * shape.Aggregate(1L, (a, b) => a * b);
                 json.WriteStartObject(name);
-                json.WriteString("dtype", s.Fp32 ? "F32" : "BF16");
+                json.WriteString("dtype", fp32 ? "F32" : "BF16");
                 json.WriteStartArray("shape");
                 foreach (int dimension in shape) json.WriteNumberValue(dimension);
                 json.WriteEndArray();
@@ -95,9 +105,8 @@ public static class SyntheticCheckpoint
         uint seed = 1;
         foreach ((string name, int[] shape) in tensors)
         {
-            // Norm weights near 0, matrices of about unit gain.
             double scale = name.EndsWith("norm.weight", StringComparison.Ordinal) ? 0.1 : name.Contains("embed", StringComparison.Ordinal) ? 0.02 : 1.7 / Math.Sqrt(shape[^1]);
-            if (name == $"model.layers.{s.Layers / 2}.mlp.up_proj.weight") scale *= s.UpGain;
+            scale *= gain(name);
             long left = shape.Aggregate(1L, (a, b) => a * b);
             while (left > 0)
             {
@@ -106,7 +115,7 @@ public static class SyntheticCheckpoint
                 {
                     seed = (seed * 1664525) + 1013904223;
                     float value = (float)(((seed >> 8) / 8388608.0 - 1) * scale);
-                    if (s.Fp32) BinaryPrimitives.WriteSingleLittleEndian(chunk.AsSpan(4 * i), value);
+                    if (fp32) BinaryPrimitives.WriteSingleLittleEndian(chunk.AsSpan(4 * i), value);
                     else BinaryPrimitives.WriteUInt16LittleEndian(chunk.AsSpan(2 * i), (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16));
                 }
 

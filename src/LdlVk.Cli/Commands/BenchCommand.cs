@@ -83,6 +83,7 @@ internal sealed class BenchCommand
     private int Run(ParseResult call, CancellationToken cancellationToken)
     {
         // Cheap checks come first.
+        if (call.GetValue(_ops)) ScenarioFlags.RefuseUnused(call, _ops, [.. _scenarios.All, _compute, _batchTokens, _memory, _runs]);
         BenchShape shape = FlagValue.Read(_shape.Name, call.GetValue(_shape)!, BenchShape.Parse);
         if (Number(call, _layers) is { } layers) shape = shape.WithLayers(layers);
         WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);

@@ -22,6 +22,14 @@ internal sealed class ScenarioFlags
         HelpName = "ANSWERSxPROMPT+ANSWER,…",
     };
 
+    /// <summary>Refuses flags that would change nothing beside another one.</summary>
+    /// <exception cref="UsageException">One of them is given.</exception>
+    public static void RefuseUnused(ParseResult call, Option beside, Option[] unused)
+    {
+        if (unused.FirstOrDefault(option => call.GetResult(option) is { Implicit: false }) is { } given)
+            throw new UsageException($"{given.Name} changes nothing with {beside.Name}, which has sizes of its own. Leave it out.");
+    }
+
     /// <summary>All flags.</summary>
     public IEnumerable<Option> All => [_tokens, _batch, _bestOf];
 

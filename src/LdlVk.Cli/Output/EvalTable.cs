@@ -13,6 +13,13 @@ internal static class EvalTable
     public static void Show(EvalFindings findings, Screen screen)
     {
         EvalResult result = findings.Result;
+        if (result.Examples.Count == 0)
+        {
+            // An accuracy of no lines would be any number.
+            screen.Line("No line could be evaluated.");
+            return;
+        }
+
         int width = Math.Clamp(result.Subsets.Select(s => s.Name.Length + 2).DefaultIfEmpty().Max(), 12, 32);
         foreach (SectionResult section in result.Sections)
         {

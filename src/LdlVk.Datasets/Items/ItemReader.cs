@@ -15,7 +15,10 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
 
     /// <summary>Fields that templates write into the text, and that no supported template takes.</summary>
     private static readonly string[] Unsupported =
-        ["tools", "functions", "documents", "context", "images", "image", "videos", "audios", "audio"];
+    [
+        "tools", "functions", "documents", "context", "knowledge", "passage", "passages", "background", "assistant_prefix",
+        "images", "image", "videos", "audios", "audio",
+    ];
 
     private readonly ItemFields _names = names ?? ItemFields.Usual;
 

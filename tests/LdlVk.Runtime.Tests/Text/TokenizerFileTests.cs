@@ -236,7 +236,7 @@ public sealed class TokenizerFileTests : IDisposable
     {
         Assert.Contains("JSON", Refusal(""), StringComparison.Ordinal);
         Assert.Contains("JSON", Refusal("{\"normalizer\":"), StringComparison.Ordinal);
-        Assert.Contains("depth", Refusal(new string('[', 1_000_000)), StringComparison.Ordinal);
+        Assert.Contains("64 deep", Refusal(new string('[', 1_000_000)), StringComparison.Ordinal);
         Assert.Contains("tokenizer.json is an array", Refusal("[]"), StringComparison.Ordinal);
         Assert.Contains("UTF-8", Refusal([0xFF, 0xFE, (byte)'{', 0]), StringComparison.Ordinal);
         Assert.Contains("Duplicate", Refusal("{\"model\":1,\"model\":2}"), StringComparison.Ordinal);
