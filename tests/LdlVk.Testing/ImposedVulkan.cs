@@ -121,7 +121,10 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
         return 0;
     }
 
-    private static void Impose(DeviceProfile profile, PhysicalDeviceProperties* p)
+    /// <summary>A limit of the profile, or, where the real device is held to it, its own if that is lower.</summary>
+    private uint Limit(uint profile, uint real) => claims ? profile : Math.Min(profile, real);
+
+    private void Impose(DeviceProfile profile, PhysicalDeviceProperties* p)
     {
         p->VendorID = profile.Vendor;
         p->DeviceID = profile.Card;
@@ -131,11 +134,11 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
         name.Clear();
         Encoding.UTF8.GetBytes(profile.Name, name);
         ref PhysicalDeviceLimits limits = ref p->Limits;
-        limits.MaxComputeSharedMemorySize = profile.SharedBytes;
-        limits.MaxComputeWorkGroupInvocations = 1024;
+        limits.MaxComputeSharedMemorySize = Limit(profile.SharedBytes, limits.MaxComputeSharedMemorySize);
+        limits.MaxComputeWorkGroupInvocations = Limit(1024, limits.MaxComputeWorkGroupInvocations);
         for (int i = 0; i < 3; i++)
         {
-            limits.MaxComputeWorkGroupSize[i] = i < 2 ? 1024u : 64;
+            limits.MaxComputeWorkGroupSize[i] = Limit(i < 2 ? 1024u : 64, limits.MaxComputeWorkGroupSize[i]);
             limits.MaxComputeWorkGroupCount[i] = 65535;
         }
 
@@ -151,10 +154,12 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
             {
                 case StructureType.PhysicalDeviceDriverProperties: ((PhysicalDeviceDriverProperties*)s)->DriverID = profile.Driver; break;
                 case StructureType.PhysicalDeviceMaintenance3Properties:
-                    ((PhysicalDeviceMaintenance3Properties*)s)->MaxMemoryAllocationSize = profile.MaxAllocation;
+                    ref ulong largest = ref ((PhysicalDeviceMaintenance3Properties*)s)->MaxMemoryAllocationSize;
+                    largest = claims ? profile.MaxAllocation : Math.Min(profile.MaxAllocation, largest);
                     break;
                 case StructureType.PhysicalDeviceMaintenance4Properties:
-                    ((PhysicalDeviceMaintenance4Properties*)s)->MaxBufferSize = profile.MaxAllocation;
+                    ref ulong buffer = ref ((PhysicalDeviceMaintenance4Properties*)s)->MaxBufferSize;
+                    buffer = claims ? profile.MaxAllocation : Math.Min(profile.MaxAllocation, buffer);
                     break;
                 case StructureType.PhysicalDevicePciBusInfoPropertiesExt when profile.Bus > 0:
                     ((PhysicalDevicePCIBusInfoPropertiesEXT*)s)->PciBus = profile.Bus;
@@ -164,7 +169,7 @@ public sealed unsafe class ImposedVulkan(IReadOnlyList<DeviceProfile> profiles, 
                     break;
                 case StructureType.PhysicalDeviceSubgroupSizeControlProperties:
                     var sizes = (PhysicalDeviceSubgroupSizeControlProperties*)s;
-                    sizes->MaxComputeWorkgroupSubgroups = profile.MaxSubgroups;
+                    sizes->MaxComputeWorkgroupSubgroups = Limit(profile.MaxSubgroups, sizes->MaxComputeWorkgroupSubgroups);
                     if (claims) (sizes->MinSubgroupSize, sizes->MaxSubgroupSize) = (profile.Subgroups.Min, profile.Subgroups.Max);
                     if (claims) sizes->RequiredSubgroupSizeStages = ShaderStageFlags.ComputeBit;
                     break;

@@ -53,7 +53,9 @@ public sealed class VulkanTunerTests : VulkanTest, IDisposable
         {
             untuned = Compute(device, format, 30);
             Assert.Equal(products, device.Untuned(products));
-            Assert.True(device.Tune(products, limit, new Listener(reports.Add)));
+            // What a limit leaves is done at the next starts.
+            for (int starts = 0; starts < 2 && device.Untuned(products).Count > 0; starts++)
+                Assert.True(device.Tune(device.Untuned(products), limit, new Listener(reports.Add)));
             Assert.Empty(device.Untuned(products));
             Assert.NotEmpty(device.Untuned([products[0] with { Rows = 33 }]));
             Assert.NotEmpty(device.Untuned([products[0] with { InputFeatures = Columns + 1 }]));
