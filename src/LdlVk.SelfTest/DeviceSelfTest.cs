@@ -13,6 +13,7 @@ public static class DeviceSelfTest
     /// <param name="progress">Told of each result.</param>
     /// <param name="cancellationToken">Ends it between two checks.</param>
     /// <returns>The results. A check that the driver failed has the failure as its fault; a lost device ends the run.</returns>
+    /// <exception cref="DeviceException">There is not enough memory, which says nothing about the kernels.</exception>
     public static IReadOnlyList<CheckResult> Run(
         IDevice device, bool quick, bool untilFault = false, IProgress<CheckResult>? progress = null,
         CancellationToken cancellationToken = default)
@@ -31,7 +32,7 @@ public static class DeviceSelfTest
                 using Operands operands = new(device);
                 (worst, fault) = check.Run(operands);
             }
-            catch (DeviceException e)
+            catch (DeviceException e) when (e.Failure != DeviceFailure.OutOfMemory)
             {
                 (fault, lost) = (e.Message, e.Failure == DeviceFailure.Lost);
             }

@@ -1,14 +1,12 @@
-using System.Runtime.InteropServices;
-using Silk.NET.Core.Contexts;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Testing;
 
 /// <summary>
 /// A Vulkan loader between the backend and the real one: it counts the calls that can fail, fails the chosen ones, and counts living objects.
-/// All these calls take at most six words, which are passed on unchanged.
+///
 /// </summary>
-public sealed unsafe class FaultyVulkan
+public sealed unsafe class FaultyVulkan() : InterposedVulkan([.. Fallible, .. Destroyers])
 {
     private static readonly string[] Fallible =
     [
@@ -36,9 +34,6 @@ public sealed unsafe class FaultyVulkan
     /// <summary>A submission that was made, with the timeline values it waits for and signals; 0 where there is none.</summary>
     public readonly record struct Submission(ulong AwaitedSemaphore, ulong AwaitedValue, ulong SignalledSemaphore, ulong SignalledValue);
 
-    [UnmanagedFunctionPointer(CallingConvention.Cdecl)]
-    private delegate int Call(nint a, nint b, nint c, nint d, nint e, nint f);
-
     /// <summary>Calls so far that could fail.</summary>
     public int Calls { get; private set; }
 
@@ -62,14 +57,13 @@ public sealed unsafe class FaultyVulkan
     /// <summary>The largest value of <see cref="BlockBytes"/>.</summary>
     public ulong PeakBlockBytes { get; private set; }
 
-    public Vk Load() => new(new Context(this, Vk.GetApi().Context));
-
-    private int Answer(string name, Call real, nint a, nint b, nint c, nint d, nint e, nint f)
+    protected override nint Answer(string name, Call real, nint a, nint b, nint c, nint d, nint e, nint f)
     {
         if (Fallible.Contains(name) && Fault(name, Calls++) is var fault and not Result.Success) return (int)fault;
         ulong size = name == "vkAllocateMemory" ? ((MemoryAllocateInfo*)b)->AllocationSize : 0;
         if (size > 0 && UsedBytes + size > HeapBytes) return (int)Result.ErrorOutOfDeviceMemory;
-        int result = real(a, b, c, d, e, f);
+        // A result has 32 bits; what lies above them is undefined.
+        int result = (int)real(a, b, c, d, e, f);
         if (result == 0 && name == "vkQueueSubmit") Submissions.Add(Read((SubmitInfo*)c));
         if (result == 0 && Makers.Contains(name)) Living++;
         if (result == 0 && size > 0)
@@ -96,26 +90,5 @@ public sealed unsafe class FaultyVulkan
         bool waits = submit->WaitSemaphoreCount > 0;
         return new Submission(waits ? submit->PWaitSemaphores[0].Handle : 0, waits ? timeline->PWaitSemaphoreValues[0] : 0,
             submit->PSignalSemaphores[0].Handle, timeline->PSignalSemaphoreValues[0]);
-    }
-
-    private sealed class Context(FaultyVulkan owner, INativeContext real) : INativeContext
-    {
-        // Function pointers live as long as their delegates.
-        private readonly List<Call> _stubs = [];
-
-        public nint GetProcAddress(string proc, int? slot = null) => TryGetProcAddress(proc, out nint address, slot) ? address : 0;
-
-        public bool TryGetProcAddress(string proc, out nint addr, int? slot = null)
-        {
-            if (!real.TryGetProcAddress(proc, out addr, slot)) return false;
-            if (!Fallible.Contains(proc) && !Destroyers.Contains(proc)) return true;
-            Call call = Marshal.GetDelegateForFunctionPointer<Call>(addr);
-            Call stub = (a, b, c, d, e, f) => owner.Answer(proc, call, a, b, c, d, e, f);
-            _stubs.Add(stub);
-            addr = Marshal.GetFunctionPointerForDelegate(stub);
-            return true;
-        }
-
-        public void Dispose() => real.Dispose();
     }
 }

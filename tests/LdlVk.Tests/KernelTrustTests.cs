@@ -67,6 +67,16 @@ public sealed class KernelTrustTests : IDisposable
         Assert.Contains("portable", error.Message);
     }
 
+    /// <summary>A card that another program has filled is tested when it has room again.</summary>
+    [Fact]
+    public void Want_of_memory_is_no_verdict()
+    {
+        KernelTrust full = new(_folder["selftest.tsv"], _ => throw new DeviceException("full", failure: DeviceFailure.OutOfMemory), d => d);
+        Assert.Equal((Card, null), full.Check(Card));
+        Check(Card);
+        Assert.Single(_tested);
+    }
+
     /// <summary>Software drivers are tested by the project, and would take seconds.</summary>
     [Fact]
     public void Processors_are_not_tested()

@@ -30,7 +30,17 @@ internal sealed class KernelTrust(string? path, Func<DeviceInfo, string?> test, 
         // The software drivers are held to the reference by the project's own tests.
         if (device.IsProcessor) return (device, null);
         string key = KeptFacts.Key(device, Build);
-        string? kept = _kept.Find(key), fault = kept is null ? test(device) : kept == Right ? null : kept;
+        string? kept = _kept.Find(key), fault;
+        try
+        {
+            fault = kept is null ? test(device) : kept == Right ? null : kept;
+        }
+        catch (DeviceException e) when (e.Failure == DeviceFailure.OutOfMemory)
+        {
+            // A full card says nothing about its kernels: loading the model will say what there is no room for.
+            return (device, null);
+        }
+
         if (kept is null) _kept.Keep(key, fault ?? Right);
         if (fault is null) return (device, null);
         if (device.Kernels == DeviceInfo.PortableKernels)
