@@ -3,6 +3,7 @@ using LdlVk.Cpu;
 using LdlVk.DirectML;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
+using LdlVk.Scoring;
 using LdlVk.Vulkan;
 
 namespace LdlVk;
@@ -22,6 +23,9 @@ public static class ComputeDevices
     /// <exception cref="UsageException">LDLVK_KERNELS is no such choice.</exception>
     public static IReadOnlyList<DeviceInfo> Enumerate(KernelChoice kernels = KernelChoice.Auto) =>
         [.. VulkanBackend.Enumerate(Wanted(kernels)), .. DirectMLBackend.Enumerate(), .. CpuBackend.Enumerate()];
+
+    /// <summary>A device with the kernels that scoring runs, where those that its driver offers have failed the self-test.</summary>
+    public static DeviceInfo AsScored(DeviceInfo device) => KernelTrust.Default.Known(device);
 
     /// <summary>Why no Vulkan device is listed; null if one is.</summary>
     public static Notice? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 && why is not null ? (Notice)why : null;

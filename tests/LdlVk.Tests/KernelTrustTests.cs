@@ -40,6 +40,10 @@ public sealed class KernelTrustTests : IDisposable
         (DeviceInfo again, Notice? nothing) = Check(Card);
         Assert.Equal((device, null), (again, nothing));
         Assert.Equal(["driver 1/matrix units", "driver 1/portable"], _tested);
+        // What is known is shown without a test.
+        Assert.Equal(device, Trust().Known(Card));
+        Assert.Equal(Card with { Driver = "driver 2" }, Trust().Known(Card with { Driver = "driver 2" }));
+        Assert.Equal(2, _tested.Count);
         // An update may have mended it.
         _wrong.Clear();
         Assert.Equal("matrix units", Check(Card with { Driver = "driver 2" }).Device.Kernels);
@@ -99,8 +103,10 @@ public sealed class KernelTrustTests : IDisposable
         Assert.Single(_tested);
     }
 
-    private (DeviceInfo Device, Notice? Note) Check(DeviceInfo device) =>
-        new KernelTrust(_folder["selftest.tsv"], Test, d => d with { Kernels = DeviceInfo.PortableKernels, MatrixOperandBytes = 0 }).Check(device);
+    private (DeviceInfo Device, Notice? Note) Check(DeviceInfo device) => Trust().Check(device);
+
+    private KernelTrust Trust() =>
+        new(_folder["selftest.tsv"], Test, d => d with { Kernels = DeviceInfo.PortableKernels, MatrixOperandBytes = 0 });
 
     private string? Test(DeviceInfo device)
     {

@@ -16,7 +16,7 @@ internal static class DevicesCommand
         Command command = new("devices", "List the devices of this machine.") { kernels, json };
         command.SetAction(call =>
         {
-            IReadOnlyList<DeviceInfo> devices = ComputeDevices.Enumerate(ModelValues.Kernels(call, kernels));
+            DeviceInfo[] devices = [.. ComputeDevices.Enumerate(ModelValues.Kernels(call, kernels)).Select(ComputeDevices.AsScored)];
             string? whyNoVulkan = ComputeDevices.WhyNoVulkan()?.InFlags();
             string preferred = ComputeDevices.Candidates("auto")[0].Id;
             if (call.GetValue(json)) WriteJson(devices, preferred, whyNoVulkan, terminal);

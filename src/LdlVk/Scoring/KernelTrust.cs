@@ -51,11 +51,18 @@ internal sealed class KernelTrust(string? path, Func<DeviceInfo, string?> test, 
             throw new DeviceException(
                 $"{device.Id} ({device.Name}) computes wrong results on its matrix units with its driver, {device.Driver}: {fault}. Use "
                 + $"{OptionName.Kernels.Of("portable")}; ldlvk selftest shows all that is wrong.");
-        DeviceInfo other = Check(portable(device)).Device;
-        return (other with { WhyKernels = "the others failed the self-test with this driver" }, kept is not null ? null : (Notice)(
+        return (Fallback(Check(portable(device)).Device), kept is not null ? null : (Notice)(
             $"{device.Id} ({device.Name}) computes wrong results on its matrix units with its driver, {device.Driver}, and runs portable "
             + $"kernels from now on: {fault}. ldlvk selftest shows all that is wrong."));
     }
+
+    /// <summary>A device as <see cref="Check"/> would give it by what is kept, without testing it.</summary>
+    public DeviceInfo Known(DeviceInfo device) =>
+        device.IsProcessor || device.KernelChoice != KernelChoice.Auto || device.Kernels == DeviceInfo.PortableKernels
+            || _kept.Find(KeptFacts.Key(device, Build)) is null or Right ? device : Fallback(portable(device));
+
+    private static DeviceInfo Fallback(DeviceInfo device) =>
+        device with { WhyKernels = "the others failed the self-test with this driver" };
 
     private static DeviceInfo Portable(DeviceInfo device) =>
         ComputeDevices.Enumerate(KernelChoice.Portable).Single(other => other.Id == device.Id);
