@@ -75,7 +75,7 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
             ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs),
                 scratch = device.CreateTensor(rows, outputs);
             return new Case(
-                () => device.GatedLinear(y, scratch, x, gate, up, config.Architecture.GateActivation), 4.0 * rows * outputs * inputs,
+                () => device.GatedLinear(y, scratch, x, gate, up, config.GateActivation), 4.0 * rows * outputs * inputs,
                 matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
         });
     }
@@ -123,7 +123,7 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         int ffn = config.IntermediateSize;
         Each(
             "GateMultiply", "", rows => $"{rows} × {ffn}", cancellationToken,
-            rows => Wide(rows, ffn, 3, (x, y) => device.GateMultiply(y, x, y, config.Architecture.GateActivation)));
+            rows => Wide(rows, ffn, 3, (x, y) => device.GateMultiply(y, x, y, config.GateActivation)));
         Each("GatherRows", "", rows => $"{rows} × {hidden}", cancellationToken, rows =>
         {
             IIndexList all = device.CreateIndices([.. Enumerable.Range(0, rows)]);

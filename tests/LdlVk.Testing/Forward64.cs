@@ -141,10 +141,25 @@ public sealed class Forward64
         (string gate, string up, string down) = _type == "internlm2"
             ? ("feed_forward.w1", "feed_forward.w3", "feed_forward.w2") : ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj");
         double[] g = Linear(x, at + gate), u = Linear(x, at + up);
-        for (int i = 0; i < g.Length; i++)
-            g[i] = u[i] * (IsGemma
-                ? 0.5 * g[i] * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (g[i] + (0.044715 * g[i] * g[i] * g[i])))) : g[i] / (1 + Math.Exp(-g[i])));
+        for (int i = 0; i < g.Length; i++) g[i] = u[i] * Activate(g[i]);
         return Linear(g, at + down);
+    }
+
+    /// <summary>
+    /// ACT2FN. Gemma 2 and 3 read hidden_activation alone; Gemma 1 hidden_act since 4.48, before it hidden_activation; others hidden_act.
+    /// </summary>
+    private double Activate(double x)
+    {
+        string? version = (string?)_config["transformers_version"];
+        bool isNew = version is not null && string.CompareOrdinal(version, "4.48") >= 0;
+        string name = (string?)_config[IsGemma && !(_type == "gemma" && isNew) ? "hidden_activation" : "hidden_act"] ?? (IsGemma ? "gelu_pytorch_tanh" : "silu");
+        return name switch
+        {
+            "silu" or "swish" => x / (1 + Math.Exp(-x)),
+            "gelu_fast" => 0.5 * x * (1 + Math.Tanh(x * 0.7978845608 * (1 + (0.044715 * x * x)))),
+            "gelu_pytorch_tanh" or "gelu_new" or "gelu_python_tanh" or "gelu_accurate" => 0.5 * x * (1 + Math.Tanh(Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)))),
+            _ => throw new ArgumentException(name),
+        };
     }
 
     private double[] Norm(double[] x, string name)

@@ -29,7 +29,7 @@ public static class MadeFamily
     /// <param name="config">Its config.json.</param>
     /// <param name="size">Size of a head.</param>
     /// <param name="groups">Number of KV heads.</param>
-    /// <param name="biases">The projections that have a bias: <c>qkv</c>, <c>qkvo</c>, or nothing.</param>
+    /// <param name="biases">The matrices that have a bias: <c>qkv</c>, <c>qkvo</c>, with <c>gud</c> those of the feed-forward network too.</param>
     public static List<OtherHead.Tensor> Backbone(JsonObject config, int size, int groups, string biases = "")
     {
         string type = (string)config["model_type"]!;
@@ -61,9 +61,9 @@ public static class MadeFamily
 
             (string gate, string up, string down) = isIntern
                 ? ("feed_forward.w1", "feed_forward.w3", "feed_forward.w2") : ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj");
-            Linear(at + gate, feed, hidden, false);
-            Linear(at + up, feed, hidden, false);
-            Linear(at + down, hidden, feed, false);
+            Linear(at + gate, feed, hidden, biases.Contains('g', StringComparison.Ordinal));
+            Linear(at + up, feed, hidden, biases.Contains('u', StringComparison.Ordinal));
+            Linear(at + down, hidden, feed, biases.Contains('d', StringComparison.Ordinal));
         }
 
         all.Add(Norm("model.norm", hidden));

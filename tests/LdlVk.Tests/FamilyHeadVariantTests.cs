@@ -219,9 +219,39 @@ public sealed class FamilyHeadVariantTests : DeviceTest, IDisposable
         Assert.Equal(Dot(row, 0, new Forward64(whole, tensors).Hidden(Ids)[^1]), Score(Ids).Score, Tolerance);
     }
 
-    private Reward Score(int[] ids)
+    /// <summary>
+    /// Each family's projection to the vocabulary: its own, or the embedding table where config.json or the family's default ties the two;
+    /// Gemma 2 and 3 cap the logits, and other families' code does not read that field.
+    /// </summary>
+    [Theory]
+    [InlineData("llama", "{}", "lm_head.weight", 0)]
+    [InlineData("llama", "{'tie_word_embeddings':true}", null, 0)]
+    [InlineData("mistral", "{'tie_word_embeddings':false,'final_logit_softcapping':0.5}", "lm_head.weight", 0)]
+    [InlineData("qwen2", "{}", "lm_head.weight", 0)]
+    [InlineData("qwen3", "{'tie_word_embeddings':true}", null, 0)]
+    [InlineData("internlm2", "{}", "output.weight", 0)]
+    [InlineData("internlm2", "{'tie_word_embeddings':true}", null, 0)]
+    [InlineData("gemma", "{'final_logit_softcapping':0.5}", null, 0)]
+    [InlineData("gemma2", "{}", null, 30)]
+    [InlineData("gemma2", "{'final_logit_softcapping':2.5,'tie_word_embeddings':false}", "lm_head.weight", 2.5)]
+    [InlineData("gemma2", "{'final_logit_softcapping':null}", null, 0)]
+    [InlineData("gemma3_text", "{}", null, 0)]
+    [InlineData("gemma3_text", "{'final_logit_softcapping':2.5}", null, 2.5)]
+    public void The_logit_of_a_token_is_that_of_its_family(string type, string changes, string? projection, double cap)
     {
-        using Loaded model = new("cpu", _temp["model"], WeightFormat.Fp32);
+        JsonObject config = FamilyVariantTests.Config(type, changes);
+        config.Remove("reward_token_id");
+        List<OtherHead.Tensor> tensors = MadeFamily.Backbone(config, (int)config["head_dim"]!, 2, type == "qwen2" ? "qkv" : "");
+        OtherHead.Tensor rows = projection is null ? tensors[0] : MadeFamily.Head(projection, (int)config["vocab_size"]!, Hidden);
+        MadeFamily.Write(_temp["model"], config, projection is null ? tensors : [.. tensors, rows]);
+        double logit = Dot(rows, 21, new Forward64(config, tensors).Hidden(Ids)[^1]);
+        Assert.Equal(cap == 0 ? logit : cap * Math.Tanh(logit / cap), Score(Ids, "logit:21").Score, Tolerance);
+        Assert.Contains("Head = logit:N", Assert.Throws<CheckpointException>(() => Checkpoint.Open(_temp["model"]).Dispose()).Message);
+    }
+
+    private Reward Score(int[] ids, string? head = null)
+    {
+        using Loaded model = new("cpu", _temp["model"], WeightFormat.Fp32, head: head);
         return model.Engine.Score(Packer.Pack([model.Text(ids)], 4096).Single())[0];
     }
 

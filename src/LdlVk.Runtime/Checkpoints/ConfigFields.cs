@@ -35,22 +35,15 @@ internal sealed class ConfigFields(JsonField root)
         _ => "another tool",
     };
 
-    /// <summary>Checks that a field, if it exists, names the architecture's activation.</summary>
-    /// <param name="name">The field.</param>
-    /// <param name="spellings">The names under which the activation is known; the first one is shown in the error.</param>
-    /// <returns>Whether the field exists.</returns>
-    public bool RequireActivation(string name, params ReadOnlySpan<string> spellings)
-    {
-        if (!root.TryGet(name, out JsonField field)) return false;
-        return spellings.Contains(field.String()) ? true : throw Unsupported(field, spellings[0]);
-    }
-
     /// <summary>Throws if one of the flags is set.</summary>
     public void RequireFalse(params ReadOnlySpan<string> flags)
     {
         foreach (string flag in flags)
             if (root.TryGet(flag, out JsonField set) && set.Boolean()) throw Unsupported(set, "false");
     }
+
+    /// <summary>Whether a flag exists and is true.</summary>
+    public bool IsSet(string flag) => root.TryGet(flag, out JsonField set) && set.Boolean();
 
     /// <summary>Whether a field exists and is null.</summary>
     public bool IsNull(string field) => !root.TryGet(field, out JsonField found) && found.IsNull;

@@ -48,7 +48,7 @@ public abstract class Architecture
     /// <summary><c>model_type</c> of its config.json.</summary>
     public abstract string ModelType { get; }
 
-    /// <summary>The activation of the feed-forward network's gate.</summary>
+    /// <summary>The activation of the feed-forward network's gate, unless config.json names another.</summary>
     public virtual GateActivation GateActivation => GateActivation.Silu;
 
     /// <summary>Whether each head of queries and keys goes through an RMSNorm before its rotation.</summary>
@@ -71,6 +71,15 @@ public abstract class Architecture
     /// <summary>The biases that attention may have in this family.</summary>
     internal virtual IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None];
 
+    /// <summary>Whether config.json may give the feed-forward network biases.</summary>
+    internal virtual bool MayBiasFeedForward => false;
+
+    /// <summary>The tensor of the projection to the vocabulary in an original checkpoint, unless it is tied to the embeddings.</summary>
+    internal virtual string Projection => "lm_head.weight";
+
+    /// <summary>Whether the projection to the vocabulary is the embedding table in a model whose config.json does not say so.</summary>
+    internal virtual bool TiesEmbeddings => false;
+
     /// <summary>Whether a layer has a sliding window in a model whose config.json does not say which layers have.</summary>
     internal virtual bool IsSliding(int layer) => false;
 
@@ -80,6 +89,9 @@ public abstract class Architecture
     /// <summary>Returns the fields of the text model, if a config.json has those of other models beside it.</summary>
     /// <exception cref="CheckpointException">They are missing.</exception>
     internal virtual ConfigFields TextFields(ConfigFields fields) => fields;
+
+    /// <summary>Returns the softcap of the logits of tokens; 0 for none.</summary>
+    internal virtual double LogitSoftcap(ConfigFields fields) => 0;
 
     /// <summary>Returns where an original checkpoint has a tensor of <see cref="BackboneTensors"/>.</summary>
     internal virtual StoredTensor Stored(BackboneConfig config, string name, int[] shape) => new(name, shape, null);

@@ -1,3 +1,5 @@
+using LdlVk.Runtime.Devices;
+
 namespace LdlVk.Runtime.Model;
 
 /// <summary>The hyperparameters of a decoder-only backbone, from config.json.</summary>
@@ -39,6 +41,13 @@ public sealed record BackboneConfig
     public LayerFlags? SlidingLayers { get; init; }
     /// <summary>The projections of attention that have a bias.</summary>
     public AttentionBias AttentionBias { get; init; }
+    /// <summary>Whether the three matrices of the feed-forward network have a bias.</summary>
+    public bool HasFeedForwardBiases { get; init; }
+    /// <summary>The gate's activation if config.json names another than the architecture's; otherwise null.</summary>
+    public GateActivation? OtherActivation { get; init; }
+
+    /// <summary>The activation of the feed-forward network's gate.</summary>
+    public GateActivation GateActivation => OtherActivation ?? Architecture.GateActivation;
 
     /// <summary>The rotary embedding of layers without a sliding window.</summary>
     public RotaryEmbedding Rope => new(RopeTheta, RopeScaling);

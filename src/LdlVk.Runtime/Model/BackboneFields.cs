@@ -1,5 +1,6 @@
 using System.Text.Json;
 using LdlVk.Runtime.Checkpoints;
+using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Json;
 
 namespace LdlVk.Runtime.Model;
@@ -67,6 +68,28 @@ internal static class BackboneFields
         int Size(string name, int most, int? otherwise) => otherwise is { } size
             ? fields.Integer(name, 1, most, size) : root.Get(name).Integer(1, most);
     }
+
+    /// <summary>Adds the gate's activation, by its name in ACT2FN of transformers (activations.py).</summary>
+    /// <param name="fields">The fields of config.json.</param>
+    /// <param name="config">The backbone.</param>
+    /// <param name="name">The field; if it is absent, the activation is the architecture's.</param>
+    /// <exception cref="CheckpointException">The field names an activation that is not supported.</exception>
+    public static BackboneConfig WithActivation(this ConfigFields fields, BackboneConfig config, string name) =>
+        fields.Root.TryGet(name, out JsonField field) ? config.With(Activation(field)) : config;
+
+    /// <summary>The activation that a field names.</summary>
+    /// <exception cref="CheckpointException">It is not supported.</exception>
+    public static GateActivation Activation(JsonField field) => field.String() switch
+    {
+        "silu" or "swish" => GateActivation.Silu,
+        // One formula, of which gelu_fast rounds √(2/π) to ten digits.
+        "gelu_pytorch_tanh" or "gelu_python_tanh" or "gelu_new" or "gelu_fast" or "gelu_accurate" => GateActivation.Gelu,
+        _ => throw ConfigFields.Unsupported(field, "\"silu\" or \"gelu_pytorch_tanh\""),
+    };
+
+    /// <summary>Replaces the gate's activation.</summary>
+    public static BackboneConfig With(this BackboneConfig config, GateActivation activation) =>
+        config with { OtherActivation = activation == config.Architecture.GateActivation ? null : activation };
 
     /// <summary>The biases that <c>attention_bias</c> gives to attention, as Llama's code reads it.</summary>
     public static AttentionBias AttentionBias(this ConfigFields fields) =>

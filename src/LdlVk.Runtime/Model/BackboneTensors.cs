@@ -17,7 +17,8 @@ internal static class BackboneTensors
 
     /// <summary>The biases in a layer [outputs].</summary>
     public const string QueryBias = "self_attn.q_proj.bias", KeyBias = "self_attn.k_proj.bias", ValueBias = "self_attn.v_proj.bias",
-        OutputBias = "self_attn.o_proj.bias";
+        OutputBias = "self_attn.o_proj.bias", GateBias = "mlp.gate_proj.bias", UpBias = "mlp.up_proj.bias",
+        DownBias = "mlp.down_proj.bias";
 
     /// <summary>Returns the prefix of the names of a layer's tensors.</summary>
     public static string Layer(int layer) => $"layers.{layer}.";
@@ -59,6 +60,10 @@ internal static class BackboneTensors
             yield return (at + "mlp.gate_proj.weight", [ffn, hidden]);
             yield return (at + "mlp.up_proj.weight", [ffn, hidden]);
             yield return (at + "mlp.down_proj.weight", [hidden, ffn]);
+            if (!config.HasFeedForwardBiases) continue;
+            yield return (at + GateBias, [ffn]);
+            yield return (at + UpBias, [ffn]);
+            yield return (at + DownBias, [hidden]);
         }
         yield return (FinalNorm, [hidden]);
     }

@@ -253,8 +253,11 @@ public sealed class Checkpoint : IDisposable
     private bool LooksLike(Architecture architecture)
     {
         HashSet<string> first = [.. _files.Names.Where(name => IsOfFirstLayer(name) && !IsBuffer(name))];
-        return architecture.AttentionBiases.Any(bias => first.SetEquals(
-            StoredNames(Config with { Architecture = architecture, AttentionBias = bias, Layers = 1 }).Where(IsOfFirstLayer)));
+        BackboneConfig[] configs = [.. architecture.AttentionBiases.Select(
+            bias => Config with { Architecture = architecture, AttentionBias = bias, HasFeedForwardBiases = false, Layers = 1 })];
+        if (architecture.MayBiasFeedForward)
+            configs = [.. configs, .. configs.Select(config => config with { HasFeedForwardBiases = true })];
+        return configs.Any(config => first.SetEquals(StoredNames(config).Where(IsOfFirstLayer)));
     }
 
     private static bool IsOfFirstLayer(string name) => name.StartsWith(BackboneTensors.Layer(0), StringComparison.Ordinal);

@@ -61,6 +61,12 @@ internal sealed record LayerVectors
     public ITensor? ValueBias { get; init; }
     /// <summary>The bias of attention's output, [1, hidden].</summary>
     public ITensor? OutputBias { get; init; }
+    /// <summary>The bias of the feed-forward network's gate, [1, FFN].</summary>
+    public ITensor? GateBias { get; init; }
+    /// <summary>The bias of what the gate multiplies, [1, FFN].</summary>
+    public ITensor? UpBias { get; init; }
+    /// <summary>The bias of the feed-forward network's output, [1, hidden].</summary>
+    public ITensor? DownBias { get; init; }
 
     /// <summary>Creates each vector from its name in <see cref="BackboneTensors"/>.</summary>
     public static LayerVectors Create(BackboneConfig config, int layer, Func<string, ITensor> make)
@@ -79,6 +85,9 @@ internal sealed record LayerVectors
             KeyBias = If(biasesInputs, BackboneTensors.KeyBias),
             ValueBias = If(biasesInputs, BackboneTensors.ValueBias),
             OutputBias = If(config.AttentionBias == AttentionBias.All, BackboneTensors.OutputBias),
+            GateBias = If(config.HasFeedForwardBiases, BackboneTensors.GateBias),
+            UpBias = If(config.HasFeedForwardBiases, BackboneTensors.UpBias),
+            DownBias = If(config.HasFeedForwardBiases, BackboneTensors.DownBias),
         };
 
         ITensor? Norm(string? name) => If(name is not null, name + ".weight");

@@ -34,12 +34,16 @@ internal sealed class Gemma3Architecture : Architecture
 
     internal override bool ScalesEmbeddings => true;
 
+    internal override bool TiesEmbeddings => true;
+
     /// <summary>The default of Gemma3TextConfig.</summary>
     internal override int? DefaultPadToken => 0;
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 
     internal override bool IsSliding(int layer) => (layer + 1) % DefaultPattern != 0;
+
+    internal override double LogitSoftcap(ConfigFields fields) => fields.Number("final_logit_softcapping", 1e-6, 1e6, 0);
 
     /// <summary>A model of texts and images has the text model inside; texts alone go through that alone.</summary>
     internal override bool IsNamed(string modelType) => modelType is "gemma3_text" or Multimodal;
@@ -55,11 +59,12 @@ internal sealed class Gemma3Architecture : Architecture
     /// <summary>Absent fields have the defaults of Hugging Face's Gemma3TextConfig.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation("hidden_activation", "gelu_pytorch_tanh");
-        fields.RequireFalse("use_bidirectional_attention", "mlp_bias");
+        fields.RequireFalse("use_bidirectional_attention");
         // A file of a model with images leaves out what its text model has of the defaults, as Gemma-3-4B's does.
-        BackboneConfig config = fields.Backbone(
-            this, headDimension: 256, maxPositions: 131072, keyValueHeads: _ => 4, new AbsentSizes(2304, 26, 8, 9216, 262208));
+        BackboneConfig config = fields.WithActivation(
+            fields.Backbone(
+                this, headDimension: 256, maxPositions: 131072, keyValueHeads: _ => 4, new AbsentSizes(2304, 26, 8, 9216, 262208)),
+            "hidden_activation");
         int pattern = fields.Integer("sliding_window_pattern", 1, 1000, DefaultPattern);
         return fields.WithTwoRopes(config, theta: 1e6, "rope_local_base_freq", slidingTheta: 1e4) with
         {

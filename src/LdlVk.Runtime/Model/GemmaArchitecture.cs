@@ -10,7 +10,7 @@ namespace LdlVk.Runtime.Model;
 /// </summary>
 internal sealed class GemmaArchitecture : Architecture
 {
-    private const string Gelu = "gelu_pytorch_tanh", Activation = "hidden_act", NewActivation = "hidden_activation";
+    private const string OldActivation = "hidden_activation";
 
     /// <summary>The version of transformers from which on <c>hidden_act</c> is taken at its word.</summary>
     private static readonly Version Literal = new(4, 48);
@@ -25,6 +25,8 @@ internal sealed class GemmaArchitecture : Architecture
 
     internal override bool ScalesEmbeddings => true;
 
+    internal override bool TiesEmbeddings => true;
+
     /// <summary>The default of GemmaConfig.</summary>
     internal override int? DefaultPadToken => 0;
 
@@ -33,9 +35,9 @@ internal sealed class GemmaArchitecture : Architecture
     /// <summary>Absent fields have the defaults of Hugging Face's GemmaConfig.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        RequireTanh(fields);
-        fields.RequireFalse("use_bidirectional_attention", "mlp_bias");
-        BackboneConfig config = fields.Backbone(this, headDimension: 256, maxPositions: 8192, keyValueHeads: _ => 16);
+        fields.RequireFalse("use_bidirectional_attention");
+        BackboneConfig config = WithActivation(
+            fields, fields.Backbone(this, headDimension: 256, maxPositions: 8192, keyValueHeads: _ => 16));
         return fields.WithRope(config) with
         {
             QueryPreAttentionScalar = config.HeadDimension,
@@ -44,24 +46,26 @@ internal sealed class GemmaArchitecture : Architecture
     }
 
     /// <summary>
-    /// Gemma was trained with the tanh form of GELU, and its first files call that "gelu". transformers ran the tanh form for it before
-    /// 4.48, and runs the exact form since, which moves scores by 1e-3: a file of a newer version that says "gelu" is refused.
+    /// Gemma was trained with the tanh form of GELU, and its first files call that "gelu". transformers before 4.48 computes what
+    /// hidden_activation says, or the tanh form without it; since then it runs what hidden_act says, and "gelu" is the exact form, which
+    /// moves scores by 1e-3. A file of before 4.48 with which the two would give other scores is refused, unless it says "gelu".
     /// </summary>
-    private static void RequireTanh(ConfigFields fields)
+    private static BackboneConfig WithActivation(ConfigFields fields, BackboneConfig config)
     {
-        fields.RequireActivation(NewActivation, Gelu);
-        fields.RequireActivation(Activation, Gelu, "gelu");
-        if (!fields.Root.TryGet(Activation, out JsonField activation) || activation.String() == Gelu) return;
-        if (!fields.Root.TryGet("transformers_version", out JsonField version) || !IsFrom(Literal, version.String())) return;
-        throw activation.Error(
-            $"is {activation.Kind}, the exact GELU, which is not supported: transformers {Shown.Short(version.String())}, which wrote the "
-            + $"file, computes it so, while Gemma was trained with \"{Gelu}\". If the model was trained so, write that.");
+        BackboneConfig old = fields.WithActivation(config, OldActivation);
+        if (!fields.Root.TryGet("hidden_act", out JsonField act)) return old;
+        bool isLiteral = fields.Root.TryGet("transformers_version", out JsonField version) && Parse(version.String()) >= Literal;
+        if (!isLiteral && act.String() == "gelu") return old;
+        BackboneConfig current = config.With(BackboneFields.Activation(act));
+        return isLiteral || current == old ? current : throw act.Error(
+            $"is {act.Kind}, but transformers before 4.48 computes {(fields.Root.TryGet(OldActivation, out JsonField other)
+                ? $"{OldActivation}, {other.Kind}" : "gelu_pytorch_tanh")}. Write into both fields what the model was trained with.");
     }
 
-    private static bool IsFrom(Version first, string version)
+    private static Version? Parse(string version)
     {
         string[] parts = version.Split('.');
         return parts.Length >= 2 && int.TryParse(parts[0], out int major) && int.TryParse(parts[1], out int minor)
-            && major >= 0 && minor >= 0 && new Version(major, minor) >= first;
+            && major >= 0 && minor >= 0 ? new Version(major, minor) : null;
     }
 }

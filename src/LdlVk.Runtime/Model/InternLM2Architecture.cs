@@ -17,11 +17,13 @@ internal sealed class InternLM2Architecture : Architecture
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 
+    internal override string Projection => "output.weight";
+
     /// <summary>Absent fields have the defaults of InternLM2Config, which the models bring along.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation("hidden_act", "silu");
-        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 2048, keyValueHeads: heads => heads);
+        BackboneConfig config = fields.WithActivation(
+            fields.Backbone(this, headDimension: null, maxPositions: 2048, keyValueHeads: heads => heads), "hidden_act");
         if (config.HeadDimension != config.HiddenSize / config.Heads)
             throw fields.Field("head_dim").Error(
                 $"is {config.HeadDimension}, but InternLM2's heads have hidden_size / num_attention_heads = "

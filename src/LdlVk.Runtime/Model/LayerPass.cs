@@ -75,21 +75,22 @@ internal sealed class LayerPass(
         {
             int count = Math.Min(w.Gate.Rows, residual.Rows - first);
             ITensor x = normed.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
-            if (trace is null && compute == ComputeMode.Auto)
+            // The fused product has no operands for biases, which no published model of the families has (Llama's mlp_bias).
+            if (trace is null && compute == ComputeMode.Auto && !config.HasFeedForwardBiases)
             {
-                device.GatedLinear(gate, up, x, _weights.Gate, _weights.Up, config.Architecture.GateActivation);
+                device.GatedLinear(gate, up, x, _weights.Gate, _weights.Up, config.GateActivation);
             }
             else
             {
-                Linear(gate, x, _weights.Gate);
+                Linear(gate, x, _weights.Gate, _vectors.GateBias);
                 Record("mlp.gate_proj", gate);
-                Linear(up, x, _weights.Up);
+                Linear(up, x, _weights.Up, _vectors.UpBias);
                 Record("mlp.up_proj", up);
-                device.GateMultiply(gate, gate, up, config.Architecture.GateActivation);
+                device.GateMultiply(gate, gate, up, config.GateActivation);
             }
 
             // The input of a chunk is no longer needed, so its output replaces it.
-            Linear(x, gate, _weights.Down);
+            Linear(x, gate, _weights.Down, _vectors.DownBias);
         }
 
         Record("mlp.down_proj", normed);

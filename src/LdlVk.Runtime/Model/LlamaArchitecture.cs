@@ -14,16 +14,18 @@ internal sealed class LlamaArchitecture : Architecture
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 
+    internal override bool MayBiasFeedForward => true;
+
     /// <summary>Absent fields have the defaults of Hugging Face's LlamaConfig.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation("hidden_act", "silu");
-        fields.RequireFalse("mlp_bias");
-        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 2048, keyValueHeads: heads => heads);
+        BackboneConfig config = fields.WithActivation(
+            fields.Backbone(this, headDimension: null, maxPositions: 2048, keyValueHeads: heads => heads), "hidden_act");
         return fields.WithRope(config) with
         {
             QueryPreAttentionScalar = config.HeadDimension,
             AttentionBias = fields.AttentionBias(),
+            HasFeedForwardBiases = fields.IsSet("mlp_bias"),
         };
     }
 }

@@ -4,7 +4,7 @@ namespace LdlVk.Runtime.Model;
 
 /// <summary>
 /// Mistral (Jiang et al. 2023, "Mistral 7B"; modeling_mistral.py): Llama's layers, with a sliding window in all of them unless config.json
-/// says null.
+/// says null. Its matrices never have biases, whatever <c>attention_bias</c> says; a file that has some is refused by their names.
 /// </summary>
 internal sealed class MistralArchitecture : Architecture
 {
@@ -19,10 +19,9 @@ internal sealed class MistralArchitecture : Architecture
     /// <summary>Absent fields have the defaults of Hugging Face's MistralConfig.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation("hidden_act", "silu");
-        fields.RequireFalse("attention_bias", "mlp_bias");
         fields.RequireLayerTypes(_ => fields.IsNull(Window) ? BackboneFields.FullAttention : BackboneFields.SlidingAttention);
-        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 131072, keyValueHeads: _ => 8);
+        BackboneConfig config = fields.WithActivation(
+            fields.Backbone(this, headDimension: null, maxPositions: 131072, keyValueHeads: _ => 8), "hidden_act");
         return fields.WithRope(config) with
         {
             QueryPreAttentionScalar = config.HeadDimension,

@@ -17,9 +17,8 @@ internal sealed class Qwen2Architecture : Architecture
     /// <summary>Absent fields have the defaults of Hugging Face's Qwen2Config.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation("hidden_act", "silu");
-        fields.RequireFalse("mlp_bias");
-        BackboneConfig config = fields.Backbone(this, headDimension: null, maxPositions: 32768, keyValueHeads: _ => 32);
+        BackboneConfig config = fields.WithActivation(
+            fields.Backbone(this, headDimension: null, maxPositions: 32768, keyValueHeads: _ => 32), "hidden_act");
         return fields.WithQwenWindows(fields.WithRope(config)) with
         {
             QueryPreAttentionScalar = config.HeadDimension,

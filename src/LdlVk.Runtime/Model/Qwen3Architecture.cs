@@ -19,9 +19,8 @@ internal sealed class Qwen3Architecture : Architecture
     /// <summary>Absent fields have the defaults of Hugging Face's Qwen3Config.</summary>
     internal override BackboneConfig Read(ConfigFields fields)
     {
-        fields.RequireActivation("hidden_act", "silu");
-        fields.RequireFalse("mlp_bias");
-        BackboneConfig config = fields.Backbone(this, headDimension: 128, maxPositions: 32768, keyValueHeads: _ => 32);
+        BackboneConfig config = fields.WithActivation(
+            fields.Backbone(this, headDimension: 128, maxPositions: 32768, keyValueHeads: _ => 32), "hidden_act");
         return fields.WithQwenWindows(fields.WithRope(config)) with
         {
             QueryPreAttentionScalar = config.HeadDimension,

@@ -42,10 +42,11 @@ public sealed class FamilyConfigTests
     [InlineData("qwen2_linear", "{\"use_sliding_window\":true,\"layer_types\":[\"S\",\"F\",\"F\"]}", "layer_types has 3 items, but num_hidden_layers is 4")]
     [InlineData("qwen2_linear", "{\"use_sliding_window\":true,\"layer_types\":[\"S\",\"F\",\"F\",\"chunked_attention\"]}", "layer_types[3] is \"chunked_attention\"")]
     [InlineData("qwen2_linear", "{\"use_sliding_window\":\"yes\"}", "use_sliding_window is \"yes\"")]
-    [InlineData("qwen2_linear", "{\"hidden_act\":\"gelu\"}", "hidden_act is \"gelu\"; only silu is supported")]
-    [InlineData("mistral_linear", "{\"attention_bias\":true}", "attention_bias is true")]
+    [InlineData("qwen2_linear", "{\"hidden_act\":\"relu\"}", "hidden_act is \"relu\"; only \"silu\"")]
     [InlineData("mistral_linear", "{\"layer_types\":[\"S\",\"F\",\"S\",\"S\"]}", "layer_types[1] is \"full_attention\"")]
-    [InlineData("llama_linear", "{\"mlp_bias\":true}", "mlp_bias is true")]
+    [InlineData("llama_linear", "{\"mlp_bias\":true}", "layers.0.mlp.gate_proj.bias")]
+    [InlineData("qrm_gemma2", "{\"attention_bias\":true}", "layers.0.self_attn.q_proj.bias")]
+    [InlineData("gemma1_linear", "{\"attention_bias\":true}", "layers.0.self_attn.q_proj.bias")]
     [InlineData("llama_linear", "{\"attention_bias\":true}", "layers.0.self_attn.q_proj.bias")]
     [InlineData("qwen3_linear", "{\"attention_bias\":true}", "layers.0.self_attn.q_proj.bias")]
     [InlineData("internlm2_reward", "{\"bias\":\"absent\"}", "layers.0.attention.wqkv.bias")]
@@ -69,6 +70,8 @@ public sealed class FamilyConfigTests
     [InlineData("{\"hidden_act\":\"gelu\",\"transformers_version\":\"5.1.0\"}", "hidden_act is \"gelu\"")]
     [InlineData("{\"hidden_activation\":\"gelu\"}", "hidden_activation is \"gelu\"")]
     [InlineData("{\"hidden_act\":\"relu\"}", "hidden_act is \"relu\"")]
+    [InlineData("{\"hidden_act\":\"silu\"}", "hidden_act is \"silu\", but transformers before 4.48 computes hidden_activation, \"gelu_pytorch_tanh\"")]
+    [InlineData("{\"hidden_act\":\"silu\",\"hidden_activation\":null,\"transformers_version\":null}", "before 4.48 computes gelu_pytorch_tanh")]
     public void Gemma_is_computed_with_the_tanh_form(string change, string? says)
     {
         if (says is null) Assert.Equal(Architecture.Gemma, Config("gemma1_linear", change).Architecture);

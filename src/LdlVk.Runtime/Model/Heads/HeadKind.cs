@@ -75,7 +75,7 @@ internal sealed record HeadKind(
         return $"Besides its {config.Architecture} backbone it has {shown}: a head of a kind that is not supported.";
 
         bool IsOfLanguageModel(string name) =>
-            backbone.Contains(name) || name == "lm_head.weight" || name.StartsWith("layers.", StringComparison.Ordinal);
+            backbone.Contains(name) || name == config.Architecture.Projection || name.StartsWith("layers.", StringComparison.Ordinal);
     }
 
     /// <inheritdoc/>

@@ -11,7 +11,7 @@ namespace LdlVk.Runtime.Model.Heads;
 /// </summary>
 internal sealed class LogitHead : ModelHead
 {
-    private const string ChoicePrefix = "logit:", Projection = "lm_head.weight", Bias = "lm_head.bias", ConvertedPrefix = "logit_head.";
+    private const string ChoicePrefix = "logit:", Weight = ".weight", ConvertedPrefix = "logit_head.";
 
     private readonly HeadNetwork _network;
     private readonly int _token;
@@ -65,14 +65,16 @@ internal sealed class LogitHead : ModelHead
                 ? throw new UsageException($"{folder.Path} was converted with another head, which it keeps. Use the original folder.")
                 : kept == token ? ReadKept(source, kept) : throw new UsageException(
                     $"{folder.Path} was converted with the logit of token {kept}. Use the original folder for that of token {token}.");
-        string? name = IsTied(source) ? Embedding(config) : folder.Contains(Projection) ? Projection : null;
+        string own = config.Architecture.Projection, bias = own[..^Weight.Length] + ".bias";
+        string? name = IsTied(source) ? Embedding(config) : folder.Contains(own) ? own : null;
         if (name is null)
             throw new CheckpointException(
-                $"{folder.Path} has no {Projection}, and {CheckpointFolder.ConfigName} does not tie it to the embeddings. "
+                $"{folder.Path} has no {own}, and {CheckpointFolder.ConfigName} does not tie it to the embeddings. "
                 + $"Choose the head that the model has, or download it again.");
         CheckpointTensor projection = folder.Tensor(name, config.VocabularySize, config.HiddenSize);
-        CheckpointTensor? bias = folder.Contains(Bias) ? folder.Tensor(Bias, config.VocabularySize) : null;
-        return new LogitHead(new HeadNetwork("", [new HeadLayer("", projection.RowAt(token), bias?.RowAt(token))]), token, Softcap(source));
+        CheckpointTensor? biases = folder.Contains(bias) ? folder.Tensor(bias, config.VocabularySize) : null;
+        HeadLayer row = new("", projection.RowAt(token), biases?.RowAt(token));
+        return new LogitHead(new HeadNetwork("", [row]), token, Softcap(source));
     }
 
     /// <inheritdoc/>
@@ -85,11 +87,10 @@ internal sealed class LogitHead : ModelHead
     /// <summary>The token whose row a converted folder has; null for none.</summary>
     private static int? Kept(CheckpointFolder folder)
     {
-        const string Suffix = ".weight";
         string? kept = folder.Names.FirstOrDefault(name =>
-            name.StartsWith(ConvertedPrefix, StringComparison.Ordinal) && name.EndsWith(Suffix, StringComparison.Ordinal));
-        if (kept is null || kept.Length <= ConvertedPrefix.Length + Suffix.Length) return null;
-        ReadOnlySpan<char> number = kept.AsSpan()[ConvertedPrefix.Length..^Suffix.Length];
+            name.StartsWith(ConvertedPrefix, StringComparison.Ordinal) && name.EndsWith(Weight, StringComparison.Ordinal));
+        if (kept is null || kept.Length <= ConvertedPrefix.Length + Weight.Length) return null;
+        ReadOnlySpan<char> number = kept.AsSpan()[ConvertedPrefix.Length..^Weight.Length];
         return int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int token) ? token : null;
     }
 
@@ -104,14 +105,10 @@ internal sealed class LogitHead : ModelHead
     private static string Embedding(BackboneConfig config) =>
         config.Architecture.Stored(config, BackboneTensors.Embedding, [config.VocabularySize, config.HiddenSize]).Name;
 
-    /// <summary>Gemma ties by default, other families do not.</summary>
     private static bool IsTied(HeadSource source) => source.Folder.ReadConfig(fields =>
         fields.Root.TryGet("tie_word_embeddings", out JsonField tied)
-            ? tied.Boolean() : source.Config.Architecture.ModelType.StartsWith("gemma", StringComparison.Ordinal));
+            ? tied.Boolean() : source.Config.Architecture.TiesEmbeddings);
 
-    /// <summary>Gemma-2 caps its logits; a config.json without the field has transformers' default.</summary>
     private static double Softcap(HeadSource source) => source.Folder.ReadConfig(fields =>
-        fields.IsNull("final_logit_softcapping") && !fields.Root.Value.TryGetProperty("final_logit_softcapping", out _)
-            ? (source.Config.Architecture.ModelType == "gemma2" ? 30 : 0)
-            : fields.Number("final_logit_softcapping", 0, 1e6, 0));
+        source.Config.Architecture.LogitSoftcap(source.Config.Architecture.TextFields(fields)));
 }
