@@ -58,6 +58,12 @@ public sealed record DeviceInfo(
     /// <summary>The choice that led to <see cref="Kernels"/>; the device is opened with it.</summary>
     public KernelChoice KernelChoice { get; init; }
 
+    /// <summary>
+    /// Parts of the device that run one workgroup each at full speed: streaming multiprocessors, pairs of compute units (AMD from RDNA on),
+    /// shader cores. 0 where its driver does not say.
+    /// </summary>
+    public int Cores { get; init; }
+
     /// <summary>The id of a device before it that is the same card behind another driver; null where there is none.</summary>
     public string? SameCardAs { get; init; }
 

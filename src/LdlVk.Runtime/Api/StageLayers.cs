@@ -9,6 +9,12 @@ namespace LdlVk;
 /// checkpoint each time.</param>
 public sealed record StageLayers(int First, int Count, int Streamed = 0, int Slots = 0, bool InHostMemory = false)
 {
+    /// <summary>
+    /// Rows of a feed-forward network that are computed at a time, as far as there is memory for more than the least number that suits the
+    /// device; 0 for that number. No bit depends on it.
+    /// </summary>
+    public int FeedForwardRows { get; init; }
+
     /// <summary>The layer after the last.</summary>
     public int End => First + Count;
 }

@@ -24,8 +24,8 @@ public sealed record ModelMemory(
     /// <summary>Bytes that ops need besides their operands, independent of the number of rows.</summary>
     public long ScratchBytes { get; private init; }
 
-    /// <summary>Maximum rows that have gate and up at a time; <see cref="On"/> sets it for devices that work in blocks.</summary>
-    public int FeedForwardRows { get; private init; } = int.MaxValue;
+    /// <summary>Rows that have gate and up at a time; <see cref="On"/> sets it to the least number that suits a device.</summary>
+    public int FeedForwardRows { get; internal init; } = int.MaxValue;
 
     /// <summary>Matrices of all layers and of the heads.</summary>
     public long WeightBytes => (LayerBytes * Layers) + HeadBytes;
@@ -69,7 +69,7 @@ public sealed record ModelMemory(
         {
             RowBytes = RowBytes + (linear * (hidden + queries)) + (matrix * (queries + (2 * keys))),
             FeedForwardRowBytes = FeedForwardRowBytes + ((long)linear * config.IntermediateSize),
-            FeedForwardRows = Workspace.FeedForwardRows(device),
+            FeedForwardRows = Model.FeedForwardRows.Fewest(device),
         };
         return memory.With(device.Scratch, config, weights, compute);
     }

@@ -1,4 +1,5 @@
 using System.Globalization;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
 
@@ -50,7 +51,7 @@ public static class Planner
     private static ExecutionPlan Make(PlanRequest request, double known)
     {
         if (request.Split is not null) CheckSplit(request);
-        var machine = new Machine(request);
+        var machine = new PlanMachine(request);
         // If all layers fit on one device there is nothing to choose, and no speed needs to be measured.
         if (request.Devices.Count > 1) machine.Measure();
         List<ExecutionPlan> plans = [.. Resident(machine)];
@@ -72,7 +73,7 @@ public static class Planner
     }
 
     /// <summary>Returns plans without streaming, those with larger micro-batches and waves first.</summary>
-    private static IEnumerable<ExecutionPlan> Resident(Machine machine)
+    private static IEnumerable<ExecutionPlan> Resident(PlanMachine machine)
     {
         PlanRequest request = machine.Request;
         foreach (int batch in Halves(request.BatchTokens, UsualTokens(request)))
@@ -86,7 +87,7 @@ public static class Planner
     }
 
     /// <summary>Returns plans with streaming, those with larger micro-batches and waves first.</summary>
-    private static IEnumerable<ExecutionPlan> Streaming(Machine machine, int most, int fewest)
+    private static IEnumerable<ExecutionPlan> Streaming(PlanMachine machine, int most, int fewest)
     {
         PlanRequest request = machine.Request;
         foreach (int batch in Halves(most, fewest))
@@ -109,7 +110,7 @@ public static class Planner
     /// <param name="batch">Tokens of a micro-batch.</param>
     /// <param name="wave">Tokens of a wave.</param>
     /// <param name="slots">Layers for which a streaming device needs room; 0 if no device may stream.</param>
-    private static ExecutionPlan? Fastest(Machine machine, int batch, int wave, int slots)
+    private static ExecutionPlan? Fastest(PlanMachine machine, int batch, int wave, int slots)
     {
         List<ExecutionPlan> plans = [];
         int devices = machine.Budgets.Length;
@@ -134,7 +135,7 @@ public static class Planner
     /// <param name="last">The device with the heads, which gets at least one layer.</param>
     /// <param name="streams">Whether devices may get more layers than they have room for.</param>
     /// <param name="wave">Tokens of a wave.</param>
-    private static int[]? Divide(Machine machine, int[] room, int last, bool streams, int wave)
+    private static int[]? Divide(PlanMachine machine, int[] room, int last, bool streams, int wave)
     {
         PlanRequest request = machine.Request;
         if (request.Split is { } split)
@@ -171,7 +172,7 @@ public static class Planner
     }
 
     /// <summary>Makes the plan of a division. Devices without layers have no stage.</summary>
-    private static ExecutionPlan Plan(Machine machine, int[] layers, int[] room, int batch, int wave)
+    private static ExecutionPlan Plan(PlanMachine machine, int[] layers, int[] room, int batch, int wave)
     {
         PlanRequest request = machine.Request;
         ModelMemory memory = request.Memory;
@@ -190,14 +191,28 @@ public static class Planner
             if (inHostMemory) host -= streamedBytes;
             StageTime? time = machine.LayerTime(d, wave) is { } layer
                 ? new StageTime(count * layer.Computing, streamed * layer.Uploading) : null;
-            stages.Add(new StagePlan(
+            var stage = new StagePlan(
                 request.Devices[d], new StageLayers(first, count, streamed, slots, inHostMemory), machine.Budgets[d],
                 (resident * memory.LayerBytes) + memory.TableBytes + (d == last ? memory.HeadBytes : 0),
-                slots * memory.LayerBytes, request.MemoryOn(d).ActivationBytes(batch, wave), streamedBytes, time));
+                slots * memory.LayerBytes, request.MemoryOn(d).ActivationBytes(batch, wave), streamedBytes, time);
+            stages.Add(WithRows(stage, request.Config, request.MemoryOn(d), batch, wave));
             first += count;
         }
 
         return new ExecutionPlan(request.Weights, batch, wave, stages, []);
+    }
+
+    /// <summary>Gives half of the memory that a stage leaves to more rows of the feed-forward network, if that is faster.</summary>
+    private static StagePlan WithRows(StagePlan stage, BackboneConfig config, ModelMemory memory, int batch, int wave)
+    {
+        long affordable = memory.FeedForwardRows + ((stage.Budget - stage.Bytes) / 2 / memory.FeedForwardRowBytes);
+        int rows = FeedForwardRows.For(stage.Device, config, batch, affordable);
+        if (rows <= memory.FeedForwardRows) return stage;
+        return stage with
+        {
+            Layers = stage.Layers with { FeedForwardRows = rows },
+            ActivationBytes = (memory with { FeedForwardRows = rows }).ActivationBytes(batch, wave),
+        };
     }
 
     /// <summary>
@@ -243,7 +258,7 @@ public static class Planner
     /// Returns the tokens of a wave whose computing hides the uploads: bytes·(operations per second)/((bytes per second)·2·parameters),
     /// times the margin.
     /// </summary>
-    private static int WaveFor(Machine machine, int batch)
+    private static int WaveFor(PlanMachine machine, int batch)
     {
         double tokens = batch;
         for (int d = 0; d < machine.Budgets.Length; d++)
@@ -300,7 +315,7 @@ public static class Planner
         return plan with { Notes = notes };
     }
 
-    private static DeviceException TooSmall(Machine machine)
+    private static DeviceException TooSmall(PlanMachine machine)
     {
         PlanRequest request = machine.Request;
         ModelMemory memory = request.Memory;
@@ -326,60 +341,4 @@ public static class Planner
     private static string Gigabytes(long bytes) => bytes >= 1_000_000_000
         ? string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:F1} GB")
         : string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e6:F1} MB");
-
-    /// <summary>The devices of a request: their memory and, once measured, their speed.</summary>
-    private sealed class Machine(PlanRequest request)
-    {
-        /// <summary>Parameters in the matrices of a layer.</summary>
-        private readonly double _parameters = request.Config.HiddenSize
-            * ((2.0 * request.Config.Heads * request.Config.HeadDimension)
-                + (2.0 * request.Config.KeyValueHeads * request.Config.HeadDimension) + (3.0 * request.Config.IntermediateSize));
-
-        private DeviceSpeed?[]? _speeds;
-
-        public PlanRequest Request => request;
-
-        public bool IsMeasured => _speeds is not null;
-
-        /// <summary>
-        /// Bytes that the plan may use on each device. Devices that are listed twice, or that use host memory, share it; a memory limit
-        /// holds for each entry.
-        /// </summary>
-        public long[] Budgets { get; } = [.. request.Devices.Select((device, i) =>
-        {
-            int sharers = request.Devices.Count(d => d.Id == device.Id || (HasHostMemory(d) && HasHostMemory(device)));
-            long usable = ModelMemory.UsableBytes(device) / sharers;
-            return request.MemoryLimits.Count == 0 ? usable
-                : Math.Min(usable, request.MemoryLimits[Math.Min(i, request.MemoryLimits.Count - 1)]);
-        })];
-
-        public void Measure() => _speeds ??= [.. request.Devices.Select(request.Speed)];
-
-        /// <summary>
-        /// Returns how many layers fit on each device at a time. The heads are on <paramref name="last"/>; later devices get none.
-        /// </summary>
-        public int[] Room(int batch, int wave, int last) =>
-            [.. Budgets.Select((budget, d) =>
-            {
-                if (d > last) return 0;
-                long others = request.Memory.TableBytes + (d == last ? request.Memory.HeadBytes : 0)
-                    + request.MemoryOn(d).ActivationBytes(batch, wave);
-                return (int)Math.Clamp((budget - others) / request.Memory.LayerBytes, 0, int.MaxValue);
-            })];
-
-        /// <summary>
-        /// Returns the seconds in which a device computes a layer for so many tokens, and those in which it uploads a layer; null if its
-        /// speed is unknown. Entries of the same device, and all devices that are the processor, share its speed.
-        /// </summary>
-        public StageTime? LayerTime(int device, int tokens)
-        {
-            if (_speeds?[device] is not { } speed) return null;
-            DeviceInfo info = request.Devices[device];
-            int sharers = request.Devices.Count(d => d.Id == info.Id || (d.IsProcessor && info.IsProcessor));
-            return new StageTime(sharers * tokens * 2 * _parameters / speed.OperationsPerSecond,
-                sharers * request.Memory.LayerBytes / speed.UploadBytesPerSecond);
-        }
-
-        private static bool HasHostMemory(DeviceInfo device) => device.Kind == DeviceKind.IntegratedGpu || device.IsProcessor;
-    }
 }

@@ -22,7 +22,10 @@ internal sealed class StageLoader(
             bool isLast = layers.End == config.Layers;
             ITensor? finalNorm = isLast ? Vector("norm.weight") : null;
             RewardHead? head = isLast ? Head() : null;
-            return new Stage(new StageWeights(device, config, embedding, weights, _weights.Rope(config), finalNorm, head), _weights);
+            return new Stage(new StageWeights(device, config, embedding, weights, _weights.Rope(config), finalNorm, head)
+            {
+                FeedForwardRows = layers.FeedForwardRows,
+            }, _weights);
         }
         catch
         {

@@ -57,7 +57,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
     /// </summary>
     private IEnumerable<BatchState> Layers(IEnumerable<BatchState> entering)
     {
-        using Workspace workspace = Workspace.For(batches, _device, _config, isTraced: _trace is not null);
+        using Workspace workspace = Workspace.For(batches, stage, isTraced: _trace is not null);
         int positions = batches.SelectMany(batch => batch.Positions).Max() + 1;
         List<BatchState> states = [];
         try

@@ -22,6 +22,9 @@ internal sealed record StageWeights(
     ITensor? FinalNorm,
     RewardHead? Head)
 {
+    /// <summary>Rows of gate and up at a time, if more than the device's least number (<see cref="Model.FeedForwardRows"/>).</summary>
+    public int FeedForwardRows { get; init; }
+
     /// <summary>Whether it has the first layer.</summary>
     public bool IsFirst => Embedding is not null;
 

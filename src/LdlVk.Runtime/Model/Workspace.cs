@@ -27,18 +27,15 @@ internal sealed class Workspace : Bundle
     public ITensor Gate { get; }
     public ITensor Up { get; }
 
-    /// <summary>
-    /// Number of rows of gate and up that are computed at a time. With 36864 features, they are by far the largest activations. A GPU needs
-    /// many rows to be busy. On a CPU, 256 rows are as fast as more: 1.00 to 1.01 of the speed with all rows, for 512 tokens of the small
-    /// shape; 128 rows reach 0.96 with the CPU device.
-    /// </summary>
-    public static int FeedForwardRows(DeviceInfo device) => device.IsProcessor ? 256 : 1024;
-
     /// <summary>Allocates for the largest of some micro-batches. A traced pass records gate and up of all rows at once.</summary>
-    public static Workspace For(IReadOnlyList<MicroBatch> batches, IDevice device, BackboneConfig config, bool isTraced)
+    /// <param name="batches">The micro-batches.</param>
+    /// <param name="stage">The device and the model; its <see cref="StageWeights.FeedForwardRows"/> limits gate and up.</param>
+    /// <param name="isTraced">Whether the pass is traced.</param>
+    public static Workspace For(IReadOnlyList<MicroBatch> batches, StageWeights stage, bool isTraced)
     {
         int maxRows = batches.Max(b => b.Rows);
+        int feedForward = Math.Max(stage.FeedForwardRows, Model.FeedForwardRows.Fewest(stage.Device.Info));
         return new Workspace(
-            device, config, maxRows, batches.Max(b => b.KeyRows), isTraced ? maxRows : Math.Min(FeedForwardRows(device.Info), maxRows));
+            stage.Device, stage.Config, maxRows, batches.Max(b => b.KeyRows), isTraced ? maxRows : Math.Min(feedForward, maxRows));
     }
 }

@@ -44,6 +44,9 @@ internal sealed unsafe class PhysicalDeviceFacts
     /// <summary>Subgroups of a workgroup, at most, where a kernel requests their size.</summary>
     public required uint MaxSubgroups { get; init; }
 
+    /// <summary>How many cores it has; 0 where its driver does not say.</summary>
+    public required int Cores { get; init; }
+
     /// <summary>Which card this is.</summary>
     public required CardIdentity Card { get; init; }
 
@@ -101,6 +104,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         if (HasIntegerDot) features.Add("int8 dot");
         if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
         if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
+        if (Cores > 0) features.Add($"{Cores} cores");
         bool matrix = LinearKernels.UsesMatrixUnits(family, this);
         return new DeviceInfo($"vulkan:{index}", Name, Kind, Driver, DeviceBytes, FreeDeviceBytes, features)
         {
@@ -110,6 +114,7 @@ internal sealed unsafe class PhysicalDeviceFacts
                 : Rule?.Use == MatrixUse.Products ? "matrix units but for attention" : "matrix units",
             WhyKernels = WhyKernels(matrix),
             KernelChoice = Choice,
+            Cores = Cores,
         };
     }
 
@@ -188,6 +193,7 @@ internal sealed unsafe class PhysicalDeviceFacts
             SharedBytes = p.Limits.MaxComputeSharedMemorySize,
             MaxThreads = Math.Min(p.Limits.MaxComputeWorkGroupInvocations, p.Limits.MaxComputeWorkGroupSize[0]),
             MaxSubgroups = knowsSizes ? sizes.MaxComputeWorkgroupSubgroups : uint.MaxValue,
+            Cores = CoreCount.Of(api, device),
             Card = new CardIdentity(
                 knowsBus ? (bus.PciDomain, bus.PciBus, bus.PciDevice, bus.PciFunction) : null,
                 id.DeviceLuidvalid ? BitConverter.ToUInt64(new ReadOnlySpan<byte>(id.DeviceLuid, 8)) : null,

@@ -20,7 +20,8 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     public static LinearFamily FamilyFor(PhysicalDeviceFacts facts)
     {
         bool streams = facts is { Kind: DeviceKind.Software, HasSubgroupBroadcast: true, SubgroupSize: 4 or 8 };
-        bool matrix = facts.MatrixUnits is { } units && MatrixTiles.Candidates(units, MatrixLimits.Of(facts), 16).Count > 0;
+        bool matrix = facts.MatrixUnits is { } units
+            && MatrixTiles.Candidates(units, MatrixLimits.Of(facts), new ProductSize(16, 16), facts.Cores).Count > 0;
         return matrix && (!streams || facts.Choice == KernelChoice.Matrix) ? LinearFamily.Matrix
             : streams ? LinearFamily.Stream : LinearFamily.Tile;
     }
@@ -123,17 +124,23 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     /// <summary>All tilings that the device can run a product with. The first is the default: the one expected to be fastest.</summary>
     public IReadOnlyList<ITiling> Candidates(in TilingKey key)
     {
-        TilingKey shared = key with { Gated = false, OutputFeatures = 0, InputFeatures = 0 };
+        // Tiles of matrix units are ordered by how they fill the cores, which the features decide too.
+        bool matrix = key.Kernel is TiledKernel.Matrix or TiledKernel.Int8Matrix && facts.Cores > 0;
+        TilingKey shared = key with { Gated = false, OutputFeatures = matrix ? FeaturesOf(key) : 0, InputFeatures = 0 };
         if (!_candidates.TryGetValue(shared, out IReadOnlyList<ITiling>? candidates))
             _candidates.Add(shared, candidates = shared.Kernel switch
             {
-                TiledKernel.Matrix => MatrixTiles.Candidates(facts.MatrixUnits!, MatrixLimits.Of(facts), shared.Rows),
+                TiledKernel.Matrix => MatrixTiles.Candidates(facts.MatrixUnits!, MatrixLimits.Of(facts), SizeOf(shared), facts.Cores),
                 TiledKernel.Int8Matrix =>
-                    MatrixTiles.Candidates(facts.ByteMatrixUnits!, MatrixLimits.Of(facts), shared.Rows, bytes: true),
+                    MatrixTiles.Candidates(facts.ByteMatrixUnits!, MatrixLimits.Of(facts), SizeOf(shared), facts.Cores, bytes: true),
                 TiledKernel.Stream => StreamTilings(shared.Format, shared.Rows),
                 _ => TileTilings(shared.Format, shared.Rows),
             });
         return candidates;
+
+        static int FeaturesOf(in TilingKey key) => key.Gated ? 2 * key.OutputFeatures : key.OutputFeatures;
+
+        static ProductSize SizeOf(in TilingKey shared) => new(shared.Rows, shared.OutputFeatures);
     }
 
     /// <summary>Those products for which no choice is kept.</summary>

@@ -31,6 +31,9 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// </summary>
     private const uint MaxSumsPerWorkgroup = 32768;
 
+    /// <summary>Matrix units of a core, each fed by a subgroup: NVIDIA's multiprocessors, and AMD's pairs of compute units.</summary>
+    private const uint UnitsOfCore = 4;
+
     public string Name { get; } = $"{Rows}x{Features}/{SubgroupRows}x{SubgroupFeatures}x{Buffers}";
 
     public uint Threads(MatrixUnits units) => Rows / SubgroupRows * (Features / SubgroupFeatures) * units.SubgroupSize;
@@ -62,9 +65,16 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
 
     /// <summary>
     /// All tiles that fit, for any number of rows; the first is the default for an unmeasured device. Large tiles reuse more of what they
-    /// load, but waste the unused rows of the last tile, and too many sums in a subgroup spill.
+    /// load, but waste the unused rows of the last tile and the idle cores of the last wave of workgroups, and too many sums in a subgroup
+    /// spill.
     /// </summary>
-    public static IReadOnlyList<MatrixTiles> Candidates(MatrixUnits units, MatrixLimits limits, int rows, bool bytes = false)
+    /// <param name="units">The matrix units.</param>
+    /// <param name="limits">The device's limits.</param>
+    /// <param name="size">Rows and features of the product.</param>
+    /// <param name="cores">The device's cores; 0 where they are not known.</param>
+    /// <param name="bytes">Whether the kernel is linear_int8_matrix.comp.</param>
+    public static IReadOnlyList<MatrixTiles> Candidates(
+        MatrixUnits units, MatrixLimits limits, ProductSize size, int cores, bool bytes = false)
     {
         uint[] sizes = [16, 32, 64, 128, 256];
         return
@@ -76,15 +86,14 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
                from buffers in new uint[] { 2, 1 }
                let tiles = new MatrixTiles(tileRows, features, subgroupRows, subgroupFeatures, buffers)
                where tiles.Fit(units, limits, bytes)
-               orderby tiles.Cost(units, rows, bytes)
+               orderby tiles.Cost(units, size, cores, bytes)
                select tiles,
         ];
     }
 
     /// <summary>An estimate of a product's time, in arbitrary units.</summary>
-    private double Cost(MatrixUnits units, int rows, bool bytes)
+    private double Cost(MatrixUnits units, ProductSize size, int cores, bool bytes)
     {
-        double padded = Math.Ceiling((double)rows / Rows) * Rows;
         // Loads for each multiplication: from memory into a tile, and from there into registers.
         double tileLoads = (1.0 / Rows) + (1.0 / Features), registerLoads = (1.0 / SubgroupRows) + (1.0 / SubgroupFeatures);
         double sums = (double)SubgroupRows * SubgroupFeatures / units.SubgroupSize, threads = Threads(units);
@@ -92,6 +101,26 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
         double crowding = Math.Abs(Math.Log2(sums / Math.Min(LikelySums, units.MaxSums))) + Math.Abs(Math.Log2(threads / 256));
         // A second buffer saves a barrier a step, but not where it takes the memory of another workgroup on the core.
         double waiting = Buffers == 1 ? 0.05 : SharedBytes(units, bytes) <= LikelySharedBytes ? 0 : 0.1;
-        return padded * (1 + (32 * tileLoads) + (8 * registerLoads) + (0.05 * crowding) + waiting);
+        return Sums(units, size, cores) * (1 + (32 * tileLoads) + (8 * registerLoads) + (0.05 * crowding) + waiting);
+    }
+
+    /// <summary>
+    /// The sums that the product takes the time of: those of all tiles, used or not. Where the cores are known, the core with the most
+    /// workgroups decides, and one whose workgroups have less than four subgroups leaves some of its four matrix units idle.
+    /// </summary>
+    private double Sums(MatrixUnits units, ProductSize size, int cores)
+    {
+        double down = Math.Ceiling((double)size.Rows / Rows);
+        // Unknown cores: as if they were always full, and whatever the number of features.
+        if (cores == 0) return down * Rows;
+        double workgroups = down * Math.Ceiling((double)size.Features / Features), each = Math.Ceiling(workgroups / cores);
+        double together = Math.Min(each, Math.Max(1, MaxSumsPerWorkgroup / (Rows * Features)));
+        double busy = Math.Min(1, together * Threads(units) / units.SubgroupSize / UnitsOfCore);
+        return each * Rows * Features / busy;
     }
 }
+
+/// <summary>The size of a product's result.</summary>
+/// <param name="Rows">Its rows.</param>
+/// <param name="Features">Its features; of a gated product, the gate's and the up's.</param>
+internal readonly record struct ProductSize(int Rows, int Features);

@@ -19,18 +19,18 @@ internal static class FirstUse
     /// </summary>
     /// <param name="open">Opens it.</param>
     /// <param name="config">The model.</param>
-    /// <param name="weights">Format of its weights.</param>
-    /// <param name="batchTokens">Tokens of a micro-batch.</param>
+    /// <param name="plan">The format of its weights, and the tokens of a micro-batch.</param>
+    /// <param name="stage">The part of the plan that the device has.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The device, and what to tell the user; null where nothing was done.</returns>
-    public static (IDevice Device, Notice? Note) Open(Func<IDevice> open, BackboneConfig config, WeightFormat weights, int batchTokens,
-        CancellationToken cancellationToken)
+    public static (IDevice Device, Notice? Note) Open(
+        Func<IDevice> open, BackboneConfig config, ExecutionPlan plan, StagePlan stage, CancellationToken cancellationToken)
     {
         IDevice device = open();
         try
         {
             if (device is not ITunableDevice tunable || device.Info.IsProcessor) return (device, null);
-            IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, weights, [64, 512, batchTokens]));
+            IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, plan, stage, [64, 512, plan.BatchTokens]));
             long start = Stopwatch.GetTimestamp();
             if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellationToken)) return (device, null);
             int left = tunable.Untuned(untuned).Count;

@@ -70,8 +70,7 @@ internal sealed class ScoringSession : IDisposable
         {
             // Only Linear is tuned, and computing in int8 does without it.
             if (!options.Tune || options.Compute == ComputeMode.Int8) return open(stage);
-            (IDevice device, Notice? note) = FirstUse.Open(() => open(stage), checkpoint.Config, plan.Weights, plan.BatchTokens,
-                cancellationToken);
+            (IDevice device, Notice? note) = FirstUse.Open(() => open(stage), checkpoint.Config, plan, stage, cancellationToken);
             tuned ??= note;
             return device;
         }
