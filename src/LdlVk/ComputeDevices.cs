@@ -27,6 +27,9 @@ public static class ComputeDevices
     /// <summary>A device with the kernels that scoring runs, where those that its driver offers have failed the self-test.</summary>
     public static DeviceInfo AsScored(DeviceInfo device) => KernelTrust.Default.Known(device);
 
+    /// <summary>Keeps that a device passed the self-test with its kernels, whatever an earlier one found with this driver.</summary>
+    public static void Trust(DeviceInfo device) => KernelTrust.Default.Passed(device);
+
     /// <summary>Why no Vulkan device is listed; null if one is.</summary>
     public static Notice? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 && why is not null ? (Notice)why : null;
 

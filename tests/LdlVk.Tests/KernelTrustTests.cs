@@ -7,7 +7,7 @@ namespace LdlVk.Tests;
 /// <summary>Kernels that fail the self-test are not used: the next family is, or the device is refused; and it is found out once a driver.</summary>
 public sealed class KernelTrustTests : IDisposable
 {
-    private static readonly DeviceInfo Card = new("vulkan:0", "Some Card", DeviceKind.DiscreteGpu, "driver 1", 1 << 30, 1 << 30, ["matrix 16x16x16"])
+    internal static readonly DeviceInfo Card = new("vulkan:0", "Some Card", DeviceKind.DiscreteGpu, "driver 1", 1 << 30, 1 << 30, ["matrix 16x16x16"])
     {
         Kernels = "matrix units", MatrixOperandBytes = 2,
     };
@@ -71,12 +71,76 @@ public sealed class KernelTrustTests : IDisposable
         Assert.Contains("portable", error.Message);
     }
 
+    /// <summary>A driver that ends the process does so once: the next start knows, and does not ask it again.</summary>
+    [Fact]
+    public void A_self_test_in_which_the_process_ended_is_not_met_again()
+    {
+        Assert.NotEqual(0, DyingChild.Run(_folder["selftest.tsv"]));
+        Assert.Contains("testing ", File.ReadAllText(_folder["selftest.tsv"]));
+        Assert.Equal(DeviceInfo.PortableKernels, Trust().Known(Card).Kernels);
+        (DeviceInfo device, Notice? note) = Check(Card);
+        Assert.Equal(DeviceInfo.PortableKernels, device.Kernels);
+        Assert.Contains("vulkan:0 (Some Card) did not end the self-test on its matrix units with its driver, driver 1, and runs portable kernels from now on", $"{note}");
+        Assert.Contains("ldlvk selftest tests the others again", $"{note}");
+        Assert.Contains("matrix", $"{note}"[^60..]);
+        Assert.Equal((device, null), Check(Card));
+        Assert.Equal(["driver 1/portable"], _tested);
+        // Who asks for them by name has them tested again, and so has who runs the whole self-test.
+        DeviceInfo asked = Card with { KernelChoice = KernelChoice.Matrix };
+        Assert.Equal((asked, null), Check(asked));
+        Assert.Equal("matrix units", Check(Card).Device.Kernels);
+        Assert.Equal(["driver 1/portable", "driver 1/matrix units"], _tested);
+    }
+
+    [Fact]
+    public void A_device_that_passes_the_whole_self_test_is_used_again()
+    {
+        DyingChild.Run(_folder["selftest.tsv"]);
+        Check(Card);
+        Trust().Passed(Card);
+        Assert.Equal((Card, null), Check(Card));
+        Assert.Equal(Card, Trust().Known(Card));
+    }
+
+    /// <summary>Portable kernels have no others after them, and the card is refused until it passes a self-test that someone runs.</summary>
+    [Fact]
+    public void A_device_whose_portable_kernels_end_the_process_is_refused()
+    {
+        _wrong.Add("matrix units");
+        Check(Card);
+        string kept = File.ReadAllText(_folder["selftest.tsv"]);
+        File.WriteAllText(_folder["selftest.tsv"], kept.Replace("\tright", "\ttesting 999999999 1", StringComparison.Ordinal));
+        foreach (int _ in (int[])[1, 2])
+        {
+            DeviceException error = Assert.Throws<DeviceException>(() => Check(Card));
+            Assert.Contains("did not end the self-test with its driver, driver 1, and is not used", error.Message);
+            Assert.Contains("ldlvk selftest", error.Message);
+        }
+
+        Assert.Equal(2, _tested.Count);
+    }
+
+    /// <summary>Another process that is at the test now has not crashed.</summary>
+    [Fact]
+    public void A_self_test_that_runs_elsewhere_is_no_verdict()
+    {
+        KernelTrust meanwhile = new(_folder["selftest.tsv"], device =>
+        {
+            Assert.Equal(device, Trust().Known(device));
+            Assert.Equal((Card, null), Check(Card));
+            return null;
+        }, d => d);
+        Assert.Equal((Card, null), meanwhile.Check(Card));
+        Assert.Single(_tested);
+    }
+
     /// <summary>A card that another program has filled is tested when it has room again.</summary>
     [Fact]
     public void Want_of_memory_is_no_verdict()
     {
         KernelTrust full = new(_folder["selftest.tsv"], _ => throw new DeviceException("full", failure: DeviceFailure.OutOfMemory), d => d);
         Assert.Equal((Card, null), full.Check(Card));
+        Assert.DoesNotContain("testing", File.ReadAllText(_folder["selftest.tsv"]));
         Check(Card);
         Assert.Single(_tested);
     }
