@@ -3,7 +3,9 @@ using LdlVk.Runtime.Devices;
 
 namespace LdlVk.SelfTest;
 
-/// <summary>Checks a device: every op against its formula, and that a row's bits do not depend on its batch.</summary>
+/// <summary>
+/// Checks a device: every op against its formula, and that a row's bits do not depend on its batch, nor on where weights lie.
+/// </summary>
 public static class DeviceSelfTest
 {
     /// <summary>Runs the checks, one after the other.</summary>
@@ -20,7 +22,8 @@ public static class DeviceSelfTest
     {
         ArgumentNullException.ThrowIfNull(device);
         List<CheckResult> results = [];
-        foreach (OpCheck check in SelfTestChecks.All(device.Info, quick).Concat(TilingChecks.For(device, quick)))
+        foreach (OpCheck check in SelfTestChecks.All(device.Info, quick)
+            .Concat(TilingChecks.For(device, quick)).Concat(StreamingChecks.For(device, quick)))
         {
             cancellationToken.ThrowIfCancellationRequested();
             long start = Stopwatch.GetTimestamp();

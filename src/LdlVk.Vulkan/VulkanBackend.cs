@@ -61,7 +61,7 @@ public static class VulkanBackend
     /// </summary>
     internal static VulkanDevice Open(
         Func<Vk> loader, int index, LinearFamily? linear, string? cacheFolder, UploadQueue upload = UploadQueue.Auto,
-        long? memoryLimit = null, KernelChoice kernels = KernelChoice.Auto)
+        long? memoryLimit = null, KernelChoice kernels = KernelChoice.Auto, bool statistics = false)
     {
         VulkanInstance instance = VulkanInstance.TryCreate(loader, out string? whyNot)
             ?? throw new UsageException($"Device vulkan:{index} cannot be opened: {whyNot}.");
@@ -75,7 +75,11 @@ public static class VulkanBackend
                     $"There is no device vulkan:{index}; {devices.Count} usable Vulkan devices were found (see `ldlvk devices`){reasons}.");
             }
 
-            return new VulkanDevice(instance, devices[index], index, new VulkanOptions(linear, kernels, cacheFolder, upload, memoryLimit));
+            return new VulkanDevice(
+                instance, devices[index], index, new VulkanOptions(linear, kernels, cacheFolder, upload, memoryLimit, statistics))
+            {
+                OpenAgain = (queue, ask) => Open(loader, index, linear, cacheFolder, queue, memoryLimit, kernels, ask),
+            };
         }
         catch
         {

@@ -139,25 +139,7 @@ public sealed unsafe class KernelCompiler : IDisposable
     private CompiledKernel Compile(Use use)
     {
         Pipeline pipeline = _kernels.PipelineOf(use.Shader, use.Constants, use.SubgroupSize);
-        return new CompiledKernel(use.Shader, use.Variant, StatisticsOf(pipeline), _representations ? CodeOf(pipeline) : "");
-    }
-
-    private Dictionary<string, double> StatisticsOf(Pipeline pipeline)
-    {
-        var ask = (delegate* unmanaged<Device, PipelineExecutableInfoKHR*, uint*, PipelineExecutableStatisticKHR*, Result>)
-            (void*)_instance.Api.GetDeviceProcAddr(_device, "vkGetPipelineExecutableStatisticsKHR");
-        var executable = new PipelineExecutableInfoKHR(pipeline: pipeline, executableIndex: 0);
-        uint count = 0;
-        ask(_device, &executable, &count, null).Check("vkGetPipelineExecutableStatisticsKHR");
-        var statistics = new PipelineExecutableStatisticKHR[count];
-        for (int i = 0; i < count; i++) statistics[i] = new PipelineExecutableStatisticKHR(sType: StructureType.PipelineExecutableStatisticKhr);
-        fixed (PipelineExecutableStatisticKHR* p = statistics)
-        {
-            ask(_device, &executable, &count, p).Check("vkGetPipelineExecutableStatisticsKHR");
-            Dictionary<string, double> values = [];
-            for (int i = 0; i < count; i++) values[NativeStrings.Read(p[i].Name)] = ValueOf(p[i]);
-            return values;
-        }
+        return new CompiledKernel(use.Shader, use.Variant, PipelineStatistics.Of(_instance.Api, _device, pipeline), _representations ? CodeOf(pipeline) : "");
     }
 
     private string CodeOf(Pipeline pipeline)
@@ -190,12 +172,4 @@ public sealed unsafe class KernelCompiler : IDisposable
 
         return code.ToString();
     }
-
-    private static double ValueOf(in PipelineExecutableStatisticKHR statistic) => statistic.Format switch
-    {
-        PipelineExecutableStatisticFormatKHR.Bool32Khr => statistic.Value.B32 ? 1 : 0,
-        PipelineExecutableStatisticFormatKHR.Int64Khr => statistic.Value.I64,
-        PipelineExecutableStatisticFormatKHR.Uint64Khr => statistic.Value.U64,
-        _ => statistic.Value.F64,
-    };
 }

@@ -23,6 +23,7 @@ public sealed class GpuDriverTests
         Assert.Contains($"kernels, matrix units: {card.HasMatrixUnits}", output);
         Assert.Contains("Int4: 256 values", output);
         Assert.DoesNotContain("spills:", output);
+        Assert.Contains("statistics of 1 of 1 kernels", output);
     }
 
     [Theory]

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using LdlVk.Runtime.Devices;
 using LdlVk.SelfTest;
 using LdlVk.Testing;
 using LdlVk.Vulkan.Device;
@@ -20,6 +22,42 @@ public sealed class SelfTestTests : VulkanTest
         Assert.InRange(checks.Count, 35, 100);
         Assert.All(checks, check => Assert.Null(check.Fault));
         Assert.Contains(checks, check => check.Worst > 0.01);
+    }
+
+    /// <summary>On every family: rates that are finite, and of each kind of product at most one.</summary>
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Families))]
+    public void Units_are_measured_by_themselves(int index, string family)
+    {
+        using VulkanDevice device = OpenFamily(index, family);
+        IReadOnlyList<PeakRate> peaks = device.MeasurePeaks();
+        Assert.All(peaks, peak => Assert.InRange(peak.OperationsPerSecond, 1e6, 1e16));
+        Assert.Equal(peaks.Count, peaks.Select(peak => peak.Bytes).Distinct().Count());
+        Assert.Contains(peaks, peak => !peak.Bytes && peak.Units == (family == nameof(LinearFamily.Matrix) ? "fp16 matrix units" : "fp32 arithmetic"));
+    }
+
+    /// <summary>The driver's own words reach the report: limits by Vulkan's names, and what the device was opened with.</summary>
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Drivers))]
+    public void A_device_is_described(int index)
+    {
+        using VulkanDevice device = Open(index);
+        using MemoryStream stream = new();
+        using (Utf8JsonWriter json = new(stream))
+        {
+            json.WriteStartObject();
+            device.Describe(json);
+            json.WriteEndObject();
+        }
+
+        JsonElement described = JsonElement.Parse(stream.ToArray());
+        JsonElement limits = described.GetProperty("limits");
+        Assert.Equal(device.Resources.Facts.SharedBytes, limits.GetProperty("maxComputeSharedMemorySize").GetUInt32());
+        Assert.Equal(3, limits.GetProperty("maxComputeWorkGroupSize").GetArrayLength());
+        Assert.True(limits.EnumerateObject().Count() > 100);
+        Assert.True(described.GetProperty("features").GetProperty("bufferDeviceAddress").GetBoolean());
+        Assert.Contains(described.GetProperty("extensions").EnumerateArray(), e => e.GetString()!.StartsWith("VK_", StringComparison.Ordinal));
+        Assert.Equal(device.Resources.Facts.MatrixUnits is not null, described.GetProperty("cooperative_matrices").GetArrayLength() > 0);
     }
 
     /// <summary>

@@ -101,6 +101,14 @@ internal static class VulkanChild
             MaxPositions = 256, RmsNormEpsilon = 1e-6f, RopeTheta = 10000, QueryPreAttentionScalar = 64, AttentionSoftcap = 50, SlidingWindow = 128,
         };
         using VulkanDevice device = VulkanTest.Open(0);
+        using (ISelfTestedDevice asked = device.Reopen(Reopening.Statistics)!)
+        {
+            using ITensor x = asked.CreateTensor(3, 8), y = asked.CreateTensor(3, 8);
+            asked.Add(x, y);
+            _ = VulkanTest.Read(asked, x);
+            Console.WriteLine($"statistics of {asked.Kernels.Count(k => k.Statistics.Count > 0)} of {asked.Kernels.Count} kernels");
+        }
+
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
             ComputeMode compute = format == WeightFormat.Int4 ? ComputeMode.Int8 : ComputeMode.Auto;

@@ -1,23 +1,13 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using LdlVk.Benchmarking;
+using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Formatting;
 using LdlVk.SelfTest;
 
 namespace LdlVk.Cli.Output;
-
-/// <summary>What a device's kernels of one kind did.</summary>
-/// <param name="Device">The device with these kernels.</param>
-/// <param name="Checks">The checks.</param>
-/// <param name="Speeds">Measured rates of products and uploads, by the format of the weights; empty where none were measured.</param>
-/// <param name="Busy">Whether the first rate, measured again at the end, was another.</param>
-internal sealed record TestedKernels(
-    DeviceInfo Device, IReadOnlyList<CheckResult> Checks, IReadOnlyDictionary<WeightFormat, DeviceSpeed> Speeds, bool Busy)
-{
-    /// <summary>The checks that failed.</summary>
-    public IReadOnlyList<CheckResult> Faults => [.. Checks.Where(check => check.Fault is not null)];
-}
 
 /// <summary>The result of <c>ldlvk selftest</c>, for people and as JSON.</summary>
 internal static class SelfTestReport
@@ -25,9 +15,13 @@ internal static class SelfTestReport
     /// <summary>Faults of a kind of kernels that are shown; the JSON has all.</summary>
     private const int Shown = 5;
 
+    /// <summary>The model whose products are held against the limits of the device.</summary>
+    public const string Shape = "gemma2-27b";
+
     /// <summary>Shows it on one screen.</summary>
-    public static void Show(IReadOnlyList<TestedKernels> tested, Screen screen)
+    public static void Show(TestedDevice all, Screen screen)
     {
+        IReadOnlyList<TestedKernels> tested = all.Kernels;
         DeviceInfo device = tested[0].Device;
         screen.Line($"[bold]{Screen.Safe(Readable.Device(device))}[/], {Screen.Safe(device.Driver)}");
         screen.Line($"  {Screen.Safe(string.Join(", ", device.Features))}");
@@ -49,10 +43,36 @@ internal static class SelfTestReport
                     + $"uploads {speed.UploadBytesPerSecond / 1e9:G3} GB/s"));
             }
 
+            foreach (string line in Limits(kernels.Rates)) screen.Line($"    {line}");
             if (kernels.Busy) screen.Line("    The device was busy with something else: the rates do not count.");
         }
 
         screen.Line(Verdict(tested));
+    }
+
+    /// <summary>How near the products come to the limits of the device, in words.</summary>
+    private static IEnumerable<string> Limits(DeviceRates? rates)
+    {
+        if (rates is null) yield break;
+        foreach (UnitRate unit in rates.Units)
+        {
+            yield return $"{unit.Peak.Units}: {Rates.Operations(unit.Peak.OperationsPerSecond)} "
+                + (unit.OperationsPerSecond == 0 ? $"by themselves; products of {Shape} do not fit, or would take minutes"
+                    : string.Create(CultureInfo.InvariantCulture,
+                        $"by themselves; products of {Shape} with {unit.Rows} rows reach {unit.Share:P0} of that"));
+        }
+
+        yield return $"a copy in the device's memory: {Rates.Bytes(rates.CopyBytesPerSecond)}";
+        if (Int8Gain(rates) is { } gain)
+            yield return gain < 1.05 ? "int8 is not faster here"
+                : string.Create(CultureInfo.InvariantCulture, $"int8 is {gain:F1} times as fast as fp16 here (--compute int8)");
+    }
+
+    /// <summary>The rate of products of bytes, as a multiple of that of halves; null where one was not measured.</summary>
+    private static double? Int8Gain(DeviceRates rates)
+    {
+        double? Rate(bool bytes) => rates.Units.FirstOrDefault(unit => unit.Peak.Bytes == bytes)?.OperationsPerSecond;
+        return Rate(true) / Rate(false) is { } gain && double.IsFinite(gain) && gain > 0 ? gain : null;
     }
 
     /// <summary>What to make of it.</summary>
@@ -67,9 +87,9 @@ internal static class SelfTestReport
     }
 
     /// <summary>Writes all of it as the members of an object.</summary>
-    public static void Write(IReadOnlyList<TestedKernels> tested, bool quick, string? version, Utf8JsonWriter json)
+    public static void Write(TestedDevice tested, string? version, Utf8JsonWriter json)
     {
-        DeviceInfo device = tested[0].Device;
+        DeviceInfo device = tested.Kernels[0].Device;
         json.WriteString("ldlvk", version);
         json.WriteString("date", DateTime.UtcNow.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
         json.WriteString("os", RuntimeInformation.OSDescription);
@@ -82,11 +102,14 @@ internal static class SelfTestReport
         json.WriteStartArray("features");
         foreach (string feature in device.Features) json.WriteStringValue(feature);
         json.WriteEndArray();
-        json.WriteBoolean("quick", quick);
-        json.WriteBoolean("right", tested.All(kernels => kernels.Faults.Count == 0));
+        json.WriteBoolean("quick", tested.Quick);
+        json.WriteBoolean("right", tested.IsRight);
         json.WriteStartArray("kernels");
-        foreach (TestedKernels kernels in tested) Write(kernels, json);
+        foreach (TestedKernels kernels in tested.Kernels) Write(kernels, json);
         json.WriteEndArray();
+        if (tested.Description is not { } description) return;
+        json.WritePropertyName("vulkan");
+        description.WriteTo(json);
     }
 
     private static void Write(TestedKernels kernels, Utf8JsonWriter json)
@@ -119,7 +142,41 @@ internal static class SelfTestReport
         }
 
         json.WriteEndArray();
+        if (kernels.Rates is { } rates) Write(rates, json);
         if (kernels.Busy) json.WriteBoolean("busy", true);
+        json.WriteStartArray("statistics");
+        foreach (KernelStatistics compiled in kernels.Statistics) Write(compiled, json);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void Write(DeviceRates rates, Utf8JsonWriter json)
+    {
+        json.WriteStartArray("units");
+        foreach (UnitRate unit in rates.Units)
+        {
+            json.WriteStartObject();
+            json.WriteString("units", unit.Peak.Units);
+            json.WriteNumber("peak_operations_per_second", Math.Round(unit.Peak.OperationsPerSecond));
+            json.WriteString("products", Shape);
+            json.WriteString("weights", Readable.Name(unit.Peak.Format));
+            json.WriteNumber("rows", unit.Rows);
+            json.WriteNumber("operations_per_second", Math.Round(unit.OperationsPerSecond));
+            json.WriteNumber("percent_of_peak", Math.Round(100 * unit.Share, 1));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteNumber("copy_bytes_per_second", Math.Round(rates.CopyBytesPerSecond));
+        if (Int8Gain(rates) is { } gain) json.WriteNumber("int8_gain", Math.Round(gain, 2));
+    }
+
+    private static void Write(KernelStatistics compiled, Utf8JsonWriter json)
+    {
+        json.WriteStartObject();
+        json.WriteString("kernel", compiled.Kernel);
+        foreach ((string name, double value) in compiled.Statistics)
+            if (double.IsFinite(value)) json.WriteNumber(name, value);
         json.WriteEndObject();
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Kernels;
 using LdlVk.Vulkan.Memory;
@@ -8,6 +9,8 @@ namespace LdlVk.Vulkan.Device;
 /// <summary>The Vulkan objects of an open device: created together, destroyed in the reverse order.</summary>
 internal sealed unsafe class DeviceResources
 {
+    private readonly VulkanInstance _instance;
+    private readonly PhysicalDevice _physicalDevice;
     private readonly VkDevice _device;
     private readonly DeviceHandles _handles;
 
@@ -17,11 +20,13 @@ internal sealed unsafe class DeviceResources
     public DeviceResources(VulkanInstance instance, PhysicalDevice physicalDevice, VulkanOptions options)
     {
         Api = instance.Api;
+        (_instance, _physicalDevice) = (instance, physicalDevice);
         Budget = new MemoryBudget(options.MemoryLimit);
         Facts = PhysicalDeviceFacts.Of(instance, physicalDevice, options.Kernels);
         Family = options.Family ?? LinearKernels.FamilyFor(Facts);
         QueueChoice queues = QueueChoice.For(Facts, options.Upload);
-        _device = CreateDevice(physicalDevice, queues);
+        bool statistics = options.Statistics && CanDescribeKernels;
+        _device = CreateDevice(physicalDevice, queues, statistics);
         _handles = new DeviceHandles(instance, _device);
         try
         {
@@ -35,7 +40,8 @@ internal sealed unsafe class DeviceResources
             Pinned = new PinnedWeights(Api, _device, _handles, Facts, Copies ?? Stream);
             Downloads = new Downloads(Api, _device, Facts, Stream);
             string? cache = options.CacheFolder is { } folder ? Path.Combine(folder, PipelineCacheFile.NameFor(Facts.Properties)) : null;
-            Pipelines = new ComputePipelines(Api, _device, Facts, new PipelineCacheFile(cache, Facts.Properties));
+            Pipelines = new ComputePipelines(Api, _device, Facts, new PipelineCacheFile(statistics ? null : cache, Facts.Properties),
+                statistics ? PipelineCreateFlags.CreateCaptureStatisticsBitKhr : 0);
             LinearKernels = new LinearKernels(Family, Facts, new TileChoices(options.CacheFolder, Facts));
             AttentionKernels = new AttentionKernels(Family, Facts);
         }
@@ -81,6 +87,12 @@ internal sealed unsafe class DeviceResources
 
     public AttentionKernels AttentionKernels { get; }
 
+    /// <summary>Whether the driver can be asked about the kernels that it compiles.</summary>
+    public bool CanDescribeKernels => PhysicalDeviceFacts.HasExtension(Api, _physicalDevice, PipelineStatistics.Extension);
+
+    /// <summary>Writes all that the driver tells.</summary>
+    public void Describe(Utf8JsonWriter json) => new DeviceReport(_instance, _physicalDevice, Facts, json).Write();
+
     /// <summary>Starts to time each command by the device's clock.</summary>
     public CommandTimer StartTimer() => new(Api, _device, Stream, Facts);
 
@@ -99,7 +111,7 @@ internal sealed unsafe class DeviceResources
         _handles.LetGo();
     }
 
-    private VkDevice CreateDevice(PhysicalDevice physicalDevice, QueueChoice queues)
+    private VkDevice CreateDevice(PhysicalDevice physicalDevice, QueueChoice queues, bool statistics)
     {
         float* priorities = stackalloc float[] { 1, 1 };
         var queue = stackalloc DeviceQueueCreateInfo[2];
@@ -109,7 +121,7 @@ internal sealed unsafe class DeviceResources
             queue[i] = new DeviceQueueCreateInfo(queueFamilyIndex: queues.Families[i], queueCount: count, pQueuePriorities: priorities);
         }
 
-        using var features = new EnabledFeatures(Api, physicalDevice, Facts);
+        using var features = new EnabledFeatures(Api, physicalDevice, Facts, statistics);
         using var names = new NativeStrings([.. features.Extensions]);
         var create = new DeviceCreateInfo(
             pNext: features.Chain, queueCreateInfoCount: (uint)queues.Families.Length, pQueueCreateInfos: queue,

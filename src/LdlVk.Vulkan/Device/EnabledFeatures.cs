@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using LdlVk.Vulkan.Kernels;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Device;
@@ -65,7 +66,7 @@ internal sealed unsafe class EnabledFeatures : IDisposable
 
         if (statistics)
         {
-            _extensions.Add("VK_KHR_pipeline_executable_properties");
+            _extensions.Add(PipelineStatistics.Extension);
             Enable(&_all->Executables, new(pipelineExecutableInfo: true));
         }
     }

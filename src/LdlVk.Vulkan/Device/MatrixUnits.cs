@@ -96,7 +96,8 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         if (bytes) features.ShaderInt8 = true;
     }
 
-    private static CooperativeMatrixPropertiesKHR[] Shapes(Vk api, Instance instance, PhysicalDevice device)
+    /// <summary>The sizes and types of matrices that a driver lists.</summary>
+    public static CooperativeMatrixPropertiesKHR[] Shapes(Vk api, Instance instance, PhysicalDevice device)
     {
         var query = (delegate* unmanaged<PhysicalDevice, uint*, CooperativeMatrixPropertiesKHR*, Result>)
             (void*)api.GetInstanceProcAddr(instance, "vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR");

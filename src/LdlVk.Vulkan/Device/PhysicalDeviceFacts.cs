@@ -217,13 +217,17 @@ internal sealed unsafe class PhysicalDeviceFacts
         _ => DeviceKind.Software,
     };
 
-    public static bool HasExtension(Vk api, PhysicalDevice device, string name)
+    public static bool HasExtension(Vk api, PhysicalDevice device, string name) =>
+        Array.Exists(Extensions(api, device), e => NativeStrings.Read(e.ExtensionName) == name);
+
+    /// <summary>The extensions that a driver lists.</summary>
+    public static ExtensionProperties[] Extensions(Vk api, PhysicalDevice device)
     {
         uint count = 0;
-        if (api.EnumerateDeviceExtensionProperties(device, (byte*)null, ref count, null) < Result.Success) return false;
+        if (api.EnumerateDeviceExtensionProperties(device, (byte*)null, ref count, null) < Result.Success) return [];
         var extensions = new ExtensionProperties[count];
         fixed (ExtensionProperties* p = extensions) api.EnumerateDeviceExtensionProperties(device, (byte*)null, ref count, p);
-        return Array.Exists(extensions, e => NativeStrings.Read(e.ExtensionName) == name);
+        return extensions;
     }
 
     /// <summary>

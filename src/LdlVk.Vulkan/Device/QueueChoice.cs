@@ -22,7 +22,8 @@ internal sealed record QueueChoice(uint[] Families, uint ComputeFamilyQueues, (u
     public static QueueChoice For(PhysicalDeviceFacts facts, UploadQueue upload)
     {
         uint compute = facts.ComputeQueueFamily;
-        if (facts.CopyQueueFamily is { } family) return new QueueChoice([compute, family], 1, (family, 0));
+        if (upload != UploadQueue.Computing && facts.CopyQueueFamily is { } family)
+            return new QueueChoice([compute, family], 1, (family, 0));
         if (upload != UploadQueue.Separate) return new QueueChoice([compute], 1, null);
         uint queues = Math.Min(2, facts.QueueFamilies[compute].QueueCount);
         return new QueueChoice([compute], queues, (compute, queues - 1));

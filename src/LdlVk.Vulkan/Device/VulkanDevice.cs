@@ -1,3 +1,4 @@
+using System.Text.Json;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Kernels;
@@ -11,7 +12,7 @@ namespace LdlVk.Vulkan.Device;
 /// The op set on one Vulkan device. Each op is a class in Ops/, which records its dispatches into a <see cref="CommandStream"/> in call
 /// order. <see cref="Transfers"/> and <see cref="WeightFiller"/> move data to the device and back.
 /// </summary>
-internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevice
+internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevice, ISelfTestedDevice
 {
     private readonly Transfers _transfers;
     private readonly TensorFactory _tensors;
@@ -80,6 +81,22 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
         ThrowIfDisposed();
         return new Tuner(this, limit).Tune(products, progress, cancellationToken);
     }
+
+    /// <summary>Opens the device once more; the options are like its own.</summary>
+    internal required Func<UploadQueue, bool, VulkanDevice> OpenAgain { private get; init; }
+
+    public IReadOnlyList<KernelStatistics> Kernels => Resources.Pipelines.Statistics;
+
+    public ISelfTestedDevice? Reopen(Reopening reopening) => reopening switch
+    {
+        Reopening.OneQueue => OpenAgain(UploadQueue.Computing, false),
+        Reopening.TwoQueues => OpenAgain(UploadQueue.Separate, false),
+        _ => Resources.CanDescribeKernels ? OpenAgain(UploadQueue.Auto, true) : null,
+    };
+
+    public IReadOnlyList<PeakRate> MeasurePeaks() => [.. new PeakOp(this).Measure()];
+
+    public void Describe(Utf8JsonWriter json) => Resources.Describe(json);
 
     public ITensor CreateTensor(int rows, int columns) => _tensors.CreateTensor(rows, columns);
 

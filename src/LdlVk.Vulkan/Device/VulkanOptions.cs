@@ -8,5 +8,6 @@ namespace LdlVk.Vulkan.Device;
 /// <param name="CacheFolder">Folder for compiled kernels; null to keep none.</param>
 /// <param name="Upload">The queue for uploads.</param>
 /// <param name="MemoryLimit">Bytes of device memory to take from the driver at most; null for no limit.</param>
+/// <param name="Statistics">Whether the driver is asked about kernels that it compiles, if it can be asked.</param>
 internal sealed record VulkanOptions(
-    LinearFamily? Family, KernelChoice Kernels, string? CacheFolder, UploadQueue Upload, long? MemoryLimit);
+    LinearFamily? Family, KernelChoice Kernels, string? CacheFolder, UploadQueue Upload, long? MemoryLimit, bool Statistics = false);

@@ -1,3 +1,4 @@
+using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Core.Native;
 using Silk.NET.Vulkan;
@@ -45,6 +46,10 @@ internal sealed unsafe class ComputePipelines : IDisposable
             _api.CmdPushConstants(commands, _layout, ShaderStageFlags.ComputeBit, 0, (uint)push.Written.Length, p);
         _api.CmdDispatch(commands, (uint)x, (uint)y, (uint)z);
     }
+
+    /// <summary>What the driver says of the kernels compiled so far; empty unless they were compiled for it.</summary>
+    public IReadOnlyList<KernelStatistics> Statistics => !_flags.HasFlag(PipelineCreateFlags.CreateCaptureStatisticsBitKhr) ? []
+        : [.. _pipelines.Select(p => new KernelStatistics(p.Key, PipelineStatistics.Of(_api, _device, p.Value)))];
 
     public void Dispose()
     {
