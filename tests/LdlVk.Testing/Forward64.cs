@@ -25,7 +25,7 @@ public sealed class Forward64
         (_hidden, _layers, _heads) = (Integer("hidden_size")!.Value, Integer("num_hidden_layers")!.Value, Integer("num_attention_heads")!.Value);
         _groups = config.ContainsKey("num_key_value_heads") ? Integer("num_key_value_heads") ?? _heads : _type switch { "qwen2" or "qwen3" => 32, "mistral" => 8, "gemma" => 16, "gemma3_text" => 4, _ => _heads };
         _size = Integer("head_dim") ?? _type switch { "gemma" or "gemma2" or "gemma3_text" => 256, "qwen3" => 128, _ => _hidden / _heads };
-        _epsilon = Number("rms_norm_eps") ?? 1e-6;
+        _epsilon = Number("rms_norm_eps") ?? (_type == "phi3" ? 1e-5 : 1e-6);
     }
 
     private bool IsGemma => _type.StartsWith("gemma", StringComparison.Ordinal);
@@ -113,6 +113,14 @@ public sealed class Forward64
 
     private (double[][] Q, double[][] K, double[][] V) Projections(string at, double[][] x)
     {
+        if (_type == "phi3")
+        {
+            // op_size = num_heads * head_dim + 2 * (num_key_value_heads * head_dim): queries, keys, values.
+            double[][] qkv = [.. x.Select(row => Linear(row, at + "self_attn.qkv_proj"))];
+            int query = _heads * _size, key = _groups * _size;
+            return ([.. qkv.Select(row => row[..query])], [.. qkv.Select(row => row[query..(query + key)])], [.. qkv.Select(row => row[(query + key)..])]);
+        }
+
         if (_type != "internlm2")
         {
             double[][] q = [.. x.Select(row => Linear(row, at + "self_attn.q_proj"))], k = [.. x.Select(row => Linear(row, at + "self_attn.k_proj"))];
@@ -140,7 +148,8 @@ public sealed class Forward64
     {
         (string gate, string up, string down) = _type == "internlm2"
             ? ("feed_forward.w1", "feed_forward.w3", "feed_forward.w2") : ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj");
-        double[] g = Linear(x, at + gate), u = Linear(x, at + up);
+        double[] both = _type == "phi3" ? Linear(x, at + "mlp.gate_up_proj") : [.. Linear(x, at + gate), .. Linear(x, at + up)];
+        double[] g = both[..(both.Length / 2)], u = both[(both.Length / 2)..];
         for (int i = 0; i < g.Length; i++) g[i] = u[i] * Activate(g[i]);
         return Linear(g, at + down);
     }
@@ -169,12 +178,12 @@ public sealed class Forward64
         return [.. x.Select((value, i) => value * factor * (IsGemma ? 1.0 + weight[i] : weight[i]))];
     }
 
-    private int Window() => _config.ContainsKey("sliding_window") ? Integer("sliding_window") ?? int.MaxValue : 4096;
+    private int Window() => _config.ContainsKey("sliding_window") ? Integer("sliding_window") ?? int.MaxValue : _type == "phi3" ? int.MaxValue : 4096;
 
     private bool IsSliding(int layer) => _type switch
     {
         _ when _config["layer_types"] is JsonArray types => (string)types[layer]! == "sliding_attention",
-        "mistral" => true,
+        "mistral" or "phi3" => true,
         "gemma2" => layer % 2 == 0,
         "gemma3_text" => (layer + 1) % (Integer("sliding_window_pattern") ?? 6) != 0,
         "qwen2" or "qwen3" => (bool?)_config["use_sliding_window"] == true && layer >= (Integer("max_window_layers") ?? 28),

@@ -34,7 +34,7 @@ public static class MadeFamily
     {
         string type = (string)config["model_type"]!;
         int hidden = (int)config["hidden_size"]!, feed = (int)config["intermediate_size"]!, heads = (int)config["num_attention_heads"]!;
-        bool isIntern = type == "internlm2", hasFour = type is "gemma2" or "gemma3_text";
+        bool isIntern = type == "internlm2", isPhi = type == "phi3", hasFour = type is "gemma2" or "gemma3_text";
         double center = type.StartsWith("gemma", StringComparison.Ordinal) ? 0 : 1;
         Random random = new(11);
         List<OtherHead.Tensor> all = [Matrix(isIntern ? "model.tok_embeddings" : "model.embed_tokens", (int)config["vocab_size"]!, hidden, 1)];
@@ -51,6 +51,11 @@ public static class MadeFamily
                 Linear(at + "attention.wqkv", ((2 * groups) + heads) * size, hidden, biases.Length > 0);
                 Linear(at + "attention.wo", hidden, heads * size, biases.Length > 0);
             }
+            else if (isPhi)
+            {
+                Linear(at + "self_attn.qkv_proj", ((2 * groups) + heads) * size, hidden, false);
+                Linear(at + "self_attn.o_proj", hidden, heads * size, false);
+            }
             else
             {
                 Linear(at + "self_attn.q_proj", heads * size, hidden, biases.Contains('q', StringComparison.Ordinal));
@@ -61,8 +66,13 @@ public static class MadeFamily
 
             (string gate, string up, string down) = isIntern
                 ? ("feed_forward.w1", "feed_forward.w3", "feed_forward.w2") : ("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj");
-            Linear(at + gate, feed, hidden, biases.Contains('g', StringComparison.Ordinal));
-            Linear(at + up, feed, hidden, biases.Contains('u', StringComparison.Ordinal));
+            if (isPhi) Linear(at + "mlp.gate_up_proj", 2 * feed, hidden, false);
+            else
+            {
+                Linear(at + gate, feed, hidden, biases.Contains('g', StringComparison.Ordinal));
+                Linear(at + up, feed, hidden, biases.Contains('u', StringComparison.Ordinal));
+            }
+
             Linear(at + down, hidden, feed, biases.Contains('d', StringComparison.Ordinal));
         }
 

@@ -112,6 +112,11 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("internlm2", "{'num_key_value_heads':'absent'}", 10, 4)]
     [InlineData("internlm2", "{'num_key_value_heads':1,'rope_scaling':{'type':'dynamic','factor':2.0}}", 10, 1)]
     [InlineData("internlm2", "{'rope_scaling':{'type':'linear','factor':2.0},'rope_theta':1e6}", 10)]
+    // Phi-3: fused matrices, a window in all layers if there is one.
+    [InlineData("phi3", "{}")]
+    [InlineData("phi3", "{'head_dim':'absent','num_key_value_heads':'absent','rms_norm_eps':'absent'}", 10, 4)]
+    [InlineData("phi3", "{'head_dim':null,'num_key_value_heads':1,'sliding_window':6}", 10, 1)]
+    [InlineData("phi3", "{'sliding_window':null,'rope_scaling':null,'attention_bias':false,'rope_theta':'absent','rope_parameters':{'rope_type':'default','rope_theta':5e5,'partial_rotary_factor':1.0}}")]
     public void Hidden_states_are_those_of_the_formulas(string type, string changes, int size = 12, int groups = 2, string biases = "")
     {
         JsonObject config = Config(type, changes);
@@ -138,6 +143,7 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("llama", "{'rope_scaling':{'rope_type':'yarn','factor':4.0,'original_max_position_embeddings':16}}", "{}")]
     [InlineData("qwen3", "{'use_sliding_window':true,'sliding_window':4,'max_window_layers':2}", "{}")]
     [InlineData("mistral", "{'sliding_window':6}", "{'sliding_window':null}")]
+    [InlineData("phi3", "{'sliding_window':6}", "{}")]
     [InlineData("gemma2", "{'attn_logit_softcapping':0.2}", "{'attn_logit_softcapping':null}")]
     [InlineData("gemma2", "{'sliding_window':5,'layer_types':['full_attention','full_attention','sliding_attention']}", "{'sliding_window':5}")]
     [InlineData("gemma3_text", "{'hidden_activation':'silu'}", "{}")]

@@ -39,8 +39,11 @@ public abstract class Architecture
     /// <summary>InternLM2, including InternLM2.5.</summary>
     public static Architecture InternLM2 { get; } = new InternLM2Architecture();
 
+    /// <summary>Phi-3, including Phi-3.5 and Phi-4.</summary>
+    public static Architecture Phi3 { get; } = new Phi3Architecture();
+
     /// <summary>All supported architectures.</summary>
-    public static IReadOnlyList<Architecture> All { get; } = [Gemma2, Llama, Qwen2, Qwen3, Mistral, Gemma, Gemma3, InternLM2];
+    public static IReadOnlyList<Architecture> All { get; } = [Gemma2, Llama, Qwen2, Qwen3, Mistral, Gemma, Gemma3, InternLM2, Phi3];
 
     /// <summary>Display name.</summary>
     public abstract string Name { get; }

@@ -30,11 +30,12 @@ internal static class BackboneFields
     /// <param name="maxPositions">Default of max_position_embeddings.</param>
     /// <param name="keyValueHeads">Default of num_key_value_heads as a function of num_attention_heads; null if it is required. A field
     /// that is there and null always means num_attention_heads.</param>
+    /// <param name="epsilon">Default of rms_norm_eps.</param>
     /// <param name="absent">What other absent fields stand for; null if they are required.</param>
     /// <exception cref="CheckpointException">A field is missing, malformed or out of bounds.</exception>
     public static BackboneConfig Backbone(
         this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions, Func<int, int>? keyValueHeads = null,
-        AbsentSizes? absent = null)
+        double epsilon = 1e-6, AbsentSizes? absent = null)
     {
         JsonField root = fields.Root;
         int hidden = Size("hidden_size", 1 << 20, absent?.Hidden), heads = Size("num_attention_heads", 1 << 12, absent?.Heads);
@@ -51,7 +52,7 @@ internal static class BackboneFields
             IntermediateSize = Size("intermediate_size", 1 << 22, absent?.FeedForward),
             VocabularySize = Size("vocab_size", 1 << 24, absent?.Vocabulary),
             MaxPositions = fields.Integer("max_position_embeddings", 1, 1 << 24, maxPositions),
-            RmsNormEpsilon = (float)fields.Number("rms_norm_eps", 1e-30, 1, 1e-6),
+            RmsNormEpsilon = (float)fields.Number("rms_norm_eps", 1e-30, 1, epsilon),
             RopeTheta = 0,
             QueryPreAttentionScalar = 0,
         };

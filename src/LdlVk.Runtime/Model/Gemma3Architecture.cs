@@ -63,7 +63,7 @@ internal sealed class Gemma3Architecture : Architecture
         // A file of a model with images leaves out what its text model has of the defaults, as Gemma-3-4B's does.
         BackboneConfig config = fields.WithActivation(
             fields.Backbone(
-                this, headDimension: 256, maxPositions: 131072, keyValueHeads: _ => 4, new AbsentSizes(2304, 26, 8, 9216, 262208)),
+                this, headDimension: 256, maxPositions: 131072, keyValueHeads: _ => 4, absent: new AbsentSizes(2304, 26, 8, 9216, 262208)),
             "hidden_activation");
         int pattern = fields.Integer("sliding_window_pattern", 1, 1000, DefaultPattern);
         return fields.WithTwoRopes(config, theta: 1e6, "rope_local_base_freq", slidingTheta: 1e4) with

@@ -29,6 +29,9 @@ public sealed class FamilyConfigTests
     [InlineData("gemma3_text_linear", "{\"layer_types\":[\"F\",\"S\",\"S\",\"S\",\"F\",\"S\"]}", "011101", 7)]
     [InlineData("gemma3_text_linear", "{\"sliding_window\":\"absent\"}", "110110", 4096)]
     [InlineData("llama_linear", "{\"sliding_window\":7}", "0000", 0)]
+    [InlineData("phi3_linear", "{}", "1111", 7)]
+    [InlineData("phi3_linear", "{\"sliding_window\":null}", "0000", 0)]
+    [InlineData("phi3_linear", "{\"sliding_window\":\"absent\"}", "0000", 0)]
     public void Layers_have_the_windows_that_config_says(string family, string change, string layers, int window)
     {
         BackboneConfig config = Config(family, change.Replace("\"S\"", $"\"{Sliding}\"").Replace("\"F\"", $"\"{Full}\""));
@@ -58,8 +61,12 @@ public sealed class FamilyConfigTests
     [InlineData("qwen3_linear", "{\"rope_scaling\":{\"type\":\"mrope\",\"mrope_section\":[2,2]}}", "rope_scaling.type is \"mrope\"")]
     [InlineData("qwen3_linear", "{\"rope_scaling\":{\"rope_type\":\"yarn\"}}", "rope_scaling.factor is missing")]
     [InlineData("qwen3_linear", "{\"partial_rotary_factor\":0.5}", "partial_rotary_factor is 0.5")]
-    [InlineData("qwen3_linear", "{\"model_type\":\"phi3\"}", "Supported architectures: \"gemma2\", \"llama\", \"qwen2\", \"qwen3\"")]
-    public void What_is_not_computed_is_refused_by_name(string family, string change, string says) => Says(family, change, says);
+    [InlineData("qwen3_linear", "{\"model_type\":\"phi3small\"}", "Supported architectures: \"gemma2\", \"llama\", \"qwen2\", \"qwen3\"")]
+    [InlineData("phi3_linear", "{\"hidden_act\":\"gelu\"}", "hidden_act is \"gelu\"; only \"silu\"")]
+    [InlineData("phi3_linear", "{\"partial_rotary_factor\":0.75}", "partial_rotary_factor is 0.75")]
+    [InlineData("phi3_linear", "{\"rope_scaling\":{\"type\":\"longrope\"}}", "rope_scaling.type is \"longrope\"")]
+    [InlineData("phi3_linear", "{\"num_key_value_heads\":4}", "layers.0.self_attn.qkv_proj.weight", "[128, 64]", "[192, 64]")]
+    public void What_is_not_computed_is_refused_by_name(string family, string change, params string[] says) => Says(family, change, says);
 
     /// <summary>transformers before 4.48 computed the tanh form for "gelu", and the exact form since.</summary>
     [Theory]
@@ -169,6 +176,8 @@ public sealed class FamilyConfigTests
     [InlineData("gemma3_text_linear", "gemma2", "has a tensor layers.0.self_attn.k_norm.weight", "look like Gemma-3")]
     [InlineData("gemma1_linear", "gemma2", "has no tensor layers.0.pre_feedforward_layernorm.weight", "look like Llama or Mistral or Gemma")]
     [InlineData("internlm2_reward", "llama", "has no tensor embed_tokens.weight", "look like InternLM2")]
+    [InlineData("phi3_linear", "llama", "has no tensor layers.0.self_attn.q_proj.weight", "look like Phi-3")]
+    [InlineData("llama_linear", "phi3", "has no tensor layers.0.self_attn.qkv_proj.weight", "look like Llama or Mistral")]
     [InlineData("llama_v_head", "internlm2", "has no tensor tok_embeddings.weight", "look like Llama or Mistral")]
     public void A_checkpoint_of_another_family_is_told_with_its_first_tensor(string family, string claimed, string tensor, string like) =>
         Says(family, $"{{\"model_type\":\"{claimed}\"}}", tensor, $"model_type \"{claimed}\"", like);
