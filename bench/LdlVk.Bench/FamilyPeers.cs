@@ -18,7 +18,7 @@ internal static class FamilyPeers
     private const int MaxTokens = 60;
 
     /// <summary>
-    /// Little checkpoints of 4 or 6 layers, and the fields of config.json that llama.cpp has as constants: Mistral has no windows there, five of
+    /// Little checkpoints of 4 or 6 layers, and the fields of config.json that llama.cpp has as constants: Mistral and Phi-3 have no windows there, five of
     /// six of Gemma-3's layers have one, and Gemma-2 and 3 divide by the root of the head size.
     /// </summary>
     private static readonly (string Folder, string Fields)[] Cases =
@@ -27,6 +27,8 @@ internal static class FamilyPeers
         ("families/qwen2_linear", "{}"),
         ("families/qwen3_linear", "{}"),
         ("families/mistral_linear", """{"sliding_window":null}"""),
+        ("families/phi3_linear", """{"sliding_window":null}"""),
+        ("families/phi4_linear", "{}"),
         ("families/gemma1_linear", "{}"),
         ("goldens/a_f32_sliding", """{"query_pre_attn_scalar":16}"""),
         ("families/gemma3_text_linear", """{"query_pre_attn_scalar":20,"sliding_window_pattern":6}"""),

@@ -20,6 +20,8 @@ internal static class GgufFile
         ["self_attn.k_norm"] = "attn_k_norm",
         ["self_attn.o_proj"] = "attn_output",
         ["pre_feedforward_layernorm"] = "ffn_norm",
+        ["self_attn.qkv_proj"] = "attn_qkv",
+        ["mlp.gate_up_proj"] = "ffn_up",
         ["mlp.gate_proj"] = "ffn_gate",
         ["mlp.up_proj"] = "ffn_up",
         ["mlp.down_proj"] = "ffn_down",
@@ -43,12 +45,16 @@ internal static class GgufFile
         GgmlType matrices = Enum.Parse<GgmlType>(type, ignoreCase: true);
         BackboneConfig config = checkpoint.Config;
         List<(string Name, int[] Shape, Action<BinaryWriter, GgmlType> Write)> tensors =
-            [.. BackboneTensors.Of(config).Select(t => (NameOf(config, t.Name), t.Shape, Elements(checkpoint, t.Name, t.Shape)))];
-        if (config.RopeScaling is Llama3RopeScaling)
+        [
+            .. BackboneTensors.Of(config).Select(t => config.Architecture.Stored(config, t.Name, t.Shape)).DistinctBy(t => t.Name)
+                .Select(t => (NameOf(config, t.Name), t.Shape, Elements(checkpoint, t.Name, t.Shape))),
+        ];
+        if (config.RopeScaling is Llama3RopeScaling or LongRopeScaling)
         {
             // What each frequency is divided by.
+            string factors = config.RopeScaling is LongRopeScaling ? "rope_factors_short.weight" : "rope_freqs.weight";
             double[] scaled = config.Rope.Frequencies(config.HeadDimension), plain = (config.Rope with { Scaling = null }).Frequencies(config.HeadDimension);
-            tensors.Add(("rope_freqs.weight", [scaled.Length], (writer, _) =>
+            tensors.Add((factors, [scaled.Length], (writer, _) =>
             {
                 for (int i = 0; i < scaled.Length; i++) writer.Write((float)(plain[i] / scaled[i]));
             }));
@@ -112,11 +118,12 @@ internal static class GgufFile
             ($"{name}.feed_forward_length", (uint)c.IntermediateSize), ($"{name}.attention.head_count", (uint)c.Heads),
             ($"{name}.attention.head_count_kv", (uint)c.KeyValueHeads), ($"{name}.attention.key_length", (uint)c.HeadDimension),
             ($"{name}.attention.value_length", (uint)c.HeadDimension), ($"{name}.attention.layer_norm_rms_epsilon", c.RmsNormEpsilon),
-            ($"{name}.rope.dimension_count", (uint)c.HeadDimension), ($"{name}.rope.freq_base", (float)c.RopeTheta),
+            ($"{name}.rope.dimension_count", (uint)c.Rope.Rotated(c.HeadDimension)), ($"{name}.rope.freq_base", (float)c.RopeTheta),
             ($"{name}.vocab_size", (uint)c.VocabularySize), ("tokenizer.ggml.model", "no_vocab"),
         ];
         if (c.AttentionSoftcap > 0) fields.AddRange([($"{name}.attn_logit_softcapping", c.AttentionSoftcap), ($"{name}.final_logit_softcapping", 30f)]);
         if (c.SlidingWindow > 0) fields.Add(($"{name}.attention.sliding_window", (uint)c.SlidingWindow));
+        if (c.RopeScaling is LongRopeScaling { Magnitude: double magnitude }) fields.Add(($"{name}.rope.scaling.attn_factor", (float)magnitude));
         return [.. fields];
     }
 

@@ -22,6 +22,7 @@ public static class FamilyGoldens
         "lora_qwen3",
         "mistral_linear",
         "phi3_linear",
+        "phi4_linear",
         "qrm_gemma2",
         "qrm_llama",
         "qwen2_linear",

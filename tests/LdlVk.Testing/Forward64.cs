@@ -102,7 +102,8 @@ public sealed class Forward64
 
         void Rotate(Span<double> head, int position)
         {
-            int half = _size / 2;
+            // cos and sin are as wide as the rotated part of a head; the rest passes (apply_rotary_pos_emb of modeling_phi3.py).
+            int half = frequencies.Length;
             for (int i = 0; i < half; i++)
             {
                 double cos = Math.Cos(position * frequencies[i]) * magnitude, sin = Math.Sin(position * frequencies[i]) * magnitude;
@@ -203,8 +204,10 @@ public sealed class Forward64
         }
 
         theta = (double?)parameters?["rope_theta"] ?? theta;
-        double[] plain = [.. Enumerable.Range(0, _size / 2).Select(i => 1 / Math.Pow(theta, 2.0 * i / _size))];
+        int rotated = (int)(_size * ((double?)parameters?["partial_rotary_factor"] ?? Number("partial_rotary_factor") ?? 1));
+        double[] plain = [.. Enumerable.Range(0, rotated / 2).Select(i => 1 / Math.Pow(theta, 2.0 * i / rotated))];
         string type = (string?)parameters?["rope_type"] ?? (string?)parameters?["type"] ?? "default";
+        if (_type == "phi3" && type is "su" or "yarn") type = "longrope";
         double factor = (double?)parameters?["factor"] ?? 1;
         int positions = Integer("max_position_embeddings") ?? 2048, original = (int?)parameters?["original_max_position_embeddings"] ?? positions;
         switch (type)
@@ -229,6 +232,11 @@ public sealed class Forward64
                 })], magnitude);
 
                 double Dimension(double rotations) => _size * Math.Log(original / (rotations * 2 * Math.PI)) / (2 * Math.Log(theta));
+            case "longrope":
+                original = Integer("original_max_position_embeddings") ?? original;
+                factor = (double?)parameters!["factor"] ?? ((double)positions / original);
+                double scale = (double?)parameters["attention_factor"] ?? (factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(factor) / Math.Log(original))));
+                return ([.. plain.Select((f, i) => f / (double)parameters["short_factor"]![i]!)], scale);
             default: // "default", and "dynamic" up to its length
                 return (plain, 1);
         }

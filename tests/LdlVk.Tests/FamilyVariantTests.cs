@@ -117,6 +117,12 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("phi3", "{'head_dim':'absent','num_key_value_heads':'absent','rms_norm_eps':'absent'}", 10, 4)]
     [InlineData("phi3", "{'head_dim':null,'num_key_value_heads':1,'sliding_window':6}", 10, 1)]
     [InlineData("phi3", "{'sliding_window':null,'rope_scaling':null,'attention_bias':false,'rope_theta':'absent','rope_parameters':{'rope_type':'default','rope_theta':5e5,'partial_rotary_factor':1.0}}")]
+    [InlineData("phi3", "{'partial_rotary_factor':0.5}")]
+    [InlineData("phi3", "{'partial_rotary_factor':0.75,'num_key_value_heads':4,'head_dim':8,'rope_scaling':{'type':'longrope','short_factor':[1.0,1.3,2.5],'long_factor':[1.0,3.0,9.0]},'original_max_position_embeddings':64}", 8, 4)]
+    [InlineData("phi3", "{'rope_scaling':{'type':'su','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1]},'original_max_position_embeddings':64,'sliding_window':9}")]
+    [InlineData("phi3", "{'rope_scaling':{'rope_type':'yarn','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1],'attention_factor':1.19},'original_max_position_embeddings':64}")]
+    [InlineData("phi3", "{'rope_theta':'absent','rope_parameters':{'rope_type':'longrope','rope_theta':2e4,'partial_rotary_factor':0.5,'short_factor':[1.0,1.1,1.2],'long_factor':[1,1,1],'original_max_position_embeddings':100}}")]
+    [InlineData("llama", "{'rope_scaling':{'rope_type':'longrope','factor':4.0,'short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1],'original_max_position_embeddings':64}}")]
     public void Hidden_states_are_those_of_the_formulas(string type, string changes, int size = 12, int groups = 2, string biases = "")
     {
         JsonObject config = Config(type, changes);
@@ -144,6 +150,9 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("qwen3", "{'use_sliding_window':true,'sliding_window':4,'max_window_layers':2}", "{}")]
     [InlineData("mistral", "{'sliding_window':6}", "{'sliding_window':null}")]
     [InlineData("phi3", "{'sliding_window':6}", "{}")]
+    [InlineData("phi3", "{'partial_rotary_factor':0.5}", "{}")]
+    [InlineData("phi3", "{'rope_scaling':{'type':'su','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5]},'original_max_position_embeddings':64}", "{}")]
+    [InlineData("phi3", "{'rope_scaling':{'type':'su','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5]},'original_max_position_embeddings':64}", "{'rope_scaling':{'type':'su','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5]},'original_max_position_embeddings':128}")]
     [InlineData("gemma2", "{'attn_logit_softcapping':0.2}", "{'attn_logit_softcapping':null}")]
     [InlineData("gemma2", "{'sliding_window':5,'layer_types':['full_attention','full_attention','sliding_attention']}", "{'sliding_window':5}")]
     [InlineData("gemma3_text", "{'hidden_activation':'silu'}", "{}")]

@@ -70,6 +70,7 @@ internal static class InspectCommand
             $"{(c.AttentionSoftcap == 0 ? "no softcap" : $"softcap {c.AttentionSoftcap}")}, "
             + $"scale 1/√{c.QueryPreAttentionScalar}, RoPE θ {c.RopeTheta}"
             + $"{(c.RopeScaling is { } s ? $", {s}" : "")}"
+            + $"{(c.RotaryPart == 1 ? "" : $", in {c.Rope.Rotated(c.HeadDimension)} elements of a head")}"
             + $"{(c.SlidingRope is { } sliding ? $"; θ {sliding.Theta} in layers with a window" : "")}"));
         Row("texts", $"up to {Readable.Count(c.MaxPositions)} tokens, vocabulary {Readable.Count(c.VocabularySize)}");
         Row("head", facts.Checkpoint.Head.Summary);

@@ -86,6 +86,15 @@ public abstract class Architecture
     /// <summary>Whether a layer has a sliding window in a model whose config.json does not say which layers have.</summary>
     internal virtual bool IsSliding(int layer) => false;
 
+    /// <summary>
+    /// Whether config.json may have only a part of each head rotated. <see cref="Stored"/> then gives the rows of queries and keys in the
+    /// order of <see cref="StoredTensor.RotatedHalves"/>.
+    /// </summary>
+    internal virtual bool HasPartialRotation => false;
+
+    /// <summary>Returns the kind of rotary scaling that this family means by a <c>rope_type</c>.</summary>
+    internal virtual string RopeType(string type) => type;
+
     /// <summary>Whether this is the architecture of a <c>model_type</c>.</summary>
     internal virtual bool IsNamed(string modelType) => modelType == ModelType;
 

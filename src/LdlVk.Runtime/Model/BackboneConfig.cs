@@ -29,6 +29,8 @@ public sealed record BackboneConfig
     public required double RopeTheta { get; init; }
     /// <summary>Scaling of the rotary frequencies; null for none.</summary>
     public RopeScaling? RopeScaling { get; init; }
+    /// <summary>The part of a head that is rotated.</summary>
+    public double RotaryPart { get; init; } = 1;
     /// <summary>The rotary embedding of layers with a sliding window; null for that of the others.</summary>
     public RotaryEmbedding? SlidingRope { get; init; }
     /// <summary>Attention scores are multiplied by 1/√ of this value.</summary>
@@ -50,7 +52,7 @@ public sealed record BackboneConfig
     public GateActivation GateActivation => OtherActivation ?? Architecture.GateActivation;
 
     /// <summary>The rotary embedding of layers without a sliding window.</summary>
-    public RotaryEmbedding Rope => new(RopeTheta, RopeScaling);
+    public RotaryEmbedding Rope => new(RopeTheta, RopeScaling, RotaryPart);
 
     /// <summary>Number of elements of all tensors.</summary>
     public long Parameters =>

@@ -64,7 +64,7 @@ internal sealed class InternLM2Architecture : Architecture
         StoredTensor Part(int first, int heads)
         {
             int[] whole = [config.KeyValueHeads * (perGroup + 2) * size, .. shape[1..]];
-            return new(at + Fused + ending, whole, new RowGroups((perGroup + 2) * size, first * size, heads * size));
+            return new(at + Fused + ending, whole, new RowGroups((perGroup + 2) * size, new RowRun(first * size, heads * size)));
         }
     }
 }

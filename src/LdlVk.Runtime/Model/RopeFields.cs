@@ -19,7 +19,7 @@ internal static class RopeFields
     /// <exception cref="CheckpointException">A field is malformed, or asks for a kind of scaling that is not supported.</exception>
     public static BackboneConfig WithRope(this ConfigFields fields, BackboneConfig config)
     {
-        RequireWholeHeads(fields.Root);
+        config = config with { RotaryPart = Part(fields.Root, config) };
         double theta = fields.Number(Theta, 1, MaxTheta, DefaultTheta);
         if (Parameters(fields.Root) is not { } rope) return config with { RopeTheta = theta };
         RequireOneTable(rope, config.Architecture);
@@ -40,7 +40,7 @@ internal static class RopeFields
     public static BackboneConfig WithTwoRopes(
         this ConfigFields fields, BackboneConfig config, double theta, string slidingField, double slidingTheta)
     {
-        RequireWholeHeads(fields.Root);
+        Part(fields.Root, config);
         theta = fields.Number(Theta, 1, MaxTheta, theta);
         Rotary full = new(new RotaryEmbedding(theta, null), config.MaxPositions);
         Rotary sliding = full with { Embedding = new(fields.Number(slidingField, 1, MaxTheta, slidingTheta), null) };
@@ -68,15 +68,17 @@ internal static class RopeFields
     {
         RopeTheta = rope.Embedding.Theta,
         RopeScaling = rope.Embedding.Scaling,
+        RotaryPart = rope.Embedding.Part,
         MaxPositions = rope.MaxPositions,
     };
 
     /// <summary>Reads an object of parameters.</summary>
     private static Rotary Read(ConfigFields fields, JsonField rope, double theta, BackboneConfig config)
     {
-        RequireWholeHeads(rope);
-        (RopeScaling? scaling, int maxPositions) = Scaling(fields, rope, config.MaxPositions);
-        return new Rotary(new RotaryEmbedding(ConfigFields.Number(rope, Theta, 1, MaxTheta, theta), scaling), maxPositions);
+        config = config with { RotaryPart = Part(rope, config) };
+        (RopeScaling? scaling, int maxPositions) = Scaling(fields, rope, config);
+        theta = ConfigFields.Number(rope, Theta, 1, MaxTheta, theta);
+        return new Rotary(new RotaryEmbedding(theta, scaling, config.RotaryPart), maxPositions);
     }
 
     /// <summary>A rotary embedding, and the maximum length of a text with it.</summary>
@@ -103,15 +105,22 @@ internal static class RopeFields
         }
     }
 
-    private static void RequireWholeHeads(JsonField parent)
+    /// <summary>Reads the part of a head that is rotated; that of the backbone so far if the field is absent.</summary>
+    private static double Part(JsonField parent, BackboneConfig config)
     {
-        if (parent.TryGet(Partial, out JsonField part) && part.Number(0, 1) != 1) throw ConfigFields.Unsupported(part, "1");
+        if (!parent.TryGet(Partial, out JsonField field)) return config.RotaryPart;
+        double part = field.Number(0, 1);
+        if (part != 1 && !config.Architecture.HasPartialRotation) throw ConfigFields.Unsupported(field, "1");
+        int rotated = new RotaryEmbedding(0, null, part).Rotated(config.HeadDimension);
+        return rotated > 0 && rotated % 2 == 0 ? part : throw field.Damaged(
+            $"is {field.Kind}: {rotated} of a head's {config.HeadDimension} elements; the rotary embedding needs an even number above 0");
     }
 
-    private static (RopeScaling? Scaling, int MaxPositions) Scaling(ConfigFields fields, JsonField rope, int maxPositions)
+    private static (RopeScaling? Scaling, int MaxPositions) Scaling(ConfigFields fields, JsonField rope, BackboneConfig config)
     {
+        int maxPositions = config.MaxPositions;
         if (!rope.TryGet(Type, out JsonField type) && !rope.TryGet(OldType, out type)) return (null, maxPositions);
-        return type.String() switch
+        return config.Architecture.RopeType(type.String()) switch
         {
             "default" => (null, maxPositions),
             "linear" => (new LinearRopeScaling(Factor()), maxPositions),
@@ -119,7 +128,9 @@ internal static class RopeFields
             "dynamic" => (null, Math.Min(maxPositions, Original())),
             "llama3" => (Llama3(), maxPositions),
             "yarn" => (Yarn(), maxPositions),
-            _ => throw ConfigFields.Unsupported(type, "\"default\", \"linear\", \"dynamic\", \"llama3\" or \"yarn\""),
+            // The divisors change with the length of a text that is longer than the original maximum.
+            "longrope" => (LongRope(), Math.Min(maxPositions, Original())),
+            _ => throw ConfigFields.Unsupported(type, "\"default\", \"linear\", \"dynamic\", \"llama3\", \"yarn\" or \"longrope\""),
         };
 
         double Factor() => rope.Get("factor").Number(1, 1e6);
@@ -150,6 +161,17 @@ internal static class RopeFields
                 factor, Original(),
                 ConfigFields.Number(rope, "beta_fast", 1e-3, 1e6, 32), ConfigFields.Number(rope, "beta_slow", 1e-3, 1e6, 1), truncates,
                 ConfigFields.Number(rope, "attention_factor", 1e-3, 1e3, magnitude));
+        }
+
+        LongRopeScaling LongRope()
+        {
+            JsonField divisors = rope.Get("short_factor");
+            double[] each = [.. divisors.Items().Select((item, pair) => divisors.Item(pair, item).Number(1e-3, 1e6))];
+            int pairs = config.Rope.Rotated(config.HeadDimension) / 2, original = Original();
+            if (each.Length != pairs) throw divisors.Damaged($"has {each.Length} items, but {pairs} pairs of a head are rotated");
+            double factor = ConfigFields.Number(rope, "factor", 1e-3, 1e6, (double)maxPositions / original);
+            double magnitude = factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(factor) / Math.Log(original)));
+            return new LongRopeScaling(each, ConfigFields.Number(rope, "attention_factor", 1e-3, 1e3, magnitude));
         }
     }
 }

@@ -3,12 +3,17 @@ namespace LdlVk.Runtime.Model;
 /// <summary>A rotary embedding: its base, and what stretches it to long texts.</summary>
 /// <param name="Theta">The base.</param>
 /// <param name="Scaling">How the frequencies are scaled; null for not.</param>
-public sealed record RotaryEmbedding(double Theta, RopeScaling? Scaling)
+/// <param name="Part">The part of a head that is rotated.</param>
+public sealed record RotaryEmbedding(double Theta, RopeScaling? Scaling, double Part = 1)
 {
-    /// <summary>Returns the angles of a head's pairs in radians per position: θ^(−2i/d), scaled.</summary>
+    /// <summary>Returns the number of elements of a head that are rotated.</summary>
+    public int Rotated(int headDimension) => (int)(headDimension * Part);
+
+    /// <summary>Returns the angles of a head's rotated pairs in radians per position: θ^(−2i/d), scaled.</summary>
     public double[] Frequencies(int headDimension)
     {
-        double[] frequencies = [.. Enumerable.Range(0, headDimension / 2).Select(i => Math.Pow(Theta, -2.0 * i / headDimension))];
+        int rotated = Rotated(headDimension);
+        double[] frequencies = [.. Enumerable.Range(0, rotated / 2).Select(i => Math.Pow(Theta, -2.0 * i / rotated))];
         return Scaling?.Apply(frequencies, Theta) ?? frequencies;
     }
 }
@@ -106,4 +111,28 @@ public sealed record YarnRopeScaling(
     /// <inheritdoc/>
     public override string ToString() =>
         FormattableString.Invariant($"stretched {Factor} times from {OriginalPositions} positions by YaRN");
+}
+
+/// <summary>
+/// LongRoPE (rope_type "longrope"; Ding et al. 2024, "LongRoPE: Extending LLM Context Window Beyond 2 Million Tokens"), as texts up to the
+/// original maximum have it: each pair has a divisor of its own. Longer texts have other divisors, and are not read.
+/// </summary>
+/// <param name="Divisors"><c>short_factor</c>.</param>
+/// <param name="AttentionFactor">Factor of the cosines and sines.</param>
+public sealed record LongRopeScaling(IReadOnlyList<double> Divisors, double AttentionFactor) : RopeScaling
+{
+    /// <inheritdoc/>
+    public override double Magnitude => AttentionFactor;
+
+    internal override double[] Apply(double[] frequencies, double theta) => [.. frequencies.Select((f, pair) => f / Divisors[pair])];
+
+    /// <inheritdoc/>
+    public bool Equals(LongRopeScaling? other) =>
+        other is not null && AttentionFactor == other.AttentionFactor && Divisors.SequenceEqual(other.Divisors);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Divisors.Count, AttentionFactor);
+
+    /// <inheritdoc/>
+    public override string ToString() => "LongRoPE's short factors";
 }

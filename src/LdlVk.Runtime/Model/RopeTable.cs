@@ -59,16 +59,19 @@ internal sealed class RopeTable(IDevice device, BackboneConfig config) : IDispos
     private static float[] Compute(int positions, int headDimension, RotaryEmbedding rope)
     {
         int half = headDimension / 2;
+        // Elements that are not rotated keep their place: cosine 1 and sine 0.
         double[] frequencies = rope.Frequencies(headDimension);
         double magnitude = rope.Scaling?.Magnitude ?? 1;
         float[] table = new float[positions * headDimension];
         for (int p = 0; p < positions; p++)
         {
-            for (int i = 0; i < half; i++)
+            Span<float> row = table.AsSpan(p * headDimension, headDimension);
+            row[frequencies.Length..half].Fill(1);
+            for (int i = 0; i < frequencies.Length; i++)
             {
                 double angle = p * frequencies[i];
-                table[(p * headDimension) + i] = (float)(Math.Cos(angle) * magnitude);
-                table[(p * headDimension) + half + i] = (float)(Math.Sin(angle) * magnitude);
+                row[i] = (float)(Math.Cos(angle) * magnitude);
+                row[half + i] = (float)(Math.Sin(angle) * magnitude);
             }
         }
 

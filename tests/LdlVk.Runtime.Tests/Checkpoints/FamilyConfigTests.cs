@@ -57,14 +57,16 @@ public sealed class FamilyConfigTests
     [InlineData("gemma3_text_linear", "{\"use_bidirectional_attention\":true}", "use_bidirectional_attention is true")]
     [InlineData("gemma3_text_linear", "{\"hidden_activation\":\"gelu\"}", "hidden_activation is \"gelu\"")]
     [InlineData("gemma3_text_linear", "{\"model_type\":\"gemma3\"}", "there is no text_config")]
-    [InlineData("gemma3_text_linear", "{\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"longrope\"}}}", "rope_parameters.full_attention.rope_type is \"longrope\"")]
+    [InlineData("gemma3_text_linear", "{\"rope_parameters\":{\"full_attention\":{\"rope_type\":\"proportional\"}}}", "rope_parameters.full_attention.rope_type is \"proportional\"")]
     [InlineData("qwen3_linear", "{\"rope_scaling\":{\"type\":\"mrope\",\"mrope_section\":[2,2]}}", "rope_scaling.type is \"mrope\"")]
     [InlineData("qwen3_linear", "{\"rope_scaling\":{\"rope_type\":\"yarn\"}}", "rope_scaling.factor is missing")]
     [InlineData("qwen3_linear", "{\"partial_rotary_factor\":0.5}", "partial_rotary_factor is 0.5")]
     [InlineData("qwen3_linear", "{\"model_type\":\"phi3small\"}", "Supported architectures: \"gemma2\", \"llama\", \"qwen2\", \"qwen3\"")]
     [InlineData("phi3_linear", "{\"hidden_act\":\"gelu\"}", "hidden_act is \"gelu\"; only \"silu\"")]
-    [InlineData("phi3_linear", "{\"partial_rotary_factor\":0.75}", "partial_rotary_factor is 0.75")]
-    [InlineData("phi3_linear", "{\"rope_scaling\":{\"type\":\"longrope\"}}", "rope_scaling.type is \"longrope\"")]
+    [InlineData("phi3_linear", "{\"partial_rotary_factor\":0.2}", "partial_rotary_factor is 0.2: 3 of a head's 16 elements")]
+    [InlineData("phi3_linear", "{\"partial_rotary_factor\":0}", "partial_rotary_factor is 0: 0 of a head's 16 elements")]
+    [InlineData("phi3_linear", "{\"rope_scaling\":{\"type\":\"longrope\"}}", "rope_scaling.short_factor is missing")]
+    [InlineData("phi4_linear", "{\"partial_rotary_factor\":0.5}", "rope_scaling.short_factor has 6 items, but 4 pairs of a head are rotated")]
     [InlineData("phi3_linear", "{\"num_key_value_heads\":4}", "layers.0.self_attn.qkv_proj.weight", "[128, 64]", "[192, 64]")]
     public void What_is_not_computed_is_refused_by_name(string family, string change, params string[] says) => Says(family, change, says);
 
@@ -165,6 +167,19 @@ public sealed class FamilyConfigTests
             Assert.Null(config.RopeScaling);
             Assert.Equal(length, config.MaxPositions);
         }
+    }
+
+    /// <summary>Longer texts have other divisors, and are not read.</summary>
+    [Theory]
+    [InlineData("{}", 256, 1.1726039399558574)]
+    [InlineData("{\"max_position_embeddings\":200}", 200, 1)]
+    [InlineData("{\"original_max_position_embeddings\":1024}", 1024, 1.0488088481701516)]
+    public void LongRoPE_bounds_the_length_of_a_text(string change, int length, double magnitude)
+    {
+        BackboneConfig config = Config("phi4_linear", change);
+        Assert.Equal(magnitude, Assert.IsType<LongRopeScaling>(config.RopeScaling).Magnitude, 1e-12);
+        Assert.Equal(length, config.MaxPositions);
+        Assert.Equal(config, Config("phi4_linear", change));
     }
 
     /// <summary>The first tensor that a family lacks or exceeds, and what it could be instead.</summary>
