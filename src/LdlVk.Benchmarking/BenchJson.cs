@@ -24,6 +24,8 @@ public static class BenchJson
         json.WriteNumber("rows", m.Scenario.Rows);
         json.WriteNumber("tokens_per_second", m.TokensPerSecond);
         json.WriteNumber("best_tokens_per_second", m.BestTokensPerSecond);
+        if (Prediction.For(context)?.TokensPerSecond(m.Scenario) is { } predicted)
+            json.WriteNumber("predicted_tokens_per_second", predicted);
         json.WriteStartArray("seconds");
         foreach (double seconds in m.Seconds) json.WriteNumberValue(seconds);
         json.WriteEndArray();

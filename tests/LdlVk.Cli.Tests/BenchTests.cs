@@ -32,9 +32,32 @@ public class BenchTests
     [InlineData("leave out --shape and --layers", "--model", "MINI", "--layers", "2")]
     [InlineData("--batch-tokens 0: give a whole number", "--batch-tokens", "0")]
     [InlineData("--memory lots: \"lots\" is not a size", "--memory", "lots")]
+    [InlineData("--predict gpu: no such card is known. There are RTX 2060, ", "--predict", "gpu")]
+    [InlineData("--predict RTX: several cards have that in their names", "--predict", "RTX")]
+    [InlineData("--device changes nothing with --predict", "--predict", "H100", "--device", "cpu")]
+    [InlineData("Apple M1 Max has no instruction for int8 products", "--predict", "Apple M1 Max", "--weights", "int8", "--compute", "int8")]
     [InlineData("--memory has several values", "--shape", Tiny, "--device", "cpu", "--memory", "1GiB,1GiB")]
     public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
         (await Cli.RunAsync(["bench", .. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);
+
+    [Fact]
+    public async Task A_card_that_is_not_here_is_predicted()
+    {
+        Outcome list = await Cli.RunAsync("bench", "--predict", "list");
+        Assert.Equal((0, ""), (list.Code, list.Error));
+        Assert.True(list.Out.Split('\n').Count(line => line.Contains("GB/s", StringComparison.Ordinal)) >= 14, list.Out);
+        Outcome words = await Cli.RunAsync("bench", "--predict", "rtx 4090", "--weights", "fp16,int4");
+        Assert.Equal((0, ""), (words.Code, words.Error));
+        Assert.Contains("gemma2-27b, fp16 weights, 128 tokens: ", words.Out, StringComparison.Ordinal);
+        Assert.Contains("of 46 layers streamed", words.Out, StringComparison.Ordinal);
+        Assert.Contains("all layers on the card", words.Out, StringComparison.Ordinal);
+        Assert.Contains("Assumed: ", words.Out, StringComparison.Ordinal);
+        Outcome lines = await Cli.RunAsync("bench", "--predict", "H100", "--shape", "qwen3-8b", "--batch", "4x512", "--json");
+        Assert.Equal((0, ""), (lines.Code, lines.Error));
+        JsonElement line = Assert.Single(lines.Lines);
+        Assert.Equal(("H100", "qwen3-8b", 0), (line.GetProperty("predicted_for").GetString(), line.GetProperty("shape").GetString(), line.GetProperty("streamed_layers").GetInt32()));
+        Assert.InRange(line.GetProperty("predicted_tokens_per_second").GetDouble(), 1e3, 1e6);
+    }
 
     [Fact]
     public async Task A_model_too_large_says_what_it_needs() =>

@@ -4,10 +4,8 @@ using LdlVk.Benchmarking;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Datasets.Lines;
-using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
-using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
 
@@ -18,6 +16,8 @@ internal sealed class BenchCommand
         The weights are generated on the device; nothing is downloaded. A shape is a backbone without heads; --model measures a whole reward
         model. TFLOP/s count the necessary arithmetic of Linear and Attention: 2·M·N·K per product, and 4·head_dim per head, query and
         visible key. The last layer computes keys and values of all tokens, and everything else only for the last token of each text.
+        --predict needs no card: of gemma2-27b unless --shape is given, by a roofline of what the maker says of the card. Where the card
+        is one of those, a measurement has the prediction beside it.
         The peak rate is the best rate of LdlVk's Linear with a square matrix in the same format; the peak traffic is that of a copy on
         the device. Times of ops come from the device's clock, in one run after the timed ones.
         --json writes one object per line for each measurement.
@@ -60,6 +60,11 @@ internal sealed class BenchCommand
     {
         Description = "Measure every op by itself, at the shape's sizes and 1 to 2048 rows.",
     };
+    private readonly Option<string?> _predict = new("--predict")
+    {
+        Description = "Predict the speed of a card that is not here, by its maker's figures; list names the cards.",
+        HelpName = "CARD|list",
+    };
     private readonly Option<bool> _json = new("--json") { Description = "Write JSON lines." };
     private readonly Option<bool> _quiet = ModelFlags.CreateQuiet();
 
@@ -73,7 +78,7 @@ internal sealed class BenchCommand
         [
             bench._shape, bench._layers, bench._model, bench._adapter, bench._head, .. bench._scenarios.All, bench._weights,
             bench._compute, bench._device, bench._kernels, bench._batchTokens, bench._memory, bench._runs, bench._cold, bench._ops,
-            bench._json, bench._quiet,
+            bench._predict, bench._json, bench._quiet,
         ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(bench.Run(call, cancellationToken)));
@@ -84,7 +89,11 @@ internal sealed class BenchCommand
     {
         // Cheap checks come first.
         if (call.GetValue(_ops)) ScenarioFlags.RefuseUnused(call, _ops, [.. _scenarios.All, _compute, _batchTokens, _memory, _runs]);
-        BenchShape shape = FlagValue.Read(_shape.Name, call.GetValue(_shape)!, BenchShape.Parse);
+        string? card = call.GetValue(_predict);
+        if (card is not null) ScenarioFlags.RefuseUnused(call, _predict, [_device, _kernels, _memory, _runs, _cold, _ops]);
+        BenchShape shape = FlagValue.Read(
+            _shape.Name, card is not null && call.GetResult(_shape) is null or { Implicit: true }
+                ? BenchPrediction.Shape : call.GetValue(_shape)!, BenchShape.Parse);
         if (Number(call, _layers) is { } layers) shape = shape.WithLayers(layers);
         WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
         ComputeMode compute = ModelValues.Compute(call, _compute);
@@ -92,18 +101,25 @@ internal sealed class BenchCommand
         int runs = Number(call, _runs) ?? 5;
         using Checkpoint? checkpoint = OpenModel(call);
         if (checkpoint is not null) shape = new BenchShape(Path.GetFileName(checkpoint.Folder), checkpoint.Config);
-        DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!, ModelValues.Kernels(call, _kernels))[0];
         ScenarioPlan plan = _scenarios.Read(call, shape, ModelValues.BatchTokens(call, _batchTokens));
         bool cold = call.GetValue(_cold);
 
         using Screen screen = new(_terminal);
+        if (card is not null)
+        {
+            BenchPrediction.Show(
+                card, _predict.Name, shape, formats, compute, plan, call.GetValue(_json), screen, new ResultWriter(_terminal.Out));
+            return ExitCode.Success;
+        }
+
+        DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!, ModelValues.Kernels(call, _kernels))[0];
         using StatusLine status = new(_terminal, call.GetValue(_quiet));
-        Output output = new(new BenchReport(screen), new ResultWriter(_terminal.Out), status, call.GetValue(_json));
+        BenchOutput output = new(new BenchReport(screen), new ResultWriter(_terminal.Out), status, call.GetValue(_json));
         foreach (WeightFormat format in formats)
         {
             if (call.GetValue(_ops))
             {
-                MeasureOps(device, shape, format, !cold, output, first: format == formats[0], cancellationToken);
+                BenchOps.Measure(device, shape, format, !cold, output, first: format == formats[0], cancellationToken);
                 continue;
             }
 
@@ -117,7 +133,7 @@ internal sealed class BenchCommand
         return ExitCode.Success;
     }
 
-    private static void Measure(BenchRequest request, ScenarioPlan plan, int runs, Output output, CancellationToken cancellationToken)
+    private static void Measure(BenchRequest request, ScenarioPlan plan, int runs, BenchOutput output, CancellationToken cancellationToken)
     {
         ExecutionPlan layers = request.MakePlan();
         if (layers.Streams && request.MemoryLimit is null)
@@ -149,26 +165,6 @@ internal sealed class BenchCommand
         }
     }
 
-    private static void MeasureOps(
-        DeviceInfo info, BenchShape shape, WeightFormat format, bool useKeptKernels, Output output, bool first,
-        CancellationToken cancellationToken)
-    {
-        output.Status.Show(() => $"{info.Id}: ops");
-        using IDevice device = ComputeDevices.Open(info, useKeptKernels: useKeptKernels);
-        OpBench ops = new(device, shape.Config,
-            row =>
-            {
-                if (output.Json) output.Lines.Write(o => BenchJson.Write(o, info, format, row));
-                else output.Report.WriteOp(row);
-            },
-            skipped =>
-            {
-                if (!output.Json) output.Report.WriteSkipped(skipped);
-            });
-        if (!output.Json) output.Report.BeginOps(info, $"{shape.Name}, {Readable.Name(format)} weights");
-        ops.Run(format, others: first, cancellationToken);
-    }
-
     private long? ReadMemory(ParseResult call) => ModelValues.Memory(call, _memory) switch
     {
         [] => null,
@@ -194,7 +190,4 @@ internal sealed class BenchCommand
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value is >= 1 and <= Max
             ? value : throw new UsageException($"{option.Name} {text}: give a whole number from 1 to {Max}.");
     }
-
-    /// <summary>The output of measurements: a report for people, or JSON lines.</summary>
-    private sealed record Output(BenchReport Report, ResultWriter Lines, StatusLine Status, bool Json);
 }

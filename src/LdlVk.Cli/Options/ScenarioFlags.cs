@@ -27,7 +27,7 @@ internal sealed class ScenarioFlags
     public static void RefuseUnused(ParseResult call, Option beside, Option[] unused)
     {
         if (unused.FirstOrDefault(option => call.GetResult(option) is { Implicit: false }) is { } given)
-            throw new UsageException($"{given.Name} changes nothing with {beside.Name}, which has sizes of its own. Leave it out.");
+            throw new UsageException($"{given.Name} changes nothing with {beside.Name}. Leave it out.");
     }
 
     /// <summary>All flags.</summary>

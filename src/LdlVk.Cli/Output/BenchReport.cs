@@ -45,6 +45,8 @@ internal sealed class BenchReport(Screen screen)
         screen.Line(
             Number($"  {Rates.Operations(m.Rate)}, {100 * m.Rate / c.Yardsticks.ProductRate:F0} % of the product's; ")
                 + Number($"{Rates.Bytes(m.ByteRate)}, {100 * m.ByteRate / c.Yardsticks.CopyRate:F0} % of the copy's"));
+        if (Prediction.For(c)?.TokensPerSecond(m.Scenario) is { } predicted)
+            screen.Line(Number($"  {100 * m.TokensPerSecond / predicted:F0} % of the {predicted:G4} tokens/s of --predict"));
         if (c.WhyNotTimed is not null) return;
         double total = m.DeviceSeconds;
         screen.Line(Number(

@@ -1,0 +1,99 @@
+using LdlVk.Runtime.Formatting;
+
+namespace LdlVk.Benchmarking;
+
+/// <summary>What the maker says of a card, as far as LdlVk's kernels can use it through Vulkan.</summary>
+/// <param name="Name">The card, as drivers name it.</param>
+/// <param name="Fp32">10¹² fp32 operations a second of ordinary arithmetic.</param>
+/// <param name="Halves">The same of fp16 matrix units with fp32 sums; 0 where kernels use none.</param>
+/// <param name="Bytes">The same of int8: on matrix units where <paramref name="Halves"/> has some, else of dot products; 0 for neither.
+/// </param>
+/// <param name="Bandwidth">GB a second of its memory.</param>
+/// <param name="Memory">GiB of its memory that programs may have.</param>
+/// <param name="Bus">GB a second from the host's memory to its own, one way; its own bandwidth where they are the same.</param>
+/// <param name="Cores">Streaming multiprocessors, compute units or Xe-cores.</param>
+/// <param name="Clock">GHz at which the rates hold.</param>
+/// <param name="Source">The maker's page.</param>
+/// <param name="Note">What to know about it; empty for nothing.</param>
+public sealed record Card(
+    string Name, double Fp32, double Halves, double Bytes, double Bandwidth, double Memory, double Bus, int Cores, double Clock,
+    string Source, string Note = "")
+{
+    private const double Pcie3 = 15.75, Pcie4 = 31.5, Pcie4Half = 15.75, Pcie5 = 63;
+
+    private const string NvidiaPapers = "https://images.nvidia.com/aem-dam/", AmdPages = "https://www.amd.com/en/products/",
+        IntelPages = "https://www.intel.com/content/www/us/en/products/sku/";
+
+    /// <summary>Words after a name that make it another card.</summary>
+    private static readonly string[] OtherCards = ["XT", "XTX", "Ti", "SUPER", "Laptop", "Mobile", "GRE", "D", "M", "Max", "Pro"];
+
+    /// <summary>All cards, by maker and age.</summary>
+    public static IReadOnlyList<Card> All { get; } =
+    [
+        new("RTX 2060", 6.45, 25.8, 103.2, 336, 6, Pcie3, 30, 1.68,
+            $"{NvidiaPapers}en-zz/Solutions/design-visualization/technologies/turing-architecture/"
+                + "NVIDIA-Turing-Architecture-Whitepaper.pdf",
+            "attention is portable: NVIDIA's compiler makes it wrong on Turing's matrix units"),
+        new("RTX 3090", 35.6, 71, 284, 936, 24, Pcie4, 82, 1.695,
+            "https://www.nvidia.com/content/PDF/nvidia-ampere-ga-102-gpu-architecture-whitepaper-v2.pdf"),
+        new("RTX 4090", 82.6, 165.2, 660.6, 1008, 24, Pcie4, 128, 2.52,
+            $"{NvidiaPapers}Solutions/geforce/ada/nvidia-ada-gpu-architecture.pdf"),
+        new("RTX 5090", 104.8, 209.5, 838, 1792, 32, Pcie5, 170, 2.407,
+            $"{NvidiaPapers}Solutions/geforce/blackwell/nvidia-rtx-blackwell-gpu-architecture.pdf"),
+        new("A100", 19.5, 312, 624, 2039, 80, Pcie4, 108, 1.41, "https://www.nvidia.com/en-us/data-center/a100/"),
+        new("H100", 66.9, 989.4, 1978.9, 3350, 80, Pcie5, 132, 1.83, "https://www.nvidia.com/en-us/data-center/h100/",
+            "through Vulkan, products of subgroups have reached 612 TFLOP/s and 1,243 TOP/s"),
+        new("MI210", 22.6, 0, 90.5, 1638, 64, Pcie4, 104, 1.7, $"{AmdPages}accelerators/instinct/mi200/mi210.html",
+            "no Vulkan driver offers its matrix cores"),
+        new("RX 6800", 16.2, 0, 64.7, 512, 16, Pcie4, 60, 2.105,
+            $"{AmdPages}graphics/desktops/radeon/6000-series/amd-radeon-rx-6800.html"),
+        new("RX 7900 XTX", 61.4, 122.8, 122.8, 960, 24, Pcie4, 96, 2.5,
+            $"{AmdPages}graphics/desktops/radeon/7000-series/amd-radeon-rx-7900xtx.html"),
+        new("RX 9070 XT", 48.7, 195, 389, 640, 16, Pcie5, 64, 2.97,
+            $"{AmdPages}graphics/desktops/radeon/9000-series/amd-radeon-rx-9070xt.html"),
+        new("Arc A770", 19.7, 0, 78.6, 560, 16, Pcie4, 32, 2.4, $"{IntelPages}229151/intel-arc-a770-graphics-16gb/specifications.html",
+            "its matrix units (131 TFLOP/s) are not used: docs/devices.md says why"),
+        new("Arc B580", 13.7, 116.5, 233, 456, 12, Pcie4Half, 20, 2.67,
+            $"{IntelPages}241598/intel-arc-b580-graphics/specifications.html"),
+        new("Iris Xe", 2.07, 0, 8.3, 68.3, 8, 68.3, 6, 1.35, $"{IntelPages}208664/intel-core-i71185g7-processor/specifications.html",
+            "96 execution units on the host's memory"),
+        new("Apple M1 Max", 10.4, 0, 0, 400, 24, 400, 32, 1.27, "https://www.apple.com/newsroom/2021/10/introducing-m1-pro-and-m1-max/",
+            "through MoltenVK, which offers neither matrix units nor dot products; the host's memory"),
+    ];
+
+    /// <summary>Whether it has no memory of its own.</summary>
+    public bool SharesHostMemory => Bus == Bandwidth;
+
+    /// <summary>The card of a name, or of a part of one.</summary>
+    /// <exception cref="UsageException">There is none, or several. The message begins with the name.</exception>
+    public static Card Parse(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        Card[] found = [.. All.Where(card => card.Name.Equals(name, StringComparison.OrdinalIgnoreCase))];
+        if (found.Length == 0 && name.Length > 2)
+            found = [.. All.Where(card => card.Name.Contains(name, StringComparison.OrdinalIgnoreCase))];
+        return found is [var one] ? one : throw new UsageException(
+            $"{Readable.OneLine(name)}: {(found.Length == 0 ? "no such card is known" : "several cards have that in their names")}. "
+            + $"There are {string.Join(", ", All.Select(card => card.Name))}.");
+    }
+
+    /// <summary>The card that a driver names; null where it is none of these.</summary>
+    public static Card? Find(DeviceInfo device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        string[] words = device.Name.Replace("(R)", "", StringComparison.Ordinal).Replace("(TM)", "", StringComparison.OrdinalIgnoreCase)
+            .Split([' ', '(', ')', ',', '/', '-'], StringSplitOptions.RemoveEmptyEntries);
+        return All.FirstOrDefault(card => IsIn(words, card.Name.Split(' ')));
+
+        static bool IsIn(string[] words, string[] name)
+        {
+            for (int at = 0; at + name.Length <= words.Length; at++)
+            {
+                bool same = words.AsSpan(at, name.Length).SequenceEqual(name, StringComparer.OrdinalIgnoreCase);
+                if (same && !OtherCards.Contains(words.ElementAtOrDefault(at + name.Length), StringComparer.OrdinalIgnoreCase)) return true;
+            }
+
+            return false;
+        }
+    }
+}
