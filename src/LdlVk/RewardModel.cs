@@ -110,6 +110,7 @@ public sealed class RewardModel : IDisposable
         ArgumentNullException.ThrowIfNull(checkpoint);
         options.Check();
         options.CheckFor(checkpoint.Head);
+        options.CheckForText(checkpoint);
         return Placement.Plan(checkpoint, options);
     }
 
@@ -147,6 +148,7 @@ public sealed class RewardModel : IDisposable
         try
         {
             options.CheckFor(checkpoint.Head);
+            options.CheckForText(checkpoint);
             var text = new TextEncoder(checkpoint.TextFolder, options.ChatTemplate, options.SystemMessages, options.TemplateDate);
             // An unknown template is an error before the weights are uploaded, not after.
             if (text.HasTokenizer) _ = text.Note;

@@ -1,3 +1,4 @@
+using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Model.Heads;
 
 namespace LdlVk;
@@ -145,6 +146,20 @@ public sealed record RewardModelOptions
             + $"{OptionName.Head.Of("steps")} if its head was trained on steps.");
 
         UsageException Of(OptionName option) => new($"{option} would change nothing: {why}. Leave it out.");
+    }
+
+    /// <summary>Verifies that no option is about texts if a model has no tokenizer: only token ids are scored then.</summary>
+    internal void CheckForText(Checkpoint checkpoint)
+    {
+        if (checkpoint.HasTokenizer) return;
+        if (ChatTemplate != "auto") throw Of(OptionName.ChatTemplate.Of(ChatTemplate));
+        if (SystemMessages != SystemMessages.Error) throw Of(OptionName.SystemMessages.Of("merge"));
+        if (TemplateDate is not null) throw Of(OptionName.TemplateDate);
+        if (StepSeparator is not null) throw Of(OptionName.StepSeparator);
+
+        UsageException Of(OptionName option) => new(
+            (Notice)$"{option} would change nothing: {checkpoint.TextFolder} has no tokenizer, so only input_ids can be scored. "
+            + "Leave it out, or download the tokenizer from the model's page.");
     }
 
     internal void Check()

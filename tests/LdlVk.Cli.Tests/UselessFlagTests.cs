@@ -39,6 +39,18 @@ public sealed class UselessFlagTests : IDisposable
         Assert.Equal(2, render.Code);
     }
 
+    [Theory]
+    [InlineData("--chat-template gemma2", "--chat-template", "gemma2")]
+    [InlineData("--chat-template none", "--chat-template", "none")]
+    [InlineData("--system merge", "--system", "merge")]
+    [InlineData("--date", "--date", "2025-01-01")]
+    public async Task Templates_are_refused_where_there_is_no_tokenizer(string named, params string[] flags)
+    {
+        (await RunAsync("score", "llama_linear", flags)).Fails(2, $"{named} would change nothing", "has no tokenizer");
+        (await RunAsync("score", "llama_linear", [.. flags, "--dry-run"])).Fails(2, $"{named} would change nothing", "has no tokenizer");
+        (await RunAsync("score", "qwen2_prm", flags)).Fails(2, $"{named} would change nothing", "has no tokenizer");
+    }
+
     [Fact]
     public async Task A_separator_is_refused_where_no_text_has_steps() =>
         (await RunAsync("score", "qwen2_linear", ["--head", "steps", "--step-separator", "x"])).Fails(2, "--step-separator would change nothing", "token ids alone");

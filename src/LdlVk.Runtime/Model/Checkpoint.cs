@@ -64,6 +64,9 @@ public sealed class Checkpoint : IDisposable
     /// <inheritdoc cref="CheckpointFolder.TextPath"/>
     public string TextFolder => _files.TextPath;
 
+    /// <summary>Whether there is a tokenizer in <see cref="TextFolder"/>; without one, only token ids can be scored.</summary>
+    public bool HasTokenizer => Checkpoints.Adapters.AdapterFolder.HasTokenizer(TextFolder);
+
     /// <summary>Names of the files in which originals have their heads, beside the safetensors.</summary>
     public static IReadOnlyList<string> HeadFiles { get; } = [.. HeadKind.All.SelectMany(kind => kind.Files)];
 

@@ -99,6 +99,10 @@ public sealed class HeadVariantTests : IDisposable
     [InlineData("gating_temperature", "0")]
     [InlineData("num_objectives", "18")]
     [InlineData("num_quantiles", "2")]
+    [InlineData("gating_n_hidden", "2")]
+    [InlineData("gating_n_hidden", "4")]
+    [InlineData("gating_hidden_dim", "33")]
+    [InlineData("gating_n_hidden", "\"3\"")]
     public void A_field_of_the_gates_that_cannot_be_is_refused(string field, string value) =>
         Refused(With("armorm_llama", config => config[field] = JsonNode.Parse(value)));
 

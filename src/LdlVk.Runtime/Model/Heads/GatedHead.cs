@@ -170,10 +170,25 @@ internal sealed class GatedHead : ModelHead
                     $"{Regression} of {folder.Path} has {regression.Outputs} rows and {GatingPrefix}* {gating.Outputs} outputs, but "
                     + $"{CheckpointFolder.ConfigName} asks for {objectives} objectives of {quantiles} quantiles. "
                     + $"The two are not from the same model.");
+            CheckLayers(fields, gating);
             return new GatedHead(
                 regression, gating, scale, matrix, fields.Number("gating_temperature", 1e-6, 1e6, matrix is null ? 1 : 10),
                 Pattern(fields, source.Config), KnownAttributes.Of(folder, objectives, "objective"));
         });
+    }
+
+    /// <summary>
+    /// ArmoRM's and QRM's code makes as many hidden layers of as many outputs as config.json says, and one more for the objectives.
+    /// </summary>
+    private static void CheckLayers(ConfigFields fields, HeadNetwork gating)
+    {
+        HeadLayer[] inner = [.. gating.Layers.SkipLast(1)];
+        if (fields.Root.TryGet("gating_n_hidden", out JsonField count) && count.Integer(0, 1 << 10) != inner.Length)
+            throw count.Error(
+                $"is {count.Kind}, but {GatingPrefix}* has {inner.Length} hidden layers. The two are not from the same model.");
+        if (fields.Root.TryGet("gating_hidden_dim", out JsonField size)
+            && Array.Find(inner, layer => layer.Outputs != size.Integer(1, 1 << 20)) is { } other)
+            throw size.Error($"is {size.Kind}, but {other.Weight.Name} has {other.Outputs} outputs. The two are not from the same model.");
     }
 
     /// <summary>The tokens that open the assistant's turn: <c>gating_token_pattern</c>, or the published models'.</summary>
