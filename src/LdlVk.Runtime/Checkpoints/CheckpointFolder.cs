@@ -95,7 +95,13 @@ internal sealed class CheckpointFolder : IDisposable
         JsonFile.Read(System.IO.Path.Combine(Path, ConfigName), root => read(new ConfigFields(root)));
 
     /// <summary>Whether the files of weights have a tensor of this name, without <c>model.</c>.</summary>
-    public bool Contains(string name) => _tensors.Contains(name) || _adapter?.Tensors.ContainsKey(name) == true;
+    public bool Contains(string name) => _tensors.Contains(name) || IsOfAdapter(name);
+
+    /// <summary>Whether an adapter changes or replaces the tensor of this name.</summary>
+    public bool IsOfAdapter(string name) => _adapter?.Tensors.ContainsKey(name) == true;
+
+    /// <summary>Element type of a tensor before an adapter replaced it.</summary>
+    public ElementType TypeInBase(string name) => (_tensors.Contains(name) ? _tensors.Tensor(name) : Tensor(name)).ElementType;
 
     /// <summary>Whether the folder has a file of this name.</summary>
     public bool HasFile(string name) => File.Exists(System.IO.Path.Combine(Path, name));

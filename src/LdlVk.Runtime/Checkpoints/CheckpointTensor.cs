@@ -82,6 +82,9 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// <summary>The last dimension.</summary>
     public int Columns => _shape.Length == 0 ? 1 : _shape[^1];
 
+    /// <summary>Whether the elements are those of the file, without scales and updates.</summary>
+    internal bool IsInFile => _update is null && _scales is null;
+
     /// <summary>Returns the same tensor under another name in messages.</summary>
     internal CheckpointTensor Named(string name) => new(name, ElementType, _shape, _file, _firstByte, _strides, _update, _scales);
 
@@ -117,12 +120,21 @@ internal sealed class CheckpointTensor : IFloatMatrix
         return values;
     }
 
+    /// <summary>The matrix with rows and columns exchanged, read from the same bytes.</summary>
+    internal CheckpointTensor Transposed()
+    {
+        if (_shape.Length != 2 || !IsInFile)
+            throw new InvalidOperationException($"{Name} has no transpose.");
+        long[] strides = _strides is null ? [1, _shape[1]] : [_strides[1], _strides[0]];
+        return new CheckpointTensor(Name, ElementType, [_shape[1], _shape[0]], _file, _firstByte, strides);
+    }
+
     /// <summary>One index of the first dimension as a tensor of its own: [1, …] of a matrix, [1] of a vector.</summary>
     internal CheckpointTensor RowAt(int index)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(index);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(index, _shape[0]);
-        if (_update is not null || _scales is not null) return Computed(index);
+        if (!IsInFile) return Computed(index);
         long stride = _strides is null ? Count / _shape[0] : _strides[0];
         return new CheckpointTensor(
             $"row {index} of {Name}", ElementType, [1, .. _shape.AsSpan(1)], _file, _firstByte + (index * stride * ElementType.Bytes()),
@@ -148,7 +160,7 @@ internal sealed class CheckpointTensor : IFloatMatrix
     /// </summary>
     internal void CopyBytes(long firstByte, Span<byte> destination)
     {
-        if (_update is not null || _scales is not null) throw new InvalidOperationException($"{Name} is not in a file as it is read.");
+        if (!IsInFile) throw new InvalidOperationException($"{Name} is not in a file as it is read.");
         ArgumentOutOfRangeException.ThrowIfNegative(firstByte);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(firstByte, Bytes - destination.Length);
         if (_strides is null)

@@ -97,7 +97,9 @@ internal sealed record ConversionPlan(IReadOnlyList<PlannedShard> Shards, int Ch
     /// <summary>The groups of tensors that must be in one file.</summary>
     private static IEnumerable<IEnumerable<PlannedTensor>> Parts(Checkpoint checkpoint, WeightFormat weights)
     {
-        yield return [PlannedTensor.Copy(Prefix + BackboneTensors.Embedding, checkpoint.Embedding)];
+        CheckpointTensor table = checkpoint.Embedding;
+        const string Table = Prefix + BackboneTensors.Embedding;
+        yield return [table.IsInFile ? PlannedTensor.Copy(Table, table) : PlannedTensor.Floats(Table, table)];
         for (int layer = 0; layer < checkpoint.Config.Layers; layer++)
         {
             string at = BackboneTensors.Layer(layer);

@@ -44,7 +44,7 @@ internal sealed class CheckpointWeights(Checkpoint checkpoint, LoadSettings sett
     public WeightFormat HeadFormat => settings.Heads;
 
     public EmbeddingTable Embedding() =>
-        EmbeddingTable.Of(checkpoint.Embedding, Config.Architecture, settings.EmbeddingScale);
+        EmbeddingTable.Of(checkpoint, settings.EmbeddingScale);
 
     public IWeightSource Matrix(string name) => checkpoint.Weight(name, settings.Weights);
 

@@ -47,11 +47,13 @@ public sealed class Checkpoint : IDisposable
         foreach (StoredTensor stored in _stored.Values.DistinctBy(stored => stored.Name))
             if (Converted is null || !BackboneTensors.IsWeight(stored.Name, stored.Shape))
                 BackboneBytes += files.Tensor(stored.Name, stored.Shape).Bytes;
-        SourceType = Embedding.ElementType;
-        if (Converted is { } format && format.SourceType != SourceType)
+        ElementType table = Embedding.ElementType;
+        // An adapter's update of the table is of another type than the model, and a conversion keeps it in fp32.
+        SourceType = Converted?.SourceType ?? files.TypeInBase(StoredName(BackboneTensors.Embedding));
+        if (table != SourceType && Converted is not null && table != ElementType.Fp32)
             throw new CheckpointException(
-                $"{Folder} says that it was converted from {ConvertedFormat.Name(format.SourceType)}, "
-                + $"but its embedding table is {ConvertedFormat.Name(SourceType)}. Convert the original again.");
+                $"{Folder} says that it was converted from {ConvertedFormat.Name(SourceType)}, "
+                + $"but its embedding table is {ConvertedFormat.Name(table)}. Convert the original again.");
         Head = HeadKind.Open(new HeadSource(files, Config, head));
     }
 
@@ -87,7 +89,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The head, which computes a score from the last hidden state.</summary>
     public ModelHead Head { get; }
 
-    /// <summary>Element type of the embedding table, which is the type of the published model.</summary>
+    /// <summary>Element type of the embedding table in the original model, which is the type of the published model.</summary>
     public ElementType SourceType { get; }
 
     /// <summary>Size of the backbone's tensors in the files in bytes, with the embedding table and without heads.</summary>

@@ -13,12 +13,12 @@ internal sealed class EmbeddingTable(IFloatMatrix table, float factor)
     private const int Chunk = 32;
 
     /// <summary>Creates the table of a checkpoint.</summary>
-    public static EmbeddingTable Of(CheckpointTensor table, Architecture architecture, EmbeddingScale scale)
+    public static EmbeddingTable Of(Checkpoint checkpoint, EmbeddingScale scale)
     {
-        if (!architecture.ScalesEmbeddings) return new EmbeddingTable(table, 1);
+        CheckpointTensor table = checkpoint.Embedding;
+        if (!checkpoint.Config.Architecture.ScalesEmbeddings) return new EmbeddingTable(table, 1);
         float exact = MathF.Sqrt(table.Columns);
-        bool round = scale == EmbeddingScale.Bf16 || (scale == EmbeddingScale.Auto && table.ElementType == ElementType.Bf16);
-        return new EmbeddingTable(table, round ? RoundToBf16(exact) : exact);
+        return new EmbeddingTable(table, checkpoint.RoundsEmbeddingScale(scale) ? RoundToBf16(exact) : exact);
     }
 
     /// <summary>residual[r] = table[ids[r]]·factor.</summary>

@@ -4,8 +4,8 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Checkpoints.Adapters;
 
 /// <summary>
-/// adapter_config.json of PEFT (huggingface/peft, src/peft/tuners/lora/config.py). LoRA and rsLoRA are supported. A field that asks for
-/// anything else is an error that names it.
+/// adapter_config.json of PEFT (huggingface/peft, src/peft/tuners/lora/config.py). LoRA, rsLoRA and DoRA are supported. A field that asks
+/// for anything else is an error that names it. fan_in_fan_out is of GPT-2's matrices, and PEFT ignores it for linear layers.
 /// </summary>
 /// <param name="Base">Name of the base model, or its folder; null if the file does not say.</param>
 /// <param name="Rank">Rank of the updates.</param>
@@ -15,9 +15,11 @@ namespace LdlVk.Runtime.Checkpoints.Adapters;
 /// <param name="Alphas">Numerators of modules by patterns of their names.</param>
 /// <param name="Targets">The modules that are changed.</param>
 /// <param name="Saved">Modules that the adapter replaces.</param>
+/// <param name="HasMagnitudes">Whether each update comes with magnitudes (DoRA).</param>
+/// <param name="Biases">Which biases of the base model were trained, and are replaced.</param>
 internal sealed record AdapterConfig(
     string? Base, int Rank, double Alpha, bool IsRankStabilized, AdapterPatterns<int> Ranks, AdapterPatterns<double> Alphas,
-    AdapterTargets Targets, IReadOnlyList<string> Saved)
+    AdapterTargets Targets, IReadOnlyList<string> Saved, bool HasMagnitudes, TrainedBiases Biases)
 {
     /// <summary>The name of the file.</summary>
     public const string FileName = "adapter_config.json";
@@ -28,10 +30,11 @@ internal sealed record AdapterConfig(
     /// <summary>Fields that ask for other arithmetic if they are set, and the name of that.</summary>
     private static readonly (string Field, string What)[] Refused =
     [
-        ("use_dora", "DoRA"), ("lora_bias", "a bias of the update"), ("layer_replication", "replicated layers"),
+        ("lora_bias", "a bias of the update"), ("layer_replication", "replicated layers"),
         ("trainable_token_indices", "trained rows of the embedding table"), ("target_parameters", "updates of single parameters"),
         ("alora_invocation_tokens", "activated LoRA"), ("use_qalora", "QALoRA"), ("use_bdlora", "block-diagonal LoRA"),
-        ("arrow_config", "routing among adapters"), ("velora_config", "VeLoRA"),
+        ("arrow_config", "routing among adapters"), ("velora_config", "VeLoRA"), ("kasa_config", "KaSA"),
+        ("monteclora_config", "MonteCLoRA"),
     ];
 
     /// <summary>Ways to begin a training that leave the base model as it is.</summary>
@@ -46,7 +49,7 @@ internal sealed record AdapterConfig(
         foreach ((string field, string what) in Refused)
             if (root.TryGet(field, out JsonField set) && IsSet(set)) throw NotSupported(set, $"asks for {what}, which is not supported");
         foreach (JsonProperty property in root.Members())
-            if (property.Name.StartsWith("use_", StringComparison.Ordinal) && property.Name != "use_rslora"
+            if (property.Name.StartsWith("use_", StringComparison.Ordinal) && property.Name is not ("use_rslora" or "use_dora")
                 && property.Value.ValueKind == JsonValueKind.True)
             {
                 throw NotSupported(root.Member(Shown.Short(property.Name), property.Value), "is true, which is not known");
@@ -64,7 +67,8 @@ internal sealed record AdapterConfig(
             root.TryGet("use_rslora", out JsonField stabilized) && stabilized.Boolean(),
             AdapterPatterns<int>.Read(root, "rank_pattern", field => field.Integer(1, MaxRank)),
             AdapterPatterns<double>.Read(root, "alpha_pattern", field => field.Number(0, MaxAlpha)),
-            AdapterTargets.Read(root), Strings(root, "modules_to_save") ?? []);
+            AdapterTargets.Read(root), Strings(root, "modules_to_save") ?? [],
+            root.TryGet("use_dora", out JsonField dora) && dora.Boolean(), BiasesOf(root));
     });
 
     /// <summary>Rank of a module's update.</summary>
@@ -75,6 +79,18 @@ internal sealed record AdapterConfig(
     {
         int rank = RankOf(module);
         return (float)(Alphas.Of(module, Alpha) / (IsRankStabilized ? Math.Sqrt(rank) : rank));
+    }
+
+    private static TrainedBiases BiasesOf(JsonField root)
+    {
+        if (!root.TryGet("bias", out JsonField bias)) return TrainedBiases.None;
+        return bias.String() switch
+        {
+            "none" => TrainedBiases.None,
+            "lora_only" => TrainedBiases.OfTargets,
+            "all" => TrainedBiases.All,
+            _ => throw NotSupported(bias, $"is {bias.Kind}, not \"none\", \"lora_only\" or \"all\""),
+        };
     }
 
     /// <summary>Returns a list of names, or one name; null if the field is absent or null.</summary>
@@ -94,4 +110,15 @@ internal sealed record AdapterConfig(
     };
 
     private static CheckpointException NotSupported(JsonField field, string why) => field.Error($"{why}. {OtherFolder.Merge}");
+}
+
+/// <summary>The biases of a base model that were trained with an adapter, which holds them whole.</summary>
+internal enum TrainedBiases
+{
+    /// <summary>None.</summary>
+    None,
+    /// <summary>Those of the modules that the adapter changes.</summary>
+    OfTargets,
+    /// <summary>All.</summary>
+    All,
 }

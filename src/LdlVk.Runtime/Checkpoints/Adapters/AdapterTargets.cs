@@ -18,6 +18,9 @@ internal sealed class AdapterTargets
     private HashSet<int>? _layers;
     private bool _isAll;
 
+    /// <summary>Whether all linear layers are changed, which the embedding table is not.</summary>
+    public bool IsAllLinear => _isAll;
+
     private AdapterTargets()
     {
     }

@@ -98,13 +98,15 @@ internal sealed partial class AdapterTensors : IDisposable
         string name = Around().Replace(key, "");
         if (Factor().Match(name) is { Success: true } factor)
         {
-            AddFactor(file, key, factor.Groups["module"].Value, factor.Groups["side"].Value);
+            AddFactor(file, key, factor.Groups["module"].Value, factor.Groups["side"].Value, factor.Groups["table"].Success);
             return;
         }
 
         if (OfAdapter().Match(name) is { Success: true } other)
             throw Error(key, $"is a part of {other.Value.Trim('.')}, which is not supported. {OtherFolder.Merge}");
-        if (name.EndsWith(".base_layer.weight", StringComparison.Ordinal))
+        // An embedding table that is changed is saved too: its vocabulary may have been trained before.
+        bool isTable = Find(name.Replace(".base_layer.", ".", StringComparison.Ordinal)) is { } table && TensorNames.IsTable(table);
+        if (name.EndsWith(".base_layer.weight", StringComparison.Ordinal) && !isTable)
             throw Error(key, $"is a weight of the base model, which an adapter does not hold. {OtherFolder.Merge}");
         name = name.Replace(".base_layer.", ".", StringComparison.Ordinal);
         if (name.Contains(".original_module.", StringComparison.Ordinal)) return;
@@ -121,34 +123,51 @@ internal sealed partial class AdapterTensors : IDisposable
         if (!_tensors.TryAdd(tensor.Name, tensor)) throw Error(key, $"is there twice. {OtherFolder.Merge}");
     }
 
-    private void AddFactor(ITensorFile file, string key, string module, string side)
+    private void AddFactor(ITensorFile file, string key, string module, string side, bool ofTable)
     {
         string name = Find(module + ".weight") ?? throw Error(
             key, $"changes {Shown.Short(module)}.weight, which the base model {_base.Folder} has not: {NotOfBase}");
-        if (TensorNames.IsTable(name))
-            throw Error(key, $"changes the embedding table, which is not supported. {OtherFolder.Merge}");
+        if (side is "A" or "B" && TensorNames.IsTable(name) != ofTable)
+            throw Error(key, $"is not how PEFT changes {Shown.Short(name)}: of an embedding table it is lora_embedding_{side}.");
         if (!_config.Targets.Contains(module))
             throw Error(
                 key, $"changes a module that target_modules of {AdapterConfig.FileName} leaves out. The two are not of one adapter.");
-        Pair pair = _pairs.GetValueOrDefault(name) ?? new Pair(module, key, null, null);
-        if ((side == "A" ? pair.A : pair.B) is not null) throw Error(key, "is there twice: the file has two adapters. Save one alone.");
+        if (side == "magnitude_vector" && !_config.HasMagnitudes)
+            throw Error(key, $"belongs to DoRA, and use_dora of {AdapterConfig.FileName} is not set. The two are not of one adapter.");
+        Pair pair = _pairs.GetValueOrDefault(name) ?? new Pair(module, key);
         CheckpointTensor tensor = file.Tensor(key);
-        _pairs[name] = side == "A" ? pair with { A = tensor } : pair with { B = tensor };
+        if ((side switch { "A" => pair.A, "B" => pair.B, _ => pair.Magnitude }) is not null)
+            throw Error(key, "is there twice: the file has two adapters. Save one alone.");
+        _pairs[name] = side switch
+        {
+            "A" => pair with { A = tensor },
+            "B" => pair with { B = tensor },
+            _ => pair with { Magnitude = tensor },
+        };
     }
 
     private void Update(string name, Pair pair)
     {
+        bool isTable = TensorNames.IsTable(name);
+        string prefix = isTable ? "lora_embedding_" : "lora_";
         if (pair.A is not { } a || pair.B is not { } b)
-            throw Error(pair.Key, $"has no lora_{(pair.A is null ? "A" : "B")} beside it. Download the adapter again.");
+            throw Error(pair.Key, $"has no {prefix}{(pair.A is null ? "A" : "B")} beside it. Download the adapter again.");
+        if (_config.HasMagnitudes && pair.Magnitude is null)
+            throw Error(pair.Key, $"has no lora_magnitude_vector beside it, which use_dora needs. Download the adapter again.");
         IReadOnlyList<int> shape = _base.ShapeOf(name);
         int rank = _config.RankOf(pair.Module);
         if (shape.Count != 2)
             throw Error(pair.Key, $"changes {Shown.Short(name)} of shape {Shape(shape)}, which is no matrix: {NotOfBase}");
-        Check(a, [rank, shape[1]], "lora_A");
-        Check(b, [shape[0], rank], "lora_B");
-        LowRankUpdate update = new(a, b, _config.ScaleOf(pair.Module));
+        // W is [out, in] of a linear layer, and its update is B·A; of an embedding table [vocabulary, hidden], and its update is (B·A)ᵀ.
+        Check(a, [rank, isTable ? shape[0] : shape[1]], prefix + "A");
+        Check(b, [isTable ? shape[1] : shape[0], rank], prefix + "B");
+        if (isTable) (a, b) = (b.Transposed(), a.Transposed());
+        CheckpointTensor original = _tensors.GetValueOrDefault(name) ?? _base.Tensor(name);
+        if (pair.Magnitude is { } magnitude) Check(magnitude, [isTable ? shape[1] : shape[0]], "lora_magnitude_vector");
+        Magnitudes? magnitudes = pair.Magnitude is null ? null : new Magnitudes(pair.Magnitude, original, ofColumns: isTable);
+        LowRankUpdate update = new(a, b, _config.ScaleOf(pair.Module), magnitudes);
         _updates.Add(update);
-        _tensors[name] = (_tensors.GetValueOrDefault(name) ?? _base.Tensor(name)).With(update);
+        _tensors[name] = original.With(update);
 
         void Check(CheckpointTensor factor, int[] expected, string side)
         {
@@ -167,9 +186,11 @@ internal sealed partial class AdapterTensors : IDisposable
         string around = pair is null ? TensorNames.Usual : (pair.Module + ".weight")[..^first.Length];
         foreach (string name in _base.Names.Order(StringComparer.Ordinal))
         {
+            if (name.EndsWith(".bias", StringComparison.Ordinal)) CheckBias(name, around);
             if (!name.EndsWith(".weight", StringComparison.Ordinal) || _base.ShapeOf(name).Count != 2) continue;
             string module = name[..^".weight".Length];
-            if (!_tensors.ContainsKey(name) && !TensorNames.IsTable(name) && _config.Targets.Contains(around + module))
+            bool isLinear = !TensorNames.IsTable(name) || !_config.Targets.IsAllLinear;
+            if (!_tensors.ContainsKey(name) && isLinear && _config.Targets.Contains(around + module))
                 throw new CheckpointException(
                     $"The adapter {Folder} has no update of {Shown.Short(name)}, which target_modules of {AdapterConfig.FileName} names. "
                     + "Download the adapter again, and check that it is of this base model.");
@@ -180,6 +201,17 @@ internal sealed partial class AdapterTensors : IDisposable
         }
 
         if (_tensors.Count == 0) throw new CheckpointException($"The adapter {Folder} changes nothing. Download it again.");
+    }
+
+    private void CheckBias(string name, string around)
+    {
+        string module = name[..^".bias".Length];
+        bool isTrained = _config.Biases == TrainedBiases.All
+            || (_config.Biases == TrainedBiases.OfTargets && _config.Targets.Contains(around + module));
+        if (isTrained && !_tensors.ContainsKey(name))
+            throw new CheckpointException(
+                $"The adapter {Folder} has no {Shown.Short(name)}, which was trained too, as bias of {AdapterConfig.FileName} says. "
+                + "Download the adapter again.");
     }
 
     private string NotOfBase => "the adapter is not of this base model"
@@ -215,10 +247,14 @@ internal sealed partial class AdapterTensors : IDisposable
         RegexOptions.CultureInvariant)]
     private static partial Regex Around();
 
-    [GeneratedRegex(@"^(?<module>.+)\.lora_(?<side>[AB])\.(?:[^.]+\.)?weight$", RegexOptions.CultureInvariant)]
+    /// <summary>The names of an update's parts, with the adapter's name or without it.</summary>
+    [GeneratedRegex(
+        @"^(?<module>.+)\.lora_(?:(?<side>[AB])\.(?:[^.]+\.)?weight|(?<table>embedding_)(?<side>[AB])(?:\.[^.]+)?"
+        + @"|(?<side>magnitude_vector)(?:\.[^.]+){0,2})$",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Factor();
 
-    /// <summary>Tensors of other adapters of PEFT, and of LoRA with a bias, of embeddings, and DoRA.</summary>
+    /// <summary>Tensors of other adapters of PEFT, and of LoRA with a bias.</summary>
     [GeneratedRegex(
         @"(?:^|\.)(?:(?:lora|oft|boft|vera|hada|lokr|adaption|fourierft|bone|miss|ia3)_[A-Za-z0-9_]+|prompt_embeddings|prompt_encoder"
         + @"|token_adapter|trainable_tokens_delta|ln_tuning_layers|ranknum)(?:\.|$)",
@@ -231,7 +267,15 @@ internal sealed partial class AdapterTensors : IDisposable
     /// <summary>The factors of an update.</summary>
     /// <param name="Module">Name of the module that it changes, with the modules around it.</param>
     /// <param name="Key">Name of the first factor in the file.</param>
-    /// <param name="A">lora_A; null if it was not found.</param>
-    /// <param name="B">lora_B; null if it was not found.</param>
-    private sealed record Pair(string Module, string Key, CheckpointTensor? A, CheckpointTensor? B);
+    private sealed record Pair(string Module, string Key)
+    {
+        /// <summary>lora_A; null if it was not found.</summary>
+        public CheckpointTensor? A { get; init; }
+
+        /// <summary>lora_B; null if it was not found.</summary>
+        public CheckpointTensor? B { get; init; }
+
+        /// <summary>The magnitudes of DoRA; null if they were not found.</summary>
+        public CheckpointTensor? Magnitude { get; init; }
+    }
 }

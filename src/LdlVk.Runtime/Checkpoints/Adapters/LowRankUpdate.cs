@@ -9,20 +9,30 @@ namespace LdlVk.Runtime.Checkpoints.Adapters;
 /// <param name="a">A [rank, in].</param>
 /// <param name="b">B [out, rank].</param>
 /// <param name="scale">s.</param>
-internal sealed class LowRankUpdate(CheckpointTensor a, CheckpointTensor b, float scale)
+/// <param name="magnitudes">What scales the updated matrix (DoRA); null for nothing.</param>
+internal sealed class LowRankUpdate(CheckpointTensor a, CheckpointTensor b, float scale, Magnitudes? magnitudes = null)
 {
     private const int Piece = 2048;
 
     private readonly int _rank = a.Rows, _columns = a.Columns;
     private Factors? _factors;
 
+    /// <summary>Updates consecutive elements of the matrix.</summary>
+    /// <param name="firstElement">Index of the first element, counted row by row.</param>
+    /// <param name="elements">The elements as stored.</param>
+    public void AddTo(long firstElement, Span<float> elements)
+    {
+        AddProduct(firstElement, elements);
+        magnitudes?.Scale(this, firstElement, elements);
+    }
+
     /// <summary>
-    /// Adds the update to consecutive elements of the matrix. The products of an element are summed in fp32 in the order of the ranks, and
+    /// Adds s·B·A to consecutive elements of the matrix. The products of an element are summed in fp32 in the order of the ranks, and
     /// that sum times s is added: its bits depend neither on where a part begins nor on the processor.
     /// </summary>
     /// <param name="firstElement">Index of the first element, counted row by row.</param>
     /// <param name="elements">The elements as stored.</param>
-    public void AddTo(long firstElement, Span<float> elements)
+    public void AddProduct(long firstElement, Span<float> elements)
     {
         Factors factors = _factors ??= new Factors(a.ReadAll(), b.ReadAll());
         Span<float> sums = stackalloc float[Piece];

@@ -66,7 +66,12 @@ internal sealed class LogitHead : ModelHead
                 : kept == token ? ReadKept(source, kept) : throw new UsageException(
                     $"{folder.Path} was converted with the logit of token {kept}. Use the original folder for that of token {token}.");
         string own = config.Architecture.Projection, bias = own[..^Weight.Length] + ".bias";
-        string? name = IsTied(source) ? Embedding(config) : folder.Contains(own) ? own : null;
+        bool isTied = IsTied(source) && !folder.IsOfAdapter(own);
+        if (isTied && folder.IsOfAdapter(Embedding(config)))
+            throw new CheckpointException(
+                $"{folder.Path} ties the projection to the embeddings, which the adapter changes: whether the logits change with them "
+                + $"depends on how it is merged. {OtherFolder.Merge}");
+        string? name = isTied ? Embedding(config) : folder.Contains(own) ? own : null;
         if (name is null)
             throw new CheckpointException(
                 $"{folder.Path} has no {own}, and {CheckpointFolder.ConfigName} does not tie it to the embeddings. "
