@@ -27,6 +27,7 @@ internal static class FamilyPeers
         ("families/qwen2_linear", "{}"),
         ("families/qwen3_linear", "{}"),
         ("families/mistral_linear", """{"sliding_window":null}"""),
+        ("families/olmo2_linear", "{}"),
         ("families/phi3_linear", """{"sliding_window":null}"""),
         ("families/phi4_linear", "{}"),
         ("families/gemma1_linear", "{}"),

@@ -60,6 +60,9 @@ internal static class GgufFile
             }));
         }
 
+        // llama.cpp loads no OLMo 2 without a projection to the vocabulary, whose outputs nobody reads here.
+        if (config.Architecture == Architecture.Olmo2)
+            tensors.Add(("output.weight", [config.VocabularySize, config.HiddenSize], (writer, stored) => tensors[0].Write(writer, stored)));
         using FileStream file = File.Create(path);
         using BinaryWriter writer = new(file, Encoding.UTF8);
         (string Name, object Value)[] fields = Fields(config, matrices);

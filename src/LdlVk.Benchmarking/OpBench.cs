@@ -111,7 +111,7 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
             IIndexList positions = device.CreateIndices([.. Enumerable.Range(0, rows)]);
             return new Case(() => device.Rope(x, config.Heads, positions, angles), 0, Floats(rows, 2 * Queries), [x, positions]);
         });
-        if (config.Architecture.HasHeadNorms)
+        if (config.Architecture.QueryKeyNorm == QueryKeyNorm.Head)
         {
             Each("HeadNorm", "", rows => $"{rows} × {Queries}", cancellationToken, rows =>
             {

@@ -24,6 +24,9 @@ public static class KnownModels
     private const string Qwen3Config = "config.json of the base model Qwen/Qwen3";
     private const string Llama32Config = "config.json of the base model meta-llama/Llama-3.2";
 
+    private const string OlmoConfig = "config.json of the base model allenai/OLMo-2-1124-7B";
+    private const string OlmoCard = "model card of allenai/OLMo-2-1124-7B-RM-Preview";
+
     private const string Linear = "score.weight", Mlp = "score.0.weight", Gated = "regression_layer.weight";
 
     private static readonly BackboneShape Llama8B = new(32, 4096, 32, 8, Herd), Llama70B = new(80, 8192, 64, 8, Herd);
@@ -86,6 +89,10 @@ public static class KnownModels
         new("LxzGordon/URM-LLaMa-3.1-8B", "llama", "weights.fc.0.weight", Llama8B)
         {
             Head = new("5 means, weighted by three layers with SELU", "github.com/sgl-project/sglang, models/llama_reward.py"),
+        },
+        new("allenai/OLMo-2-1124-7B-RM", "olmo2", Linear, new(32, 4096, 32, 32, OlmoConfig))
+        {
+            Head = LinearHead, Reads = Rightmost, License = new("apache-2.0", OlmoCard),
         },
         Grm("GRM-Llama3-8B-rewardmodel-ft", "llama", Llama8B),
         Grm("GRM-Llama3.2-3B-rewardmodel-ft", "llama", Llama3B),

@@ -21,6 +21,7 @@ public static class FamilyGoldens
         "llama_value_head_norm",
         "lora_qwen3",
         "mistral_linear",
+        "olmo2_linear",
         "phi3_linear",
         "phi4_linear",
         "qrm_gemma2",

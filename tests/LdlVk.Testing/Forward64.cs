@@ -25,7 +25,7 @@ public sealed class Forward64
         (_hidden, _layers, _heads) = (Integer("hidden_size")!.Value, Integer("num_hidden_layers")!.Value, Integer("num_attention_heads")!.Value);
         _groups = config.ContainsKey("num_key_value_heads") ? Integer("num_key_value_heads") ?? _heads : _type switch { "qwen2" or "qwen3" => 32, "mistral" => 8, "gemma" => 16, "gemma3_text" => 4, _ => _heads };
         _size = Integer("head_dim") ?? _type switch { "gemma" or "gemma2" or "gemma3_text" => 256, "qwen3" => 128, _ => _hidden / _heads };
-        _epsilon = Number("rms_norm_eps") ?? (_type == "phi3" ? 1e-5 : 1e-6);
+        _epsilon = Number("rms_norm_eps") ?? (_type is "phi3" or "olmo2" ? 1e-5 : 1e-6);
     }
 
     private bool IsGemma => _type.StartsWith("gemma", StringComparison.Ordinal);
@@ -41,15 +41,15 @@ public sealed class Forward64
         double[][] x = [.. ids.Select(id => Row(table, id).Select(value => value * scale).ToArray())];
         for (int layer = 0; layer < _layers; layer++)
         {
-            bool hasFour = _type is "gemma2" or "gemma3_text";
+            bool hasFour = _type is "gemma2" or "gemma3_text", isOlmo = _type == "olmo2", normsOutputs = hasFour || isOlmo;
             (string before, string after) = _type == "internlm2" ? ("attention_norm", "ffn_norm")
                 : ("input_layernorm", hasFour ? "pre_feedforward_layernorm" : "post_attention_layernorm");
             string at = $"layers.{layer}.";
-            double[][] y = Attention(layer, [.. x.Select(row => Norm(row, at + before))]);
-            if (hasFour) y = [.. y.Select(row => Norm(row, at + "post_attention_layernorm"))];
+            double[][] y = Attention(layer, [.. x.Select(row => isOlmo ? row : Norm(row, at + before))]);
+            if (normsOutputs) y = [.. y.Select(row => Norm(row, at + "post_attention_layernorm"))];
             Add(x, y);
-            y = [.. x.Select(row => FeedForward(Norm(row, at + after), at))];
-            if (hasFour) y = [.. y.Select(row => Norm(row, at + "post_feedforward_layernorm"))];
+            y = [.. x.Select(row => FeedForward(isOlmo ? row : Norm(row, at + after), at))];
+            if (normsOutputs) y = [.. y.Select(row => Norm(row, at + "post_feedforward_layernorm"))];
             Add(x, y);
         }
 
@@ -143,7 +143,8 @@ public sealed class Forward64
             [.. all.Select(row => Enumerable.Range(0, _groups).SelectMany(g => row.Skip(((g * (share + 2)) + first) * _size).Take(count * _size)).ToArray())];
     }
 
-    private double[] HeadNorm(double[] row, string name) => [.. row.Chunk(_size).SelectMany(head => Norm(head, name))];
+    /// <summary>OLMo 2 norms before view(hidden_shape) makes heads.</summary>
+    private double[] HeadNorm(double[] row, string name) => _type == "olmo2" ? Norm(row, name) : [.. row.Chunk(_size).SelectMany(head => Norm(head, name))];
 
     private double[] FeedForward(double[] x, string at)
     {

@@ -42,9 +42,11 @@ public static class MadeFamily
         {
             string at = $"model.layers.{layer}.";
             string[] norms = isIntern ? ["attention_norm", "ffn_norm"]
+                : type == "olmo2" ? ["post_attention_layernorm", "post_feedforward_layernorm"]
                 : hasFour ? ["input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm"]
                 : ["input_layernorm", "post_attention_layernorm"];
             all.AddRange(norms.Select(norm => Norm(at + norm, hidden)));
+            if (type == "olmo2") all.AddRange([Norm(at + "self_attn.q_norm", heads * size), Norm(at + "self_attn.k_norm", groups * size)]);
             if (type is "qwen3" or "gemma3_text") all.AddRange([Norm(at + "self_attn.q_norm", size), Norm(at + "self_attn.k_norm", size)]);
             if (isIntern)
             {

@@ -19,7 +19,7 @@ public sealed class FamilyPartsTests : DeviceTest
     /// <summary>A case of each backbone, and one with an adapter.</summary>
     private static readonly string[] Backbones =
     [
-        "gemma1_linear", "gemma3_text_linear", "internlm2_reward", "llama_linear", "lora_qwen3", "mistral_linear", "phi3_linear", "phi4_linear",
+        "gemma1_linear", "gemma3_text_linear", "internlm2_reward", "llama_linear", "lora_qwen3", "mistral_linear", "olmo2_linear", "phi3_linear", "phi4_linear",
         "qwen2_linear", "qwen3_linear",
     ];
 

@@ -123,6 +123,12 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("phi3", "{'rope_scaling':{'rope_type':'yarn','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1],'attention_factor':1.19},'original_max_position_embeddings':64}")]
     [InlineData("phi3", "{'rope_theta':'absent','rope_parameters':{'rope_type':'longrope','rope_theta':2e4,'partial_rotary_factor':0.5,'short_factor':[1.0,1.1,1.2],'long_factor':[1,1,1],'original_max_position_embeddings':100}}")]
     [InlineData("llama", "{'rope_scaling':{'rope_type':'longrope','factor':4.0,'short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1],'original_max_position_embeddings':64}}")]
+    // OLMo-2: norms behind both halves alone, and of all queries and keys of a token.
+    [InlineData("olmo2", "{}")]
+    [InlineData("olmo2", "{'head_dim':'absent','num_key_value_heads':'absent','rms_norm_eps':'absent','rope_theta':5e5}", 10, 4)]
+    [InlineData("olmo2", "{'num_key_value_heads':null,'rope_scaling':null,'tie_word_embeddings':true}", 12, 4)]
+    [InlineData("olmo2", "{'attention_bias':true,'num_key_value_heads':1}", 12, 1, "qkvo")]
+    [InlineData("olmo2", "{'rope_theta':'absent','rope_parameters':{'rope_type':'yarn','rope_theta':5e5,'factor':4.0,'original_max_position_embeddings':16}}")]
     public void Hidden_states_are_those_of_the_formulas(string type, string changes, int size = 12, int groups = 2, string biases = "")
     {
         JsonObject config = Config(type, changes);
@@ -141,6 +147,52 @@ public sealed class FamilyVariantTests : DeviceTest
             Assert.True(error < Tolerance, $"{device}: {error:E1}");
             Assert.Equal(want.Zip(tensors[^1].Values, (h, w) => h * w).Sum(), rewards[0].Score, 2e-4);
         }
+    }
+
+    /// <summary>An adapter names matrices as the files do: those that hold several, and those whose rows are read in another order.</summary>
+    [Theory]
+    [InlineData("phi3", "{'partial_rotary_factor':0.5}", "qkv_proj", "gate_up_proj")]
+    [InlineData("internlm2", "{}", "wqkv", "w3")]
+    [InlineData("olmo2", "{}", "k_proj", "up_proj")]
+    public void An_adapter_changes_matrices_as_they_are_stored(string type, string changes, params string[] targets)
+    {
+        const int Rank = 2, Alpha = 4;
+        JsonObject config = Config(type, changes);
+        List<OtherHead.Tensor> tensors = MadeFamily.Backbone(config, (int)config["head_dim"]!, 2), merged = [], adapter = [];
+        tensors.Add(MadeFamily.Head(type == "internlm2" ? "v_head.weight" : "score.weight", 1, (int)config["hidden_size"]!));
+        Random random = new(3);
+        foreach (OtherHead.Tensor tensor in tensors)
+        {
+            string module = tensor.Name[..tensor.Name.LastIndexOf('.')];
+            float[] values = [.. tensor.Values];
+            if (targets.Contains(module[(module.LastIndexOf('.') + 1)..]))
+            {
+                (int rows, int columns) = (tensor.Shape[0], tensor.Shape[1]);
+                float[] a = Random(Rank * columns), b = Random(rows * Rank);
+                adapter.Add(new($"base_model.model.{module}.lora_A.weight", [Rank, columns], a));
+                adapter.Add(new($"base_model.model.{module}.lora_B.weight", [rows, Rank], b));
+                for (int i = 0; i < values.Length; i++)
+                    for (int r = 0; r < Rank; r++) values[i] += (float)Alpha / Rank * b[(i / columns * Rank) + r] * a[(r * columns) + (i % columns)];
+            }
+
+            merged.Add(tensor with { Values = values });
+        }
+
+        using TempFolder temp = new();
+        MadeFamily.Write(temp["model"], config, tensors);
+        Directory.CreateDirectory(temp["adapter"]);
+        OtherHead.WriteTensors(Path.Combine(temp["adapter"], "adapter_model.safetensors"), adapter);
+        JsonArray modules = [.. targets.Select(target => JsonValue.Create(target))];
+        temp.Write("adapter/adapter_config.json", new JsonObject { ["peft_type"] = "LORA", ["r"] = Rank, ["lora_alpha"] = Alpha, ["target_modules"] = modules }.ToJsonString());
+        int[] ids = [.. Enumerable.Range(0, 29).Select(i => 8 + (i * i * 5 % 80)), .. type == "internlm2" ? (int[])[89] : []];
+        using Loaded model = new("cpu", temp["model"], WeightFormat.Fp32, adapter: temp["adapter"]);
+        float[] hidden = model.Engine.ScoreWithHidden(Packer.Pack([model.Text(ids)], 4096).Single()).Hidden;
+        Assert.Equal(2 * 2 * 3, adapter.Count);
+        double[] got = [.. hidden.Select(h => (double)h)];
+        Assert.True(RelativeError(new Forward64(config, merged).Hidden(ids)[^1], got) < Tolerance);
+        Assert.True(RelativeError(new Forward64(config, tensors).Hidden(ids)[^1], got) > 100 * Tolerance);
+
+        float[] Random(int count) => [.. Enumerable.Range(0, count).Select(_ => ((float)random.NextDouble() - 0.5f) / 2)];
     }
 
     /// <summary>A test that passes whatever a field says could not tell a field that is ignored.</summary>

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
@@ -87,11 +88,35 @@ public sealed class KnownModelsTests : IDisposable
         using (Checkpoint checkpoint = Checkpoint.Open(Mini)) Assert.Empty(KnownModels.Matching(checkpoint));
     }
 
+    /// <summary>The sizes of allenai/OLMo-2-1124-7B-RM's config.json, with heads and KV heads alike, in a file with a hole for weights.</summary>
+    [Fact]
+    public void OLMo_2_is_recognized()
+    {
+        JsonObject config = new()
+        {
+            ["model_type"] = "olmo2", ["hidden_size"] = 4096, ["num_hidden_layers"] = 32, ["num_attention_heads"] = 32, ["num_key_value_heads"] = 32,
+            ["intermediate_size"] = 11008, ["vocab_size"] = 1000, ["hidden_act"] = "silu", ["rms_norm_eps"] = 1e-6, ["rope_theta"] = 500000, ["rope_scaling"] = null,
+        };
+        List<(string, int[])> tensors = [("model.embed_tokens.weight", [1000, 4096]), ("model.norm.weight", [4096]), ("score.weight", [1, 4096])];
+        for (int layer = 0; layer < 32; layer++)
+        {
+            string at = $"model.layers.{layer}.";
+            foreach (string norm in (string[])["post_attention_layernorm", "post_feedforward_layernorm", "self_attn.q_norm", "self_attn.k_norm"])
+                tensors.Add((at + norm + ".weight", [4096]));
+            foreach (char matrix in "qkvo") tensors.Add(($"{at}self_attn.{matrix}_proj.weight", [4096, 4096]));
+            tensors.AddRange([(at + "mlp.gate_proj.weight", [11008, 4096]), (at + "mlp.up_proj.weight", [11008, 4096]), (at + "mlp.down_proj.weight", [4096, 11008])]);
+        }
+
+        Write(config.ToJsonString(), tensors);
+        using Checkpoint checkpoint = Checkpoint.Open(_folder.Path);
+        Assert.Equal(["allenai/OLMo-2-1124-7B-RM"], KnownModels.Matching(checkpoint).Select(model => model.Repository));
+    }
+
     /// <summary>Writes the header of a model of 1.2 billion weights, with a hole in the place of the weights.</summary>
     private void WriteLlama1B(string head)
     {
         const int Hidden = 2048, Ffn = 8192, Keys = 512, Vocabulary = 1000;
-        _folder.Write("config.json", $$"""{"model_type":"llama","hidden_size":{{Hidden}},"num_hidden_layers":16,"num_attention_heads":32,"num_key_value_heads":8,"head_dim":64,"intermediate_size":{{Ffn}},"vocab_size":{{Vocabulary}},"hidden_act":"silu"}""");
+        string config = $$"""{"model_type":"llama","hidden_size":{{Hidden}},"num_hidden_layers":16,"num_attention_heads":32,"num_key_value_heads":8,"head_dim":64,"intermediate_size":{{Ffn}},"vocab_size":{{Vocabulary}},"hidden_act":"silu"}""";
         List<(string Name, int[] Shape)> tensors = [("model.embed_tokens.weight", [Vocabulary, Hidden]), ("model.norm.weight", [Hidden]), (head, [1, Hidden])];
         for (int layer = 0; layer < 16; layer++)
         {
@@ -102,6 +127,12 @@ public sealed class KnownModelsTests : IDisposable
                 (at + "mlp.gate_proj.weight", [Ffn, Hidden]), (at + "mlp.up_proj.weight", [Ffn, Hidden]), (at + "mlp.down_proj.weight", [Hidden, Ffn])]);
         }
 
+        Write(config, tensors);
+    }
+
+    private void Write(string config, List<(string Name, int[] Shape)> tensors)
+    {
+        _folder.Write("config.json", config);
         long offset = 0;
         byte[] header = JsonSerializer.SerializeToUtf8Bytes(tensors.ToDictionary(t => t.Name, t => new
         {

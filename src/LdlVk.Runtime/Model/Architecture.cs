@@ -6,8 +6,8 @@ namespace LdlVk.Runtime.Model;
 
 /// <summary>
 /// A family of decoder-only backbones, and the properties of its layers. All have grouped-query attention with rotary positions and a gated
-/// feed-forward network; the input of each goes through an RMSNorm, and its output is added to the residual stream. One file per family,
-/// which says where its layers differ from Llama's.
+/// feed-forward network; the input of each, its output, or both go through an RMSNorm, and the output is added to the residual stream. One
+/// file per family, which says where its layers differ from Llama's.
 /// </summary>
 public abstract class Architecture
 {
@@ -42,8 +42,12 @@ public abstract class Architecture
     /// <summary>Phi-3, including Phi-3.5 and Phi-4.</summary>
     public static Architecture Phi3 { get; } = new Phi3Architecture();
 
+    /// <summary>OLMo 2.</summary>
+    public static Architecture Olmo2 { get; } = new Olmo2Architecture();
+
     /// <summary>All supported architectures.</summary>
-    public static IReadOnlyList<Architecture> All { get; } = [Gemma2, Llama, Qwen2, Qwen3, Mistral, Gemma, Gemma3, InternLM2, Phi3];
+    public static IReadOnlyList<Architecture> All { get; } =
+        [Gemma2, Llama, Qwen2, Qwen3, Mistral, Gemma, Gemma3, InternLM2, Phi3, Olmo2];
 
     /// <summary>Display name.</summary>
     public abstract string Name { get; }
@@ -54,8 +58,8 @@ public abstract class Architecture
     /// <summary>The activation of the feed-forward network's gate, unless config.json names another.</summary>
     public virtual GateActivation GateActivation => GateActivation.Silu;
 
-    /// <summary>Whether each head of queries and keys goes through an RMSNorm before its rotation.</summary>
-    public virtual bool HasHeadNorms => false;
+    /// <summary>The RMSNorm of queries and keys before their rotation.</summary>
+    public virtual QueryKeyNorm QueryKeyNorm => QueryKeyNorm.None;
 
     /// <summary>
     /// The norms of a layer. Llama names the norm before the feed-forward network after its position behind attention.
@@ -129,13 +133,24 @@ public abstract class Architecture
 }
 
 /// <summary>
-/// The names of a layer's norms in a checkpoint. The norms after attention and feed-forward network are null if the architecture has none.
+/// The names of a layer's norms in a checkpoint; null for those that the architecture does not have.
 /// </summary>
 /// <param name="Input">Before attention.</param>
 /// <param name="PostAttention">After attention, before the addition to the residual stream.</param>
 /// <param name="PreFeedForward">Before the feed-forward network.</param>
 /// <param name="PostFeedForward">After the feed-forward network, before the addition to the residual stream.</param>
-internal sealed record LayerNormNames(string Input, string? PostAttention, string PreFeedForward, string? PostFeedForward)
+internal sealed record LayerNormNames(string? Input, string? PostAttention, string? PreFeedForward, string? PostFeedForward)
 {
     public IEnumerable<string> All => new[] { Input, PostAttention, PreFeedForward, PostFeedForward }.OfType<string>();
+}
+
+/// <summary>The RMSNorm of queries and keys before their rotation.</summary>
+public enum QueryKeyNorm
+{
+    /// <summary>None.</summary>
+    None,
+    /// <summary>One of each head, with the same weights for all heads.</summary>
+    Head,
+    /// <summary>One of all heads of a token together.</summary>
+    Token,
 }

@@ -12,7 +12,7 @@ internal static class BackboneTensors
     /// <summary>The norm after the last layer [hidden].</summary>
     public const string FinalNorm = "norm.weight";
 
-    /// <summary>The norms of the heads in a layer [head dimension].</summary>
+    /// <summary>The norms of queries and keys in a layer [head dimension], or [heads · head dimension] if they are of all heads.</summary>
     public const string QueryNorm = "self_attn.q_norm.weight", KeyNorm = "self_attn.k_norm.weight";
 
     /// <summary>The biases in a layer [outputs].</summary>
@@ -39,10 +39,10 @@ internal static class BackboneTensors
         {
             string at = Layer(layer);
             foreach (string norm in config.Architecture.Norms.All) yield return ($"{at}{norm}.weight", [hidden]);
-            if (config.Architecture.HasHeadNorms)
+            if (config.Architecture.QueryKeyNorm is not QueryKeyNorm.None and var norms)
             {
-                yield return (at + QueryNorm, [config.HeadDimension]);
-                yield return (at + KeyNorm, [config.HeadDimension]);
+                yield return (at + QueryNorm, [norms == QueryKeyNorm.Head ? config.HeadDimension : queries]);
+                yield return (at + KeyNorm, [norms == QueryKeyNorm.Head ? config.HeadDimension : keys]);
             }
 
             yield return (at + "self_attn.q_proj.weight", [queries, hidden]);

@@ -26,7 +26,7 @@ internal sealed class BatchState : IDisposable
     /// <summary>All rows, for which keys and values are computed.</summary>
     public RowSet All => _all!;
 
-    /// <summary>The rows that go on to the next layer: all; after <see cref="KeepReadRows(ITensor)"/> those that the head reads.</summary>
+    /// <summary>The rows that go on to the next layer: all; after <see cref="KeepReadRows()"/> those that the head reads.</summary>
     public RowSet Queries => _read ?? All;
 
     /// <summary>Creates the state of a micro-batch with hidden states [rows, columns].</summary>
@@ -51,27 +51,27 @@ internal sealed class BatchState : IDisposable
     /// <param name="compute">Writes its first argument, the new tensor, from its second, the old one.</param>
     public void Replace(int rows, Action<ITensor, ITensor> compute)
     {
-        ITensor replaced = Make(rows, Residual, compute);
+        ITensor made = _device.CreateTensor(rows, Residual.Columns);
+        try
+        {
+            compute(made, Residual);
+        }
+        catch
+        {
+            made.Dispose();
+            throw;
+        }
+
         Residual.Dispose();
-        Residual = replaced;
+        Residual = made;
     }
 
-    /// <summary>Keeps only the rows that the head reads of the residual stream.</summary>
+    /// <summary>Keeps only the rows that the head reads of the residual stream. <see cref="Queries"/> are then those rows.</summary>
     public void KeepReadRows()
-    {
-        using IIndexList rows = _device.CreateIndices(Batch.ReadRows);
-        Replace(rows.Count, (read, all) => _device.GatherRows(read, all, rows));
-    }
-
-    /// <summary>
-    /// Like <see cref="KeepReadRows()"/>, and returns the same rows of another tensor. <see cref="Queries"/> are then those rows.
-    /// </summary>
-    public ITensor KeepReadRows(ITensor other)
     {
         _read = new RowSet(_device, Batch.ReadPositions, Batch.ReadSegments);
         using IIndexList rows = _device.CreateIndices(Batch.ReadRows);
         Replace(rows.Count, (read, all) => _device.GatherRows(read, all, rows));
-        return Make(rows.Count, other, (read, all) => _device.GatherRows(read, all, rows));
     }
 
     public void Dispose()
@@ -81,21 +81,6 @@ internal sealed class BatchState : IDisposable
         Residual.Dispose();
         _all?.Dispose();
         _read?.Dispose();
-    }
-
-    private ITensor Make(int rows, ITensor source, Action<ITensor, ITensor> compute)
-    {
-        ITensor made = _device.CreateTensor(rows, source.Columns);
-        try
-        {
-            compute(made, source);
-            return made;
-        }
-        catch
-        {
-            made.Dispose();
-            throw;
-        }
     }
 }
 

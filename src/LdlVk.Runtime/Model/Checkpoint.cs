@@ -240,7 +240,7 @@ public sealed class Checkpoint : IDisposable
                 + $"but {CheckpointFolder.ConfigName} says num_hidden_layers {Config.Layers}. The two are not from the same model.");
         string[] alike = [.. Architecture.All.Where(LooksLike).Select(a => a.Name)];
         string found = missing is null
-            ? $"has a tensor {Shown.Short(further!)}, which a {Config.Architecture} model of {Config.Layers} layers has not"
+            ? $"has a tensor {Shown.Short(further!)}, which {Config.Architecture} with {Config.Layers} layers has not"
             : $"has no tensor {missing}";
         string says = $"{CheckpointFolder.ConfigName} says model_type \"{Config.Architecture.ModelType}\"";
         if (alike.Length > 0 && !alike.Contains(Config.Architecture.Name))

@@ -42,16 +42,16 @@ internal sealed record LayerMatrices(IWeight Query, IWeight Key, IWeight Value, 
 internal sealed record LayerVectors
 {
     /// <summary>The norm before attention, [1, hidden]; see <see cref="LayerNormNames"/>.</summary>
-    public required ITensor Input { get; init; }
+    public ITensor? Input { get; init; }
     /// <summary>The norm after attention, [1, hidden].</summary>
     public ITensor? PostAttention { get; init; }
     /// <summary>The norm before the feed-forward network, [1, hidden].</summary>
-    public required ITensor PreFeedForward { get; init; }
+    public ITensor? PreFeedForward { get; init; }
     /// <summary>The norm after the feed-forward network, [1, hidden].</summary>
     public ITensor? PostFeedForward { get; init; }
-    /// <summary>The norm of each query head, [1, head dimension].</summary>
+    /// <summary>The norm of queries, [1, head dimension] or [1, heads · head dimension].</summary>
     public ITensor? QueryNorm { get; init; }
-    /// <summary>The norm of each KV head's key, [1, head dimension].</summary>
+    /// <summary>The norm of keys, [1, head dimension] or [1, KV heads · head dimension].</summary>
     public ITensor? KeyNorm { get; init; }
     /// <summary>The bias of the queries, [1, heads · head dimension].</summary>
     public ITensor? QueryBias { get; init; }
@@ -72,12 +72,12 @@ internal sealed record LayerVectors
     public static LayerVectors Create(BackboneConfig config, int layer, Func<string, ITensor> make)
     {
         LayerNormNames norms = config.Architecture.Norms;
-        bool normsHeads = config.Architecture.HasHeadNorms, biasesInputs = config.AttentionBias != AttentionBias.None;
+        bool normsHeads = config.Architecture.QueryKeyNorm != QueryKeyNorm.None, biasesInputs = config.AttentionBias != AttentionBias.None;
         return new LayerVectors
         {
-            Input = make($"{BackboneTensors.Layer(layer)}{norms.Input}.weight"),
+            Input = Norm(norms.Input),
             PostAttention = Norm(norms.PostAttention),
-            PreFeedForward = make($"{BackboneTensors.Layer(layer)}{norms.PreFeedForward}.weight"),
+            PreFeedForward = Norm(norms.PreFeedForward),
             PostFeedForward = Norm(norms.PostFeedForward),
             QueryNorm = If(normsHeads, BackboneTensors.QueryNorm),
             KeyNorm = If(normsHeads, BackboneTensors.KeyNorm),

@@ -25,7 +25,7 @@ internal sealed class Gemma3Architecture : Architecture
 
     public override GateActivation GateActivation => GateActivation.Gelu;
 
-    public override bool HasHeadNorms => true;
+    public override QueryKeyNorm QueryKeyNorm => QueryKeyNorm.Head;
 
     internal override LayerNormNames Norms { get; } =
         new("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm");

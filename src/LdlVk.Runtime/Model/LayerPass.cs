@@ -19,82 +19,68 @@ internal sealed class LayerPass(
     /// <summary>Computes the layer for a batch. The model's last layer keeps only the rows that the head reads, unless traced.</summary>
     public void Run(BatchState state)
     {
-        ITensor normed = workspace.Normed.View(0, state.Residual.Rows);
-        device.RmsNorm(normed, state.Residual, _vectors.Input, config.RmsNormEpsilon);
-        Record(_names.Input, normed);
-        if (layer.Index < config.Layers - 1 || trace is not null)
-        {
-            Run(state.All, state.All, state.Batch.KeptRows, normed, normed, state.Residual);
-        }
-        else
-        {
-            using ITensor readNormed = state.KeepReadRows(normed);
-            Run(state.All, state.Queries, state.Batch.KeptRows, normed, readNormed, state.Residual);
-        }
-
-        trace?.Record($"residual.layer.{layer.Index}", device, state.Residual);
-    }
-
-    /// <summary>Adds to the residual stream, which has the query rows.</summary>
-    /// <param name="keys">The rows for which keys and values are computed.</param>
-    /// <param name="queries">The rows that go on to the next layer.</param>
-    /// <param name="kept">Number of rows of keys and values kept from the previous batch.</param>
-    /// <param name="normedKeys">Input norm of the key rows.</param>
-    /// <param name="normedQueries">Input norm of the query rows.</param>
-    /// <param name="residual">Residual stream of the query rows.</param>
-    private void Run(RowSet keys, RowSet queries, int kept, ITensor normedKeys, ITensor normedQueries, ITensor residual)
-    {
         Workspace w = workspace;
-        ITensor query = w.Query.View(0, queries.Count), heads = w.Heads.View(0, queries.Count), normed = w.Normed.View(0, queries.Count);
-        ITensor key = w.Key.View(kept, keys.Count), value = w.Value.View(kept, keys.Count);
+        int kept = state.Batch.KeptRows, read = kept + state.All.Count;
+        ITensor key = w.Key.View(kept, state.All.Count), value = w.Value.View(kept, state.All.Count);
 
-        // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual); without that norm in Llama,
-        // with biases in Qwen2, and with a norm of each head before the rotation in Qwen3 and Gemma-3.
+        // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual); without the first norm in
+        // Llama and without the second in OLMo-2, with biases in Qwen2, and with a norm of queries and keys before the rotation in Qwen3,
+        // Gemma-3 and OLMo-2.
         // The three products are independent, so a device may run them concurrently.
-        Linear(query, normedQueries, _weights.Query, _vectors.QueryBias);
-        Record("self_attn.q_proj", query);
-        Linear(key, normedKeys, _weights.Key, _vectors.KeyBias);
+        ITensor x = Norm(state.Residual, _names.Input, _vectors.Input);
+        Linear(key, x, _weights.Key, _vectors.KeyBias);
         Record("self_attn.k_proj", key);
-        Linear(value, normedKeys, _weights.Value, _vectors.ValueBias);
+        Linear(value, x, _weights.Value, _vectors.ValueBias);
         Record("self_attn.v_proj", value);
+        if (layer.Index == config.Layers - 1 && trace is null)
+        {
+            state.KeepReadRows();
+            x = Norm(state.Residual, _names.Input, _vectors.Input);
+        }
+
+        RowSet queries = state.Queries;
+        ITensor residual = state.Residual, normed = w.Normed.View(0, queries.Count);
+        ITensor query = w.Query.View(0, queries.Count), heads = w.Heads.View(0, queries.Count);
+        Linear(query, x, _weights.Query, _vectors.QueryBias);
+        Record("self_attn.q_proj", query);
         NormHeads("self_attn.q_norm", query, config.Heads, _vectors.QueryNorm);
         NormHeads("self_attn.k_norm", key, config.KeyValueHeads, _vectors.KeyNorm);
         device.Rope(query, config.Heads, queries.Positions, rope);
-        device.Rope(key, config.KeyValueHeads, keys.Positions, rope);
-        device.Attention(heads, query, w.Key.View(0, kept + keys.Count), w.Value.View(0, kept + keys.Count), queries.Segments, _attention);
+        device.Rope(key, config.KeyValueHeads, state.All.Positions, rope);
+        device.Attention(heads, query, w.Key.View(0, read), w.Value.View(0, read), queries.Segments, _attention);
         Record("attention_heads", heads);
         Linear(normed, heads, _weights.Output, _vectors.OutputBias);
         Record("self_attn.o_proj", normed);
         AddTo(residual, normed, _names.PostAttention, _vectors.PostAttention);
 
-        // residual += PostFeedForwardNorm(Down · (activation(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual); without that norm in
-        // Llama
-        device.RmsNorm(normed, residual, _vectors.PreFeedForward, config.RmsNormEpsilon);
-        Record(_names.PreFeedForward, normed);
+        // residual += PostFeedForwardNorm(Down · (activation(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual); without the first
+        // norm in Llama, and without the second in OLMo-2
+        x = Norm(residual, _names.PreFeedForward, _vectors.PreFeedForward);
         for (int first = 0; first < residual.Rows; first += w.Gate.Rows)
         {
             int count = Math.Min(w.Gate.Rows, residual.Rows - first);
-            ITensor x = normed.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
+            ITensor rows = x.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
             // The fused product has no operands for biases, which no published model of the families has (Llama's mlp_bias).
             if (trace is null && compute == ComputeMode.Auto && !config.HasFeedForwardBiases)
             {
-                device.GatedLinear(gate, up, x, _weights.Gate, _weights.Up, config.GateActivation);
+                device.GatedLinear(gate, up, rows, _weights.Gate, _weights.Up, config.GateActivation);
             }
             else
             {
-                Linear(gate, x, _weights.Gate, _vectors.GateBias);
+                Linear(gate, rows, _weights.Gate, _vectors.GateBias);
                 Record("mlp.gate_proj", gate);
-                Linear(up, x, _weights.Up, _vectors.UpBias);
+                Linear(up, rows, _weights.Up, _vectors.UpBias);
                 Record("mlp.up_proj", up);
                 device.GateMultiply(gate, gate, up, config.GateActivation);
             }
 
-            // The input of a chunk is no longer needed, so its output replaces it.
-            Linear(x, gate, _weights.Down, _vectors.DownBias);
+            // The norm of a chunk is no longer needed, so its output replaces it.
+            Linear(normed.View(first, count), gate, _weights.Down, _vectors.DownBias);
         }
 
         Record("mlp.down_proj", normed);
         AddTo(residual, normed, _names.PostFeedForward, _vectors.PostFeedForward);
+        trace?.Record($"residual.layer.{layer.Index}", device, residual);
     }
 
     private void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null)
@@ -103,11 +89,22 @@ internal sealed class LayerPass(
         else device.Linear(output, input, weight, bias);
     }
 
-    /// <summary>RmsNorm of each head, if the architecture has one here.</summary>
+    /// <summary>RmsNorm of a half's input, or that input if the architecture has no norm here.</summary>
+    private ITensor Norm(ITensor residual, string? name, ITensor? weight)
+    {
+        if (weight is null) return residual;
+        ITensor normed = workspace.Normed.View(0, residual.Rows);
+        device.RmsNorm(normed, residual, weight, config.RmsNormEpsilon);
+        Record(name!, normed);
+        return normed;
+    }
+
+    /// <summary>RmsNorm of each head or of all together, if the architecture has one here.</summary>
     private void NormHeads(string name, ITensor heads, int count, ITensor? weight)
     {
         if (weight is null) return;
-        device.HeadNorm(heads, count, weight, config.RmsNormEpsilon);
+        if (config.Architecture.QueryKeyNorm == QueryKeyNorm.Head) device.HeadNorm(heads, count, weight, config.RmsNormEpsilon);
+        else device.RmsNorm(heads, heads, weight, config.RmsNormEpsilon);
         Record(name, heads);
     }
 

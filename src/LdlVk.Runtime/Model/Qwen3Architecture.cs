@@ -12,7 +12,7 @@ internal sealed class Qwen3Architecture : Architecture
 
     public override string ModelType => "qwen3";
 
-    public override bool HasHeadNorms => true;
+    public override QueryKeyNorm QueryKeyNorm => QueryKeyNorm.Head;
 
     internal override IReadOnlyList<AttentionBias> AttentionBiases => [AttentionBias.None, AttentionBias.All];
 

@@ -68,6 +68,9 @@ public sealed class FamilyConfigTests
     [InlineData("phi3_linear", "{\"rope_scaling\":{\"type\":\"longrope\"}}", "rope_scaling.short_factor is missing")]
     [InlineData("phi4_linear", "{\"partial_rotary_factor\":0.5}", "rope_scaling.short_factor has 6 items, but 4 pairs of a head are rotated")]
     [InlineData("phi3_linear", "{\"num_key_value_heads\":4}", "layers.0.self_attn.qkv_proj.weight", "[128, 64]", "[192, 64]")]
+    [InlineData("olmo2_linear", "{\"num_key_value_heads\":4}", "layers.0.self_attn.k_norm.weight", "[32]", "[64]")]
+    [InlineData("olmo2_linear", "{\"attention_bias\":true}", "layers.0.self_attn.q_proj.bias")]
+    [InlineData("olmo2_linear", "{\"partial_rotary_factor\":0.5}", "partial_rotary_factor is 0.5")]
     public void What_is_not_computed_is_refused_by_name(string family, string change, params string[] says) => Says(family, change, says);
 
     /// <summary>transformers before 4.48 computed the tanh form for "gelu", and the exact form since.</summary>
@@ -193,6 +196,8 @@ public sealed class FamilyConfigTests
     [InlineData("internlm2_reward", "llama", "has no tensor embed_tokens.weight", "look like InternLM2")]
     [InlineData("phi3_linear", "llama", "has no tensor layers.0.self_attn.q_proj.weight", "look like Phi-3")]
     [InlineData("llama_linear", "phi3", "has no tensor layers.0.self_attn.qkv_proj.weight", "look like Llama or Mistral")]
+    [InlineData("olmo2_linear", "qwen3", "has no tensor layers.0.input_layernorm.weight", "look like OLMo-2")]
+    [InlineData("qwen3_linear", "olmo2", "has no tensor layers.0.post_feedforward_layernorm.weight", "look like Qwen3")]
     [InlineData("llama_v_head", "internlm2", "has no tensor tok_embeddings.weight", "look like Llama or Mistral")]
     public void A_checkpoint_of_another_family_is_told_with_its_first_tensor(string family, string claimed, string tensor, string like) =>
         Says(family, $"{{\"model_type\":\"{claimed}\"}}", tensor, $"model_type \"{claimed}\"", like);
