@@ -2,7 +2,6 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 #include "buffers.glsl"
-#include "math.glsl"
 #include "halves.glsl"
 #include "matrix.glsl"
 
@@ -11,6 +10,11 @@
 // position in the text. SPLIT subgroups share M queries: each computes a part of the keys' scores, of the M rows' softmax and of the sums'
 // columns, so that a wide head needs few registers. SPLIT decides how many invocations share a row's softmax, and so the order of its sum:
 // it is fixed for a device and a head dimension.
+//
+// The softmax is in powers of 2, by the device's own exp2, whose error (3 units in the last place and 2 more for each binary digit of the
+// difference of two scores) vanishes beside the 11 bits of the operands. So its bits depend on the device, as those of its products do.
+// Each invocation keeps the scores of EACH keys in registers. Selections have no side of their own to skip: as branches they take three
+// times the instructions on AMD.
 //
 // Range safety: halve_rows.comp converts queries, keys and values, each head of a row with a power of two of its own. Those of q and k
 // multiply the score. That of v multiplies the probability, relative to the largest such power that the query has seen so far, which is
@@ -42,7 +46,9 @@ const uint PER_ROW = SUBGROUP * SPLIT / M;      // invocations that share the sc
 const uint BLOCKS = DIM / N / SPLIT;            // of a subgroup's columns
 const uint VALUES = KEYS * PITCH;               // where they begin in the tile
 const uint V_PITCH = K / 4u;
+const uint EACH = KEYS / PER_ROW;               // scores of a query that an invocation has, of keys side by side
 const float UNSEEN = -3.4e38;
+const float LOG2E = 1.44269504088896341;
 
 shared f16vec4 tile[2u * KEYS * PITCH];         // first the queries; then the keys, followed by the values
 shared f16vec4 q_tile[FEW_REGISTERS ? QUERIES * PITCH : 2u];  // whole 16 bytes, which matrices in the next array begin at
@@ -50,6 +56,7 @@ shared float s_tile[QUERIES * S_PITCH];
 shared float16_t p_tile[QUERIES * P_PITCH];
 shared float k_scale[KEYS];
 shared float v_scale[KEYS];
+shared float row_factor[QUERIES];
 
 int prefix_row, prefix_length, own_row;
 
@@ -134,10 +141,14 @@ void main() {
     [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) acc[d] = coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator>(0.0);
 
     // State of the query that this invocation shares with others: its largest score, the largest scale of its values, its sum.
-    uint row = group + share * (M / SPLIT) + lane / PER_ROW, part = lane % PER_ROW;
-    int position = first_query + int(row);
+    uint row = group + share * (M / SPLIT) + lane / PER_ROW, part = lane % PER_ROW, first_score = part * EACH;
+    int position = first_query + int(row) - int(first_score);
     bool mine = int(row) < queries;
-    float q_scale = mine ? scale * q_scales.v[(query_row + row) * heads + head] : 0.0;
+    // Of the distances from 0 on, those at which the query sees a key.
+    uint reach = mine ? (window > 0 ? uint(window) : 0x80000000u) : 0u;
+    // Scores are in powers of 2. With a softcap they are softcap · tanh(score / softcap), where tanh(x) = 1 - 2 / (e^(2x) + 1).
+    float factor_of_score = LOG2E * (softcap > 0.0 ? 2.0 / softcap : 1.0), most = LOG2E * softcap;
+    float q_scale = mine ? factor_of_score * scale * q_scales.v[(query_row + row) * heads + head] : 0.0;
     float peak = UNSEEN, value_peak = 0.0, total = 0.0;
     uint s_row = row * S_PITCH, p_row = row * P_PITCH;
 
@@ -174,38 +185,42 @@ void main() {
         }
         rows_sync();
 
-        float now = peak, value_now = value_peak;
-        [[dont_unroll]] for (uint key = part; key < KEYS; key += PER_ROW) {
-            float s = s_tile[s_row + key] * q_scale * k_scale[key];
-            if (softcap > 0.0) s = softcap * exact_tanh(s / softcap);
-            int distance = position - tile_position - int(key);
-            bool seen = mine && distance >= 0 && (window == 0 || distance < window);
-            s_tile[s_row + key] = seen ? s : UNSEEN;
-            now = max(now, seen ? s : UNSEEN);
-            value_now = max(value_now, seen ? v_scale[key] : 0.0);
+        float now = peak, value_now = value_peak, scores[EACH], value_scales[EACH];
+        [[unroll]] for (uint i = 0u; i < EACH; ++i) scores[i] = s_tile[s_row + first_score + i] * q_scale * k_scale[first_score + i];
+        if (softcap > 0.0) {
+            // Beyond 64 the quotient is 0 at most; the division stays in the range in which Vulkan specifies its accuracy.
+            [[unroll]] for (uint i = 0u; i < EACH; ++i) scores[i] = most - 2.0 * most / (exp2(min(scores[i], 64.0)) + 1.0);
+        }
+        [[unroll]] for (uint i = 0u; i < EACH; ++i) {
+            bool seen = uint(position - tile_position - int(i)) < reach;
+            scores[i] = seen ? scores[i] : UNSEEN;
+            now = max(now, scores[i]);
+            value_scales[i] = v_scale[first_score + i];
+            float scale_of_seen = seen ? value_scales[i] : 0.0;
+            value_now = max(value_now, scale_of_seen);
         }
         now = row_max(now);
         value_now = row_max(value_now);
+        // Powers of two have exact inverses. Before the first key that the query sees there is no value.
+        float inverse = value_now == 0.0 ? 0.0 : uintBitsToFloat(0x7f000000u - floatBitsToUint(value_now));
         float sum = 0.0;
-        [[dont_unroll]] for (uint key = part; key < KEYS; key += PER_ROW) {
-            float s = s_tile[s_row + key];
-            float p = s == UNSEEN ? 0.0 : exact_exp(s - now);
+        [[unroll]] for (uint i = 0u; i < EACH; ++i) {
+            float e = exp2(scores[i] - now), p = scores[i] == UNSEEN ? 0.0 : e;
             sum += p;
-            p_tile[p_row + key] = float16_t(s == UNSEEN ? 0.0 : p * (v_scale[key] / value_now));
+            p_tile[p_row + first_score + i] = float16_t(p * inverse * value_scales[i]);
         }
-        // Powers of two, so their quotients are exact. Before the first key that the query sees there is nothing to rescale.
-        float decay = exact_exp(peak - now);
+        float decay = peak == now ? 1.0 : exp2(peak - now);
         total = fma(total, decay, row_sum(sum));
-        float factor = value_now == 0.0 ? 1.0 : decay * (value_peak / value_now);
+        float factor = value_now == 0.0 ? 1.0 : decay * (value_peak * inverse);
         peak = now;
         value_peak = value_now;
 
-        // acc = factor · acc, row by row. Only the driver knows which invocation holds which element, so the factors form a matrix too.
-        subgroup_sync();
-        [[unroll]] for (uint n = part; n < N; n += PER_ROW) s_tile[s_row + n] = factor;
+        // acc = factor · acc, row by row. Only the driver knows which invocation holds which element, so the factors form a matrix too: of
+        // columns that are all the same.
+        if (part == 0u) row_factor[row] = factor;
         rows_sync();
         coopmat<float, gl_ScopeSubgroup, M, N, gl_MatrixUseAccumulator> factors;
-        coopMatLoad(factors, s_tile, group * S_PITCH, S_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        coopMatLoad(factors, row_factor, group, 0u, gl_CooperativeMatrixLayoutColumnMajor);
         [[unroll]] for (uint d = 0u; d < BLOCKS; ++d) acc[d] = acc[d] * factors;
         // Unrolled, drivers would keep so much in flight that half of the instructions moved registers.
         [[dont_unroll]] for (uint i = 0u; i < KEYS / K; ++i) {

@@ -67,11 +67,15 @@ internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts 
         if (keys % Math.Max(units.N, units.K) != 0) return null;
         // Registers of an invocation: its share of the sums of M queries, and of the queries themselves.
         uint sums = units.M * dimension / units.SubgroupSize, operands = sums / 2, split = 1;
-        while (sums / split > Math.Min(LikelySums, units.MaxSums) && split < units.M && dimension / units.N % (2 * split) == 0)
+        while (sums / split > Math.Min(LikelySums, units.MaxSums) && split < units.M && dimension / units.N % (2 * split) == 0
+            && units.SubgroupSize * 2 * split / units.M <= keys)
+        {
             split *= 2;
+        }
+
         bool fewRegisters = (sums / split) + operands > units.MaxSums;
-        // The softmax of a row is computed by a whole number of invocations.
-        if (units.SubgroupSize * split % units.M != 0) return null;
+        // The softmax of a row is computed by a whole number of invocations, each of which has as many of its keys.
+        if (units.SubgroupSize * split % units.M != 0 || units.SubgroupSize * split / units.M > keys) return null;
         foreach (int queries in MatrixQueryBlocks)
         {
             if (queries > 2 * keys || queries % units.M != 0 || SharedBytes((uint)queries) > limits.SharedBytes) continue;
@@ -86,6 +90,6 @@ internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts 
 
         // The kernel's arrays, one after the other.
         uint SharedBytes(uint queries) => ((2 * keys) + (fewRegisters ? queries : 0)) * (dimension + Padding) * 2
-            + (queries * (Math.Max(keys, split * units.N) + 4) * 4) + (queries * (keys + Padding) * 2) + (2 * keys * 4) + 16;
+            + (queries * (Math.Max(keys, split * units.N) + 4) * 4) + (queries * (keys + Padding) * 2) + (2 * keys * 4) + (queries * 4) + 16;
     }
 }
