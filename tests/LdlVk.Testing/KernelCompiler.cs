@@ -117,6 +117,7 @@ public sealed unsafe class KernelCompiler : IDisposable
         {
             if (_attention.MatrixKernel(dimension) is { } matrix)
                 yield return new Use($"heads of {dimension}", matrix.Shader, matrix.Constants, matrix.SubgroupSize);
+            if (_facts.MatrixUnits is { } units && dimension == 128) yield return new Use("heads", "halve_heads", [units.SubgroupSize], units.SubgroupSize);
             AttentionKernel portable = _attention.PortableKernel(dimension);
             yield return new Use($"heads of {dimension}", portable.Shader, portable.Constants, 0);
         }

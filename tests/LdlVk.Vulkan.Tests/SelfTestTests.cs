@@ -93,7 +93,7 @@ public sealed class SelfTestTests : VulkanTest
 
     private static LinearFamily FamilyOf(string kernel) =>
         kernel.EndsWith("_stream", StringComparison.Ordinal) ? LinearFamily.Stream
-        : kernel.EndsWith("_matrix", StringComparison.Ordinal) || kernel == "halve_rows" ? LinearFamily.Matrix
+        : kernel.EndsWith("_matrix", StringComparison.Ordinal) || kernel is "halve_rows" or "halve_heads" ? LinearFamily.Matrix
         : LinearFamily.Tile;
 
     private static VulkanDevice OpenFamily(int index, string family)

@@ -90,6 +90,6 @@ internal sealed class AttentionKernels(LinearFamily family, PhysicalDeviceFacts 
 
         // The kernel's arrays, one after the other.
         uint SharedBytes(uint queries) => ((2 * keys) + (fewRegisters ? queries : 0)) * (dimension + Padding) * 2
-            + (queries * (Math.Max(keys, split * units.N) + 4) * 4) + (queries * (keys + Padding) * 2) + (2 * keys * 4) + (queries * 4) + 16;
+            + (queries * (Math.Max(keys, split * units.N) + 4) * 4) + (queries * (keys + Padding) * 2) + (((2 * keys) + queries) * 4) + 16;
     }
 }

@@ -28,11 +28,12 @@ internal sealed class OpContext(Ownership own, PhysicalDeviceFacts facts, Comman
     /// </summary>
     public void DispatchLooping(
         string shader, ReadOnlySpan<uint> constants, scoped in PushConstants push, int x, int y, in Work work,
-        ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes)
+        ReadOnlySpan<MemoryRange> reads, ReadOnlySpan<MemoryRange> writes, uint subgroupSize = 0)
     {
         if (x == 0 || y == 0) return;
         CommandBuffer commands = stream.Next(work, reads, writes);
-        pipelines.Dispatch(commands, shader, constants, push, Math.Min(x, KernelLimits.MaxGroups), Math.Min(y, KernelLimits.MaxGroups));
+        int columns = Math.Min(x, KernelLimits.MaxGroups), rows = Math.Min(y, KernelLimits.MaxGroups);
+        pipelines.Dispatch(commands, shader, constants, push, columns, rows, subgroupSize: subgroupSize);
     }
 
     /// <summary>Records a dispatch of exactly x·y·z workgroups.</summary>

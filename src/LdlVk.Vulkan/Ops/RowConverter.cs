@@ -5,11 +5,14 @@ using LdlVk.Vulkan.Memory;
 namespace LdlVk.Vulkan.Ops;
 
 /// <summary>
-/// Converts rows of tensors to fp16 (halve_rows.comp) or int8 (quantize_rows.comp), once for all products that read them. The result is
-/// kept with the tensor until it is written again.
+/// Converts rows of tensors to fp16 (halve_rows.comp, or halve_heads.comp for heads and short rows) or int8 (quantize_rows.comp), once for
+/// all products that read them. The result is kept with the tensor until it is written again.
 /// </summary>
 internal sealed class RowConverter(OpContext context, LinearKernels kernels, MemoryAllocator memory)
 {
+    /// <summary>Invocations of a workgroup of halve_heads.comp.</summary>
+    private const int ConverterThreads = 128;
+
     /// <summary>The rows of a tensor in a form; records their conversion unless the tensor holds them already.</summary>
     public Operand OperandOf(IVulkanTensor x, OperandKind kind)
     {
@@ -29,6 +32,13 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
             {
                 context.DispatchLooping("quantize_rows", [], push, OpContext.Groups(scales, 64), 1,
                     Work.Elementwise("QuantizeRows", x.Rows, x.Columns), reads: [x.Range], writes: [operand.Memory]);
+            }
+            else if (kind.Length <= KernelLimits.MaxHeadDimension
+                && kernels.MatrixUnits is { SubgroupSize: <= ConverterThreads and var lanes })
+            {
+                context.DispatchLooping("halve_heads", [lanes], push.Add(kind.Length / 4),
+                    OpContext.Groups(scales, ConverterThreads / (int)lanes), 1,
+                    Work.Elementwise("HalveRows", scales, kind.Length), reads: [x.Range], writes: [operand.Memory], lanes);
             }
             else
             {
