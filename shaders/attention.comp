@@ -80,7 +80,7 @@ void main() {
 
         [[dont_unroll]] for (uint i = t; i < QUERIES * KEYS; i += THREADS) {
             uint query = i / KEYS, key = i % KEYS;
-            float s = 0.0;
+            precise float s = 0.0;
             [[dont_unroll]] for (uint d = 0u; d < HEAD_DIM; ++d) s = fma(q_tile[query * HEAD_DIM + d], kv_tile[key * PITCH + d], s);
             s *= scale;
             if (softcap > 0.0) s = softcap * exact_tanh(s / softcap);
@@ -92,14 +92,14 @@ void main() {
         if (t < QUERIES) {
             float before = peak[t], now = before;
             [[dont_unroll]] for (uint key = 0u; key < KEYS; ++key) now = max(now, p_tile[t * KEYS + key]);
-            float sum = 0.0;
+            precise float sum = 0.0;
             [[dont_unroll]] for (uint key = 0u; key < KEYS; ++key) {
                 float s = p_tile[t * KEYS + key];
-                float p = s == UNSEEN ? 0.0 : exact_exp(s - now);
+                precise float p = s == UNSEEN ? 0.0 : exact_exp(s - now);
                 p_tile[t * KEYS + key] = p;
                 sum += p;
             }
-            float factor = exact_exp(before - now);
+            precise float factor = exact_exp(before - now);
             peak[t] = now;
             rescale[t] = factor;
             total[t] = fma(total[t], factor, sum);
@@ -110,7 +110,7 @@ void main() {
         [[unroll]] for (uint i = 0u; i < OUTPUTS; ++i) {
             uint output_index = t + i * THREADS;
             uint query = min(output_index / HEAD_DIM, QUERIES - 1u), d = output_index % HEAD_DIM;
-            float sum = acc[i] * rescale[query];
+            precise float sum = acc[i] * rescale[query];
             [[dont_unroll]] for (uint key = 0u; key < KEYS; ++key) sum = fma(p_tile[query * KEYS + key], kv_tile[key * PITCH + d], sum);
             acc[i] = sum;
         }

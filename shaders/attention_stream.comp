@@ -40,12 +40,13 @@ void main() {
     int prefix_row = segments.v[segment + 3], prefix_length = segments.v[segment + 4], own_row = segments.v[segment + 5];
 
     uint from = (query_row + min(lane, queries - 1u)) * q_stride + head_column;
-    float query[HEAD_DIM], acc[HEAD_DIM];
+    float query[HEAD_DIM];
+    precise float acc[HEAD_DIM];
     [[unroll]] for (uint d = 0u; d < HEAD_DIM; ++d) {
         query[d] = q.v[from + d];
         acc[d] = 0.0;
     }
-    float peak = UNSEEN, total = 0.0;
+    precise float peak = UNSEEN, total = 0.0;
 
     int first_key = window > 0 ? max(0, first_query - window + 1) : 0;
     for (int tile = first_key / int(KEYS); tile <= last_query / int(KEYS); ++tile) {
@@ -56,7 +57,7 @@ void main() {
             at[key] = uint(position < prefix_length ? prefix_row + position : own_row + position - prefix_length) * kv_stride + kv_column;
         }
 
-        float p[KEYS];
+        precise float p[KEYS];
         [[unroll]] for (uint key = 0u; key < KEYS; ++key) p[key] = 0.0;
         [[unroll]] for (uint j = 0u; j < HEAD_DIM; j += SUBGROUP) {
             float mine[KEYS];
@@ -66,9 +67,9 @@ void main() {
         }
 
         // Dot products become probabilities relative to the largest score so far.
-        float before = peak, sum = 0.0;
+        precise float before = peak, sum = 0.0;
         [[unroll]] for (uint key = 0u; key < KEYS; ++key) {
-            float s = p[key] * scale;
+            precise float s = p[key] * scale;
             if (softcap > 0.0) s = softcap * exact_tanh(s / softcap);
             int distance = first_query + int(lane) - tile * int(KEYS) - int(key);
             p[key] = distance >= 0 && (window == 0 || distance < window) ? s : UNSEEN;
@@ -78,7 +79,7 @@ void main() {
             p[key] = p[key] == UNSEEN ? 0.0 : exact_exp(p[key] - peak);
             sum += p[key];
         }
-        float rescale = exact_exp(before - peak);
+        precise float rescale = exact_exp(before - peak);
         total = fma(total, rescale, sum);
 
         [[unroll]] for (uint j = 0u; j < HEAD_DIM; j += SUBGROUP) {

@@ -149,14 +149,14 @@ void main() {
     uint staged = subgroup * M * N;
     [[unroll]] for (uint i = 0u; i < DOWN; ++i) {
         [[unroll]] for (uint j = 0u; j < ACROSS; j += TURNS) {
-            float values[EACH];
+            precise float values[EACH];
             [[unroll]] for (uint turn = 0u; turn < TURNS; ++turn) {
                 coopMatStore(sums[i * ACROSS + j + turn], stage, staged, N, gl_CooperativeMatrixLayoutRowMajor);
                 subgroup_sync();
                 [[unroll]] for (uint e = 0u; e < EACH; ++e) {
                     uint place = lane + e * SUBGROUP;
                     uint row = min(first_row + sub_row + i * M + place / N, rows - 1u);
-                    float total = row_scales.v[row] * stage[staged + place];
+                    precise float total = row_scales.v[row] * stage[staged + place];
                     values[e] = turn == 0u ? scale * total : activate(silu, values[e]) * (up_scale * total);
                 }
                 subgroup_sync();
@@ -165,7 +165,7 @@ void main() {
                 uint place = lane + e * SUBGROUP;
                 uint row = first_row + sub_row + i * M + place / N, feature = feature_of(sub_feature + j * N) + place % N;
                 if (row >= rows || feature >= features) continue;
-                float value = values[e];
+                precise float value = values[e];
                 if (has_bias != 0u) value += bias.v[feature];
                 value = activate_head(negative_slope, value);
                 y.v[row * y_stride + feature] = value;

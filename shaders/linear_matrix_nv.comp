@@ -63,7 +63,7 @@ float finish(const in uint i, const in uint j, const in float sum, const in floa
     uint row = first.x + i, feature = first.y + j;
     if (row >= begin.x && feature >= begin.y && row < rows && feature < features) {
         float row_scale = row_scales.v[row];
-        float value = scale * (row_scale * sum);
+        precise float value = scale * (row_scale * sum);
         if (GATED) value = activate(silu, value) * (up_scale * (row_scale * up_sum));
         if (has_bias != 0u) value += bias.v[feature];
         value = activate_head(negative_slope, value);

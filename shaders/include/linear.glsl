@@ -24,7 +24,7 @@ layout(push_constant, std430) uniform Push {
 
 void store(uint row, uint feature, float total) {
     if (row >= rows || feature >= features) return;
-    float value = scale * total;
+    precise float value = scale * total;
     if (has_bias != 0u) value += bias.v[feature];
     value = activate_head(negative_slope, value);
     y.v[row * y_stride + feature] = value;
