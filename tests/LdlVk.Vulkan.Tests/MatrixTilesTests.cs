@@ -44,6 +44,27 @@ public sealed class MatrixTilesTests
         Assert.Equal(unknown.ToHashSet(), [.. MatrixTiles.Candidates(Nvidia, Limits, new ProductSize(rows, 4608), 132)]);
     }
 
+    /// <summary>The tuner tries 16 tilings of several hundred.</summary>
+    [Theory]
+    [InlineData(64)]
+    [InlineData(4096)]
+    public void Parts_of_32_by_64_and_subgroups_of_32_are_among_the_first_on_AMD(int rows)
+    {
+        var size = new ProductSize(rows, 4608);
+        IReadOnlyList<MatrixTiles> usual = MatrixTiles.Candidates(Amd, Limits, size, 48), all = MatrixTiles.Candidates(Amd with { OtherSubgroupSize = 32 }, Limits, size, 48);
+        Assert.Equal(usual[0], all[0]);
+        Assert.Contains(all.Take(4), t => t is { SubgroupRows: 32, SubgroupFeatures: 64, OtherSubgroupSize: 0 });
+        Assert.Contains(all.Take(4), t => t is { SubgroupRows: 32, SubgroupFeatures: 64, OtherSubgroupSize: 32 });
+        Assert.Superset(usual.ToHashSet(), all.ToHashSet());
+        Assert.Equal(all.Count, all.Select(t => t.Name).Distinct().Count());
+        Assert.All(all.Where(t => t.OtherSubgroupSize == 32), t =>
+        {
+            Assert.EndsWith("w32", t.Name);
+            Assert.Equal(32u, t.Constants(Amd)[1]);
+            Assert.Equal(t.Rows / t.SubgroupRows * (t.Features / t.SubgroupFeatures) * 32, t.Constants(Amd)[0]);
+        });
+    }
+
     [Fact]
     public void Two_compute_units_of_RDNA_are_a_core()
     {

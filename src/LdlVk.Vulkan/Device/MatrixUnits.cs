@@ -13,7 +13,7 @@ namespace LdlVk.Vulkan.Device;
 /// <param name="MaxSums">Sums that an invocation can keep in registers besides its operands.</param>
 internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupSize, uint MaxSums)
 {
-    private const uint IntelVendor = 0x8086;
+    private const uint IntelVendor = 0x8086, AmdVendor = 0x1002;
 
     /// <summary>
     /// Half of 255 registers, as on NVIDIA's and AMD's cards. Intel's cards have 128 registers for an invocation of the smallest subgroup,
@@ -21,6 +21,12 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
     /// each step of K (bench/RESULTS.md).
     /// </summary>
     private const uint UsualSums = 128, IntelSums = 32;
+
+    /// <summary>
+    /// Another size of subgroups that compute the same products, which tuning may choose; 0 for none. AMD's units take 32 invocations as
+    /// well as 64, of which both halves hold a copy of the operands.
+    /// </summary>
+    public uint OtherSubgroupSize { get; init; }
 
     /// <summary>The extensions to enable, besides the features that <see cref="EnableIn"/> sets.</summary>
     public static readonly string[] Extensions = ["VK_KHR_cooperative_matrix", "VK_EXT_subgroup_size_control"];
@@ -47,7 +53,10 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
         // int8 in shared memory is a separate feature.
         MatrixUnits? bytes = !HasInt8(api, device) ? null
             : Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes, maxSums);
-        return halves is null ? (null, null) : (halves, bytes);
+        uint other = vendor == AmdVendor && lanes == 64 && sizes.MinSubgroupSize <= 32
+            && sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit) ? 32u : 0u;
+        return halves is null ? (null, null)
+            : (halves with { OtherSubgroupSize = other }, bytes is null ? null : bytes with { OtherSubgroupSize = other });
     }
 
     /// <summary>Whether the device has matrix units, full subgroups, and the other features that the kernels need.</summary>

@@ -70,7 +70,7 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
 
         var tiles = (MatrixTiles)TilingFor(KeyOf(product));
         return new LinearKernel("linear_matrix", [.. tiles.Constants(facts.MatrixUnits!), (uint)product.Format, product.Gated ? 1u : 0u],
-            (int)tiles.Rows, (int)tiles.Features / (product.Gated ? 2 : 1), facts.MatrixUnits!.SubgroupSize);
+            (int)tiles.Rows, (int)tiles.Features / (product.Gated ? 2 : 1), tiles.SubgroupSize(facts.MatrixUnits!));
     }
 
     /// <summary>The kernel of Int8Linear. All its tilings, and all ways to multiply bytes, give the same bits.</summary>
@@ -81,7 +81,7 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
             MatrixUnits units = ByteMatrixUnits!;
             var tiles = (MatrixTiles)TilingFor(Int8KeyOf(product));
             return new LinearKernel("linear_int8_matrix", [.. tiles.Constants(units), (uint)product.Format],
-                (int)tiles.Rows, (int)tiles.Features, units.SubgroupSize);
+                (int)tiles.Rows, (int)tiles.Features, tiles.SubgroupSize(units));
         }
 
         int perInvocation = product.Rows <= 16 ? 1 : product.Rows <= 32 ? 2 : 4;

@@ -11,7 +11,9 @@ namespace LdlVk.Vulkan.Kernels;
 /// <param name="SubgroupRows">Rows of a subgroup's part.</param>
 /// <param name="SubgroupFeatures">Features of a subgroup's part.</param>
 /// <param name="Buffers">2 to load a step of K into one buffer while the other is multiplied, 1 to use half the shared memory.</param>
-internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, uint SubgroupFeatures, uint Buffers) : ITiling
+/// <param name="OtherSubgroupSize">Invocations of a subgroup, if not the units' usual number; else 0.</param>
+internal sealed record MatrixTiles(
+    uint Rows, uint Features, uint SubgroupRows, uint SubgroupFeatures, uint Buffers, uint OtherSubgroupSize = 0) : ITiling
 {
     /// <summary>fp16 values of a step of K, padding included (shaders/include/halves.glsl).</summary>
     private const uint Pitch = 32 + 8;
@@ -34,13 +36,17 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     /// <summary>Matrix units of a core, each fed by a subgroup: NVIDIA's multiprocessors, and AMD's pairs of compute units.</summary>
     private const uint UnitsOfCore = 4;
 
-    public string Name { get; } = $"{Rows}x{Features}/{SubgroupRows}x{SubgroupFeatures}x{Buffers}";
+    public string Name { get; } =
+        $"{Rows}x{Features}/{SubgroupRows}x{SubgroupFeatures}x{Buffers}{(OtherSubgroupSize == 0 ? "" : $"w{OtherSubgroupSize}")}";
 
-    public uint Threads(MatrixUnits units) => Rows / SubgroupRows * (Features / SubgroupFeatures) * units.SubgroupSize;
+    /// <summary>Invocations of a subgroup.</summary>
+    public uint SubgroupSize(MatrixUnits units) => OtherSubgroupSize == 0 ? units.SubgroupSize : OtherSubgroupSize;
+
+    public uint Threads(MatrixUnits units) => Rows / SubgroupRows * (Features / SubgroupFeatures) * SubgroupSize(units);
 
     /// <summary>Specialization constants 0 to 9 of linear_matrix.comp.</summary>
     public uint[] Constants(MatrixUnits units) =>
-        [Threads(units), units.SubgroupSize, units.M, units.N, units.K, Rows, Features, SubgroupRows, SubgroupFeatures, Buffers];
+        [Threads(units), SubgroupSize(units), units.M, units.N, units.K, Rows, Features, SubgroupRows, SubgroupFeatures, Buffers];
 
     /// <summary>
     /// Whether these tiles of linear_matrix.comp, or with bytes of linear_int8_matrix.comp, are within a device's limits.
@@ -49,7 +55,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     {
         uint subgroups = Rows / SubgroupRows * (Features / SubgroupFeatures);
         return SubgroupRows % units.M == 0 && SubgroupFeatures % (2 * units.N) == 0
-            && SubgroupRows * SubgroupFeatures <= units.MaxSums * units.SubgroupSize && Rows * Features <= MaxSumsPerWorkgroup
+            && SubgroupRows * SubgroupFeatures <= units.MaxSums * SubgroupSize(units) && Rows * Features <= MaxSumsPerWorkgroup
             && Threads(units) <= limits.Threads && subgroups <= limits.Subgroups
             && SharedBytes(units, bytes) <= limits.SharedBytes;
     }
@@ -60,7 +66,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     private uint SharedBytes(MatrixUnits units, bool bytes)
     {
         uint step = (Rows + Features) * (bytes ? BytePitch + sizeof(float) : Pitch * 2);
-        return (Buffers * step) + (Threads(units) / units.SubgroupSize * units.M * units.N * sizeof(float));
+        return (Buffers * step) + (Threads(units) / SubgroupSize(units) * units.M * units.N * sizeof(float));
     }
 
     /// <summary>
@@ -76,19 +82,32 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     public static IReadOnlyList<MatrixTiles> Candidates(
         MatrixUnits units, MatrixLimits limits, ProductSize size, int cores, bool bytes = false)
     {
-        uint[] sizes = [16, 32, 64, 128, 256];
-        return
-        [
-            .. from tileRows in sizes
-               from features in sizes
-               from subgroupRows in sizes.Where(s => s <= tileRows && s <= 64)
-               from subgroupFeatures in sizes.Where(s => s <= features && s <= 64)
-               from buffers in new uint[] { 2, 1 }
-               let tiles = new MatrixTiles(tileRows, features, subgroupRows, subgroupFeatures, buffers)
-               where tiles.Fit(units, limits, bytes)
-               orderby tiles.Cost(units, size, cores, bytes)
-               select tiles,
-        ];
+        MatrixTiles[] usual = Ordered(0);
+        if (units.OtherSubgroupSize == 0 || usual.Length == 0) return usual;
+        MatrixTiles[] other = Ordered(units.OtherSubgroupSize);
+        // The tuner tries the first ones only. What it should not miss: parts of half the size, for which half of the registers do, and the
+        // other size of subgroups with both. Mesa's drivers gained 61 % with the former on an RDNA3 card in llama.cpp.
+        MatrixTiles?[] seeds = [usual.FirstOrDefault(IsHalf), other.FirstOrDefault(), other.FirstOrDefault(IsHalf)];
+        return [.. usual.Take(1).Concat(seeds.OfType<MatrixTiles>()).Concat(usual).Concat(other).Distinct()];
+
+        static bool IsHalf(MatrixTiles tiles) => tiles is { SubgroupRows: 32, SubgroupFeatures: 64 };
+
+        MatrixTiles[] Ordered(uint otherSubgroupSize)
+        {
+            uint[] sizes = [16, 32, 64, 128, 256];
+            return
+            [
+                .. from tileRows in sizes
+                   from features in sizes
+                   from subgroupRows in sizes.Where(s => s <= tileRows && s <= 64)
+                   from subgroupFeatures in sizes.Where(s => s <= features && s <= 64)
+                   from buffers in new uint[] { 2, 1 }
+                   let tiles = new MatrixTiles(tileRows, features, subgroupRows, subgroupFeatures, buffers, otherSubgroupSize)
+                   where tiles.Fit(units, limits, bytes)
+                   orderby tiles.Cost(units, size, cores, bytes)
+                   select tiles,
+            ];
+        }
     }
 
     /// <summary>An estimate of a product's time, in arbitrary units.</summary>
@@ -96,7 +115,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
     {
         // Loads for each multiplication: from memory into a tile, and from there into registers.
         double tileLoads = (1.0 / Rows) + (1.0 / Features), registerLoads = (1.0 / SubgroupRows) + (1.0 / SubgroupFeatures);
-        double sums = (double)SubgroupRows * SubgroupFeatures / units.SubgroupSize, threads = Threads(units);
+        double sums = (double)SubgroupRows * SubgroupFeatures / SubgroupSize(units), threads = Threads(units);
         // A workgroup of 256 invocations hides its own latency.
         double crowding = Math.Abs(Math.Log2(sums / Math.Min(LikelySums, units.MaxSums))) + Math.Abs(Math.Log2(threads / 256));
         // A second buffer saves a barrier a step, but not where it takes the memory of another workgroup on the core.
@@ -115,7 +134,7 @@ internal sealed record MatrixTiles(uint Rows, uint Features, uint SubgroupRows, 
         if (cores == 0) return down * Rows;
         double workgroups = down * Math.Ceiling((double)size.Features / Features), each = Math.Ceiling(workgroups / cores);
         double together = Math.Min(each, Math.Max(1, MaxSumsPerWorkgroup / (Rows * Features)));
-        double busy = Math.Min(1, together * Threads(units) / units.SubgroupSize / UnitsOfCore);
+        double busy = Math.Min(1, together * Threads(units) / SubgroupSize(units) / UnitsOfCore);
         return each * Rows * Features / busy;
     }
 }

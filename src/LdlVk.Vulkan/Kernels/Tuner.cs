@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 
@@ -112,8 +113,12 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         _kernels.Forced = entry.Tiles;
         try
         {
-            if (double.IsPositiveInfinity(entry.Seconds)) operands.Call();
+            bool isFirst = double.IsPositiveInfinity(entry.Seconds);
+            if (isFirst) operands.Call();
             device.Resources.Finish();
+            // All tilings are to give the same bits; one that does not is not used.
+            entry.Fails = isFirst && !operands.HasBitsOfFirst();
+            if (entry.Fails) return;
             _compiled.Add((entry.Tiles, key.Format, key.Gated));
             entry.Seconds = Math.Min(entry.Seconds, Seconds(operands.Call));
             _operationsPerSecond = Math.Max(_operationsPerSecond, operands.Product.Operations / entry.Seconds);
@@ -161,16 +166,22 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
     /// <summary>Made-up operands of a product.</summary>
     private sealed class Operands : IDisposable
     {
+        /// <summary>Rows of the result that are compared: all rows of a tile.</summary>
+        private const int SampleRows = 64;
+
+        private readonly VulkanDevice _device;
         private readonly List<IDisposable> _made = [];
+        private readonly ITensor _output;
         private readonly Action _call;
+        private float[]? _first;
 
         public Operands(VulkanDevice device, LinearProduct product)
         {
-            Product = product;
+            (_device, Product) = (device, product);
             try
             {
                 ITensor input = Keep(RandomTensor.Create(device, product.Rows, product.InputFeatures));
-                ITensor output = Keep(device.CreateTensor(product.Rows, product.OutputFeatures));
+                ITensor output = _output = Keep(device.CreateTensor(product.Rows, product.OutputFeatures));
                 IWeight weight = Keep(device.CreateWeight(Random("weight", seed: 1)));
                 if (product.Gated)
                 {
@@ -196,6 +207,16 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         public LinearProduct Product { get; }
 
         public void Call() => _call();
+
+        /// <summary>Whether the first rows of the result have the bits that they had when this was first asked.</summary>
+        public bool HasBitsOfFirst()
+        {
+            using ITensor sample = _output.View(0, Math.Min(SampleRows, Product.Rows));
+            float[] values = new float[sample.Rows * sample.Columns];
+            _device.Read(sample, values);
+            _first ??= values;
+            return MemoryMarshal.AsBytes<float>(values).SequenceEqual(MemoryMarshal.AsBytes<float>(_first));
+        }
 
         public void Dispose()
         {
