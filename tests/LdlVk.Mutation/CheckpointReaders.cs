@@ -29,7 +29,8 @@ internal static class CheckpointReaders
         string[] configs =
         [
             File.ReadAllText(Path.Combine(Mini, "config.json")),
-            .. Directory.EnumerateDirectories(Repository.Path("tests", "data", "goldens")).Order(StringComparer.Ordinal).Select(folder => File.ReadAllText(Path.Combine(folder, "config.json"))),
+            .. ((string[])["goldens", "families"]).SelectMany(set => Directory.EnumerateFiles(Repository.Path("tests", "data", set), "config.json", SearchOption.AllDirectories))
+                .Order(StringComparer.Ordinal).Select(File.ReadAllText),
         ];
         byte[] own = [];
         return InModel("config", folder => own = File.ReadAllBytes(folder["config.json"]), "config.json", () => [own, .. configs.Select(Encoding.UTF8.GetBytes)], input => input);

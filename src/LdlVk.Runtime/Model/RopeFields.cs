@@ -169,6 +169,7 @@ internal static class RopeFields
             double[] each = [.. divisors.Items().Select((item, pair) => divisors.Item(pair, item).Number(1e-3, 1e6))];
             int pairs = config.Rope.Rotated(config.HeadDimension) / 2, original = Original();
             if (each.Length != pairs) throw divisors.Damaged($"has {each.Length} items, but {pairs} pairs of a head are rotated");
+            if (original < 2) throw fields.Field(OriginalPositions).Damaged($"is {original}; the scaling needs 2 or more");
             double factor = ConfigFields.Number(rope, "factor", 1e-3, 1e6, (double)maxPositions / original);
             double magnitude = factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(factor) / Math.Log(original)));
             return new LongRopeScaling(each, ConfigFields.Number(rope, "attention_factor", 1e-3, 1e3, magnitude));

@@ -67,6 +67,8 @@ public sealed class FamilyConfigTests
     [InlineData("phi3_linear", "{\"partial_rotary_factor\":0}", "partial_rotary_factor is 0: 0 of a head's 16 elements")]
     [InlineData("phi3_linear", "{\"rope_scaling\":{\"type\":\"longrope\"}}", "rope_scaling.short_factor is missing")]
     [InlineData("phi4_linear", "{\"partial_rotary_factor\":0.5}", "rope_scaling.short_factor has 6 items, but 4 pairs of a head are rotated")]
+    [InlineData("phi4_linear", "{\"original_max_position_embeddings\":1}", "original_max_position_embeddings is 1; the scaling needs 2 or more")]
+    [InlineData("phi4_linear", "{\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,0]}}", "rope_scaling.short_factor[5] is 0")]
     [InlineData("phi3_linear", "{\"num_key_value_heads\":4}", "layers.0.self_attn.qkv_proj.weight", "[128, 64]", "[192, 64]")]
     [InlineData("olmo2_linear", "{\"num_key_value_heads\":4}", "layers.0.self_attn.k_norm.weight", "[32]", "[64]")]
     [InlineData("olmo2_linear", "{\"attention_bias\":true}", "layers.0.self_attn.q_proj.bias")]
