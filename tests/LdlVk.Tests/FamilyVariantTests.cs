@@ -61,6 +61,7 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("mistral", "{'hidden_act':'gelu_accurate'}")]
     [InlineData("gemma", "{'hidden_act':'gelu_fast','hidden_activation':'silu','transformers_version':'4.48.0'}")]
     [InlineData("gemma", "{'hidden_act':'gelu','hidden_activation':'swish','transformers_version':'4.44.2'}")]
+    [InlineData("gemma", "{'hidden_act':'absent','hidden_activation':'silu','transformers_version':'5.0.0'}")]
     [InlineData("gemma", "{'hidden_act':'silu','hidden_activation':null,'transformers_version':'5.1.0'}")]
     [InlineData("gemma2", "{'hidden_act':'gelu','hidden_activation':'absent'}")]
     [InlineData("gemma2", "{'hidden_activation':'gelu_python_tanh','hidden_act':'silu'}")]

@@ -85,6 +85,9 @@ internal static class BackboneFields
         "silu" or "swish" => GateActivation.Silu,
         // One formula, of which gelu_fast rounds √(2/π) to ten digits.
         "gelu_pytorch_tanh" or "gelu_python_tanh" or "gelu_new" or "gelu_fast" or "gelu_accurate" => GateActivation.Gelu,
+        "gelu" or "gelu_python" => throw field.Error(
+            $"is {field.Kind}, the exact form of GELU, which is not supported; \"gelu_pytorch_tanh\" and \"silu\" are. If the model was "
+            + $"trained with the tanh form, as Gemma was, write that."),
         _ => throw ConfigFields.Unsupported(field, "\"silu\" or \"gelu_pytorch_tanh\""),
     };
 

@@ -52,12 +52,12 @@ internal sealed class GemmaArchitecture : Architecture
     /// </summary>
     private static BackboneConfig WithActivation(ConfigFields fields, BackboneConfig config)
     {
+        if (fields.Root.TryGet("transformers_version", out JsonField version) && Parse(version.String()) >= Literal)
+            return fields.WithActivation(config, "hidden_act");
         BackboneConfig old = fields.WithActivation(config, OldActivation);
-        if (!fields.Root.TryGet("hidden_act", out JsonField act)) return old;
-        bool isLiteral = fields.Root.TryGet("transformers_version", out JsonField version) && Parse(version.String()) >= Literal;
-        if (!isLiteral && act.String() == "gelu") return old;
+        if (!fields.Root.TryGet("hidden_act", out JsonField act) || act.String() == "gelu") return old;
         BackboneConfig current = config.With(BackboneFields.Activation(act));
-        return isLiteral || current == old ? current : throw act.Error(
+        return current == old ? current : throw act.Error(
             $"is {act.Kind}, but transformers before 4.48 computes {(fields.Root.TryGet(OldActivation, out JsonField other)
                 ? $"{OldActivation}, {other.Kind}" : "gelu_pytorch_tanh")}. Write into both fields what the model was trained with.");
     }
