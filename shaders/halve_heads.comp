@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_KHR_shader_subgroup_shuffle : require
+#include "buffers.glsl"
 #include "halve.glsl"
 
 // Converts the heads of queries, keys and values to fp16 operands for matrix units (src/LdlVk.Vulkan/Ops/RowConverter.cs), each head of a row
@@ -8,6 +9,8 @@
 // 96 of 128 invocations idle with heads of 128. The bits are the same.
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint SUBGROUP = 32u;
+
+layout(push_constant, std430) uniform Push { UVec4s x; UVec2s y; Floats scales; uint rows; uint vectors; };
 
 const uint HEADS = 128u / SUBGROUP;
 

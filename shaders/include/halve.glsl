@@ -1,10 +1,7 @@
-// Shared by the kernels that convert to fp16 (halve_rows.comp, halve_heads.comp). Elements that share a scale are multiplied by the power of
+// Shared by the kernels that convert to fp16 (halve_rows.comp, halve_heads.comp, rms_norm.comp). Elements that share a scale are multiplied by the power of
 // two that brings their largest magnitude into [2^14, 2^15); the inverse power is stored as the scale. Both are exact, so the only error is
 // the rounding to 11 bits, and a residual stream or gelu(gate)·up beyond fp16's 65504 stays right. Elements with a NaN or an infinity among
 // them are not scaled: their result must not be finite.
-#include "buffers.glsl"
-
-layout(push_constant, std430) uniform Push { UVec4s x; UVec2s y; Floats scales; uint rows; uint vectors; };
 
 // The largest magnitude of a vector. Magnitudes compare like the integers with the same bits.
 uint magnitude(uvec4 bits) {

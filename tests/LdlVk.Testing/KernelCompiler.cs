@@ -126,7 +126,8 @@ public sealed unsafe class KernelCompiler : IDisposable
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
             foreach (uint scales in WeightLayout.HasScales(format) ? (uint[])[0, 1] : [0])
                 yield return new Use($"{format}{(scales == 0 ? "" : ", scales")}", "fill_random", [(uint)format, scales], 0);
-        foreach (uint add in (uint[])[0, 1]) yield return new Use(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add], 0);
+        foreach (uint add in (uint[])[0, 1]) yield return new Use(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add, 0], 0);
+        yield return new Use("RmsNorm, halves", "rms_norm", [0, 1], 0);
     }
 
     /// <inheritdoc/>

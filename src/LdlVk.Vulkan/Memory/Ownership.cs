@@ -15,7 +15,7 @@ internal sealed class Ownership(VulkanDevice device)
     public IVulkanTensor Output(ITensor tensor)
     {
         var own = (IVulkanTensor)tensor;
-        own.Owner.ConvertedRows = default;
+        own.Owner.SetWritten(own.FirstRow, own.Rows);
         return own;
     }
 

@@ -86,8 +86,23 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     public int FirstRow => 0;
     public ITensor View(int firstRow, int rowCount) => new VulkanView(this, firstRow, rowCount);
 
-    /// <summary>The rows that <see cref="OperandMemory"/> holds converted, and their form; none after the tensor was written.</summary>
-    public (int First, int Count, OperandKind Kind) ConvertedRows { get; set; }
+    /// <summary>The rows that <see cref="OperandMemory"/> holds converted, and their form; no rows that were written since.</summary>
+    public (int First, int Count, OperandKind Kind) ConvertedRows { get; private set; }
+
+    /// <summary>The form of the rows that were converted last, in which rows that are written now will probably be needed.</summary>
+    public OperandKind UsualKind { get; private set; }
+
+    /// <summary>Says that some rows are now held converted, and no others.</summary>
+    public void SetConverted(int first, int count, OperandKind kind) => (ConvertedRows, UsualKind) = ((first, count, kind), kind);
+
+    /// <summary>Says that some rows are written. Converted rows before the first or after the last of them stay.</summary>
+    public void SetWritten(int first, int count)
+    {
+        (int heldFirst, int heldCount, OperandKind kind) = ConvertedRows;
+        int before = Math.Min(first - heldFirst, heldCount), after = Math.Min(heldFirst + heldCount - (first + count), heldCount);
+        ConvertedRows = before > 0 && before >= after ? (heldFirst, before, kind)
+            : after > 0 ? (heldFirst + heldCount - after, after, kind) : default;
+    }
 
     /// <summary>Memory for the tensor's rows as operands of products, allocated at the first call and freed with the tensor.</summary>
     /// <exception cref="ObjectDisposedException">The tensor is disposed.</exception>

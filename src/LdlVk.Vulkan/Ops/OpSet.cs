@@ -12,7 +12,7 @@ internal sealed class OpSet
         var converter = new RowConverter(Context, resources.LinearKernels, resources.Memory);
         Linear = new LinearOp(Context, resources.LinearKernels, products, converter);
         Int8Linear = new Int8LinearOp(Context, resources.LinearKernels, products, converter);
-        RmsNorm = new RmsNormOp(Context);
+        RmsNorm = new RmsNormOp(Context, converter);
         NormAdd = new NormAddOp(RmsNorm);
         Add = new AddOp(Context);
         HeadNorm = new HeadNormOp(Context);

@@ -6,8 +6,10 @@ using LdlVk.Vulkan.Memory;
 
 namespace LdlVk.Vulkan.Ops;
 
-/// <summary><see cref="IDevice.RmsNorm"/>: rms_norm.comp.</summary>
-internal sealed class RmsNormOp(OpContext context)
+/// <summary>
+/// <see cref="IDevice.RmsNorm"/>: rms_norm.comp. Rows that products on matrix units read are written as their operands at the same time.
+/// </summary>
+internal sealed class RmsNormOp(OpContext context, RowConverter converter)
 {
     public VulkanDevice Device => context.Device;
 
@@ -23,10 +25,13 @@ internal sealed class RmsNormOp(OpContext context)
     public void Record(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
     {
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input), w = context.Own.Input(weight);
+        Operand? halves = add ? null : converter.OperandToWrite(y);
         PushConstants push = new PushConstants()
             .Add(x.Address).Add(w.Address).Add(y.Address)
-            .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon);
-        context.DispatchLooping("rms_norm", [add ? 1u : 0u], push, x.Rows, 1, Work.Elementwise(op, x.Rows, x.Columns),
-            reads: [x.Range, w.Range], writes: [y.Range]);
+            .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon)
+            .Add(halves?.Elements ?? 0).Add(halves?.Scales ?? 0);
+        context.DispatchLooping("rms_norm", [add ? 1u : 0u, halves is null ? 0u : 1u], push, x.Rows, 1,
+            Work.Elementwise(op, x.Rows, x.Columns), reads: [x.Range, w.Range], writes: [y.Range, halves?.Memory ?? default]);
+        if (halves is not null) RowConverter.HasWritten(y);
     }
 }

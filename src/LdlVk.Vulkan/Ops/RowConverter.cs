@@ -17,16 +17,10 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
     public Operand OperandOf(IVulkanTensor x, OperandKind kind)
     {
         VulkanTensor tensor = x.Owner;
-        int scalesPerRow = x.Stride / kind.Length;
-        ulong rowBytes = (ulong)x.Stride * (ulong)kind.Bytes;
-        Allocation held = tensor.OperandMemory(() => memory.Allocate(
-            OperandBytes(tensor), () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
-        ulong scalesAddress = held.Address + ((ulong)tensor.Rows * rowBytes);
-        Operand operand = new Operand(held.Address, rowBytes, scalesAddress, (ulong)scalesPerRow * sizeof(float),
-            new MemoryRange(held.Address, held.Size)).From(x.FirstRow);
+        Operand operand = PlaceOf(x, kind);
         if (!tensor.HoldsOperand(x.FirstRow, x.Rows, kind))
         {
-            int scales = x.Rows * scalesPerRow;
+            int scales = x.Rows * (x.Stride / kind.Length);
             PushConstants push = new PushConstants().Add(x.Address).Add(operand.Elements).Add(operand.Scales).Add(scales);
             if (kind == OperandKind.Int8)
             {
@@ -46,10 +40,31 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
                     Work.Elementwise("HalveRows", scales, kind.Length), reads: [x.Range], writes: [operand.Memory]);
             }
 
-            tensor.ConvertedRows = (x.FirstRow, x.Rows, kind);
+            tensor.SetConverted(x.FirstRow, x.Rows, kind);
         }
 
         return operand;
+    }
+
+    /// <summary>
+    /// Where a kernel that writes rows of a tensor should write them as fp16 operands too: if the tensor's rows were needed as such before.
+    /// Null if they were not. <see cref="HasWritten"/> follows once the kernel is recorded.
+    /// </summary>
+    public Operand? OperandToWrite(IVulkanTensor y) =>
+        y.Owner.UsualKind == OperandKind.Halves(y.Stride) ? PlaceOf(y, OperandKind.Halves(y.Stride)) : null;
+
+    /// <summary>Says that a kernel writes rows of a tensor as fp16 operands.</summary>
+    public static void HasWritten(IVulkanTensor y) => y.Owner.SetConverted(y.FirstRow, y.Rows, OperandKind.Halves(y.Stride));
+
+    /// <summary>Where the rows of a tensor in a form are, or will be.</summary>
+    private Operand PlaceOf(IVulkanTensor x, OperandKind kind)
+    {
+        VulkanTensor tensor = x.Owner;
+        ulong rowBytes = (ulong)x.Stride * (ulong)kind.Bytes, rowScaleBytes = (ulong)(x.Stride / kind.Length) * sizeof(float);
+        Allocation held = tensor.OperandMemory(() => memory.Allocate(
+            OperandBytes(tensor), () => $"operands of products, a tensor [{tensor.Rows}, {tensor.Columns}]"));
+        return new Operand(held.Address, rowBytes, held.Address + ((ulong)tensor.Rows * rowBytes), rowScaleBytes,
+            new MemoryRange(held.Address, held.Size)).From(x.FirstRow);
     }
 
     /// <summary>Memory for a tensor's rows in either form.</summary>
