@@ -54,6 +54,7 @@ internal static class CommandLine
         DemoCommand.Create(terminal),
         DevicesCommand.Create(terminal),
         SelfTestCommand.Create(terminal),
+        FirstContactCommand.Create(terminal),
         InspectCommand.Create(terminal),
         ModelsCommand.Create(terminal),
         VerifyCommand.Create(terminal),

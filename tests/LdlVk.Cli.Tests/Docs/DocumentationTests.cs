@@ -105,7 +105,7 @@ public sealed partial class DocumentationTests
     [GeneratedRegex(@"NAME|/bin/|/obj/|<|…")]
     private static partial Regex Placeholder();
 
-    [GeneratedRegex(@"(?:^ *|\$ |[|&] |lab-directml )(?:\./)?ldlvk(?:\.cmd)?(?: ([a-z]*)|$)((?:(?!\bldlvk\b)[^|&;])*)")]
+    [GeneratedRegex(@"(?:^ *|\$ |[|&] |lab-directml )(?:\./)?ldlvk(?:\.cmd)?(?: ([a-z][a-z-]*|)|$)((?:(?!\bldlvk\b)[^|&;])*)")]
     private static partial Regex CallPattern();
 
     [GeneratedRegex(@"(?:^|[\s|\[/,])(--[a-z][a-z_-]*)")]
