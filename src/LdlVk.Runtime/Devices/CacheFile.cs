@@ -1,13 +1,11 @@
 using System.Security;
-using Silk.NET.Vulkan;
 
-namespace LdlVk.Vulkan.Kernels;
+namespace LdlVk.Runtime.Devices;
 
 /// <summary>
-/// Reads and writes the files of the user's cache folder. Each belongs to one version of one driver and only saves time: a file that cannot
-/// be read or written is never an error.
+/// Reads and writes the files of the user's cache folder. They only save time: a file that cannot be read or written is never an error.
 /// </summary>
-internal static unsafe class CacheFile
+public static class CacheFile
 {
     /// <summary>The user's cache folder; null where there is none.</summary>
     public static string? DefaultFolder
@@ -20,17 +18,16 @@ internal static unsafe class CacheFile
         }
     }
 
-    /// <summary>A device and its driver's version, as a part of a file's name.</summary>
-    public static string DriverKey(PhysicalDeviceProperties p) =>
-        $"{p.VendorID:x4}-{p.DeviceID:x4}-{p.DriverVersion:x}-{Convert.ToHexStringLower(new ReadOnlySpan<byte>(p.PipelineCacheUuid, 16))}";
-
     /// <summary>
     /// Writes a temporary file and moves it to the path in one step: readers see the old content or the new one, and several processes may
     /// do this at once.
     /// </summary>
+    /// <param name="path">The file; its folder is made if it is missing.</param>
+    /// <param name="content">All of its new content.</param>
     /// <returns>Whether the file was written.</returns>
     public static bool Replace(string path, ReadOnlySpan<byte> content)
     {
+        ArgumentNullException.ThrowIfNull(path);
         string temporary = $"{path}.{Guid.NewGuid():N}";
         try
         {
@@ -47,8 +44,12 @@ internal static unsafe class CacheFile
     }
 
     /// <summary>The file's content; empty where it is missing, unreadable, or its size is out of range.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="minBytes">Its size, at least.</param>
+    /// <param name="maxBytes">Its size, at most.</param>
     public static byte[] Read(string path, int minBytes, int maxBytes)
     {
+        ArgumentNullException.ThrowIfNull(path);
         try
         {
             // A pipe is no file: it has no length, and opening it might wait forever.

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
+using LdlVk.Runtime.Devices;
 using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Kernels;
@@ -17,7 +18,7 @@ internal sealed unsafe class PipelineCacheFile(string? path, PhysicalDevicePrope
     private const int HeaderBytes = 32;
 
     /// <summary>The file's name for a device and its driver's version.</summary>
-    public static string NameFor(PhysicalDeviceProperties p) => $"pipelines-{CacheFile.DriverKey(p)}.bin";
+    public static string NameFor(PhysicalDeviceProperties p) => $"pipelines-{DriverKey.Of(p)}.bin";
 
     /// <summary>The data that this device's driver saved last; empty for none.</summary>
     public byte[] Load()

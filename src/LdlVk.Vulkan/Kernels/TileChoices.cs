@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text.Json;
+using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan.Device;
 using Silk.NET.Vulkan;
 
@@ -27,7 +28,7 @@ internal sealed class TileChoices
     /// <param name="facts">The device.</param>
     public TileChoices(string? folder, PhysicalDeviceFacts facts)
         : this(
-            folder is null ? null : Path.Combine(folder, NameFor(facts.Properties)), CacheFile.DriverKey(facts.Properties),
+            folder is null ? null : Path.Combine(folder, NameFor(facts.Properties)), DriverKey.Of(facts.Properties),
             $"{LinearShaders.Value} {SizesOf(facts.MatrixUnits)}")
     {
     }
@@ -53,7 +54,7 @@ internal sealed class TileChoices
     }
 
     /// <summary>The file's name for a device and its driver's version.</summary>
-    public static string NameFor(PhysicalDeviceProperties p) => $"tiles-{CacheFile.DriverKey(p)}.json";
+    public static string NameFor(PhysicalDeviceProperties p) => $"tiles-{DriverKey.Of(p)}.json";
 
     /// <summary>Writes the choices, together with those that other processes have written since they were read.</summary>
     /// <returns>Whether they were written.</returns>

@@ -1,5 +1,5 @@
-using System.Security;
 using System.Text;
+using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Scoring;
 
@@ -14,12 +14,7 @@ internal sealed class KeptFacts(string? path)
     private const int MaxBytes = 1 << 20, MaxLines = 1000;
 
     /// <summary>The path of a file in the user's cache folder; null where there is none.</summary>
-    public static string? PathOf(string name)
-    {
-        string folder = Environment.GetFolderPath(
-            Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify);
-        return folder.Length == 0 ? null : Path.Combine(folder, "ldlvk", name);
-    }
+    public static string? PathOf(string name) => CacheFile.DefaultFolder is { } folder ? Path.Combine(folder, name) : null;
 
     /// <summary>The key of a fact about a device with its kernels and the version of its driver.</summary>
     public static string Key(DeviceInfo device, string what) =>
@@ -28,26 +23,14 @@ internal sealed class KeptFacts(string? path)
     /// <summary>The fact of a key; null where none is kept.</summary>
     public string? Find(string key) => Read().GetValueOrDefault(key);
 
-    /// <summary>
-    /// Keeps a fact, which is one line. Writes a file of its own and moves it to its place: readers see the old one or the new one.
-    /// </summary>
+    /// <summary>Keeps a fact, which is one line.</summary>
     public void Keep(string key, string fact)
     {
         if (path is null) return;
-        string temporary = $"{path}.{Guid.NewGuid():N}";
-        try
-        {
-            IEnumerable<string> others = Read().Where(f => f.Key != key).Take(MaxLines - 1).Select(f => $"{f.Key}\t{f.Value}\n");
-            Directory.CreateDirectory(Path.GetDirectoryName(path)!);
-            string line = $"{key}\t{fact.ReplaceLineEndings(" ")}\n";
-            File.WriteAllText(temporary, string.Concat(others.Prepend(line)), new UTF8Encoding(false));
-            File.Move(temporary, path, overwrite: true);
-        }
-        catch (Exception e) when (IsTrouble(e))
-        {
-            // It is found out again the next time.
-            try { File.Delete(temporary); } catch (Exception d) when (IsTrouble(d)) { }
-        }
+        IEnumerable<string> others = Read().Where(f => f.Key != key).Take(MaxLines - 1).Select(f => $"{f.Key}\t{f.Value}\n");
+        string line = $"{key}\t{fact.ReplaceLineEndings(" ")}\n";
+        // What cannot be kept is found out again the next time.
+        CacheFile.Replace(path, Encoding.UTF8.GetBytes(string.Concat(others.Prepend(line))));
     }
 
     private static string Line(string text) => text.ReplaceLineEndings(" ").Replace('\t', ' ');
@@ -56,21 +39,9 @@ internal sealed class KeptFacts(string? path)
     private Dictionary<string, string> Read()
     {
         Dictionary<string, string> facts = [];
-        try
-        {
-            // What is no file, as a pipe, has no length, and opening it might wait for ever.
-            if (path is null || !File.Exists(path) || new FileInfo(path).Length is 0 or > MaxBytes) return facts;
-            foreach (string line in File.ReadLines(path))
-                if (line.IndexOf('\t', StringComparison.Ordinal) is > 0 and int tab) facts[line[..tab]] = line[(tab + 1)..];
-        }
-        catch (Exception e) when (IsTrouble(e))
-        {
-            // It is found out again.
-        }
-
+        if (path is null) return facts;
+        foreach (string line in Encoding.UTF8.GetString(CacheFile.Read(path, 1, MaxBytes)).ReplaceLineEndings("\n").Split('\n'))
+            if (line.IndexOf('\t', StringComparison.Ordinal) is > 0 and int tab) facts[line[..tab]] = line[(tab + 1)..];
         return facts;
     }
-
-    private static bool IsTrouble(Exception e) =>
-        e is IOException or UnauthorizedAccessException or SecurityException or ArgumentException or NotSupportedException;
 }
