@@ -234,7 +234,8 @@ public sealed class Forward64
 
                 double Dimension(double rotations) => _size * Math.Log(original / (rotations * 2 * Math.PI)) / (2 * Math.Log(theta));
             case "longrope":
-                original = Integer("original_max_position_embeddings") ?? original;
+                // Phi3Config has the field itself, with a default, and standardize_rope_params prefers it to the one in the parameters.
+                original = Integer("original_max_position_embeddings") ?? (_type == "phi3" ? 4096 : original);
                 factor = (double?)parameters!["factor"] ?? ((double)positions / original);
                 double scale = (double?)parameters["attention_factor"] ?? (factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(factor) / Math.Log(original))));
                 return ([.. plain.Select((f, i) => f / (double)parameters["short_factor"]![i]!)], scale);

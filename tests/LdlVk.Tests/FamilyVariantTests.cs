@@ -123,6 +123,7 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("phi3", "{'rope_scaling':{'type':'su','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1]},'original_max_position_embeddings':64,'sliding_window':9}")]
     [InlineData("phi3", "{'rope_scaling':{'rope_type':'yarn','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1],'attention_factor':1.19},'original_max_position_embeddings':64}")]
     [InlineData("phi3", "{'rope_theta':'absent','rope_parameters':{'rope_type':'longrope','rope_theta':2e4,'partial_rotary_factor':0.5,'short_factor':[1.0,1.1,1.2],'long_factor':[1,1,1],'original_max_position_embeddings':100}}")]
+    [InlineData("phi3", "{'max_position_embeddings':8192,'rope_scaling':{'rope_type':'longrope','short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1],'original_max_position_embeddings':100}}")]
     [InlineData("llama", "{'rope_scaling':{'rope_type':'longrope','factor':4.0,'short_factor':[1.0,1.1,1.2,1.3,1.4,2.5],'long_factor':[1,1,1,1,1,1],'original_max_position_embeddings':64}}")]
     // OLMo-2: norms behind both halves alone, and of all queries and keys of a token.
     [InlineData("olmo2", "{}")]

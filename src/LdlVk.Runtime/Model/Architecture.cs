@@ -96,6 +96,9 @@ public abstract class Architecture
     /// </summary>
     internal virtual bool HasPartialRotation => false;
 
+    /// <summary><c>original_max_position_embeddings</c> of a config.json without that field; null for what the rotary fields say.</summary>
+    internal virtual int? DefaultOriginalPositions => null;
+
     /// <summary>Returns the kind of rotary scaling that this family means by a <c>rope_type</c>.</summary>
     internal virtual string RopeType(string type) => type;
 

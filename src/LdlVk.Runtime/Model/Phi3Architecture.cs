@@ -16,6 +16,9 @@ internal sealed class Phi3Architecture : Architecture
     /// <summary>The default of Phi3Config.</summary>
     internal override int? DefaultPadToken => 32000;
 
+    /// <summary>The default of Phi3Config, which transformers prefers to what the rotary fields say.</summary>
+    internal override int? DefaultOriginalPositions => 4096;
+
     internal override bool HasPartialRotation => true;
 
     internal override bool IsSliding(int layer) => true;

@@ -76,6 +76,9 @@ internal static class RopeFields
     private static Rotary Read(ConfigFields fields, JsonField rope, double theta, BackboneConfig config)
     {
         config = config with { RotaryPart = Part(rope, config) };
+        // Versions of transformers differ in which of the two they use.
+        if (fields.Root.TryGet(Partial, out JsonField outer) && outer.Number(0, 1) != config.RotaryPart)
+            throw rope.Get(Partial).Damaged($"is {rope.Get(Partial).Kind}, but {Partial} beside the rotary fields is {outer.Kind}");
         (RopeScaling? scaling, int maxPositions) = Scaling(fields, rope, config);
         theta = ConfigFields.Number(rope, Theta, 1, MaxTheta, theta);
         return new Rotary(new RotaryEmbedding(theta, scaling, config.RotaryPart), maxPositions);
@@ -137,7 +140,12 @@ internal static class RopeFields
 
         int Original()
         {
-            if (!fields.Root.TryGet(OriginalPositions, out JsonField original)) rope.TryGet(OriginalPositions, out original);
+            if (!fields.Root.TryGet(OriginalPositions, out JsonField original))
+            {
+                if (config.Architecture.DefaultOriginalPositions is { } absent) return absent;
+                rope.TryGet(OriginalPositions, out original);
+            }
+
             return original.Value.ValueKind is JsonValueKind.Undefined or JsonValueKind.Null ? maxPositions : original.Integer(1, 1 << 24);
         }
 

@@ -67,6 +67,7 @@ public sealed class FamilyConfigTests
     [InlineData("phi3_linear", "{\"partial_rotary_factor\":0}", "partial_rotary_factor is 0: 0 of a head's 16 elements")]
     [InlineData("phi3_linear", "{\"rope_scaling\":{\"type\":\"longrope\"}}", "rope_scaling.short_factor is missing")]
     [InlineData("phi4_linear", "{\"partial_rotary_factor\":0.5}", "rope_scaling.short_factor has 6 items, but 4 pairs of a head are rotated")]
+    [InlineData("phi3_linear", "{\"partial_rotary_factor\":0.75,\"rope_parameters\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.5}}", "rope_parameters.partial_rotary_factor is 0.5, but partial_rotary_factor beside the rotary fields is 0.75")]
     [InlineData("phi4_linear", "{\"original_max_position_embeddings\":1}", "original_max_position_embeddings is 1; the scaling needs 2 or more")]
     [InlineData("phi4_linear", "{\"rope_scaling\":{\"type\":\"longrope\",\"short_factor\":[1,1,1,1,1,0]}}", "rope_scaling.short_factor[5] is 0")]
     [InlineData("phi3_linear", "{\"num_key_value_heads\":4}", "layers.0.self_attn.qkv_proj.weight", "[128, 64]", "[192, 64]")]
@@ -178,6 +179,7 @@ public sealed class FamilyConfigTests
     [Theory]
     [InlineData("{}", 256, 1.1726039399558574)]
     [InlineData("{\"max_position_embeddings\":200}", 200, 1)]
+    [InlineData("{\"max_position_embeddings\":8192,\"original_max_position_embeddings\":\"absent\"}", 4096, 1.0408329997330663)]
     [InlineData("{\"original_max_position_embeddings\":1024}", 1024, 1.0488088481701516)]
     public void LongRoPE_bounds_the_length_of_a_text(string change, int length, double magnitude)
     {
