@@ -5,7 +5,7 @@ using LdlVk.Vulkan.Memory;
 namespace LdlVk.Vulkan.Ops;
 
 /// <summary>
-/// Converts rows of tensors to fp16 (halve_rows.comp, or halve_heads.comp for heads and short rows) or int8 (quantize_rows.comp), once for
+/// Converts rows of tensors to fp16 (halve_rows.comp, or halve_heads.comp for heads) or int8 (quantize_rows.comp), once for
 /// all products that read them. The result is kept with the tensor until it is written again.
 /// </summary>
 internal sealed class RowConverter(OpContext context, LinearKernels kernels, MemoryAllocator memory)
@@ -27,7 +27,7 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
                 context.DispatchLooping("quantize_rows", [], push, OpContext.Groups(scales, 64), 1,
                     Work.Elementwise("QuantizeRows", x.Rows, x.Columns), reads: [x.Range], writes: [operand.Memory]);
             }
-            else if (kind.Length <= KernelLimits.MaxHeadDimension
+            else if (kind.Length < x.Stride && kind.Length <= KernelLimits.MaxHeadDimension
                 && kernels.MatrixUnits is { SubgroupSize: <= ConverterThreads and var lanes })
             {
                 context.DispatchLooping("halve_heads", [lanes], push.Add(kind.Length / 4),
