@@ -57,7 +57,8 @@ public sealed partial class RewardServer : IAsyncDisposable
         _proxies = new TrustedProxies(options.TrustedProxies);
         int connections = FileHandles.Connections(options.MaxConnections);
         _connections = new ConnectionTable(connections, options.MaxConnectionsPerClient, _proxies.Contain);
-        _metrics = new ServerMetrics(() => Waiting, () => IsReady, _connections, () => model.TextsWithForeignMarkers);
+        _metrics = new ServerMetrics(() => Waiting, () => IsReady, _connections, () => model.TextsWithForeignMarkers,
+            () => model.PromptCache);
         _queue = new ScoringQueue(score, model.Plan, options, _metrics);
         _scoring = new ScoringEndpoint(model, options, _queue, _metrics, _connections);
         _tracing = Tracing.Start();

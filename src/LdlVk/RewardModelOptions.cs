@@ -109,6 +109,12 @@ public sealed record RewardModelOptions
     /// <summary>Whether texts that begin alike share the computation of their beginning. It changes speed, never a score.</summary>
     public bool SharePrefixes { get; init; } = true;
 
+    /// <summary>
+    /// Bytes of device memory, on all devices together, for the keys and values of beginnings that come again, such as a prompt whose
+    /// answers are sent one by one; null for a part of what the model leaves free, 0 for none. It changes speed, never a score.
+    /// </summary>
+    public long? PromptCache { get; init; }
+
     /// <summary>Whether a text longer than the model takes loses tokens from its middle; otherwise it is an error.</summary>
     public bool Truncate { get; init; }
 
@@ -165,6 +171,7 @@ public sealed record RewardModelOptions
     internal void Check()
     {
         if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
+        if (PromptCache < 0) throw new UsageException($"{OptionName.PromptCache} cannot be below 0.");
         if (StepSeparator is "") throw new UsageException($"{OptionName.StepSeparator} is empty, which separates nothing.");
         if (Memory.Any(bytes => bytes < 1)) throw new UsageException("A memory limit is at least 1 byte.");
         if (!TextEncoder.ChatTemplates.Contains(ChatTemplate))

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 
 namespace LdlVk.Server.Tests;
@@ -11,9 +12,14 @@ public partial class MetricsTests(Mini mini)
         "counter ldlvk_abandoned_texts_total",
         "counter ldlvk_evicted_connections_total",
         "counter ldlvk_foreign_marker_texts_total",
+        "counter ldlvk_prompt_cache_evicted_tokens_total",
+        "counter ldlvk_prompt_cache_kept_tokens_total",
+        "counter ldlvk_prompt_cache_taken_tokens_total",
         "counter ldlvk_requests_total endpoint,status",
         "counter ldlvk_tokens_total",
         "gauge ldlvk_connections",
+        "gauge ldlvk_prompt_cache_bytes",
+        "gauge ldlvk_prompt_cache_tokens",
         "gauge ldlvk_queue_texts",
         "gauge ldlvk_queue_tokens",
         "gauge ldlvk_ready",
@@ -45,6 +51,28 @@ public partial class MetricsTests(Mini mini)
         // Every line is a comment or a sample of Prometheus' text format.
         foreach (string line in text.Split('\n', StringSplitOptions.RemoveEmptyEntries))
             Assert.Matches("^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\\})? [-+.0-9eE]+)$", line);
+    }
+
+    /// <summary>Answers to one prompt in requests of their own: the prompt is met, met again and kept, and there for the third.</summary>
+    [Fact]
+    public async Task Tokens_of_the_prompt_cache_are_counted()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        string prompt = string.Join(' ', Enumerable.Range(0, 30).Select(i => $"word{i}"));
+        long[] cached = new long[3];
+        for (int i = 0; i < cached.Length; i++)
+        {
+            Reply reply = await api.PostAsync("v1/rewards", new { prompt, response = $"{i}" });
+            cached[i] = JsonDocument.Parse(reply.Text).RootElement.GetProperty("usage").GetProperty("prompt_tokens_details")
+                .GetProperty("cached_tokens").GetInt64();
+        }
+
+        Assert.Equal([0, 0], cached[..2]);
+        Assert.InRange(cached[2], 60, 1000);
+        string text = (await api.GetAsync("metrics")).Text;
+        Assert.Contains($"ldlvk_prompt_cache_taken_tokens_total {cached[2]}\n", text, StringComparison.Ordinal);
+        Assert.Contains($"ldlvk_prompt_cache_kept_tokens_total {cached[2]}\n", text, StringComparison.Ordinal);
+        Assert.Matches("ldlvk_prompt_cache_bytes [1-9]", text);
     }
 
     /// <summary>Also for a scraper that prefers OpenMetrics, as Prometheus does.</summary>

@@ -73,7 +73,7 @@ public sealed class InvarianceTests : DeviceTest
             ids, model.Head.StepMarks == StepMarks.None ? null : [.. ((int[])[(ids.Length - 1) / 2, ids.Length - 1]).Distinct()]);
     }
 
-    private static uint[] Bits(Reward reward) =>
+    internal static uint[] Bits(Reward reward) =>
         [.. new[] { reward.Score }.Concat(reward.Distribution).Concat(reward.Weights).Concat(reward.Rewards).Concat(reward.AttributeScores).Concat(reward.AdjustedScores)
             .Concat(reward.Quantiles).Concat(reward.Steps).Select(BitConverter.SingleToUInt32Bits)];
 }

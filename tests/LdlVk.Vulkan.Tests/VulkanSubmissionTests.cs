@@ -38,7 +38,7 @@ public sealed class VulkanSubmissionTests : VulkanTest
         {
             int[][] texts = [.. Enumerable.Range(0, n == 0 ? 20 : random.Next(1, 20)).Select(t => Ids(n == 0 ? 60 : random.Next(1, 60), t))];
             MicroBatch batch = Packer.Pack(texts, 4096).Single();
-            PendingReadout pending = new ForwardPass(stage.Weights, [batch], new ForwardOptions(ComputeMode.Auto), new NoLink()).Run().Single().Readout!;
+            PendingReadout pending = new ForwardPass(stage.Weights, [batch], new ForwardOptions(ComputeMode.Auto), new NoLink(), cache: null).Run().Single().Readout!;
             Assert.Equal(0, waits);
             using (before) before?.Finish();
             (before, waits) = (pending, 0);

@@ -47,7 +47,7 @@ internal sealed class BenchCommand
     private readonly Option<string> _compute = ModelFlags.CreateCompute();
     private readonly Option<string> _device = DeviceFlags.CreateDevice();
     private readonly Option<string> _kernels = DeviceFlags.CreateKernels();
-    private readonly Option<string?> _batchTokens = ModelFlags.CreateBatchTokens();
+    private readonly Option<string?> _batchTokens = SpeedFlags.CreateBatchTokens();
     private readonly Option<string?> _memory = ModelFlags.CreateMemory();
     private readonly Option<string?> _head = HeadFlags.CreateHead();
     private readonly Option<string?> _runs = new("--runs") { Description = "Timed runs of each measurement [default: 5].", HelpName = "N" };

@@ -46,24 +46,13 @@ internal sealed class ModelFlags
         + "auto: bf16 for bf16 checkpoints, else exact.");
     private readonly HeadFlags _head = new();
     private readonly TemplateFlags _template = new();
-    private readonly Option<string?> _batchTokens = CreateBatchTokens();
+    private readonly SpeedFlags _speed = new();
     private readonly Option<bool> _truncate = new("--truncate")
     {
         Description = "Drop tokens from the middle of a text that exceeds the model's limit. Without this flag, such a text is an error.",
     };
     private readonly Option<string> _foreignMarkers = Choice("--foreign-markers", "warn|refuse",
         "What happens to texts with markers of another model's chat template, such as <|im_start|> for Gemma.");
-    private readonly Option<bool> _noSharePrefixes = new("--no-share-prefixes")
-    {
-        Description = "Compute shared prefixes again for each text. The scores are the same. This is slower, and meant for measurements.",
-    };
-
-    private readonly Option<bool> _noTune = new("--no-tune")
-    {
-        Description =
-            "Skip the search for fast tiles, which takes about a second the first time a model runs on a GPU and driver. "
-            + "The scores are the same.",
-    };
 
     /// <summary>--model, also for commands that read only a part of it.</summary>
     public static Option<string> CreateModel() => new("--model")
@@ -104,17 +93,10 @@ internal sealed class ModelFlags
     public static Option<string> CreateHeads() =>
         Choice("--heads", ModelValues.HeadFormats, "Format of the two heads' weights. They are small and published in fp32.");
 
-    /// <summary>--batch-tokens.</summary>
-    public static Option<string?> CreateBatchTokens() => new("--batch-tokens")
-    {
-        Description = "Maximum number of tokens of a micro-batch [default: 4096]. It affects speed and memory, but never a score.",
-        HelpName = "N",
-    };
-
     /// <summary>Adds the flags that a plan depends on to a command.</summary>
     public void AddPlanTo(Command command)
     {
-        Option[] all = [Adapter, _device, _kernels, _split, _memory, _weights, _compute, _head.Head, _heads, _batchTokens];
+        Option[] all = [Adapter, _device, _kernels, _split, _memory, _weights, _compute, _head.Head, _heads, _speed.BatchTokens];
         foreach (Option option in all) command.Options.Add(option);
     }
 
@@ -130,10 +112,11 @@ internal sealed class ModelFlags
     {
         Option[] all =
         [
-            Model, Adapter, _device, _kernels, _split, _memory, _weights, _compute, _head.Head, _heads, _embeddingScale, _batchTokens,
-            _truncate, _foreignMarkers, _noSharePrefixes, _noTune, DryRun, TraceEvents, Quiet,
+            Model, Adapter, _device, _kernels, _split, _memory, _weights, _compute, _head.Head, _heads, _embeddingScale,
+            _speed.BatchTokens, _truncate, _foreignMarkers, DryRun, TraceEvents, Quiet,
         ];
         foreach (Option option in all) command.Options.Add(option);
+        _speed.AddTo(command);
         _head.AddTo(command);
         _template.AddTo(command);
     }
@@ -153,7 +136,7 @@ internal sealed class ModelFlags
     public RewardModelOptions Read(ParseResult call)
     {
         string weights = ModelValues.OneOf(call, _weights, ModelValues.WeightFormats);
-        return _head.Read(call, new RewardModelOptions
+        return _head.Read(call, _speed.Read(call, new RewardModelOptions
         {
             Device = call.GetValue(_device)!,
             Kernels = ModelValues.Kernels(call, _kernels),
@@ -173,12 +156,9 @@ internal sealed class ModelFlags
             ChatTemplate = _template.Name(call),
             SystemMessages = _template.OfSystem(call),
             TemplateDate = _template.Date(call),
-            BatchTokens = ModelValues.BatchTokens(call, _batchTokens),
             Truncate = call.GetValue(_truncate),
             ForeignMarkers = ModelValues.OneOf(call, _foreignMarkers, "warn|refuse") == "refuse" ? ForeignMarkers.Refuse : default,
-            SharePrefixes = !call.GetValue(_noSharePrefixes),
-            Tune = !call.GetValue(_noTune),
-        });
+        }));
     }
 
     /// <summary>A flag with a fixed set of values, separated by |; the first is the default.</summary>

@@ -52,7 +52,8 @@ internal static class ModelValues
             + $"Give one such as 8GiB, 500MB or 2000000000, or one for each device, separated by commas."))];
     }
 
-    private static long? Size(string text)
+    /// <summary>A size such as 8GiB, 500MB or bytes; null if the text is none.</summary>
+    public static long? Size(string text)
     {
         (string Unit, double Bytes)[] units =
         [

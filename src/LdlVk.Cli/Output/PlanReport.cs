@@ -13,7 +13,7 @@ internal static class PlanReport
     {
         screen.Line(
             $"  {"device",-10} {"layers",-9} {"stay",5} {"streamed",8}  "
-            + $"{"weights",9} {"slots",9} {"activations",11} {"in all",9} {"of",9}   time of a wave");
+            + $"{"weights",9} {"slots",9} {"activations",11} {"cache",9} {"in all",9} {"of",9}   time of a wave");
         foreach (StagePlan stage in plan.Stages)
         {
             StageLayers layers = stage.Layers;
@@ -21,7 +21,8 @@ internal static class PlanReport
             screen.Line(
                 Number($"  {Screen.Safe(stage.Device.Id),-10} {range,-9} {layers.Count - layers.Streamed,5} {layers.Streamed,8}  ")
                 + $"{Readable.Bytes(stage.WeightBytes),9} {Readable.Bytes(stage.SlotBytes),9} "
-                + $"{Readable.Bytes(stage.ActivationBytes),11} {Readable.Bytes(stage.Bytes),9} {Readable.Bytes(stage.Budget),9}   "
+                + $"{Readable.Bytes(stage.ActivationBytes),11} {Readable.Bytes(stage.CacheBytes),9} {Readable.Bytes(stage.Bytes),9} "
+                + $"{Readable.Bytes(stage.Budget),9}   "
                 + $"{Time(stage)}");
         }
 
@@ -34,9 +35,10 @@ internal static class PlanReport
         }
 
         string speed = plan.TokensPerSecond is { } rate ? Number($"; about {Digits(rate)} tokens/s expected") : "";
+        string cache = plan.CacheTokens == 0 ? "" : $", a prompt cache of {Readable.Count(plan.CacheTokens)}";
         screen.Line(
             $"  {Readable.Name(plan.Weights)} weights, micro-batches of {Readable.Count(plan.BatchTokens)} tokens, "
-            + $"waves of {Readable.Count(plan.WaveTokens)}{speed}");
+            + $"waves of {Readable.Count(plan.WaveTokens)}{cache}{speed}");
         foreach (Notice note in plan.Notes) screen.Line($"  {Screen.Safe(note.InFlags())}");
     }
 
@@ -46,6 +48,7 @@ internal static class PlanReport
         json.WriteString("weights", Readable.Name(plan.Weights));
         json.WriteNumber("batch_tokens", plan.BatchTokens);
         json.WriteNumber("wave_tokens", plan.WaveTokens);
+        json.WriteNumber("cache_tokens", plan.CacheTokens);
         if (plan.TokensPerSecond is { } rate) json.WriteNumber("expected_tokens_per_second", rate);
         json.WriteStartArray("stages");
         foreach (StagePlan stage in plan.Stages)
@@ -61,6 +64,7 @@ internal static class PlanReport
             json.WriteNumber("weight_bytes", stage.WeightBytes);
             json.WriteNumber("slot_bytes", stage.SlotBytes);
             json.WriteNumber("activation_bytes", stage.ActivationBytes);
+            json.WriteNumber("cache_bytes", stage.CacheBytes);
             json.WriteNumber("streamed_bytes", stage.StreamedBytes);
             if (stage.Seconds is { } seconds)
             {

@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Caching;
 
 namespace LdlVk;
 
@@ -15,8 +16,11 @@ public sealed record StagePlan(
     DeviceInfo Device, StageLayers Layers, long Budget, long WeightBytes, long SlotBytes, long ActivationBytes, long StreamedBytes,
     StageTime? Seconds)
 {
+    /// <summary>Bytes that the prompt cache may take here.</summary>
+    public long CacheBytes { get; init; }
+
     /// <summary>Bytes of device memory it is expected to take.</summary>
-    public long Bytes => WeightBytes + SlotBytes + ActivationBytes;
+    public long Bytes => WeightBytes + SlotBytes + ActivationBytes + CacheBytes;
 }
 
 /// <summary>Expected seconds of a stage.</summary>
@@ -43,6 +47,9 @@ public sealed record ExecutionPlan(
     /// <summary>Micro-batches are not made smaller than this for the sake of several devices: the products would lose more speed.</summary>
     private const int MinTokens = 512;
 
+    /// <summary>Tokens whose keys and values the prompt cache has room for; 0 for no cache.</summary>
+    public int CacheTokens { get; init; }
+
     /// <summary>Whether some layers are brought to their device when their turn comes.</summary>
     public bool Streams => Stages.Any(s => s.Layers.Streamed > 0);
 
@@ -50,7 +57,10 @@ public sealed record ExecutionPlan(
     /// Packs texts as the plan wants them. For several devices a few texts make smaller micro-batches, so that each device has work while
     /// the others do: four a device, of which two keep 0.89 of their time busy.
     /// </summary>
-    public IEnumerable<Wave> Pack(IReadOnlyList<PackedText> texts, bool sharePrefixes)
+    /// <param name="texts">The texts.</param>
+    /// <param name="sharePrefixes">Whether equal beginnings are computed once.</param>
+    /// <param name="cache">Where beginnings are that earlier waves computed; null for none.</param>
+    public IEnumerable<Wave> Pack(IReadOnlyList<PackedText> texts, bool sharePrefixes, PromptCache? cache = null)
     {
         int batchTokens = BatchTokens;
         if (Stages.Count > 1 && !Streams)
@@ -59,7 +69,7 @@ public sealed record ExecutionPlan(
             batchTokens = (int)Math.Clamp(tokens / (4 * Stages.Count), Math.Min(MinTokens, BatchTokens), BatchTokens);
         }
 
-        IEnumerable<Wave> waves = Packer.PackWaves(texts, batchTokens, WaveTokens, sharePrefixes);
+        IEnumerable<Wave> waves = Packer.PackWaves(texts, batchTokens, WaveTokens, sharePrefixes, cache);
         // Layers that stay need no wave; without one the first results come sooner.
         return Streams ? waves : waves.SelectMany(wave => wave.Chains()).Select(chain => new Wave(chain));
     }

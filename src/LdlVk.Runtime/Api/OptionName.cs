@@ -38,6 +38,9 @@ public readonly ref struct OptionName(string name, string value = "")
     /// <summary>Tokens of a micro-batch.</summary>
     public static OptionName BatchTokens => new(nameof(BatchTokens));
 
+    /// <summary>The size of the prompt cache.</summary>
+    public static OptionName PromptCache => new(nameof(PromptCache));
+
     /// <summary>The devices.</summary>
     public static OptionName Device => new(nameof(Device));
 

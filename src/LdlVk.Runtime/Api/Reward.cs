@@ -15,6 +15,12 @@ namespace LdlVk;
 public sealed record Reward(
     float Score, int Tokens, ImmutableArray<float> Distribution, ImmutableArray<float> Weights, ImmutableArray<float> Rewards)
 {
+    /// <summary>
+    /// How many of the <see cref="Tokens"/> were not computed because the prompt cache had them. It says nothing of the text: rewards that
+    /// differ in it may be equal.
+    /// </summary>
+    public int CachedTokens { get; init; }
+
     /// <summary>Whether there is a distribution: an LDL model's.</summary>
     public bool HasDistribution => Distribution.Length > 0;
 

@@ -1,3 +1,4 @@
+using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Devices;
 
 namespace LdlVk.Runtime.Batching;
@@ -14,8 +15,11 @@ public sealed record MicroBatch
     /// </summary>
     public int KeptRows { get; init; }
 
-    /// <summary>Rows of keys and values: those kept, then the batch's own.</summary>
-    public int KeyRows => KeptRows + Rows;
+    /// <summary>What the batch takes from a prompt cache and leaves there; null for nothing.</summary>
+    public CacheTraffic? Cache { get; init; }
+
+    /// <summary>Rows of keys and values: those kept, then the batch's own, then those of prefixes from the cache.</summary>
+    public int KeyRows => KeptRows + Rows + (Cache?.Rows ?? 0);
 
     /// <summary>Token id of each row.</summary>
     public required int[] TokenIds { get; init; }
@@ -31,6 +35,9 @@ public sealed record MicroBatch
 
     /// <summary>Tokens of each text, shared ones counted for each.</summary>
     public required int[] TokenCounts { get; init; }
+
+    /// <summary>How many of each text's tokens came from the prompt cache.</summary>
+    public int[] CachedCounts { get; init; } = [];
 
     /// <summary>The rows that the head reads for each text, in the head's order.</summary>
     public required ReadRow[][] Reads { get; init; }

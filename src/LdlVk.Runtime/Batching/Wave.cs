@@ -1,3 +1,5 @@
+using LdlVk.Runtime.Caching;
+
 namespace LdlVk.Runtime.Batching;
 
 /// <summary>
@@ -13,8 +15,28 @@ public sealed record Wave(IReadOnlyList<MicroBatch> Batches)
     /// <summary>Tokens of each text, shared ones counted for each.</summary>
     public IEnumerable<int> TokenCounts => Batches.SelectMany(b => b.TokenCounts);
 
+    /// <summary>How many of each text's tokens came from the prompt cache.</summary>
+    public IEnumerable<int> CachedCounts => Batches.SelectMany(b => b.CachedCounts.Length > 0 ? b.CachedCounts : new int[b.Texts.Length]);
+
+    /// <summary>Whether it takes from a prompt cache, or leaves something there. Such a wave can be computed once.</summary>
+    public bool UsesCache => Batches.Any(b => b.Cache is not null);
+
     /// <summary>Rows that are computed.</summary>
     public int Rows => Batches.Sum(b => b.Rows);
+
+    /// <summary>The wave was computed with what it took from the cache.</summary>
+    internal void Took()
+    {
+        foreach (CacheTraffic traffic in Batches.Select(b => b.Cache).OfType<CacheTraffic>())
+            traffic.Cache.Took(traffic.Taken.Sum(taken => taken.From.Count));
+    }
+
+    /// <summary>The wave was not computed to its end: what it should have left in the cache is not there.</summary>
+    internal void Forget()
+    {
+        foreach (CacheTraffic traffic in Batches.Select(b => b.Cache).OfType<CacheTraffic>())
+            traffic.Cache.Forget(traffic.Kept.Select(kept => kept.Block));
+    }
 
     /// <summary>
     /// The micro-batches in independent chains: a micro-batch that uses a prefix which the previous one keeps is in the same chain.

@@ -9,4 +9,8 @@ public sealed record LoadSettings(
     WeightFormat Weights,
     WeightFormat Heads = WeightFormat.Fp32,
     EmbeddingScale EmbeddingScale = EmbeddingScale.Auto,
-    ComputeMode Compute = ComputeMode.Auto);
+    ComputeMode Compute = ComputeMode.Auto)
+{
+    /// <summary>Tokens whose keys and values are kept for texts that begin alike; 0 for none.</summary>
+    public int CacheTokens { get; init; }
+}

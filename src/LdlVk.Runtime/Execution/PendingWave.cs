@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
@@ -18,13 +19,16 @@ public sealed class PendingWave : IDisposable
     private readonly ManualResetEventSlim _released = new();
     private int _holders;
 
-    internal PendingWave(Wave wave, ForwardOptions options, int stages)
+    internal PendingWave(Wave wave, ForwardOptions options, int stages, IReadOnlyList<CachedBlock> dropped)
     {
-        (Wave, Options, _holders) = (wave, options, stages);
+        (Wave, Options, _holders, Dropped) = (wave, options, stages, dropped);
         _handovers = [.. Enumerable.Range(0, stages).Select(_ => new BlockingCollection<float[]>())];
     }
 
     internal Wave Wave { get; }
+
+    /// <summary>The blocks that the stages drop from their caches before the wave.</summary>
+    internal IReadOnlyList<CachedBlock> Dropped { get; }
 
     /// <summary>What the last stage has read so far.</summary>
     internal WaveResults Results { get; } = new();
@@ -94,17 +98,19 @@ public sealed class PendingWave : IDisposable
     internal bool Take(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden, Timeout.Infinite);
 
     /// <summary>Ends the wave with all rewards.</summary>
-    internal void Complete() => End(() => _end.TrySetResult());
+    internal void Complete() => End(() => _end.TrySetResult(), filled: true);
 
     /// <summary>Ends the wave with an error.</summary>
-    internal void Fail(Exception e) => End(() => _end.TrySetException(e));
+    internal void Fail(Exception e) => End(() => _end.TrySetException(e), filled: false);
 
     /// <summary>Ends the wave because it was abandoned.</summary>
-    internal void GiveUp() => End(() => _end.TrySetCanceled());
+    internal void GiveUp() => End(() => _end.TrySetCanceled(), filled: false);
 
-    private void End(Func<bool> end)
+    private void End(Func<bool> end, bool filled)
     {
         if (!end()) return;
+        if (filled) Wave.Took();
+        else Wave.Forget();
         foreach (BlockingCollection<float[]> handover in _handovers) handover.CompleteAdding();
     }
 }

@@ -37,7 +37,7 @@ internal sealed class PlanMachine(PlanRequest request)
             if (d > last) return 0;
             long others = request.Memory.TableBytes + (d == last ? request.Memory.HeadBytes : 0)
                 + request.MemoryOn(d).ActivationBytes(batch, wave);
-            return (int)Math.Clamp((budget - others) / request.Memory.LayerBytes, 0, int.MaxValue);
+            return (int)Math.Clamp((budget - others - CachePlanner.Reserve(request)) / request.Memory.LayerBytes, 0, int.MaxValue);
         })];
 
     /// <summary>

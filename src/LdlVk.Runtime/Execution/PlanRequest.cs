@@ -21,6 +21,11 @@ public sealed record PlanRequest(BackboneConfig Config, ModelMemory Memory, Weig
     /// <summary>Bytes that may be used of each device's memory; empty for what is free.</summary>
     public IReadOnlyList<long> MemoryLimits { get; init; } = [];
 
+    /// <summary>
+    /// Bytes of the prompt cache on all devices together; 0 for none, null for a part of what the model leaves free.
+    /// </summary>
+    public long? CacheBytes { get; init; } = 0;
+
     /// <summary>Measures a device; called only if the plan depends on its speed.</summary>
     public Func<DeviceInfo, DeviceSpeed?> Speed { get; init; } = _ => null;
 

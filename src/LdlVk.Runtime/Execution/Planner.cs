@@ -69,7 +69,8 @@ public static class Planner
         if (plans.Count == 0) throw TooSmall(machine);
         double fastest = Math.Max(plans.Max(Rate), known);
         ExecutionPlan plan = plans.FirstOrDefault(p => Rate(p) >= AboutAsFast * fastest) ?? plans.MaxBy(Rate)!;
-        return plan.Stages.Count == request.Devices.Count ? WithAdvice(request, plan) : WithoutIdle(request, plan, fastest);
+        return plan.Stages.Count == request.Devices.Count
+            ? CachePlanner.Add(request, WithAdvice(request, plan)) : WithoutIdle(request, plan, fastest);
     }
 
     /// <summary>Returns plans without streaming, those with larger micro-batches and waves first.</summary>

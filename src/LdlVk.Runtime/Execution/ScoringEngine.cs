@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model;
 
@@ -15,11 +16,17 @@ public sealed class ScoringEngine : IDisposable
     private readonly StageWorker[] _workers;
     private readonly ComputeMode _compute;
 
-    internal ScoringEngine(Stage[] stages, ComputeMode compute, ITimeline? timeline = null)
+    internal ScoringEngine(Stage[] stages, ComputeMode compute, ITimeline? timeline = null, int cacheTokens = 0)
     {
         (_stages, _compute) = (stages, compute);
+        Cache = cacheTokens > 0 ? new PromptCache(cacheTokens) : null;
         _workers = [.. stages.Select((stage, i) => new StageWorker(stage, i, timeline))];
     }
+
+    /// <summary>
+    /// What waves leave for later ones; null for nothing. A wave that was packed with it is begun once, in the order of packing.
+    /// </summary>
+    public PromptCache? Cache { get; }
 
     /// <summary>
     /// Throws unless the ids can be scored: 1 to <see cref="BackboneConfig.MaxPositions"/> of them, each in the vocabulary.
@@ -100,7 +107,7 @@ public sealed class ScoringEngine : IDisposable
         ModelMemory.CheckCompute(settings.Compute, settings.Weights);
         var meter = new Meter(progress, ModelMemory.Of(checkpoint.Config, checkpoint.Head, settings.Weights, settings.Heads).WeightBytes);
         return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline,
-            cancellationToken);
+            cancellationToken, settings.CacheTokens);
     }
 
     /// <summary>
@@ -117,14 +124,14 @@ public sealed class ScoringEngine : IDisposable
     /// <summary>Loads the stages, one after another: their devices share the files, and often the bus.</summary>
     internal static ScoringEngine Load(
         IReadOnlyList<PlacedStage> stages, IModelWeights weights, ComputeMode compute, IProgress<long>? progress, ITimeline? timeline,
-        CancellationToken cancellationToken)
+        CancellationToken cancellationToken, int cacheTokens = 0)
     {
         List<Stage> loaded = [];
         try
         {
             foreach (PlacedStage stage in stages) loaded.Add(new StageLoader(stage.Device, weights, stage.Layers, progress, timeline,
                 cancellationToken).Load());
-            return new ScoringEngine([.. loaded], compute, timeline);
+            return new ScoringEngine([.. loaded], compute, timeline, cacheTokens);
         }
         catch
         {
@@ -142,10 +149,15 @@ public sealed class ScoringEngine : IDisposable
     private PendingWave Begin(Wave wave, ForwardOptions options)
     {
         ArgumentNullException.ThrowIfNull(wave);
-        var pending = new PendingWave(wave, options, _stages.Length);
-        // All stages get the waves in the same order.
+        if (wave.Batches.Any(batch => batch.Cache is { } traffic && traffic.Cache != Cache)) throw new CacheMissException();
+        PendingWave pending;
+        // All stages get the waves in the same order, and what they drop.
         lock (_workers)
+        {
+            pending = new PendingWave(wave, options, _stages.Length, Cache?.Begin() ?? []);
             foreach (StageWorker worker in _workers) worker.Add(pending);
+        }
+
         return pending;
     }
 

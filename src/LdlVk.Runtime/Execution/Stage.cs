@@ -7,6 +7,10 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="owned">What is disposed with the stage.</param>
 internal sealed class Stage(StageWeights weights, WeightsOnDevice owned) : IDisposable
 {
+    /// <summary>The keys and values that it keeps of texts before.</summary>
+    public StageCache Cache { get; } = new(
+        weights.Device, weights.Config, weights.Layers.First, weights.Layers.End - weights.Layers.First);
+
     public StageWeights Weights => weights;
 
     /// <summary>
@@ -20,5 +24,9 @@ internal sealed class Stage(StageWeights weights, WeightsOnDevice owned) : IDisp
         : $"{weights.Device.Info.Id} ({weights.Device.Info.Name}; layers {weights.Layers.First} to {weights.Layers.End - 1} of "
             + $"{weights.Config.Layers})";
 
-    public void Dispose() => owned.Dispose();
+    public void Dispose()
+    {
+        Cache.Dispose();
+        owned.Dispose();
+    }
 }

@@ -2,9 +2,10 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Devices;
-using LdlVk.Runtime.Model;
 using LdlVk.Runtime.Model.Heads;
+using LdlVk.Runtime.Model;
 
 namespace LdlVk.Runtime.Execution;
 
@@ -65,6 +66,8 @@ internal sealed class StageWorker : IDisposable
 
             try
             {
+                // Also for a wave that was given up: the cache counts on it.
+                foreach (CachedBlock block in wave.Dropped) _stage.Cache.Drop(block);
                 if (_ends) wave.GiveUp();
                 if (!wave.IsOver) Queue(wave);
             }
@@ -91,7 +94,7 @@ internal sealed class StageWorker : IDisposable
         // Resident layers do not need the whole wave layer by layer; chain by chain gives the first results earlier.
         foreach (IReadOnlyList<MicroBatch> chain in _stage.Streams ? [wave.Wave.Batches] : wave.Wave.Chains())
         {
-            foreach (StageOutput output in new ForwardPass(_weights, chain, wave.Options, link).Run())
+            foreach (StageOutput output in new ForwardPass(_weights, chain, wave.Options, link, _stage.Cache).Run())
             {
                 _queued.Enqueue(new QueuedOutput(wave, output, IsLast: --left == 0));
                 wave.Hold();

@@ -23,6 +23,9 @@ internal sealed class BatchState : IDisposable
     /// <summary>The residual stream of all rows, or of the rows that the head reads after <see cref="KeepReadRows()"/>.</summary>
     public ITensor Residual { get; private set; }
 
+    /// <summary>What it takes from the stage's cache and leaves there; null for nothing.</summary>
+    public CacheTransfer? Cache { get; private set; }
+
     /// <summary>All rows, for which keys and values are computed.</summary>
     public RowSet All => _all!;
 
@@ -30,11 +33,12 @@ internal sealed class BatchState : IDisposable
     public RowSet Queries => _read ?? All;
 
     /// <summary>Creates the state of a micro-batch with hidden states [rows, columns].</summary>
-    public static BatchState Create(IDevice device, MicroBatch batch, int columns, Action<ITensor> fill)
+    public static BatchState Create(IDevice device, MicroBatch batch, int columns, StageCache? cache, Action<ITensor> fill)
     {
         var state = new BatchState(device, batch, device.CreateTensor(batch.Rows, columns));
         try
         {
+            state.Cache = cache?.Begin(batch);
             fill(state.Residual);
             state._all = new RowSet(device, batch.Positions, batch.Segments);
             return state;
@@ -79,6 +83,7 @@ internal sealed class BatchState : IDisposable
         if (_disposed) return;
         _disposed = true;
         Residual.Dispose();
+        Cache?.Dispose();
         _all?.Dispose();
         _read?.Dispose();
     }

@@ -5,7 +5,7 @@ internal abstract class Bundle : IDisposable
 {
     private readonly List<IDisposable> _parts = [];
 
-    public void Dispose()
+    public virtual void Dispose()
     {
         foreach (IDisposable part in _parts) part.Dispose();
     }

@@ -19,7 +19,9 @@ namespace LdlVk.Runtime.Model;
 /// <param name="batches">Micro-batches of a <see cref="Wave"/>, in order.</param>
 /// <param name="options">How products are computed, and what is recorded.</param>
 /// <param name="link">The neighboring stages, and the limit to what is queued on the device.</param>
-internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> batches, ForwardOptions options, IStageLink link)
+/// <param name="cache">The keys and values that the stage keeps of texts before; null for none.</param>
+internal sealed class ForwardPass(
+    StageWeights stage, IReadOnlyList<MicroBatch> batches, ForwardOptions options, IStageLink link, StageCache? cache)
 {
     private readonly IDevice _device = stage.Device;
     private readonly BackboneConfig _config = stage.Config;
@@ -37,7 +39,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
     private BatchState Embed(MicroBatch batch)
     {
         link.WaitForInput();
-        return BatchState.Create(_device, batch, _config.HiddenSize, residual =>
+        return BatchState.Create(_device, batch, _config.HiddenSize, cache, residual =>
         {
             stage.Embedding!.Write(_device, residual, batch.TokenIds);
             _trace?.Record("residual.embedding", _device, residual);
@@ -48,7 +50,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
     private BatchState Receive(MicroBatch batch)
     {
         link.WaitForInput();
-        return BatchState.Create(_device, batch, _config.HiddenSize, link.Receive);
+        return BatchState.Create(_device, batch, _config.HiddenSize, cache, link.Receive);
     }
 
     /// <summary>
@@ -73,6 +75,7 @@ internal sealed class ForwardPass(StageWeights stage, IReadOnlyList<MicroBatch> 
                     if (isFirst) states.Add(state);
                     pass.Run(state);
                     if (!isLast) continue;
+                    state.Cache?.Complete();
                     yield return state;
                     state.Dispose();
                 }

@@ -20,7 +20,7 @@ internal sealed class LayerPass(
     public void Run(BatchState state)
     {
         Workspace w = workspace;
-        int kept = state.Batch.KeptRows, read = kept + state.All.Count;
+        int kept = state.Batch.KeptRows, read = state.Batch.KeyRows;
         ITensor key = w.Key.View(kept, state.All.Count), value = w.Value.View(kept, state.All.Count);
 
         // residual += PostAttentionNorm(O · attention(rope(Q·x), rope(K·x), V·x)), x = InputNorm(residual); without the first norm in
@@ -47,6 +47,7 @@ internal sealed class LayerPass(
         NormHeads("self_attn.k_norm", key, config.KeyValueHeads, _vectors.KeyNorm);
         device.Rope(query, config.Heads, queries.Positions, rope);
         device.Rope(key, config.KeyValueHeads, state.All.Positions, rope);
+        state.Cache?.Run(layer.Index, w.Key, w.Value);
         device.Attention(heads, query, w.Key.View(0, read), w.Value.View(0, read), queries.Segments, _attention);
         Record("attention_heads", heads);
         Linear(normed, heads, _weights.Output, _vectors.OutputBias);

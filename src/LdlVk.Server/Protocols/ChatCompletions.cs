@@ -58,7 +58,11 @@ internal sealed class ChatCompletions : Vllm
                     Logprobs = new ChatLogprobs { Content = scores },
                 },
             ],
-            Usage = new ChatUsage { PromptTokens = reward.Tokens, TotalTokens = reward.Tokens },
+            Usage = new ChatUsage
+            {
+                PromptTokens = reward.Tokens, TotalTokens = reward.Tokens,
+                PromptTokensDetails = new PromptTokensDetails { CachedTokens = reward.CachedTokens },
+            },
         };
     }
 }

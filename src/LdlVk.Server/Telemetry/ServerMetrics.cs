@@ -48,8 +48,10 @@ internal sealed class ServerMetrics : IDisposable
     /// <param name="isReady">Returns whether the server can score.</param>
     /// <param name="connections">The open connections.</param>
     /// <param name="foreignMarkers">Returns the number of texts with markers of another template.</param>
+    /// <param name="cache">Returns the state of the prompt cache.</param>
     public ServerMetrics(
-        Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady, ConnectionTable connections, Func<long> foreignMarkers)
+        Func<(int Texts, long Tokens)> queueLength, Func<bool> isReady, ConnectionTable connections, Func<long> foreignMarkers,
+        Func<PromptCacheUse> cache)
     {
         _provider = Sdk.CreateMeterProviderBuilder()
             // The SDK's environment variables configure the export to a collector; OTEL_SDK_DISABLED would leave /metrics empty.
@@ -83,6 +85,16 @@ internal sealed class ServerMetrics : IDisposable
             "ldlvk_evicted_connections_total", () => connections.Evicted, null, "Connections that were closed to make room for others.");
         _meter.CreateObservableGauge("ldlvk_queue_texts", () => queueLength().Texts, null, "Texts in the queue.");
         _meter.CreateObservableGauge("ldlvk_queue_tokens", () => queueLength().Tokens, null, "Tokens in the queue.");
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_taken_tokens_total", () => cache().Taken, null,
+            "Tokens that were not computed because the prompt cache had them.");
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_kept_tokens_total", () => cache().Kept, null, "Tokens that were put into the prompt cache.");
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_evicted_tokens_total", () => cache().Evicted, null, "Tokens that left the prompt cache to make room.");
+        _meter.CreateObservableGauge("ldlvk_prompt_cache_tokens", () => cache().Stored, null, "Tokens in the prompt cache.");
+        _meter.CreateObservableGauge(
+            "ldlvk_prompt_cache_bytes", () => cache().Bytes, null, "Device memory of the tokens in the prompt cache.");
         _meter.CreateObservableGauge("ldlvk_ready", () => isReady() ? 1 : 0, null, "1 while the server can score.");
     }
 

@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Execution;
 using LdlVk.Runtime.Model;
@@ -30,6 +31,9 @@ internal sealed class PlacedModel : IDisposable
 
     /// <summary>How often the weights were loaded again; work handed to the devices before is gone.</summary>
     public int Generation { get; private set; }
+
+    /// <summary>What waves leave for later ones; null for nothing, and while the model is not on the devices.</summary>
+    public PromptCache? Cache => _engine?.Cache;
 
     /// <summary>Whether <see cref="Measure"/> has yet to do its work.</summary>
     public bool MeasuresNextWave { get; set; }

@@ -79,6 +79,7 @@ internal static class Placement
             Compute = options.Compute,
             Split = options.Split,
             MemoryLimits = options.Memory,
+            CacheBytes = options.SharePrefixes ? options.PromptCache : 0,
             Speed = device => DeviceSpeeds.Default.Of(device, weights),
             // The files of a converted folder hold rows in the device's format, and stay in the page cache while there is room.
             HostBytes = checkpoint.Converted is null ? HostBytes(options, devices) : 0,

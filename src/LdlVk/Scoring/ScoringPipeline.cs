@@ -1,4 +1,5 @@
 using LdlVk.Runtime.Batching;
+using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Execution;
 
 namespace LdlVk.Scoring;
@@ -26,23 +27,38 @@ internal sealed class ScoringPipeline(
     /// <summary>A wave that the devices were given, or why it could not be.</summary>
     private sealed record Entry(ScoringWindow Window, Wave Wave, int Generation, PendingWave? Pending, DeviceException? Failure);
 
+    /// <summary>Packs a window's texts, with the prompt cache if there is one.</summary>
+    public IEnumerator<Wave> Pack(ScoringWindow window)
+    {
+        using ModelLock.Holder holder = modelLock.Acquire(cancellationToken);
+        // The wave that is computed twice to measure the error of a mode would take what that mode left in the cache.
+        PromptCache? cache = holder.Model.MeasuresNextWave ? null : holder.Model.Cache;
+        return holder.Model.Plan.Pack(window.Valid, sharePrefixes, cache).GetEnumerator();
+    }
+
     /// <summary>
-    /// Hands a wave of a window's texts to the devices; the oldest of those under way is finished first if there are enough.
+    /// Hands the next wave of a window's texts to the devices; the oldest of those under way is finished first if there are enough. False
+    /// if there is none.
     /// </summary>
-    public void Add(ScoringWindow window, Wave wave)
+    public bool AddNext(ScoringWindow window, IEnumerator<Wave> waves)
     {
         if (_entries.Count == depth) FinishOldest();
         using ModelLock.Holder holder = modelLock.Acquire(cancellationToken);
+        // Under the lock: no other caller's wave comes between what the packing found in the prompt cache and the wave that takes it.
+        if (!waves.MoveNext()) return false;
+        Wave wave = waves.Current;
         try
         {
             PendingWave pending = holder.Model.Engine(cancellationToken).Begin(wave);
             _entries.Enqueue(new Entry(window, wave, holder.Model.Generation, pending, null));
         }
-        catch (DeviceException e)
+        catch (Exception e) when (e is DeviceException or CacheMissException)
         {
             // What can be done about it is done when those before it are through.
-            _entries.Enqueue(new Entry(window, wave, holder.Model.Generation, null, e));
+            _entries.Enqueue(new Entry(window, wave, holder.Model.Generation, null, e as DeviceException));
         }
+
+        return true;
     }
 
     /// <summary>Waits for the oldest wave and hands its rewards to its window; false if there is none.</summary>
@@ -53,9 +69,10 @@ internal sealed class ScoringPipeline(
         Reward[]? rewards = Wait(entry, out DeviceException? failure);
         using (ModelLock.Holder holder = modelLock.Acquire(cancellationToken))
         {
+            bool again = rewards is null;
             rewards ??= ScoreAgain(entry, failure, holder.Model);
             holder.Model.Measure(entry.Wave, rewards);
-            entry.Window.Add(entry.Wave, rewards);
+            entry.Window.Add(entry.Wave, rewards, again);
         }
 
         _entries.Dequeue();
@@ -82,9 +99,9 @@ internal sealed class ScoringPipeline(
         {
             failure = e;
         }
-        catch (OperationCanceledException)
+        catch (Exception e) when (e is OperationCanceledException or CacheMissException)
         {
-            // It was given up, together with another for which the devices were opened again.
+            // It was given up, together with another for which the devices were opened again; or the prompt cache had been emptied.
         }
         finally
         {
@@ -96,17 +113,17 @@ internal sealed class ScoringPipeline(
 
     private Reward[] ScoreAgain(Entry entry, DeviceException? failure, PlacedModel model)
     {
+        IReadOnlyList<PackedText> texts = [.. entry.Wave.Texts.Select(t => entry.Window.Valid[t])];
         try
         {
             // A wave that was lost together with another, on which the device was given up, has not had its own chance.
-            if (entry.Generation != model.Generation) return Score(entry.Wave, model);
+            if (failure is null || entry.Generation != model.Generation) return ScoreWhole();
         }
         catch (DeviceException e)
         {
             failure = e;
         }
 
-        IReadOnlyList<PackedText> texts = [.. entry.Wave.Texts.Select(t => entry.Window.Valid[t])];
         try
         {
             switch (failure!.Failure)
@@ -115,10 +132,11 @@ internal sealed class ScoringPipeline(
                     warn($"{model.Name} was lost: {failure.Notice} It is opened again, the weights are loaded again, and the batch is "
                         + $"scored once more.");
                     model.Reload(cancellationToken);
-                    return Score(entry.Wave, model);
+                    return ScoreWhole();
                 case DeviceFailure.OutOfMemory:
                     warn($"{model.Name} has not enough memory for {Sizes(entry.Wave)}: {failure.Notice} The batch is scored once more, in "
                         + $"smaller pieces.");
+                    model.Cache?.Shrink();
                     return ScorePieces(texts, entry.Wave.Batches.Max(b => b.Rows) / 2, model);
                 default:
                     throw failure;
@@ -129,6 +147,9 @@ internal sealed class ScoringPipeline(
             string again = e == failure ? "" : ", also when it was tried once more";
             throw new DeviceException($"{model.Name} failed at {Sizes(entry.Wave)}{again}: {e.Notice}", e, e.Failure);
         }
+
+        // A wave that takes from the prompt cache, or leaves something there, is computed once; without the cache it is packed anew.
+        Reward[] ScoreWhole() => entry.Wave.UsesCache ? ScorePieces(texts, model.Plan.BatchTokens, model) : Score(entry.Wave, model);
     }
 
     private Reward[] Score(Wave wave, PlacedModel model)

@@ -45,6 +45,17 @@ internal sealed class ScoringSession : IDisposable
     /// <summary>See <see cref="RewardModel.ComputeError"/>.</summary>
     public ComputeError? ComputeError => _model.ComputeError;
 
+    /// <summary>See <see cref="RewardModel.PromptCache"/>.</summary>
+    public PromptCacheUse PromptCache
+    {
+        get
+        {
+            PromptCacheUse use = _model.Cache?.Use ?? default;
+            long tokenBytes = Plan.CacheTokens == 0 ? 0 : Plan.Stages.Sum(stage => stage.CacheBytes) / Plan.CacheTokens;
+            return use with { Bytes = use.Stored * tokenBytes };
+        }
+    }
+
     /// <summary>See <see cref="RewardModel.AttributeNames"/>.</summary>
     public IReadOnlyList<string> AttributeNames { get; }
 
@@ -60,7 +71,10 @@ internal sealed class ScoringSession : IDisposable
         CancellationToken cancellationToken)
     {
         ExecutionPlan plan = Placement.Plan(checkpoint, options);
-        var settings = new LoadSettings(plan.Weights, options.Heads, options.EmbeddingScale, options.Compute);
+        var settings = new LoadSettings(plan.Weights, options.Heads, options.EmbeddingScale, options.Compute)
+        {
+            CacheTokens = plan.CacheTokens,
+        };
         Notice? tuned = null;
         PlacedModel model = PlacedModel.Load(Open, checkpoint, plan, settings, progress, options.Timeline, cancellationToken);
         model.MeasuresNextWave = options is { MeasureComputeError: true, Compute: not ComputeMode.Auto };
@@ -243,10 +257,10 @@ internal sealed class ScoringSession : IDisposable
         {
             ScoringWindow window = source.Current;
             open.Enqueue(window);
-            foreach (Wave wave in Plan.Pack(window.Valid, _options.SharePrefixes))
+            using (IEnumerator<Wave> waves = pipeline.Pack(window))
             {
-                pipeline.Add(window, wave);
-                while (open.Peek().IsDone) yield return open.Dequeue().Results;
+                while (pipeline.AddNext(window, waves))
+                    while (open.Peek().IsDone) yield return open.Dequeue().Results;
             }
 
             // A window without a text that can be scored has no waves.

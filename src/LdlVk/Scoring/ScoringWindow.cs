@@ -53,13 +53,16 @@ internal sealed class ScoringWindow
     public IReadOnlyList<PackedText> Valid => _valid;
 
     /// <summary>Takes the rewards of a wave.</summary>
-    public void Add(Wave wave, Reward[] rewards)
+    /// <param name="wave">The wave.</param>
+    /// <param name="rewards">They are in the order of its texts.</param>
+    /// <param name="again">Whether it was scored once more, without the prompt cache.</param>
+    public void Add(Wave wave, Reward[] rewards, bool again = false)
     {
-        int[] texts = [.. wave.Texts];
+        int[] texts = [.. wave.Texts], cached = [.. wave.CachedCounts];
         for (int i = 0; i < rewards.Length; i++)
         {
             int number = _numbers[texts[i]];
-            Reward reward = rewards[i];
+            Reward reward = again ? rewards[i] : rewards[i] with { CachedTokens = cached[i] };
             if (_aggregation is { } aggregation && reward.Steps.Length > 0) reward = reward.Aggregated(aggregation);
             Results[number] = float.IsFinite(reward.Score) && reward.TokenScores.All(float.IsFinite)
                 ? new ScoreResult(_first + number, reward, null)

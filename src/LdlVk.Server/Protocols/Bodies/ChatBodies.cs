@@ -91,4 +91,6 @@ internal sealed record ChatUsage
     public long CompletionTokens => 0;
 
     public required long TotalTokens { get; init; }
+
+    public required PromptTokensDetails PromptTokensDetails { get; init; }
 }

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using LdlVk.Server.OpenApi;
 
 namespace LdlVk.Server.Protocols.Bodies;
@@ -28,9 +29,22 @@ internal sealed record Usage
 
     public required long TotalTokens { get; init; }
 
+    public required PromptTokensDetails PromptTokensDetails { get; init; }
+
     public static Usage Of(IEnumerable<Reward> rewards)
     {
-        long tokens = rewards.Sum(r => (long)r.Tokens);
-        return new Usage { PromptTokens = tokens, TotalTokens = tokens };
+        long tokens = 0, cached = 0;
+        foreach (Reward reward in rewards) (tokens, cached) = (tokens + reward.Tokens, cached + reward.CachedTokens);
+        return new Usage
+        {
+            PromptTokens = tokens, TotalTokens = tokens, PromptTokensDetails = new PromptTokensDetails { CachedTokens = cached },
+        };
     }
+}
+
+/// <summary>Where the tokens came from, as OpenAI counts them.</summary>
+internal sealed record PromptTokensDetails
+{
+    [Description("Tokens that were not computed because the prompt cache had them")]
+    public required long CachedTokens { get; init; }
 }

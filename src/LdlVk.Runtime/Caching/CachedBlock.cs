@@ -1,0 +1,27 @@
+namespace LdlVk.Runtime.Caching;
+
+/// <summary>Keys and values of consecutive tokens of a text, which every stage keeps for each of its layers.</summary>
+/// <param name="rows">How many tokens.</param>
+public sealed class CachedBlock(int rows)
+{
+    /// <summary>How many tokens it has.</summary>
+    public int Rows => rows;
+
+    /// <summary>The nodes of the <see cref="PromptCache"/> that use it; without any it is dropped.</summary>
+    internal List<PromptNode> Nodes { get; } = [];
+}
+
+/// <summary>Consecutive rows of a block.</summary>
+/// <param name="Block">The block.</param>
+/// <param name="First">The first of its rows.</param>
+/// <param name="Count">Number of rows.</param>
+public readonly record struct CachedRows(CachedBlock Block, int First, int Count);
+
+/// <summary>The beginning of a text that the cache has.</summary>
+/// <param name="Length">Its tokens; 0 for none.</param>
+/// <param name="Rows">Where they are, in order.</param>
+public sealed record CacheMatch(int Length, IReadOnlyList<CachedRows> Rows)
+{
+    /// <summary>No beginning.</summary>
+    public static CacheMatch None { get; } = new(0, []);
+}

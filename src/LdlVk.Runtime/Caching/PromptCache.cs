@@ -1,0 +1,255 @@
+namespace LdlVk.Runtime.Caching;
+
+/// <summary>
+/// Knows the beginnings of texts whose keys and values the stages keep, as a radix tree over token ids. A beginning is kept from when it
+/// is met a second time, to the token; the leaves that were not used for longest go first. It decides; the stages follow in the order of
+/// the waves, so that a wave finds what waves before it left. A score has the same bits whatever the cache has. Thread-safe, but the
+/// waves must be begun in the order in which their micro-batches were packed.
+/// </summary>
+/// <param name="capacity">Tokens whose keys and values there is room for.</param>
+public sealed class PromptCache(int capacity)
+{
+    /// <summary>Fewer tokens are not worth their copies.</summary>
+    public const int MinTokens = 16;
+
+    /// <summary>Tokens that were seen only are remembered up to this multiple of the capacity; a token takes 4 bytes.</summary>
+    private const int SeenPerStored = 64;
+
+    /// <summary>
+    /// Waves whose micro-batches may be packed, or looked up, before the first of them is begun: the one at hand, the micro-batch that did
+    /// not fit into it, one behind that, which shows where a chain ends, and the group of texts that did not fit into this. What they take
+    /// must stay.
+    /// </summary>
+    private const int WavesAhead = 4;
+
+    private readonly object _lock = new();
+    private readonly PromptNode _root = new();
+    private readonly LinkedList<PromptNode> _stored = new(), _seen = new();
+    private List<CachedBlock> _dropped = [];
+    private long _wave = WavesAhead, _seenTokens, _storedTokens, _capacity = capacity;
+    private long _takenTokens, _keptTokens, _evictedTokens, _misses;
+
+    /// <summary>How full it is and how it did so far.</summary>
+    public PromptCacheUse Use
+    {
+        get
+        {
+            lock (_lock) return new PromptCacheUse(_capacity, _storedTokens, _takenTokens, _keptTokens, _evictedTokens, _misses);
+        }
+    }
+
+    /// <summary>
+    /// Notes that a text is computed, and returns how many of its first tokens were met before; that many are worth keeping.
+    /// </summary>
+    public int Meet(ReadOnlyMemory<int> ids)
+    {
+        lock (_lock)
+        {
+            (PromptNode node, int length) = Walk(ids.Span, storedOnly: false);
+            if (length < ids.Length)
+            {
+                var leaf = new PromptNode(node, ids[length..].ToArray());
+                node.Children.Add(leaf.Ids.Span[0], leaf);
+                _seen.AddLast(leaf.Place);
+                _seenTokens += leaf.Length;
+                node = leaf;
+            }
+
+            Touch(node);
+            ForgetSeen(node);
+            return length;
+        }
+    }
+
+    /// <summary>Returns where the longest stored beginning of a text is, of at most <paramref name="limit"/> tokens.</summary>
+    public CacheMatch Find(ReadOnlySpan<int> ids, int limit)
+    {
+        lock (_lock)
+        {
+            List<CachedRows> rows = [];
+            int length = 0;
+            PromptNode node = _root;
+            while (length < limit && node.Children.TryGetValue(ids[length], out PromptNode? child) && child.Block is { } block)
+            {
+                int common = Math.Min(limit - length, child.Ids.Span.CommonPrefixLength(ids[length..]));
+                rows.Add(new CachedRows(block, child.FirstRow, common));
+                length += common;
+                node = child;
+                if (common < child.Length) break;
+            }
+
+            if (length < MinTokens) return CacheMatch.None;
+            Touch(node);
+            return new CacheMatch(length, rows);
+        }
+    }
+
+    /// <summary>Counts tokens that a micro-batch takes from the cache.</summary>
+    internal void Took(int tokens)
+    {
+        lock (_lock) _takenTokens += tokens;
+    }
+
+    /// <summary>
+    /// Makes a block for the tokens [from, to) of a text that was met; those before are stored. Null if there is no room, or if they are
+    /// stored already.
+    /// </summary>
+    public CachedBlock? Keep(ReadOnlyMemory<int> ids, int from, int to)
+    {
+        if (to - from < MinTokens) return null;
+        lock (_lock)
+        {
+            (PromptNode node, int stored) = Walk(ids.Span[..to], storedOnly: true);
+            if (stored != from) return null;
+            Touch(node);
+            if (!MakeRoom(to - from)) return null;
+            var block = new CachedBlock(to - from);
+            // Tokens that were seen may have been forgotten since.
+            if (Walk(ids.Span[..to], storedOnly: false).Length < to) return null;
+            while (stored < to)
+            {
+                node = node.Children[ids.Span[stored]];
+                (node.Block, node.FirstRow) = (block, stored - from);
+                block.Nodes.Add(node);
+                _seen.Remove(node.Place);
+                _stored.AddLast(node.Place);
+                _seenTokens -= node.Length;
+                stored += node.Length;
+            }
+
+            Touch(node);
+            _storedTokens += block.Rows;
+            _keptTokens += block.Rows;
+            return block;
+        }
+    }
+
+    /// <summary>A wave is packed; the next may be begun already.</summary>
+    public void Packed()
+    {
+        lock (_lock) _wave++;
+    }
+
+    /// <summary>A wave begins: returns the blocks that the stages drop before it.</summary>
+    public IReadOnlyList<CachedBlock> Begin()
+    {
+        lock (_lock)
+        {
+            List<CachedBlock> dropped = _dropped;
+            _dropped = [];
+            return dropped;
+        }
+    }
+
+    /// <summary>Forgets blocks that a wave should have filled and did not, and what builds on them.</summary>
+    public void Forget(IEnumerable<CachedBlock> blocks)
+    {
+        ArgumentNullException.ThrowIfNull(blocks);
+        lock (_lock)
+        {
+            _misses++;
+            foreach (CachedBlock block in blocks)
+                while (block.Nodes.Count > 0) Unstore(block.Nodes[0]);
+        }
+    }
+
+    /// <summary>A stage had no memory for a block: no more is kept than there is now.</summary>
+    public void OutOfRoom(CachedBlock block)
+    {
+        ArgumentNullException.ThrowIfNull(block);
+        lock (_lock) _capacity = Math.Min(_capacity, Math.Max(0, _storedTokens - block.Rows));
+    }
+
+    /// <summary>The devices are short of memory: drops everything, and keeps half as much from now on.</summary>
+    public void Shrink()
+    {
+        lock (_lock)
+        {
+            _capacity = Math.Min(_capacity, _storedTokens) / 2;
+            _evictedTokens += _storedTokens;
+            while (_stored.First is { } place) Unstore(place.Value);
+        }
+    }
+
+    /// <summary>Goes along a text as far as the tree knows it; a node of which the text has only a part is divided there.</summary>
+    private (PromptNode Node, int Length) Walk(ReadOnlySpan<int> ids, bool storedOnly)
+    {
+        PromptNode node = _root;
+        int length = 0;
+        while (length < ids.Length && node.Children.TryGetValue(ids[length], out PromptNode? child)
+            && (!storedOnly || child.Block is not null))
+        {
+            int common = child.Ids.Span.CommonPrefixLength(ids[length..]);
+            if (common < child.Length)
+            {
+                PromptNode rest = child.Split(common);
+                child.Place.List!.AddBefore(child.Place, rest.Place);
+            }
+
+            length += common;
+            node = child;
+        }
+
+        return (node, length);
+    }
+
+    /// <summary>Moves a node and those above it to the end of the order of use, parents behind their children.</summary>
+    private void Touch(PromptNode? node)
+    {
+        for (; node is { Parent: not null }; node = node.Parent)
+        {
+            node.LastUse = _wave;
+            LinkedList<PromptNode> list = node.Place.List!;
+            list.Remove(node.Place);
+            list.AddLast(node.Place);
+        }
+    }
+
+    /// <summary>Forgets the leaves that were seen longest ago, but not <paramref name="kept"/>.</summary>
+    private void ForgetSeen(PromptNode kept)
+    {
+        LinkedListNode<PromptNode>? place = _seen.First;
+        while (_seenTokens > SeenPerStored * (long)Math.Max(capacity, MinTokens) && place is not null)
+        {
+            (PromptNode node, place) = (place.Value, place.Next);
+            if (node == kept || node.Children.Count > 0) continue;
+            _seen.Remove(node.Place);
+            node.Parent!.Children.Remove(node.Ids.Span[0]);
+            _seenTokens -= node.Length;
+        }
+    }
+
+    /// <summary>Drops stored leaves until there is room; false if there is none without what the waves at hand use.</summary>
+    private bool MakeRoom(int rows)
+    {
+        LinkedListNode<PromptNode>? place = _stored.First;
+        while (_storedTokens + rows > _capacity)
+        {
+            if (rows > _capacity || place is null || place.Value.LastUse > _wave - WavesAhead) return false;
+            PromptNode node = place.Value;
+            place = place.Next;
+            if (node.Children.Values.Any(child => child.Block is not null)) continue;
+            _evictedTokens += node.Length;
+            // Its parent, which stands behind it in the order, may be the next.
+            Unstore(node);
+        }
+
+        return true;
+    }
+
+    /// <summary>Makes a node and all below one that was only seen; a block without nodes is dropped.</summary>
+    private void Unstore(PromptNode node)
+    {
+        foreach (PromptNode child in node.Children.Values)
+            if (child.Block is not null) Unstore(child);
+        CachedBlock block = node.Block!;
+        block.Nodes.Remove(node);
+        node.Block = null;
+        _stored.Remove(node.Place);
+        _seen.AddLast(node.Place);
+        _seenTokens += node.Length;
+        if (block.Nodes.Count > 0) return;
+        _storedTokens -= block.Rows;
+        _dropped.Add(block);
+    }
+}

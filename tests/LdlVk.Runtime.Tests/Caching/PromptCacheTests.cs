@@ -1,0 +1,119 @@
+using CsCheck;
+using LdlVk.Runtime.Caching;
+using Xunit;
+
+namespace LdlVk.Runtime.Tests.Caching;
+
+/// <summary>The tree of the prompt cache, against a list of what its blocks must hold.</summary>
+public sealed class PromptCacheTests
+{
+    /// <summary>Texts over two tokens behind a first one, so that they leave each other everywhere.</summary>
+    private static readonly Gen<int[]> Texts =
+        from prefix in Gen.Int[0, 12]
+        from length in Gen.Int[0, 60]
+        from end in Gen.Int[0, 1].Array[1, 40]
+        select (int[])[prefix, .. Enumerable.Range(0, length).Select(i => ((i * 5) + (i / 7 * prefix)) % 2), .. end];
+
+    [Fact]
+    public void A_found_beginning_is_that_of_the_text()
+    {
+        long found = 0, evicted = 0;
+        Gen.Select(Texts.Array[1, 60], Gen.Int[16, 150]).Sample(
+            x =>
+            {
+                (int[][] texts, int capacity) = x;
+                PromptCache cache = new(capacity);
+                Dictionary<CachedBlock, (int[] Text, int From)> blocks = [];
+                foreach (int[] text in texts)
+                {
+                    int met = cache.Meet(text);
+                    CacheMatch match = cache.Find(text, text.Length - 1);
+                    int position = 0;
+                    foreach (CachedRows rows in match.Rows)
+                    {
+                        (int[] kept, int from) = blocks[rows.Block];
+                        // The block's tokens are the text's, and so are those before them.
+                        Assert.Equal(position, from + rows.First);
+                        Assert.True(text.AsSpan(0, position + rows.Count).SequenceEqual(kept.AsSpan(0, position + rows.Count)));
+                        Assert.InRange(rows.First + rows.Count, 1, rows.Block.Rows);
+                        position += rows.Count;
+                    }
+
+                    Assert.Equal(match.Length, position);
+                    found += match.Length;
+                    if (cache.Keep(text, match.Length, met) is { } block)
+                    {
+                        Assert.Equal(met - match.Length, block.Rows);
+                        blocks.Add(block, (text, match.Length));
+                        Assert.Equal(met, cache.Find(text, met).Length);
+                    }
+
+                    cache.Packed();
+                    foreach (CachedBlock dropped in cache.Begin()) Assert.True(blocks.Remove(dropped));
+                    Assert.Equal(blocks.Keys.Sum(b => (long)b.Rows), cache.Use.Stored);
+                    Assert.InRange(cache.Use.Stored, 0, capacity);
+                }
+
+                evicted += cache.Use.Evicted;
+                cache.Shrink();
+                Assert.Equal(blocks.Count, cache.Begin().Count);
+                Assert.Equal(CacheMatch.None, cache.Find(texts[0], texts[0].Length));
+            },
+            iter: 300, threads: 1, seed: "0000KOIKg5O3");
+        Assert.True(found > 10_000 && evicted > 1_000, $"{found} found, {evicted} evicted");
+    }
+
+    [Fact]
+    public void A_beginning_is_kept_from_the_second_time_on()
+    {
+        PromptCache cache = new(1000);
+        int[] prompt = [.. Enumerable.Range(0, 100)];
+        Assert.Equal(0, cache.Meet((int[])[.. prompt, 200]));
+        Assert.Equal(100, cache.Meet((int[])[.. prompt, 201]));
+        Assert.NotNull(cache.Keep((int[])[.. prompt, 201], 0, 100));
+        Assert.Equal(100, cache.Find([.. prompt, 202], 100).Length);
+        Assert.Equal(40, cache.Find([.. prompt[..40], 5, 6], 41).Length);
+        Assert.Equal(30, cache.Find([.. prompt, 202], 30).Length);
+        Assert.Equal(CacheMatch.None, cache.Find([.. prompt[..10], 5, 6], 11));
+    }
+
+    [Fact]
+    public void What_was_not_filled_is_forgotten_with_what_builds_on_it()
+    {
+        PromptCache cache = new(1000);
+        int[] text = [.. Enumerable.Range(0, 100)];
+        cache.Meet(text);
+        CachedBlock first = cache.Keep(text, 0, 50)!, second = cache.Keep(text, 50, 90)!;
+        cache.Forget([first]);
+        Assert.Equal([second, first], cache.Begin());
+        Assert.Equal(0, cache.Use.Stored);
+        Assert.NotNull(cache.Keep(text, 0, 90));
+    }
+
+    [Fact]
+    public void What_is_used_longest_ago_goes_first_and_nothing_of_the_waves_at_hand()
+    {
+        PromptCache cache = new(100);
+        int[][] texts = [.. Enumerable.Range(0, 4).Select(t => Enumerable.Range(100 * t, 40).ToArray())];
+        foreach (int[] text in texts) cache.Meet(text);
+        CachedBlock[] blocks = [cache.Keep(texts[0], 0, 40)!, cache.Keep(texts[1], 0, 40)!];
+        Assert.Null(cache.Keep(texts[2], 0, 40));
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        Assert.Equal(40, cache.Find(texts[0], 40).Length);
+        Assert.NotNull(cache.Keep(texts[2], 0, 40));
+        Assert.Equal([blocks[1]], cache.Begin());
+    }
+
+    [Fact]
+    public void A_text_longer_than_the_cache_evicts_nothing()
+    {
+        PromptCache cache = new(50);
+        int[] small = [.. Enumerable.Range(0, 40)], large = [.. Enumerable.Range(100, 60)];
+        cache.Meet(small);
+        cache.Meet(large);
+        Assert.NotNull(cache.Keep(small, 0, 40));
+        for (int wave = 0; wave < 9; wave++) cache.Packed();
+        Assert.Null(cache.Keep(large, 0, 60));
+        Assert.Equal(40, cache.Find(small, 40).Length);
+    }
+}
