@@ -9,12 +9,12 @@ public sealed class PromptCacheModelTests
 {
     private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder;
 
-    /// <summary>Answers to three prompts, one after another and in turn.</summary>
+    /// <summary>Answers to three prompts, one after another and in turn. All begin with the same three tokens, as a template's texts do.</summary>
     private static readonly TokenizedText[] Texts =
     [
         .. from answer in Enumerable.Range(0, 5)
            from prompt in Enumerable.Range(0, 3)
-           select new TokenizedText([.. Enumerable.Range(2, 30).Select(i => 2 + (i * (prompt + 3) % 190)), 7 + answer, 20 + prompt, 5]),
+           select new TokenizedText([2, 106, 7, .. Enumerable.Range(2, 27).Select(i => 2 + (i * (prompt + 3) % 190)), 7 + answer, 20 + prompt, 5]),
     ];
 
     [Theory]

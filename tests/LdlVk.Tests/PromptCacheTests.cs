@@ -27,8 +27,9 @@ public sealed class PromptCacheTests : DeviceTest
                 data.Add(device, "c_bf16_outliers", WeightFormat.Fp16, ComputeMode.Auto);
             }
 
-            foreach (string name in (string[])["armorm_llama", "qrm_gemma2", "urm_llama", "qwen2_prm", "skywork_o1_prm", "gemma3_linear"])
-                if (FamilyGoldens.Cases.Contains(name)) data.Add("cpu", name, WeightFormat.Fp32, ComputeMode.Auto);
+            if (!TestDevices.ForModels.Contains("cpu")) return data;
+            foreach (string name in (string[])["armorm_llama", "qrm_gemma2", "urm_llama", "qwen2_prm", "skywork_o1_prm"])
+                data.Add("cpu", name, WeightFormat.Fp32, ComputeMode.Auto);
             return data;
         }
     }
@@ -73,7 +74,7 @@ public sealed class PromptCacheTests : DeviceTest
                     Assert.Equal(0, use.Misses);
                     (taken, kept, evicted) = (taken + use.Taken, kept + use.Kept, evicted + use.Evicted);
                 },
-                iter: 4, threads: 1, seed: "0000KOIKg5O3");
+                iter: place.Length == 1 && place[0].Layers.Streamed == 0 ? 4 : 2, threads: 1, seed: "0000KOIKg5O3");
         }
 
         Assert.True(taken > 100 && kept > 100 && evicted > 0, $"{taken} taken, {kept} kept, {evicted} evicted");

@@ -11,7 +11,8 @@ public sealed class RewardModelTests : DeviceTest
 
     private sealed record Golden(Conversation Conversation, int[] Ids, float Score, float[] Weights);
 
-    public static TheoryData<string> NamedDevices => [.. ComputeDevices.Enumerate().Select(d => d.Id)];
+    /// <summary>The devices that the options can name; of several software drivers the one for models.</summary>
+    public static TheoryData<string> NamedDevices => [.. ComputeDevices.Enumerate().Select(d => d.Id).Where(TestDevices.ForModels.Contains)];
 
     [Theory]
     [MemberData(nameof(NamedDevices))]

@@ -52,12 +52,12 @@ internal sealed class CachedTexts
     }
 
     /// <summary>Returns the block in which what is computed of the prefix is kept; null for none.</summary>
-    public CachedBlock? KeepPrefix() => Keep(_group.Texts[0], Prefix.Length, _group.PrefixLength);
+    public KeptBlock? KeepPrefix() => Keep(_group.Texts[0], Prefix.Length, _group.PrefixLength);
 
     /// <summary>Returns the block in which the text's first own tokens are kept, as many as were met before; null for none.</summary>
-    public CachedBlock? KeepOwn(int text) => Keep(text, _group.PrefixLength, _met.GetValueOrDefault(text));
+    public KeptBlock? KeepOwn(int text) => Keep(text, _group.PrefixLength, _met.GetValueOrDefault(text));
 
-    private CachedBlock? Keep(int text, int from, int to)
+    private KeptBlock? Keep(int text, int from, int to)
     {
         if (_cache is null || to <= from) return null;
         return _cache.Keep(_texts[text].Ids, from, to);

@@ -49,7 +49,7 @@ internal sealed class MicroBatchBuilder
     /// <param name="cached">Its beginning in the prompt cache.</param>
     /// <param name="reads">The positions that its texts read.</param>
     /// <param name="kept">The block that keeps what is computed of it; null for none.</param>
-    public int AddPrefix(int[] ids, int length, CacheMatch cached, IEnumerable<int> reads, CachedBlock? kept)
+    public int AddPrefix(int[] ids, int length, CacheMatch cached, IEnumerable<int> reads, KeptBlock? kept)
     {
         int first = Rows, place = _keptRows + first;
         if (cached.Length > 0)
@@ -67,7 +67,7 @@ internal sealed class MicroBatchBuilder
         }
 
         if (length > cached.Length) AddRows(ids, cached.Length, length, cached.Length > 0 ? place : 0, cached.Length);
-        if (kept is not null) _kept.Add((kept, _keptRows + first));
+        if (kept is { } prefix) _kept.Add((prefix.Block, _keptRows + first + prefix.Skipped));
         _prefixReads.Clear();
         foreach (int position in reads.Where(position => position < length).Distinct().Order())
             _prefixReads.Add(position, Read(first + position - cached.Length, position, place, length, ownRow: 0));
@@ -81,19 +81,19 @@ internal sealed class MicroBatchBuilder
     /// <param name="prefixLength">The prefix's length.</param>
     /// <param name="cached">How many of its tokens came from the prompt cache.</param>
     /// <param name="kept">The block that keeps the text's first own tokens; null for none.</param>
-    public void AddText(int number, PackedText text, int prefixPlace, int prefixLength, int cached = 0, CachedBlock? kept = null)
+    public void AddText(int number, PackedText text, int prefixPlace, int prefixLength, int cached = 0, KeptBlock? kept = null)
     {
         int first = Rows, ownRow = _keptRows + first;
         if (text.Ids.Length > prefixLength) AddRows(text.Ids, prefixLength, text.Ids.Length, prefixPlace, prefixLength);
-        if (kept is not null) _kept.Add((kept, ownRow));
-        Dictionary<int, ReadRow> own = [];
+        if (kept is { } own) _kept.Add((own.Block, ownRow + own.Skipped));
+        Dictionary<int, ReadRow> ownReads = [];
         var reads = new ReadRow[text.Reads.Length];
         for (int i = 0; i < reads.Length; i++)
         {
             int position = text.Reads[i];
             if (position < prefixLength) reads[i] = _prefixReads[position];
-            else if (!own.TryGetValue(position, out reads[i]))
-                own.Add(position, reads[i] = Read(first + position - prefixLength, position, prefixPlace, prefixLength, ownRow));
+            else if (!ownReads.TryGetValue(position, out reads[i]))
+                ownReads.Add(position, reads[i] = Read(first + position - prefixLength, position, prefixPlace, prefixLength, ownRow));
         }
 
         _texts.Add(number);

@@ -17,6 +17,11 @@ public sealed class CachedBlock(int rows)
 /// <param name="Count">Number of rows.</param>
 public readonly record struct CachedRows(CachedBlock Block, int First, int Count);
 
+/// <summary>A block that is to be filled with tokens of a text.</summary>
+/// <param name="Block">The block.</param>
+/// <param name="Skipped">How many of the tokens that were offered are stored elsewhere; the block begins behind them.</param>
+public readonly record struct KeptBlock(CachedBlock Block, int Skipped);
+
 /// <summary>The beginning of a text that the cache has.</summary>
 /// <param name="Length">Its tokens; 0 for none.</param>
 /// <param name="Rows">Where they are, in order.</param>

@@ -12,8 +12,8 @@ public sealed class PromptCache(int capacity)
     /// <summary>Fewer tokens are not worth their copies.</summary>
     public const int MinTokens = 16;
 
-    /// <summary>Tokens that were seen only are remembered up to this multiple of the capacity; a token takes 4 bytes.</summary>
-    private const int SeenPerStored = 64;
+    /// <summary>Maximum tokens that are remembered as seen. One takes 4 bytes, and a text some hundred more.</summary>
+    private const long MaxSeenTokens = 4 << 20;
 
     /// <summary>
     /// Waves whose micro-batches may be packed, or looked up, before the first of them is begun: the one at hand, the micro-batch that did
@@ -91,25 +91,27 @@ public sealed class PromptCache(int capacity)
     }
 
     /// <summary>
-    /// Makes a block for the tokens [from, to) of a text that was met; those before are stored. Null if there is no room, or if they are
-    /// stored already.
+    /// Makes a block for those of a text's tokens [from, to) that are not stored, all behind the first of them; the text was met up to
+    /// there. Null if there is no room, if they are too few, or if tokens before <paramref name="from"/> are not stored.
     /// </summary>
-    public CachedBlock? Keep(ReadOnlyMemory<int> ids, int from, int to)
+    public KeptBlock? Keep(ReadOnlyMemory<int> ids, int from, int to)
     {
         if (to - from < MinTokens) return null;
         lock (_lock)
         {
+            // A beginning that is too short to be taken may be stored: that of the template, with the first prompt that was kept.
             (PromptNode node, int stored) = Walk(ids.Span[..to], storedOnly: true);
-            if (stored != from) return null;
+            if (stored < from || to - stored < MinTokens) return null;
             Touch(node);
-            if (!MakeRoom(to - from)) return null;
-            var block = new CachedBlock(to - from);
+            if (!MakeRoom(to - stored)) return null;
+            int first = stored;
+            var block = new CachedBlock(to - first);
             // Tokens that were seen may have been forgotten since.
             if (Walk(ids.Span[..to], storedOnly: false).Length < to) return null;
             while (stored < to)
             {
                 node = node.Children[ids.Span[stored]];
-                (node.Block, node.FirstRow) = (block, stored - from);
+                (node.Block, node.FirstRow) = (block, stored - first);
                 block.Nodes.Add(node);
                 _seen.Remove(node.Place);
                 _stored.AddLast(node.Place);
@@ -120,7 +122,7 @@ public sealed class PromptCache(int capacity)
             Touch(node);
             _storedTokens += block.Rows;
             _keptTokens += block.Rows;
-            return block;
+            return new KeptBlock(block, first - from);
         }
     }
 
@@ -209,7 +211,7 @@ public sealed class PromptCache(int capacity)
     private void ForgetSeen(PromptNode kept)
     {
         LinkedListNode<PromptNode>? place = _seen.First;
-        while (_seenTokens > SeenPerStored * (long)Math.Max(capacity, MinTokens) && place is not null)
+        while (_seenTokens > MaxSeenTokens && place is not null)
         {
             (PromptNode node, place) = (place.Value, place.Next);
             if (node == kept || node.Children.Count > 0) continue;

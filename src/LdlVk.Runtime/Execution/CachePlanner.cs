@@ -12,9 +12,9 @@ internal static class CachePlanner
     private const double CardShare = 0.5;
 
     /// <summary>Part of the free host memory, which everything else uses too, and at most so many bytes.</summary>
-    private const double HostShare = 0.25;
+    private const double HostShare = 0.125;
 
-    private const long MaxHostBytes = 4L << 30;
+    private const long MaxHostBytes = 1L << 30;
 
     /// <summary>A cache for fewer tokens than a prompt has is of no use.</summary>
     private const int MinTokens = 256;

@@ -196,7 +196,7 @@ public static class Planner
                 request.Devices[d], new StageLayers(first, count, streamed, slots, inHostMemory), machine.Budgets[d],
                 (resident * memory.LayerBytes) + memory.TableBytes + (d == last ? memory.HeadBytes : 0),
                 slots * memory.LayerBytes, request.MemoryOn(d).ActivationBytes(batch, wave), streamedBytes, time);
-            stages.Add(WithRows(stage, request.Config, request.MemoryOn(d), batch, wave));
+            stages.Add(WithRows(request, stage, request.MemoryOn(d), batch, wave));
             first += count;
         }
 
@@ -204,10 +204,11 @@ public static class Planner
     }
 
     /// <summary>Gives half of the memory that a stage leaves to more rows of the feed-forward network, if that is faster.</summary>
-    private static StagePlan WithRows(StagePlan stage, BackboneConfig config, ModelMemory memory, int batch, int wave)
+    private static StagePlan WithRows(PlanRequest request, StagePlan stage, ModelMemory memory, int batch, int wave)
     {
-        long affordable = memory.FeedForwardRows + ((stage.Budget - stage.Bytes) / 2 / memory.FeedForwardRowBytes);
-        int rows = FeedForwardRows.For(stage.Device, config, batch, affordable);
+        long free = stage.Budget - stage.Bytes - CachePlanner.Reserve(request);
+        long affordable = memory.FeedForwardRows + (free / 2 / memory.FeedForwardRowBytes);
+        int rows = FeedForwardRows.For(stage.Device, request.Config, batch, affordable);
         if (rows <= memory.FeedForwardRows) return stage;
         return stage with
         {

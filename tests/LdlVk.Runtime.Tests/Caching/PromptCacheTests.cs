@@ -31,20 +31,20 @@ public sealed class PromptCacheTests
                     int position = 0;
                     foreach (CachedRows rows in match.Rows)
                     {
-                        (int[] kept, int from) = blocks[rows.Block];
+                        (int[] holder, int from) = blocks[rows.Block];
                         // The block's tokens are the text's, and so are those before them.
                         Assert.Equal(position, from + rows.First);
-                        Assert.True(text.AsSpan(0, position + rows.Count).SequenceEqual(kept.AsSpan(0, position + rows.Count)));
+                        Assert.True(text.AsSpan(0, position + rows.Count).SequenceEqual(holder.AsSpan(0, position + rows.Count)));
                         Assert.InRange(rows.First + rows.Count, 1, rows.Block.Rows);
                         position += rows.Count;
                     }
 
                     Assert.Equal(match.Length, position);
                     found += match.Length;
-                    if (cache.Keep(text, match.Length, met) is { } block)
+                    if (cache.Keep(text, match.Length, met) is { } kept)
                     {
-                        Assert.Equal(met - match.Length, block.Rows);
-                        blocks.Add(block, (text, match.Length));
+                        Assert.Equal(met - match.Length - kept.Skipped, kept.Block.Rows);
+                        blocks.Add(kept.Block, (text, match.Length + kept.Skipped));
                         Assert.Equal(met, cache.Find(text, met).Length);
                     }
 
@@ -77,13 +77,32 @@ public sealed class PromptCacheTests
         Assert.Equal(CacheMatch.None, cache.Find([.. prompt[..10], 5, 6], 11));
     }
 
+    /// <summary>Every prompt begins with the template's tokens, which are too few to be taken.</summary>
+    [Fact]
+    public void A_short_beginning_that_is_stored_keeps_no_other_text_out()
+    {
+        PromptCache cache = new(1000);
+        int[][] prompts = [.. Enumerable.Range(1, 3).Select(p => (int[])[2, 106, 7, .. Enumerable.Range(100 * p, 50)])];
+        foreach (int[] prompt in prompts)
+        {
+            cache.Meet((int[])[.. prompt, 1]);
+            Assert.Equal(53, cache.Meet((int[])[.. prompt, 2]));
+            Assert.Equal(CacheMatch.None, cache.Find([.. prompt, 2], 53));
+            KeptBlock kept = cache.Keep((int[])[.. prompt, 2], 0, 53)!.Value;
+            Assert.Equal(prompt == prompts[0] ? 0 : 3, kept.Skipped);
+            Assert.Equal(53, cache.Find([.. prompt, 3], 53).Length);
+        }
+
+        Assert.Equal(3 + (3 * 50), cache.Use.Stored);
+    }
+
     [Fact]
     public void What_was_not_filled_is_forgotten_with_what_builds_on_it()
     {
         PromptCache cache = new(1000);
         int[] text = [.. Enumerable.Range(0, 100)];
         cache.Meet(text);
-        CachedBlock first = cache.Keep(text, 0, 50)!, second = cache.Keep(text, 50, 90)!;
+        CachedBlock first = cache.Keep(text, 0, 50)!.Value.Block, second = cache.Keep(text, 50, 90)!.Value.Block;
         cache.Forget([first]);
         Assert.Equal([second, first], cache.Begin());
         Assert.Equal(0, cache.Use.Stored);
@@ -96,7 +115,7 @@ public sealed class PromptCacheTests
         PromptCache cache = new(100);
         int[][] texts = [.. Enumerable.Range(0, 4).Select(t => Enumerable.Range(100 * t, 40).ToArray())];
         foreach (int[] text in texts) cache.Meet(text);
-        CachedBlock[] blocks = [cache.Keep(texts[0], 0, 40)!, cache.Keep(texts[1], 0, 40)!];
+        CachedBlock[] blocks = [cache.Keep(texts[0], 0, 40)!.Value.Block, cache.Keep(texts[1], 0, 40)!.Value.Block];
         Assert.Null(cache.Keep(texts[2], 0, 40));
         for (int wave = 0; wave < 4; wave++) cache.Packed();
         Assert.Equal(40, cache.Find(texts[0], 40).Length);

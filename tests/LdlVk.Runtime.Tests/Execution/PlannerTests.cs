@@ -268,6 +268,49 @@ public sealed class PlannerTests
     public void More_memory_is_never_slower_on_machines_where_it_was(string seed) => MachinesWithMore().Sample(CheckNotSlower, seed: seed, iter: 1);
 
     /// <summary>A machine, the number of a device, and the bytes that it gets.</summary>
+    /// <summary>A token's keys and values take 2 · 16 heads · 128 · 4 bytes in each of 46 layers.</summary>
+    [Fact]
+    public void The_prompt_cache_takes_a_part_of_what_is_left_or_has_its_room_before_the_layers()
+    {
+        const long token = 46 * 2 * 16 * 128 * 4;
+        PlanRequest request = Request(WeightFormat.Int8, Gpu(0, 48 * GiB)) with { CacheBytes = null };
+        ExecutionPlan automatic = Planner.Make(request);
+        CheckSound(automatic);
+        Assert.InRange(automatic.CacheTokens * token, 4 * GiB, 10 * GiB);
+        Assert.Equal(automatic.CacheTokens * token, automatic.Stages[0].CacheBytes);
+
+        ExecutionPlan given = Planner.Make(request with { CacheBytes = 12 * GiB });
+        CheckSound(given);
+        Assert.Equal(12 * GiB / token, given.CacheTokens);
+        Assert.False(given.Streams);
+
+        // On a card that just holds the model, layers are streamed for a cache that is asked for, and for no other.
+        PlanRequest full = Request(WeightFormat.Int8, Gpu(0, 32 * GiB)) with { HostBytes = 64 * GiB };
+        ExecutionPlan without = Planner.Make(full), alone = Planner.Make(full with { CacheBytes = null }), streams = Planner.Make(full with { CacheBytes = 8 * GiB });
+        Assert.False(without.Streams);
+        Assert.False(alone.Streams);
+        Assert.Equal(0, without.CacheTokens);
+        Assert.True(streams.Streams);
+        Assert.Equal(8 * GiB / token, streams.CacheTokens);
+        CheckSound(alone);
+        CheckSound(streams);
+
+        // Two cards keep the part of their layers each.
+        ExecutionPlan two = Planner.Make(Request(WeightFormat.Int8, Gpu(0, 24 * GiB), Gpu(1, 24 * GiB)) with { CacheBytes = 4 * GiB });
+        CheckSound(two);
+        Assert.Equal(4 * GiB / token, two.CacheTokens);
+        Assert.Equal(two.Stages.Select(s => two.CacheTokens * token / 46 * s.Layers.Count), two.Stages.Select(s => s.CacheBytes));
+    }
+
+    [Fact]
+    public void A_prompt_cache_without_room_says_so()
+    {
+        PlanRequest request = Request(WeightFormat.Int8, Gpu(0, 32 * GiB));
+        UsageException e = Assert.Throws<UsageException>(() => Planner.Make(request with { CacheBytes = 100_000_000 }));
+        Assert.Contains("less than a prompt", e.Message);
+        Assert.Equal(0, Planner.Make(Request(WeightFormat.Int8, Gpu(0, 3 * GiB)) with { CacheBytes = null, HostBytes = 64 * GiB }).CacheTokens);
+    }
+
     private static Gen<(PlanRequest Request, int Device, long More)> MachinesWithMore() => Gen.Select(Machines(60 * GiB), Gen.Int[0, 2], Gen.Long[0, 20 * GiB]);
 
     /// <summary>Checks that more memory does not make a plan slower, up to the tenth by which plans count as equally fast.</summary>
