@@ -330,13 +330,16 @@ public static class Planner
         Notice heads = isLast && memory.HeadBytes > memory.LayerBytes / 4
             ? (Notice)$" ({Gigabytes(memory.HeadBytes)} of it for the heads: {OptionName.Heads.Of("fp16 or int8")} is smaller)" : "";
         Notice limited = request.MemoryLimits.Count > 0 ? (Notice)$" ({OptionName.Memory})" : "";
+        long reserve = CachePlanner.Reserve(request);
+        Notice beside = reserve == 0 ? "" : (Notice)$" beside the {Gigabytes(reserve)} of {OptionName.PromptCache}";
+        Notice smaller = reserve == 0 ? "" : (Notice)$"a smaller {OptionName.PromptCache}, ";
         Notice others = request.Devices[device].Kind == DeviceKind.Cpu
             ? "a machine with more memory" : (Notice)$"a device with more memory, or {OptionName.Device.Of("cpu")}";
         return new DeviceException(
             $"A layer with {request.Weights.ToString().ToLowerInvariant()} weights and a text of {tokens} tokens need "
                 + $"{Gigabytes(needed)}{heads}, and {request.Devices[device].Id} ({request.Devices[device].Name}) may use "
-                + $"{Gigabytes(machine.Budgets[device])}{limited}. Use smaller {OptionName.Weights}, a larger {OptionName.Memory}, or "
-                + $"{others}.",
+                + $"{Gigabytes(Math.Max(0, machine.Budgets[device] - reserve))}{limited}{beside}. Use {smaller}"
+                + $"smaller {OptionName.Weights}, a larger {OptionName.Memory}, or {others}.",
             failure: DeviceFailure.OutOfMemory);
     }
 

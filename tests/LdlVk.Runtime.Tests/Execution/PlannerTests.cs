@@ -308,6 +308,9 @@ public sealed class PlannerTests
         PlanRequest request = Request(WeightFormat.Int8, Gpu(0, 32 * GiB));
         UsageException e = Assert.Throws<UsageException>(() => Planner.Make(request with { CacheBytes = 100_000_000 }));
         Assert.Contains("less than a prompt", e.Message);
+        DeviceException full = Assert.Throws<DeviceException>(() => Planner.Make(request with { CacheBytes = 40 * GiB }));
+        Assert.Contains("may use 0.0 MB beside the 42.9 GB of PromptCache", full.Message);
+        Assert.Contains("a smaller PromptCache", full.Message);
         Assert.Equal(0, Planner.Make(Request(WeightFormat.Int8, Gpu(0, 3 * GiB)) with { CacheBytes = null, HostBytes = 64 * GiB }).CacheTokens);
     }
 
