@@ -52,16 +52,11 @@ internal sealed class CachedTexts
     }
 
     /// <summary>Returns the block in which what is computed of the prefix is kept; null for none.</summary>
-    public KeptBlock? KeepPrefix() => Keep(_group.Texts[0], Prefix.Length, _group.PrefixLength);
+    public KeptBlock? KeepPrefix() =>
+        _cache?.Keep(_texts[_group.Texts[0]].Ids, Prefix.Length, _group.PrefixLength);
 
     /// <summary>Returns the block in which the text's first own tokens are kept, as many as were met before; null for none.</summary>
-    public KeptBlock? KeepOwn(int text) => Keep(text, _group.PrefixLength, _met.GetValueOrDefault(text));
-
-    private KeptBlock? Keep(int text, int from, int to)
-    {
-        if (_cache is null || to <= from) return null;
-        return _cache.Keep(_texts[text].Ids, from, to);
-    }
+    public KeptBlock? KeepOwn(int text) => _cache?.Keep(_texts[text].Ids, _group.PrefixLength, _met[text]);
 
     private static int Limit(PackedText text) => text.Reads.Length == 0 ? 0 : Math.Clamp(text.Reads.Min(), 0, text.Ids.Length - 1);
 }

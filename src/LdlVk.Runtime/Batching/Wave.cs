@@ -19,7 +19,10 @@ public sealed record Wave(IReadOnlyList<MicroBatch> Batches)
     public IEnumerable<int> CachedCounts => Batches.SelectMany(b => b.CachedCounts.Length > 0 ? b.CachedCounts : new int[b.Texts.Length]);
 
     /// <summary>Whether it takes from a prompt cache, or leaves something there. Such a wave can be computed once.</summary>
-    public bool UsesCache => Batches.Any(b => b.Cache is not null);
+    public bool UsesCache => Traffic.Any();
+
+    /// <summary>What its micro-batches take from a prompt cache and leave there.</summary>
+    internal IEnumerable<CacheTraffic> Traffic => Batches.Select(b => b.Cache).OfType<CacheTraffic>();
 
     /// <summary>Rows that are computed.</summary>
     public int Rows => Batches.Sum(b => b.Rows);
@@ -27,15 +30,13 @@ public sealed record Wave(IReadOnlyList<MicroBatch> Batches)
     /// <summary>The wave was computed with what it took from the cache.</summary>
     internal void Took()
     {
-        foreach (CacheTraffic traffic in Batches.Select(b => b.Cache).OfType<CacheTraffic>())
-            traffic.Cache.Took(traffic.Taken.Sum(taken => taken.From.Count));
+        foreach (CacheTraffic traffic in Traffic) traffic.Cache.Took(traffic.Taken.Sum(taken => taken.From.Count));
     }
 
     /// <summary>The wave was not computed to its end: what it should have left in the cache is not there.</summary>
     internal void Forget()
     {
-        foreach (CacheTraffic traffic in Batches.Select(b => b.Cache).OfType<CacheTraffic>())
-            traffic.Cache.Forget(traffic.Kept.Select(kept => kept.Block));
+        foreach (CacheTraffic traffic in Traffic) traffic.Cache.Forget(traffic.Kept.Select(kept => kept.Block));
     }
 
     /// <summary>

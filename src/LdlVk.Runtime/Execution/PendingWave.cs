@@ -98,19 +98,20 @@ public sealed class PendingWave : IDisposable
     internal bool Take(int stage, out float[]? hidden) => _handovers[stage].TryTake(out hidden, Timeout.Infinite);
 
     /// <summary>Ends the wave with all rewards.</summary>
-    internal void Complete() => End(() => _end.TrySetResult(), filled: true);
+    internal void Complete() => End(Wave.Took, () => _end.TrySetResult());
 
     /// <summary>Ends the wave with an error.</summary>
-    internal void Fail(Exception e) => End(() => _end.TrySetException(e), filled: false);
+    internal void Fail(Exception e) => End(Wave.Forget, () => _end.TrySetException(e));
 
     /// <summary>Ends the wave because it was abandoned.</summary>
-    internal void GiveUp() => End(() => _end.TrySetCanceled(), filled: false);
+    internal void GiveUp() => End(Wave.Forget, () => _end.TrySetCanceled());
 
-    private void End(Func<bool> end, bool filled)
+    /// <summary>Ends the wave once. The prompt cache is told first: a caller who wakes up packs the next wave by what it says.</summary>
+    private void End(Action tellCache, Func<bool> end)
     {
+        if (IsOver) return;
+        tellCache();
         if (!end()) return;
-        if (filled) Wave.Took();
-        else Wave.Forget();
         foreach (BlockingCollection<float[]> handover in _handovers) handover.CompleteAdding();
     }
 }

@@ -149,7 +149,7 @@ public sealed class ScoringEngine : IDisposable
     private PendingWave Begin(Wave wave, ForwardOptions options)
     {
         ArgumentNullException.ThrowIfNull(wave);
-        if (wave.Batches.Any(batch => batch.Cache is { } traffic && traffic.Cache != Cache)) throw new CacheMissException();
+        if (wave.Traffic.Any(traffic => traffic.Cache != Cache)) throw new CacheMissException();
         PendingWave pending;
         // All stages get the waves in the same order, and what they drop.
         lock (_workers)
