@@ -120,6 +120,12 @@ public sealed partial class RewardServer
         headers.ContentSecurityPolicy =
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; base-uri 'none'; "
             + "form-action 'none'; frame-ancestors 'none'";
+        // A client that keeps its connection would not look for another server.
+        http.Response.OnStarting(() =>
+        {
+            if (_isStopping) headers.Connection = "close";
+            return Task.CompletedTask;
+        });
         Endpoint? endpoint = http.GetEndpoint();
         Protocol? protocol = endpoint?.Metadata.GetMetadata<Protocol>();
         ConnectionTable.Entry? connection = http.Features.Get<ConnectionTable.Entry>();

@@ -49,6 +49,7 @@ public sealed partial class RewardServer : IAsyncDisposable
     private readonly ConnectionTable _connections;
     private readonly TrustedProxies _proxies;
     private readonly List<HealthListener> _health = [];
+    private volatile bool _isStopping;
 
     private RewardServer(RewardModel model, ScoreTexts score, ServerOptions options, IReadOnlyList<ListenAddress> addresses)
     {
@@ -79,10 +80,10 @@ public sealed partial class RewardServer : IAsyncDisposable
     internal ConnectionTable Connections => _connections;
 
     /// <summary>Whether the server can score: the last batch succeeded, and the server is not stopping.</summary>
-    internal bool IsReady => !_scoring.IsDraining && _queue.Failure is null;
+    internal bool IsReady => !_isStopping && _queue.Failure is null;
 
     /// <summary>The server's state in a word, or the reason why it cannot score.</summary>
-    private string State => IsReady ? "ready" : _scoring.IsDraining ? "stopping" : _queue.Failure!;
+    private string State => IsReady ? "ready" : _isStopping ? "stopping" : _queue.Failure!;
 
     /// <summary>The endpoints, for the OpenAPI description.</summary>
     internal IEnumerable<EndpointDataSource> Endpoints => ((IEndpointRouteBuilder)_app).DataSources;
@@ -139,11 +140,14 @@ public sealed partial class RewardServer : IAsyncDisposable
     };
 
     /// <summary>
-    /// Stops the server gracefully. It refuses new scoring requests and answers <c>/ready</c> with 503. It then waits up to
-    /// <see cref="ServerOptions.DrainTime"/> for the requests in progress, and stops listening.
+    /// Stops the server gracefully. It answers <c>/ready</c> with 503 and closes each connection after its answer. It accepts requests for
+    /// <see cref="ServerOptions.DrainDelay"/>, then refuses new ones. It waits up to <see cref="ServerOptions.DrainTime"/> for those in
+    /// progress, and stops listening.
     /// </summary>
     public async Task StopAsync()
     {
+        _isStopping = true;
+        await Task.Delay(_options.DrainDelay).ConfigureAwait(false);
         _scoring.Drain();
         long begun = Stopwatch.GetTimestamp();
         while (_metrics.RequestsUnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime)
@@ -155,6 +159,7 @@ public sealed partial class RewardServer : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        _isStopping = true;
         _scoring.Drain();
         foreach (HealthListener listener in _health) listener.Dispose();
         _queue.Dispose();

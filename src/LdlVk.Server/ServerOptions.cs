@@ -62,6 +62,12 @@ public sealed record ServerOptions
     /// </summary>
     public TimeSpan MaxWait { get; init; } = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>
+    /// Time for which <see cref="RewardServer.StopAsync"/> still accepts requests while <c>/ready</c> answers 503, so that a load balancer
+    /// sends the next ones elsewhere before any is refused: longer than the balancer needs to notice. The default is none.
+    /// </summary>
+    public TimeSpan DrainDelay { get; init; } = TimeSpan.Zero;
+
     /// <summary>Maximum time that <see cref="RewardServer.StopAsync"/> waits for requests in progress.</summary>
     public TimeSpan DrainTime { get; init; } = TimeSpan.FromSeconds(60);
 
@@ -100,6 +106,8 @@ public sealed record ServerOptions
             throw new UsageException($"The body limit of {MaxBodyBytes} bytes is out of range. Use 1024 to {1 << 30}.");
         if (MaxWait < TimeSpan.Zero || MaxWait > TimeSpan.FromSeconds(1))
             throw new UsageException("The maximum wait must be from 0 to 1000 ms.");
+        if (DrainDelay < TimeSpan.Zero || DrainDelay > TimeSpan.FromHours(1) || DrainTime < TimeSpan.Zero)
+            throw new UsageException("The times of stopping must not be negative, and the delay must be an hour at most.");
         if (ApiKey is { Length: < 8 })
             throw new UsageException("An API key needs at least 8 characters. Make one with: openssl rand -hex 32");
     }

@@ -246,6 +246,32 @@ public class QueueTests(Mini mini)
         await Assert.ThrowsAsync<HttpRequestException>(() => api.GetAsync("health"));
     }
 
+    /// <summary>A balancer reads /ready now and then: what it sends until it has seen the 503 is answered, and loses its connection.</summary>
+    [Fact]
+    public async Task Told_to_stop_later_it_is_not_ready_at_once_and_answers_until_then()
+    {
+        Gate gate = new(mini.Model);
+        TimeSpan delay = TimeSpan.FromSeconds(3);
+        await using Api api = await Api.StartAsync(mini, gate.Score, Api.Options with { DrainDelay = delay });
+        Reply before = await api.GetAsync("ready");
+        Assert.Equal((200, null), (before.Status, before.Response.Headers.ConnectionClose));
+        Task<Reply> first = api.PostAsync("v1/rewards", Body("a"));
+        await UntilAsync(() => gate.Batches.Sum() + api.Server.Waiting.Texts == 1);
+        long begun = Stopwatch.GetTimestamp();
+        Task stopping = api.Server.StopAsync();
+        Reply notReady = await api.GetAsync("ready");
+        Assert.Equal((503, "stopping"), (notReady.Status, notReady.Json.GetProperty("status").GetString()));
+        Task<Reply> late = api.PostAsync("v1/rewards", Body("b"));
+        await UntilAsync(() => gate.Batches.Sum() + api.Server.Waiting.Texts == 2);
+        gate.Open();
+        // One began before the stop and one after it; both are answered, and neither connection is kept.
+        foreach (Reply reply in (Reply[])[await first, await late])
+            Assert.Equal((200, true), (reply.Status, reply.Response.Headers.ConnectionClose));
+        await stopping;
+        Assert.True(Stopwatch.GetElapsedTime(begun) >= delay - TimeSpan.FromMilliseconds(50));
+        await Assert.ThrowsAsync<HttpRequestException>(() => api.GetAsync("health"));
+    }
+
     [Fact]
     public async Task A_device_that_fails_is_503_and_not_ready_until_it_works_again()
     {

@@ -69,7 +69,7 @@ internal sealed class ScoreAlone : IDisposable
 /// <summary>A server on a free port, and a client of it.</summary>
 internal sealed class Api : IAsyncDisposable
 {
-    private Api(RewardServer server)
+    public Api(RewardServer server)
     {
         Server = server;
         Client = new HttpClient { BaseAddress = new Uri(server.Urls[0]), Timeout = TimeSpan.FromSeconds(60) };

@@ -94,6 +94,11 @@ internal sealed class ServeFlags
         + "never more than a twentieth of the time that the waiting texts take.",
         (int)Defaults.MaxWait.TotalMilliseconds);
 
+    private readonly Option<int> _drainDelay = Number(
+        "--drain-delay-seconds",
+        "Time in seconds for which a stopping server still accepts requests while /ready is 503, until load balancers have noticed.",
+        (int)Defaults.DrainDelay.TotalSeconds);
+
     private readonly Option<int> _drain = Number(
         "--drain-seconds",
         "Time in seconds to finish the requests in progress when the server stops.",
@@ -105,7 +110,7 @@ internal sealed class ServeFlags
         Option[] options =
         [
             _urls, _name, _keyFile, _special, _hosts, _proxies, _healthPort, _maxConnections, _maxPerClient,
-            _maxQueue, _maxQueueTokens, _maxTexts, _maxBody, _maxWait, _drain, _format,
+            _maxQueue, _maxQueueTokens, _maxTexts, _maxBody, _maxWait, _drainDelay, _drain, _format,
         ];
         foreach (Option option in options) command.Options.Add(option);
     }
@@ -147,6 +152,7 @@ internal sealed class ServeFlags
         MaxTexts = call.GetValue(_maxTexts),
         MaxBodyBytes = call.GetValue(_maxBody),
         MaxWait = TimeSpan.FromMilliseconds(call.GetValue(_maxWait)),
+        DrainDelay = TimeSpan.FromSeconds(call.GetValue(_drainDelay)),
         DrainTime = TimeSpan.FromSeconds(call.GetValue(_drain)),
         LoggerFactory = log,
     };

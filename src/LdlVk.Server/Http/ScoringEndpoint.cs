@@ -37,9 +37,6 @@ internal sealed class ScoringEndpoint : IDisposable
         _body = new RequestBody(options, _memory);
     }
 
-    /// <summary>Whether new requests are refused.</summary>
-    public bool IsDraining => _draining;
-
     /// <summary>Refuses new requests from now on.</summary>
     public void Drain() => _draining = true;
 
