@@ -98,7 +98,7 @@ need_software_drivers() {
     need_drm_shim
     local swiftshader drivers
     if [ "${LDLVK_INSTALL:-yes}" = plan ]; then
-        [ -f "$root/.cache/swiftshader/vk_swiftshader_icd.json" ] || say 'will fetch from npm into .cache: SwiftShader, a second Vulkan driver on the processor, tokenizers to compare with, and clients of the server; from the mirror of apt, unpacked there and not installed: nginx and promtool'
+        [ -f "$root/.cache/swiftshader/vk_swiftshader_icd.json" ] || say 'will fetch from npm into .cache: SwiftShader, a second Vulkan driver on the processor, tokenizers to compare with, and clients of the server; from the mirror of apt, unpacked there and not installed: nginx, promtool and kubectl'
         return 0
     fi
     swiftshader=$("$root/eng/fetch-swiftshader") || say "without SwiftShader, the second Vulkan driver on the processor: $swiftshader"

@@ -8,7 +8,7 @@ namespace LdlVk.Server.Tests;
 public partial class MetricsTests(Mini mini)
 {
     /// <summary>Each metric with its type and the label names of its samples, as they were before the exporter of OpenTelemetry wrote them.</summary>
-    private static readonly string[] Known =
+    internal static readonly string[] Known =
     [
         "counter ldlvk_abandoned_texts_total",
         "counter ldlvk_evicted_connections_total",
