@@ -101,6 +101,7 @@ internal static class CommandLine
             OperationCanceledException when cancellationToken.IsCancellationRequested => (ExitCode.Interrupted, "stopped."),
             InputException e => (ExitCode.SomeFailed, e.Notice.InFlags()),
             LdlVkException e and (UsageException or CheckpointException) => (ExitCode.WrongCall, e.Notice.InFlags()),
+            BusyException e => (ExitCode.Busy, e.Notice.InFlags()),
             DeviceException e => (ExitCode.MachineFailed, e.Notice.InFlags()),
             IOException or UnauthorizedAccessException => (ExitCode.MachineFailed, error.Message),
             OutOfMemoryException => (

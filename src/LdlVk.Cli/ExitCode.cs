@@ -15,6 +15,9 @@ internal static class ExitCode
     /// <summary>Some lines could not be scored, or two traces differ.</summary>
     public const int SomeFailed = 3;
 
+    /// <summary>Another run writes the same output: schedulers may try again later.</summary>
+    public const int Busy = 4;
+
     /// <summary>Ended by Ctrl-C: 128 + SIGINT, as in shells.</summary>
     public const int Interrupted = 130;
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
@@ -53,13 +54,39 @@ public sealed class ResumableFileTests : IDisposable
         }
 
         ResumableFile Open() => ResumableFile.Open(path, "settings", Shard.Whole, resume: true, (_, _) => { });
+    }
 
-        static void Add(ResumableFile file, int i)
+    /// <summary>A machine that is slow to return, on a file system without locks: its part was given away.</summary>
+    [Theory]
+    [InlineData("rm", false)]
+    [InlineData("printf x >>", false)]
+    [InlineData(": >", false)]
+    [InlineData("printf x >>", true)]
+    public void A_run_whose_output_another_has_taken_over_stops(string takeOver, bool atTheEnd)
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "An open journal can be neither written nor deleted on Windows.");
+        string path = _folder["out"];
+        using (ResumableFile file = ResumableFile.Open(path, "settings", Shard.Whole, resume: true, (_, _) => { }))
         {
-            file.Stream.Write(Encoding.UTF8.GetBytes($"{{\"id\":{i},\"score\":0.{i}}}\n"));
-            InputLine line = InputLine.Of("0", Item.Of("p", ["r"]));
-            line.Digest = $"digest{i}";
-            file.Wrote(new ScoredLine(line, [], i % 3 == 0 ? "error" : null));
+            Add(file, 0);
+            file.Keep();
+            if (!atTheEnd) Add(file, 1);
+            // Not by this process, in which the lock would hold.
+            using (Process shell = Process.Start("sh", ["-c", $"{takeOver} '{path}.journal'"])) shell.WaitForExit();
+            BusyException error = Assert.Throws<BusyException>(() => file.Complete(new LineDigest(), Shard.Whole));
+            Assert.Contains($"taken {path} over", error.Message, StringComparison.Ordinal);
+            if (!atTheEnd) Assert.Throws<BusyException>(file.Keep);
         }
+
+        Assert.True(File.Exists(path + ".partial"));
+        Assert.False(File.Exists(path) || File.Exists(path + ".run.json"));
+    }
+
+    private static void Add(ResumableFile file, int i)
+    {
+        file.Stream.Write(Encoding.UTF8.GetBytes($"{{\"id\":{i},\"score\":0.{i}}}\n"));
+        InputLine line = InputLine.Of("0", Item.Of("p", ["r"]));
+        line.Digest = $"digest{i}";
+        file.Wrote(new ScoredLine(line, [], i % 3 == 0 ? "error" : null));
     }
 }

@@ -18,7 +18,7 @@ internal static partial class TemporaryFile
     /// <summary>Opens an output's temporary file, empty and without a buffer: each write of lines reaches the system.</summary>
     /// <param name="final">The path of the output, without links.</param>
     /// <param name="output">The user's name of the output.</param>
-    /// <exception cref="UsageException">Another run writes to the same output.</exception>
+    /// <exception cref="BusyException">Another run writes to the same output.</exception>
     public static FileStream Open(string final, string output)
     {
         DeleteOld(final);
@@ -45,7 +45,7 @@ internal static partial class TemporaryFile
     }
 
     /// <summary>Deletes the temporary file that a killed run left.</summary>
-    /// <exception cref="UsageException">Another run writes to it.</exception>
+    /// <exception cref="BusyException">Another run writes to it.</exception>
     public static void CheckUnused(string final)
     {
         string path = NameOf(final);
@@ -70,7 +70,7 @@ internal static partial class TemporaryFile
     }
 
     /// <summary>Returns the error that another run writes to the same output.</summary>
-    public static UsageException InUse(string output, Exception? inner) =>
+    public static BusyException InUse(string output, Exception? inner) =>
         new($"{output} is being written by another run. Wait for it, or give another file.", inner);
 
     /// <summary>Deletes the temporary files that killed runs of earlier versions left: they had random names.</summary>

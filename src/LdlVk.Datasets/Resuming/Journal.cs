@@ -25,7 +25,7 @@ internal sealed class Journal : IDisposable
     /// <param name="path">The journal.</param>
     /// <param name="partial">The results, for messages.</param>
     /// <param name="head">What the run has to agree with.</param>
-    /// <exception cref="UsageException">Another run has the lock.</exception>
+    /// <exception cref="BusyException">Another run has the lock.</exception>
     public static Journal Open(string path, string partial, JournalHead head)
     {
         FileStream file;
@@ -99,6 +99,22 @@ internal sealed class Journal : IDisposable
         _file.Write([.. head, (byte)'\n', .. entries]);
         _file.Flush(flushToDisk: true);
         return last;
+    }
+
+    /// <summary>
+    /// Checks that the journal is as this run left it. File systems that keep no locks between machines let a second run in; and a machine
+    /// that was cut off from its file server has lost its lock.
+    /// </summary>
+    /// <exception cref="BusyException">Another run has taken the output over.</exception>
+    public void CheckOwn()
+    {
+        FileIdentity? opened = FileIdentity.Of(_file.SafeFileHandle);
+        bool isOurs = RandomAccess.GetLength(_file.SafeFileHandle) == _file.Position;
+        if (isOurs && (opened is null || opened == FileIdentity.Of(_file.Name))) return;
+        throw new BusyException(
+            $"Another run has taken {_partial} over: its journal is not as this run left it. This run stops; the other one has what was "
+            + "written before, and continues from there. This happens on file systems that do not lock files between machines, or after "
+            + "this machine was cut off from them.");
     }
 
     /// <summary>Adds an entry, and flushes it to the disk.</summary>

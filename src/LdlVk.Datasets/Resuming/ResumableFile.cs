@@ -55,7 +55,7 @@ public sealed class ResumableFile : IDisposable
     /// <summary>Checks that no resumable run writes this file now.</summary>
     /// <param name="path">The file.</param>
     /// <param name="output">The user's name of it.</param>
-    /// <exception cref="UsageException">There is such a run.</exception>
+    /// <exception cref="BusyException">There is such a run.</exception>
     public static void CheckNotRunning(string path, string output)
     {
         if (!File.Exists(path + JournalSuffix)) return;
@@ -76,7 +76,8 @@ public sealed class ResumableFile : IDisposable
     /// <summary>Checks that no run writes this file, and that none is to be continued.</summary>
     /// <param name="path">The file.</param>
     /// <param name="output">The user's name of it.</param>
-    /// <exception cref="UsageException">There is such a run.</exception>
+    /// <exception cref="UsageException">One is to be continued.</exception>
+    /// <exception cref="BusyException">One writes this file.</exception>
     public static void CheckUnused(string path, string output)
     {
         CheckNotRunning(path, output);
@@ -147,6 +148,7 @@ public sealed class ResumableFile : IDisposable
     /// <param name="resume">Whether an unfinished file is continued.</param>
     /// <param name="kept">Called with the number of results that an interrupted run keeps, and their file.</param>
     /// <exception cref="UsageException">The file belongs to another run, or cannot be written.</exception>
+    /// <exception cref="BusyException">Another run writes it now.</exception>
     public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<long, string> kept)
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
@@ -178,6 +180,7 @@ public sealed class ResumableFile : IDisposable
     }
 
     /// <summary>Records that a line's result is written.</summary>
+    /// <exception cref="BusyException">Another run has taken the file over.</exception>
     public void Wrote(ScoredLine line)
     {
         _lines++;
@@ -187,9 +190,11 @@ public sealed class ResumableFile : IDisposable
     }
 
     /// <summary>Completes the file: gives it its name.</summary>
+    /// <exception cref="BusyException">Another run has taken the file over.</exception>
     public void Complete(LineDigest input, Shard shard)
     {
         Keep();
+        _journal.CheckOwn();
         RunRecord record = new(
             _settings,
             shard.Index,
@@ -231,6 +236,10 @@ public sealed class ResumableFile : IDisposable
         {
             // The exception in flight is the one to report. The journal has the valid state.
         }
+        catch (BusyException)
+        {
+            // What this run still had belongs to nobody: the other run computes it itself.
+        }
     }
 
     /// <summary>Flushes results to disk, and then adds their journal entry.</summary>
@@ -238,6 +247,7 @@ public sealed class ResumableFile : IDisposable
     {
         _sinceEntry.Restart();
         if (_lines == _entry.Lines) return;
+        _journal.CheckOwn();
         _results.Flush(flushToDisk: true);
         _entry = new JournalEntry(_lines, _failed, _bytes, _input, Convert.ToHexStringLower(_piece.GetHashAndReset()));
         _journal.Add(_entry);

@@ -19,6 +19,9 @@ public sealed class InputException(Notice message, Exception? inner = null) : Ld
 /// <summary>The call itself is wrong: an option, a device name, a path. Command line: exit code 2.</summary>
 public sealed class UsageException(Notice message, Exception? inner = null) : LdlVkException(message, inner);
 
+/// <summary>Another run writes the same output, or has taken it over; trying later helps. Command line: exit code 4.</summary>
+public sealed class BusyException(Notice message, Exception? inner = null) : LdlVkException(message, inner);
+
 /// <summary>The machine failed: a device is lost, out of memory, or its driver refused. Command line: exit code 1.</summary>
 public sealed class DeviceException(Notice message, Exception? inner = null, DeviceFailure failure = DeviceFailure.Other)
     : LdlVkException(message, inner)
