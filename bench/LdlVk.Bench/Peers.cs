@@ -29,6 +29,9 @@ internal sealed record PeerSettings
     public IReadOnlyList<(int Texts, int Tokens)> Sizes { get; init; } = [(1, 128), (1, 512)];
 
     public IReadOnlyList<WeightFormat> Weights { get; init; } = [WeightFormat.Fp16, WeightFormat.Int8];
+
+    /// <summary>How LdlVk multiplies; llama.cpp's CPU backend and its kernels for integers quantize what they multiply, as Int8 does.</summary>
+    public ComputeMode Compute { get; init; }
     public int Rounds { get; init; } = 5;
     public bool Accuracy { get; init; }
     public bool Cold { get; init; }
@@ -52,6 +55,7 @@ internal sealed record PeerSettings
                 "--weights" => settings with { Weights = [.. args[++i].Split(',').Select(w => Enum.Parse<WeightFormat>(w, ignoreCase: true))] },
                 "--full-layer" => settings with { Shape = SyntheticShape.Peer8 with { Hidden = 4608, Layers = 2, Heads = 32, KeyValueHeads = 16, FeedForward = 36864 } },
                 "--shape" => settings with { Published = args[++i], Shape = settings.Shape with { Layers = 2 } },
+                "--compute" => settings with { Compute = Enum.Parse<ComputeMode>(args[++i], ignoreCase: true) },
                 "--layers" => settings with { Shape = settings.Shape with { Layers = Whole(args[++i]) } },
                 "--rounds" => settings with { Rounds = Whole(args[++i]) },
                 "--accuracy" => settings with { Accuracy = true },
@@ -88,7 +92,7 @@ internal sealed class Peers(PeerSettings settings)
         DeviceInfo device = ComputeDevices.Candidates(settings.Device)[0];
         foreach (WeightFormat format in settings.Weights)
         {
-            using Loaded ours = new(device, folder, format);
+            using Loaded ours = new(device, folder, format, settings.Compute);
             Peer[] peers = [.. OpenPeers(folder, format, [])];
             Say($"{format}: LdlVk on {device.Id} {device.Name} ({device.Driver}), {ours.LoadSeconds:F1} s to load");
             foreach (Peer peer in peers) Say($"{format}: {peer.Name} on {peer.Device}, {peer.LoadSeconds:F1} s to load");
@@ -115,11 +119,11 @@ internal sealed class Peers(PeerSettings settings)
         {
             string folder = Checkpoint(gain);
             float[] reference;
-            using (Loaded exact = new(ComputeDevices.Candidates("cpu")[0], folder, WeightFormat.Fp32)) reference = exact.Hidden(Tokens);
+            using (Loaded exact = new(ComputeDevices.Candidates("cpu")[0], folder, WeightFormat.Fp32, ComputeMode.Auto)) reference = exact.Hidden(Tokens);
             foreach (WeightFormat format in settings.Weights)
             {
                 float[] ours, theirs;
-                using (Loaded model = new(device, folder, format)) ours = model.Hidden(Tokens);
+                using (Loaded model = new(device, folder, format, settings.Compute)) ours = model.Hidden(Tokens);
                 using (Peer peer = LlamaCpp(folder, format, "embed", [])) theirs = peer.Hidden(Tokens);
                 Say($"FFN of one layer × {gain}, {format}: relative L2 error of LdlVk {Error(ours, reference):E2}, of llama.cpp {Error(theirs, reference):E2}");
             }
@@ -155,7 +159,7 @@ internal sealed class Peers(PeerSettings settings)
         (int texts, int tokens) = settings.Sizes.MaxBy(size => size.Texts * size.Tokens);
         (string, string)[] environment = cold ? [("MESA_SHADER_CACHE_DISABLE", "true"), ("__GL_SHADER_DISK_CACHE", "0")] : [];
         ProcessStartInfo start = new(Repository.Path("ldlvk"),
-            ["bench", .. cold ? ["--cold"] : (string[])[], "--json", "--quiet", "--runs", "1", "--shape", shape, "--layers", $"{s.Layers}", "--batch", $"{texts}x{tokens}", "--device", device.Id, "--weights", format.ToString().ToLowerInvariant()])
+            ["bench", .. cold ? ["--cold"] : (string[])[], "--json", "--quiet", "--runs", "1", "--shape", shape, "--layers", $"{s.Layers}", "--batch", $"{texts}x{tokens}", "--device", device.Id, "--weights", format.ToString().ToLowerInvariant(), "--compute", settings.Compute.ToString().ToLowerInvariant()])
         { RedirectStandardOutput = true };
         foreach ((string variable, string value) in environment) start.Environment[variable] = value;
         using Process process = Process.Start(start)!;
@@ -227,13 +231,13 @@ internal sealed class Peers(PeerSettings settings)
         private readonly Checkpoint _checkpoint;
         private readonly ScoringEngine _engine;
 
-        public Loaded(DeviceInfo device, string folder, WeightFormat format)
+        public Loaded(DeviceInfo device, string folder, WeightFormat format, ComputeMode compute)
         {
             Format = format;
             long start = Stopwatch.GetTimestamp();
             _device = ComputeDevices.Open(device);
             _checkpoint = Runtime.Model.Checkpoint.Open(folder);
-            _engine = ScoringEngine.Load(_device, _checkpoint, new LoadSettings(format));
+            _engine = ScoringEngine.Load(_device, _checkpoint, new LoadSettings(format, Compute: compute));
             LoadSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         }
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
 
@@ -31,8 +30,7 @@ public static class CpuBackend
         RuntimeInformation.FrameworkDescription,
         HostMemory.TotalBytes(),
         HostMemory.FreeBytes(),
-        ["fp32", $"{Environment.ProcessorCount} threads",
-            Vector256.IsHardwareAccelerated ? "256-bit vectors" : "256-bit vectors in software"]);
+        ["fp32", $"{Environment.ProcessorCount} threads", .. Vectors.Best.Describe()]);
 
     private static string ProcessorName()
     {

@@ -7,8 +7,8 @@ namespace LdlVk.Cpu;
 /// <summary>
 /// The processor as a device. Every op is done when its method returns.
 /// <para>
-/// The bits of a result are the same on every machine and with any number of threads: all vectors have eight lanes whatever the
-/// processor's width, multiply-adds are fused by name, exponentials are our own, and sums have one written order.
+/// The bits of a result are the same on every machine and with any number of threads: sums have one written order, of eight lanes whatever
+/// the width of the processor's vectors, multiply-adds are fused by name, and exponentials are our own.
 /// </para>
 /// </summary>
 public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
@@ -23,11 +23,11 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
     private readonly Workers _workers;
     private bool _disposed;
 
-    internal CpuDevice(DeviceInfo info, int threads, long? memoryLimit = null)
+    internal CpuDevice(DeviceInfo info, int threads, long? memoryLimit = null, Vectors? vectors = null)
     {
         Info = info;
         _memory = new HostMemory(memoryLimit);
-        _workers = new Workers(_memory, threads);
+        _workers = new Workers(_memory, threads, vectors ?? Vectors.Best);
     }
 
     /// <inheritdoc/>

@@ -17,13 +17,20 @@ internal sealed class Workers : IDisposable
 
     private readonly Scratch[] _scratch;
 
-    public Workers(HostMemory memory, int threads)
+    /// <summary>Workers of a device.</summary>
+    /// <param name="memory">Where their scratch memory comes from.</param>
+    /// <param name="threads">Their number.</param>
+    /// <param name="vectors">The instructions that ops take.</param>
+    public Workers(HostMemory memory, int threads, Vectors vectors)
     {
+        Vectors = vectors;
         _scratch = new Scratch[threads];
         for (int i = 0; i < _scratch.Length; i++) _scratch[i] = new Scratch(memory);
     }
 
     public int Count => _scratch.Length;
+
+    public Vectors Vectors { get; }
 
     /// <summary>Runs items 0 … count − 1 and returns when all are done.</summary>
     /// <param name="count">Number of items.</param>

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LdlVk.Cpu.Ops;
 using LdlVk.Runtime.Devices;
 using LdlVk.SelfTest;
@@ -130,6 +131,37 @@ public sealed class CpuDeviceTests : OperandTest
         for (int i = 0; i < alone.Length; i++) Check.SameBits($"op {i} on cpu with {threads} threads", together[i], alone[i]);
     }
 
+    /// <summary>
+    /// The same bits with every choice of instructions, for tiles that are whole and for all that are not. Products of bytes are emulated
+    /// where the processor lacks them, so that all but the instruction itself is tested everywhere.
+    /// </summary>
+    [Theory]
+    [InlineData(true, false)]
+    [InlineData(false, true)]
+    [InlineData(true, true)]
+    public void Bits_do_not_depend_on_the_vectors(bool wide, bool bytes)
+    {
+        Assert.SkipWhen(wide && !Avx512DQ.IsSupported, "This processor has no vectors of 512 bits (AVX-512).");
+        DeviceInfo info = CpuBackend.Enumerate()[0];
+        using CpuDevice narrow = new(info, 2, vectors: new(false, false)), other = new(info, 2, vectors: new(wide, bytes));
+        Random random = new(1);
+        (int, int, int)[] shapes =
+        [
+            (1, 1, 1), (1, 8, 512), (2, 33, 40), (3, 7, 513), (4, 31, 1056), (5, 17, 300), (17, 500, 160), (130, 49, 64), (259, 12, 32),
+        ];
+        foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
+            foreach ((int m, int n, int k) in shapes)
+            {
+                TestWeight values = TestWeight.Random(random, n, k, format);
+                Matrix x = Matrix.Random(random, m, k), bias = Matrix.Random(random, 1, n);
+                // Infinity and not-a-number stay in their row; the smallest numbers are not lost.
+                if (m > 4) (x.Data[k], x.Data[2 * k], x.Data[(3 * k) + k - 1]) = (float.PositiveInfinity, float.NaN, 1e-40f);
+                Matrix[] wanted = Products(narrow, values, x, bias), got = Products(other, values, x, bias);
+                for (int i = 0; i < wanted.Length; i++)
+                    Check.SameBits($"product {i}, {m} × {n} × {k} in {format}, {other.Info.Name}", got[i], wanted[i]);
+            }
+    }
+
     [Fact]
     public void Exp_is_within_one_ulp()
     {
@@ -167,6 +199,29 @@ public sealed class CpuDeviceTests : OperandTest
             double u = Math.Sqrt(2 / Math.PI) * (x + (0.044715 * x * x * x)), wanted = x / (1 + Math.Exp(-2 * u));
             Assert.Equal(wanted, GateMultiplyOp.Gelu(Vector256.Create(x))[0], 3e-6 * Math.Abs(wanted));
         }
+    }
+
+    private static Matrix[] Products(CpuDevice device, TestWeight values, Matrix x, Matrix bias)
+    {
+        using ITensor input = device.CreateTensor(x.Rows, x.Columns), added = device.CreateTensor(1, bias.Columns);
+        using ITensor output = device.CreateTensor(x.Rows, bias.Columns);
+        using IWeight weight = device.CreateWeight(values);
+        device.Write(input, 0, x.Data);
+        device.Write(added, 0, bias.Data);
+        List<Matrix> results = [];
+        void Keep() => results.Add(Read(device, output));
+        device.Linear(output, input, weight);
+        Keep();
+        device.Linear(output, input, weight, added, Activation.Selu);
+        Keep();
+        if (WeightLayout.HasScales(values.Format))
+        {
+            device.Int8Linear(output, input, weight);
+            Keep();
+            device.Int8Linear(output, input, weight, added);
+            Keep();
+        }
+        return [.. results];
     }
 
     private static double Ulp(double x) => Math.Max(Math.ScaleB(1, Math.ILogB(x) - 23), float.Epsilon);

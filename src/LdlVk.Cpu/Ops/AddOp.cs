@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Memory;
 
@@ -10,7 +11,7 @@ internal static unsafe class AddOp
     {
         float* source = y.Data, destination = residual.Data;
         int stride = y.Stride;
-        workers.Run(y.Rows, (long)y.Rows * stride, (row, _) =>
+        workers.Run(y.Rows, (long)y.Rows * stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (row, _) =>
         {
             float* from = source + ((long)row * stride), to = destination + ((long)row * stride);
             for (int i = 0; i < stride; i += 8) (Vector256.Load(to + i) + Vector256.Load(from + i)).Store(to + i);

@@ -9,8 +9,11 @@ namespace LdlVk.Cpu.Ops;
 /// <summary>Stored weight elements as fp32. Every step is exact, so that the fp32 value is the stored one.</summary>
 internal static unsafe class Dequantize
 {
-    /// <summary>Writes elements [k, k + count) of row <paramref name="n"/>; both are multiples of the group size.</summary>
-    public static void Row(CpuWeight weight, int n, int k, int count, float* destination)
+    /// <summary>
+    /// Writes elements [k, k + count) of row <paramref name="n"/>, eight neighbors at a time, each eight <paramref name="step"/> floats
+    /// after the eight before. <paramref name="k"/> and <paramref name="count"/> are multiples of the group size.
+    /// </summary>
+    public static void Row(CpuWeight weight, int n, int k, int count, float* destination, nint step)
     {
         long group = (((long)n * weight.Stride) + k) / WeightLayout.GroupSize;
         int groupBytes = WeightLayout.GroupBytes(weight.Format), bytes = count / WeightLayout.GroupSize * groupBytes;
@@ -19,21 +22,22 @@ internal static unsafe class Dequantize
         switch (weight.Format)
         {
             case WeightFormat.Fp32:
-                Unsafe.CopyBlockUnaligned(destination, values, (uint)bytes);
+                for (int i = 0; i < count; i += 8, destination += step) Vector256.Load((float*)values + i).Store(destination);
                 break;
             case WeightFormat.Fp16:
-                Fp16((ushort*)values, count, destination);
+                Fp16((ushort*)values, count, destination, step);
                 break;
             case WeightFormat.Int8:
-                Int8((sbyte*)values, weight.Scales + group, count, destination);
+                Int8((sbyte*)values, weight.Scales + group, count, destination, step);
                 break;
             default:
-                Int4((uint*)values, weight.Scales + group, count, destination);
+                Int4((uint*)values, weight.Scales + group, count, destination, step);
                 break;
         }
     }
 
     /// <summary>The 32 integers of a group of an Int8 or Int4 weight, counted over the whole matrix, before its scale.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Integers(CpuWeight weight, long group, short* destination)
     {
         if (weight.Format == WeightFormat.Int8)
@@ -62,15 +66,19 @@ internal static unsafe class Dequantize
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Fp16(ushort* source, int count, float* destination)
+    private static void Fp16(ushort* source, int count, float* destination, nint step)
     {
-        for (int k = 0; k < count; k += 16)
+        for (int k = 0; k < count; k += 16, destination += 2 * step)
         {
             Vector256<short> halves = Vector256.Load(source + k).AsInt16();
-            Fp16(Vector256.WidenLower(halves)).Store(destination + k);
-            Fp16(Vector256.WidenUpper(halves)).Store(destination + k + 8);
+            Fp16(Vector256.WidenLower(halves)).Store(destination);
+            Fp16(Vector256.WidenUpper(halves)).Store(destination + step);
         }
     }
+
+    /// <summary>Eight halves as floats.</summary>
+    public static Vector256<float> Fp16(Vector128<short> halves) =>
+        Fp16(Vector256.Create(Vector128.WidenLower(halves), Vector128.WidenUpper(halves)));
 
     /// <summary>Eight halves, sign-extended to 32 bits, as floats.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -85,18 +93,18 @@ internal static unsafe class Dequantize
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Int8(sbyte* source, Half* scales, int count, float* destination)
+    private static void Int8(sbyte* source, Half* scales, int count, float* destination, nint step)
     {
-        for (int k = 0; k < count; k += WeightLayout.GroupSize)
+        for (int k = 0; k < count; k += WeightLayout.GroupSize, destination += 4 * step)
         {
             // An 8-bit integer times an 11-bit significand fits in fp32's 24 bits.
             Vector256<float> scale = Vector256.Create((float)scales[k / WeightLayout.GroupSize]);
             Vector256<sbyte> group = Vector256.Load(source + k);
             (Vector256<short> lower, Vector256<short> upper) = Vector256.Widen(group);
-            Int8(Vector256.WidenLower(lower), scale, destination + k);
-            Int8(Vector256.WidenUpper(lower), scale, destination + k + 8);
-            Int8(Vector256.WidenLower(upper), scale, destination + k + 16);
-            Int8(Vector256.WidenUpper(upper), scale, destination + k + 24);
+            Int8(Vector256.WidenLower(lower), scale, destination);
+            Int8(Vector256.WidenUpper(lower), scale, destination + step);
+            Int8(Vector256.WidenLower(upper), scale, destination + (2 * step));
+            Int8(Vector256.WidenUpper(upper), scale, destination + (3 * step));
         }
     }
 
@@ -105,16 +113,16 @@ internal static unsafe class Dequantize
         (Vector256.ConvertToSingle(values) * scale).Store(destination);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Int4(uint* source, Half* scales, int count, float* destination)
+    private static void Int4(uint* source, Half* scales, int count, float* destination, nint step)
     {
         for (int k = 0; k < count; k += WeightLayout.GroupSize)
         {
             Vector256<float> scale = Vector256.Create((float)scales[k / WeightLayout.GroupSize]);
-            for (int i = k; i < k + WeightLayout.GroupSize; i += 16)
+            for (int i = k; i < k + WeightLayout.GroupSize; i += 16, destination += 2 * step)
             {
                 Vector256<short> values = Int4(source[i / 8], source[(i / 8) + 1]);
-                Int8(Vector256.WidenLower(values), scale, destination + i);
-                Int8(Vector256.WidenUpper(values), scale, destination + i + 8);
+                Int8(Vector256.WidenLower(values), scale, destination);
+                Int8(Vector256.WidenUpper(values), scale, destination + step);
             }
         }
     }

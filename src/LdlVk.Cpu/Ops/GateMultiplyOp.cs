@@ -17,7 +17,7 @@ internal static unsafe class GateMultiplyOp
         float* g = gate.Data, u = up.Data, y = output.Data;
         int stride = output.Stride;
         bool silu = activation == GateActivation.Silu;
-        workers.Run(output.Rows, (long)output.Rows * stride * 8, (row, _) =>
+        workers.Run(output.Rows, (long)output.Rows * stride * 8, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (row, _) =>
         {
             // The padding stays zero by itself: activation(0)·0 = 0.
             long first = (long)row * stride;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Memory;
 
@@ -12,7 +13,7 @@ internal static unsafe class HeadNormOp
     {
         float* data = x.Data, w = weight.Data;
         int dimension = weight.Columns;
-        workers.Run(x.Rows, (long)x.Rows * x.Stride, (row, _) =>
+        workers.Run(x.Rows, (long)x.Rows * x.Stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (row, _) =>
         {
             float* head = data + ((long)row * x.Stride);
             for (int h = 0; h < heads; h++, head += dimension) Norm(head, w, dimension, epsilon);

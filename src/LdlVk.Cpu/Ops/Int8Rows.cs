@@ -5,18 +5,54 @@ using LdlVk.Runtime.Devices;
 namespace LdlVk.Cpu.Ops;
 
 /// <summary>Input rows of <see cref="IDevice.Int8Linear"/> as integers q in [−127, 127], a scale for every group of 32.</summary>
-internal static unsafe class Int8Rows
+/// <param name="memory">Room of <see cref="Bytes"/>.</param>
+/// <param name="rows">Rows.</param>
+/// <param name="groups">Groups of a row.</param>
+/// <param name="bytes">Whether the integers are stored as bytes, or as 16-bit integers.</param>
+internal readonly unsafe struct Int8Rows(byte* memory, int rows, int groups, bool bytes)
 {
     private const int Group = WeightLayout.GroupSize;
 
     // Exponents of the largest magnitudes 2⁻⁶⁴ and 2¹¹⁶, between which all steps stay within the normal floats.
     private const uint SmallestExponent = 63, EndOfExponents = 243;
 
-    /// <summary>Quantizes <paramref name="count"/> elements, whole groups of them.</summary>
+    /// <summary>Groups of a row.</summary>
+    public int Groups => groups;
+
+    /// <summary>The integers, as bytes or as shorts.</summary>
+    public byte* Values => memory;
+
+    /// <summary>The scale of each group of each row.</summary>
+    public float* Scales => (float*)(memory + ((long)rows * groups * Group * sizeof(short)));
+
+    /// <summary>
+    /// −128 times the sum of each group's integers, where they are stored as bytes: added to products with weights that are 128 too large,
+    /// as unsigned bytes are, it gives the products with the weights.
+    /// </summary>
+    public int* Offsets => (int*)(Scales + ((long)rows * groups));
+
+    /// <summary>Room for rows of <paramref name="groups"/> groups.</summary>
+    public static long Bytes(int rows, int groups) => (long)rows * groups * ((Group * sizeof(short)) + sizeof(float) + sizeof(int));
+
+    /// <summary>Quantizes a row.</summary>
+    /// <param name="x">Its elements.</param>
+    /// <param name="row">Its number.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Quantize(float* x, int count, short* quantized, float* scales)
+    public void Quantize(float* x, int row)
     {
-        for (int k = 0; k < count; k += Group) scales[k / Group] = QuantizeGroup(x + k, quantized + k);
+        short* words = stackalloc short[Group];
+        for (long g = (long)row * groups, end = g + groups; g < end; g++, x += Group)
+        {
+            if (!bytes)
+            {
+                Scales[g] = QuantizeGroup(x, (short*)memory + (g * Group));
+                continue;
+            }
+            Scales[g] = QuantizeGroup(x, words);
+            Vector256<short> low = Vector256.Load(words), high = Vector256.Load(words + 16);
+            Vector256.Narrow(low, high).Store((sbyte*)memory + (g * Group));
+            Offsets[g] = -128 * Vector256.Sum(low + high);
+        }
     }
 
     private static float QuantizeGroup(float* x, short* quantized)

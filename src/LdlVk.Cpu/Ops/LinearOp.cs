@@ -21,15 +21,18 @@ internal static unsafe class LinearOp
 {
     private const int ChunkLength = 512;
     private const int BlockRows = 128;
-    private const int LargePanel = 48, SmallPanel = 12;
+    private const int LargePanel = 48;
 
-    // A small panel for few input rows fits the L1 cache, and gives every worker enough items if the matrix is small.
+    // A small panel for few input rows fits the L1 cache, and gives every worker enough items if the matrix is small: four groups of rows
+    // or two (Dot.Columns).
+    private const int SmallPanel = 12, WideSmallPanel = 16;
     private const int FewRows = 16;
 
     public static void Run(Workers workers, CpuTensor output, CpuTensor input, CpuWeight weight, CpuTensor? bias, Activation activation)
     {
         int m = input.Rows, n = weight.OutputFeatures;
-        int panel = m < FewRows || n < LargePanel * 4 * workers.Count ? SmallPanel : LargePanel;
+        bool wide = workers.Vectors.Wide;
+        int panel = m >= FewRows && n >= LargePanel * 4 * workers.Count ? LargePanel : wide ? WideSmallPanel : SmallPanel;
         int panels = (n + panel - 1) / panel, blocks = (m + BlockRows - 1) / BlockRows;
 
         // Pointers are taken here, so that a disposed tensor throws on the caller's thread.
@@ -43,21 +46,21 @@ internal static unsafe class LinearOp
             int n0 = item / blocks * panel, columns = Math.Min(panel, n - n0);
             int m0 = item % blocks * BlockRows, rows = Math.Min(BlockRows, m - m0);
             float* tile = y + ((long)m0 * yStride) + n0;
-            Products(scratch, weight, n0, columns, x + ((long)m0 * xStride), xStride, rows, tile, yStride);
+            Products(new Dot(wide), scratch, weight, n0, columns, x + ((long)m0 * xStride), xStride, rows, tile, yStride);
             Epilogue(tile, yStride, rows, columns, weight.Scale, b == null ? null : b + n0, activation);
         });
     }
 
     private static void Products(
-        Scratch scratch, CpuWeight weight, int n0, int columns, float* x, int xStride, int rows, float* c, int cStride)
+        Dot dot, Scratch scratch, CpuWeight weight, int n0, int columns, float* x, int xStride, int rows, float* c, int cStride)
     {
         int length = weight.Stride;
         float* panel = scratch.Floats(LargePanel * ChunkLength);
         for (int k = 0; k < length; k += ChunkLength)
         {
             int count = Math.Min(ChunkLength, length - k);
-            for (int j = 0; j < columns; j++) Dequantize.Row(weight, n0 + j, k, count, panel + (j * ChunkLength));
-            Dot.Panel(x + k, xStride, rows, panel, ChunkLength, columns, count, c, cStride, add: k > 0);
+            for (int j = 0; j < columns; j++) Dequantize.Row(weight, n0 + j, k, count, dot.Row(panel, j, count), dot.Step);
+            dot.Panel(x + k, xStride, rows, panel, columns, count, c, cStride, add: k > 0);
         }
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Memory;
 
@@ -13,7 +14,7 @@ internal static unsafe class RmsNormOp
     {
         float* w = weight.Data, source = input.Data, destination = output.Data;
         int stride = input.Stride;
-        workers.Run(input.Rows, (long)input.Rows * stride, (row, _) =>
+        workers.Run(input.Rows, (long)input.Rows * stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (row, _) =>
         {
             float* x = source + ((long)row * stride), y = destination + ((long)row * stride);
             double mean = SumOfSquares(x, stride) / input.Columns;
@@ -28,6 +29,7 @@ internal static unsafe class RmsNormOp
     }
 
     /// <summary>Σ x² in double, eight sums side by side and then a fixed tree.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static double SumOfSquares(float* x, int length)
     {
         Vector256<double> low = default, high = default;

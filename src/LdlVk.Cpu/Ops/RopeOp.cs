@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Memory;
 
@@ -10,7 +11,7 @@ internal static unsafe class RopeOp
     {
         int half = table.Columns / 2;
         float* data = x.Data, angles = table.Data;
-        workers.Run(x.Rows, (long)x.Rows * x.Stride, (row, _) =>
+        workers.Run(x.Rows, (long)x.Rows * x.Stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (row, _) =>
         {
             float* cos = angles + ((long)positions[row] * table.Stride);
             float* sin = cos + half;
