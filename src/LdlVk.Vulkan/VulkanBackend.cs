@@ -8,6 +8,9 @@ namespace LdlVk.Vulkan;
 /// <summary>The Vulkan backend: finds devices and opens them as <see cref="IDevice"/>.</summary>
 public static class VulkanBackend
 {
+    /// <summary>Whether this process runs in a container for which NVIDIA's toolkit was asked for a card.</summary>
+    public static bool IsGpuExpected => MissingDriver.IsWithToolkit(Environment.GetEnvironmentVariable);
+
     /// <summary>All usable devices in the loader's order, <c>vulkan:0</c>, <c>vulkan:1</c>, …; empty where there is no Vulkan.</summary>
     public static IReadOnlyList<DeviceInfo> Enumerate(KernelChoice kernels = KernelChoice.Auto) => Enumerate(out _, kernels);
 

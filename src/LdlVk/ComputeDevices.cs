@@ -33,6 +33,12 @@ public static class ComputeDevices
     /// <summary>Why no Vulkan device is listed; null if one is.</summary>
     public static Notice? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 && why is not null ? (Notice)why : null;
 
+    /// <summary>
+    /// Why no Vulkan device is listed in a container for which NVIDIA's toolkit was asked for a card; null if one is listed, or no card was
+    /// asked for.
+    /// </summary>
+    public static Notice? WhyNoExpectedGpu() => VulkanBackend.IsGpuExpected ? WhyNoVulkan() : null;
+
     /// <summary>Why no DirectML device is listed; null if one is.</summary>
     public static Notice? WhyNoDirectML() => DirectMLBackend.Enumerate(out Notice? why).Count == 0 ? why : null;
 

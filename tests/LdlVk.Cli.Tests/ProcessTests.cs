@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using LdlVk.Testing;
+using LdlVk.Vulkan;
 
 namespace LdlVk.Cli.Tests;
 
@@ -72,5 +73,39 @@ public class ProcessTests
         named.Fails(2, "There is no device 'vulkan' (", "cpu (");
         Outcome score = await Cli.RunProcessAsync(NoVulkan, "score", "--model", Cli.Mini, "--prompt", "a", "--response", "b", "--quiet");
         Assert.Equal((0, ""), (score.Code, score.Error));
+    }
+
+    /// <summary>A card that NVIDIA's container toolkit was asked for and that is not there: the CPU scores, and it is said why.</summary>
+    [Fact]
+    public async Task A_container_without_the_driver_of_its_card_says_so_unless_the_CPU_was_meant()
+    {
+        Dictionary<string, string> toolkit = new(NoVulkan) { ["NVIDIA_VISIBLE_DEVICES"] = "all", ["NVIDIA_DRIVER_CAPABILITIES"] = "compute,utility" };
+        string[] score = ["score", "--model", Cli.Mini, "--prompt", "a", "--response", "b"];
+        Outcome auto = await Cli.RunProcessAsync(toolkit, score);
+        Assert.Equal(0, auto.Code);
+        Assert.Contains("ldlvk: The CPU scores: ", auto.Error, StringComparison.Ordinal);
+        foreach (string[] meant in (string[][])[["--device", "cpu"], ["--quiet"]])
+            Assert.DoesNotContain("The CPU scores", (await Cli.RunProcessAsync(toolkit, [.. score, .. meant])).Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("The CPU scores", (await Cli.RunProcessAsync(NoVulkan, score)).Error, StringComparison.Ordinal);
+    }
+
+    /// <summary>A read-only root, a home that is none: the score is the same, and it is said that each start compiles again.</summary>
+    [Theory]
+    [InlineData("/proc/none")]
+    [InlineData("/dev/null")]
+    public async Task Where_kernels_cannot_be_kept_it_is_said(string folder)
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Folders of Linux.");
+        if (VulkanBackend.Enumerate(out string? why).Count == 0) Assert.Skip($"no Vulkan device: {why}");
+        string[] score = ["score", "--model", Cli.Mini, "--device", "vulkan", "--prompt", "a", "--response", "b"];
+        using TempFolder temp = new();
+        Outcome kept = await Cli.RunProcessAsync(Home(temp.Path), score), not = await Cli.RunProcessAsync(Home(folder), score);
+        Assert.Equal((0, 0, kept.Out), (kept.Code, not.Code, not.Out));
+        Assert.DoesNotContain("not kept", kept.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("probe", string.Join(' ', TempFolder.NamesIn(temp["ldlvk"])), StringComparison.Ordinal);
+        Assert.Contains($"ldlvk: Compiled kernels are not kept, so each start compiles them again: {folder}/ldlvk cannot be written", not.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("not kept", (await Cli.RunProcessAsync(Home(folder), [.. score, "--quiet"])).Error, StringComparison.Ordinal);
+
+        static Dictionary<string, string> Home(string folder) => new() { ["XDG_DATA_HOME"] = folder };
     }
 }

@@ -13,8 +13,27 @@ public sealed class VulkanEnumerationTests : VulkanTest
     {
         (int exitCode, string output) = await VulkanChild.Run("list", ("VK_DRIVER_FILES", "/nonexistent"), ("VK_ICD_FILENAMES", "/nonexistent"), ("VK_INSTANCE_LAYERS", ""));
         Assert.Equal(0, exitCode);
-        Assert.Contains("0 devices: the Vulkan loader found no usable driver; install", output);
+        Assert.Contains($"0 devices: {MissingDriver.Reason}", output);
         Assert.Contains("Device vulkan:0 cannot be opened: the Vulkan loader found no usable driver", output);
+    }
+
+    /// <summary>A container without a driver is told what its engine must give it; the toolkit's default is without graphics.</summary>
+    [Theory]
+    [InlineData("", false, "install the GPU's driver (on Debian/Ubuntu: apt install mesa-vulkan-drivers)")]
+    [InlineData("NVIDIA_VISIBLE_DEVICES=void", false, "install the GPU's driver (on")]
+    [InlineData("", true, "pass /dev/dri in; or use NVIDIA's container toolkit with NVIDIA_DRIVER_CAPABILITIES=graphics,compute,utility")]
+    [InlineData("container=podman", false, "in a container, install the GPU's driver in the image")]
+    [InlineData("KUBERNETES_SERVICE_HOST=10.0.0.1", false, "in a container, install the GPU's driver in the image")]
+    [InlineData("NVIDIA_VISIBLE_DEVICES=all", true, "if NVIDIA_DRIVER_CAPABILITIES has graphics in it; it is not set")]
+    [InlineData("NVIDIA_VISIBLE_DEVICES=0 NVIDIA_DRIVER_CAPABILITIES=compute,utility", true, "has graphics in it; it is compute,utility")]
+    [InlineData("NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=all", false, "start it with a GPU, where NVIDIA's driver is")]
+    [InlineData("NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,graphics", false, "start it with a GPU")]
+    public void Without_a_driver_the_way_on_is_that_of_the_place(string environment, bool isContainer, string words)
+    {
+        Dictionary<string, string> variables = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(v => v.Split('=')).ToDictionary(v => v[0], v => v[1]);
+        string reason = MissingDriver.ReasonFor(name => variables.GetValueOrDefault(name), isContainer);
+        Assert.StartsWith("the Vulkan loader found no usable driver; ", reason, StringComparison.Ordinal);
+        Assert.Contains(words, reason, StringComparison.Ordinal);
     }
 
     [Fact]

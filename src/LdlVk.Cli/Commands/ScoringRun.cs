@@ -5,6 +5,7 @@ using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
 using LdlVk.Cli.Traces;
 using LdlVk.Datasets.Lines;
+using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
@@ -55,6 +56,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
                     $"A score is the {aggregation.ToString().ToLowerInvariant()} of a response's steps, the model's default; --aggregate "
                     + "has others.");
             if (!quiet && model.Note is { } note) terminal.Say(note.InFlags());
+            if (!quiet && DeviceNote(model, options.Device) is { } place) terminal.Say(place);
             return model;
         }
     }
@@ -94,6 +96,16 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error));
         if (failed > 0 && !quiet) terminal.Say($"{Readable.Plural(failed, "line")} could not be scored; {reasonsAt}.");
         return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
+    }
+
+    /// <summary>What a container lacks most often: a driver for its card, or a folder that keeps compiled kernels.</summary>
+    private static string? DeviceNote(RewardModel model, string asked)
+    {
+        if (model.Devices.Any(d => d.Kind != DeviceKind.Cpu))
+            return CacheFile.WhyNotKept() is not { } why ? null : "Compiled kernels are not kept, so each start compiles them again: "
+                + $"{why}. Set XDG_DATA_HOME to a folder that can.";
+        bool isAuto = asked == new RewardModelOptions().Device;
+        return isAuto && ComputeDevices.WhyNoExpectedGpu() is { } missing ? $"The CPU scores: {missing.InFlags()}." : null;
     }
 
     private void WriteTimeline()

@@ -18,6 +18,23 @@ public static class CacheFile
         }
     }
 
+    /// <summary>Why nothing is kept in the user's cache folder; null if files can be written there.</summary>
+    public static string? WhyNotKept()
+    {
+        if (DefaultFolder is not { } folder) return "there is no folder for caches";
+        try
+        {
+            Directory.CreateDirectory(folder);
+            string path = Path.Combine(folder, $"probe.{Guid.NewGuid():N}");
+            using FileStream probe = new(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose);
+            return null;
+        }
+        catch (Exception e) when (IsFileError(e))
+        {
+            return $"{folder} cannot be written ({e.Message.TrimEnd('.')})";
+        }
+    }
+
     /// <summary>
     /// Writes a temporary file and moves it to the path in one step: readers see the old content or the new one, and several processes may
     /// do this at once.

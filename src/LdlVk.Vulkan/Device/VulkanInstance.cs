@@ -7,8 +7,6 @@ namespace LdlVk.Vulkan.Device;
 /// <summary>The Vulkan loader and one instance, whose handle it owns: finds the physical devices.</summary>
 internal sealed unsafe class VulkanInstance : IDisposable
 {
-    private const string NoDriver =
-        "the Vulkan loader found no usable driver; install the GPU's driver (on Debian/Ubuntu: apt install mesa-vulkan-drivers)";
     private const string NoLoader = "no Vulkan loader (libvulkan.so.1 or vulkan-1.dll) was found; install the GPU's driver "
         + "(on Debian/Ubuntu: apt install libvulkan1 mesa-vulkan-drivers)";
 
@@ -32,7 +30,7 @@ internal sealed unsafe class VulkanInstance : IDisposable
             whyNot = result switch
             {
                 Result.Success => null,
-                Result.ErrorIncompatibleDriver => NoDriver,
+                Result.ErrorIncompatibleDriver => MissingDriver.Reason,
                 _ => $"vkCreateInstance answered {result}",
             };
             if (whyNot is null) return new VulkanInstance(api, instance);
@@ -50,7 +48,7 @@ internal sealed unsafe class VulkanInstance : IDisposable
     /// <summary>The physical devices that can run the backend, in the loader's order, and why the others cannot.</summary>
     public IReadOnlyList<PhysicalDevice> PhysicalDevices(out string? whyNot)
     {
-        whyNot = NoDriver;
+        whyNot = MissingDriver.Reason;
         uint count = 0;
         if (Api.EnumeratePhysicalDevices(Handle, ref count, null) < Result.Success || count == 0) return [];
         var devices = new PhysicalDevice[count];
