@@ -127,7 +127,9 @@ internal sealed class ServerRewards : IRewardSource
                 using HttpResponseMessage response = await client.SendAsync(request, cancellationToken).ConfigureAwait(false);
                 byte[] answer = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
                 if (response.IsSuccessStatusCode) return JsonDocument.Parse(answer);
-                bool isBusy = response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable;
+                // A proxy before several servers answers 502 and 504 while it finds none that works.
+                bool isBusy = response.StatusCode is HttpStatusCode.TooManyRequests or HttpStatusCode.ServiceUnavailable
+                    or HttpStatusCode.BadGateway or HttpStatusCode.GatewayTimeout;
                 if (!isBusy || attempt == MaxAttempts) throw Refused(client, address, response, answer);
                 wait = WaitOf(response, attempt);
             }

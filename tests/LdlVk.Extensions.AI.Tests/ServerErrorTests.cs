@@ -100,15 +100,16 @@ public sealed class ServerErrorTests(Mini mini)
         using HttpClient client = Stub(request =>
         {
             if (request.Method == HttpMethod.Get) return Models();
-            if (++calls == 3) return Reply(200, """{"model":"m","data":[{"score":1.5,"tokens":1,"weights":[1],"distribution":[0.5,0.5],"rewards":[[0.25,0.75]]}]}""");
-            HttpResponseMessage busy = Reply(calls == 1 ? 429 : 503, """{"detail":"full"}""");
+            if (++calls == 5) return Reply(200, """{"model":"m","data":[{"score":1.5,"tokens":1,"weights":[1],"distribution":[0.5,0.5],"rewards":[[0.25,0.75]]}]}""");
+            // The last two are a proxy's.
+            HttpResponseMessage busy = Reply(new[] { 429, 503, 502, 504 }[calls - 1], """{"detail":"full"}""");
             busy.Headers.RetryAfter = new(TimeSpan.Zero);
             return busy;
         });
         RewardEvaluator evaluator = await RewardEvaluator.ConnectAsync(client, cancellationToken: Cancellation);
         EvaluationResult result = await evaluator.EvaluateAsync(new ChatMessage(ChatRole.User, "q"), new ChatMessage(ChatRole.Assistant, "a"), cancellationToken: Cancellation);
         Assert.Equal((1.5, 0.75), (result.Get<NumericMetric>("Reward").Value, result.Get<NumericMetric>("Reward: a").Value));
-        Assert.Equal(3, calls);
+        Assert.Equal(5, calls);
     }
 
     [Fact]
