@@ -116,7 +116,7 @@ public sealed class DatasetTests : IDisposable
         RunRecord record = RunRecord.Read(output)!;
         File.Delete(output + ".partial");
         using (LineSource source = LineSource.Open(input))
-        using (ResumableFile begun = ResumableFile.Open(output, record.Settings, Shard.Whole, resume: true, (_, _) => { }))
+        using (ResumableFile begun = ResumableFile.Open(output, record.Identity, Shard.Whole, resume: true, (_, _) => { }))
         {
             begun.Stream.Write(partial);
             foreach (InputLine line in source.Lines(Shard.Whole, 0, "")) begun.Wrote(new ScoredLine(line, [], null));

@@ -59,14 +59,14 @@ public sealed class ChangedFilesTests : IDisposable
     {
         string path = _folder["out"];
         using (ResumableFile file = Open(path)) Finish(file);
-        Assert.NotNull(ResumableFile.Finished(path, "settings", Shard.Whole));
+        Assert.NotNull(ResumableFile.Finished(path, new RunIdentity("settings"), Shard.Whole));
         foreach (string name in (string[])[path, path + ".run.json"])
         {
             byte[] sound = File.ReadAllBytes(name);
             for (int bit = 0; bit < 8 * sound.Length; bit += 7)
             {
                 File.WriteAllBytes(name, Flipped(sound, bit));
-                Assert.Throws<UsageException>(() => ResumableFile.Finished(path, "settings", Shard.Whole));
+                Assert.Throws<UsageException>(() => ResumableFile.Finished(path, new RunIdentity("settings"), Shard.Whole));
             }
 
             File.WriteAllBytes(name, sound);
@@ -79,10 +79,10 @@ public sealed class ChangedFilesTests : IDisposable
         string path = _folder["out"];
         using (ResumableFile file = Open(path)) Finish(file);
         byte[] before = File.ReadAllBytes(path);
-        Assert.Contains("other settings", Refusal(() => ResumableFile.Finished(path, "others", Shard.Whole)), StringComparison.Ordinal);
-        Assert.Contains("part 0/1, not 1/2", Refusal(() => ResumableFile.Finished(path, "settings", new Shard(1, 2))), StringComparison.Ordinal);
+        Assert.Contains("other settings", Refusal(() => ResumableFile.Finished(path, new RunIdentity("others"), Shard.Whole)), StringComparison.Ordinal);
+        Assert.Contains("part 0/1, not 1/2", Refusal(() => ResumableFile.Finished(path, new RunIdentity("settings"), new Shard(1, 2))), StringComparison.Ordinal);
         File.Delete(path + ".run.json");
-        Assert.Contains("without", Refusal(() => ResumableFile.Finished(path, "settings", Shard.Whole)), StringComparison.Ordinal);
+        Assert.Contains("without", Refusal(() => ResumableFile.Finished(path, new RunIdentity("settings"), Shard.Whole)), StringComparison.Ordinal);
         Assert.Equal(before, File.ReadAllBytes(path));
     }
 
@@ -103,7 +103,7 @@ public sealed class ChangedFilesTests : IDisposable
         byte[] partial = File.ReadAllBytes(path + ".partial"), journal = File.ReadAllBytes(path + ".journal");
         journal[20] ^= 1;
         File.WriteAllBytes(path + ".journal", journal);
-        Refusal(() => ResumableFile.Open(path, "others", Shard.Whole, resume: true, (_, _) => { }));
+        Refusal(() => ResumableFile.Open(path, new RunIdentity("others"), Shard.Whole, resume: true, (_, _) => { }));
         Assert.Equal(partial, File.ReadAllBytes(path + ".partial"));
         using ResumableFile file = Open(path);
         Assert.Equal(4, file.Lines);
@@ -138,7 +138,7 @@ public sealed class ChangedFilesTests : IDisposable
         for (int p = 0; p < 2; p++)
         {
             using LineSource source = LineSource.Open(input);
-            using ResumableFile file = ResumableFile.Open(parts[p], "settings", new Shard(p, 2), resume: false, (_, _) => { });
+            using ResumableFile file = ResumableFile.Open(parts[p], new RunIdentity("settings"), new Shard(p, 2), resume: false, (_, _) => { });
             foreach (InputLine line in source.Lines(new Shard(p, 2), 0, ""))
             {
                 file.Stream.Write(file.Lines == 7 ? longLine : Encoding.UTF8.GetBytes($"{p} {file.Lines}\n"));
@@ -151,9 +151,9 @@ public sealed class ChangedFilesTests : IDisposable
         using MemoryStream merged = new();
         PartialResults results = PartialResults.Open(parts);
         long before = GC.GetAllocatedBytesForCurrentThread();
-        Assert.Equal(lines.Sum(), results.Merge(Stream.Null));
+        Assert.Equal(lines.Sum(), results.Merge(OutputFile.Of(Stream.Null)));
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
-        results.Merge(merged);
+        results.Merge(OutputFile.Of(merged));
         Assert.Equal([.. File.ReadAllBytes(parts[0]), .. File.ReadAllBytes(parts[1])], merged.ToArray());
     }
 
@@ -168,7 +168,7 @@ public sealed class ChangedFilesTests : IDisposable
         Assert.Contains("Of 2147483647 parts 1, 2, 3", Refusal(() => PartialResults.Open([path])), StringComparison.Ordinal);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
         File.WriteAllBytes(path + ".run.json", (record with { Shards = 1 }).ToJson());
-        Assert.Contains("has been changed", Refusal(() => PartialResults.Open([path]).Merge(Stream.Null)), StringComparison.Ordinal);
+        Assert.Contains("has been changed", Refusal(() => PartialResults.Open([path]).Merge(OutputFile.Of(Stream.Null))), StringComparison.Ordinal);
     }
 
     private byte[] Undisturbed()
@@ -194,7 +194,7 @@ public sealed class ChangedFilesTests : IDisposable
         file.Complete(new LineDigest(), Shard.Whole);
     }
 
-    private static ResumableFile Open(string path) => ResumableFile.Open(path, "settings", Shard.Whole, resume: true, (_, _) => { });
+    private static ResumableFile Open(string path) => ResumableFile.Open(path, new RunIdentity("settings"), Shard.Whole, resume: true, (_, _) => { });
 
     private static void Add(ResumableFile file, int i)
     {

@@ -53,7 +53,7 @@ public sealed class ResumableFileTests : IDisposable
             Assert.False(File.Exists(path + ".journal") || File.Exists(path + ".partial"));
         }
 
-        ResumableFile Open() => ResumableFile.Open(path, "settings", Shard.Whole, resume: true, (_, _) => { });
+        ResumableFile Open() => ResumableFile.Open(path, new RunIdentity("settings"), Shard.Whole, resume: true, (_, _) => { });
     }
 
     /// <summary>A machine that is slow to return, on a file system without locks: its part was given away.</summary>
@@ -66,7 +66,7 @@ public sealed class ResumableFileTests : IDisposable
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "An open journal can be neither written nor deleted on Windows.");
         string path = _folder["out"];
-        using (ResumableFile file = ResumableFile.Open(path, "settings", Shard.Whole, resume: true, (_, _) => { }))
+        using (ResumableFile file = ResumableFile.Open(path, new RunIdentity("settings"), Shard.Whole, resume: true, (_, _) => { }))
         {
             Add(file, 0);
             file.Keep();

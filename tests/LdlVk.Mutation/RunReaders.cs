@@ -9,7 +9,7 @@ namespace LdlVk.Mutation;
 /// <summary>Readers of what a run leaves: journals and records, which the next run trusts only as far as their checksums go.</summary>
 internal static class RunReaders
 {
-    private const string Settings = "a model, fp16";
+    private static readonly RunIdentity Settings = new("a model, fp16");
 
     private static byte[] _results = [];
 
@@ -56,7 +56,7 @@ internal static class RunReaders
             File.WriteAllBytes(folder["part-0" + RunRecord.Suffix], input.Length > 2 ? Sealed.Seal(input).Json : input);
             File.WriteAllBytes(folder["part-1" + RunRecord.Suffix], parts[1].Record);
             using MemoryStream merged = new();
-            PartialResults.Open([folder["part-0"], folder["part-1"]]).Merge(merged);
+            PartialResults.Open([folder["part-0"], folder["part-1"]]).Merge(OutputFile.Of(merged));
         })
         {
             IsJson = true,

@@ -10,7 +10,7 @@ namespace LdlVk.Cli.Commands;
 
 /// <summary><c>ldlvk score</c> with --resume or --shard: resumable scoring of all lines of a dataset, or of one part of them.</summary>
 internal sealed class DatasetRun(
-    ParseResult call, ModelFlags model, TextFlags texts, string? given, Shard shard, bool resume, bool details, TextPreview preview,
+    ParseResult call, ModelFlags model, TextFlags texts, string? given, ResumeFlags flags, bool details, TextPreview preview,
     Terminal terminal)
 {
     /// <summary>Scores the lines that have no result yet.</summary>
@@ -18,17 +18,21 @@ internal sealed class DatasetRun(
     public async Task<int> RunAsync(CancellationToken cancellationToken)
     {
         if (given is null or "-") throw new UsageException("--resume and --shard need a file for the results: add --output FILE.");
+        Shard shard = flags.Shard(call);
+        bool resume = flags.Resumes(call);
+        Action<string> accept = flags.AcceptsMachine(call, terminal);
         string output = ResumableFile.Resolve(given);
         using LineSource source = texts.Open(call, terminal, cancellationToken);
         if (!source.IsFile) throw new UsageException("--resume and --shard are for many texts: give --input FILE.jsonl.");
         RunSettings settings = RunSettings.Of(call, model, details);
-        if (resume && ResumableFile.Finished(output, settings.Text, shard) is { } finished) return AlreadyDone(output, source, finished);
+        if (resume && ResumableFile.Finished(output, settings.Identity, shard, accept) is { } finished)
+            return AlreadyDone(output, source, finished);
         ResumableFile.CheckNotRunning(output, $"--output {given}");
         if (!resume && ResumableFile.IsUnfinished(output))
             throw new UsageException(
                 $"{ResumableFile.Unfinished(output)} Add --resume to continue it, or delete {output}.partial and {output}.journal.");
-        using ResumableFile file = ResumableFile.Open(output, settings.Text, shard, resume,
-            (lines, path) => terminal.Say($"{Terminal.Kept(lines, path)}: the same command with --resume continues from there."));
+        using ResumableFile file = ResumableFile.Open(output, settings.Identity, shard, resume,
+            (lines, path) => terminal.Say($"{Terminal.Kept(lines, path)}: the same command with --resume continues from there."), accept);
         (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
             call, model, terminal, settings.Options, cancellationToken).ConfigureAwait(false);
         using (loaded)
@@ -43,7 +47,7 @@ internal sealed class DatasetRun(
                 result.Write(line, details);
                 file.Wrote(line);
             }, cancellationToken).ConfigureAwait(false);
-            file.Complete(source.Digest, shard);
+            file.Complete(source.Digest, shard, cancellationToken);
             return before > 0 ? ExitCode.SomeFailed : code;
         }
     }

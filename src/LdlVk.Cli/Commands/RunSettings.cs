@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using LdlVk.Cli.Options;
+using LdlVk.Datasets.Resuming;
 using LdlVk.Runtime.Formatting;
 using LdlVk.Runtime.Model;
 
@@ -16,7 +17,8 @@ namespace LdlVk.Cli.Commands;
 /// <param name="Text">The settings in one line.</param>
 /// <param name="Options">The options with those settings, so that loading cannot choose others.</param>
 /// <param name="Devices">The devices in <paramref name="Text"/>.</param>
-internal sealed record RunSettings(string Text, RewardModelOptions Options, string Devices)
+/// <param name="Identity">What decides whether results may stand in one file.</param>
+internal sealed record RunSettings(string Text, RewardModelOptions Options, string Devices, RunIdentity Identity)
 {
     /// <summary>Flags that do not change a result, or that <see cref="Text"/> has as they are used.</summary>
     private static readonly string[] Known =
@@ -26,7 +28,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         "--chat-template", "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--prompt-cache", "--no-tune",
         "--dry-run",
         "--trace-events", "--quiet", "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace",
-        "--show-text", "--report", "--json",
+        "--show-text", "--report", "--json", "--any-machine",
     ];
 
     private const string Plus = " + ";
@@ -49,15 +51,16 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         // Devices of one kind give the same bits wherever the model is divided.
         if (devices.Contains(Plus, StringComparison.Ordinal) && options.Device.Split(',').Length == plan.Stages.Count)
             options = options with { Split = [.. plan.Stages.Select(stage => stage.Layers.Count)] };
-        string text =
-            $"ldlvk {Version()}, model {checkpoint.Fingerprint()[..32]}"
-            + $"{(checkpoint.AdapterFolder is null ? "" : " with an adapter")}, device {devices}, weights {Name(plan.Weights)}, "
+        string model = $"model {checkpoint.Fingerprint()[..32]}{(checkpoint.AdapterFolder is null ? "" : " with an adapter")}, ";
+        string settings =
+            $"weights {Name(plan.Weights)}, "
             + $"{(options.Head is null ? "" : $"head {options.Head}, ")}heads {Name(options.Heads)}, {Steps(checkpoint, options)}"
             + $"compute {(options.Compute == ComputeMode.Int8 ? "int8" : "floating point")}, "
             + $"embedding scale {(checkpoint.RoundsEmbeddingScale(options.EmbeddingScale) ? "bf16" : "exact")}, template {template}, "
             + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"
             + $"{(options.Truncate ? "truncated" : "not truncated")}, {(details ? "details" : "no details")}{Others(call)}";
-        return new RunSettings(text, options, devices);
+        string text = $"ldlvk {Version()}, {model}device {devices}, {settings}";
+        return new RunSettings(text, options, devices, new RunIdentity(text, model + settings, Drivers(plan)));
     }
 
     /// <summary>How steps are found and aggregated, by a model that scores them.</summary>
@@ -94,6 +97,10 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         return string.Join(
             Plus, plan.Stages.Select((stage, i) => $"{devices[i]} layers {stage.Layers.First} to {stage.Layers.End - 1}"));
     }
+
+    /// <summary>The drivers of devices whose bits depend on them: a driver compiles the kernels.</summary>
+    private static string Drivers(ExecutionPlan plan) => string.Join(Plus, plan.Stages.Select(stage => stage.Device)
+        .Where(device => device.Kind != DeviceKind.Cpu).Select(device => device.Driver).Distinct());
 
     /// <summary>
     /// Describes a device without its number and without the version of its driver. The bits of the CPU depend on neither its name nor its

@@ -28,6 +28,7 @@ internal static class ScoreCommand
         With --details also what else the model gives: "weights" of attributes, with
         "distribution" and "rewards" (LDL), or with their scores, "attributes",
         "adjusted" and "quantiles" (ArmoRM, QRM, URM); for responses a list of each.
+        With --output FILE.parquet the same as columns, and the line's number in "line".
         A missing id is the line's number, counted from 0. Fields that cannot change the
         text are ignored; others are used, or an error.
         A blank line is an error, except for the last one.
@@ -40,7 +41,7 @@ internal static class ScoreCommand
         TextFlags texts = new(
             "The assistant's response; give several to choose among them.",
             $"{TextFlags.DataSet}; - for standard input.");
-        Option<string?> output = TextFlags.CreateOutput();
+        Option<string?> output = TextFlags.CreateTableOutput();
         Option<bool> details = new("--details")
         {
             Description =
@@ -51,19 +52,7 @@ internal static class ScoreCommand
             Description = "Write the named intermediates of scoring one text to a file, for ldlvk trace.",
             HelpName = "FILE",
         };
-        Option<bool> resume = new("--resume")
-        {
-            Description =
-                "Continue an interrupted run that used the same flags. "
-                + "Needs --output FILE; the results so far are in FILE.partial.",
-        };
-        Option<string?> shard = new("--shard")
-        {
-            Description =
-                "Score one part of the input, to distribute it over several machines: 0/8 is the first of 8 parts. "
-                + "Needs --output FILE; ldlvk merge joins the parts.",
-            HelpName = "I/N",
-        };
+        ResumeFlags resume = new();
         Option<int> showText = new("--show-text")
         {
             Description = "Show the first N texts on standard error as the model reads them; ldlvk render shows all [default: 0].",
@@ -72,8 +61,7 @@ internal static class ScoreCommand
         Command command = new NotedCommand("score", "Score texts: JSON lines in, JSON lines out.", Notes);
         texts.AddTo(command);
         command.Options.Add(output);
-        command.Options.Add(resume);
-        command.Options.Add(shard);
+        resume.AddTo(command);
         command.Options.Add(details);
         command.Options.Add(showText);
         model.AddTo(command);
@@ -84,7 +72,7 @@ internal static class ScoreCommand
             int shown = call.GetValue(showText);
             if (shown < 0) throw new UsageException($"{showText.Name} {shown}: give a number from 0 on.");
             TextPreview preview = new(terminal, shown);
-            if (call.GetValue(resume) || call.GetValue(shard) is not null)
+            if (resume.AreGiven(call))
             {
                 if (call.GetValue(trace) is not null)
                     throw new UsageException("--trace takes one text; --resume and --shard take many.");
@@ -93,8 +81,7 @@ internal static class ScoreCommand
                     model,
                     texts,
                     call.GetValue(output),
-                    Parse(call.GetValue(shard)),
-                    call.GetValue(resume),
+                    resume,
                     call.GetValue(details),
                     preview,
                     terminal);
@@ -106,7 +93,7 @@ internal static class ScoreCommand
             IEnumerable<InputLine> lines = source.Lines();
             string? tracePath = call.GetValue(trace);
             if (tracePath is not null) lines = [OnlyText(lines)];
-            using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true);
+            using OutputFile file = terminal.OpenOutput(call.GetValue(output), output.Name, isLines: true, isResults: true);
             using OutputFile? traceFile = tracePath is null ? null : terminal.OpenOutput(tracePath, trace.Name);
             (ScoringRun run, RewardModel loaded) = await ScoringRun.LoadAsync(
                 call, model, terminal, cancellationToken).ConfigureAwait(false);
@@ -118,23 +105,11 @@ internal static class ScoreCommand
                 int code = traceFile is null
                     ? await run.ScoreAsync(loaded, lines, line => result.Write(line, withDetails), cancellationToken).ConfigureAwait(false)
                     : Trace(loaded, lines.Single(), traceFile, line => result.Write(line, withDetails), cancellationToken);
-                file.Complete();
+                file.Complete(cancellationToken);
                 return code;
             }
         });
         return command;
-    }
-
-    private static Shard Parse(string? shard)
-    {
-        try
-        {
-            return shard is null ? Shard.Whole : Shard.Parse(shard);
-        }
-        catch (UsageException e)
-        {
-            throw new UsageException($"--shard {e.Notice}", e);
-        }
     }
 
     private static InputLine OnlyText(IEnumerable<InputLine> lines)

@@ -23,6 +23,9 @@ internal static class PathFlags
     /// <summary>Files that are written.</summary>
     private static readonly string[] Outputs = ["--output", "--report", "--trace", "--trace-events"];
 
+    /// <summary>Commands whose --output may be Parquet.</summary>
+    private static readonly string[] WritesParquet = ["score", "merge"];
+
     /// <summary>Folders that are written, which the commands check by themselves; and names that are no paths.</summary>
     private static readonly string[] Others = ["DST", "DIR", "REPO", "NAME"];
 
@@ -48,6 +51,7 @@ internal static class PathFlags
                     foreach (string key in (string[])["model=", "adapter="])
                         if (part.StartsWith(key, StringComparison.Ordinal)) paths.AddModel(name, part[key.Length..]);
             if (Inputs.Contains(name)) AddInput(paths, name, path, terminal);
+            if (Outputs.Contains(name)) CheckForm(command, name, path);
             // "-" and the descriptor of standard output are standard output itself, which is checked below.
             if (Outputs.Contains(name) && path.Length > 0 && !IsStandardOutput(path, terminal))
                 paths.AddOutput(
@@ -56,6 +60,15 @@ internal static class PathFlags
 
         if (terminal.Files.TryGetValue(1, out FileIdentity standard)) paths.AddOutput("standard output", standard);
         paths.Check();
+    }
+
+    private static void CheckForm(Command command, string name, string path)
+    {
+        if (!path.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase)) return;
+        if (name == "--output" && WritesParquet.Contains(command.Name)) return;
+        throw new UsageException(
+            $"{name} {path}: ldlvk {command.Name} writes no Parquet there. Give a file of another name; the --output of "
+            + $"{string.Join(" and ", WritesParquet.Select(writer => "ldlvk " + writer))} may be Parquet.");
     }
 
     private static void AddInput(OutputPaths paths, string name, string path, Terminal terminal)

@@ -54,13 +54,17 @@ internal sealed class TextFlags
     }
 
     /// <summary>--output.</summary>
-    public static Option<string?> CreateOutput() => new("--output")
+    /// <param name="more">A sentence on the form of the file.</param>
+    public static Option<string?> CreateOutput(string more = "") => new("--output")
     {
         Description =
-            "File for the results [default: - (standard output)]. "
+            $"File for the results [default: - (standard output)]. {more}"
             + "It appears at the end; after a failure or Ctrl-C, the results so far are in FILE.partial.",
         HelpName = "FILE|-",
     };
+
+    /// <summary>--output of commands that write results as Parquet too.</summary>
+    public static Option<string?> CreateTableOutput() => CreateOutput("Parquet if its name ends with .parquet, else JSON lines. ");
 
     /// <summary>Adds these flags to a command.</summary>
     public void AddTo(Command command)

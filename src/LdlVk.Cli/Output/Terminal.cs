@@ -113,9 +113,10 @@ internal sealed class Terminal
     /// <param name="path">Value of the flag.</param>
     /// <param name="flag">Name of the flag.</param>
     /// <param name="isLines">Whether a failed run keeps the lines written so far.</param>
+    /// <param name="isResults">Whether lines of results become Parquet if the file's name says so.</param>
     /// <exception cref="UsageException">The file cannot be created.</exception>
-    public OutputFile OpenOutput(string? path, string flag, bool isLines = false) =>
-        path is null or "-" ? OutputFile.Of(Out) : OutputFile.Open(path, flag, isLines ? SayKept : null);
+    public OutputFile OpenOutput(string? path, string flag, bool isLines = false, bool isResults = false) =>
+        path is null or "-" ? OutputFile.Of(Out) : OutputFile.Open(path, flag, isLines ? SayKept : null, isResults);
 
     /// <summary>Opens an input; <c>-</c> is <see cref="In"/>.</summary>
     /// <exception cref="UsageException">The file does not exist or cannot be read.</exception>

@@ -7,20 +7,24 @@ namespace LdlVk.Datasets.Containers;
 /// for any number of rows: 126 bytes of Parquet can hold 2³¹ rows of nulls.
 /// </summary>
 /// <param name="bytes">Number of bytes that were read.</param>
-internal sealed class ExpansionLimit(Func<long> bytes)
+/// <param name="perByte">Maximum of rows, and of bytes of JSON, for each byte of the input.</param>
+internal sealed class ExpansionLimit(Func<long> bytes, long perByte = ExpansionLimit.MaxPerByte)
 {
     /// <summary>
     /// Maximum of rows, and of bytes of JSON, for each byte of the input. Deflate reaches 1,032 bytes. Arrow 25 writes 10 million rows of
     /// one constant column in 47 kB, 221 a byte.
     /// </summary>
-    private const long MaxPerByte = 1 << 10;
+    public const long MaxPerByte = 1 << 10;
+
+    /// <summary>The same for tables of results, whose rows may have the same 3 kB of details but for their number.</summary>
+    public const long MaxPerResultByte = 1 << 14;
 
     private const long FreeRows = 1 << 16, FreeBytes = 64 << 20;
 
     private long _rows, _json;
 
     /// <summary>Maximum number of rows.</summary>
-    public long MaxRows => FreeRows + (MaxPerByte * bytes());
+    public long MaxRows => FreeRows + (perByte * bytes());
 
     /// <summary>Counts a row.</summary>
     /// <param name="json">Its length as JSON.</param>
@@ -30,8 +34,8 @@ internal sealed class ExpansionLimit(Func<long> bytes)
         _rows++;
         _json += json;
         if (_rows <= FreeRows && _json <= FreeBytes) return;
-        if (_rows > MaxRows || _json > FreeBytes + (MaxPerByte * bytes()))
+        if (_rows > MaxRows || _json > FreeBytes + (perByte * bytes()))
             throw new InvalidDataException(
-                $"its {Readable.Count(bytes())} bytes stand for more than {Readable.Count(MaxPerByte)} times as much.");
+                $"its {Readable.Count(bytes())} bytes stand for more than {Readable.Count(perByte)} times as much.");
     }
 }

@@ -2,14 +2,15 @@ namespace LdlVk.Datasets.Containers;
 
 /// <summary>Cuts an input into lines, at "\n" or "\r\n", with memory for one of them.</summary>
 /// <param name="input">The input.</param>
-internal sealed class LineReader(InputBuffer input)
+/// <param name="maxBytes">Bytes of the longest line that is read.</param>
+internal sealed class LineReader(InputBuffer input, int maxBytes = LineReader.MaxLineBytes)
 {
     /// <summary>Bytes of the longest line that is read: thousands of long responses.</summary>
     public const int MaxLineBytes = 16 << 20;
 
     /// <summary>Creates a reader of a stream, which stays the caller's to close.</summary>
-    public LineReader(Stream stream, CancellationToken cancellationToken = default)
-        : this(new InputBuffer(stream, cancellationToken))
+    public LineReader(Stream stream, CancellationToken cancellationToken = default, int maxBytes = MaxLineBytes)
+        : this(new InputBuffer(stream, cancellationToken), maxBytes)
     {
     }
 
@@ -25,7 +26,7 @@ internal sealed class LineReader(InputBuffer input)
             if (newline >= 0)
             {
                 int length = searched + newline;
-                yield return skipping || length > MaxLineBytes ? RawLine.OfTooLong(number) : Line(number, length);
+                yield return skipping || length > maxBytes ? RawLine.OfTooLong(number) : Line(number, length);
                 input.Skip(length + 1);
                 (searched, skipping) = (0, false);
                 number++;
@@ -33,7 +34,7 @@ internal sealed class LineReader(InputBuffer input)
             }
 
             searched = input.Length;
-            if (skipping || searched > MaxLineBytes)
+            if (skipping || searched > maxBytes)
             {
                 skipping = true;
                 input.Skip(searched);

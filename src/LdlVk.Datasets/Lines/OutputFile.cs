@@ -1,5 +1,6 @@
 using LdlVk.Datasets.Files;
 using LdlVk.Datasets.Resuming;
+using LdlVk.Datasets.Tables;
 using LdlVk.Runtime.Files;
 using Microsoft.Win32.SafeHandles;
 
@@ -8,7 +9,7 @@ namespace LdlVk.Datasets.Lines;
 /// <summary>
 /// An output: a stream, or a file that gets its name only when it is complete. Until then it is a temporary file in the same folder. If the
 /// run fails, the temporary file is deleted, or renamed to the name plus <c>.partial</c>, up to the last complete line, if the results are
-/// lines.
+/// lines. Results become a table at the end if the file's name ends with <c>.parquet</c>.
 /// </summary>
 public sealed class OutputFile : IDisposable
 {
@@ -21,6 +22,9 @@ public sealed class OutputFile : IDisposable
     private OutputFile(Stream stream, string? temporary, string? final, Action<long, string>? keepsLines) =>
         (Stream, _temporary, _final, _keepsLines) = (stream, temporary, final, keepsLines);
 
+    /// <summary>Whether lines of results become a table.</summary>
+    public bool IsTable { get; private init; }
+
     /// <summary>The stream to write to.</summary>
     public Stream Stream { get; }
 
@@ -32,9 +36,11 @@ public sealed class OutputFile : IDisposable
     /// <param name="flag">The user's name of the file, for messages.</param>
     /// <param name="keepsLines">Called with the number of lines that a failed run keeps, and their file; null if incomplete results are
     /// useless.</param>
+    /// <param name="isResults">Whether lines of results are written, which become a table if the file's name says so.</param>
     /// <exception cref="UsageException">The file cannot be created.</exception>
-    public static OutputFile Open(string path, string flag, Action<long, string>? keepsLines = null)
+    public static OutputFile Open(string path, string flag, Action<long, string>? keepsLines = null, bool isResults = false)
     {
+        bool isTable = isResults && ResultTable.IsTable(path);
         if (path.Length == 0 || Directory.Exists(path))
             throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
@@ -42,6 +48,7 @@ public sealed class OutputFile : IDisposable
             // Descriptors and devices are written to. A regular file is replaced: of a link, the file that it leads to.
             if (OutputPath.Descriptor(path) is { } descriptor && FileIdentity.Of(path) is not null) return Of(OpenDescriptor(descriptor));
             string final = OutputPath.Resolve(path);
+            if (isResults) ResultTable.Check(path, final);
             if (FileIdentity.Of(final)?.Kind == FileKind.Device)
                 return Of(new FileStream(final, FileMode.Open, FileAccess.Write, FileShare.ReadWrite, bufferSize: 0));
             if (!Directory.Exists(Path.GetDirectoryName(final)))
@@ -51,7 +58,7 @@ public sealed class OutputFile : IDisposable
             try
             {
                 ResumableFile.CheckUnused(final, $"{flag} {path}");
-                return new OutputFile(temporary, temporary.Name, final, keepsLines);
+                return new OutputFile(temporary, temporary.Name, final, keepsLines) { IsTable = isTable };
             }
             catch
             {
@@ -79,21 +86,33 @@ public sealed class OutputFile : IDisposable
     {
         string final = OutputPath.Resolve(path);
         return OutputPath.Descriptor(path) is not null || final.Length == 0 || FileIdentity.Of(final) is { Kind: not FileKind.File } ? []
-            : [TemporaryFile.NameOf(final), final + PartialSuffix];
+            : [TemporaryFile.NameOf(final), final + PartialSuffix, .. TableFile.FilesBeside(final)];
     }
 
     /// <summary>Whether a path names a file descriptor of this process, such as /dev/stdout; it is written to, not replaced.</summary>
     public static bool IsDescriptor(string path) => OutputPath.Descriptor(path) is not null;
 
     /// <summary>Completes the output: gives the file its name.</summary>
-    public void Complete()
+    /// <param name="cancellationToken">Cancels the writing of a table.</param>
+    public void Complete(CancellationToken cancellationToken = default)
     {
         Stream.Flush();
         if (_temporary is null) return;
+        if (IsTable)
+        {
+            TableFile.Write(Stream, Shard.Whole, _final!, cancellationToken).Rename();
+            _complete = true;
+            TemporaryFile.Delete((FileStream)Stream, _temporary);
+            return;
+        }
+
         ((FileStream)Stream).Flush(flushToDisk: true);
         Rename(_final!);
         _complete = true;
     }
+
+    /// <summary>Opens a file beside the output for what is needed until the output is complete; it is deleted when closed.</summary>
+    internal FileStream OpenBeside() => TableFile.OpenScratch(_final!);
 
     /// <summary>Keeps the lines of an incomplete file, or deletes it.</summary>
     public void Dispose()

@@ -20,6 +20,9 @@ public readonly record struct Shard(int Index, int Count)
     /// <summary>Whether a line, counted from 0, belongs to this part.</summary>
     public bool Has(long line) => line / BlockLines % Count == Index;
 
+    /// <summary>Returns the number of a line of the input, counted from 0, by its number in this part.</summary>
+    public long LineOf(long row) => (((row / BlockLines * Count) + Index) * BlockLines) + (row % BlockLines);
+
     /// <summary>Reads a part as I/N.</summary>
     /// <exception cref="UsageException">The text is malformed.</exception>
     public static Shard Parse(string text)

@@ -16,17 +16,22 @@ internal sealed class Journal : IDisposable
     private readonly FileStream _file;
     private readonly JournalHead _head;
     private readonly string _partial;
+    private readonly Action<string>? _accept;
     private string _check;
 
-    private Journal(FileStream file, JournalHead head, string partial) =>
-        (_file, _head, _partial, _check) = (file, head, partial, SealOf(head).Check);
+    private Journal(FileStream file, JournalHead head, string partial, Action<string>? accept) =>
+        (_file, _head, _partial, _accept, _check, Identity) = (file, head, partial, accept, SealOf(head).Check, head.Identity);
+
+    /// <summary>What the results depend on: on several machines if one has continued what another began.</summary>
+    public RunIdentity Identity { get; private set; }
 
     /// <summary>Opens a journal, or creates it, and locks it.</summary>
     /// <param name="path">The journal.</param>
     /// <param name="partial">The results, for messages.</param>
     /// <param name="head">What the run has to agree with.</param>
+    /// <param name="accept">See <see cref="RunIdentity.Check"/>.</param>
     /// <exception cref="BusyException">Another run has the lock.</exception>
-    public static Journal Open(string path, string partial, JournalHead head)
+    public static Journal Open(string path, string partial, JournalHead head, Action<string>? accept)
     {
         FileStream file;
         try
@@ -45,7 +50,7 @@ internal sealed class Journal : IDisposable
             throw TemporaryFile.InUse(partial, null);
         }
 
-        return new Journal(file, head, partial);
+        return new Journal(file, head, partial, accept);
     }
 
     /// <summary>
@@ -78,7 +83,14 @@ internal sealed class Journal : IDisposable
                 + $"{_partial} has. Delete both to score from the beginning.");
         if (headIsRight)
         {
+            RunIdentity before = Identity;
+            before.Check(_head.Identity, $"{_partial} was begun", "Use the same, or another output file.", _accept);
             Truncate(end);
+            Identity = before.With(_head.Identity);
+            if (before.Match(_head.Identity) != RunMatch.OtherMachine) return last;
+            RunIdentity now = _head.Identity;
+            last = last with { Sha256 = HashOf(results, 0, 0), Settings = now.Settings, Portable = now.Portable, Driver = now.Driver };
+            Add(last);
             return last;
         }
 
@@ -156,12 +168,11 @@ internal sealed class Journal : IDisposable
 
     private bool CheckHead(ReadOnlySpan<byte> line)
     {
-        if (Sealed.Open(line) is not var (json, _) || Parse(json, RunJson.Default.JournalHead) is not { } head) return false;
+        if (Sealed.Open(line) is not var (json, check) || Parse(json, RunJson.Default.JournalHead) is not { } head) return false;
         if (head.Shard != _head.Shard)
             throw new UsageException($"{_partial} is of part {head.Shard}, not {_head.Shard}. Give each part a file of its own.");
-        if (head.Settings != _head.Settings)
-            throw new UsageException(
-                $"{_partial} was begun with other settings ({head.Settings}; now {_head.Settings}). Use the same, or another output file.");
+        // The entries continue the checksum of this head, which an earlier version may have written.
+        (Identity, _check) = (head.Identity, check);
         return true;
     }
 
@@ -176,6 +187,7 @@ internal sealed class Journal : IDisposable
         // The results are known to be valid now.
         Append(all, results, last.Bytes, entry.Bytes);
         _check = check;
+        if (entry.Settings is { } other) Identity = Identity.With(new RunIdentity(other, entry.Portable, entry.Driver));
         return entry;
     }
 

@@ -1,4 +1,5 @@
 using LdlVk.Datasets.Lines;
+using LdlVk.Datasets.Tables;
 
 namespace LdlVk.Datasets.Resuming;
 
@@ -23,8 +24,9 @@ public sealed class PartialResults
 
     /// <summary>Reads the records of all parts, and checks that they belong together.</summary>
     /// <param name="paths">The files, in any order, each with its record beside it.</param>
+    /// <param name="accept">Called with the difference if several machines scored the parts; null if such parts are refused.</param>
     /// <exception cref="UsageException">The files do not belong together, or one is missing or damaged.</exception>
-    public static PartialResults Open(IReadOnlyList<string> paths)
+    public static PartialResults Open(IReadOnlyList<string> paths, Action<string>? accept = null)
     {
         (string Path, RunRecord Record)[] records = [.. paths.Select(path => (path, File.Exists(path)
             ? RunRecord.Read(path)
@@ -32,44 +34,69 @@ public sealed class PartialResults
                     $"{path} has no {RunRecord.Suffix} beside it: it is not a complete part of a dataset. "
                     + $"Score that part again, or resume it.")
             : throw new UsageException($"There is no file {path}."))).OrderBy(part => part.Item2.Shard)];
-        CheckTogether(records);
+        CheckTogether(records, accept);
         return new PartialResults(records);
     }
 
-    /// <summary>Writes all results in the order of the input. Memory does not grow with the parts or their lines.</summary>
+    /// <summary>
+    /// Writes all results in the order of the input. Memory does not grow with the parts or their lines. Tables are joined to a table.
+    /// </summary>
     /// <param name="output">Receives the results.</param>
     /// <param name="cancellationToken">Cancels the merge.</param>
     /// <returns>The number of results.</returns>
     /// <exception cref="UsageException">A part has been changed.</exception>
-    public long Merge(Stream output, CancellationToken cancellationToken = default)
+    public long Merge(OutputFile output, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(output);
         using PartFiles files = new(_parts);
+        if (output.IsTable) files.ExpandTables(output.OpenBeside, cancellationToken);
+        else if (_parts.FirstOrDefault(part => PartFiles.IsTable(part.Path)).Path is { } table)
+            throw new UsageException(
+                $"{table} is Parquet, from which no lines are made. Give a name that ends with {ResultTable.Extension}.");
         long lines = _parts[0].Record.InputLines;
         for (long line = 0; line < lines; line += Shard.BlockLines)
         {
             int part = (int)(line / Shard.BlockLines % _parts.Length);
-            files.Copy(part, Math.Min(Shard.BlockLines, lines - line), output, cancellationToken);
+            files.Copy(part, Math.Min(Shard.BlockLines, lines - line), output.Stream, cancellationToken);
         }
 
         files.CheckEnd();
         return lines;
     }
 
-    private static void CheckTogether((string Path, RunRecord Record)[] records)
+    /// <summary>
+    /// Compares each part with the first whose driver is recorded, so that a part of an earlier version does not hide that two others
+    /// differ.
+    /// </summary>
+    private static void CheckMachines((string Path, RunRecord Record)[] records, Action<string>? accept)
+    {
+        (string firstPath, RunRecord first) = records.FirstOrDefault(part => part.Record.Driver is not null, records[0]);
+        foreach ((string path, RunRecord record) in records)
+        {
+            if (record.Identity.Match(first.Identity) == RunMatch.Same) continue;
+            RunIdentity.Accept(
+                $"{path} and {firstPath} were scored on different kinds of devices, with different drivers or by different versions "
+                + $"({record.Identity.Difference(first.Identity)})",
+                accept);
+            return;
+        }
+    }
+
+    private static void CheckTogether((string Path, RunRecord Record)[] records, Action<string>? accept)
     {
         (string firstPath, RunRecord first) = records[0];
         foreach ((string path, RunRecord record) in records)
         {
             if (record.InputSha256 != first.InputSha256 || record.InputLines != first.InputLines)
                 throw new UsageException($"{path} and {firstPath} are of different inputs.");
-            if (record.Settings != first.Settings)
+            if (record.Identity.Match(first.Identity) == RunMatch.Different)
                 throw new UsageException(
-                    $"{path} and {firstPath} were scored with different settings ({record.Settings}; {first.Settings}).");
+                    $"{path} and {firstPath} were scored with different settings ({record.Identity.Difference(first.Identity)}).");
             if (record.Shards != first.Shards)
                 throw new UsageException($"{path} is one of {record.Shards} parts, {firstPath} one of {first.Shards}.");
         }
 
+        CheckMachines(records, accept);
         // The number of parts is a claim of the records: nothing is allocated by it.
         if (records.CountBy(part => part.Record.Shard).FirstOrDefault(n => n.Value > 1) is { Value: > 1 } twice)
             throw new UsageException($"Part {twice.Key}/{first.Shards} is there {twice.Value} times.");

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Security.Cryptography;
 using LdlVk.Datasets.Files;
 using LdlVk.Datasets.Lines;
+using LdlVk.Datasets.Tables;
 using LdlVk.Runtime.Files;
 
 namespace LdlVk.Datasets.Resuming;
@@ -20,7 +21,6 @@ public sealed class ResumableFile : IDisposable
 
     private readonly string _path;
     private readonly Action<long, string> _kept;
-    private readonly string _settings;
     private readonly Journal _journal;
     private readonly FileStream _results;
     private readonly IncrementalHash _all = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -31,9 +31,9 @@ public sealed class ResumableFile : IDisposable
     private string _input = "";
     private bool _complete;
 
-    private ResumableFile(string path, string settings, Journal journal, FileStream results, Action<long, string> kept)
+    private ResumableFile(string path, Journal journal, FileStream results, Action<long, string> kept)
     {
-        (_path, _settings, _journal, _results, _kept) = (path, settings, journal, results, kept);
+        (_path, _journal, _results, _kept) = (path, journal, results, kept);
         Stream = new Appended(this);
     }
 
@@ -95,7 +95,7 @@ public sealed class ResumableFile : IDisposable
     {
         string final = OutputPath.Resolve(path);
         string record = final + RunRecord.Suffix;
-        return [final + PartialSuffix, final + JournalSuffix, record, record + TemporarySuffix];
+        return [final + PartialSuffix, final + JournalSuffix, record, record + TemporarySuffix, .. TableFile.FilesBeside(final)];
     }
 
     /// <summary>Returns the path of a resumable output, without links.</summary>
@@ -107,6 +107,7 @@ public sealed class ResumableFile : IDisposable
             throw new UsageException($"{path} is a device or a pipe, which cannot be continued. Write to a file.");
         if (final.Length == 0 || Directory.Exists(final))
             throw new UsageException($"'{path}' is not a file name. Give the name of a file.");
+        ResultTable.Check(path, final);
         foreach (string other in FilesBeside(final)) OwnFile.Check(other);
         return final;
     }
@@ -115,10 +116,14 @@ public sealed class ResumableFile : IDisposable
     /// Returns the record of a finished run with the same settings; null if there is work left. Reads the results and compares them with
     /// the record.
     /// </summary>
+    /// <param name="path">The result file.</param>
+    /// <param name="run">What the results of this run depend on.</param>
+    /// <param name="shard">Part of the input.</param>
+    /// <param name="accept">Called with the difference if another machine scored the file; null if it is refused.</param>
     /// <exception cref="UsageException">
     /// The file is there and is not the result of such a run: it has other settings, is another part, has been changed, or has no record.
     /// </exception>
-    public static RunRecord? Finished(string path, string settings, Shard shard)
+    public static RunRecord? Finished(string path, RunIdentity run, Shard shard, Action<string>? accept = null)
     {
         if (File.Exists(path + PartialSuffix) || !File.Exists(path)) return null;
         if (RunRecord.Read(path) is not { } record)
@@ -128,10 +133,7 @@ public sealed class ResumableFile : IDisposable
         if (record.Shard != shard.Index || record.Shards != shard.Count)
             throw new UsageException(
                 $"{path} is complete and is part {new Shard(record.Shard, record.Shards)}, not {shard}. Give each part a file of its own.");
-        if (record.Settings != settings)
-            throw new UsageException(
-                $"{path} is complete and was scored with other settings ({record.Settings}; now {settings}). "
-                + "Use the same, or write to another file.");
+        record.Identity.Check(run, $"{path} is complete and was scored", "Use the same, or write to another file.", accept);
         using FileStream results = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
         if (results.Length != record.Bytes || Convert.ToHexStringLower(SHA256.HashData(results)) != record.Sha256)
             throw new UsageException(
@@ -143,13 +145,15 @@ public sealed class ResumableFile : IDisposable
 
     /// <summary>Opens a result file to continue, or a new one.</summary>
     /// <param name="path">The result file.</param>
-    /// <param name="settings">The settings that the results depend on.</param>
+    /// <param name="run">What the results of this run depend on.</param>
     /// <param name="shard">Part of the input.</param>
     /// <param name="resume">Whether an unfinished file is continued.</param>
     /// <param name="kept">Called with the number of results that an interrupted run keeps, and their file.</param>
+    /// <param name="accept">Called with the difference if another machine began the file; null if it is refused.</param>
     /// <exception cref="UsageException">The file belongs to another run, or cannot be written.</exception>
     /// <exception cref="BusyException">Another run writes it now.</exception>
-    public static ResumableFile Open(string path, string settings, Shard shard, bool resume, Action<long, string> kept)
+    public static ResumableFile Open(
+        string path, RunIdentity run, Shard shard, bool resume, Action<long, string> kept, Action<string>? accept = null)
     {
         string partial = path + PartialSuffix, journalPath = path + JournalSuffix;
         if (!resume && IsUnfinished(path)) throw new UsageException($"{Unfinished(path)} {ResumeOrDelete(path)}");
@@ -161,11 +165,12 @@ public sealed class ResumableFile : IDisposable
         FileStream? results = null;
         try
         {
-            journal = Journal.Open(journalPath, path, new JournalHead(settings, shard.ToString()));
+            JournalHead head = new(run.Settings, shard.ToString(), run.Portable, run.Driver);
+            journal = Journal.Open(journalPath, path, head, accept);
             TemporaryFile.CheckUnused(path);
             results = new FileStream(partial, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
             if (!resume) journal.Clear();
-            ResumableFile file = new(path, settings, journal, results, kept);
+            ResumableFile file = new(path, journal, results, kept);
             file.TakeUp();
             return file;
         }
@@ -189,27 +194,37 @@ public sealed class ResumableFile : IDisposable
         if (_sinceEntry.Elapsed >= Interval) Keep();
     }
 
-    /// <summary>Completes the file: gives it its name.</summary>
+    /// <summary>Completes the file: writes the table if it is one, and gives it its name.</summary>
+    /// <param name="input">The digest of the input.</param>
+    /// <param name="shard">Part of the input.</param>
+    /// <param name="cancellationToken">Cancels the writing of a table. The next run finds no lines to score, and writes it.</param>
     /// <exception cref="BusyException">Another run has taken the file over.</exception>
-    public void Complete(LineDigest input, Shard shard)
+    public void Complete(LineDigest input, Shard shard, CancellationToken cancellationToken = default)
     {
+        ArgumentNullException.ThrowIfNull(input);
         Keep();
         _journal.CheckOwn();
+        TableFile? table = ResultTable.IsTable(_path) ? TableFile.Write(_results, shard, _path, cancellationToken) : null;
+        if (table is not null) _journal.CheckOwn();
         RunRecord record = new(
-            _settings,
+            _journal.Identity.Settings,
             shard.Index,
             shard.Count,
             input.Lines,
             input.Value,
             _lines,
             _failed,
-            _bytes,
-            Convert.ToHexStringLower(_all.GetHashAndReset()));
+            table?.Bytes ?? _bytes,
+            table?.Sha256 ?? Convert.ToHexStringLower(_all.GetHashAndReset()),
+            _journal.Identity.Portable,
+            _journal.Identity.Driver);
         // If the run ends before the renaming, the next run finds no lines to score and repeats these steps. After the renaming, the file
-        // is complete.
+        // is complete; with a table, after the lines are deleted.
         WriteRecord(record);
-        if (OperatingSystem.IsWindows()) _results.Dispose();
-        FolderSync.Move(_path + PartialSuffix, _path);
+        if (OperatingSystem.IsWindows() || table is not null) _results.Dispose();
+        if (table is null) FolderSync.Move(_path + PartialSuffix, _path);
+        else table.Rename();
+        if (table is not null) File.Delete(_path + PartialSuffix);
         _results.Dispose();
         _journal.Delete();
         _complete = true;

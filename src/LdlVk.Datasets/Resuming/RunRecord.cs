@@ -16,13 +16,20 @@ namespace LdlVk.Datasets.Resuming;
 /// <param name="Failed">Number of results that are errors.</param>
 /// <param name="Bytes">Size of the results.</param>
 /// <param name="Sha256">Their SHA-256.</param>
+/// <param name="Portable">See <see cref="RunIdentity.Portable"/>.</param>
+/// <param name="Driver">See <see cref="RunIdentity.Driver"/>.</param>
 public sealed record RunRecord(
-    string Settings, int Shard, int Shards, long InputLines, string InputSha256, long Lines, long Failed, long Bytes, string Sha256)
+    string Settings, int Shard, int Shards, long InputLines, string InputSha256, long Lines, long Failed, long Bytes, string Sha256,
+    string? Portable = null, string? Driver = null)
 {
     /// <summary>Suffix of the record's file name.</summary>
     public const string Suffix = ".run.json";
 
     private const int MaxBytes = 1 << 20;
+
+    /// <summary>What the results depend on.</summary>
+    [JsonIgnore]
+    public RunIdentity Identity => new(Settings, Portable, Driver);
 
     /// <summary>Reads the record of a result file; null if there is none.</summary>
     /// <exception cref="UsageException">The record is damaged.</exception>
@@ -60,7 +67,12 @@ public sealed record RunRecord(
 /// <param name="Bytes">Size of the results in bytes.</param>
 /// <param name="Input">Digest of the input up to the last result.</param>
 /// <param name="Sha256">SHA-256 of the bytes since the previous entry.</param>
-internal sealed record JournalEntry(long Lines, long Failed, long Bytes, string Input, string Sha256)
+/// <param name="Settings">See <see cref="RunIdentity.Settings"/>: of the results from here on if another machine continues.</param>
+/// <param name="Portable">See <see cref="RunIdentity.Portable"/>.</param>
+/// <param name="Driver">See <see cref="RunIdentity.Driver"/>.</param>
+internal sealed record JournalEntry(
+    long Lines, long Failed, long Bytes, string Input, string Sha256, string? Settings = null, string? Portable = null,
+    string? Driver = null)
 {
     /// <summary>The state of an empty file.</summary>
     public static JournalEntry None { get; } = new(0, 0, 0, "", "");
@@ -69,9 +81,17 @@ internal sealed record JournalEntry(long Lines, long Failed, long Bytes, string 
 /// <summary>The first line of a journal.</summary>
 /// <param name="Settings">The settings that the results depend on.</param>
 /// <param name="Shard">The part, as on the command line.</param>
-internal sealed record JournalHead(string Settings, string Shard);
+/// <param name="Portable">See <see cref="RunIdentity.Portable"/>.</param>
+/// <param name="Driver">See <see cref="RunIdentity.Driver"/>.</param>
+internal sealed record JournalHead(string Settings, string Shard, string? Portable = null, string? Driver = null)
+{
+    /// <summary>What the results depend on.</summary>
+    [JsonIgnore]
+    public RunIdentity Identity => new(Settings, Portable, Driver);
+}
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(RunRecord))]
 [JsonSerializable(typeof(JournalHead))]
 [JsonSerializable(typeof(JournalEntry))]

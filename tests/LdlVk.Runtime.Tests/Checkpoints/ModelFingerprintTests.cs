@@ -1,3 +1,4 @@
+using System.Text;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Testing;
 using Xunit;
@@ -64,6 +65,36 @@ public sealed class ModelFingerprintTests
             file.Position = at;
             file.WriteByte((byte)(old ^ 1));
         }
+    }
+
+    /// <summary>Two reward models on one backbone that was not trained differ in their head alone, which lies between two blocks.</summary>
+    [Theory]
+    [InlineData("score.weight", 9216, 700)]
+    [InlineData("layers.0.mlp.up_proj.weight", 9 << 20, 100)]
+    public void A_large_file_is_hashed_in_all_small_tensors_and_at_the_beginning_of_each_other(string name, int bytes, int changed)
+    {
+        using TempFolder folder = new();
+        long before = (5L * ModelFingerprint.StrideBytes) + (1 << 20), all = before + bytes + (9 << 20);
+        byte[] header = Encoding.UTF8.GetBytes(
+            $"{{\"a\":{{\"dtype\":\"F32\",\"shape\":[{before / 4}],\"data_offsets\":[0,{before}]}},"
+            + $"\"{name}\":{{\"dtype\":\"F32\",\"shape\":[{bytes / 4}],\"data_offsets\":[{before},{before + bytes}]}},"
+            + $"\"z\":{{\"dtype\":\"F32\",\"shape\":[{(9 << 20) / 4}],\"data_offsets\":[{before + bytes},{all}]}}}}");
+        string path = folder["model.safetensors"];
+        using (FileStream file = File.Create(path))
+        {
+            file.Write(BitConverter.GetBytes((long)header.Length));
+            file.Write(header);
+            file.SetLength(8 + header.Length + all);
+        }
+
+        string sound = Of(folder);
+        using (FileStream file = File.OpenWrite(path))
+        {
+            file.Position = 8 + header.Length + before + changed;
+            file.WriteByte(1);
+        }
+
+        Assert.NotEqual(sound, Of(folder));
     }
 
     private static string Of(TempFolder folder) => ModelFingerprint.Of(

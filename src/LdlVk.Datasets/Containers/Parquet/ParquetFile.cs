@@ -44,12 +44,12 @@ internal sealed class ParquetFile : IDisposable
     private readonly ExpansionLimit _limit;
     private long _rowsLeft, _rows;
 
-    private ParquetFile(string path, SafeFileHandle file, CancellationToken cancellationToken)
+    private ParquetFile(string path, SafeFileHandle file, bool isResults, CancellationToken cancellationToken)
     {
         (_path, _file) = (path, file);
         long bytes = RandomAccess.GetLength(file);
         PageBudget budget = new(bytes);
-        _limit = new ExpansionLimit(() => bytes);
+        _limit = new ExpansionLimit(() => bytes, isResults ? ExpansionLimit.MaxPerResultByte : ExpansionLimit.MaxPerByte);
         _footer = new ParquetFooter(ReadFooter(file));
         _columns = [.. _footer.Columns.Select(node => node.IsRead ? new ColumnReader(file, node, budget, cancellationToken) : null)];
         if (_footer.Root.Children.Count == 0) throw new NotSupportedException("it has no columns that have a form in JSON.");
@@ -62,13 +62,16 @@ internal sealed class ParquetFile : IDisposable
     public static bool Is(ReadOnlySpan<byte> beginning) => beginning.StartsWith(Magic);
 
     /// <summary>Opens a file and reads what its columns are.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="cancellationToken">Cancels the reading.</param>
+    /// <param name="isResults">Whether it has results, which its bytes bound less tightly.</param>
     /// <exception cref="IOException">It is damaged, or has what is not read.</exception>
-    public static ParquetFile Open(string path, CancellationToken cancellationToken)
+    public static ParquetFile Open(string path, CancellationToken cancellationToken, bool isResults = false)
     {
         SafeFileHandle file = File.OpenHandle(path);
         try
         {
-            return Guard(path, () => new ParquetFile(path, file, cancellationToken));
+            return Guard(path, () => new ParquetFile(path, file, isResults, cancellationToken));
         }
         catch
         {
