@@ -19,7 +19,8 @@ internal readonly record struct Vectors(bool Wide, bool Bytes)
     /// <summary>The choice in words, for the list of devices.</summary>
     public IEnumerable<string> Describe()
     {
-        yield return Wide ? "512-bit vectors" : Vector256.IsHardwareAccelerated ? "256-bit vectors" : "256-bit vectors in software";
+        yield return Wide ? "512-bit vectors" : Vector256.IsHardwareAccelerated ? "256-bit vectors"
+            : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "vectors in software";
         if (Bytes) yield return "products of bytes";
     }
 }
