@@ -23,7 +23,8 @@ public sealed class PromptCacheTests : DeviceTest
             foreach (string device in TestDevices.ForModels.Where(id => !id.EndsWith(" tile", StringComparison.Ordinal)))
             {
                 data.Add(device, "a_f32_sliding", WeightFormat.Fp32, ComputeMode.Auto);
-                data.Add(device, "b_bf16_sharded", WeightFormat.Int8, ComputeMode.Int8);
+                // On DirectML it takes as long as all else; the conformance tests hold the op to its bits.
+                if (!InvarianceTests.IsSlow(device)) data.Add(device, "b_bf16_sharded", WeightFormat.Int8, ComputeMode.Int8);
                 data.Add(device, "c_bf16_outliers", WeightFormat.Fp16, ComputeMode.Auto);
             }
 
