@@ -200,7 +200,7 @@ public sealed class ChangedFilesTests : IDisposable
     {
         file.Stream.Write(Encoding.UTF8.GetBytes($"{{\"id\":{i}}}\n"));
         InputLine line = InputLine.Of("0", Item.Of("p", ["r"]));
-        line.Digest = $"digest{i}";
+        line.Digest = Encoding.UTF8.GetBytes($"digest{i}");
         file.Wrote(new ScoredLine(line, [], null));
     }
 

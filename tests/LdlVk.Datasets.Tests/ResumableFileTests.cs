@@ -42,7 +42,7 @@ public sealed class ResumableFileTests : IDisposable
             using (ResumableFile file = Open())
             {
                 kept[file.Lines]++;
-                Assert.Equal(file.Lines == 0 ? "" : $"digest{file.Lines - 1}", file.InputDigest);
+                Assert.Equal(file.Lines == 0 ? "" : Convert.ToHexStringLower(Encoding.UTF8.GetBytes($"digest{file.Lines - 1}")), file.InputDigest);
                 for (int i = (int)file.Lines; i < 6; i++) Add(file, i);
                 file.Complete(new LineDigest(), Shard.Whole);
             }
@@ -86,7 +86,7 @@ public sealed class ResumableFileTests : IDisposable
     {
         file.Stream.Write(Encoding.UTF8.GetBytes($"{{\"id\":{i},\"score\":0.{i}}}\n"));
         InputLine line = InputLine.Of("0", Item.Of("p", ["r"]));
-        line.Digest = $"digest{i}";
+        line.Digest = Encoding.UTF8.GetBytes($"digest{i}");
         file.Wrote(new ScoredLine(line, [], i % 3 == 0 ? "error" : null));
     }
 }

@@ -116,7 +116,7 @@ internal static class RunReaders
     private static void Write(ResumableFile file, LineDigest digest, int i)
     {
         InputLine line = InputLine.Of($"{i}", Item.None);
-        line.Digest = digest.Value;
+        line.Digest = digest.Hold();
         new ResultWriter(file.Stream).WriteError(line.Id, "x");
         file.Wrote(new ScoredLine(line, [], i % 3 == 0 ? "x" : null));
     }

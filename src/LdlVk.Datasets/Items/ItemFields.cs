@@ -109,17 +109,18 @@ public sealed class ItemFields
     }
 
     /// <summary>Returns the fields of an item that hold a part, without those that are null.</summary>
-    public IEnumerable<(string Name, JsonElement Value)> Find(JsonElement item, ItemPart part)
+    public IReadOnlyList<(string Name, JsonElement Value)> Find(JsonElement item, ItemPart part)
     {
-        if (_map is null)
+        if (_map is not null)
+            return _map.TryGetValue(part, out string? path) && At(item, path) is { } value ? [(path, value)] : [];
+        List<(string Name, JsonElement Value)>? found = null;
+        foreach (string name in Names.GetValueOrDefault(part, []))
         {
-            foreach (string name in Names.GetValueOrDefault(part, []))
-                if (IsGiven(item, name)) yield return (name, item.GetProperty(name));
+            if (item.TryGetProperty(name, out JsonElement field) && field.ValueKind != JsonValueKind.Null)
+                (found ??= []).Add((name, field));
         }
-        else if (_map.TryGetValue(part, out string? path) && At(item, path) is { } value)
-        {
-            yield return (path, value);
-        }
+
+        return found is null ? [] : found;
     }
 
     /// <summary>Returns the part of an item that a field is; null if it is none.</summary>

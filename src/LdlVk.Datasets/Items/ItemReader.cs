@@ -139,8 +139,8 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
 
     private Part? One(JsonElement item, ItemPart part)
     {
-        (string Name, JsonElement Value)[] found = [.. _names.Find(item, part)];
-        if (found.Length == 0) return null;
+        IReadOnlyList<(string Name, JsonElement Value)> found = _names.Find(item, part);
+        if (found.Count == 0) return null;
         if (found.Skip(1).FirstOrDefault(f => !ItemFields.AreEqual(f.Value, found[0].Value)) is { Name: { } other })
             throw fields.Error($"{fields.Subject} has {found[0].Name} and {other}, which differ, and only one of them can be read.");
         return new Part(found[0].Name, found[0].Value);

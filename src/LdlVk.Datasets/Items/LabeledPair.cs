@@ -14,6 +14,10 @@ internal sealed class LabeledPair
     private static readonly (string First, string Second)[] Endings =
         [("_a", "_b"), ("_A", "_B"), ("_1", "_2"), ("1", "2"), ("_0", "_1")];
 
+    /// <summary>The names of all pairs. Every line of a data set is asked for them.</summary>
+    private static readonly (string First, string Second)[] Pairs =
+        [.. Stems.SelectMany(stem => Endings.Select(ending => (stem + ending.First, stem + ending.Second)))];
+
     private static readonly string[] Labels = ["label", "winner", "preference", "preferred", "better_response_id", "chosen"];
 
     /// <summary>Numbers whose sign says which is better: negative for the first response.</summary>
@@ -47,14 +51,10 @@ internal sealed class LabeledPair
                     : Unlabeled());
         }
 
-        foreach (string stem in Stems)
+        foreach ((string a, string b) in Pairs)
         {
-            foreach ((string first, string second) in Endings)
-            {
-                string a = stem + first, b = stem + second;
-                if (!ItemFields.IsGiven(item, a) || !ItemFields.IsGiven(item, b)) continue;
-                return new LabeledPair((a, item.GetProperty(a)), (b, item.GetProperty(b)), Labeled(item, first[^1]));
-            }
+            if (!ItemFields.IsGiven(item, a) || !ItemFields.IsGiven(item, b)) continue;
+            return new LabeledPair((a, item.GetProperty(a)), (b, item.GetProperty(b)), Labeled(item, a[^1]));
         }
 
         return null;

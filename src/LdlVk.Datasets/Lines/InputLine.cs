@@ -27,8 +27,8 @@ public sealed class InputLine
     /// <summary>Share of the input up to and including this line, 0 to 1; null if the size is unknown.</summary>
     public double? Share { get; internal set; }
 
-    /// <summary>The input's digest up to this line, for resumable runs.</summary>
-    public string Digest { get; internal set; } = "";
+    /// <summary>The input's digest up to this line, for resumable runs. Few are written, and made hexadecimal then.</summary>
+    internal ReadOnlyMemory<byte> Digest { get; set; }
 
     /// <summary>The id as a text.</summary>
     public string Name

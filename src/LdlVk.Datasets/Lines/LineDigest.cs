@@ -10,6 +10,7 @@ namespace LdlVk.Datasets.Lines;
 public sealed class LineDigest
 {
     private byte[] _value = new byte[SHA256.HashSizeInBytes];
+    private bool _isHeld;
     private byte[] _buffer = [];
 
     /// <summary>Number of lines so far.</summary>
@@ -18,6 +19,13 @@ public sealed class LineDigest
     /// <summary>The digest, in hexadecimal.</summary>
     public string Value => Convert.ToHexStringLower(_value);
 
+    /// <summary>Returns the digest of the lines so far, which later lines do not change.</summary>
+    internal ReadOnlyMemory<byte> Hold()
+    {
+        _isHeld = true;
+        return _value;
+    }
+
     /// <summary>Adds a line.</summary>
     public void Add(RawLine line)
     {
@@ -25,7 +33,8 @@ public sealed class LineDigest
         if (_buffer.Length < _value.Length + line.Bytes.Length) _buffer = new byte[_value.Length + (2 * line.Bytes.Length)];
         _value.CopyTo(_buffer, 0);
         line.Bytes.Span.CopyTo(_buffer.AsSpan(_value.Length));
-        _value = SHA256.HashData(_buffer.AsSpan(0, _value.Length + line.Bytes.Length));
+        if (_isHeld) (_value, _isHeld) = (new byte[SHA256.HashSizeInBytes], false);
+        SHA256.HashData(_buffer.AsSpan(0, _value.Length + line.Bytes.Length), _value);
         Lines++;
     }
 }

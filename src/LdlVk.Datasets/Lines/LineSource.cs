@@ -107,7 +107,7 @@ public sealed class LineSource : IDisposable
             }
 
             InputLine line = Parse(raw);
-            line.Digest = Digest.Value;
+            line.Digest = Digest.Hold();
             yield return line;
         }
 

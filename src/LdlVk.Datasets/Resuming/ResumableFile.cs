@@ -29,6 +29,7 @@ public sealed class ResumableFile : IDisposable
     private JournalEntry _entry = JournalEntry.None;
     private long _lines, _linesBefore, _failed, _bytes;
     private string _input = "";
+    private ReadOnlyMemory<byte> _digest;
     private bool _complete;
 
     private ResumableFile(string path, Journal journal, FileStream results, Action<long, string> kept)
@@ -190,7 +191,7 @@ public sealed class ResumableFile : IDisposable
     {
         _lines++;
         if (line.Error is not null) _failed++;
-        _input = line.Line.Digest;
+        _digest = line.Line.Digest;
         if (_sinceEntry.Elapsed >= Interval) Keep();
     }
 
@@ -264,6 +265,7 @@ public sealed class ResumableFile : IDisposable
         if (_lines == _entry.Lines) return;
         _journal.CheckOwn();
         _results.Flush(flushToDisk: true);
+        _input = Convert.ToHexStringLower(_digest.Span);
         _entry = new JournalEntry(_lines, _failed, _bytes, _input, Convert.ToHexStringLower(_piece.GetHashAndReset()));
         _journal.Add(_entry);
     }

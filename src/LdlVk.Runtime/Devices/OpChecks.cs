@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace LdlVk.Runtime.Devices;
 
 /// <summary>
@@ -163,7 +165,8 @@ internal static class OpChecks
         Require(bins >= 2 && bins * attributes == regression.Columns,
             $"LdlReadout: {regression.Columns} outputs do not divide over {attributes} attributes");
         Require(output.Columns == 1 + bins + attributes + (attributes * bins), $"LdlReadout: the output has {output.Columns} columns");
-        Require(output.Rows == regression.Rows && gating.Rows == regression.Rows, "LdlReadout: row counts differ");
+        Require(output.Rows == regression.Rows && gating.Rows == regression.Rows,
+            $"LdlReadout: {output.Rows}, {regression.Rows} and {gating.Rows} rows differ");
         Apart("LdlReadout", output, regression);
         Apart("LdlReadout", output, gating);
         return (attributes, bins);
@@ -277,8 +280,8 @@ internal static class OpChecks
 
     private static TensorPlace Place(ITensor tensor) => ((IDeviceTensor)tensor).Place;
 
-    private static void Require(bool condition, string message)
+    private static void Require(bool condition, [InterpolatedStringHandlerArgument(nameof(condition))] CheckMessage message)
     {
-        if (!condition) throw new ArgumentException(message);
+        if (!condition) throw new ArgumentException(message.ToString());
     }
 }
