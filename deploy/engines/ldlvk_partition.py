@@ -1,0 +1,49 @@
+"""What the examples for Dask, Ray and Spark share: a partition's rows go to one of several `ldlvk serve`, and their results come back.
+
+Needs Python 3.8, and ldlvk.py of clients/python beside it. Each engine sends this file and ldlvk.py to its workers.
+"""
+
+import random
+import time
+from typing import Any, Dict, List, Optional, Sequence
+
+from ldlvk import Client, InputError, ServerError
+
+#: Answers after which another server, or the same one later, may do better. None: it cannot be reached, or broke off.
+_PASSING = (None, 429, 500, 502, 503, 504)
+
+
+def score_rows(
+    rows: Sequence[Dict[str, Any]], urls: Sequence[str], api_key: Optional[str] = None, patience: float = 900.0, timeout: float = 600.0
+) -> List[Dict[str, Any]]:
+    """Scores rows, in their order, one result for each: {"score", "tokens"}, {"scores", "tokens"} of responses, or {"error"}.
+
+    rows: items as ldlvk score reads them, without columns that the server does not know.
+    urls: the servers. One that is full, stops or cannot be reached is left for the next; when all fail, they are asked again after 0.5, 1, 2,
+    … 30 s until `patience` seconds have passed, and the engine repeats the partition, if it is told to. A text's score does not depend on
+    the server or on the number of tries, so a partition that is scored twice has the same results twice.
+    Back-pressure: this call returns when all rows have results, so partitions under way bound what waits in the servers; a full server
+    answers 429 and is asked again when it says so.
+    """
+    clients = [Client(url, api_key=api_key, timeout=timeout, retries=1) for url in urls]
+    # Partitions begin at different servers.
+    random.shuffle(clients)
+    deadline, pause = time.monotonic() + patience, 0.5
+    while True:
+        for client in clients:
+            try:
+                return [_result(reward) for reward in client.rewards(rows, errors="return")]
+            except ServerError as error:
+                if error.status not in _PASSING or time.monotonic() > deadline:
+                    raise
+        time.sleep(pause * random.uniform(1.0, 1.25))
+        pause = min(30.0, 2 * pause)
+
+
+def _result(reward: Any) -> Dict[str, Any]:
+    if isinstance(reward, InputError):
+        return {"error": reward.reason}
+    if isinstance(reward, list):
+        errors = [one.reason for one in reward if isinstance(one, InputError)]
+        return {"error": errors[0]} if errors else {"scores": [one.score for one in reward], "tokens": [one.tokens for one in reward]}
+    return {"score": reward.score, "tokens": reward.tokens}
