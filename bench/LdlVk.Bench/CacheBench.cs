@@ -1,44 +1,47 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Net.Http.Headers;
-using System.Text.Json;
 using LdlVk.Server;
 using LdlVk.Testing;
+using static LdlVk.Bench.ServerCalls;
 
 namespace LdlVk.Bench;
 
 /// <summary>The server with its prompt cache beside the server without: answers to long prompts, each in a request of its own.</summary>
 internal sealed class CacheBench : IAsyncDisposable
 {
-    private const int PromptTokens = 1000, AnswerTokens = 100, Answers = 16, Clients = 4, Rounds = 3;
+    private const int PromptTokens = 1000, AnswerTokens = 100, Answers = 16, Alone = 64;
 
     private readonly Random _random = new(1);
     private readonly RewardModel[] _models;
     private readonly RewardServer[] _servers;
     private readonly HttpClient[] _clients;
+    private readonly string[] _words;
+    private readonly int _rounds;
 
-    private CacheBench(RewardModel[] models, RewardServer[] servers)
+    private CacheBench(RewardModel[] models, RewardServer[] servers, int rounds)
     {
-        (_models, _servers) = (models, servers);
-        _clients = [.. servers.Select(server => new HttpClient { BaseAddress = new Uri(server.Urls[0]) })];
+        (_models, _servers, _rounds) = (models, servers, rounds);
+        _clients = [.. servers.Select(server => new HttpClient { BaseAddress = new Uri(server.Urls[0]), Timeout = TimeSpan.FromHours(1) })];
+        // Words of one token each.
+        _words = [.. Enumerable.Range(0, 4000).Select(models[0].Piece).Where(piece => piece.Length > 3 && piece[0] is '▁' or 'Ġ' && piece.Skip(1).All(char.IsAsciiLetterLower)).Select(piece => piece[1..])];
     }
 
-    /// <summary><c>cache [--model FOLDER] [--device DEVICE] [--prompts N]</c>.</summary>
+    /// <summary><c>cache [--model FOLDER] [--device DEVICE] [--prompts N] [--rounds N] [--rate N]</c>.</summary>
     public static async Task RunAsync(string[] flags)
     {
-        string Value(string name, string otherwise) => Array.IndexOf(flags, name) is var i && i >= 0 && i + 1 < flags.Length ? flags[i + 1] : otherwise;
-        string folder = Value("--model", Repository.Path("models", "ldl-mini"));
-        var options = new RewardModelOptions { Device = Value("--device", "cpu") };
+        string folder = Value(flags, "--model", Repository.Path("models", "ldl-mini"));
+        var options = new RewardModelOptions { Device = Value(flags, "--device", "cpu") };
         RewardModel[] models = [RewardModel.Load(folder, options with { PromptCache = 0 }), RewardModel.Load(folder, options)];
         List<RewardServer> servers = [];
         foreach (RewardModel model in models) servers.Add(await RewardServer.StartAsync(model, new ServerOptions { Urls = ["http://127.0.0.1:0"] }));
-        await using CacheBench bench = new(models, [.. servers]);
-        Say($"a cache of {models[1].Plan.CacheTokens} tokens; {Environment.ProcessorCount} cores");
-        await bench.CompareAsync($"one prompt, {Answers} answers one after another", () => bench.Texts(1, Answers), clients: 1);
-        int prompts = int.Parse(Value("--prompts", "64"), CultureInfo.InvariantCulture);
-        await bench.CompareAsync($"{prompts} prompts, {Answers} answers each, shuffled, by {Clients} clients", () => bench.Texts(prompts, Answers), Clients);
-        await bench.CompareAsync("nothing shared, one after another", () => bench.Texts(4 * Answers, 1), clients: 1);
-        Say($"{models[1].PromptCache}");
+        await using CacheBench bench = new(models, [.. servers], (int)Number(flags, "--rounds", 3));
+        Say($"a cache of {models[1].Plan.CacheTokens} tokens; {Load()}");
+        double alone = await bench.CompareAsync("nothing shared, one after another", () => bench.Texts(Alone, 1), null);
+        await bench.CompareAsync($"one prompt, {Answers} answers one after another", () => bench.Texts(1, Answers), null);
+        int prompts = (int)Number(flags, "--prompts", 64);
+        await bench.CompareAsync($"{prompts} prompts, {Answers} answers each, shuffled, at random times", () => bench.Texts(prompts, Answers), Number(flags, "--rate", 8 / alone));
+        PromptCacheUse use = models[1].PromptCache;
+        Say($"{use}; {use.Bytes / 1e6:F0} MB of {models[1].Plan.Stages.Sum(stage => stage.CacheBytes) / 1e6:F0}; {Load()}");
+        if (use.Stored > use.Capacity) throw new InvalidOperationException("The cache has more than its limit.");
     }
 
     public async ValueTask DisposeAsync()
@@ -48,53 +51,89 @@ internal sealed class CacheBench : IAsyncDisposable
         foreach (RewardModel model in _models) model.Dispose();
     }
 
-    /// <summary>Both servers in turn, with texts that are new to both in each round; every answer is compared, to the bit.</summary>
-    private async Task CompareAsync(string what, Func<int[][]> make, int clients)
+    /// <summary>
+    /// Both servers in turn, with texts that are new to both in each round; every answer is compared with that of the other, and some with
+    /// the text's own score, to the bit. Returns the seconds of an answer without the cache.
+    /// </summary>
+    private async Task<double> CompareAsync(string what, Func<(string, string)[]> make, double? rate)
     {
-        List<double> without = [], with = [];
-        for (int round = 0; round <= Rounds; round++)
+        List<double> ratios = [], work = [], without = [], with = [];
+        for (int round = 0; round <= _rounds; round++)
         {
-            int[][] texts = make();
-            (double Seconds, float[] Scores)[] runs = [await AskAsync(_clients[0], texts, clients), await AskAsync(_clients[1], texts, clients)];
-            if (!runs[0].Scores.SequenceEqual(runs[1].Scores)) throw new InvalidOperationException("The cache changed a score.");
-            if (round == 0) continue; // to warm up
-            without.Add(runs[0].Seconds);
-            with.Add(runs[1].Seconds);
+            (string Prompt, string Response)[] texts = make();
+            double[] seconds = new double[2], busy = new double[2];
+            float[][] scores = new float[2][];
+            int seed = _random.Next();
+            if (rate is null) await AskInTurnAsync(texts, scores, seconds, busy);
+            foreach (int server in rate is null ? (int[])[] : round % 2 == 0 ? [0, 1] : [1, 0])
+            {
+                long begun = Stopwatch.GetTimestamp();
+                (scores[server], double[] times) = await AskAtRandomAsync(_clients[server], texts, rate!.Value, seed);
+                seconds[server] = Stopwatch.GetElapsedTime(begun).TotalSeconds;
+                Say($"  {(server == 0 ? "without" : "with")}: {texts.Length / seconds[server]:F1} answers/s where {rate:F1} come; time to an answer, median and 99th percentile, {Shown(times)}");
+            }
+
+            if (!scores[0].SequenceEqual(scores[1])) throw new InvalidOperationException("The cache changed a score.");
+            for (int i = 0; i < texts.Length; i += 1 + (texts.Length / 64))
+                if (_models[0].Score(new Conversation(texts[i].Prompt, texts[i].Response)).Score != scores[1][i]) throw new InvalidOperationException("An answer is not the text's own score.");
+            if (round == 0 && rate is null) continue; // to warm up
+            without.Add(seconds[0] / texts.Length);
+            with.Add(seconds[1] / texts.Length);
+            ratios.Add(seconds[0] / seconds[1]);
+            if (rate is null) work.Add(busy[0] / busy[1]);
+            if (rate is not null && ratios.Count == _rounds) break;
         }
 
-        Say($"{what}: {without.Min():F2} s without, {with.Min():F2} s with the cache: {without.Min() / with.Min():F2} times the throughput (best of {Rounds}, in turn)");
+        Say($"{what}: {1e3 * without.Min():F1} ms an answer without, {1e3 * with.Min():F1} ms with the cache: {without.Min() / with.Min():F3} times the throughput (best of {_rounds}, in turn); of the pairs {Quantile(ratios, 0.5):F3} in the median, {ratios.Min():F3} to {ratios.Max():F3}");
+        if (rate is null) Say($"  processor time without over that with the cache: {Quantile(work, 0.5):F3} in the median, {work.Min():F3} to {work.Max():F3}");
+        return without.Min();
     }
 
-    private int[][] Texts(int prompts, int answers)
+    private (string, string)[] Texts(int prompts, int answers)
     {
-        int[][] texts = [.. Enumerable.Range(0, prompts).Select(_ => Ids(PromptTokens)).SelectMany(prompt => Enumerable.Range(0, answers).Select(_ => (int[])[.. prompt, .. Ids(AnswerTokens)]))];
+        (string, string)[] texts = [.. Enumerable.Range(0, prompts).Select(_ => Words(PromptTokens)).SelectMany(prompt => Enumerable.Range(0, answers).Select(_ => (prompt, Words(AnswerTokens))))];
         _random.Shuffle(texts);
         return texts;
     }
 
-    private int[] Ids(int count) => [.. Enumerable.Range(0, count).Select(_ => _random.Next(10, 1000))];
+    private string Words(int count) => string.Join(' ', _random.GetItems(_words, count));
 
-    private static async Task<(double Seconds, float[] Scores)> AskAsync(HttpClient client, int[][] texts, int clients)
+    /// <summary>Asks the servers for each text in turn, so that what else the machine does befalls both.</summary>
+    private async Task AskInTurnAsync((string, string)[] texts, float[][] scores, double[] seconds, double[] busy)
     {
-        float[] scores = new float[texts.Length];
-        int next = 0;
-        long begun = Stopwatch.GetTimestamp();
-        await Task.WhenAll(Enumerable.Range(0, clients).Select(async _ =>
+        for (int server = 0; server < 2; server++) scores[server] = new float[texts.Length];
+        for (int i = 0; i < 2 * texts.Length; i++)
         {
-            while (Interlocked.Increment(ref next) - 1 is var i && i < texts.Length) scores[i] = await AskAsync(client, texts[i]);
-        }));
-        return (Stopwatch.GetElapsedTime(begun).TotalSeconds, scores);
+            (int text, int server) = (i / 2, (i + (i / 2)) % 2);
+            TimeSpan before = Environment.CpuUsage.TotalTime;
+            (scores[server][text], double more) = await AskAsync(_clients[server], texts[text]);
+            seconds[server] += more;
+            busy[server] += (Environment.CpuUsage.TotalTime - before).TotalSeconds;
+        }
     }
 
-    private static async Task<float> AskAsync(HttpClient client, int[] ids)
+    /// <summary>Requests that come whether or not those before them are answered.</summary>
+    private static async Task<(float[] Scores, double[] Seconds)> AskAtRandomAsync(HttpClient client, (string, string)[] texts, double rate, int seed)
     {
-        using ByteArrayContent content = new(JsonSerializer.SerializeToUtf8Bytes(new { input_ids = ids }));
-        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        using HttpResponseMessage response = await client.PostAsync("v1/rewards", content);
-        response.EnsureSuccessStatusCode();
-        using JsonDocument json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync());
-        return json.RootElement.GetProperty("data")[0].GetProperty("score").GetSingle();
+        Random random = new(seed);
+        List<Task<(float Score, double Seconds)>> asked = [];
+        long begun = Stopwatch.GetTimestamp();
+        double due = 0;
+        foreach ((string, string) text in texts)
+        {
+            await UntilAsync(begun, due);
+            asked.Add(Task.Run(() => AskAsync(client, text)));
+            due += Pause(random, rate);
+        }
+
+        (float Score, double Seconds)[] answers = await Task.WhenAll(asked);
+        return ([.. answers.Select(a => a.Score)], [.. answers.Select(a => a.Seconds)]);
     }
 
-    private static void Say(FormattableString text) => Console.WriteLine(text.ToString(CultureInfo.InvariantCulture));
+    private static async Task<(float Score, double Seconds)> AskAsync(HttpClient client, (string Prompt, string Response) text)
+    {
+        long sent = Stopwatch.GetTimestamp();
+        float score = (await ServerCalls.AskAsync(client, [text]))[0];
+        return (score, Stopwatch.GetElapsedTime(sent).TotalSeconds);
+    }
 }

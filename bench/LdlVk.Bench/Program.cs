@@ -6,7 +6,7 @@ using LdlVk.Bench;
 // bench/peers/run                                                      LdlVk and other runtimes side by side
 // dotnet run -c Release --project bench/LdlVk.Bench -- load FOLDER DEVICE [WEIGHTS]    loading beside copying
 // dotnet run -c Release --project bench/LdlVk.Bench -- serve [--model FOLDER] [--device DEVICE] [--seconds N]    the server beside scoring without one
-// dotnet run -c Release --project bench/LdlVk.Bench -- cache [--model FOLDER] [--device DEVICE] [--prompts N]    the server with its prompt cache beside the server without
+// dotnet run -c Release --project bench/LdlVk.Bench -- cache [--model FOLDER] [--device DEVICE] [--prompts N] [--rounds N] [--rate N]    the server with its prompt cache beside the server without
 // dotnet run -c Release --project bench/LdlVk.Bench -- kernels [--device N] [--rows N] [--tilings N] [--all]    what a driver makes of the kernels
 // bench/kernels [--record]                                             what the lab's drivers make of those on matrix units, beside what is recorded
 if (args is ["load", var folder, var device, .. var rest])

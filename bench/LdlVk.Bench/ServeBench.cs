@@ -1,9 +1,8 @@
 using System.Diagnostics;
-using System.Globalization;
-using System.Net.Http.Headers;
 using System.Text.Json;
 using LdlVk.Server;
 using LdlVk.Testing;
+using static LdlVk.Bench.ServerCalls;
 
 namespace LdlVk.Bench;
 
@@ -36,15 +35,14 @@ internal sealed class ServeBench : IDisposable
     /// <summary><c>serve [--model FOLDER] [--device DEVICE] [--seconds N] [--rate N]</c>.</summary>
     public static async Task RunAsync(string[] flags)
     {
-        string Value(string name, string otherwise) => Array.IndexOf(flags, name) is var i && i >= 0 && i + 1 < flags.Length ? flags[i + 1] : otherwise;
-        using ServeBench bench = new(Value("--model", Repository.Path("models", "ldl-mini")), Value("--device", "cpu"));
-        double seconds = double.Parse(Value("--seconds", "60"), CultureInfo.InvariantCulture);
+        using ServeBench bench = new(Value(flags, "--model", Repository.Path("models", "ldl-mini")), Value(flags, "--device", "cpu"));
+        double seconds = Number(flags, "--seconds", 60);
         await using RewardServer server = await RewardServer.StartAsync(bench._model, new ServerOptions { Urls = ["http://127.0.0.1:0"] });
         using HttpClient client = new() { BaseAddress = new Uri(server.Urls[0]) };
         Say($"{Load()}");
         await bench.ThroughputAsync(client);
         double half = await bench.SinglesAsync(client) / 2;
-        await bench.HalfLoadAsync(client, Value("--rate", "") is { Length: > 0 } rate ? double.Parse(rate, CultureInfo.InvariantCulture) : half, seconds);
+        await bench.HalfLoadAsync(client, Number(flags, "--rate", half), seconds);
         await bench.RestlessAsync(client, seconds);
     }
 
@@ -86,7 +84,7 @@ internal sealed class ServeBench : IDisposable
         (string, string)[][] requests = [.. texts.Chunk(textsOfRequest)];
         await Task.WhenAll(Enumerable.Range(0, clients).Select(async _ =>
         {
-            while (Interlocked.Increment(ref next) - 1 is var i && i < requests.Length) Check(requests[i], await AskAsync(client, requests[i], default));
+            while (Interlocked.Increment(ref next) - 1 is var i && i < requests.Length) Check(requests[i], await AskAsync(client, requests[i]));
         }));
         return Stopwatch.GetElapsedTime(begun).TotalSeconds;
     }
@@ -103,16 +101,15 @@ internal sealed class ServeBench : IDisposable
         List<int> texts = [];
         List<Task<double>> asked = [];
         long begun = Stopwatch.GetTimestamp();
-        for (double due = 0; due < seconds; due += -Math.Log(1 - random.NextDouble()) / rate)
+        for (double due = 0; due < seconds; due += Pause(random, rate))
         {
-            TimeSpan early = TimeSpan.FromSeconds(due) - Stopwatch.GetElapsedTime(begun);
-            if (early > TimeSpan.FromMilliseconds(1)) await Task.Delay(early);
+            await UntilAsync(begun, due);
             int number = texts.Count, text = random.Next(_texts.Length);
             texts.Add(text);
             asked.Add(Task.Run(async () =>
             {
                 long sent = Stopwatch.GetTimestamp();
-                Check([_texts[text]], await AskAsync(client, [_texts[text]], default, RequestSpans.Header(number)));
+                Check([_texts[text]], await AskAsync(client, [_texts[text]], RequestSpans.Header(number)));
                 return Stopwatch.GetElapsedTime(sent).TotalSeconds;
             }));
         }
@@ -187,7 +184,7 @@ internal sealed class ServeBench : IDisposable
                 if (leaves) patience.CancelAfter(random.Next(0, 400));
                 try
                 {
-                    Check(texts, await AskAsync(client, texts, patience.Token));
+                    Check(texts, await AskAsync(client, texts, cancellation: patience.Token));
                     Interlocked.Increment(ref answers);
                 }
                 catch (OperationCanceledException) when (leaves)
@@ -205,32 +202,10 @@ internal sealed class ServeBench : IDisposable
         if (!texts.Select(t => _alone[t]).SequenceEqual(scores)) throw new InvalidOperationException("An answer is not the text's own score.");
     }
 
-    private static async Task<float[]> AskAsync(HttpClient client, (string Prompt, string Response)[] texts, CancellationToken cancellation, string? trace = null)
-    {
-        using ByteArrayContent content = new(JsonSerializer.SerializeToUtf8Bytes(new { items = texts.Select(t => new { prompt = t.Prompt, response = t.Response }) }));
-        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        using HttpRequestMessage request = new(HttpMethod.Post, "v1/rewards") { Content = content };
-        if (trace is not null) request.Headers.Add("traceparent", trace);
-        using HttpResponseMessage response = await client.SendAsync(request, cancellation);
-        response.EnsureSuccessStatusCode();
-        using JsonDocument json = JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellation));
-        return [.. json.RootElement.GetProperty("data").EnumerateArray().Select(d => d.GetProperty("score").GetSingle())];
-    }
-
     private static IEnumerable<(string, string)> Pair(string line)
     {
         using JsonDocument pair = JsonDocument.Parse(line);
         string Text(string name) => pair.RootElement.GetProperty(name).GetString()!;
         return [(Text("prompt"), Text("chosen")), (Text("prompt"), Text("rejected"))];
     }
-
-    private static double Quantile(IReadOnlyCollection<double> values, double q) => values.Order().ElementAt(Math.Min(values.Count - 1, (int)(q * values.Count)));
-
-    /// <summary>Median and 99th percentile.</summary>
-    private static string Shown(double[] seconds) => string.Create(CultureInfo.InvariantCulture, $"{1e3 * Quantile(seconds, 0.5):F1} and {1e3 * Quantile(seconds, 0.99):F1} ms");
-
-    /// <summary>What else the machine does, where the system says: figures of a busy one are not the server's.</summary>
-    private static string Load() => File.Exists("/proc/loadavg") ? $"load average {File.ReadAllText("/proc/loadavg").Split(' ')[0]} on {Environment.ProcessorCount} cores" : $"{Environment.ProcessorCount} cores";
-
-    private static void Say(FormattableString text) => Console.WriteLine(text.ToString(CultureInfo.InvariantCulture));
 }

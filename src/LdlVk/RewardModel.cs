@@ -23,6 +23,7 @@ public sealed class RewardModel : IDisposable
     {
         (_session, _text, _options) = (session, text, options);
         session.GateHint = GateHint;
+        session.FindAnswer = FindAnswer;
     }
 
     /// <summary>
@@ -352,6 +353,13 @@ public sealed class RewardModel : IDisposable
     /// <summary>The ids of a conversation, with the positions of its steps if the model scores steps.</summary>
     private TokenizedText EncodeSteps(Conversation conversation, SpecialTokens? typed) =>
         _text.Encode(conversation, StepMarks, _options.StepSeparator, typed ?? _options.SpecialTokens);
+
+    /// <summary>Where a text's last answer begins, by what the template has before it; 0 if that is not there.</summary>
+    private int FindAnswer(ReadOnlySpan<int> ids)
+    {
+        ReadOnlySpan<int> marks = _text.AnswerMarks;
+        return marks.IsEmpty || ids.LastIndexOf(marks) is not (>= 0 and var place) ? 0 : place + marks.Length;
+    }
 
     /// <summary>The gate's pattern as text, and the template that should have written it.</summary>
     private Notice GateHint() => !_text.HasTokenizer ? "" : (Notice)(

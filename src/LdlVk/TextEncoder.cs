@@ -15,6 +15,7 @@ public sealed class TextEncoder
     private readonly Lazy<DetectedChatTemplate?> _template;
     private readonly Lazy<Padding> _padding;
     private readonly Lazy<TemplateMarkers> _markers;
+    private readonly Lazy<int[]> _answerMarks;
     private readonly string _folder;
     private readonly SystemMessages _system;
 
@@ -41,6 +42,7 @@ public sealed class TextEncoder
             _ => new DetectedChatTemplate(ChatTemplate.All.Single(t => t.Name == chatTemplate), Source: null, Note: null, Date: null),
         });
         _markers = new(() => new TemplateMarkers(Required));
+        _answerMarks = new(FindAnswerMarks);
         _padding = new(() => new Padding(Required, _template.Value?.Template, Path.Combine(folder, "tokenizer_config.json")));
     }
 
@@ -155,6 +157,30 @@ public sealed class TextEncoder
 
     /// <summary>The text of the tokenizer's bos token, whether or not it stands in front of every text; "" if there is none.</summary>
     internal string BosText => Required.DeclaredBos ?? (Required.Bos is { } bos ? Piece(bos) : "");
+
+    /// <summary>
+    /// The tokens that the template has between a prompt and its answer; none if it has fewer than two of its own, or if there is no
+    /// tokenizer.
+    /// </summary>
+    internal ReadOnlySpan<int> AnswerMarks => _answerMarks.Value;
+
+    private int[] FindAnswerMarks()
+    {
+        try
+        {
+            int[] ids = Encode(new Conversation("one", "two"));
+            int to = ids.AsSpan().CommonPrefixLength(Encode(new Conversation("one", "six")));
+            int[] other = Encode(new Conversation("ten", "two"));
+            int same = 0;
+            while (same < Math.Min(ids.Length, other.Length) && ids[^(same + 1)] == other[^(same + 1)]) same++;
+            int from = ids.Length - same;
+            return to - from >= 2 ? ids[from..to] : [];
+        }
+        catch (LdlVkException e) when (e is InputException or CheckpointException)
+        {
+            return [];
+        }
+    }
 
     private static Conversation WithoutSteps(Conversation conversation) => conversation.Steps is null ? conversation
         : throw new InputException(

@@ -7,7 +7,7 @@ namespace LdlVk.Tests;
 /// <summary>The prompt cache behind the public API: lost devices, want of memory, callers side by side and callers who leave.</summary>
 public sealed class PromptCacheModelTests
 {
-    private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder;
+    private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder, Mini = Repository.Path("models", "ldl-mini");
 
     /// <summary>Answers to three prompts, one after another and in turn. All begin with the same three tokens, as a template's texts do.</summary>
     private static readonly TokenizedText[] Texts =
@@ -57,7 +57,7 @@ public sealed class PromptCacheModelTests
     public async Task Callers_side_by_side_get_their_own_bits()
     {
         float[] want = Alone();
-        using RewardModel model = RewardModel.Load(Folder, Options() with { PromptCache = CacheBytes });
+        using RewardModel model = RewardModel.Load(Folder, Options() with { PromptCache = CacheBytes(Folder) });
         int scored = 0;
         await Task.WhenAll(Enumerable.Range(0, 4).Select(caller => Task.Run(() =>
         {
@@ -95,6 +95,45 @@ public sealed class PromptCacheModelTests
         Assert.Equal(default, without.PromptCache);
     }
 
+    /// <summary>The template says where the answer begins; so does its text among ids.</summary>
+    [Fact]
+    public void A_prompt_is_kept_when_it_is_met_first()
+    {
+        using RewardModel model = RewardModel.Load(Mini, Options());
+        TokenizedText[] texts =
+        [
+            .. from answer in (string[])["Paris.", "It is Lyon.", "I do not know, sorry."]
+               from city in (string[])["the capital of France", "a large town in the south of the same country"]
+               select model.Encode(new Conversation($"Which city is {city}, and what is it known for besides that?", answer)),
+        ];
+        int[] cached = [.. texts.Select(text => model.ScoreTogether([text])[0].Value.CachedTokens)];
+        int[] prompts = [.. texts[..2].Select((text, i) => text.Ids.AsSpan().CommonPrefixLength(texts[i + 2].Ids))];
+        Assert.All(prompts, prompt => Assert.InRange(prompt, 20, 60));
+        Assert.Equal(0, cached[0]);
+        Assert.Equal([.. prompts, .. prompts], cached[2..]);
+        // Only prompts are kept, their common beginning once.
+        Assert.InRange(model.PromptCache.Stored, prompts.Max() + 1, prompts.Sum());
+        using RewardModel without = RewardModel.Load(Mini, Options() with { PromptCache = 0 });
+        foreach (TokenizedText text in texts)
+            Assert.Equal(without.ScoreTogether([text])[0].Value.Score, model.ScoreTogether([text])[0].Value.Score);
+    }
+
+    /// <summary>A hundred requests of their own are no loss to prompts that are used.</summary>
+    [Fact]
+    public void Prompts_that_come_once_leave_those_that_come_again()
+    {
+        using RewardModel model = RewardModel.Load(Mini, Options() with { PromptCache = CacheBytes(Mini) });
+        TokenizedText Text(string prompt, int answer) =>
+            model.Encode(new Conversation($"{prompt} is the question here, and there are more words to make it long enough.", $"No {answer}."));
+        int Cached(string prompt, int answer) => model.ScoreTogether([Text(prompt, answer)])[0].Value.CachedTokens;
+        Cached("Who", 0);
+        int prompt = Cached("Who", 1);
+        Assert.InRange(prompt, 20, 60);
+        for (int i = 0; i < 100; i++) Cached($"{i * 7919} or {i}", i);
+        Assert.InRange(Cached("Who", 2), prompt, prompt + 2);
+        Assert.True(model.PromptCache.Evicted > 256, $"{model.PromptCache}");
+    }
+
     /// <summary>The first batch is computed in two modes; neither sees what the other leaves.</summary>
     [Fact]
     public void The_error_of_a_mode_is_measured_without_the_cache()
@@ -116,13 +155,10 @@ public sealed class PromptCacheModelTests
     }
 
     /// <summary>Room for 256 tokens, the smallest cache: 8 prompts.</summary>
-    private static long CacheBytes
+    private static long CacheBytes(string folder)
     {
-        get
-        {
-            ExecutionPlan plan = RewardModel.MakePlan(Folder, Options());
-            return 256 * (plan.Stages[0].CacheBytes / plan.CacheTokens);
-        }
+        ExecutionPlan plan = RewardModel.MakePlan(folder, Options());
+        return 256 * (plan.Stages[0].CacheBytes / plan.CacheTokens);
     }
 
     private static RewardModelOptions Options() => new() { Device = "cpu", BatchTokens = 64, Weights = WeightFormat.Fp16 };

@@ -100,6 +100,7 @@ public sealed class PromptCacheTests : DeviceTest
     {
         int[]? steps = checkpoint.Head.StepMarks == StepMarks.None ? null : [.. ((int[])[(ids.Length - 1) / 2, ids.Length - 1]).Distinct()];
         int[] reads = checkpoint.ReadPositions(ids, steps);
-        return new PackedText(ids[..(reads.Max() + 1)], reads);
+        // Right or wrong: what is kept changes no score.
+        return new PackedText(ids[..(reads.Max() + 1)], reads) { Prompt = (ids[0] * 7 + ids.Length) % (reads.Max() + 1) };
     }
 }

@@ -7,6 +7,12 @@ namespace LdlVk.Runtime.Batching;
 /// </param>
 public readonly record struct PackedText(int[] Ids, int[] Reads)
 {
+    /// <summary>
+    /// How many first tokens other texts are likely to begin with: those before the last message. 0 if that is not known. It tells a
+    /// prompt cache what to keep, and changes no score.
+    /// </summary>
+    public int Prompt { get; init; }
+
     /// <summary>A text of which the last token is read.</summary>
     public static PackedText ReadAtEnd(int[] ids)
     {

@@ -64,9 +64,9 @@ public static class Packer
             : Enumerable.Range(0, texts.Count).Select(i => new PrefixGroup([i], 0));
         if (!sharePrefixes) cache = null;
         var batch = new MicroBatchBuilder();
-        foreach (PrefixGroup group in cache is null ? groups : groups.SelectMany(group => CachedTexts.Divide(group, texts, cache)))
+        foreach (CachedTexts cached in groups.SelectMany(group => CachedTexts.Divide(group, texts, cache)))
         {
-            var cached = new CachedTexts(cache, texts, group);
+            PrefixGroup group = cached.Group;
             if (batch.Rows > 0 && IsLong(group, maxTokens)
                 && IsBetterAlone(group, texts, cached.Prefix.Length, maxTokens - batch.Rows, Math.Max(maxTokens, waveTokens)))
             {

@@ -2,9 +2,10 @@ namespace LdlVk.Runtime.Caching;
 
 /// <summary>
 /// Knows the beginnings of texts whose keys and values the stages keep, as a radix tree over token ids. A beginning is kept from when it
-/// is met a second time, to the token; the leaves that were not used for longest go first. It decides; the stages follow in the order of
-/// the waves, so that a wave finds what waves before it left. A score has the same bits whatever the cache has. Thread-safe, but the
-/// waves must be begun in the order in which their micro-batches were packed.
+/// is met a second time, to the token, and the leaves that were not used for longest go first. A prompt is kept from when it is met first,
+/// unless prompts seldom come again; it takes the place of what was used only where most of them do. The cache decides; the stages follow
+/// in the order of the waves, so that a wave finds what waves before it left. A score has the same bits whatever the cache has.
+/// Thread-safe, but the waves must be begun in the order in which their micro-batches were packed.
 /// </summary>
 /// <param name="capacity">Tokens whose keys and values there is room for.</param>
 public sealed class PromptCache(int capacity)
@@ -14,6 +15,14 @@ public sealed class PromptCache(int capacity)
 
     /// <summary>Maximum tokens that are remembered as seen. One takes 4 bytes, and a text some hundred more.</summary>
     private const long MaxSeenTokens = 4 << 20;
+
+    /// <summary>
+    /// Prompts over which it is counted how many come again: so many that the beginning of a round, where all are new, changes little.
+    /// </summary>
+    private const double CountedPrompts = 128;
+
+    /// <summary>Where a smaller part of the prompts comes again, new ones are not worth their copies.</summary>
+    private const double Seldom = 1.0 / 16;
 
     /// <summary>
     /// Waves whose micro-batches may be packed, or looked up, before the first of them is begun: the one at hand, the micro-batch that did
@@ -28,6 +37,7 @@ public sealed class PromptCache(int capacity)
     private List<CachedBlock> _dropped = [];
     private long _wave = WavesAhead, _seenTokens, _storedTokens, _capacity = capacity;
     private long _takenTokens, _keptTokens, _evictedTokens, _misses;
+    private double _partSeenAgain = 2 * Seldom;
 
     /// <summary>How full it is and how it did so far.</summary>
     public PromptCacheUse Use
@@ -41,7 +51,9 @@ public sealed class PromptCache(int capacity)
     /// <summary>
     /// Notes that a text is computed, and returns how many of its first tokens were met before; that many are worth keeping.
     /// </summary>
-    public int Meet(ReadOnlyMemory<int> ids)
+    /// <param name="ids">The text.</param>
+    /// <param name="prompt">Length of its prompt, to be counted as new or seen again; 0 for one that is not.</param>
+    public int Meet(ReadOnlyMemory<int> ids, int prompt = 0)
     {
         lock (_lock)
         {
@@ -57,6 +69,7 @@ public sealed class PromptCache(int capacity)
 
             Touch(node);
             ForgetSeen(node);
+            if (prompt >= MinTokens) _partSeenAgain += ((length >= prompt ? 1 : 0) - _partSeenAgain) / CountedPrompts;
             return length;
         }
     }
@@ -66,20 +79,17 @@ public sealed class PromptCache(int capacity)
     {
         lock (_lock)
         {
-            List<CachedRows> rows = [];
-            int length = 0;
-            PromptNode node = _root;
-            while (length < limit && node.Children.TryGetValue(ids[length], out PromptNode? child) && child.Block is { } block)
-            {
-                int common = Math.Min(limit - length, child.Ids.Span.CommonPrefixLength(ids[length..]));
-                rows.Add(new CachedRows(block, child.FirstRow, common));
-                length += common;
-                node = child;
-                if (common < child.Length) break;
-            }
-
+            (PromptNode node, int length) = Walk(ids[..limit], storedOnly: true);
             if (length < MinTokens) return CacheMatch.None;
             Touch(node);
+            List<CachedRows> rows = [];
+            for (; node.Parent is not null; node = node.Parent)
+            {
+                node.IsUsed = true;
+                rows.Add(new CachedRows(node.Block!, node.FirstRow, node.Length));
+            }
+
+            rows.Reverse();
             return new CacheMatch(length, rows);
         }
     }
@@ -94,16 +104,22 @@ public sealed class PromptCache(int capacity)
     /// Makes a block for those of a text's tokens [from, to) that are not stored, all behind the first of them; the text was met up to
     /// there. Null if there is no room, if they are too few, or if tokens before <paramref name="from"/> are not stored.
     /// </summary>
-    public KeptBlock? Keep(ReadOnlyMemory<int> ids, int from, int to)
+    /// <param name="ids">The text.</param>
+    /// <param name="from">The first of the tokens.</param>
+    /// <param name="to">The end of the tokens.</param>
+    /// <param name="isNew">Whether the tokens are met for the first time. Where few prompts come again they replace none that did.</param>
+    /// <param name="atLeast">Fewer tokens are too few.</param>
+    public KeptBlock? Keep(ReadOnlyMemory<int> ids, int from, int to, bool isNew = false, int atLeast = MinTokens)
     {
-        if (to - from < MinTokens) return null;
+        if (to - from < atLeast) return null;
         lock (_lock)
         {
+            if (isNew && _partSeenAgain < Seldom) return null;
             // A beginning that is too short to be taken may be stored: that of the template, with the first prompt that was kept.
             (PromptNode node, int stored) = Walk(ids.Span[..to], storedOnly: true);
-            if (stored < from || to - stored < MinTokens) return null;
+            if (stored < from || to - stored < atLeast) return null;
             Touch(node);
-            if (!MakeRoom(to - stored)) return null;
+            if (!MakeRoom(to - stored, isNew)) return null;
             int first = stored;
             var block = new CachedBlock(to - first);
             // Tokens that were seen may have been forgotten since.
@@ -111,7 +127,7 @@ public sealed class PromptCache(int capacity)
             while (stored < to)
             {
                 node = node.Children[ids.Span[stored]];
-                (node.Block, node.FirstRow) = (block, stored - first);
+                (node.Block, node.FirstRow, node.IsUsed) = (block, stored - first, !isNew);
                 block.Nodes.Add(node);
                 _seen.Remove(node.Place);
                 _stored.AddLast(node.Place);
@@ -221,8 +237,15 @@ public sealed class PromptCache(int capacity)
         }
     }
 
+    /// <summary>Drops stored leaves until there is room; false if there is none without what is better kept.</summary>
+    private bool MakeRoom(int rows, bool isNew)
+    {
+        if (_partSeenAgain >= 0.5) return Evict(rows, unusedOnly: false);
+        return Evict(rows, unusedOnly: true) || (!isNew && Evict(rows, unusedOnly: false));
+    }
+
     /// <summary>Drops stored leaves until there is room; false if there is none without what the waves at hand use.</summary>
-    private bool MakeRoom(int rows)
+    private bool Evict(int rows, bool unusedOnly)
     {
         LinkedListNode<PromptNode>? place = _stored.First;
         while (_storedTokens + rows > _capacity)
@@ -230,7 +253,7 @@ public sealed class PromptCache(int capacity)
             if (rows > _capacity || place is null || place.Value.LastUse > _wave - WavesAhead) return false;
             PromptNode node = place.Value;
             place = place.Next;
-            if (node.Children.Values.Any(child => child.Block is not null)) continue;
+            if ((unusedOnly && node.IsUsed) || node.Children.Values.Any(child => child.Block is not null)) continue;
             _evictedTokens += node.Length;
             // Its parent, which stands behind it in the order, may be the next.
             Unstore(node);

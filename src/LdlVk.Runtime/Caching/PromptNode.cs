@@ -25,6 +25,9 @@ internal sealed class PromptNode
     /// <summary>Row of the first token in <see cref="Block"/>.</summary>
     public int FirstRow { get; set; }
 
+    /// <summary>Whether a text took it, or was met with it a second time; what was not is kept for a hope.</summary>
+    public bool IsUsed { get; set; }
+
     /// <summary>The wave that used it last, by number.</summary>
     public long LastUse { get; set; }
 
@@ -38,7 +41,7 @@ internal sealed class PromptNode
     /// </summary>
     public PromptNode Split(int length)
     {
-        var rest = new PromptNode(this, Ids[length..]) { Block = Block, FirstRow = FirstRow + length, LastUse = LastUse };
+        var rest = new PromptNode(this, Ids[length..]) { Block = Block, FirstRow = FirstRow + length, IsUsed = IsUsed, LastUse = LastUse };
         (rest.Children, Children) = (Children, new Dictionary<int, PromptNode> { [rest.Ids.Span[0]] = rest });
         foreach (PromptNode child in rest.Children.Values) child.Parent = rest;
         Block?.Nodes.Add(rest);

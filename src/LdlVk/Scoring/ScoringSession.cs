@@ -112,7 +112,7 @@ internal sealed class ScoringSession : IDisposable
         }
 
         ScoringEngine.Check(_checkpoint.Config, ids);
-        return new PackedText(ids, reads);
+        return new PackedText(ids, reads) { Prompt = Plan.CacheTokens == 0 ? 0 : FindAnswer?.Invoke(ids) ?? 0 };
     }
 
     /// <summary>The text that is read at every token.</summary>
@@ -162,6 +162,9 @@ internal sealed class ScoringSession : IDisposable
 
     /// <summary>What is said of the gate's pattern where a text lacks it.</summary>
     public Func<Notice>? GateHint { get; set; }
+
+    /// <summary>Returns where a text's last answer begins; 0 if that is not known.</summary>
+    public Func<ReadOnlySpan<int>, int>? FindAnswer { get; set; }
 
     /// <summary>See <see cref="RewardModel.ReadPositions"/>.</summary>
     public int[] ReadPositions(TokenizedText text) => Reads(_checkpoint.Complete(text.Ids), text.Steps);

@@ -18,15 +18,18 @@ public sealed class PromptCacheTests
     public void A_found_beginning_is_that_of_the_text()
     {
         long found = 0, evicted = 0;
-        Gen.Select(Texts.Array[1, 60], Gen.Int[16, 150]).Sample(
+        Gen.Select(Texts.Array[1, 60], Gen.Int[16, 150], Gen.Int[0, 2]).Sample(
             x =>
             {
-                (int[][] texts, int capacity) = x;
+                (int[][] texts, int capacity, int hints) = x;
                 PromptCache cache = new(capacity);
                 Dictionary<CachedBlock, (int[] Text, int From)> blocks = [];
                 foreach (int[] text in texts)
                 {
-                    int met = cache.Meet(text);
+                    int prompt = hints == 0 ? 0 : text.Length / hints;
+                    int met = cache.Meet(text, prompt);
+                    bool isNew = prompt > met;
+                    met = Math.Max(met, prompt);
                     CacheMatch match = cache.Find(text, text.Length - 1);
                     int position = 0;
                     foreach (CachedRows rows in match.Rows)
@@ -41,7 +44,7 @@ public sealed class PromptCacheTests
 
                     Assert.Equal(match.Length, position);
                     found += match.Length;
-                    if (cache.Keep(text, match.Length, met) is { } kept)
+                    if (cache.Keep(text, match.Length, met, isNew) is { } kept)
                     {
                         Assert.Equal(met - match.Length - kept.Skipped, kept.Block.Rows);
                         blocks.Add(kept.Block, (text, match.Length + kept.Skipped));
@@ -76,6 +79,68 @@ public sealed class PromptCacheTests
         Assert.Equal(30, cache.Find([.. prompt, 202], 30).Length);
         Assert.Equal(CacheMatch.None, cache.Find([.. prompt[..10], 5, 6], 11));
     }
+
+    [Fact]
+    public void What_is_met_first_replaces_only_what_nothing_used()
+    {
+        PromptCache cache = new(100);
+        int[] used = Prompt(0), once = Prompt(1), other = Prompt(2), third = Prompt(3);
+        foreach (int[] prompt in (int[][])[used, once, other, third]) Assert.Equal(0, cache.Meet(prompt, 40));
+        Assert.NotNull(cache.Keep(used, 0, 40, isNew: true));
+        Assert.Equal(40, cache.Find(used, 40).Length);
+        CachedBlock unused = cache.Keep(once, 0, 40, isNew: true)!.Value.Block;
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        // The used one is older, and stays.
+        CachedBlock kept = cache.Keep(other, 0, 40, isNew: true)!.Value.Block;
+        Assert.Equal([unused], cache.Begin());
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        Assert.Equal(40, cache.Find(other, 40).Length);
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        Assert.Null(cache.Keep(third, 0, 40, isNew: true));
+        // When it is met again, it is worth as much as those.
+        Assert.NotNull(cache.Keep(third, 0, 40));
+        Assert.Equal(CacheMatch.None, cache.Find(used, 40));
+        Assert.Equal(40, cache.Find(other, 40).Length);
+        Assert.DoesNotContain(kept, cache.Begin());
+    }
+
+    [Fact]
+    public void Where_prompts_come_again_a_new_one_replaces_an_old_one()
+    {
+        PromptCache cache = new(100);
+        foreach (int p in (int[])[0, 1])
+        {
+            for (int answer = 0; answer < 30; answer++) cache.Meet((int[])[.. Prompt(p), answer], 40);
+            Assert.NotNull(cache.Keep(Prompt(p), 0, 40));
+        }
+
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        cache.Meet(Prompt(2), 40);
+        Assert.Null(cache.Keep(Prompt(2), 0, 40, isNew: true));
+        // 58 of 60, counted over 128, are less than half; 118 of 120 are more.
+        for (int answer = 0; answer < 60; answer++) cache.Meet((int[])[.. Prompt(1), answer], 40);
+        Assert.NotNull(cache.Keep(Prompt(2), 0, 40, isNew: true));
+    }
+
+    [Fact]
+    public void Where_prompts_do_not_come_again_new_ones_are_not_copied()
+    {
+        PromptCache cache = new(10_000);
+        for (int p = 0; p < 80; p++)
+        {
+            cache.Meet(Prompt(p), 40);
+            Assert.NotNull(cache.Keep(Prompt(p), 0, 40, isNew: true));
+        }
+
+        for (int p = 80; p < 100; p++) cache.Meet(Prompt(p), 40);
+        Assert.Null(cache.Keep(Prompt(99), 0, 40, isNew: true));
+        Assert.NotNull(cache.Keep(Prompt(99), 0, 40));
+        for (int again = 0; again < 10; again++) cache.Meet(Prompt(99), 40);
+        cache.Meet(Prompt(100), 40);
+        Assert.NotNull(cache.Keep(Prompt(100), 0, 40, isNew: true));
+    }
+
+    private static int[] Prompt(int number) => [.. Enumerable.Range(100 * number, 40)];
 
     /// <summary>Every prompt begins with the template's tokens, which are too few to be taken.</summary>
     [Fact]
