@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace LdlVk.Datasets.Tables;
 
 /// <summary>A member of a result that is a number or nested lists of numbers.</summary>
@@ -9,6 +11,9 @@ internal sealed record ResultField(string Name, int Depth, bool IsWhole = false,
 {
     /// <summary>Index of <c>tokens</c> in <see cref="All"/>: a list in the result of several responses, and in no other.</summary>
     public const int Tokens = 4;
+
+    /// <summary>Its name in UTF-8, which is compared with those of millions of lines.</summary>
+    public byte[] Utf8Name { get; } = Encoding.UTF8.GetBytes(Name);
 
     /// <summary>All of them, in the order of the columns.</summary>
     public static ResultField[] All { get; } =

@@ -51,7 +51,7 @@ internal sealed class ResultForm
     public static int IndexOf(ref Utf8JsonReader json)
     {
         for (int i = 0; i < ResultField.All.Length; i++)
-            if (json.ValueTextEquals(ResultField.All[i].Name)) return i;
+            if (json.ValueTextEquals(ResultField.All[i].Utf8Name)) return i;
         return -1;
     }
 

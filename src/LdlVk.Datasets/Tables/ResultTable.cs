@@ -67,13 +67,14 @@ internal static class ResultTable
         private readonly DataField _id;
         private readonly DataField<string> _error = new("error");
         private readonly NumberColumn?[] _columns;
+        private readonly bool _hasResponses;
         private readonly List<long> _lines = [], _numbers = [];
         private readonly List<string> _names = [], _errors = [];
         private readonly ParquetWriter _writer;
 
         public Writer(ResultForm form, Stream output, CancellationToken cancellationToken)
         {
-            _cancellationToken = cancellationToken;
+            (_cancellationToken, _hasResponses) = (cancellationToken, form.HasResponses);
             _id = form.IdsAreIntegers ? new DataField<long>("id") : new DataField<string>("id");
             _columns = [.. ResultField.All.Select((f, i) => form.Has(i) ? NumberColumn.Of(f, form.HasResponses) : null)];
             ParquetSchema schema = new([_line, _id, .. _columns.OfType<NumberColumn>().Select(column => column.Field), _error]);
@@ -81,13 +82,21 @@ internal static class ResultTable
             _writer = ParquetWriter.CreateAsync(schema, output, options, cancellationToken: cancellationToken).GetAwaiter().GetResult();
         }
 
-        private int Entries => _lines.Count + _columns.Sum(column => column?.Count ?? 0);
+        private int Entries
+        {
+            get
+            {
+                int entries = _lines.Count;
+                foreach (NumberColumn? column in _columns) entries += column?.Count ?? 0;
+                return entries;
+            }
+        }
 
         public void Add(ReadOnlySpan<byte> line, long number)
         {
             _lines.Add(number);
             Span<bool> there = stackalloc bool[_columns.Length];
-            bool hasError = false, isList = IsList(line);
+            bool hasError = false, isList = _hasResponses && IsList(line);
             Utf8JsonReader json = new(line);
             json.Read();
             while (json.Read() && json.TokenType == JsonTokenType.PropertyName)
