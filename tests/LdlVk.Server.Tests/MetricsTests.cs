@@ -54,7 +54,8 @@ public partial class MetricsTests(Mini mini)
             Assert.Matches("^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\\{[a-z]+=\"[^\"]*\"(,[a-z]+=\"[^\"]*\")*\\})? [-+.0-9eE]+)$", line);
     }
 
-    /// <summary>Answers to one prompt in requests of their own: the prompt is met, met again and kept, and there for the third.</summary>
+    /// <summary>Answers to one prompt in requests of their own: the prompt is kept from the first on, or from the second where
+    /// other tests asked for many that did not come again: the model is theirs too.</summary>
     [Fact]
     public async Task Tokens_of_the_prompt_cache_are_counted()
     {
@@ -68,7 +69,8 @@ public partial class MetricsTests(Mini mini)
                 .GetProperty("cached_tokens").GetInt64();
         }
 
-        Assert.Equal([0, 0], cached[..2]);
+        Assert.Equal(0, cached[0]);
+        Assert.True(cached[1] == 0 || cached[1] == cached[2]);
         Assert.InRange(cached[2], 60, 1000);
         string text = (await api.GetAsync("metrics")).Text;
         // The model is that of other tests too.

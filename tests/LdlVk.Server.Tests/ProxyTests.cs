@@ -51,8 +51,8 @@ public sealed class ProxyTests(Mini mini, ProxyTests.Shared shared) : IClassFixt
             }
         }
 
-        // As with one server: a prompt is met, met again and kept, and there for all that follow.
-        Assert.Equal([0, 0], cached[..2]);
+        // As with one server: a prompt is met and kept, at the latest when it is met again, and there for all that follow.
+        Assert.Equal(0, cached[0]);
         Assert.All(cached[2..], tokens => Assert.InRange(tokens, prompts * 60, prompts * 1000));
         Assert.Equal(2, used.Count);
     }
