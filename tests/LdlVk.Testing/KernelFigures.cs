@@ -73,14 +73,14 @@ public sealed partial record KernelFigures(string Driver, string Card, string Ke
     private static IEnumerable<double> FiguresOf(CompiledKernel kernel)
     {
         MainLoop loop = MainLoop.Of(kernel.Code) ?? throw new InvalidOperationException($"{kernel.Kernel}, {kernel.Variant}: no loop with products was found in what the driver compiled.");
-        // As its name is in RADV, and in NVK.
+        // As its name is in RADV, in NVK, and in ANV, whose threads have 128 registers, or 256.
         double Of(params string[] names) => names.Sum(n => kernel.Statistics.GetValueOrDefault(n));
         double products = loop.Products;
         return
         [
-            Of("VGPRs", "Number of GPRs"), Of("Spilled SGPRs", "Spilled VGPRs", "Spills to memory", "Fills from memory", "Spills to reg", "Fills from reg"),
+            Of("VGPRs", "Number of GPRs", "Max live registers"), Of("Spilled SGPRs", "Spilled VGPRs", "Spills to memory", "Fills from memory", "Spills to reg", "Fills from reg", "Spills", "Fills"),
             Shared().Matches(kernel.Code) is [.., var last] ? double.Parse(last.Groups[1].Value, CultureInfo.InvariantCulture) : 0,
-            Of("Subgroups per SIMD", "Max warps/SM"), Of("Inverse Throughput", "Static cycle count"),
+            Of("Subgroups per SIMD", "Max warps/SM"), Of("Inverse Throughput", "Static cycle count", "Cycles"),
             Rounded(loop.SharedLoads / products), loop.SharedWaits, loop.Waits, Rounded(loop.Instructions / products), loop.LargestBlock,
         ];
 

@@ -4,8 +4,8 @@ using System.Text.RegularExpressions;
 namespace LdlVk.Testing;
 
 /// <summary>
-/// The loop of a compiled kernel that holds most of its products on matrix units, read from the assembly that Mesa's drivers for AMD and
-/// NVIDIA give out. A loop is what can reach a jump back without passing the loop's head again, so code after the loop does not count,
+/// The loop of a compiled kernel that holds most of its products on matrix units, read from the assembly that Mesa's drivers for AMD,
+/// NVIDIA and Intel give out. A loop is what can reach a jump back without passing the loop's head again, so code after the loop does not count,
 /// wherever the compiler puts it.
 /// </summary>
 /// <param name="Instructions">Its instructions.</param>
@@ -20,6 +20,7 @@ public sealed partial record MainLoop(int Instructions, int Products, int Shared
     public static MainLoop? Of(string representation)
     {
         List<Block> blocks = representation.Contains("=== NAK assembly", StringComparison.Ordinal) ? NvidiaBlocks(representation)
+            : representation.Contains("=== GEN Assembly", StringComparison.Ordinal) ? IntelBlocks(representation)
             : representation.Contains("=== Assembly", StringComparison.Ordinal) ? AmdBlocks(representation) : [];
         return LoopsOf(blocks).Select(Summary).Where(l => l.Products > 0).MaxBy(l => (l.Products, l.Instructions));
     }
@@ -89,16 +90,38 @@ public sealed partial record MainLoop(int Instructions, int Products, int Shared
         return blocks;
     }
 
-    [GeneratedRegex(@"\bv_s?wmma|\b[hi]mma\.")]
+    /// <summary>Blocks end before a label and behind a jump. Every jump is as if it had a condition: that adds no way back.</summary>
+    private static List<Block> IntelBlocks(string representation)
+    {
+        List<Block> blocks = [new Block([], [])];
+        Dictionary<string, int> places = [];
+        foreach (string line in representation[representation.IndexOf("=== GEN Assembly", StringComparison.Ordinal)..].Split('\n').Skip(1))
+        {
+            bool label = IntelLabel().Match(line) is { Success: true } start && places.TryAdd(start.Groups[1].Value, blocks.Count);
+            if (label || (blocks[^1].Instructions is [.., var last] && IntelJump().IsMatch(last))) blocks.Add(new Block([], []));
+            if (!label && IntelInstruction().IsMatch(line)) blocks[^1].Instructions.Add(line);
+        }
+
+        foreach ((int place, Block block) in blocks.Index())
+        {
+            if (place + 1 < blocks.Count) block.Successors.Add(place + 1);
+            if (block.Instructions is [.., var last])
+                block.Successors.AddRange(IntelTarget().Matches(last).Select(m => m.Groups[1].Value).Where(places.ContainsKey).Select(l => places[l]));
+        }
+
+        return blocks;
+    }
+
+    [GeneratedRegex(@"\bv_s?wmma|\b[hi]mma\.|\bdpas\.")]
     private static partial Regex Product();
 
-    [GeneratedRegex(@"^\s*ds_(load|read)|= *ldsm?\b")]
+    [GeneratedRegex(@"^\s*ds_(load|read)|= *ldsm?\b|load\.slm")]
     private static partial Regex SharedLoad();
 
     [GeneratedRegex(@"^\s*s_wait\S*.*(lgkmcnt|dscnt)")]
     private static partial Regex SharedWait();
 
-    [GeneratedRegex(@"^\s*s_wait(cnt(_vscnt)?|_\w*cnt(_\w*cnt)?)\s|\bwt=")]
+    [GeneratedRegex(@"^\s*s_wait(cnt(_vscnt)?|_\w*cnt(_\w*cnt)?)\s|\bwt=|\bsync\.|\$\d+\.(dst|src)")]
     private static partial Regex Wait();
 
     [GeneratedRegex(@"^(BB\d+):")]
@@ -118,4 +141,16 @@ public sealed partial record MainLoop(int Instructions, int Products, int Shared
 
     [GeneratedRegex(@"\d+")]
     private static partial Regex Number();
+
+    [GeneratedRegex(@"^(L\d+):")]
+    private static partial Regex IntelLabel();
+
+    [GeneratedRegex(@"^(\(\S+\))? +[a-z]")]
+    private static partial Regex IntelInstruction();
+
+    [GeneratedRegex(@"^(\(\S+\))? +(if|else|endif|while|break|cont|goto|join|jmpi|halt)\b")]
+    private static partial Regex IntelJump();
+
+    [GeneratedRegex(@"\b(L\d+)\b")]
+    private static partial Regex IntelTarget();
 }

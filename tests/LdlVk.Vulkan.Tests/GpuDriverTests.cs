@@ -22,7 +22,7 @@ public sealed class GpuDriverTests
         string output = await Run("gpu 1 64 1024", card);
         Assert.Contains($"kernels, matrix units: {card.HasMatrixUnits}", output);
         Assert.Contains("Int4: 256 values", output);
-        Assert.DoesNotContain("spills:", output);
+        Assert.DoesNotContain(output.Split('\n'), l => l.StartsWith("spills:", StringComparison.Ordinal) && !card.Spilling.Any(s => l.Contains(s, StringComparison.Ordinal)));
         Assert.Contains("statistics of 1 of 1 kernels", output);
     }
 
@@ -45,7 +45,7 @@ public sealed class GpuDriverTests
     private static DriverCard Card(string name)
     {
         DriverCard card = DriverCard.All.Single(c => c.Name == name);
-        Assert.SkipUnless(card.IsThere, $"{name}: needs the package mesa-drm-shim and a driver of its version, as the lab has them (eng/lab)");
+        Assert.SkipUnless(card.IsThere, $"{name}: needs the package mesa-drm-shim and a driver of its version, as the lab has them (eng/lab); for Intel's cards eng/intel-shim");
         return card;
     }
 

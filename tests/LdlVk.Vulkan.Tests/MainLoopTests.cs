@@ -52,11 +52,34 @@ public sealed class MainLoopTests
         } -> [1]
         """;
 
+    /// <summary>ANV's: the loop L0–L2, with an if within it.</summary>
+    private const string Intel = """
+        === Shader push map
+        === GEN Assembly
+        (W)     mov (16)                  r80           r0.6<0>                           {Compacted}
+        L0:
+                send.slm (16)             r107    r46    null:0  0x065C0000  0x02100500   {F@6,$0}  // wr:1+0, rd:1; load.slm.d32.a32.?
+        (W)     sync.nop (1)                            null                              {$3.dst}
+                dpas.8x8 (16)             r43<0>:f      r11<0;0,0>:f      r27<0;0,0>:hf     r79<0;0,0>:hf {$8}
+        (f0.0)  if (16)                               jip:L1              uip:L1
+                mov (16)                  r66           0x00000000                        {Compacted,$0.dst}
+        L1:
+                endif (16)                            L2
+        L2:
+        (f0.0)  break (16)                            jip:L3              uip:L3
+                while (16)                            L0
+        L3:
+        (W)     dpas.8x8 (16)             r51<0>:f      r3<0;0,0>:f       r35<0;0,0>:hf     r79<0;0,0>:hf {$5}
+        """;
+
     [Fact]
     public void A_loop_is_what_returns_to_its_head() => Assert.Equal(new MainLoop(11, 1, 2, 2, 3, 4), MainLoop.Of(Amd));
 
     [Fact]
     public void A_loop_of_NVK_is_read_alike() => Assert.Equal(new MainLoop(4, 1, 2, 0, 2, 2), MainLoop.Of(Nvidia));
+
+    [Fact]
+    public void A_loop_of_ANV_is_read_alike() => Assert.Equal(new MainLoop(8, 1, 1, 0, 2, 4), MainLoop.Of(Intel));
 
     [Fact]
     public void Without_a_loop_with_products_there_is_none()

@@ -54,8 +54,11 @@ internal sealed record MatrixTiles(
     public bool Fit(MatrixUnits units, MatrixLimits limits, bool bytes)
     {
         uint subgroups = Rows / SubgroupRows * (Features / SubgroupFeatures);
+        // Besides its sums an invocation holds what it loads for the next step of K (32), two halves in a register.
+        uint sums = SubgroupRows * SubgroupFeatures / SubgroupSize(units), loads = (Rows + Features) * 16 / Threads(units);
         return SubgroupRows % units.M == 0 && SubgroupFeatures % (2 * units.N) == 0
             && SubgroupRows * SubgroupFeatures <= units.MaxSums * SubgroupSize(units) && Rows * Features <= MaxSumsPerWorkgroup
+            && sums + loads <= units.MaxRegisters
             && Threads(units) <= limits.Threads && subgroups <= limits.Subgroups
             && SharedBytes(units, bytes) <= limits.SharedBytes;
     }
