@@ -134,6 +134,16 @@ public sealed class PromptCacheModelTests
         Assert.True(model.PromptCache.Evicted > 256, $"{model.PromptCache}");
     }
 
+    /// <summary>Prompts that come together share the template's beginning, which is too short to be taken.</summary>
+    [Fact]
+    public void Prompts_that_come_together_are_kept_behind_their_short_beginning()
+    {
+        using RewardModel model = RewardModel.Load(Folder, Options() with { BatchTokens = 256 });
+        int[][] cached = [.. Texts.Chunk(3).Select(texts => (int[])[.. model.ScoreTogether(texts).Select(r => r.Value.CachedTokens)])];
+        Assert.All(cached[..2], round => Assert.Equal([0, 0, 0], round));
+        Assert.All(cached[2..], round => Assert.Equal([30, 30, 30], round));
+    }
+
     /// <summary>The first batch is computed in two modes; neither sees what the other leaves.</summary>
     [Fact]
     public void The_error_of_a_mode_is_measured_without_the_cache()
