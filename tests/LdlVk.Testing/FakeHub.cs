@@ -133,8 +133,9 @@ public sealed class FakeHub : IDisposable
                 Answer answer = Fault(request, before) ?? Honest(request);
                 await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {answer.Status} X\r\nContent-Length: {answer.Length ?? answer.Body.Length}\r\nConnection: close\r\n{answer.Headers}\r\n"));
                 byte[] body = answer.CutAfter < 0 ? answer.Body : answer.Body[..Math.Min(answer.CutAfter, answer.Body.Length)];
-                await stream.WriteAsync(body);
+                // Counted first: the client may be done with them before this thread goes on.
                 Interlocked.Add(ref BytesSent, body.Length);
+                await stream.WriteAsync(body);
             }
         }
         catch (IOException)
