@@ -79,7 +79,9 @@ public sealed partial record KernelFigures(string Driver, string Card, string Ke
         return
         [
             Of("VGPRs", "Number of GPRs", "Max live registers"), Of("Spilled SGPRs", "Spilled VGPRs", "Spills to memory", "Fills from memory", "Spills to reg", "Fills from reg", "Spills", "Fills"),
-            Shared().Matches(kernel.Code) is [.., var last] ? double.Parse(last.Groups[1].Value, CultureInfo.InvariantCulture) : 0,
+            // ANV shows no source of a kernel that it has cached.
+            kernel.Statistics.TryGetValue("Workgroup Memory Size", out double shared) ? shared
+                : Shared().Matches(kernel.Code) is [.., var last] ? double.Parse(last.Groups[1].Value, CultureInfo.InvariantCulture) : 0,
             Of("Subgroups per SIMD", "Max warps/SM"), Of("Inverse Throughput", "Static cycle count", "Cycles"),
             Rounded(loop.SharedLoads / products), loop.SharedWaits, loop.Waits, Rounded(loop.Instructions / products), loop.LargestBlock,
         ];
