@@ -13,8 +13,8 @@ namespace LdlVk.Cpu.Ops;
 /// </para>
 /// <para>
 /// A work item is a panel of weight rows times a block of input rows. Of each chunk the panel is dequantized once into scratch that stays
-/// in the L2 cache while all input rows of the block pass over it. Measured on two Zen 4 cores, 128 rows, N = 4096, K = 4608:
-/// 184 GFLOP/s in each format.
+/// in the L2 cache while all input rows of the block pass over it. Measured on a Zen 4 core, 128 rows, N = 3072, K = 2048:
+/// 96 GFLOP/s with fp16 weights and 100 with int8, of the 117 that its fused multiply-adds reach.
 /// </para>
 /// </summary>
 internal static unsafe class LinearOp
