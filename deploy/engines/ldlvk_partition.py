@@ -12,6 +12,13 @@ from ldlvk import Client, InputError, ServerError
 #: Answers after which another server, or the same one later, may do better. None: it cannot be reached, or broke off.
 _PASSING = (None, 429, 500, 502, 503, 504)
 
+_READ = ("prompt", "response", "messages", "text", "system")
+
+
+def columns_read(row: Dict[str, Any]) -> Dict[str, Any]:
+    """A row's columns that the server reads, without those that have no value."""
+    return {name: row[name] for name in _READ if row.get(name) is not None}
+
 
 def score_rows(
     rows: Sequence[Dict[str, Any]], urls: Sequence[str], api_key: Optional[str] = None, patience: float = 900.0, timeout: float = 600.0

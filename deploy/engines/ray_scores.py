@@ -15,17 +15,14 @@ import os
 
 import ray
 
-from ldlvk_partition import score_rows
-
-READ = ("prompt", "response", "messages", "text", "system")
+from ldlvk_partition import columns_read, score_rows
 
 
 def score_batch(batch, urls, api_key):
     """batch: columns of a batch as lists, pyarrow.Table. Returns it with the results' columns."""
     import pyarrow
 
-    rows = [{name: row[name] for name in READ if row.get(name) is not None} for row in batch.to_pylist()]
-    results = score_rows(rows, urls, api_key)
+    results = score_rows([columns_read(row) for row in batch.to_pylist()], urls, api_key)
     for name, type_ in (("score", pyarrow.float64()), ("tokens", pyarrow.int64()), ("error", pyarrow.string())):
         batch = batch.append_column(name, pyarrow.array([result.get(name) for result in results], type_))
     return batch

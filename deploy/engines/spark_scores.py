@@ -19,7 +19,6 @@ from itertools import islice
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
-READ = ("prompt", "response", "messages", "text", "system")
 RESULTS = [StructField("score", DoubleType()), StructField("tokens", LongType()), StructField("error", StringType())]
 
 
@@ -27,14 +26,11 @@ def scorer(urls, api_key):
     """Returns the function that Spark maps over partitions."""
 
     def score_partition(rows):
-        from ldlvk_partition import score_rows
+        from ldlvk_partition import columns_read, score_rows
 
         rows = iter(rows)
         while batch := list(islice(rows, 1000)):
-            items = []
-            for row in batch:
-                columns = row.asDict(recursive=True)
-                items.append({name: columns[name] for name in READ if columns.get(name) is not None})
+            items = [columns_read(row.asDict(recursive=True)) for row in batch]
             for row, result in zip(batch, score_rows(items, urls, api_key)):
                 yield tuple(row) + tuple(result.get(field.name) for field in RESULTS)
 

@@ -222,11 +222,19 @@ public sealed class ResumableFile : IDisposable
         // If the run ends before the renaming, the next run finds no lines to score and repeats these steps. After the renaming, the file
         // is complete; with a table, after the lines are deleted.
         WriteRecord(record);
-        if (OperatingSystem.IsWindows() || table is not null) _results.Dispose();
-        if (table is null) FolderSync.Move(_path + PartialSuffix, _path);
-        else table.Rename();
-        if (table is not null) File.Delete(_path + PartialSuffix);
-        _results.Dispose();
+        if (table is null)
+        {
+            if (OperatingSystem.IsWindows()) _results.Dispose();
+            FolderSync.Move(_path + PartialSuffix, _path);
+            _results.Dispose();
+        }
+        else
+        {
+            _results.Dispose();
+            table.Rename();
+            File.Delete(_path + PartialSuffix);
+        }
+
         _journal.Delete();
         _complete = true;
     }

@@ -10,6 +10,8 @@ namespace LdlVk.Datasets.Tables;
 /// </summary>
 internal abstract class NumberColumn
 {
+    private delegate T ReadNumber<T>(ref Utf8JsonReader json);
+
     private readonly int _depth;
     private readonly bool _wraps;
     private readonly List<int> _definitions = [], _repetitions = [];
@@ -35,7 +37,8 @@ internal abstract class NumberColumn
     /// <param name="field">The field.</param>
     /// <param name="hasResponses">Whether some rows have several responses.</param>
     public static NumberColumn Of(ResultField field, bool hasResponses) =>
-        field.IsWhole ? new OfIntegers(field, hasResponses) : new OfFloats(field, hasResponses);
+        field.IsWhole ? new Numbers<int>(field, hasResponses, static (ref json) => json.GetInt32())
+            : new Numbers<float>(field, hasResponses, static (ref json) => json.GetSingle());
 
     /// <summary>Adds a row without a value.</summary>
     public void AddNull() => Add(0, 0);
@@ -98,33 +101,18 @@ internal abstract class NumberColumn
         if (isEmpty) Add(definition + 1, repetition);
     }
 
-    private sealed class OfFloats(ResultField field, bool wraps) : NumberColumn(field, wraps, Create<float>(field, wraps))
+    private sealed class Numbers<T>(ResultField field, bool wraps, ReadNumber<T> read)
+        : NumberColumn(field, wraps, Create<T>(field, wraps)) where T : struct
     {
-        private readonly List<float> _values = [];
+        private readonly List<T> _values = [];
 
-        protected override void AddNumber(ref Utf8JsonReader json) => _values.Add(json.GetSingle());
+        protected override void AddNumber(ref Utf8JsonReader json) => _values.Add(read(ref json));
 
         protected override async ValueTask WriteParts(
             ParquetRowGroupWriter group, ReadOnlyMemory<int> definitions, ReadOnlyMemory<int>? repetitions,
             CancellationToken cancellationToken)
         {
-            await group.WriteAllPartsAsync<float>(Data, _values.ToArray(), definitions, repetitions, cancellationToken)
-                .ConfigureAwait(false);
-            _values.Clear();
-        }
-    }
-
-    private sealed class OfIntegers(ResultField field, bool wraps) : NumberColumn(field, wraps, Create<int>(field, wraps))
-    {
-        private readonly List<int> _values = [];
-
-        protected override void AddNumber(ref Utf8JsonReader json) => _values.Add(json.GetInt32());
-
-        protected override async ValueTask WriteParts(
-            ParquetRowGroupWriter group, ReadOnlyMemory<int> definitions, ReadOnlyMemory<int>? repetitions,
-            CancellationToken cancellationToken)
-        {
-            await group.WriteAllPartsAsync<int>(Data, _values.ToArray(), definitions, repetitions, cancellationToken)
+            await group.WriteAllPartsAsync<T>(Data, _values.ToArray(), definitions, repetitions, cancellationToken)
                 .ConfigureAwait(false);
             _values.Clear();
         }
