@@ -60,7 +60,7 @@ public partial class MetricsTests(Mini mini)
     public async Task Tokens_of_the_prompt_cache_are_counted()
     {
         await using Api api = await Api.StartAsync(mini);
-        string prompt = string.Join(' ', Enumerable.Range(0, 30).Select(i => $"word{i}"));
+        string prompt = string.Join(' ', Enumerable.Range(0, 30).Select(i => $"metric{i}"));
         long[] cached = new long[3];
         for (int i = 0; i < cached.Length; i++)
         {
