@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
 
@@ -74,6 +75,11 @@ internal static unsafe class AttentionOp
         /// <summary>Returns the first position that query row <paramref name="row"/> sees.</summary>
         private int First(int row) => Shape.Window > 0 ? Math.Max(0, Last(row) - Shape.Window + 1) : 0;
 
+        /// <summary>The first and last key that a query row sees of the tile that begins at a position, counted in the tile.</summary>
+        private (int From, int To) Seen(int row, int begin) =>
+            (Math.Max(First(row) - begin, 0), Math.Min(Last(row) - begin, AttentionTile.Keys - 1));
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(float* queries, float* keys, float* values, float* output, Scratch scratch)
         {
             const int Tile = AttentionTile.Keys;
@@ -100,14 +106,20 @@ internal static unsafe class AttentionOp
             {
                 GatherValues(values, start + (t * Tile), end, tile);
                 for (int d = 0; d < Width; d += AttentionTile.Columns)
-                    for (int r = 0; r < Rows; r++)
+                {
+                    int columns = Math.Min(AttentionTile.Columns, Width - d);
+                    for (int r = 0; r < Rows;)
                     {
-                        int begin = start + (t * Tile);
-                        int from = Math.Max(First(r) - begin, 0), to = Math.Min(Last(r) - begin, Tile - 1);
-                        float* p = scores + ((long)r * span) + (t * Tile);
-                        AttentionTile.AddValues(p, from, to, tile + d, Width, sums + (r * Width) + d,
-                            Math.Min(AttentionTile.Columns, Width - d));
+                        (int from, int to) = Seen(r, start + (t * Tile));
+                        // The heads of one query see the same keys, and neighboring queries mostly.
+                        int s = r + 1 < Rows && Seen(r + 1, start + (t * Tile)) == (from, to) ? r + 1 : r;
+                        float* p = scores + (t * Tile);
+                        AttentionTile.AddValues(
+                            p + ((long)r * span), p + ((long)s * span), from, to, tile + d, Width, sums + (r * Width) + d,
+                            sums + (s * Width) + d, columns);
+                        r = s + 1;
                     }
+                }
             }
 
             for (int r = 0; r < Rows; r++)

@@ -119,50 +119,65 @@ internal static unsafe class AttentionTile
     }
 
     /// <summary>
-    /// sums[d] += Σⱼ p[j]·values[j, d] over keys from ≤ j ≤ to of one tile: the tile's sum is finished, in the order of j, before
-    /// it is added.
+    /// For two rows: sums[d] += Σⱼ p[j]·values[j, d] over keys from ≤ j ≤ to of one tile: the tile's sum is finished, in the order of j,
+    /// before it is added. A row that is alone is paired with itself.
     /// </summary>
-    public static void AddValues(float* p, int from, int to, float* values, int stride, float* sums, int columns)
+    public static void AddValues(
+        float* p0, float* p1, int from, int to, float* values, int stride, float* sums0, float* sums1, int columns)
     {
-        if (columns == Columns)
-        {
-            AddValues64(p, from, to, values, stride, sums);
-            return;
-        }
-        for (int d = 0; d < columns; d += 8)
-        {
-            Vector256<float> s = default;
-            for (nint j = from; j <= to; j++)
-                s = Vector256.FusedMultiplyAdd(Vector256.Create(p[j]), Vector256.Load(values + (j * stride) + d), s);
-            (Vector256.Load(sums + d) + s).Store(sums + d);
-        }
+        int d = 0;
+        for (; d + 32 <= columns; d += 32) AddValues32(p0, p1, from, to, values + d, stride, sums0 + d, sums1 + d);
+        for (; d < columns; d += 8) AddValues8(p0, p1, from, to, values + d, stride, sums0 + d, sums1 + d);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddValues64(float* p, int from, int to, float* values, nint stride, float* sums)
+    private static void AddValues32(float* p0, float* p1, int from, int to, float* values, nint stride, float* sums0, float* sums1)
     {
-        Vector256<float> s0 = default, s1 = default, s2 = default, s3 = default;
-        Vector256<float> s4 = default, s5 = default, s6 = default, s7 = default;
+        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default;
+        Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default;
         float* v = values + (from * stride);
         for (nint j = from; j <= to; j++, v += stride)
         {
-            Vector256<float> weight = Vector256.Create(p[j]);
-            s0 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v), s0);
-            s1 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 8), s1);
-            s2 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 16), s2);
-            s3 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 24), s3);
-            s4 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 32), s4);
-            s5 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 40), s5);
-            s6 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 48), s6);
-            s7 = Vector256.FusedMultiplyAdd(weight, Vector256.Load(v + 56), s7);
+            Vector256<float> a = Vector256.Create(p0[j]), b = Vector256.Create(p1[j]);
+            Vector256<float> v0 = Vector256.Load(v), v1 = Vector256.Load(v + 8), v2 = Vector256.Load(v + 16), v3 = Vector256.Load(v + 24);
+            a0 = Vector256.FusedMultiplyAdd(a, v0, a0);
+            a1 = Vector256.FusedMultiplyAdd(a, v1, a1);
+            a2 = Vector256.FusedMultiplyAdd(a, v2, a2);
+            a3 = Vector256.FusedMultiplyAdd(a, v3, a3);
+            b0 = Vector256.FusedMultiplyAdd(b, v0, b0);
+            b1 = Vector256.FusedMultiplyAdd(b, v1, b1);
+            b2 = Vector256.FusedMultiplyAdd(b, v2, b2);
+            b3 = Vector256.FusedMultiplyAdd(b, v3, b3);
         }
-        (Vector256.Load(sums) + s0).Store(sums);
-        (Vector256.Load(sums + 8) + s1).Store(sums + 8);
-        (Vector256.Load(sums + 16) + s2).Store(sums + 16);
-        (Vector256.Load(sums + 24) + s3).Store(sums + 24);
-        (Vector256.Load(sums + 32) + s4).Store(sums + 32);
-        (Vector256.Load(sums + 40) + s5).Store(sums + 40);
-        (Vector256.Load(sums + 48) + s6).Store(sums + 48);
-        (Vector256.Load(sums + 56) + s7).Store(sums + 56);
+        // Both rows are read before one is written: they may be one.
+        (a0, a1) = (Vector256.Load(sums0) + a0, Vector256.Load(sums0 + 8) + a1);
+        (a2, a3) = (Vector256.Load(sums0 + 16) + a2, Vector256.Load(sums0 + 24) + a3);
+        (b0, b1) = (Vector256.Load(sums1) + b0, Vector256.Load(sums1 + 8) + b1);
+        (b2, b3) = (Vector256.Load(sums1 + 16) + b2, Vector256.Load(sums1 + 24) + b3);
+        a0.Store(sums0);
+        a1.Store(sums0 + 8);
+        a2.Store(sums0 + 16);
+        a3.Store(sums0 + 24);
+        b0.Store(sums1);
+        b1.Store(sums1 + 8);
+        b2.Store(sums1 + 16);
+        b3.Store(sums1 + 24);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void AddValues8(float* p0, float* p1, int from, int to, float* values, nint stride, float* sums0, float* sums1)
+    {
+        Vector256<float> a = default, b = default;
+        float* v = values + (from * stride);
+        for (nint j = from; j <= to; j++, v += stride)
+        {
+            Vector256<float> value = Vector256.Load(v);
+            a = Vector256.FusedMultiplyAdd(Vector256.Create(p0[j]), value, a);
+            b = Vector256.FusedMultiplyAdd(Vector256.Create(p1[j]), value, b);
+        }
+        a += Vector256.Load(sums0);
+        b += Vector256.Load(sums1);
+        a.Store(sums0);
+        b.Store(sums1);
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
@@ -67,6 +68,7 @@ internal static unsafe class LinearOp
     /// <summary>
     /// Branch-free, because the sign is unpredictable: a branch took a seventh of the run time of a model whose weights have a scale.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Epilogue(float* c, int stride, int rows, int columns, float scale, float* bias, Activation activation)
     {
         if (scale == 1 && bias == null && activation == Activation.None) return;

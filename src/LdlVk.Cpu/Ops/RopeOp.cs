@@ -20,6 +20,7 @@ internal static unsafe class RopeOp
         });
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Rotate(float* first, float* second, float* cos, float* sin, int count)
     {
         int i = 0;
