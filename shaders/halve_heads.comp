@@ -10,7 +10,7 @@
 layout(local_size_x = 128) in;
 layout(constant_id = 0) const uint SUBGROUP = 32u;
 
-layout(push_constant, std430) uniform Push { UVec4s x; UVec2s y; Floats scales; uint rows; uint vectors; };
+layout(push_constant, std430) uniform Push { UVec4s x; Halves y; Floats scales; uint rows; uint vectors; };
 
 const uint HEADS = 128u / SUBGROUP;
 

@@ -6,7 +6,7 @@
 // Converts rows to fp16 operands for matrix units (src/LdlVk.Vulkan/Ops/RowConverter.cs), each with a scale. One workgroup handles a row.
 layout(local_size_x = 128) in;
 
-layout(push_constant, std430) uniform Push { UVec4s x; UVec2s y; Floats scales; uint rows; uint vectors; };
+layout(push_constant, std430) uniform Push { UVec4s x; Halves y; Floats scales; uint rows; uint vectors; };
 
 const uint THREADS = 128u;
 shared uint largest[THREADS];

@@ -1,13 +1,13 @@
-// Shared by the kernels that convert to fp16 (halve_rows.comp, halve_heads.comp, rms_norm.comp). Elements that share a scale are multiplied by the power of
-// two that brings their largest magnitude into [2^14, 2^15); the inverse power is stored as the scale. Both are exact, so the only error is
-// the rounding to 11 bits, and a residual stream or gelu(gate)·up beyond fp16's 65504 stays right. Elements with a NaN or an infinity among
-// them are not scaled: their result must not be finite.
+#ifndef HALVE_GLSL
+#define HALVE_GLSL
+#include "magnitude.glsl"
 
-// The largest magnitude of a vector. Magnitudes compare like the integers with the same bits.
-uint magnitude(uvec4 bits) {
-    uvec4 m = bits & 0x7fffffffu;
-    return max(max(m.x, m.y), max(m.z, m.w));
-}
+// Shared by the kernels that convert to fp16 (halve_rows.comp, halve_heads.comp, rms_norm.comp, add_norm.comp). Elements that share a scale
+// are multiplied by the power of two that brings their largest magnitude into [2^14, 2^15); the inverse power is stored as the scale. Both
+// are exact, so the only error is the rounding to 11 bits, and a residual stream or gelu(gate)·up beyond fp16's 65504 stays right. Elements
+// with a NaN or an infinity among them are not scaled: their result must not be finite.
+
+layout(buffer_reference, std430, buffer_reference_align = 8) writeonly buffer Halves { uvec2 v[]; };
 
 struct Halving {
     bool finite;
@@ -37,3 +37,4 @@ uvec2 halved(uvec4 bits, Halving h) {
     if (h.finite) f = rounded(f);
     return uvec2(packHalf2x16(f.xy), packHalf2x16(f.zw));
 }
+#endif

@@ -128,6 +128,7 @@ public sealed unsafe class KernelCompiler : IDisposable
                 yield return new Use($"{format}{(scales == 0 ? "" : ", scales")}", "fill_random", [(uint)format, scales], 0);
         foreach (uint add in (uint[])[0, 1]) yield return new Use(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add, 0], 0);
         yield return new Use("RmsNorm, halves", "rms_norm", [0, 1], 0);
+        yield return new Use("RmsNorm, bytes", "rms_norm", [0, 2], 0);
     }
 
     /// <inheritdoc/>

@@ -5,11 +5,12 @@ using LdlVk.Vulkan.Memory;
 
 namespace LdlVk.Vulkan.Tests;
 
-/// <summary>On matrix units a norm writes its rows as operands of the products after it, in the bits of a conversion afterwards.</summary>
+/// <summary>A norm writes its rows as operands of the products after it, in the bits of a conversion afterwards.</summary>
 public sealed class VulkanNormOperandTests : VulkanTest
 {
     private const int Rows = 40, Columns = 130, Features = 64;
 
+    /// <summary>The halves of matrix units.</summary>
     [Theory(SkipTestWithoutData = true)]
     [MemberData(nameof(Drivers))]
     public void A_norm_writes_the_operands_that_a_conversion_would(int index)
@@ -21,21 +22,37 @@ public sealed class VulkanNormOperandTests : VulkanTest
             return;
         }
 
-        using IWeight weight = device.CreateWeight(new RandomWeightSource("weight", Features, Columns, WeightFormat.Fp16, 1));
-        using ITensor x = device.CreateTensor(Rows, Columns), norm = device.CreateTensor(1, Columns), again = device.CreateTensor(Rows, Columns);
+        foreach (int columns in (int[])[Columns, 1300])
+            SameOperands(device, columns, WeightFormat.Fp16, (y, x, weight) => device.Linear(y, x, weight));
+    }
+
+    /// <summary>The bytes of Int8Linear and their scales. A row of 1300 has a group that begins beside a whole number of workgroups.</summary>
+    [Theory(SkipTestWithoutData = true)]
+    [MemberData(nameof(Drivers))]
+    public void A_norm_writes_the_bytes_and_scales_that_a_conversion_would(int index)
+    {
+        using VulkanDevice device = Open(index, cacheFolder: CacheFile.DefaultFolder);
+        foreach (int columns in (int[])[Columns, 1300])
+            SameOperands(device, columns, WeightFormat.Int8, (y, x, weight) => device.Int8Linear(y, x, weight));
+    }
+
+    private static void SameOperands(VulkanDevice device, int columns, WeightFormat format, Action<ITensor, ITensor, IWeight> multiply)
+    {
+        using IWeight weight = device.CreateWeight(new RandomWeightSource("weight", Features, columns, format, 1));
+        using ITensor x = device.CreateTensor(Rows, columns), norm = device.CreateTensor(1, columns), again = device.CreateTensor(Rows, columns);
         for (int seed = 0; seed < 4; seed++)
         {
-            device.Write(x, 0, Values(Rows, seed));
-            device.Write(norm, 0, [.. Values(1, seed + 10).Select(v => MathF.Abs(v) < 1e3f ? v : 1)]);
+            device.Write(x, 0, Values(Rows, columns, seed));
+            device.Write(norm, 0, [.. Values(1, columns, seed + 10).Select(v => MathF.Abs(v) < 1e3f ? v : 1)]);
             // A new tensor's rows are converted when a product reads them.
-            using ITensor fresh = device.CreateTensor(Rows, Columns), wanted = device.CreateTensor(Rows, Features), got = device.CreateTensor(Rows, Features);
+            using ITensor fresh = device.CreateTensor(Rows, columns), wanted = device.CreateTensor(Rows, Features), got = device.CreateTensor(Rows, Features);
             device.RmsNorm(fresh, x, norm, 1e-6f);
             Assert.Equal(0, ((VulkanTensor)fresh).ConvertedRows.Count);
-            device.Linear(wanted, fresh, weight);
+            multiply(wanted, fresh, weight);
             // From the second time on the norm does it.
             device.RmsNorm(again, x, norm, 1e-6f);
             Assert.Equal(seed == 0 ? 0 : Rows, ((VulkanTensor)again).ConvertedRows.Count);
-            device.Linear(got, again, weight);
+            multiply(got, again, weight);
             Assert.Equal(Bits(Read(device, wanted)), Bits(Read(device, got)));
             Assert.Equal(Bits(Read(device, fresh)), Bits(Read(device, again)));
         }
@@ -69,17 +86,17 @@ public sealed class VulkanNormOperandTests : VulkanTest
     }
 
     /// <summary>Rows of very different magnitudes, one of zeros, and one that is not finite.</summary>
-    private static float[] Values(int rows, int seed)
+    private static float[] Values(int rows, int columns, int seed)
     {
         var random = new Random(seed);
-        float[] values = new float[rows * Columns];
+        float[] values = new float[rows * columns];
         for (int row = 0; row < rows; row++)
         {
             float magnitude = MathF.Pow(10, (row % 30) - 12);
-            for (int c = 0; c < Columns; c++) values[(row * Columns) + c] = row == 5 ? 0 : magnitude * ((2 * random.NextSingle()) - 1);
+            for (int c = 0; c < columns; c++) values[(row * columns) + c] = row == 5 ? 0 : magnitude * ((2 * random.NextSingle()) - 1);
         }
 
-        if (rows > 7) values[7 * Columns] = float.NaN;
+        if (rows > 7) values[7 * columns] = float.NaN;
         return values;
     }
 

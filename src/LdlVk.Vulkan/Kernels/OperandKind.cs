@@ -18,6 +18,9 @@ internal readonly record struct OperandKind(int Bytes, int Length)
 
     /// <summary>int8, with a scale for each group of 32 (quantize_rows.comp).</summary>
     public static readonly OperandKind Int8 = new(sizeof(sbyte), WeightLayout.GroupSize);
+
+    /// <summary>The form's number in kernels that write operands (norm.glsl).</summary>
+    public uint Number => Bytes switch { sizeof(ushort) => 1, sizeof(sbyte) => 2, _ => 0 };
 }
 
 /// <summary>Rows of a tensor, converted.</summary>

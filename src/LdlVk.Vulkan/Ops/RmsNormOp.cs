@@ -7,7 +7,7 @@ using LdlVk.Vulkan.Memory;
 namespace LdlVk.Vulkan.Ops;
 
 /// <summary>
-/// <see cref="IDevice.RmsNorm"/>: rms_norm.comp. Rows that products on matrix units read are written as their operands at the same time.
+/// <see cref="IDevice.RmsNorm"/>: rms_norm.comp. Rows that products read as fp16 or int8 are written in that form at the same time.
 /// </summary>
 internal sealed class RmsNormOp(OpContext context, RowConverter converter)
 {
@@ -25,13 +25,13 @@ internal sealed class RmsNormOp(OpContext context, RowConverter converter)
     public void Record(string op, ITensor output, ITensor input, ITensor weight, float epsilon, bool add)
     {
         IVulkanTensor y = context.Own.Output(output), x = context.Own.Input(input), w = context.Own.Input(weight);
-        Operand? halves = add ? null : converter.OperandToWrite(y);
+        (Operand Operand, OperandKind Kind)? also = add ? null : converter.OperandToWrite(y);
         PushConstants push = new PushConstants()
             .Add(x.Address).Add(w.Address).Add(y.Address)
             .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon)
-            .Add(halves?.Elements ?? 0).Add(halves?.Scales ?? 0);
-        context.DispatchLooping("rms_norm", [add ? 1u : 0u, halves is null ? 0u : 1u], push, x.Rows, 1,
-            Work.Elementwise(op, x.Rows, x.Columns), reads: [x.Range, w.Range], writes: [y.Range, halves?.Memory ?? default]);
-        if (halves is not null) RowConverter.HasWritten(y);
+            .Add(also?.Operand.Elements ?? 0).Add(also?.Operand.Scales ?? 0);
+        context.DispatchLooping("rms_norm", [add ? 1u : 0u, also?.Kind.Number ?? 0], push, x.Rows, 1,
+            Work.Elementwise(op, x.Rows, x.Columns), reads: [x.Range, w.Range], writes: [y.Range, also?.Operand.Memory ?? default]);
+        if (also is { } written) RowConverter.HasWritten(y, written.Kind);
     }
 }

@@ -47,14 +47,17 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
     }
 
     /// <summary>
-    /// Where a kernel that writes rows of a tensor should write them as fp16 operands too: if the tensor's rows were needed as such before.
-    /// Null if they were not. <see cref="HasWritten"/> follows once the kernel is recorded.
+    /// The form that a kernel that writes rows of a tensor should write them in too, as operands: the one in which they were needed before,
+    /// if it is halves of whole rows or bytes. Null for none. <see cref="HasWritten"/> follows once the kernel is recorded.
     /// </summary>
-    public Operand? OperandToWrite(IVulkanTensor y) =>
-        y.Owner.UsualKind == OperandKind.Halves(y.Stride) ? PlaceOf(y, OperandKind.Halves(y.Stride)) : null;
+    public (Operand Operand, OperandKind Kind)? OperandToWrite(IVulkanTensor y)
+    {
+        OperandKind kind = y.Owner.UsualKind;
+        return kind == OperandKind.Int8 || kind == OperandKind.Halves(y.Stride) ? (PlaceOf(y, kind), kind) : null;
+    }
 
-    /// <summary>Says that a kernel writes rows of a tensor as fp16 operands.</summary>
-    public static void HasWritten(IVulkanTensor y) => y.Owner.SetConverted(y.FirstRow, y.Rows, OperandKind.Halves(y.Stride));
+    /// <summary>Says that a kernel writes rows of a tensor as operands of a form.</summary>
+    public static void HasWritten(IVulkanTensor y, OperandKind kind) => y.Owner.SetConverted(y.FirstRow, y.Rows, kind);
 
     /// <summary>Where the rows of a tensor in a form are, or will be.</summary>
     private Operand PlaceOf(IVulkanTensor x, OperandKind kind)
