@@ -36,7 +36,7 @@ internal static unsafe class Int8LinearOp
 
         int width = tile.Columns, panels = (n + width - 1) / width, blocks = (m + BlockRows - 1) / BlockRows, yStride = output.Stride;
         _ = weight.Values;
-        workers.Run(panels * blocks, (long)m * n * stride, (item, scratch) =>
+        workers.Run(panels * blocks, (long)m * n * stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (item, scratch) =>
         {
             int n0 = item / blocks * width, columns = Math.Min(width, n - n0);
             int m0 = item % blocks * BlockRows, rows = Math.Min(BlockRows, m - m0);
@@ -67,18 +67,26 @@ internal static unsafe class Int8LinearOp
         short* integers = stackalloc short[Eight * Group];
         Half* halves = stackalloc Half[Eight];
         long* firsts = stackalloc long[Eight];
+        sbyte** rows = stackalloc sbyte*[Eight];
         Half* rowScales = weight.Scales;
+        var values = (sbyte*)weight.Values;
         for (int c = 0; c < tile.Columns; c += Eight)
         {
             for (int i = 0; i < Eight; i++) firsts[i] = (long)(n0 + Math.Min(c + i, columns - 1)) * groups;
             for (int g = 0; g < groups; g++)
             {
-                for (int i = 0; i < Eight; i++)
+                int* place = (int*)(panel + ((long)g * tile.GroupFloats)) + c;
+                for (int i = 0; i < Eight; i++) halves[i] = rowScales[firsts[i] + g];
+                if (weight.Format == WeightFormat.Int8 && tile.TakesBytes)
                 {
-                    Dequantize.Integers(weight, firsts[i] + g, integers + (i * Group));
-                    halves[i] = rowScales[firsts[i] + g];
+                    for (int i = 0; i < Eight; i++) rows[i] = values + ((firsts[i] + g) * Group);
+                    tile.LayOut(rows, place);
                 }
-                tile.LayOut(integers, (int*)(panel + ((long)g * tile.GroupFloats)) + c);
+                else
+                {
+                    for (int i = 0; i < Eight; i++) Dequantize.Integers(weight, firsts[i] + g, integers + (i * Group));
+                    tile.LayOut(integers, place);
+                }
                 Dequantize.Fp16(Vector128.Load((short*)halves)).Store(scales + ((long)g * tile.Columns) + c);
             }
         }

@@ -55,6 +55,7 @@ internal readonly unsafe struct Int8Rows(byte* memory, int rows, int groups, boo
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float QuantizeGroup(float* x, short* quantized)
     {
         // Magnitudes compare as the integers that their bits are; not-a-number and infinity are above all others.
@@ -82,5 +83,6 @@ internal readonly unsafe struct Int8Rows(byte* memory, int rows, int groups, boo
     }
 
     /// <summary>To nearest, ties to even.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<int> Round(Vector256<float> x) => Vector256.ConvertToInt32Native(Vector256.Round(x));
 }

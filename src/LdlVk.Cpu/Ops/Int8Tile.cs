@@ -51,6 +51,29 @@ internal readonly unsafe struct Int8Tile(Vectors vectors)
         Transpose(bytes, panel, Columns);
     }
 
+    /// <summary>Whether <see cref="LayOut(sbyte**, int*)"/> can be taken for weights of bytes: in half the time of the other.</summary>
+    public bool TakesBytes => !Bytes && Avx2.IsSupported;
+
+    /// <summary>The same of rows of bytes. Pairs of neighbors change places before they become twice as large.</summary>
+    /// <param name="rows">Eight rows of 32 bytes.</param>
+    /// <param name="panel">The place of the first row's first neighbors.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void LayOut(sbyte** rows, int* panel)
+    {
+        nint stride = Columns;
+        Vector256<short> r0 = Row(rows[0]), r1 = Row(rows[1]), r2 = Row(rows[2]), r3 = Row(rows[3]);
+        Vector256<short> r4 = Row(rows[4]), r5 = Row(rows[5]), r6 = Row(rows[6]), r7 = Row(rows[7]);
+        // Pairs of two rows side by side, then of four, then of eight, within halves of the vectors.
+        Vector256<int> a0 = Avx2.UnpackLow(r0, r1).AsInt32(), a1 = Avx2.UnpackHigh(r0, r1).AsInt32();
+        Vector256<int> a2 = Avx2.UnpackLow(r2, r3).AsInt32(), a3 = Avx2.UnpackHigh(r2, r3).AsInt32();
+        Vector256<int> a4 = Avx2.UnpackLow(r4, r5).AsInt32(), a5 = Avx2.UnpackHigh(r4, r5).AsInt32();
+        Vector256<int> a6 = Avx2.UnpackLow(r6, r7).AsInt32(), a7 = Avx2.UnpackHigh(r6, r7).AsInt32();
+        Four(a0, a2, a4, a6, panel, stride);
+        Four(a1, a3, a5, a7, panel + (4 * stride), stride);
+
+        static Vector256<short> Row(sbyte* row) => Vector256.Load((short*)row);
+    }
+
     /// <summary>Adds the products of groups of input rows with a panel to the totals.</summary>
     /// <param name="inputs">The input rows.</param>
     /// <param name="row">The first of them.</param>
@@ -230,6 +253,26 @@ internal readonly unsafe struct Int8Tile(Vectors vectors)
         Halves(Avx2.UnpackHigh(a0, a2), Avx2.UnpackHigh(a4, a6), columns + stride, stride);
         Halves(Avx2.UnpackLow(a1, a3), Avx2.UnpackLow(a5, a7), columns + (2 * stride), stride);
         Halves(Avx2.UnpackHigh(a1, a3), Avx2.UnpackHigh(a5, a7), columns + (3 * stride), stride);
+    }
+
+    /// <summary>Four neighbors of the pairs that two and two rows have side by side; the upper halves are eight neighbors further.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Four(Vector256<int> r01, Vector256<int> r23, Vector256<int> r45, Vector256<int> r67, int* panel, nint stride)
+    {
+        Vector256<long> a = Avx2.UnpackLow(r01, r23).AsInt64(), b = Avx2.UnpackLow(r45, r67).AsInt64();
+        Vector256<long> c = Avx2.UnpackHigh(r01, r23).AsInt64(), d = Avx2.UnpackHigh(r45, r67).AsInt64();
+        Widened(Avx2.UnpackLow(a, b), panel, stride);
+        Widened(Avx2.UnpackHigh(a, b), panel + stride, stride);
+        Widened(Avx2.UnpackLow(c, d), panel + (2 * stride), stride);
+        Widened(Avx2.UnpackHigh(c, d), panel + (3 * stride), stride);
+    }
+
+    /// <summary>Eight pairs of bytes as pairs of 16-bit integers to a row, the upper eight to the eighth row after it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Widened(Vector256<long> pairs, int* row, nint stride)
+    {
+        Avx2.ConvertToVector256Int16(pairs.GetLower().AsSByte()).Store((short*)row);
+        Avx2.ConvertToVector256Int16(pairs.GetUpper().AsSByte()).Store((short*)(row + (8 * stride)));
     }
 
     /// <summary>The lower halves of both vectors to a row, the upper ones to the fourth row after it.</summary>
