@@ -1,5 +1,7 @@
+using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using LdlVk.Cpu.Memory;
 using LdlVk.Runtime.Devices;
 
@@ -80,6 +82,8 @@ internal static unsafe class Int8LinearOp
                 if (weight.Format == WeightFormat.Int8 && tile.TakesBytes)
                 {
                     for (int i = 0; i < Eight; i++) rows[i] = values + ((firsts[i] + g) * Group);
+                    // The eight rows after these.
+                    if (Sse.IsSupported) for (int i = 0; i < Eight; i++) Sse.Prefetch0(rows[i] + ((long)Eight * groups * Group));
                     tile.LayOut(rows, place);
                 }
                 else
@@ -92,13 +96,10 @@ internal static unsafe class Int8LinearOp
         }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Finish(float* totals, int columns, float scale, float* bias, float* y)
     {
-        for (int c = 0; c < columns; c++)
-        {
-            float value = totals[c] * scale;
-            y[c] = bias == null ? value : value + bias[c];
-        }
+        Span<float> row = new(y, columns);
+        TensorPrimitives.Multiply(new ReadOnlySpan<float>(totals, columns), scale, row);
+        if (bias != null) TensorPrimitives.Add(row, new ReadOnlySpan<float>(bias, columns), row);
     }
 }

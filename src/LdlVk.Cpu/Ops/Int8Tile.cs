@@ -51,7 +51,7 @@ internal readonly unsafe struct Int8Tile(Vectors vectors)
         Transpose(bytes, panel, Columns);
     }
 
-    /// <summary>Whether <see cref="LayOut(sbyte**, int*)"/> can be taken for weights of bytes: in half the time of the other.</summary>
+    /// <summary>Whether <see cref="LayOut(sbyte**, int*)"/> can be taken for weights of bytes.</summary>
     public bool TakesBytes => !Bytes && Avx2.IsSupported;
 
     /// <summary>The same of rows of bytes. Pairs of neighbors change places before they become twice as large.</summary>
