@@ -105,6 +105,16 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         Each(
             "NormAdd", "", rows => $"{rows} × {hidden}", cancellationToken,
             rows => Wide(rows, hidden, 3, (x, y) => device.NormAdd(y, x, norm, 1e-6f)));
+        foreach (ITensor? ofY in (ITensor?[])[null, norm])
+        {
+            Each("AddNorm", ofY is null ? "" : "of a norm", rows => $"{rows} × {hidden}", cancellationToken, rows =>
+            {
+                ITensor residual = device.CreateTensor(rows, hidden);
+                Case wide = Wide(rows, hidden, 4, (x, y) => device.AddNorm(y, residual, x, ofY, norm, 1e-6f));
+                return wide with { Operands = [.. wide.Operands, residual] };
+            });
+        }
+
         Each("Rope", "", rows => $"{rows} × {Queries}", cancellationToken, rows =>
         {
             ITensor x = RandomTensor.Create(device, rows, Queries);

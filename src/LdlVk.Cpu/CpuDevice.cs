@@ -175,6 +175,13 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
+    public void AddNorm(ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight, float epsilon)
+    {
+        OpChecks.AddNorm(this, output, residual, y, yWeight, weight);
+        AddNormOp.Run(_workers, (CpuTensor)output, (CpuTensor)residual, (CpuTensor)y, (CpuTensor?)yWeight, (CpuTensor)weight, epsilon);
+    }
+
+    /// <inheritdoc/>
     public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
     {
         OpChecks.HeadNorm(this, x, heads, weight);

@@ -117,6 +117,32 @@ public static class Reference64
         return (values, [.. values.Select(v => (2 * ErrorBounds.U * Math.Abs(v)) + Tiny)]);
     }
 
+    /// <summary>
+    /// <see cref="IDevice.AddNorm"/>: the residual, and the output. The norm multiplies an error of the sum as it does the sum; errors of
+    /// all the row's sums change its factor, by at most their mean square.
+    /// </summary>
+    public static ((double[] Values, double[] Bounds) Residual, (double[] Values, double[] Bounds) Output) AddNorm(
+        Matrix residual, Matrix y, Matrix? yWeight, Matrix w, float epsilon)
+    {
+        (double[] sums, double[] errors) = yWeight is null ? Add(residual, y) : NormAdd(residual, y, yWeight, epsilon);
+        double[] values = new double[sums.Length], bounds = new double[sums.Length];
+        for (int m = 0; m < y.Rows; m++)
+        {
+            Range row = (m * y.Columns)..((m + 1) * y.Columns);
+            double squares = sums[row].Sum(v => v * v), errorSquares = errors[row].Sum(e => e * e);
+            double factor = 1 / Math.Sqrt((squares / y.Columns) + epsilon);
+            double relative = Math.Sqrt(errorSquares / (squares + (epsilon * (double)y.Columns)));
+            for (int n = 0; n < y.Columns; n++)
+            {
+                int i = (m * y.Columns) + n;
+                values[i] = sums[i] * factor * w[0, n];
+                bounds[i] = ((ErrorBounds.Sum(y.Columns) + (8 * ErrorBounds.U) + (2 * relative)) * Math.Abs(values[i]))
+                    + (2 * errors[i] * factor * Math.Abs(w[0, n])) + Tiny;
+            }
+        }
+        return ((sums, errors), (values, bounds));
+    }
+
     /// <summary><see cref="IDevice.HeadNorm"/>.</summary>
     public static (double[] Values, double[] Bounds) HeadNorm(Matrix x, int heads, Matrix w, float epsilon)
     {

@@ -53,6 +53,7 @@ internal static class SelfTestChecks
         (nameof(IDevice.RmsNorm), RmsNorm),
         (nameof(IDevice.NormAdd), NormAdd),
         (nameof(IDevice.Add), Add),
+        (nameof(IDevice.AddNorm), AddNorm),
         (nameof(IDevice.HeadNorm), HeadNorm),
         (nameof(IDevice.Rope), Rope),
         (nameof(IDevice.GateMultiply), GateMultiply),
@@ -206,6 +207,37 @@ internal static class SelfTestChecks
         o.Device.Add(sum, o.Upload(y));
         (double[] wanted, double[] bounds) = Reference64.Add(residual, y);
         return ErrorBounds.Close(o.Read(sum), wanted, bounds);
+    }
+
+    /// <summary>With a norm of y and without one, in the bits of the two ops.</summary>
+    private static (double, string?) AddNorm(Operands o)
+    {
+        Random random = new(11);
+        Matrix residual = Matrix.Random(random, 37, 301, 100), y = Matrix.Random(random, 37, 301, 3);
+        Matrix yWeight = Matrix.Random(random, 1, 301, 50), w = Matrix.Random(random, 1, 301);
+        double worst = 0;
+        foreach (Matrix? norm in (Matrix?[])[null, yWeight])
+        {
+            ITensor sum = o.Upload(residual), sumApart = o.Upload(residual), output = o.Empty(37, 301), apart = o.Empty(37, 301);
+            ITensor added = o.Upload(y), weight = o.Upload(w);
+            ITensor? addedWeight = norm is null ? null : o.Upload(norm);
+            o.Device.AddNorm(output, sum, added, addedWeight, weight, 1e-6f);
+            var (wantedSum, wanted) = Reference64.AddNorm(residual, y, norm, w, 1e-6f);
+            foreach ((ITensor got, var (values, bounds)) in ((ITensor, (double[], double[]))[])[(sum, wantedSum), (output, wanted)])
+            {
+                (double ratio, string? fault) = ErrorBounds.Close(o.Read(got), values, bounds);
+                if (fault is not null) return (ratio, fault);
+                worst = Math.Max(worst, ratio);
+            }
+
+            if (addedWeight is null) o.Device.Add(sumApart, added);
+            else o.Device.NormAdd(sumApart, added, addedWeight, 1e-6f);
+            o.Device.RmsNorm(apart, sumApart, weight, 1e-6f);
+            string? different = ErrorBounds.SameBits(o.Read(sum), o.Read(sumApart)) ?? ErrorBounds.SameBits(o.Read(output), o.Read(apart));
+            if (different is not null) return (worst, $"beside the two ops: {different}");
+        }
+
+        return (worst, null);
     }
 
     private static (double, string?) HeadNorm(Operands o)

@@ -21,7 +21,7 @@ public sealed class SelfTestTests
         Assert.Equal(("cpu", true), (json.GetProperty("device").GetString(), json.GetProperty("quick").GetBoolean()));
         JsonElement kernels = json.GetProperty("kernels").EnumerateArray().Single();
         string[] ops = [.. kernels.GetProperty("checks").EnumerateArray().Select(check => check.GetProperty("op").GetString()!).Distinct().Order()];
-        Assert.Equal(["Add", "Attention", "GateMultiply", "GatedLinear", "GatherRows", "HeadNorm", "Int8Linear", "LdlReadout", "Linear", "NormAdd", "RmsNorm", "Rope", "Streaming"], ops);
+        Assert.Equal(["Add", "AddNorm", "Attention", "GateMultiply", "GatedLinear", "GatherRows", "HeadNorm", "Int8Linear", "LdlReadout", "Linear", "NormAdd", "RmsNorm", "Rope", "Streaming"], ops);
         // A report names the machine, and nobody's files.
         Assert.DoesNotContain(Environment.UserName.Length > 3 ? Environment.UserName : "\0", json.GetRawText(), StringComparison.Ordinal);
         Assert.DoesNotContain(folder.Path, json.GetRawText(), StringComparison.Ordinal);

@@ -27,6 +27,7 @@ public sealed class OpOperandTests : ConformanceTest
             (d, t, o) => d.GatedLinear(t[0], t[1], t[2], (IWeight)o[0], (IWeight)o[1], GateActivation.Gelu)),
         new("RmsNorm", [Rows, Rows, 1], 1, [1], [], (d, t, _) => d.RmsNorm(t[0], t[1], t[2], 1e-6f)),
         new("NormAdd", [Rows, Rows, 1], 1, [1], [], (d, t, _) => d.NormAdd(t[0], t[1], t[2], 1e-6f)),
+        new("AddNorm", [Rows, Rows, Rows, 1, 1], 2, [2], [], (d, t, _) => d.AddNorm(t[0], t[1], t[2], t[3], t[4], 1e-6f)),
         new("Add", [Rows, Rows], 1, [], [], (d, t, _) => d.Add(t[0], t[1])),
         new("HeadNorm", [Rows, 1], 1, [], [], (d, t, _) => d.HeadNorm(t[0], 1, t[1], 1e-6f)),
         new("Rope", [Rows, Rows], 1, [], [o => o.Indices(0, 3, 1, 2)], (d, t, o) => d.Rope(t[0], 1, (IIndexList)o[0], t[1])),

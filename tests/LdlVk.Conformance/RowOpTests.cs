@@ -103,6 +103,42 @@ public sealed class RowOpTests : ConformanceTest
         }
     }
 
+    /// <summary>Close to the formula, and the bits of the ops that it stands for; in place of y too.</summary>
+    [Theory]
+    [MemberData(nameof(Devices))]
+    public void AddNorm_matches_the_reference_and_its_two_ops(string id)
+    {
+        IDevice device = Open(id);
+        foreach ((int rows, int columns) in Shapes)
+        {
+            Random random = new(columns + 4);
+            Matrix residual = Matrix.Random(random, rows, columns, 2e5), y = Matrix.Random(random, rows, columns, 9e4);
+            Matrix yWeight = Matrix.Random(random, 1, columns, 1e5), w = Matrix.Random(random, 1, columns, 20);
+            foreach (Matrix? norm in (Matrix?[])[null, yWeight])
+            {
+                string what = $"AddNorm on {id}, [{rows}, {columns}]{(norm is null ? "" : " with a norm of y")}";
+                ITensor sum = UploadAmongNaN(device, residual), added = UploadAmongNaN(device, y, 1), output = UploadAmongNaN(device, y, 2);
+                ITensor weight = Upload(device, w);
+                ITensor? normOfY = norm is null ? null : Upload(device, norm);
+                device.AddNorm(output, sum, added, normOfY, weight, Epsilon);
+                var (wantedSum, wanted) = Reference64.AddNorm(residual, y, norm, w, Epsilon);
+                Check.Close($"{what}, residual", Read(device, sum), wantedSum.Values, wantedSum.Bounds);
+                Check.Close($"{what}, output", Read(device, output), wanted.Values, wanted.Bounds);
+
+                ITensor sumApart = UploadAmongNaN(device, residual), apart = Empty(device, rows, columns);
+                if (normOfY is null) device.Add(sumApart, added);
+                else device.NormAdd(sumApart, added, normOfY, Epsilon);
+                device.RmsNorm(apart, sumApart, weight, Epsilon);
+                Check.SameBits($"{what}, residual of two ops", Read(device, sum), Read(device, sumApart));
+                Check.SameBits($"{what}, output of two ops", Read(device, output), Read(device, apart));
+                ITensor again = UploadAmongNaN(device, residual);
+                device.AddNorm(added, again, added, normOfY, weight, Epsilon);
+                Check.SameBits($"{what}, residual in place", Read(device, again), Read(device, sum));
+                Check.SameBits($"{what}, output in place", Read(device, added), Read(device, output));
+            }
+        }
+    }
+
     [Theory]
     [MemberData(nameof(Devices))]
     public void HeadNorm_matches_the_reference(string id)
@@ -241,6 +277,7 @@ public sealed class RowOpTests : ConformanceTest
                 ["Rope"] = (a, _, rows) => InPlace(a, target => device.Rope(target, 2, Indices(device, [.. rows.Select(r => positions[r])]), table)),
                 ["GateMultiply"] = (a, b, _) => Run(a, (output, input) => device.GateMultiply(output, input, UploadAmongNaN(device, b), GateActivation.Silu)),
                 ["Add"] = (a, b, _) => InPlace(a, target => device.Add(target, UploadAmongNaN(device, b))),
+                ["AddNorm"] = (a, b, _) => Run(a, (output, input) => device.AddNorm(output, UploadAmongNaN(device, b), input, weight, weight, Epsilon)),
                 ["HeadNorm"] = (a, _, _) => InPlace(a, target => device.HeadNorm(target, 4, headWeight, Epsilon)),
             };
             if (columns == 440)

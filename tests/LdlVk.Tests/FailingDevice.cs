@@ -60,6 +60,7 @@ internal class FailingDevice(IDevice inner) : IDevice
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon) => Next().RmsNorm(output, input, weight, epsilon);
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon) => Next().NormAdd(residual, y, weight, epsilon);
     public void Add(ITensor residual, ITensor y) => Next().Add(residual, y);
+    public void AddNorm(ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight, float epsilon) => Next().AddNorm(output, residual, y, yWeight, weight, epsilon);
     public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon) => Next().HeadNorm(x, heads, weight, epsilon);
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table) => Next().Rope(x, heads, positions, table);
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape) => Next().Attention(output, queries, keys, values, segments, shape);

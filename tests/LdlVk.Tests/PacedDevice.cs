@@ -77,6 +77,10 @@ internal sealed class PacedDevice(IDevice inner, TimeSpan layer, TimeSpan fill) 
     {
     }
 
+    public void AddNorm(ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight, float epsilon)
+    {
+    }
+
     public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
     {
     }

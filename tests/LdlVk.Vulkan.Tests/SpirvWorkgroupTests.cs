@@ -27,6 +27,7 @@ public sealed class SpirvWorkgroupTests
     [InlineData("linear_int8", 2u, 4u)]
     [InlineData("linear_int8_dot", 2u, 4u)]
     [InlineData("rms_norm")]
+    [InlineData("add_norm")]
     [InlineData("head_norm")]
     [InlineData("rope")]
     [InlineData("quantize_rows")]

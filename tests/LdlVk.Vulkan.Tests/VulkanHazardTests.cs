@@ -67,6 +67,7 @@ public sealed class VulkanHazardTests : VulkanTest
                 () => device.CreateWeight(new RandomWeightSource("weight", Columns, Columns, WeightFormat.Fp32, seed: 1)) is var w ? (() => device.Linear(output, x, w), w) : default),
             new("RmsNorm", () => device.RmsNorm(output, x, vector, 0), [x, vector], output),
             new("NormAdd", () => device.NormAdd(output, x, vector, 0), [x, vector, output], output),
+            new("AddNorm", () => device.AddNorm(output, y, x, vector, vector, 0), [x, vector, y, output], output),
             new("Rope", () => device.Rope(output, 1, rows, table), [table, output], output,
                 () => device.CreateIndices([0, 1, 2, 3]) is var i ? (() => device.Rope(output, 1, i, table), i) : default),
             new("Attention", () => device.Attention(output, x, y, z, segments, shape), [x, y, z], output,

@@ -38,6 +38,12 @@ public sealed class VulkanNormOperandTests : VulkanTest
 
     private static void SameOperands(VulkanDevice device, int columns, WeightFormat format, Action<ITensor, ITensor, IWeight> multiply)
     {
+        foreach (string op in (string[])["RmsNorm", "AddNorm", "AddNorm of a norm"]) SameOperands(device, op, columns, format, multiply);
+    }
+
+    private static void SameOperands(VulkanDevice device, string op, int columns, WeightFormat format, Action<ITensor, ITensor, IWeight> multiply)
+    {
+        using ITensor residual = device.CreateTensor(Rows, columns), apart = device.CreateTensor(Rows, columns);
         using IWeight weight = device.CreateWeight(new RandomWeightSource("weight", Features, columns, format, 1));
         using ITensor x = device.CreateTensor(Rows, columns), norm = device.CreateTensor(1, columns), again = device.CreateTensor(Rows, columns);
         for (int seed = 0; seed < 4; seed++)
@@ -46,15 +52,35 @@ public sealed class VulkanNormOperandTests : VulkanTest
             device.Write(norm, 0, [.. Values(1, columns, seed + 10).Select(v => MathF.Abs(v) < 1e3f ? v : 1)]);
             // A new tensor's rows are converted when a product reads them.
             using ITensor fresh = device.CreateTensor(Rows, columns), wanted = device.CreateTensor(Rows, Features), got = device.CreateTensor(Rows, Features);
-            device.RmsNorm(fresh, x, norm, 1e-6f);
+            Norm(fresh);
             Assert.Equal(0, ((VulkanTensor)fresh).ConvertedRows.Count);
             multiply(wanted, fresh, weight);
             // From the second time on the norm does it.
-            device.RmsNorm(again, x, norm, 1e-6f);
+            Norm(again);
             Assert.Equal(seed == 0 ? 0 : Rows, ((VulkanTensor)again).ConvertedRows.Count);
             multiply(got, again, weight);
             Assert.Equal(Bits(Read(device, wanted)), Bits(Read(device, got)));
             Assert.Equal(Bits(Read(device, fresh)), Bits(Read(device, again)));
+        }
+
+        // AddNorm once without and once with a norm of what it adds.
+        void Norm(ITensor y)
+        {
+            if (op == "RmsNorm")
+            {
+                device.RmsNorm(y, x, norm, 1e-6f);
+                return;
+            }
+
+            device.Write(residual, 0, Values(Rows, columns, 20));
+            device.AddNorm(y, residual, x, op == "AddNorm" ? null : norm, norm, 1e-6f);
+            // In the bits of the two ops, whatever form the operands have.
+            device.Write(apart, 0, Values(Rows, columns, 20));
+            if (op == "AddNorm") device.Add(apart, x);
+            else device.NormAdd(apart, x, norm, 1e-6f);
+            Assert.Equal(Bits(Read(device, apart)), Bits(Read(device, residual)));
+            device.RmsNorm(apart, apart, norm, 1e-6f);
+            Assert.Equal(Bits(Read(device, apart)), Bits(Read(device, y)));
         }
     }
 

@@ -12,9 +12,13 @@ internal static unsafe class AddOp
         float* source = y.Data, destination = residual.Data;
         int stride = y.Stride;
         workers.Run(y.Rows, (long)y.Rows * stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (row, _) =>
-        {
-            float* from = source + ((long)row * stride), to = destination + ((long)row * stride);
-            for (int i = 0; i < stride; i += 8) (Vector256.Load(to + i) + Vector256.Load(from + i)).Store(to + i);
-        });
+            Row(destination + ((long)row * stride), source + ((long)row * stride), stride));
+    }
+
+    /// <summary>A row of y, added to one of the residual.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Row(float* residual, float* y, int stride)
+    {
+        for (int i = 0; i < stride; i += 8) (Vector256.Load(residual + i) + Vector256.Load(y + i)).Store(residual + i);
     }
 }

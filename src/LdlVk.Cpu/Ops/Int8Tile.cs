@@ -255,7 +255,9 @@ internal readonly unsafe struct Int8Tile(Vectors vectors)
         Halves(Avx2.UnpackHigh(a1, a3), Avx2.UnpackHigh(a5, a7), columns + (3 * stride), stride);
     }
 
-    /// <summary>Four neighbors of the pairs that two and two rows have side by side; the upper halves are eight neighbors further.</summary>
+    /// <summary>
+    /// Four neighbors of the pairs that two and two rows have side by side; the upper halves are eight neighbors further.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Four(Vector256<int> r01, Vector256<int> r23, Vector256<int> r45, Vector256<int> r67, int* panel, nint stride)
     {

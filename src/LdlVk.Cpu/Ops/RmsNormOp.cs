@@ -16,16 +16,23 @@ internal static unsafe class RmsNormOp
         int stride = input.Stride;
         workers.Run(input.Rows, (long)input.Rows * stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (row, _) =>
         {
-            float* x = source + ((long)row * stride), y = destination + ((long)row * stride);
-            double mean = SumOfSquares(x, stride) / input.Columns;
-            Vector256<float> factor = Vector256.Create((float)(1 / Math.Sqrt(mean + epsilon)));
-            for (int i = 0; i < stride; i += 8)
-            {
-                Vector256<float> normed = Vector256.Load(x + i) * factor * Vector256.Load(w + i);
-                (add ? Vector256.Load(y + i) + normed : normed).Store(y + i);
-            }
+            float* y = destination + ((long)row * stride);
+            Row(y, source + ((long)row * stride), w, stride, input.Columns, epsilon, add);
             output.ClearPadding(y);
         });
+    }
+
+    /// <summary>A row of x, to y.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Row(float* y, float* x, float* w, int stride, int columns, float epsilon, bool add)
+    {
+        double mean = SumOfSquares(x, stride) / columns;
+        Vector256<float> factor = Vector256.Create((float)(1 / Math.Sqrt(mean + epsilon)));
+        for (int i = 0; i < stride; i += 8)
+        {
+            Vector256<float> normed = Vector256.Load(x + i) * factor * Vector256.Load(w + i);
+            (add ? Vector256.Load(y + i) + normed : normed).Store(y + i);
+        }
     }
 
     /// <summary>Σ x² in double, eight sums side by side and then a fixed tree.</summary>

@@ -205,6 +205,13 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
+    public void AddNorm(ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight, float epsilon)
+    {
+        OpChecks.AddNorm(this, output, residual, y, yWeight, weight);
+        AddNormOp.Run(_context, Of(output), Of(residual), Of(y), yWeight is null ? null : Of(yWeight), Of(weight), epsilon);
+    }
+
+    /// <inheritdoc/>
     public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
     {
         OpChecks.HeadNorm(this, x, heads, weight);

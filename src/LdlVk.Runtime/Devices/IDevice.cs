@@ -167,6 +167,18 @@ public interface IDevice : IDisposable
     void Add(ITensor residual, ITensor y);
 
     /// <summary>
+    /// <see cref="NormAdd"/>, or <see cref="Add"/> without a weight for y, and then output = <see cref="RmsNorm"/>(residual, w, ε): the end
+    /// of one half of a layer and the beginning of the next. The same bits as the two ops.
+    /// </summary>
+    /// <param name="output">[M,N]; may be y.</param>
+    /// <param name="residual">[M,N].</param>
+    /// <param name="y">[M,N].</param>
+    /// <param name="yWeight">[1,N], or null to add y itself.</param>
+    /// <param name="weight">w, [1,N].</param>
+    /// <param name="epsilon">ε of both norms.</param>
+    void AddNorm(ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight, float epsilon);
+
+    /// <summary>
     /// <see cref="RmsNorm"/> of each head of each row in place: x ← x·rsqrt(mean(x²) + ε)·w for the head's elements x.
     /// </summary>
     /// <param name="x">[M, heads·head_dim].</param>

@@ -86,6 +86,25 @@ internal static class OpChecks
         Apart("Add", residual, y);
     }
 
+    /// <summary>Checks <see cref="IDevice.AddNorm"/>: the output may be y; otherwise output and residual overlap nothing.</summary>
+    public static void AddNorm(
+        ICheckedDevice device, ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight)
+    {
+        Own(device, "AddNorm", [output, residual, y, yWeight, weight]);
+        Same("AddNorm", residual, y);
+        Same("AddNorm", output, y);
+        SameOrApart("AddNorm", output, y);
+        Apart("AddNorm", output, residual);
+        Apart("AddNorm", residual, y);
+        foreach (ITensor? w in (ReadOnlySpan<ITensor?>)[yWeight, weight])
+        {
+            if (w is null) continue;
+            Require(w.Rows == 1 && w.Columns == y.Columns, $"AddNorm: a weight is not [1, {y.Columns}]");
+            Apart("AddNorm", output, w);
+            Apart("AddNorm", residual, w);
+        }
+    }
+
     /// <summary>Checks <see cref="IDevice.HeadNorm"/>: the heads do not overlap the weight.</summary>
     public static void HeadNorm(ICheckedDevice device, ITensor x, int heads, ITensor weight)
     {

@@ -179,6 +179,14 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
+    public void AddNorm(ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight, float epsilon)
+    {
+        _timer?.Begin();
+        inner.AddNorm(output, residual, y, yWeight, weight, epsilon);
+        Note(nameof(AddNorm), Shape(y), 4 * Floats(y));
+    }
+
+    /// <inheritdoc/>
     public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon)
     {
         _timer?.Begin();

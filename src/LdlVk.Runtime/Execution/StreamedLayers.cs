@@ -32,6 +32,8 @@ internal sealed class StreamedLayers(
 
     public int End => first + vectors.Length;
 
+    public LayerVectors VectorsOf(int layer) => vectors[layer - first];
+
     /// <summary>
     /// Returns whether layer <paramref name="index"/> of <paramref name="layers"/> is one of the <paramref name="streamed"/> ones.
     /// </summary>

@@ -70,10 +70,15 @@ internal sealed class ForwardPass(
                 bool isFirst = layer.Index == stage.Layers.First, isLast = layer.Index == stage.Layers.End - 1;
                 ITensor rope = stage.Rope.Of(layer.Index, positions);
                 var pass = new LayerPass(_device, _config, layer, options.Compute, rope, workspace, _trace);
+                // A single micro-batch goes straight on to the next layer, so the sum that ends a layer and the norm that begins the next
+                // are one op.
+                bool goesOn = batches.Count == 1 && _trace is null;
+                bool isNormed = goesOn && !isFirst && layer.Vectors.Input is not null;
+                ITensor? nextInput = goesOn && !isLast ? stage.Layers.VectorsOf(layer.Index + 1).Input : null;
                 foreach (BatchState state in isFirst ? entering : states)
                 {
                     if (isFirst) states.Add(state);
-                    pass.Run(state);
+                    pass.Run(state, isNormed, nextInput);
                     if (!isLast) continue;
                     state.Cache?.Complete();
                     yield return state;

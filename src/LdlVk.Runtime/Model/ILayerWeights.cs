@@ -9,6 +9,9 @@ internal interface ILayerWeights
     /// <summary>Index of the layer after the last one.</summary>
     int End { get; }
 
+    /// <summary>The norms and biases of a layer, counted in the model. They are always resident.</summary>
+    LayerVectors VectorsOf(int layer);
+
     /// <summary>
     /// Returns the layers in order. The weights of a layer are valid until the next layer is requested, or until the end. All ops of the
     /// layer must have been queued by then, because its memory may be reused for other weights.
@@ -22,6 +25,8 @@ internal sealed class ResidentLayers(int first, DecoderLayer[] layers) : ILayerW
     public int First => first;
 
     public int End => first + layers.Length;
+
+    public LayerVectors VectorsOf(int layer) => layers[layer - first].Vectors;
 
     public IEnumerable<DecoderLayer> InOrder() => layers;
 }

@@ -17,7 +17,10 @@ internal sealed class LayerPass(
         HalvesOperands: layer.Matrices.Query.Format != WeightFormat.Fp32);
 
     /// <summary>Computes the layer for a batch. The model's last layer keeps only the rows that the head reads, unless traced.</summary>
-    public void Run(BatchState state)
+    /// <param name="state">The batch.</param>
+    /// <param name="isNormed">Whether the layer before has computed this one's first norm.</param>
+    /// <param name="nextInput">The next layer's first norm if this layer is to compute it; only where no other batch comes between.</param>
+    public void Run(BatchState state, bool isNormed = false, ITensor? nextInput = null)
     {
         Workspace w = workspace;
         int kept = state.Batch.KeptRows, read = state.Batch.KeyRows;
@@ -27,7 +30,7 @@ internal sealed class LayerPass(
         // Llama and without the second in OLMo-2, with biases in Qwen2, and with a norm of queries and keys before the rotation in Qwen3,
         // Gemma-3 and OLMo-2.
         // The three products are independent, so a device may run them concurrently.
-        ITensor x = Norm(state.Residual, _names.Input, _vectors.Input);
+        ITensor x = isNormed ? w.Normed.View(0, state.Residual.Rows) : Norm(state.Residual, _names.Input, _vectors.Input);
         Linear(key, x, _weights.Key, _vectors.KeyBias);
         Record("self_attn.k_proj", key);
         Linear(value, x, _weights.Value, _vectors.ValueBias);
@@ -52,11 +55,14 @@ internal sealed class LayerPass(
         Record("attention_heads", heads);
         Linear(normed, heads, _weights.Output, _vectors.OutputBias);
         Record("self_attn.o_proj", normed);
-        AddTo(residual, normed, _names.PostAttention, _vectors.PostAttention);
+        // The sum and the norm after it are one op, untraced.
+        bool isOne = trace is null && _vectors.PreFeedForward is not null;
+        if (isOne) device.AddNorm(normed, residual, normed, _vectors.PostAttention, _vectors.PreFeedForward!, config.RmsNormEpsilon);
+        else AddTo(residual, normed, _names.PostAttention, _vectors.PostAttention);
 
         // residual += PostFeedForwardNorm(Down · (activation(Gate·x) ⊙ Up·x)), x = PreFeedForwardNorm(residual); without the first
         // norm in Llama, and without the second in OLMo-2
-        x = Norm(residual, _names.PreFeedForward, _vectors.PreFeedForward);
+        x = isOne ? normed : Norm(residual, _names.PreFeedForward, _vectors.PreFeedForward);
         for (int first = 0; first < residual.Rows; first += w.Gate.Rows)
         {
             int count = Math.Min(w.Gate.Rows, residual.Rows - first);
@@ -80,7 +86,8 @@ internal sealed class LayerPass(
         }
 
         Record("mlp.down_proj", normed);
-        AddTo(residual, normed, _names.PostFeedForward, _vectors.PostFeedForward);
+        if (nextInput is null) AddTo(residual, normed, _names.PostFeedForward, _vectors.PostFeedForward);
+        else device.AddNorm(normed, residual, normed, _vectors.PostFeedForward, nextInput, config.RmsNormEpsilon);
         trace?.Record($"residual.layer.{layer.Index}", device, residual);
     }
 

@@ -135,6 +135,9 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
 
     public void Add(ITensor residual, ITensor y) => Ops.Add.Record(residual, y);
 
+    public void AddNorm(ITensor output, ITensor residual, ITensor y, ITensor? yWeight, ITensor weight, float epsilon) =>
+        Ops.AddNorm.Record(output, residual, y, yWeight, weight, epsilon);
+
     public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon) => Ops.HeadNorm.Record(x, heads, weight, epsilon);
 
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table) => Ops.Rope.Record(x, heads, positions, table);

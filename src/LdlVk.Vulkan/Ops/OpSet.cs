@@ -15,6 +15,7 @@ internal sealed class OpSet
         RmsNorm = new RmsNormOp(Context, converter);
         NormAdd = new NormAddOp(RmsNorm);
         Add = new AddOp(Context);
+        AddNorm = new AddNormOp(Context, converter);
         HeadNorm = new HeadNormOp(Context);
         Rope = new RopeOp(Context);
         Attention = new AttentionOp(Context, resources.AttentionKernels, converter);
@@ -32,6 +33,7 @@ internal sealed class OpSet
     public RmsNormOp RmsNorm { get; }
     public NormAddOp NormAdd { get; }
     public AddOp Add { get; }
+    public AddNormOp AddNorm { get; }
     public HeadNormOp HeadNorm { get; }
     public RopeOp Rope { get; }
     public AttentionOp Attention { get; }
