@@ -8,24 +8,13 @@ namespace LdlVk.Bench;
 internal static class KernelTable
 {
     /// <summary>
-    /// <c>kernels --cards [--record]</c>: the figures of the kernels on matrix units, for each card whose driver is here, beside those that are
-    /// recorded; <c>--record</c> keeps them. A process for each card, as the Vulkan loader reads its environment once.
+    /// <c>kernels --cards [--record] [--llama-cpp LIBRARY]</c>: the figures of the kernels on matrix units, for each card whose driver is here,
+    /// beside those that are recorded, and llama.cpp's; <c>--record</c> keeps ours. A process for each card, as the Vulkan loader reads its environment once.
     /// </summary>
     private static void Judge(string[] flags)
     {
-        List<KernelFigures> all = [];
-        foreach (DriverCard card in DriverCard.Judges.Where(c => c.IsThere))
-        {
-            var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "LdlVk.Bench.dll"), "kernels", "--figures", card.Name]) { RedirectStandardOutput = true, RedirectStandardError = true };
-            foreach ((string name, string value) in card.Environment) start.Environment[name] = value;
-            using Process child = Process.Start(start)!;
-            Task<string> errors = child.StandardError.ReadToEndAsync();
-            string output = child.StandardOutput.ReadToEnd();
-            child.WaitForExit();
-            if (DriverCard.IsUnknownIn(errors.Result)) continue;
-            if (child.ExitCode != 0) throw new InvalidOperationException($"{card}: exit code {child.ExitCode}\n{output}{errors.Result}");
-            all.AddRange(output.Split('\n').Where(l => l.Contains('\t')).Select(KernelFigures.Parse));
-        }
+        DriverCard[] cards = [.. DriverCard.Judges.Where(c => c.IsThere)];
+        KernelFigures[] all = [.. cards.SelectMany(c => Figures(c))];
 
         if (flags.Contains("--record")) KernelFigures.Record(all);
         Dictionary<(string, string, string), KernelFigures> recorded = KernelFigures.Recorded().ToDictionary(f => (f.Driver, f.Card, f.Kernel));
@@ -38,16 +27,36 @@ internal static class KernelTable
         }
 
         string[] worse = [.. all.SelectMany(f => recorded.TryGetValue((f.Driver, f.Card, f.Kernel), out KernelFigures? before) ? f.WorseThan(before) : [])];
-        Console.WriteLine($"{all.Count} kernels, {worse.Length} figures are worse than recorded.");
+        Console.WriteLine($"{all.Length} kernels, {worse.Length} figures are worse than recorded.");
         foreach (string line in worse) Console.WriteLine("  " + line);
+        if (Array.IndexOf(flags, "--llama-cpp") is var at && at >= 0 && at + 1 < flags.Length)
+            foreach (KernelFigures figures in cards.SelectMany(c => Figures(c, flags[at + 1]))) Console.WriteLine(figures);
+    }
+
+    /// <summary>The figures of our kernels, or of llama.cpp's out of its library.</summary>
+    private static IEnumerable<KernelFigures> Figures(DriverCard card, params string[] library)
+    {
+        var start = new ProcessStartInfo("dotnet", ["exec", Path.Combine(AppContext.BaseDirectory, "LdlVk.Bench.dll"), "kernels", "--figures", card.Name, .. library])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        foreach ((string name, string value) in card.Environment) start.Environment[name] = value;
+        using Process child = Process.Start(start)!;
+        Task<string> errors = child.StandardError.ReadToEndAsync();
+        string output = child.StandardOutput.ReadToEnd();
+        child.WaitForExit();
+        if (DriverCard.IsUnknownIn(errors.Result)) return [];
+        if (child.ExitCode != 0) throw new InvalidOperationException($"{card}: exit code {child.ExitCode}\n{output}{errors.Result}");
+        return output.Split('\n').Where(l => l.Contains('\t')).Select(KernelFigures.Parse);
     }
 
     /// <summary><c>kernels [--device N] [--rows N] [--tilings N] [--all]</c>; without <c>--all</c> figures that are 0 everywhere are left out.</summary>
     public static void Print(string[] flags)
     {
-        if (flags is ["--figures", var card])
+        if (flags is ["--figures", var card, .. var library])
         {
-            foreach (KernelFigures figures in KernelFigures.OfDriver(card)) Console.WriteLine(figures);
+            foreach (KernelFigures figures in KernelFigures.OfDriver(card, library.FirstOrDefault())) Console.WriteLine(figures);
             return;
         }
 

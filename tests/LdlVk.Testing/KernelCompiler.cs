@@ -131,6 +131,11 @@ public sealed unsafe class KernelCompiler : IDisposable
         yield return new Use("RmsNorm, bytes", "rms_norm", [0, 2], 0);
     }
 
+    /// <summary>llama.cpp's kernels on matrix units (<see cref="PeerKernels"/>); none where the device has no such units.</summary>
+    /// <param name="library">llama.cpp's library.</param>
+    public IEnumerable<CompiledKernel> CompilePeer(string library) => _facts.MatrixUnits is not { } units ? []
+        : PeerKernels.Of(library, _facts.Properties.VendorID, _facts.SubgroupSize, units.M, units.N, units.K).Select(Compile);
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -143,6 +148,45 @@ public sealed unsafe class KernelCompiler : IDisposable
     {
         Pipeline pipeline = _kernels.PipelineOf(use.Shader, use.Constants, use.SubgroupSize);
         return new CompiledKernel(use.Shader, use.Variant, PipelineStatistics.Of(_instance.Api, _device, pipeline), _representations ? CodeOf(pipeline) : "");
+    }
+
+    /// <summary>A module with buffers in descriptor set 0.</summary>
+    private CompiledKernel Compile(PeerKernel kernel)
+    {
+        const int Buffers = 8, PushBytes = 128;
+        Vk api = _instance.Api;
+        var bindings = new DescriptorSetLayoutBinding[Buffers];
+        for (uint i = 0; i < Buffers; i++) bindings[i] = new DescriptorSetLayoutBinding(i, DescriptorType.StorageBuffer, 1, ShaderStageFlags.ComputeBit);
+        var entries = new SpecializationMapEntry[kernel.Constants.Length];
+        for (uint i = 0; i < entries.Length; i++) entries[i] = new SpecializationMapEntry(i, i * 4, 4);
+        var range = new PushConstantRange(ShaderStageFlags.ComputeBit, 0, PushBytes);
+        using var main = new NativeStrings(["main"]);
+        fixed (DescriptorSetLayoutBinding* b = bindings)
+        fixed (SpecializationMapEntry* e = entries)
+        fixed (uint* c = kernel.Constants)
+        fixed (byte* code = kernel.Code)
+        {
+            var sets = new DescriptorSetLayoutCreateInfo(bindingCount: Buffers, pBindings: b);
+            api.CreateDescriptorSetLayout(_device, in sets, null, out DescriptorSetLayout set).Check("vkCreateDescriptorSetLayout");
+            var layouts = new PipelineLayoutCreateInfo(setLayoutCount: 1, pSetLayouts: &set, pushConstantRangeCount: 1, pPushConstantRanges: &range);
+            api.CreatePipelineLayout(_device, in layouts, null, out PipelineLayout layout).Check("vkCreatePipelineLayout");
+            var modules = new ShaderModuleCreateInfo(codeSize: (nuint)kernel.Code.Length, pCode: (uint*)code);
+            api.CreateShaderModule(_device, in modules, null, out ShaderModule module).Check("vkCreateShaderModule");
+            var constants = new SpecializationInfo((uint)entries.Length, e, (nuint)(kernel.Constants.Length * 4), c);
+            var subgroups = new PipelineShaderStageRequiredSubgroupSizeCreateInfo(requiredSubgroupSize: kernel.SubgroupSize);
+            var stage = new PipelineShaderStageCreateInfo(
+                pNext: _facts.SetsSubgroupSize ? &subgroups : null, flags: PipelineShaderStageCreateFlags.RequireFullSubgroupsBit,
+                stage: ShaderStageFlags.ComputeBit, module: module, pName: *main.Pointers, pSpecializationInfo: &constants);
+            PipelineCreateFlags flags = PipelineCreateFlags.CreateCaptureStatisticsBitKhr | (_representations ? PipelineCreateFlags.CreateCaptureInternalRepresentationsBitKhr : 0);
+            var create = new ComputePipelineCreateInfo(flags: flags, stage: stage, layout: layout);
+            api.CreateComputePipelines(_device, default, 1, in create, null, out Pipeline pipeline).Check($"vkCreateComputePipelines({kernel.Name})");
+            var compiled = new CompiledKernel("llama.cpp " + kernel.Name, kernel.Variant, PipelineStatistics.Of(api, _device, pipeline), _representations ? CodeOf(pipeline) : "");
+            api.DestroyPipeline(_device, pipeline, null);
+            api.DestroyShaderModule(_device, module, null);
+            api.DestroyPipelineLayout(_device, layout, null);
+            api.DestroyDescriptorSetLayout(_device, set, null);
+            return compiled;
+        }
     }
 
     private string CodeOf(Pipeline pipeline)

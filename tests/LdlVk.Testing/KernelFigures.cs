@@ -28,11 +28,14 @@ public sealed partial record KernelFigures(string Driver, string Card, string Ke
     private static readonly string RecordedFile = Repository.Path("tests", "data", "kernels", "figures.tsv");
 
     /// <summary>Compiles the kernels on the first device of this process.</summary>
-    public static IReadOnlyList<KernelFigures> OfDriver(string card)
+    /// <param name="card">The card.</param>
+    /// <param name="peer">llama.cpp's library, whose kernels are compiled in place of ours.</param>
+    public static IReadOnlyList<KernelFigures> OfDriver(string card, string? peer = null)
     {
         using KernelCompiler compiler = new(representations: true);
         string driver = DriverOf().Match(compiler.Name).Value;
-        return [.. Rows.SelectMany(r => compiler.Compile(r, 1, matrixUnitsOnly: true)).DistinctBy(NameOf).Select(k => new KernelFigures(driver, card, NameOf(k), [.. FiguresOf(k)]))];
+        IEnumerable<CompiledKernel> kernels = peer is null ? Rows.SelectMany(r => compiler.Compile(r, 1, matrixUnitsOnly: true)) : compiler.CompilePeer(peer);
+        return [.. kernels.DistinctBy(NameOf).Select(k => new KernelFigures(driver, card, NameOf(k), [.. FiguresOf(k)]))];
 
         static string NameOf(CompiledKernel kernel) => $"{kernel.Kernel}: {kernel.Variant}";
     }

@@ -142,15 +142,15 @@ public sealed partial record MainLoop(int Instructions, int Products, int Shared
     [GeneratedRegex(@"\d+")]
     private static partial Regex Number();
 
-    [GeneratedRegex(@"^(L\d+):")]
+    [GeneratedRegex(@"^(L(?:ABEL)?\d+):")]
     private static partial Regex IntelLabel();
 
-    [GeneratedRegex(@"^(\(\S+\))? +[a-z]")]
+    [GeneratedRegex(@"^(\(\S+\))? *[a-z]")]
     private static partial Regex IntelInstruction();
 
-    [GeneratedRegex(@"^(\(\S+\))? +(if|else|endif|while|break|cont|goto|join|jmpi|halt)\b")]
+    [GeneratedRegex(@"^(\(\S+\))? *(if|else|endif|while|break|cont|goto|join|jmpi|halt)\b")]
     private static partial Regex IntelJump();
 
-    [GeneratedRegex(@"\b(L\d+)\b")]
+    [GeneratedRegex(@"\b(L(?:ABEL)?\d+)\b")]
     private static partial Regex IntelTarget();
 }
