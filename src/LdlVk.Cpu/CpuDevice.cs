@@ -132,6 +132,27 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
         return new CpuReadback(source.Rows, source.Columns, values);
     }
 
+    /// <summary>Copies a tensor. This device's memory is host memory, so that nothing is gained by it.</summary>
+    public IHostTensor Save(ITensor source)
+    {
+        OpChecks.Save(this, source);
+        var tensor = (CpuTensor)source;
+        long bytes = CpuTensor.Elements(tensor.Rows, tensor.Columns) * sizeof(float);
+        NativeBuffer copy = _pinned.Allocate(bytes, $"a copy of [{tensor.Rows}, {tensor.Columns}]");
+        Buffer.MemoryCopy(tensor.Data, copy.Pointer, bytes, bytes);
+        return new CpuHostTensor(this, copy, tensor.Rows, tensor.Columns);
+    }
+
+    /// <inheritdoc/>
+    public ITensor Restore(IHostTensor source)
+    {
+        OpChecks.Restore(this, source);
+        var saved = (CpuHostTensor)source;
+        NativeBuffer memory = _memory.Allocate(saved.Bytes, $"tensor [{saved.Rows}, {saved.Columns}]");
+        Buffer.MemoryCopy(saved.Data, memory.Pointer, saved.Bytes, saved.Bytes);
+        return new CpuTensor(this, memory, saved.Rows, saved.Columns);
+    }
+
     /// <inheritdoc/>
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {

@@ -16,6 +16,9 @@ internal class FailingDevice(IDevice inner) : IDevice
     /// <summary>Rows of a tensor for which there is memory.</summary>
     public int MostRows { get; set; } = int.MaxValue;
 
+    /// <summary>Rows of a tensor for which there is host memory.</summary>
+    public int MostSavedRows { get; set; } = int.MaxValue;
+
     /// <summary>Whether each read finds the device lost.</summary>
     public bool IsLostAtReads { get; set; }
 
@@ -47,6 +50,9 @@ internal class FailingDevice(IDevice inner) : IDevice
     public ISegmentList CreateSegments(ReadOnlySpan<AttentionSegment> segments) => Next().CreateSegments(segments);
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values) => Next().Write(destination, firstRow, values);
     public void Read(ITensor source, Span<float> destination) => Next().Read(source, destination);
+    public IHostTensor Save(ITensor source) => source.Rows <= MostSavedRows
+        ? Next().Save(source) : throw new DeviceException($"no host memory for [{source.Rows}, {source.Columns}]", failure: DeviceFailure.OutOfMemory);
+    public ITensor Restore(IHostTensor source) => Next().Restore(source);
     public IReadback BeginRead(ITensor source)
     {
         var readback = new Readback(this, Next().BeginRead(source));

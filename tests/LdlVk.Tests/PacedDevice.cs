@@ -26,6 +26,8 @@ internal sealed class PacedDevice(IDevice inner, TimeSpan layer, TimeSpan fill) 
     public long PeakBytes => inner.PeakBytes;
     public long PinnedBytes => inner.PinnedBytes;
 
+    public IHostTensor Save(ITensor source) => inner.Save(source);
+    public ITensor Restore(IHostTensor source) => inner.Restore(source);
     public ITensor CreateTensor(int rows, int columns) => inner.CreateTensor(rows, columns);
     public IWeight CreateWeight(WeightFormat format, int outputFeatures, int inputFeatures, string name) => inner.CreateWeight(format, outputFeatures, inputFeatures, name);
     public IHostWeight Pin(IWeightSource source, IProgress<long>? progress, CancellationToken cancellation) => inner.Pin(source, progress, cancellation);

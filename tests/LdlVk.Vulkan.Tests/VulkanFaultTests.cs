@@ -156,6 +156,10 @@ public sealed class VulkanFaultTests : VulkanTest, IDisposable
         device.Linear(y, x, weight);
         device.Fill(weight, new RowWeight(8, 40, WeightFormat.Int8));
         device.Linear(y, x, weight);
+        using IHostTensor saved = device.Save(y);
+        using ITensor restored = device.Restore(saved);
+        device.Add(restored, y);
+        Read(device, restored);
         Read(device, y);
     }
 

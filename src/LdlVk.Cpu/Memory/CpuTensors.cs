@@ -62,6 +62,24 @@ internal sealed unsafe class CpuTensor : IDeviceTensor
     }
 }
 
+/// <summary>A copy of a tensor's rows, padding included.</summary>
+internal sealed unsafe class CpuHostTensor(IDevice device, NativeBuffer buffer, int rows, int columns) : IHostTensor, IDeviceObject
+{
+    public IDevice Device => device;
+
+    public bool IsDisposed => buffer.IsFreed;
+
+    public int Rows => rows;
+
+    public int Columns => columns;
+
+    public void* Data => buffer.Pointer;
+
+    public long Bytes => buffer.Bytes;
+
+    public void Dispose() => buffer.Dispose();
+}
+
 /// <summary>A weight matrix in host memory: rows as <see cref="WeightLayout"/> describes them, scales apart.</summary>
 internal sealed unsafe class CpuWeight(
     IDevice device, WeightFormat format, int outputFeatures, int inputFeatures, NativeBuffer values, NativeBuffer? scales) : IWeight,

@@ -25,7 +25,7 @@ internal sealed unsafe class CommandStream : IDisposable
     private const int DispatchesPerList = 64;
 
     private readonly DmlDevice _dml;
-    private readonly GpuMemory _memory;
+    private readonly GpuMemory _memory, _saved;
     private readonly DeviceHealth _health;
     private readonly CommandQueue _queue;
     private readonly D3D12DescriptorHeap _heap;
@@ -53,10 +53,11 @@ internal sealed unsafe class CommandStream : IDisposable
     /// <param name="device">The device.</param>
     /// <param name="dml">DirectML on it.</param>
     /// <param name="memory">Its memory.</param>
+    /// <param name="saved">Host memory of saved tensors.</param>
     /// <param name="watched">Whether a watchdog looks at the device.</param>
-    public CommandStream(D3D12Device device, DmlDevice dml, GpuMemory memory, bool watched)
+    public CommandStream(D3D12Device device, DmlDevice dml, GpuMemory memory, GpuMemory saved, bool watched)
     {
-        (_dml, _memory, _budget) = (dml, memory, new SubmissionBudget(watched));
+        (_dml, _memory, _saved, _budget) = (dml, memory, saved, new SubmissionBudget(watched));
         _health = new DeviceHealth(device, dml);
         _queue = new CommandQueue(device, _health, CommandListType.Compute, Lists);
         Copies = new CopyStream(device, _health, _queue);
@@ -141,7 +142,7 @@ internal sealed unsafe class CommandStream : IDisposable
         WaitFor(Submit());
     }
 
-    /// <summary>Copies bytes within the device's memory.</summary>
+    /// <summary>Copies bytes within the device's memory, or between that and saved tensors'.</summary>
     public void Copy(Region destination, Region source)
     {
         Use(source, ResourceStates.CopySource, written: false);
@@ -240,6 +241,7 @@ internal sealed unsafe class CommandStream : IDisposable
     private void Collect()
     {
         _memory.Collect(Completed, Copies.Queue.Completed);
+        _saved.Collect(Completed, Copies.Queue.Completed);
         Copies.Collect();
     }
 

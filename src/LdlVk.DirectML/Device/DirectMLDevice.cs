@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using LdlVk.DirectML.Commands;
 using LdlVk.DirectML.Graphs;
+using LdlVk.DirectML.Interop;
 using LdlVk.DirectML.Memory;
 using LdlVk.DirectML.Ops;
 using LdlVk.Runtime.Devices;
@@ -21,7 +22,7 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     private const int MaxColumns = 1 << 20;
 
     private readonly DirectMLAdapter _adapter;
-    private readonly GpuMemory _memory;
+    private readonly GpuMemory _memory, _saved;
     private readonly CommandStream _stream;
     private readonly GraphCache _graphs;
     private readonly Constants _constants;
@@ -34,7 +35,8 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
         _adapter = adapter;
         Info = adapter.ToInfo(index);
         _memory = new GpuMemory(adapter.Device, memoryLimit);
-        _stream = new CommandStream(adapter.Device, adapter.Dml, _memory, watched: Info.Kind != DeviceKind.Software);
+        _saved = new GpuMemory(adapter.Device, null, HeapType.Custom);
+        _stream = new CommandStream(adapter.Device, adapter.Dml, _memory, _saved, watched: Info.Kind != DeviceKind.Software);
         _graphs = new GraphCache(adapter.Dml, _stream, _memory);
         _constants = new Constants(_memory, _stream);
         _transfers = new Transfers(this, _stream);
@@ -162,6 +164,46 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
         return _transfers.BeginRead(Of(source));
     }
 
+    /// <summary>Copies a tensor to host memory, in the order of the ops and on their queue.</summary>
+    public IHostTensor Save(ITensor source)
+    {
+        OpChecks.Save(this, source);
+        Region rows = Of(source).RegionOf(0, source.Rows);
+        GpuBuffer buffer = _saved.Allocate(rows.Bytes, $"a tensor [{source.Rows}, {source.Columns}] in host memory", _stream.WaitAndCollect);
+        PinnedBytes += (long)buffer.Bytes;
+        var saved = new DirectMLHostTensor(this, buffer, source.Rows, source.Columns);
+        try
+        {
+            if (rows.Bytes > 0) _stream.Copy(buffer.All with { Bytes = rows.Bytes }, rows);
+            return saved;
+        }
+        catch
+        {
+            saved.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public ITensor Restore(IHostTensor source)
+    {
+        OpChecks.Restore(this, source);
+        var saved = (DirectMLHostTensor)source;
+        ulong bytes = (ulong)saved.Rows * (ulong)WeightLayout.PaddedRow(saved.Columns) * sizeof(float);
+        GpuBuffer buffer = Allocate(bytes, $"tensor [{saved.Rows}, {saved.Columns}]");
+        var tensor = new DirectMLTensor(this, buffer, saved.Rows, saved.Columns);
+        try
+        {
+            if (bytes > 0) _stream.Copy(buffer.All with { Bytes = bytes }, saved.Buffer.All with { Bytes = bytes });
+            return tensor;
+        }
+        catch
+        {
+            tensor.Dispose();
+            throw;
+        }
+    }
+
     /// <inheritdoc/>
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
@@ -261,6 +303,7 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
         _stream.Dispose();
         _graphs.Dispose();
         _memory.Dispose();
+        _saved.Dispose();
         _adapter.Dispose();
         AllocatedBytes = 0;
     }
@@ -271,6 +314,13 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
         if (_disposed) return;
         AllocatedBytes -= (long)buffer.Bytes;
         _memory.Free(buffer);
+    }
+
+    /// <summary>Takes back a saved tensor's memory.</summary>
+    internal void FreeSaved(GpuBuffer buffer)
+    {
+        PinnedBytes -= (long)buffer.Bytes;
+        if (!_disposed) _saved.Free(buffer);
     }
 
     /// <summary>Takes back a pinned weight's memory: what the device can copy from, or null.</summary>

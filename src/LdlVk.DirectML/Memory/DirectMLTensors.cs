@@ -99,6 +99,27 @@ internal sealed class DirectMLView : IDirectMLTensor
     }
 }
 
+/// <summary>A tensor's rows in host memory, padding included.</summary>
+internal sealed class DirectMLHostTensor(DirectMLDevice device, GpuBuffer buffer, int rows, int columns) : IHostTensor, IDeviceObject
+{
+    public IDevice Device => device;
+
+    public bool IsDisposed { get; private set; }
+
+    public int Rows => rows;
+
+    public int Columns => columns;
+
+    public GpuBuffer Buffer => buffer;
+
+    public void Dispose()
+    {
+        if (IsDisposed) return;
+        IsDisposed = true;
+        device.FreeSaved(buffer);
+    }
+}
+
 /// <summary>Values in rows of <see cref="WeightLayout.RowBytes"/>, then, on the next 256-byte boundary, the scales.</summary>
 internal sealed class DirectMLWeight(DirectMLDevice device, GpuBuffer buffer, WeightFormat format, int outputFeatures, int inputFeatures)
     : DirectMLMemory(device, buffer), IWeight

@@ -7,8 +7,9 @@ namespace LdlVk.DirectML.Memory;
 /// its own, which takes whole pages of 64 KiB: the 185 norms of Gemma-2 27B waste 8 MiB of its 14 GB and more, too little to pay for pools.
 /// </summary>
 /// <param name="device">The device.</param>
-/// <param name="limit">Bytes that may be taken; null for what the adapter has.</param>
-internal sealed class GpuMemory(D3D12Device device, long? limit) : IDisposable
+/// <param name="limit">Bytes that may be taken; null for what there is.</param>
+/// <param name="heap">Where the buffers are: in the device's memory or, with <see cref="HeapType.Custom"/>, in the host's.</param>
+internal sealed class GpuMemory(D3D12Device device, long? limit, HeapType heap = HeapType.Default) : IDisposable
 {
     private const double MiB = 1 << 20;
 
@@ -36,11 +37,11 @@ internal sealed class GpuMemory(D3D12Device device, long? limit) : IDisposable
                     + $"Raise {OptionName.Memory}, use smaller weights ({OptionName.Weights.Of("int8 or int4")}) or a smaller "
                     + $"{OptionName.BatchTokens}.",
                 failure: DeviceFailure.OutOfMemory);
-        int result = device.TryCreateBuffer(HeapType.Default, bytes, out D3D12Resource? resource);
+        int result = device.TryCreateBuffer(heap, bytes, out D3D12Resource? resource);
         if (result == HResult.OutOfMemory)
         {
             waitAndCollect();
-            result = device.TryCreateBuffer(HeapType.Default, bytes, out resource);
+            result = device.TryCreateBuffer(heap, bytes, out resource);
         }
         if (result == HResult.OutOfMemory)
             throw new DeviceException(

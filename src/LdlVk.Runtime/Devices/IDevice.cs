@@ -69,7 +69,9 @@ public interface IDevice : IDisposable
     /// </summary>
     long PeakBytes { get; }
 
-    /// <summary>Bytes of host memory that <see cref="Pin"/> holds now. The other figures do not include them.</summary>
+    /// <summary>
+    /// Bytes of host memory that <see cref="Pin"/> and <see cref="Save"/> hold now. The other figures do not include them.
+    /// </summary>
     long PinnedBytes { get; }
 
     /// <summary>Makes a tensor of zeros.</summary>
@@ -118,6 +120,18 @@ public interface IDevice : IDisposable
     /// the next batch can be prepared meanwhile; the tensor may be disposed at once.
     /// </summary>
     IReadback BeginRead(ITensor source);
+
+    /// <summary>
+    /// Copies the whole tensor, as it is after all ops so far, into host memory from which <see cref="Restore"/> is fastest. The device may
+    /// still be computing when this returns; the tensor may be disposed at once.
+    /// </summary>
+    IHostTensor Save(ITensor source);
+
+    /// <summary>
+    /// Makes a tensor with a saved tensor's values, to the bit. The device may bring them in while it still computes; the saved tensor may
+    /// be disposed at once.
+    /// </summary>
+    ITensor Restore(IHostTensor source);
 
     /// <summary>
     /// output[m,n] = activation(Σₖ input[m,k]·W[n,k] + bias[n]). Input [M,K], W [N,K], bias [1,N] or null, output [M,N].

@@ -221,6 +221,12 @@ internal static class OpChecks
     /// <summary>Checks <see cref="IDevice.BeginRead"/>.</summary>
     public static void BeginRead(ICheckedDevice device, ITensor source) => Own(device, "BeginRead", [source]);
 
+    /// <summary>Checks <see cref="IDevice.Save"/>.</summary>
+    public static void Save(ICheckedDevice device, ITensor source) => Own(device, "Save", [source]);
+
+    /// <summary>Checks <see cref="IDevice.Restore"/>.</summary>
+    public static void Restore(ICheckedDevice device, IHostTensor source) => Own(device, "Restore", source, "saved tensor");
+
     /// <summary>Checks <see cref="IReadback.Finish"/>.</summary>
     public static void ReadLength(int rows, int columns, int length) =>
         Require(length == (long)rows * columns, $"Read: destination of {length} for [{rows}, {columns}]");

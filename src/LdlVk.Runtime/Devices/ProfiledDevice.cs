@@ -116,6 +116,19 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
+    public IHostTensor Save(ITensor source)
+    {
+        _timer?.Begin();
+        IHostTensor saved = inner.Save(source);
+        Note(nameof(Save), Shape(source), Floats(source));
+        return saved;
+    }
+
+    /// <inheritdoc/>
+    public ITensor Restore(IHostTensor source) => Created(
+        () => inner.Restore(source), nameof(Restore), $"{source.Rows} × {source.Columns}", Floats(source.Rows, source.Columns));
+
+    /// <inheritdoc/>
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
     {
         _timer?.Begin();

@@ -42,6 +42,18 @@ public interface IWeight : IDisposable
 /// </summary>
 public interface IHostWeight : IWeightSource, IDisposable;
 
+/// <summary>
+/// A tensor's values in host memory, for the device that saved them there. They do not outlive it: a device that is lost or closed has none.
+/// </summary>
+public interface IHostTensor : IDisposable
+{
+    /// <summary>Number of rows.</summary>
+    int Rows { get; }
+
+    /// <summary>Number of columns.</summary>
+    int Columns { get; }
+}
+
 /// <summary>An immutable list of non-negative 32-bit integers in a device's memory: positions, row numbers.</summary>
 public interface IIndexList : IDisposable
 {

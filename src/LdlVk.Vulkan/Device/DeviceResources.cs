@@ -33,8 +33,9 @@ internal sealed unsafe class DeviceResources
             bool watched = Facts.Kind != DeviceKind.Software;
             Stream = new CommandStream(Api, _device, Facts.ComputeQueueFamily, 0, computes: true, watched);
             if (queues.Copy is { } copy) Copies = new CommandStream(Api, _device, copy.Family, copy.Index, computes: false, watched);
-            bool mapped = options.Upload == UploadQueue.Auto && Facts.SharesHostMemory;
-            Memory = new MemoryAllocator(Api, _device, Facts, Stream, Copies, queues.Families, Budget, mapped);
+            MemoryKind kind = options.Upload == UploadQueue.Auto && Facts.SharesHostMemory ? MemoryKind.Mapped : MemoryKind.Device;
+            Memory = new MemoryAllocator(Api, _device, Facts, Stream, Copies, queues.Families, Budget, kind);
+            Saved = new MemoryAllocator(Api, _device, Facts, Copies ?? Stream, null, queues.Families, new MemoryBudget(null), MemoryKind.Host);
             Staging = new StagingRing(Api, _device, Facts, Stream, Copies, queues.Families, Budget);
             WeightStaging = Copies is null ? Staging : new StagingRing(Api, _device, Facts, Copies, null, [], Budget);
             Pinned = new PinnedWeights(Api, _device, _handles, Facts, Copies ?? Stream);
@@ -70,6 +71,9 @@ internal sealed unsafe class DeviceResources
     public CommandStream? Copies { get; }
 
     public MemoryAllocator Memory { get; }
+
+    /// <summary>Host memory of saved tensors. Only the stream that copies uses it.</summary>
+    public MemoryAllocator Saved { get; }
 
     /// <summary>Chunks through which activations and lists reach the device.</summary>
     public StagingRing Staging { get; }
@@ -137,6 +141,7 @@ internal sealed unsafe class DeviceResources
         Downloads?.Dispose();
         if (WeightStaging != Staging) WeightStaging?.Dispose();
         Staging?.Dispose();
+        Saved?.Dispose();
         Memory?.Dispose();
         Copies?.Dispose();
         Stream?.Dispose();

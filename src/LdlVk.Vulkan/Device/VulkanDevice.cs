@@ -52,7 +52,7 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
     /// </summary>
     public long PeakBytes => Resources.Budget.Peak;
 
-    public long PinnedBytes => Resources.Pinned.Bytes;
+    public long PinnedBytes => Resources.Pinned.Bytes + Resources.Saved.UsedBytes;
 
     public string? WhyNotTimed => Resources.Facts.TimestampBits == 0 ? $"the driver of {Info.Id} has no timestamps" : null;
 
@@ -120,6 +120,10 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
 
     public IReadback BeginRead(ITensor source) => _transfers.BeginRead(source);
 
+    public IHostTensor Save(ITensor source) => _transfers.Save(source);
+
+    public ITensor Restore(IHostTensor source) => _tensors.Restore(source);
+
     public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None) =>
         Ops.Linear.Record(output, input, weight, bias, activation);
 
@@ -159,6 +163,12 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
     internal void Free(Allocation allocation, SharedUse? shared)
     {
         if (!_disposed) _tensors.Free(allocation, shared);
+    }
+
+    /// <summary>Takes the host memory of a saved tensor back.</summary>
+    internal void FreeSaved(Allocation allocation)
+    {
+        if (!_disposed) Resources.Saved.Free(allocation, 0);
     }
 
     /// <summary>Takes the memory of a pinned weight back.</summary>

@@ -20,8 +20,9 @@ internal sealed unsafe class Downloads(Vk api, VkDevice device, PhysicalDeviceFa
     private static readonly MemoryRange Chunks = new(0, 1);
 
     /// <summary>Records the copy of up to <see cref="StagingRing.ChunkBytes"/> bytes.</summary>
-    public HostBuffer Begin(Allocation source, ulong offset, int bytes)
+    public HostBuffer Begin(MemoryRange read, Allocation source)
     {
+        int bytes = checked((int)read.Bytes);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(bytes, StagingRing.ChunkBytes);
         if (!_idle.TryPop(out HostBuffer? chunk))
         {
@@ -32,9 +33,8 @@ internal sealed unsafe class Downloads(Vk api, VkDevice device, PhysicalDeviceFa
 
         try
         {
-            MemoryRange read = new(source.Address + offset, (ulong)bytes);
             CommandBuffer commands = stream.Next(Work.Elementwise("Read", 1, bytes / sizeof(float)), [read], [Chunks]);
-            var region = new BufferCopy(source.Offset + offset, 0, (ulong)bytes);
+            var region = new BufferCopy(source.Offset + read.Address - source.Address, 0, read.Bytes);
             api.CmdCopyBuffer(commands, source.Block.Buffer, chunk.Buffer, 1, in region);
             return chunk;
         }

@@ -5,8 +5,19 @@ using Buffer = Silk.NET.Vulkan.Buffer;
 
 namespace LdlVk.Vulkan.Memory;
 
+/// <summary>The memory that a <see cref="MemoryAllocator"/> takes from the driver.</summary>
+internal enum MemoryKind
+{
+    /// <summary>The device's.</summary>
+    Device,
+    /// <summary>The device's, mapped where the driver has such.</summary>
+    Mapped,
+    /// <summary>The host's, which the device can copy to and from.</summary>
+    Host,
+}
+
 /// <summary>
-/// Sub-allocates device-local memory. Kernels reach it by device address, so neither maxStorageBufferRange (128 MiB on some drivers) nor
+/// Sub-allocates memory of one kind. Kernels reach it by device address, so neither maxStorageBufferRange (128 MiB on some drivers) nor
 /// the number of descriptors limits it.
 /// <para>
 /// All uses are in the order of one queue with barriers between commands, so a freed range may be allocated again at once. Another queue,
@@ -22,10 +33,10 @@ namespace LdlVk.Vulkan.Memory;
 /// <param name="copies">The stream that copies; null where the first one does.</param>
 /// <param name="families">The families of the queues that use the memory.</param>
 /// <param name="budget">Counts and limits what is taken from the driver.</param>
-/// <param name="mapped">Whether to prefer memory that the host can write.</param>
+/// <param name="kind">The kind.</param>
 internal sealed unsafe class MemoryAllocator(
     Vk api, VkDevice device, PhysicalDeviceFacts facts, CommandStream stream, CommandStream? copies, uint[] families, MemoryBudget budget,
-    bool mapped) : IDisposable
+    MemoryKind kind) : IDisposable
 {
     /// <summary>Device-local memory that the host can write. Drivers list the type that is fastest for the device first.</summary>
     private const MemoryPropertyFlags Writable = MemoryPropertyFlags.DeviceLocalBit | HostBuffer.Mappable;
@@ -77,6 +88,7 @@ internal sealed unsafe class MemoryAllocator(
         foreach (MemoryBlock block in _blocks.Concat(_retired.Select(r => r.Block))) Destroy(block);
         _blocks.Clear();
         _retired.Clear();
+        UsedBytes = 0;
     }
 
     private Allocation Account(Allocation allocation)
@@ -138,13 +150,18 @@ internal sealed unsafe class MemoryAllocator(
     {
         const BufferUsageFlags Usage = BufferUsageFlags.StorageBufferBit | BufferUsageFlags.TransferSrcBit | BufferUsageFlags.TransferDstBit
             | BufferUsageFlags.ShaderDeviceAddressBit;
-        (DeviceMemory memory, Buffer buffer, ulong taken, MemoryPropertyFlags kind) = CreateBuffer(api, device, facts, size, Usage,
-            mapped ? [Writable, MemoryPropertyFlags.DeviceLocalBit] : [MemoryPropertyFlags.DeviceLocalBit],
+        ReadOnlySpan<MemoryPropertyFlags> wanted = kind switch
+        {
+            MemoryKind.Device => [MemoryPropertyFlags.DeviceLocalBit],
+            MemoryKind.Mapped => [Writable, MemoryPropertyFlags.DeviceLocalBit],
+            _ => [HostBuffer.Mappable | MemoryPropertyFlags.HostCachedBit, HostBuffer.Mappable],
+        };
+        (DeviceMemory memory, Buffer buffer, ulong taken, MemoryPropertyFlags flags) = CreateBuffer(api, device, facts, size, Usage, wanted,
             () => $" ({what()}: {Mebibytes(size)} MiB more on {facts.Name}, {Mebibytes((ulong)UsedBytes)} MiB in use)", families, budget);
         BlocksMade++;
         var info = new BufferDeviceAddressInfo(buffer: buffer);
         ulong address = api.GetBufferDeviceAddress(device, in info);
-        return new MemoryBlock(memory, buffer, address, size, taken, mapped && kind.HasFlag(Writable) ? TryMap(memory) : null);
+        return new MemoryBlock(memory, buffer, address, size, taken, kind == MemoryKind.Mapped && flags.HasFlag(Writable) ? TryMap(memory) : null);
     }
 
     /// <summary>Maps memory; null where the driver refuses, and the memory is filled through staging chunks.</summary>

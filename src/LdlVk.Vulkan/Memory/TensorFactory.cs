@@ -19,14 +19,31 @@ internal sealed class TensorFactory(VulkanDevice device, DeviceResources resourc
         ulong bytes = KernelLimits.TensorBytes(rows, columns);
         return Create(bytes, () => $"a tensor [{rows}, {columns}]", allocation =>
         {
+            SharedUse? shared = SharedWithCopies(freedAt: 0);
             if (bytes > 0)
             {
-                MemoryRange written = new(allocation.Address, bytes);
+                MemoryRange written = new(allocation.Address, bytes, shared);
                 CommandBuffer commands = resources.Stream.Next(Work.Elementwise("CreateTensor", rows, columns), [], [written]);
                 resources.Api.CmdFillBuffer(commands, allocation.Block.Buffer, allocation.Offset, bytes, 0);
             }
 
-            return new VulkanTensor(device, allocation, rows, columns);
+            return new VulkanTensor(device, allocation, shared, rows, columns);
+        });
+    }
+
+    /// <summary>A tensor with a saved tensor's values.</summary>
+    public VulkanTensor Restore(IHostTensor source)
+    {
+        OpChecks.Restore(device, source);
+        var saved = (VulkanHostTensor)source;
+        ulong bytes = KernelLimits.TensorBytes(saved.Rows, saved.Columns);
+        return Create(bytes, () => $"a tensor [{saved.Rows}, {saved.Columns}]", allocation =>
+        {
+            SharedUse? shared = SharedWithCopies(allocation.Block.FreedAt);
+            transfers.Copy("Restore", new MemoryRange(saved.Memory.Address, bytes), saved.Memory,
+                new MemoryRange(allocation.Address, bytes, shared), allocation);
+            resources.Staging.WeightsUntil = Math.Max(resources.Staging.WeightsUntil, shared?.Copied ?? 0);
+            return new VulkanTensor(device, allocation, shared, saved.Rows, saved.Columns);
         });
     }
 
@@ -94,6 +111,10 @@ internal sealed class TensorFactory(VulkanDevice device, DeviceResources resourc
         if (shared is { Copied: > 0 and var copied }) resources.Stream.Await(resources.Copies!, copied);
         resources.Memory.Free(allocation, shared?.Copied ?? 0);
     }
+
+    /// <summary>The uses of memory that ops and copies use; null if one stream has both.</summary>
+    private SharedUse? SharedWithCopies(ulong freedAt) =>
+        resources.Copies is { } copies ? new SharedUse(resources.Stream, copies, freedAt) : null;
 
     /// <summary>Makes an object with memory of its own; the memory is freed again if that fails.</summary>
     private T Create<T>(ulong bytes, Func<string> what, Func<Allocation, T> make)

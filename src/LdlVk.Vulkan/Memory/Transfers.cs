@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using LdlVk.Runtime.Devices;
+using LdlVk.Vulkan.Commands;
 using LdlVk.Vulkan.Device;
+using Silk.NET.Vulkan;
 
 namespace LdlVk.Vulkan.Memory;
 
@@ -21,7 +23,7 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
             int count = Math.Min(rowsPerChunk, rows - done);
             ulong offset = (ulong)(tensor.FirstRow + firstRow + done) * (ulong)stride * sizeof(float);
             ReadOnlySpan<float> part = values.Slice(done * columns, count * columns);
-            resources.Staging.Upload(memory, null, offset, count * stride * sizeof(float), mayWait: false, part, (bytes, chunk) =>
+            resources.Staging.Upload(memory, tensor.Owner.Shared, offset, count * stride * sizeof(float), mayWait: false, part, (bytes, chunk) =>
             {
                 Span<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
                 for (int row = 0; row < count; row++)
@@ -56,8 +58,7 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
             for (int done = 0; done < source.Rows; done += rowsPerChunk)
             {
                 int count = Math.Min(rowsPerChunk, source.Rows - done);
-                ulong offset = (ulong)(tensor.FirstRow + done) * (ulong)stride * sizeof(float);
-                readback.Add(resources.Downloads.Begin(tensor.Owner.Allocation, offset, count * stride * sizeof(float)), count);
+                readback.Add(resources.Downloads.Begin(tensor.RangeOf(done, count), tensor.Owner.Allocation), count);
             }
 
             readback.ReadyAt = resources.Stream.Submit();
@@ -68,6 +69,41 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
             readback.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Copies a tensor to host memory.</summary>
+    public VulkanHostTensor Save(ITensor source)
+    {
+        OpChecks.Save(device, source);
+        IVulkanTensor tensor = device.Own.Input(source);
+        MemoryRange range = tensor.Range;
+        Allocation memory = resources.Saved.Allocate(range.Bytes, () => $"a tensor [{source.Rows}, {source.Columns}] in host memory");
+        try
+        {
+            Copy("Save", range, tensor.Owner.Allocation, new MemoryRange(memory.Address, range.Bytes), memory);
+            return new VulkanHostTensor(device, memory, source.Rows, source.Columns);
+        }
+        catch
+        {
+            resources.Saved.Free(memory, 0);
+            throw;
+        }
+    }
+
+    /// <summary>
+    /// Copies between device and host memory, on the queue for copies if there is one: beside what is being computed, but for the ops that
+    /// use the same memory.
+    /// </summary>
+    public unsafe void Copy(string name, MemoryRange from, Allocation source, MemoryRange to, Allocation target)
+    {
+        if (from.Bytes == 0) return;
+        // What a copy waits for is submitted before it, and it before what waits for it.
+        if (resources.Copies is not null) resources.Stream.Submit();
+        CommandStream stream = resources.Copies ?? resources.Stream;
+        CommandBuffer commands = stream.Next(Work.Elementwise(name, 1, (long)from.Bytes / sizeof(float)), [from], [to]);
+        var region = new BufferCopy(source.Offset + from.Address - source.Address, target.Offset + to.Address - target.Address, from.Bytes);
+        resources.Api.CmdCopyBuffer(commands, source.Block.Buffer, target.Block.Buffer, 1, in region);
+        resources.Copies?.Submit();
     }
 
     /// <summary>Waits until a readback's values have arrived.</summary>

@@ -57,7 +57,8 @@ internal interface IVulkanTensor : IDeviceTensor
     int FirstRow { get; }
 
     /// <summary>The bytes of some rows.</summary>
-    MemoryRange RangeOf(int firstRow, int rowCount) => new(AddressOf(firstRow), (ulong)rowCount * (ulong)Stride * sizeof(float));
+    MemoryRange RangeOf(int firstRow, int rowCount) =>
+        new(AddressOf(firstRow), (ulong)rowCount * (ulong)Stride * sizeof(float), Owner.Shared);
 
     /// <summary>Its bytes.</summary>
     MemoryRange Range => RangeOf(0, Rows);
@@ -73,8 +74,8 @@ internal interface IVulkanTensor : IDeviceTensor
     TensorPlace IDeviceTensor.Place => new(Owner, FirstRow, Rows);
 }
 
-internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, int rows, int columns)
-    : VulkanMemory(device, allocation), IVulkanTensor
+internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, SharedUse? shared, int rows, int columns)
+    : VulkanMemory(device, allocation, shared), IVulkanTensor
 {
     private Allocation? _operand;
 
@@ -119,6 +120,27 @@ internal sealed class VulkanTensor(VulkanDevice device, Allocation allocation, i
     {
         base.Free();
         if (_operand is { } operand) Device.Free(operand, null);
+    }
+}
+
+/// <summary>A tensor's rows in host memory, padding included. Only the stream that copies uses it.</summary>
+internal sealed class VulkanHostTensor(VulkanDevice device, Allocation memory, int rows, int columns) : IHostTensor, IDeviceObject
+{
+    public IDevice Device => device;
+
+    public bool IsDisposed { get; private set; }
+
+    public int Rows => rows;
+
+    public int Columns => columns;
+
+    public Allocation Memory => memory;
+
+    public void Dispose()
+    {
+        if (IsDisposed) return;
+        IsDisposed = true;
+        device.FreeSaved(memory);
     }
 }
 
