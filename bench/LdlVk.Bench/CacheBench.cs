@@ -5,41 +5,60 @@ using static LdlVk.Bench.ServerCalls;
 
 namespace LdlVk.Bench;
 
-/// <summary>The server with its prompt cache beside the server without: answers to long prompts, each in a request of its own.</summary>
+/// <summary>
+/// The server with its prompt cache beside the server without, or with host memory behind a small one beside the small one alone: answers to
+/// long prompts, each in a request of its own.
+/// </summary>
 internal sealed class CacheBench : IAsyncDisposable
 {
-    private const int PromptTokens = 1000, AnswerTokens = 100, Answers = 16, Alone = 64;
+    private const int AnswerTokens = 100, Alone = 64;
 
     private readonly Random _random = new(1);
     private readonly RewardModel[] _models;
     private readonly RewardServer[] _servers;
     private readonly HttpClient[] _clients;
     private readonly string[] _words;
-    private readonly int _rounds;
+    private readonly int _rounds, _promptTokens, _answers;
 
-    private CacheBench(RewardModel[] models, RewardServer[] servers, int rounds)
+    private CacheBench(RewardModel[] models, RewardServer[] servers, string[] flags)
     {
-        (_models, _servers, _rounds) = (models, servers, rounds);
+        (_models, _servers) = (models, servers);
+        (_rounds, _promptTokens, _answers) = ((int)Number(flags, "--rounds", 3), (int)Number(flags, "--prompt-tokens", 1000), (int)Number(flags, "--answers", 16));
         _clients = [.. servers.Select(server => new HttpClient { BaseAddress = new Uri(server.Urls[0]), Timeout = TimeSpan.FromHours(1) })];
         // Words of one token each.
         _words = [.. Enumerable.Range(0, 4000).Select(models[0].Piece).Where(piece => piece.Length > 3 && piece[0] is '▁' or 'Ġ' && piece.Skip(1).All(char.IsAsciiLetterLower)).Select(piece => piece[1..])];
     }
 
-    /// <summary><c>cache [--model FOLDER] [--device DEVICE] [--prompts N] [--rounds N] [--rate N]</c>.</summary>
+    /// <summary>
+    /// <c>cache [--model FOLDER] [--device DEVICE] [--prompts N] [--rounds N] [--rate N] [--prompt-tokens N] [--answers N]
+    /// [--alone N] [--cache-tokens N --host-tokens N]</c>.
+    /// </summary>
     public static async Task RunAsync(string[] flags)
     {
         string folder = Value(flags, "--model", Repository.Path("models", "ldl-mini"));
         var options = new RewardModelOptions { Device = Value(flags, "--device", "cpu") };
-        RewardModel[] models = [RewardModel.Load(folder, options with { PromptCache = 0 }), RewardModel.Load(folder, options)];
+        ExecutionPlan plan = RewardModel.MakePlan(folder, options);
+        long tokenBytes = plan.Stages.Sum(stage => stage.CacheBytes) / plan.CacheTokens, host = (long)Number(flags, "--host-tokens", 0);
+        RewardModelOptions bare = options with { PromptCache = 0, PromptCacheHost = 0 }, cached = options;
+        if (host > 0)
+        {
+            bare = options with { PromptCache = tokenBytes * (long)Number(flags, "--cache-tokens", 8000), PromptCacheHost = 0 };
+            cached = bare with { PromptCacheHost = tokenBytes * host };
+        }
+
+        RewardModel[] models = [RewardModel.Load(folder, bare), RewardModel.Load(folder, cached)];
         List<RewardServer> servers = [];
         foreach (RewardModel model in models) servers.Add(await RewardServer.StartAsync(model, new ServerOptions { Urls = ["http://127.0.0.1:0"] }));
-        await using CacheBench bench = new(models, [.. servers], (int)Number(flags, "--rounds", 3));
-        Say($"a cache of {models[1].Plan.CacheTokens} tokens; {Load()}");
-        double alone = await bench.CompareAsync("nothing shared, one after another", () => bench.Texts(Alone, 1), null);
-        await bench.CompareAsync($"one prompt, {Answers} answers one after another", () => bench.Texts(1, Answers), null);
+        await using CacheBench bench = new(models, [.. servers], flags);
+        Say($"a cache of {models[1].Plan.CacheTokens} tokens, {models[1].Plan.HostCacheTokens} more in host memory; {Load()}");
+        double alone = await bench.CompareAsync("nothing shared, one after another", () => bench.Texts((int)Number(flags, "--alone", Alone), 1), null);
+        int answers = bench._answers;
+        if (host == 0) await bench.CompareAsync($"one prompt, {answers} answers one after another", () => bench.Texts(1, answers), null);
         int prompts = (int)Number(flags, "--prompts", 64);
-        await bench.CompareAsync($"{prompts} prompts, {Answers} answers each, shuffled, at random times", () => bench.Texts(prompts, Answers), Number(flags, "--rate", 8 / alone));
+        if (host > 0) await bench.CompareAsync($"{prompts} prompts, {answers} answers each, shuffled, one after another", () => bench.Texts(prompts, answers), null);
+        else await bench.CompareAsync($"{prompts} prompts, {answers} answers each, shuffled, at random times", () => bench.Texts(prompts, answers), Number(flags, "--rate", 8 / alone));
         PromptCacheUse use = models[1].PromptCache;
+        if (host > 0) Say($"without host memory: {models[0].PromptCache}");
         Say($"{use}; {use.Bytes / 1e6:F0} MB of {models[1].Plan.Stages.Sum(stage => stage.CacheBytes) / 1e6:F0}; {Load()}");
         if (use.Stored > use.Capacity) throw new InvalidOperationException("The cache has more than its limit.");
     }
@@ -91,7 +110,7 @@ internal sealed class CacheBench : IAsyncDisposable
 
     private (string, string)[] Texts(int prompts, int answers)
     {
-        (string, string)[] texts = [.. Enumerable.Range(0, prompts).Select(_ => Words(PromptTokens)).SelectMany(prompt => Enumerable.Range(0, answers).Select(_ => (prompt, Words(AnswerTokens))))];
+        (string, string)[] texts = [.. Enumerable.Range(0, prompts).Select(_ => Words(_promptTokens)).SelectMany(prompt => Enumerable.Range(0, answers).Select(_ => (prompt, Words(AnswerTokens))))];
         _random.Shuffle(texts);
         return texts;
     }

@@ -115,6 +115,12 @@ public sealed record RewardModelOptions
     /// </summary>
     public long? PromptCache { get; init; }
 
+    /// <summary>
+    /// Bytes of host memory for what must leave the prompt cache's device memory: it comes back from there instead of being computed again.
+    /// Null for a part of what is free where devices have memory of their own, 0 for none. It changes speed, never a score.
+    /// </summary>
+    public long? PromptCacheHost { get; init; }
+
     /// <summary>Whether a text longer than the model takes loses tokens from its middle; otherwise it is an error.</summary>
     public bool Truncate { get; init; }
 
@@ -172,6 +178,11 @@ public sealed record RewardModelOptions
     {
         if (BatchTokens < 1) throw new UsageException($"Micro-batches of {BatchTokens} tokens are impossible; use 1 or more.");
         if (PromptCache < 0) throw new UsageException($"{OptionName.PromptCache} cannot be below 0.");
+        if (PromptCacheHost < 0) throw new UsageException($"{OptionName.PromptCacheHost} cannot be below 0.");
+        if (PromptCacheHost > 0 && PromptCache == 0)
+            throw new UsageException(
+                (Notice)$"{OptionName.PromptCacheHost} is for what leaves the prompt cache, and {OptionName.PromptCache.Of("0")} keeps "
+                    + "nothing. Leave one of them out.");
         if (StepSeparator is "") throw new UsageException($"{OptionName.StepSeparator} is empty, which separates nothing.");
         if (Memory.Any(bytes => bytes < 1)) throw new UsageException("A memory limit is at least 1 byte.");
         if (!TextEncoder.ChatTemplates.Contains(ChatTemplate))

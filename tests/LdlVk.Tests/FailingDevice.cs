@@ -19,6 +19,9 @@ internal class FailingDevice(IDevice inner) : IDevice
     /// <summary>Rows of a tensor for which there is host memory.</summary>
     public int MostSavedRows { get; set; } = int.MaxValue;
 
+    /// <summary>Whether there is no memory for what comes back from host memory.</summary>
+    public bool RestoresFail { get; set; }
+
     /// <summary>Whether each read finds the device lost.</summary>
     public bool IsLostAtReads { get; set; }
 
@@ -52,7 +55,8 @@ internal class FailingDevice(IDevice inner) : IDevice
     public void Read(ITensor source, Span<float> destination) => Next().Read(source, destination);
     public IHostTensor Save(ITensor source) => source.Rows <= MostSavedRows
         ? Next().Save(source) : throw new DeviceException($"no host memory for [{source.Rows}, {source.Columns}]", failure: DeviceFailure.OutOfMemory);
-    public ITensor Restore(IHostTensor source) => Next().Restore(source);
+    public ITensor Restore(IHostTensor source) => !RestoresFail
+        ? Next().Restore(source) : throw new DeviceException($"no room for [{source.Rows}, {source.Columns}]", failure: DeviceFailure.OutOfMemory);
     public IReadback BeginRead(ITensor source)
     {
         var readback = new Readback(this, Next().BeginRead(source));

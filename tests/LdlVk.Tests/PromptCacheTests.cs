@@ -9,8 +9,8 @@ using Xunit;
 namespace LdlVk.Tests;
 
 /// <summary>
-/// The prompt cache: a text's score has the same bits with the cache cold, warm, evicting or off, on one device, over several, and
-/// streamed.
+/// The prompt cache: a text's score has the same bits with the cache cold, warm, evicting, with its blocks in host memory, or off, on one
+/// device, over several, and streamed.
 /// </summary>
 [Trait("Wine", "DirectML")]
 public sealed class PromptCacheTests : DeviceTest
@@ -46,21 +46,23 @@ public sealed class PromptCacheTests : DeviceTest
         int count = checkpoint.Config.Layers;
         Dictionary<string, uint[]> alone = [];
         using ScoringEngine whole = ScoringEngine.Load(first, checkpoint, settings);
+        long weights = first.AllocatedBytes;
         PlacedStage[][] places =
         [
             [new PlacedStage(first, new StageLayers(0, count))],
             [new PlacedStage(first, new StageLayers(0, 1)), new PlacedStage(second, new StageLayers(1, count - 1))],
             [new PlacedStage(first, new StageLayers(0, count, Streamed: count, Slots: 1))],
         ];
-        long taken = 0, evicted = 0, kept = 0;
+        long taken = 0, evicted = 0, kept = 0, returned = 0;
         foreach (PlacedStage[] place in device == "cpu" && Goldens.Cases.Contains(name) ? places : places[..1])
         {
-            Texts(checkpoint).Array[1, 4].Array[4, 12].Select(Gen.Int[40, 160], Gen.Int[20, 120], Gen.Int[20, 300]).Sample(
+            returned += InTurn(place);
+            Texts(checkpoint).Array[1, 4].Array[3, 6].Select(Gen.Int[40, 120], Gen.Int[0, 600], Gen.Int[20, 120], Gen.Int[20, 300]).Sample(
                 x =>
                 {
-                    (PackedText[][] windows, int capacity, int batch, int wave) = x;
-                    using ScoringEngine engine = ScoringEngine.Load(place, checkpoint, settings with { CacheTokens = capacity });
-                    foreach (PackedText[] texts in windows)
+                    (PackedText[][] windows, int capacity, int host, int batch, int wave) = x;
+                    using ScoringEngine engine = ScoringEngine.Load(place, checkpoint, settings with { CacheTokens = capacity, HostCacheTokens = host });
+                    foreach (PackedText[] texts in (PackedText[][])[.. windows, .. windows])
                     {
                         foreach (Wave packed in Packer.PackWaves(texts, batch, wave, cache: engine.Cache))
                         {
@@ -69,16 +71,36 @@ public sealed class PromptCacheTests : DeviceTest
                         }
 
                         Assert.InRange(engine.Cache!.Use.Stored, 0, capacity);
+                        Assert.InRange(engine.Cache!.Use.HostStored, 0, host);
                     }
 
                     PromptCacheUse use = engine.Cache!.Use;
                     Assert.Equal(0, use.Misses);
-                    (taken, kept, evicted) = (taken + use.Taken, kept + use.Kept, evicted + use.Evicted);
+                    (taken, kept, evicted, returned) = (taken + use.Taken, kept + use.Kept, evicted + use.Evicted, returned + use.HostTaken);
                 },
                 iter: place.Length == 1 && place[0].Layers.Streamed == 0 ? 4 : 2, threads: 1, seed: "0000KOIKg5O3");
         }
 
-        Assert.True(taken > 100 && kept > 100 && evicted > 0, $"{taken} taken, {kept} kept, {evicted} evicted");
+        Assert.True(taken > 100 && kept > 100 && evicted > 0 && returned > 0, $"{taken} taken, {kept} kept, {evicted} evicted, {returned} came back");
+        Assert.Equal((weights, 0, 0, 0), (first.AllocatedBytes, first.PinnedBytes, second.AllocatedBytes, second.PinnedBytes));
+
+        // Ten prompts in turn, of which the device has about half and host memory the others. Returns how many tokens came back.
+        long InTurn(PlacedStage[] place)
+        {
+            using ScoringEngine engine = ScoringEngine.Load(place, checkpoint, settings with { CacheTokens = 250, HostCacheTokens = 400 });
+            for (int i = 0; i < 40; i++)
+            {
+                PackedText text = Text(checkpoint, [.. Enumerable.Range(0, 40).Select(n => 2 + (n * (3 + (i % 10)) % 190)), .. checkpoint.Head.GatePattern, 7 + i, 5]);
+                foreach (Wave packed in Packer.PackWaves([text with { Prompt = 40 }], 64, 64, cache: engine.Cache))
+                    Assert.Equal(Alone(text), InvarianceTests.Bits(engine.Score(packed)[0]));
+            }
+
+            PromptCacheUse use = engine.Cache!.Use;
+            Assert.Equal(0, use.Misses);
+            Assert.True(use.HostTaken > 200 && use.Taken > 200, $"{use}");
+            Assert.True(place.Sum(stage => stage.Device == place[0].Device ? stage.Device.PinnedBytes : 0) > 0);
+            return use.HostTaken;
+        }
 
         uint[] Alone(PackedText text)
         {

@@ -25,8 +25,8 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
     [
         "--model", "--adapter", "--device", "--kernels", "--split", "--memory", "--weights", "--compute", "--head", "--heads",
         "--aggregate", "--step-separator", "--embedding-scale",
-        "--chat-template", "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--prompt-cache", "--no-tune",
-        "--dry-run",
+        "--chat-template", "--system", "--date", "--batch-tokens", "--truncate", "--no-share-prefixes", "--prompt-cache",
+        "--prompt-cache-host", "--no-tune", "--dry-run",
         "--trace-events", "--quiet", "--prompt", "--response", "--input", "--output", "--resume", "--shard", "--details", "--trace",
         "--show-text", "--report", "--json", "--any-machine",
     ];

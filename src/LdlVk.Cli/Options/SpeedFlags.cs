@@ -19,6 +19,14 @@ internal sealed class SpeedFlags
         HelpName = "SIZE",
     };
 
+    private readonly Option<string?> _promptCacheHost = new("--prompt-cache-host")
+    {
+        Description =
+            "Host memory to which they go when they must leave device memory, and from which they come back, such as 16GiB, or 0 for none "
+            + "[default: behind graphics cards a sixteenth of what is free, at most 8 GiB; else 0]. The scores are the same.",
+        HelpName = "SIZE",
+    };
+
     private readonly Option<bool> _noTune = new("--no-tune")
     {
         Description =
@@ -39,7 +47,7 @@ internal sealed class SpeedFlags
     /// <summary>Adds all but --batch-tokens to a command.</summary>
     public void AddTo(Command command)
     {
-        Option[] all = [_noSharePrefixes, _promptCache, _noTune];
+        Option[] all = [_noSharePrefixes, _promptCache, _promptCacheHost, _noTune];
         foreach (Option option in all) command.Options.Add(option);
     }
 
@@ -47,24 +55,26 @@ internal sealed class SpeedFlags
     /// <exception cref="UsageException">A value is invalid, or two contradict each other.</exception>
     public RewardModelOptions Read(ParseResult call, RewardModelOptions options)
     {
-        long? cache = PromptCache(call);
+        long? cache = Size(call, _promptCache), host = Size(call, _promptCacheHost);
         bool shares = !call.GetValue(_noSharePrefixes);
-        if (!shares && cache > 0)
+        if (!shares && (cache > 0 || host > 0))
             throw new UsageException(
-                "--prompt-cache keeps what texts share, and --no-share-prefixes shares nothing. Leave one of them out.");
+                $"{(cache > 0 ? _promptCache : _promptCacheHost).Name} keeps what texts share, and --no-share-prefixes shares nothing. "
+                    + "Leave one of them out.");
         return options with
         {
             BatchTokens = ModelValues.BatchTokens(call, BatchTokens),
             SharePrefixes = shares,
             PromptCache = cache,
+            PromptCacheHost = host,
             Tune = !call.GetValue(_noTune),
         };
     }
 
-    private long? PromptCache(ParseResult call)
+    private static long? Size(ParseResult call, Option<string?> option)
     {
-        if (call.GetValue(_promptCache) is not { } text) return null;
+        if (call.GetValue(option) is not { } text) return null;
         return text.Trim() == "0" ? 0 : ModelValues.Size(text)
-            ?? throw new UsageException($"--prompt-cache {Readable.Quoted(text)} is not a size. Give one such as 4GiB, or 0 for no cache.");
+            ?? throw new UsageException($"{option.Name} {Readable.Quoted(text)} is not a size. Give one such as 4GiB, or 0 for none.");
     }
 }

@@ -35,7 +35,9 @@ internal static class PlanReport
         }
 
         string speed = plan.TokensPerSecond is { } rate ? Number($"; about {Digits(rate)} tokens/s expected") : "";
-        string cache = plan.CacheTokens == 0 ? "" : $", a prompt cache of {Readable.Count(plan.CacheTokens)}";
+        string cache = plan.CacheTokens == 0 ? "" : $", a prompt cache of {Readable.Count(plan.CacheTokens)}"
+            + (plan.HostCacheTokens == 0 ? ""
+                : $" and {Readable.Count(plan.HostCacheTokens)} more in up to {Readable.Bytes(plan.HostCacheBytes)} of host memory");
         screen.Line(
             $"  {Readable.Name(plan.Weights)} weights, micro-batches of {Readable.Count(plan.BatchTokens)} tokens, "
             + $"waves of {Readable.Count(plan.WaveTokens)}{cache}{speed}");
@@ -49,6 +51,8 @@ internal static class PlanReport
         json.WriteNumber("batch_tokens", plan.BatchTokens);
         json.WriteNumber("wave_tokens", plan.WaveTokens);
         json.WriteNumber("cache_tokens", plan.CacheTokens);
+        json.WriteNumber("host_cache_tokens", plan.HostCacheTokens);
+        json.WriteNumber("host_cache_bytes", plan.HostCacheBytes);
         if (plan.TokensPerSecond is { } rate) json.WriteNumber("expected_tokens_per_second", rate);
         json.WriteStartArray("stages");
         foreach (StagePlan stage in plan.Stages)

@@ -169,7 +169,8 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     {
         OpChecks.Save(this, source);
         Region rows = Of(source).RegionOf(0, source.Rows);
-        GpuBuffer buffer = _saved.Allocate(rows.Bytes, $"a tensor [{source.Rows}, {source.Columns}] in host memory", _stream.WaitAndCollect);
+        GpuBuffer buffer = _saved.Allocate(
+            rows.Bytes, $"a tensor [{source.Rows}, {source.Columns}] in host memory", _stream.WaitAndCollect);
         PinnedBytes += (long)buffer.Bytes;
         var saved = new DirectMLHostTensor(this, buffer, source.Rows, source.Columns);
         try

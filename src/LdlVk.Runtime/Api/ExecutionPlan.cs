@@ -50,6 +50,12 @@ public sealed record ExecutionPlan(
     /// <summary>Tokens whose keys and values the prompt cache has room for; 0 for no cache.</summary>
     public int CacheTokens { get; init; }
 
+    /// <summary>Tokens whose keys and values have room in host memory when they must leave the devices; 0 for none.</summary>
+    public int HostCacheTokens { get; init; }
+
+    /// <summary>Bytes of host memory that they may take. It is taken as it is needed.</summary>
+    public long HostCacheBytes { get; init; }
+
     /// <summary>Whether some layers are brought to their device when their turn comes.</summary>
     public bool Streams => Stages.Any(s => s.Layers.Streamed > 0);
 

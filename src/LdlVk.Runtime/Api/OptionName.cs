@@ -41,6 +41,9 @@ public readonly ref struct OptionName(string name, string value = "")
     /// <summary>The size of the prompt cache.</summary>
     public static OptionName PromptCache => new(nameof(PromptCache));
 
+    /// <summary>The size of the prompt cache's part in host memory.</summary>
+    public static OptionName PromptCacheHost => new(nameof(PromptCacheHost));
+
     /// <summary>The devices.</summary>
     public static OptionName Device => new(nameof(Device));
 

@@ -4,8 +4,17 @@ namespace LdlVk.Runtime.Caching;
 /// <param name="rows">How many tokens.</param>
 public sealed class CachedBlock(int rows)
 {
+    private volatile CachePlace _place;
+
     /// <summary>How many tokens it has.</summary>
     public int Rows => rows;
+
+    /// <summary>Where the cache has decided that it is; the stages follow at the next wave.</summary>
+    public CachePlace Place
+    {
+        get => _place;
+        internal set => _place = value;
+    }
 
     /// <summary>The nodes of the <see cref="PromptCache"/> that use it; without any it is dropped.</summary>
     internal List<PromptNode> Nodes { get; } = [];

@@ -3,12 +3,19 @@ namespace LdlVk.Runtime.Caching;
 /// <summary>
 /// Knows the beginnings of texts whose keys and values the stages keep, as a radix tree over token ids. A beginning is kept from when it
 /// is met a second time, to the token, and the leaves that were not used for longest go first. A prompt is kept from when it is met first,
-/// unless prompts seldom come again; it takes the place of what was used only where most of them do. The cache decides; the stages follow
-/// in the order of the waves, so that a wave finds what waves before it left. A score has the same bits whatever the cache has.
-/// Thread-safe, but the waves must be begun in the order in which their micro-batches were packed.
+/// unless prompts seldom come again; it takes the place of what was used only where most of them do.
+/// <para>
+/// Blocks that must leave the devices go to host memory if something used them, or if prompts come again often enough. They come back when
+/// a text begins with them. So the nodes on a way from the root are on the devices first, then in host memory, then only seen.
+/// </para>
+/// <para>
+/// The cache decides; the stages follow in the order of the waves, so that a wave finds what waves before it left. A score has the same
+/// bits whatever the cache has. Thread-safe, but the waves must be begun in the order in which their micro-batches were packed.
+/// </para>
 /// </summary>
-/// <param name="capacity">Tokens whose keys and values there is room for.</param>
-public sealed class PromptCache(int capacity)
+/// <param name="capacity">Tokens whose keys and values there is room for on the devices.</param>
+/// <param name="hostCapacity">Tokens that there is room for in host memory; 0 for none.</param>
+public sealed class PromptCache(int capacity, int hostCapacity = 0)
 {
     /// <summary>Fewer tokens are not worth their copies.</summary>
     public const int MinTokens = 16;
@@ -25,6 +32,15 @@ public sealed class PromptCache(int capacity)
     private const double Seldom = 1.0 / 16;
 
     /// <summary>
+    /// Where a smaller part comes again, a prompt that nothing used yet is not worth its way to host memory: the 754 kB of a token of
+    /// Gemma-2 27B take a bus of 12 GB/s an eighth of the time that its 54 GFLOP take a card of 100 TFLOP/s.
+    /// </summary>
+    private const double WorthCopies = 1.0 / 8;
+
+    /// <summary>Where a larger part comes again, a prompt that nothing used yet is worth as much as one that something used.</summary>
+    private const double Often = 0.5;
+
+    /// <summary>
     /// Waves whose micro-batches may be packed, or looked up, before the first of them is begun: the one at hand, the micro-batch that did
     /// not fit into it, one behind that, which shows where a chain ends, and the group of texts that did not fit into this. What they take
     /// must stay.
@@ -33,10 +49,11 @@ public sealed class PromptCache(int capacity)
 
     private readonly object _lock = new();
     private readonly PromptNode _root = new();
-    private readonly LinkedList<PromptNode> _stored = new(), _seen = new();
-    private List<CachedBlock> _dropped = [];
-    private long _wave = WavesAhead, _seenTokens, _storedTokens, _capacity = capacity;
-    private long _takenTokens, _keptTokens, _evictedTokens, _misses;
+    private readonly CacheTier _device = new(capacity), _host = new(hostCapacity);
+    private readonly LinkedList<PromptNode> _seen = new();
+    private List<CacheMove> _moves = [];
+    private long _wave = WavesAhead, _seenTokens;
+    private long _takenTokens, _keptTokens, _returnedTokens, _misses;
     private double _partSeenAgain = 2 * Seldom;
 
     /// <summary>How full it is and how it did so far.</summary>
@@ -44,7 +61,14 @@ public sealed class PromptCache(int capacity)
     {
         get
         {
-            lock (_lock) return new PromptCacheUse(_capacity, _storedTokens, _takenTokens, _keptTokens, _evictedTokens, _misses);
+            lock (_lock)
+                return new PromptCacheUse(_device.Capacity, _device.Tokens, _takenTokens, _keptTokens, _device.Evicted, _misses)
+                {
+                    HostCapacity = _host.Capacity,
+                    HostStored = _host.Tokens,
+                    HostTaken = _returnedTokens,
+                    HostEvicted = _host.Evicted,
+                };
         }
     }
 
@@ -74,23 +98,26 @@ public sealed class PromptCache(int capacity)
         }
     }
 
-    /// <summary>Returns where the longest stored beginning of a text is, of at most <paramref name="limit"/> tokens.</summary>
+    /// <summary>
+    /// Returns where the longest stored beginning of a text is, of at most <paramref name="limit"/> tokens. Blocks of it that are in host
+    /// memory come back to the devices, as far as there is room.
+    /// </summary>
     public CacheMatch Find(ReadOnlySpan<int> ids, int limit)
     {
         lock (_lock)
         {
             (PromptNode node, int length) = Walk(ids[..limit], storedOnly: true);
             if (length < MinTokens) return CacheMatch.None;
-            Touch(node);
             List<CachedRows> rows = [];
-            for (; node.Parent is not null; node = node.Parent)
+            for (node = BringBack(node); node.Parent is not null; node = node.Parent)
             {
                 node.IsUsed = true;
                 rows.Add(new CachedRows(node.Block!, node.FirstRow, node.Length));
             }
 
             rows.Reverse();
-            return new CacheMatch(length, rows);
+            length = rows.Sum(part => part.Count);
+            return length < MinTokens ? CacheMatch.None : new CacheMatch(length, rows);
         }
     }
 
@@ -118,8 +145,7 @@ public sealed class PromptCache(int capacity)
             // A beginning that is too short to be taken may be stored: that of the template, with the first prompt that was kept.
             (PromptNode node, int stored) = Walk(ids.Span[..to], storedOnly: true);
             if (stored < from || to - stored < atLeast) return null;
-            Touch(node);
-            if (!MakeRoom(to - stored, isNew)) return null;
+            if (BringBack(node) != node || !MakeRoom(_device, to - stored, isNew)) return null;
             int first = stored;
             var block = new CachedBlock(to - first);
             // Tokens that were seen may have been forgotten since.
@@ -129,14 +155,13 @@ public sealed class PromptCache(int capacity)
                 node = node.Children[ids.Span[stored]];
                 (node.Block, node.FirstRow, node.IsUsed) = (block, stored - first, !isNew);
                 block.Nodes.Add(node);
-                _seen.Remove(node.Place);
-                _stored.AddLast(node.Place);
+                _device.Take(node);
                 _seenTokens -= node.Length;
                 stored += node.Length;
             }
 
             Touch(node);
-            _storedTokens += block.Rows;
+            _device.Tokens += block.Rows;
             _keptTokens += block.Rows;
             return new KeptBlock(block, first - from);
         }
@@ -148,14 +173,14 @@ public sealed class PromptCache(int capacity)
         lock (_lock) _wave++;
     }
 
-    /// <summary>A wave begins: returns the blocks that the stages drop before it.</summary>
-    public IReadOnlyList<CachedBlock> Begin()
+    /// <summary>A wave begins: returns what the stages do before it, in order.</summary>
+    public IReadOnlyList<CacheMove> Begin()
     {
         lock (_lock)
         {
-            List<CachedBlock> dropped = _dropped;
-            _dropped = [];
-            return dropped;
+            List<CacheMove> moves = _moves;
+            _moves = [];
+            return moves;
         }
     }
 
@@ -166,26 +191,36 @@ public sealed class PromptCache(int capacity)
         lock (_lock)
         {
             _misses++;
-            foreach (CachedBlock block in blocks)
-                while (block.Nodes.Count > 0) Unstore(block.Nodes[0]);
+            foreach (CachedBlock block in blocks) Drop(block);
         }
     }
 
-    /// <summary>A stage had no memory for a block: no more is kept than there is now.</summary>
-    public void OutOfRoom(CachedBlock block)
+    /// <summary>A stage does not have a block: nothing else is to look for it.</summary>
+    public void Missing(CachedBlock block)
     {
-        ArgumentNullException.ThrowIfNull(block);
-        lock (_lock) _capacity = Math.Min(_capacity, Math.Max(0, _storedTokens - block.Rows));
+        lock (_lock) Drop(block);
     }
 
-    /// <summary>The devices are short of memory: drops everything, and keeps half as much from now on.</summary>
+    /// <summary>A stage had no memory for a block: no more is kept there than there is now.</summary>
+    public void OutOfRoom(CachedBlock block, CachePlace place)
+    {
+        ArgumentNullException.ThrowIfNull(block);
+        lock (_lock)
+        {
+            Drop(block);
+            CacheTier tier = place == CachePlace.Host ? _host : _device;
+            tier.Capacity = Math.Min(tier.Capacity, tier.Tokens);
+        }
+    }
+
+    /// <summary>The devices are short of memory: drops everything that is there, and keeps half as much from now on.</summary>
     public void Shrink()
     {
         lock (_lock)
         {
-            _capacity = Math.Min(_capacity, _storedTokens) / 2;
-            _evictedTokens += _storedTokens;
-            while (_stored.First is { } place) Unstore(place.Value);
+            _device.Capacity = Math.Min(_device.Capacity, _device.Tokens) / 2;
+            _device.Evicted += _device.Tokens;
+            while (_device.Nodes.First is { } place) Unstore(place.Value);
         }
     }
 
@@ -237,29 +272,91 @@ public sealed class PromptCache(int capacity)
         }
     }
 
-    /// <summary>Drops stored leaves until there is room; false if there is none without what is better kept.</summary>
-    private bool MakeRoom(int rows, bool isNew)
+    /// <summary>
+    /// Brings a node and those above it back from host memory, as far as the devices have room without what the waves at hand use. Returns
+    /// the last that is there.
+    /// </summary>
+    private PromptNode BringBack(PromptNode node)
     {
-        if (_partSeenAgain >= 0.5) return Evict(rows, unusedOnly: false);
-        return Evict(rows, unusedOnly: true) || (!isNew && Evict(rows, unusedOnly: false));
+        // Nothing that makes room takes the way itself.
+        Touch(node);
+        Stack<PromptNode> away = [];
+        for (; _host.Has(node); node = node.Parent!) away.Push(node);
+        while (away.TryPop(out PromptNode? next))
+        {
+            CachedBlock block = next.Block!;
+            if (block.Place == CachePlace.Host)
+            {
+                if (!MakeRoom(_device, block.Rows, isNew: false)) break;
+                Move(block, CachePlace.Device);
+                _returnedTokens += block.Rows;
+            }
+
+            _device.Take(next);
+            node = next;
+        }
+
+        Touch(node);
+        return node;
     }
 
-    /// <summary>Drops stored leaves until there is room; false if there is none without what the waves at hand use.</summary>
-    private bool Evict(int rows, bool unusedOnly)
+    /// <summary>Makes leaves leave a tier until there is room; false if there is none without what is better kept.</summary>
+    private bool MakeRoom(CacheTier tier, int rows, bool isNew)
     {
-        LinkedListNode<PromptNode>? place = _stored.First;
-        while (_storedTokens + rows > _capacity)
+        if (_partSeenAgain >= Often) return Evict(tier, rows, unusedOnly: false);
+        return Evict(tier, rows, unusedOnly: true) || (!isNew && Evict(tier, rows, unusedOnly: false));
+    }
+
+    /// <summary>Makes leaves leave a tier until there is room; false if there is none without what the waves at hand use.</summary>
+    private bool Evict(CacheTier tier, int rows, bool unusedOnly)
+    {
+        LinkedListNode<PromptNode>? place = tier.Nodes.First;
+        while (tier.Tokens + rows > tier.Capacity)
         {
-            if (rows > _capacity || place is null || place.Value.LastUse > _wave - WavesAhead) return false;
+            if (rows > tier.Capacity || place is null || place.Value.LastUse > _wave - WavesAhead) return false;
             PromptNode node = place.Value;
             place = place.Next;
-            if ((unusedOnly && node.IsUsed) || node.Children.Values.Any(child => child.Block is not null)) continue;
-            _evictedTokens += node.Length;
+            if ((unusedOnly && node.IsUsed) || node.Children.Values.Any(tier.Has)) continue;
+            tier.Evicted += node.Length;
             // Its parent, which stands behind it in the order, may be the next.
-            Unstore(node);
+            if (tier == _device) LeaveDevice(node);
+            else Unstore(node);
         }
 
         return true;
+    }
+
+    /// <summary>
+    /// Gives a node of the devices a place in host memory, to which its block goes with the last of its nodes; or drops it.
+    /// </summary>
+    private void LeaveDevice(PromptNode node)
+    {
+        CachedBlock block = node.Block!;
+        bool isNew = !block.Nodes.Any(part => part.IsUsed);
+        if (_host.Capacity < block.Rows || (isNew && _partSeenAgain < WorthCopies))
+        {
+            Unstore(node);
+            return;
+        }
+
+        _host.Take(node);
+        if (block.Nodes.Any(_device.Has)) return;
+        if (!MakeRoom(_host, block.Rows, isNew)) Drop(block);
+        else if (block.Place == CachePlace.Device) Move(block, CachePlace.Host);
+    }
+
+    /// <summary>Notes that a block goes elsewhere, for the stages to follow.</summary>
+    private void Move(CachedBlock block, CachePlace to)
+    {
+        (block.Place == CachePlace.Host ? _host : _device).Tokens -= block.Rows;
+        if (to != CachePlace.Nowhere) (to == CachePlace.Host ? _host : _device).Tokens += block.Rows;
+        block.Place = to;
+        _moves.Add(new CacheMove(this, block, to));
+    }
+
+    private void Drop(CachedBlock block)
+    {
+        while (block.Nodes.Count > 0) Unstore(block.Nodes[0]);
     }
 
     /// <summary>Makes a node and all below one that was only seen; a block without nodes is dropped.</summary>
@@ -270,11 +367,9 @@ public sealed class PromptCache(int capacity)
         CachedBlock block = node.Block!;
         block.Nodes.Remove(node);
         node.Block = null;
-        _stored.Remove(node.Place);
+        node.Place.List!.Remove(node.Place);
         _seen.AddLast(node.Place);
         _seenTokens += node.Length;
-        if (block.Nodes.Count > 0) return;
-        _storedTokens -= block.Rows;
-        _dropped.Add(block);
+        if (block.Nodes.Count == 0) Move(block, CachePlace.Nowhere);
     }
 }

@@ -43,7 +43,8 @@ public interface IWeight : IDisposable
 public interface IHostWeight : IWeightSource, IDisposable;
 
 /// <summary>
-/// A tensor's values in host memory, for the device that saved them there. They do not outlive it: a device that is lost or closed has none.
+/// A tensor's values in host memory, for the device that saved them there. They do not outlive the device, and a lost device cannot give
+/// them back.
 /// </summary>
 public interface IHostTensor : IDisposable
 {

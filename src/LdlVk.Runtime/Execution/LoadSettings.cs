@@ -13,4 +13,7 @@ public sealed record LoadSettings(
 {
     /// <summary>Tokens whose keys and values are kept for texts that begin alike; 0 for none.</summary>
     public int CacheTokens { get; init; }
+
+    /// <summary>Tokens whose keys and values are kept in host memory when they must leave the devices; 0 for none.</summary>
+    public int HostCacheTokens { get; init; }
 }

@@ -19,16 +19,16 @@ public sealed class PendingWave : IDisposable
     private readonly ManualResetEventSlim _released = new();
     private int _holders;
 
-    internal PendingWave(Wave wave, ForwardOptions options, int stages, IReadOnlyList<CachedBlock> dropped)
+    internal PendingWave(Wave wave, ForwardOptions options, int stages, IReadOnlyList<CacheMove> moves)
     {
-        (Wave, Options, _holders, Dropped) = (wave, options, stages, dropped);
+        (Wave, Options, _holders, Moves) = (wave, options, stages, moves);
         _handovers = [.. Enumerable.Range(0, stages).Select(_ => new BlockingCollection<float[]>())];
     }
 
     internal Wave Wave { get; }
 
-    /// <summary>The blocks that the stages drop from their caches before the wave.</summary>
-    internal IReadOnlyList<CachedBlock> Dropped { get; }
+    /// <summary>What the stages do in their caches before the wave, in order.</summary>
+    internal IReadOnlyList<CacheMove> Moves { get; }
 
     /// <summary>What the last stage has read so far.</summary>
     internal WaveResults Results { get; } = new();

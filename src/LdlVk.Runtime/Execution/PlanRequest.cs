@@ -26,6 +26,17 @@ public sealed record PlanRequest(BackboneConfig Config, ModelMemory Memory, Weig
     /// </summary>
     public long? CacheBytes { get; init; } = 0;
 
+    /// <summary>
+    /// Bytes of host memory for what must leave the prompt cache; 0 for none, null for a part of what is free where devices have memory of
+    /// their own.
+    /// </summary>
+    public long? HostCacheBytes { get; init; } = 0;
+
+    /// <summary>
+    /// Bytes of host memory that streamed layers, the prompt cache and devices without memory of their own may take together.
+    /// </summary>
+    public long FreeHostBytes { get; init; }
+
     /// <summary>Measures a device; called only if the plan depends on its speed.</summary>
     public Func<DeviceInfo, DeviceSpeed?> Speed { get; init; } = _ => null;
 

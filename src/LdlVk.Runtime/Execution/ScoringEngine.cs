@@ -16,10 +16,10 @@ public sealed class ScoringEngine : IDisposable
     private readonly StageWorker[] _workers;
     private readonly ComputeMode _compute;
 
-    internal ScoringEngine(Stage[] stages, ComputeMode compute, ITimeline? timeline = null, int cacheTokens = 0)
+    internal ScoringEngine(Stage[] stages, ComputeMode compute, ITimeline? timeline = null, CacheRoom cache = default)
     {
         (_stages, _compute) = (stages, compute);
-        Cache = cacheTokens > 0 ? new PromptCache(cacheTokens) : null;
+        Cache = cache.Tokens > 0 ? new PromptCache(cache.Tokens, cache.HostTokens) : null;
         _workers = [.. stages.Select((stage, i) => new StageWorker(stage, i, timeline))];
     }
 
@@ -107,7 +107,7 @@ public sealed class ScoringEngine : IDisposable
         ModelMemory.CheckCompute(settings.Compute, settings.Weights);
         var meter = new Meter(progress, ModelMemory.Of(checkpoint.Config, checkpoint.Head, settings.Weights, settings.Heads).WeightBytes);
         return Load(stages, new CheckpointWeights(checkpoint, settings), settings.Compute, progress is null ? null : meter, timeline,
-            cancellationToken, settings.CacheTokens);
+            cancellationToken, new CacheRoom(settings.CacheTokens, settings.HostCacheTokens));
     }
 
     /// <summary>
@@ -124,14 +124,14 @@ public sealed class ScoringEngine : IDisposable
     /// <summary>Loads the stages, one after another: their devices share the files, and often the bus.</summary>
     internal static ScoringEngine Load(
         IReadOnlyList<PlacedStage> stages, IModelWeights weights, ComputeMode compute, IProgress<long>? progress, ITimeline? timeline,
-        CancellationToken cancellationToken, int cacheTokens = 0)
+        CancellationToken cancellationToken, CacheRoom cache = default)
     {
         List<Stage> loaded = [];
         try
         {
             foreach (PlacedStage stage in stages) loaded.Add(new StageLoader(stage.Device, weights, stage.Layers, progress, timeline,
                 cancellationToken).Load());
-            return new ScoringEngine([.. loaded], compute, timeline, cacheTokens);
+            return new ScoringEngine([.. loaded], compute, timeline, cache);
         }
         catch
         {

@@ -66,9 +66,9 @@ internal sealed class StageWorker : IDisposable
 
             try
             {
-                // Also for a wave that was given up: the cache counts on it.
-                foreach (CachedBlock block in wave.Dropped) _stage.Cache.Drop(block);
                 if (_ends) wave.GiveUp();
+                // Also for a wave that was given up: the cache counts on it.
+                else foreach (CacheMove move in wave.Moves) _stage.Cache.Move(move);
                 if (!wave.IsOver) Queue(wave);
             }
             catch (OperationCanceledException) when (wave.IsOver)

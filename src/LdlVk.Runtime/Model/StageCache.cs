@@ -6,8 +6,8 @@ namespace LdlVk.Runtime.Model;
 
 /// <summary>
 /// The keys and values of cached tokens for the layers of a stage, on its device: a tensor [2·tokens, kv_heads·head_dim] for each layer
-/// of each block, keys first. They are those that attention reads, rotated. The <see cref="PromptCache"/> decides what is here. Not
-/// thread-safe.
+/// of each block, keys first. They are those that attention reads, rotated. The <see cref="PromptCache"/> decides what is on the device,
+/// what in host memory, and what nowhere. Not thread-safe.
 /// </summary>
 /// <param name="device">The device.</param>
 /// <param name="config">The model.</param>
@@ -16,6 +16,7 @@ namespace LdlVk.Runtime.Model;
 internal sealed class StageCache(IDevice device, BackboneConfig config, int firstLayer, int layers) : IDisposable
 {
     private readonly Dictionary<CachedBlock, ITensor[]> _blocks = [];
+    private readonly Dictionary<CachedBlock, IHostTensor[]> _saved = [];
 
     /// <summary>Prepares what a micro-batch takes and leaves.</summary>
     /// <exception cref="CacheMissException">A block is not here.</exception>
@@ -24,29 +25,74 @@ internal sealed class StageCache(IDevice device, BackboneConfig config, int firs
         if (batch.Cache is not { } traffic) return null;
         var transfer = new CacheTransfer(this, device, traffic, [.. traffic.Kept.Where(kept => Create(kept.Block, traffic.Cache))]);
         // A text may take what another of the batch keeps.
-        if (traffic.Taken.All(taken => _blocks.ContainsKey(taken.From.Block))) return transfer;
+        CachedBlock[] missing = [.. traffic.Taken.Select(taken => taken.From.Block).Where(block => !_blocks.ContainsKey(block))];
+        if (missing.Length == 0) return transfer;
         transfer.Dispose();
+        foreach (CachedBlock block in missing) traffic.Cache.Missing(block);
         throw new CacheMissException();
     }
 
     /// <summary>The tensor of a block for a layer.</summary>
     public ITensor Of(CachedBlock block, int layer) => _blocks[block][layer - firstLayer];
 
+    /// <summary>Follows the cache. Of a block that is not here, since the wave that should have filled it failed, nothing moves.</summary>
+    public void Move(CacheMove move)
+    {
+        if (move.To == CachePlace.Host) Move(_blocks, _saved, device.Save, move);
+        else if (move.To == CachePlace.Device) Move(_saved, _blocks, device.Restore, move);
+        else Drop(move.Block);
+    }
+
     /// <summary>Frees a block, if it is here.</summary>
     public void Drop(CachedBlock block)
     {
-        if (!_blocks.Remove(block, out ITensor[]? tensors)) return;
-        foreach (ITensor tensor in tensors) tensor.Dispose();
+        if (_blocks.Remove(block, out ITensor[]? tensors)) Free(tensors);
+        if (_saved.Remove(block, out IHostTensor[]? saved)) Free(saved);
     }
 
     public void Dispose()
     {
-        foreach (CachedBlock block in _blocks.Keys.ToArray()) Drop(block);
+        foreach (ITensor[] tensors in _blocks.Values) Free(tensors);
+        foreach (IHostTensor[] tensors in _saved.Values) Free(tensors);
+        _blocks.Clear();
+        _saved.Clear();
+    }
+
+    private static void Move<TFrom, TTo>(
+        Dictionary<CachedBlock, TFrom[]> from, Dictionary<CachedBlock, TTo[]> to, Func<TFrom, TTo> copy, CacheMove move)
+        where TFrom : IDisposable
+        where TTo : IDisposable
+    {
+        if (!from.Remove(move.Block, out TFrom[]? tensors)) return;
+        List<TTo> copies = [];
+        try
+        {
+            foreach (TFrom tensor in tensors) copies.Add(copy(tensor));
+            to.Add(move.Block, [.. copies]);
+        }
+        catch (DeviceException e)
+        {
+            Free(copies);
+            if (e.Failure != DeviceFailure.OutOfMemory) throw;
+            move.Cache.OutOfRoom(move.Block, move.To);
+        }
+        finally
+        {
+            Free(tensors);
+        }
+    }
+
+    private static void Free<T>(IEnumerable<T> tensors)
+        where T : IDisposable
+    {
+        foreach (T tensor in tensors) tensor.Dispose();
     }
 
     /// <summary>Makes a block's tensors; false if the device has no memory for them.</summary>
     private bool Create(CachedBlock block, PromptCache cache)
     {
+        // The cache may have forgotten it, with a block that it builds on, before this wave was begun.
+        if (block.Place == CachePlace.Nowhere) return false;
         List<ITensor> tensors = [];
         try
         {
@@ -57,9 +103,9 @@ internal sealed class StageCache(IDevice device, BackboneConfig config, int firs
         }
         catch (DeviceException e)
         {
-            foreach (ITensor tensor in tensors) tensor.Dispose();
+            Free(tensors);
             if (e.Failure != DeviceFailure.OutOfMemory) throw;
-            cache.OutOfRoom(block);
+            cache.OutOfRoom(block, CachePlace.Device);
             return false;
         }
     }

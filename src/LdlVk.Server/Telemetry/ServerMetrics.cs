@@ -85,16 +85,7 @@ internal sealed class ServerMetrics : IDisposable
             "ldlvk_evicted_connections_total", () => connections.Evicted, null, "Connections that were closed to make room for others.");
         _meter.CreateObservableGauge("ldlvk_queue_texts", () => queueLength().Texts, null, "Texts in the queue.");
         _meter.CreateObservableGauge("ldlvk_queue_tokens", () => queueLength().Tokens, null, "Tokens in the queue.");
-        _meter.CreateObservableCounter(
-            "ldlvk_prompt_cache_taken_tokens_total", () => cache().Taken, null,
-            "Tokens that were not computed because the prompt cache had them.");
-        _meter.CreateObservableCounter(
-            "ldlvk_prompt_cache_kept_tokens_total", () => cache().Kept, null, "Tokens that were put into the prompt cache.");
-        _meter.CreateObservableCounter(
-            "ldlvk_prompt_cache_evicted_tokens_total", () => cache().Evicted, null, "Tokens that left the prompt cache to make room.");
-        _meter.CreateObservableGauge("ldlvk_prompt_cache_tokens", () => cache().Stored, null, "Tokens in the prompt cache.");
-        _meter.CreateObservableGauge(
-            "ldlvk_prompt_cache_bytes", () => cache().Bytes, null, "Device memory of the tokens in the prompt cache.");
+        MeasureCache(cache);
         _meter.CreateObservableGauge("ldlvk_ready", () => isReady() ? 1 : 0, null, "1 while the server can score.");
     }
 
@@ -128,6 +119,33 @@ internal sealed class ServerMetrics : IDisposable
         _batchTexts.Record(batch.Texts.Count);
         _batchSeconds.Record(time.TotalSeconds);
         _tokens.Add(batch.Tokens);
+    }
+
+    private void MeasureCache(Func<PromptCacheUse> cache)
+    {
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_taken_tokens_total", () => cache().Taken, null,
+            "Tokens that were not computed because the prompt cache had them.");
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_kept_tokens_total", () => cache().Kept, null, "Tokens that were put into the prompt cache.");
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_evicted_tokens_total", () => cache().Evicted, null,
+            "Tokens that left the prompt cache's device memory to make room.");
+        _meter.CreateObservableGauge("ldlvk_prompt_cache_tokens", () => cache().Stored, null,
+            "Tokens in the prompt cache's device memory.");
+        _meter.CreateObservableGauge(
+            "ldlvk_prompt_cache_bytes", () => cache().Bytes, null, "Device memory of the tokens in the prompt cache.");
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_host_taken_tokens_total", () => cache().HostTaken, null,
+            "Tokens that came back from host memory to the prompt cache.");
+        _meter.CreateObservableCounter(
+            "ldlvk_prompt_cache_host_evicted_tokens_total", () => cache().HostEvicted, null,
+            "Tokens that left the prompt cache's host memory to make room.");
+        _meter.CreateObservableGauge(
+            "ldlvk_prompt_cache_host_tokens", () => cache().HostStored, null, "Tokens in the prompt cache's host memory.");
+        _meter.CreateObservableGauge(
+            "ldlvk_prompt_cache_host_bytes", () => cache().HostBytes, null,
+            "Host memory of the tokens that left the prompt cache's device memory.");
     }
 
     /// <summary>Returns the handler of <c>/metrics</c>.</summary>

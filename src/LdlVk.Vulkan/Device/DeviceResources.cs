@@ -35,7 +35,8 @@ internal sealed unsafe class DeviceResources
             if (queues.Copy is { } copy) Copies = new CommandStream(Api, _device, copy.Family, copy.Index, computes: false, watched);
             MemoryKind kind = options.Upload == UploadQueue.Auto && Facts.SharesHostMemory ? MemoryKind.Mapped : MemoryKind.Device;
             Memory = new MemoryAllocator(Api, _device, Facts, Stream, Copies, queues.Families, Budget, kind);
-            Saved = new MemoryAllocator(Api, _device, Facts, Copies ?? Stream, null, queues.Families, new MemoryBudget(null), MemoryKind.Host);
+            Saved = new MemoryAllocator(
+                Api, _device, Facts, Copies ?? Stream, null, queues.Families, new MemoryBudget(null), MemoryKind.Host);
             Staging = new StagingRing(Api, _device, Facts, Stream, Copies, queues.Families, Budget);
             WeightStaging = Copies is null ? Staging : new StagingRing(Api, _device, Facts, Copies, null, [], Budget);
             Pinned = new PinnedWeights(Api, _device, _handles, Facts, Copies ?? Stream);

@@ -161,7 +161,8 @@ internal sealed unsafe class MemoryAllocator(
         BlocksMade++;
         var info = new BufferDeviceAddressInfo(buffer: buffer);
         ulong address = api.GetBufferDeviceAddress(device, in info);
-        return new MemoryBlock(memory, buffer, address, size, taken, kind == MemoryKind.Mapped && flags.HasFlag(Writable) ? TryMap(memory) : null);
+        bool isMapped = kind == MemoryKind.Mapped && flags.HasFlag(Writable);
+        return new MemoryBlock(memory, buffer, address, size, taken, isMapped ? TryMap(memory) : null);
     }
 
     /// <summary>Maps memory; null where the driver refuses, and the memory is filled through staging chunks.</summary>

@@ -15,7 +15,7 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
     {
         int rows = OpChecks.Write(device, destination, firstRow, values.Length);
         IVulkanTensor tensor = device.Own.Output(destination);
-        Allocation memory = tensor.Owner.Allocation;
+        (Allocation memory, SharedUse? shared) = (tensor.Owner.Allocation, tensor.Owner.Shared);
         int columns = tensor.Columns, stride = tensor.Stride;
         int rowsPerChunk = StagingRing.ChunkBytes / (stride * sizeof(float));
         for (int done = 0; done < rows; done += rowsPerChunk)
@@ -23,7 +23,7 @@ internal sealed class Transfers(VulkanDevice device, DeviceResources resources)
             int count = Math.Min(rowsPerChunk, rows - done);
             ulong offset = (ulong)(tensor.FirstRow + firstRow + done) * (ulong)stride * sizeof(float);
             ReadOnlySpan<float> part = values.Slice(done * columns, count * columns);
-            resources.Staging.Upload(memory, tensor.Owner.Shared, offset, count * stride * sizeof(float), mayWait: false, part, (bytes, chunk) =>
+            resources.Staging.Upload(memory, shared, offset, count * stride * sizeof(float), mayWait: false, part, (bytes, chunk) =>
             {
                 Span<float> padded = MemoryMarshal.Cast<byte, float>(bytes);
                 for (int row = 0; row < count; row++)

@@ -8,7 +8,7 @@ namespace LdlVk.Scoring;
 /// <summary>Which devices a model goes to, and in which format.</summary>
 internal static class Placement
 {
-    /// <summary>Fraction of the free host memory that streamed layers may take.</summary>
+    /// <summary>Fraction of the free host memory that streamed layers and the prompt cache may take.</summary>
     private const double HostShare = 0.8;
 
     /// <summary>
@@ -73,6 +73,7 @@ internal static class Placement
     {
         WeightFormat weights = options.Weights ?? checkpoint.Converted?.Weights ?? Format(checkpoint, options, devices);
         ModelMemory.CheckCompute(options.Compute, weights);
+        long freeHost = (long)(CpuBackend.Enumerate()[0].FreeMemoryBytes * HostShare);
         return Planner.Make(new PlanRequest(checkpoint.Config, Memory(checkpoint, options, weights), weights, devices)
         {
             BatchTokens = options.BatchTokens,
@@ -80,9 +81,11 @@ internal static class Placement
             Split = options.Split,
             MemoryLimits = options.Memory,
             CacheBytes = options.SharePrefixes ? options.PromptCache : 0,
+            HostCacheBytes = options.SharePrefixes ? options.PromptCacheHost : 0,
+            FreeHostBytes = freeHost,
             Speed = device => DeviceSpeeds.Default.Of(device, weights),
             // The files of a converted folder hold rows in the device's format, and stay in the page cache while there is room.
-            HostBytes = checkpoint.Converted is null ? HostBytes(options, devices) : 0,
+            HostBytes = checkpoint.Converted is null ? HostBytes(freeHost, options, devices) : 0,
         });
     }
 
@@ -130,13 +133,12 @@ internal static class Placement
         ModelMemory.Of(checkpoint.Config, checkpoint.Head, weights, options.Heads);
 
     /// <summary>
-    /// Returns the bytes of host memory for streamed layers: the free memory, less what devices without memory of their own will use.
+    /// Returns the bytes of host memory for streamed layers: what may be taken, less what devices without memory of their own will use.
     /// </summary>
-    private static long HostBytes(RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
+    private static long HostBytes(long free, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
-        long free = CpuBackend.Enumerate()[0].FreeMemoryBytes;
         long shared = devices.Select((d, i) => d.Kind == DeviceKind.DiscreteGpu ? 0
             : options.Memory.Count == 0 ? ModelMemory.UsableBytes(d) : Limit(options, i)).Sum();
-        return Math.Max(0, (long)(free * HostShare) - shared);
+        return Math.Max(0, free - shared);
     }
 }

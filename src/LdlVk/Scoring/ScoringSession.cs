@@ -52,7 +52,7 @@ internal sealed class ScoringSession : IDisposable
         {
             PromptCacheUse use = _model.Cache?.Use ?? default;
             long tokenBytes = Plan.CacheTokens == 0 ? 0 : Plan.Stages.Sum(stage => stage.CacheBytes) / Plan.CacheTokens;
-            return use with { Bytes = use.Stored * tokenBytes };
+            return use with { Bytes = use.Stored * tokenBytes, HostBytes = use.HostStored * tokenBytes };
         }
     }
 
@@ -74,6 +74,7 @@ internal sealed class ScoringSession : IDisposable
         var settings = new LoadSettings(plan.Weights, options.Heads, options.EmbeddingScale, options.Compute)
         {
             CacheTokens = plan.CacheTokens,
+            HostCacheTokens = plan.HostCacheTokens,
         };
         Notice? tuned = null;
         PlacedModel model = PlacedModel.Load(Open, checkpoint, plan, settings, progress, options.Timeline, cancellationToken);

@@ -17,13 +17,14 @@ public sealed class PromptCacheTests
     [Fact]
     public void A_found_beginning_is_that_of_the_text()
     {
-        long found = 0, evicted = 0;
-        Gen.Select(Texts.Array[1, 60], Gen.Int[16, 150], Gen.Int[0, 2]).Sample(
+        long found = 0, evicted = 0, returned = 0, lost = 0;
+        Gen.Select(Texts.Array[1, 60], Gen.Int[16, 150], Gen.Int[0, 250], Gen.Int[0, 2]).Sample(
             x =>
             {
-                (int[][] texts, int capacity, int hints) = x;
-                PromptCache cache = new(capacity);
-                Dictionary<CachedBlock, (int[] Text, int From)> blocks = [];
+                (int[][] texts, int capacity, int hostCapacity, int hints) = x;
+                if (hostCapacity < 100) hostCapacity = 0;
+                PromptCache cache = new(capacity, hostCapacity);
+                Dictionary<CachedBlock, (int[] Text, int From, CachePlace Place)> blocks = [];
                 foreach (int[] text in texts)
                 {
                     int prompt = hints == 0 ? 0 : text.Length / hints;
@@ -34,7 +35,7 @@ public sealed class PromptCacheTests
                     int position = 0;
                     foreach (CachedRows rows in match.Rows)
                     {
-                        (int[] holder, int from) = blocks[rows.Block];
+                        (int[] holder, int from, _) = blocks[rows.Block];
                         // The block's tokens are the text's, and so are those before them.
                         Assert.Equal(position, from + rows.First);
                         Assert.True(text.AsSpan(0, position + rows.Count).SequenceEqual(holder.AsSpan(0, position + rows.Count)));
@@ -44,26 +45,44 @@ public sealed class PromptCacheTests
 
                     Assert.Equal(match.Length, position);
                     found += match.Length;
-                    if (cache.Keep(text, match.Length, met, isNew) is { } kept)
+                    KeptBlock? kept = cache.Keep(text, match.Length, met, isNew);
+                    if (kept is { } made)
                     {
-                        Assert.Equal(met - match.Length - kept.Skipped, kept.Block.Rows);
-                        blocks.Add(kept.Block, (text, match.Length + kept.Skipped));
+                        Assert.Equal(met - match.Length - made.Skipped, made.Block.Rows);
                         Assert.Equal(met, cache.Find(text, met).Length);
                     }
 
                     cache.Packed();
-                    foreach (CachedBlock dropped in cache.Begin()) Assert.True(blocks.Remove(dropped));
-                    Assert.Equal(blocks.Keys.Sum(b => (long)b.Rows), cache.Use.Stored);
+                    foreach (CacheMove move in cache.Begin())
+                    {
+                        // Room is made before it is taken.
+                        Assert.NotEqual(move.To, blocks[move.Block].Place);
+                        blocks[move.Block] = blocks[move.Block] with { Place = move.To };
+                        Assert.InRange(Tokens(CachePlace.Device), 0, capacity);
+                        Assert.InRange(Tokens(CachePlace.Host), 0, hostCapacity);
+                        if (move.To == CachePlace.Nowhere) blocks.Remove(move.Block);
+                    }
+
+                    if (kept is { } filled) blocks.Add(filled.Block, (text, match.Length + filled.Skipped, CachePlace.Device));
+                    Assert.All(match.Rows, rows => Assert.Equal(CachePlace.Device, blocks[rows.Block].Place));
+                    Assert.All(blocks, block => Assert.Equal(block.Value.Place, block.Key.Place));
+                    Assert.Equal((Tokens(CachePlace.Device), Tokens(CachePlace.Host)), (cache.Use.Stored, cache.Use.HostStored));
                     Assert.InRange(cache.Use.Stored, 0, capacity);
                 }
 
-                evicted += cache.Use.Evicted;
+                (evicted, returned, lost) = (evicted + cache.Use.Evicted, returned + cache.Use.HostTaken, lost + cache.Use.HostEvicted);
                 cache.Shrink();
-                Assert.Equal(blocks.Count, cache.Begin().Count);
+                foreach (CacheMove move in cache.Begin()) Assert.True(move.To == CachePlace.Nowhere && blocks.Remove(move.Block));
+                Assert.DoesNotContain(blocks.Values, block => block.Place == CachePlace.Device);
+                Assert.Equal((0, Tokens(CachePlace.Host)), (cache.Use.Stored, cache.Use.HostStored));
+                foreach (CachedBlock block in blocks.Keys) cache.Missing(block);
                 Assert.Equal(CacheMatch.None, cache.Find(texts[0], texts[0].Length));
+                Assert.Equal((0, 0), (cache.Use.Stored, cache.Use.HostStored));
+
+                long Tokens(CachePlace place) => blocks.Where(b => b.Value.Place == place).Sum(b => (long)b.Key.Rows);
             },
-            iter: 300, threads: 1, seed: "0000KOIKg5O3");
-        Assert.True(found > 10_000 && evicted > 1_000, $"{found} found, {evicted} evicted");
+            iter: 600, threads: 1, seed: "0000KOIKg5O3");
+        Assert.True(found > 10_000 && evicted > 1_000 && returned > 1_000 && lost > 100, $"{found} found, {evicted} evicted, {returned} came back, {lost} lost");
     }
 
     [Fact]
@@ -92,7 +111,7 @@ public sealed class PromptCacheTests
         for (int wave = 0; wave < 4; wave++) cache.Packed();
         // The used one is older, and stays.
         CachedBlock kept = cache.Keep(other, 0, 40, isNew: true)!.Value.Block;
-        Assert.Equal([unused], cache.Begin());
+        Assert.Equal([unused], Dropped(cache));
         for (int wave = 0; wave < 4; wave++) cache.Packed();
         Assert.Equal(40, cache.Find(other, 40).Length);
         for (int wave = 0; wave < 4; wave++) cache.Packed();
@@ -101,7 +120,7 @@ public sealed class PromptCacheTests
         Assert.NotNull(cache.Keep(third, 0, 40));
         Assert.Equal(CacheMatch.None, cache.Find(used, 40));
         Assert.Equal(40, cache.Find(other, 40).Length);
-        Assert.DoesNotContain(kept, cache.Begin());
+        Assert.DoesNotContain(kept, Dropped(cache));
     }
 
     [Fact]
@@ -140,6 +159,9 @@ public sealed class PromptCacheTests
         Assert.NotNull(cache.Keep(Prompt(100), 0, 40, isNew: true));
     }
 
+    private static IEnumerable<CachedBlock> Dropped(PromptCache cache) =>
+        cache.Begin().Select(move => move.To == CachePlace.Nowhere ? move.Block : throw new InvalidOperationException($"{move.To}"));
+
     private static int[] Prompt(int number) => [.. Enumerable.Range(100 * number, 40)];
 
     /// <summary>Every prompt begins with the template's tokens, which are too few to be taken.</summary>
@@ -169,7 +191,7 @@ public sealed class PromptCacheTests
         cache.Meet(text);
         CachedBlock first = cache.Keep(text, 0, 50)!.Value.Block, second = cache.Keep(text, 50, 90)!.Value.Block;
         cache.Forget([first]);
-        Assert.Equal([second, first], cache.Begin());
+        Assert.Equal([second, first], Dropped(cache));
         Assert.Equal(0, cache.Use.Stored);
         Assert.NotNull(cache.Keep(text, 0, 90));
     }
@@ -185,7 +207,7 @@ public sealed class PromptCacheTests
         for (int wave = 0; wave < 4; wave++) cache.Packed();
         Assert.Equal(40, cache.Find(texts[0], 40).Length);
         Assert.NotNull(cache.Keep(texts[2], 0, 40));
-        Assert.Equal([blocks[1]], cache.Begin());
+        Assert.Equal([blocks[1]], Dropped(cache));
     }
 
     [Fact]
@@ -200,4 +222,88 @@ public sealed class PromptCacheTests
         Assert.Null(cache.Keep(large, 0, 60));
         Assert.Equal(40, cache.Find(small, 40).Length);
     }
+
+    [Fact]
+    public void What_leaves_the_devices_waits_in_host_memory_until_it_is_asked_for()
+    {
+        PromptCache cache = new(100, 100);
+        CachedBlock[] blocks = [.. Enumerable.Range(0, 5).Select(p => Keep(cache, p))];
+        // The first two have made room, and the first of them for the third and fourth in host memory too.
+        Assert.Equal(
+            [(blocks[0], CachePlace.Host), (blocks[1], CachePlace.Host), (blocks[0], CachePlace.Nowhere), (blocks[2], CachePlace.Host)],
+            Moves(cache));
+        Assert.Equal(CacheMatch.None, cache.Find(Prompt(0), 40));
+        Assert.Empty(Moves(cache));
+        Assert.Equal(new CachedRows(blocks[1], 0, 40), Assert.Single(cache.Find(Prompt(1), 40).Rows));
+        Assert.Equal(
+            [(blocks[2], CachePlace.Nowhere), (blocks[3], CachePlace.Host), (blocks[1], CachePlace.Device)], Moves(cache));
+        PromptCacheUse use = cache.Use;
+        Assert.Equal((80, 40, 40), (use.Stored, use.HostStored, use.HostTaken));
+        Assert.Equal((160, 80), (use.Evicted, use.HostEvicted));
+    }
+
+    /// <summary>Used blocks go to host memory; others only where most prompts come again.</summary>
+    [Fact]
+    public void What_nothing_used_is_dropped()
+    {
+        PromptCache cache = new(100, 1000);
+        for (int p = 0; p < 4; p++)
+        {
+            cache.Meet(Prompt(p), 40);
+            Assert.NotNull(cache.Keep(Prompt(p), 0, 40, isNew: true));
+            for (int wave = 0; wave < 4; wave++) cache.Packed();
+        }
+
+        Assert.Equal(2, Dropped(cache).Count());
+        Assert.Equal(0, cache.Use.HostStored);
+    }
+
+    /// <summary>Two blocks of one text, of which the second has no room: the beginning that is there is taken.</summary>
+    [Fact]
+    public void A_beginning_comes_back_as_far_as_there_is_room()
+    {
+        PromptCache cache = new(100, 400);
+        int[] text = [.. Enumerable.Range(0, 90)];
+        cache.Meet(text);
+        CachedBlock first = cache.Keep(text, 0, 50)!.Value.Block, second = cache.Keep(text, 50, 90)!.Value.Block;
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        Keep(cache, 8);
+        Keep(cache, 9);
+        Assert.Equal([(second, CachePlace.Host), (first, CachePlace.Host)], Moves(cache));
+        Assert.Equal(40, cache.Find(Prompt(9), 40).Length);
+        Assert.Equal(50, cache.Find(text, 80).Length);
+        Assert.Equal((90, 80), (cache.Use.Stored, cache.Use.HostStored));
+        // Nor is anything kept behind what is not there.
+        cache.Meet((int[])[.. text, 1, 2]);
+        Assert.Null(cache.Keep((int[])[.. text, 1, 2], 90, 92, atLeast: 1));
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        Assert.Equal(90, cache.Find([.. text, 1], 91).Length);
+        Assert.Equal(CachePlace.Device, second.Place);
+    }
+
+    [Fact]
+    public void A_block_without_host_memory_is_dropped_and_so_much_is_not_tried_again()
+    {
+        PromptCache cache = new(100, 200);
+        CachedBlock first = Keep(cache, 0);
+        Keep(cache, 1);
+        Keep(cache, 2);
+        Assert.Equal([(first, CachePlace.Host)], Moves(cache));
+        cache.OutOfRoom(first, CachePlace.Host);
+        Assert.Equal([(first, CachePlace.Nowhere)], Moves(cache));
+        Assert.Equal((0, 0, 100), (cache.Use.HostCapacity, cache.Use.HostStored, cache.Use.Capacity));
+        Keep(cache, 3);
+        Assert.Equal(CachePlace.Nowhere, Assert.Single(Moves(cache)).To);
+    }
+
+    /// <summary>Keeps a prompt, as one that was met before, and lets waves pass.</summary>
+    private static CachedBlock Keep(PromptCache cache, int prompt)
+    {
+        cache.Meet(Prompt(prompt));
+        CachedBlock block = cache.Keep(Prompt(prompt), 0, 40)!.Value.Block;
+        for (int wave = 0; wave < 4; wave++) cache.Packed();
+        return block;
+    }
+
+    private static IEnumerable<(CachedBlock Block, CachePlace To)> Moves(PromptCache cache) => cache.Begin().Select(move => (move.Block, move.To));
 }

@@ -302,6 +302,43 @@ public sealed class PlannerTests
         Assert.Equal(two.Stages.Select(s => two.CacheTokens * token / 46 * s.Layers.Count), two.Stages.Select(s => s.CacheBytes));
     }
 
+    /// <summary>What leaves cards goes to host memory that streamed layers leave, in a part of it or as much as is asked for.</summary>
+    [Fact]
+    public void The_prompt_cache_has_host_memory_behind_cards()
+    {
+        const long token = 46 * 2 * 16 * 128 * 4;
+        PlanRequest request = Request(WeightFormat.Int8, Gpu(0, 48 * GiB)) with { CacheBytes = null, HostCacheBytes = null, FreeHostBytes = 64 * GiB };
+        ExecutionPlan automatic = Planner.Make(request);
+        Assert.Equal(((int)(4 * GiB / token), automatic.HostCacheTokens * token), (automatic.HostCacheTokens, automatic.HostCacheBytes));
+        Assert.Equal(8 * GiB / token, Planner.Make(request with { FreeHostBytes = 1024 * GiB }).HostCacheTokens);
+        Assert.Equal(0, Planner.Make(request with { FreeHostBytes = GiB }).HostCacheTokens);
+        Assert.Equal(0, Planner.Make(request with { CacheBytes = 0 }).HostCacheTokens);
+        Assert.Equal(0, Planner.Make(request with { HostCacheBytes = 0 }).HostCacheTokens);
+
+        ExecutionPlan given = Planner.Make(request with { HostCacheBytes = 20 * GiB });
+        Assert.Equal(20 * GiB / token, given.HostCacheTokens);
+        Assert.Empty(given.Notes);
+        // Streamed layers have their host memory first.
+        ExecutionPlan streams = Planner.Make(Request(WeightFormat.Int8, Gpu(0, 24 * GiB)) with
+        {
+            CacheBytes = 4 * GiB, HostBytes = 64 * GiB, FreeHostBytes = 64 * GiB, HostCacheBytes = 60 * GiB,
+        });
+        Assert.True(streams.Stages[0].Layers.InHostMemory);
+        Assert.Equal((64 * GiB - streams.Stages[0].StreamedBytes) / token, streams.HostCacheTokens);
+        Assert.Contains($"room for {streams.HostCacheTokens} tokens in host memory instead of {60 * GiB / token}", string.Join(' ', streams.Notes));
+
+        UsageException e = Assert.Throws<UsageException>(() => Planner.Make(request with { HostCacheBytes = 100_000_000 }));
+        Assert.Contains("PromptCacheHost of 100 MB holds 132 tokens of this model, which is less than a prompt. Give it 193 MB or more", e.Message);
+        ExecutionPlan none = Planner.Make(Request(WeightFormat.Int8, Gpu(0, 32 * GiB)) with { CacheBytes = 0, HostCacheBytes = GiB, FreeHostBytes = 64 * GiB });
+        Assert.Contains("for which the devices have no room", string.Join(' ', none.Notes));
+        ExecutionPlan cpu = Planner.Make(Request(WeightFormat.Int8, Gpu(0, 64 * GiB) with { Kind = DeviceKind.Cpu }) with
+        {
+            CacheBytes = null, HostCacheBytes = GiB, FreeHostBytes = 64 * GiB,
+        });
+        Assert.Equal(0, cpu.HostCacheTokens);
+        Assert.Contains("PromptCacheHost adds nothing", string.Join(' ', cpu.Notes));
+    }
+
     [Fact]
     public void A_prompt_cache_without_room_says_so()
     {
