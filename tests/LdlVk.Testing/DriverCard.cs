@@ -24,16 +24,13 @@ public sealed record DriverCard(string Name, string Shim, string Variable, strin
         new("GeForce RTX 40", "nouveau", "NOUVEAU_CHIPSET", "194", "nouveau", true),
         new("GeForce RTX 50", "nouveau", "NOUVEAU_CHIPSET", "1b2", "nouveau", true),
         new("Adreno 740", "freedreno", "FD_GPU_ID", "740", "freedreno", false),
-        new("Arc A770", "intel", "INTEL_STUB_GPU_PLATFORM", "dg2", "intel", false) { Spilling = ["attention, heads of 256"] },
-        new("Arc B580", "intel", "INTEL_STUB_GPU_PLATFORM", "bmg", "intel", true) { Spilling = ["attention, heads of 256"] },
+        new("Arc A770", "intel", "INTEL_STUB_GPU_PLATFORM", "dg2", "intel", false),
+        new("Arc B580", "intel", "INTEL_STUB_GPU_PLATFORM", "bmg", "intel", true),
     ];
 
     /// <summary>Those whose kernels are compared with the recorded figures (<see cref="KernelFigures"/>).</summary>
     public static IReadOnlyList<DriverCard> Judges { get; } =
         [.. All.Where(c => c.Name is "Radeon RX 7900 XTX" or "Radeon RX 9070 XT" or "GeForce RTX 40" or "Arc B580")];
-
-    /// <summary>Kernels, with their variants, that the driver is known to spill registers of.</summary>
-    public IReadOnlyList<string> Spilling { get; init; } = [];
 
     private string Library { get; } = Shim == "intel" ? Repository.Path(".cache", "intel-shim", "libintel_noop_drm_shim.so")
         : $"/usr/lib/{(RuntimeInformation.ProcessArchitecture == Architecture.Arm64 ? "aarch64" : "x86_64")}-linux-gnu/lib{Shim}_noop_drm_shim.so";

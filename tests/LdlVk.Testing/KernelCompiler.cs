@@ -129,6 +129,8 @@ public sealed unsafe class KernelCompiler : IDisposable
         foreach (uint add in (uint[])[0, 1]) yield return new Use(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add, 0], 0);
         yield return new Use("RmsNorm, halves", "rms_norm", [0, 1], 0);
         yield return new Use("RmsNorm, bytes", "rms_norm", [0, 2], 0);
+        foreach (uint operand in (uint[])[0, 1, 2])
+            yield return new Use($"of a norm{(operand == 0 ? "" : operand == 1 ? ", halves" : ", bytes")}", "add_norm", [1, operand], 0);
     }
 
     /// <summary>llama.cpp's kernels on matrix units (<see cref="PeerKernels"/>); none where the device has no such units.</summary>

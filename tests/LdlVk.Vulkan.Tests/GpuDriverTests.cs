@@ -22,7 +22,7 @@ public sealed class GpuDriverTests
         string output = await Run("gpu 1 64 1024", card);
         Assert.Contains($"kernels, matrix units: {card.HasMatrixUnits}", output);
         Assert.Contains("Int4: 256 values", output);
-        Assert.DoesNotContain(output.Split('\n'), l => l.StartsWith("spills:", StringComparison.Ordinal) && !card.Spilling.Any(s => l.Contains(s, StringComparison.Ordinal)));
+        Assert.DoesNotContain(output.Split('\n'), l => l.StartsWith("spills:", StringComparison.Ordinal));
         Assert.Contains("statistics of 1 of 1 kernels", output);
     }
 
