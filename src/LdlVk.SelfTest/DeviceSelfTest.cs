@@ -8,17 +8,27 @@ namespace LdlVk.SelfTest;
 /// </summary>
 public static class DeviceSelfTest
 {
+    /// <summary>How the fault of a check begins that does not end.</summary>
+    public const string DoesNotEnd = "it did not end within";
+
+    /// <summary>Compiling a check's kernels takes seconds, and so does a system until it takes a hanging GPU from its process.</summary>
+    private static readonly TimeSpan UsualLimit = TimeSpan.FromMinutes(2);
+
     /// <summary>Runs the checks, one after the other.</summary>
     /// <param name="device">The device; it must not be in use.</param>
     /// <param name="quick">Only those that find a wrong kernel, and not the corners of right ones.</param>
     /// <param name="untilFault">Whether to end with the first fault.</param>
     /// <param name="progress">Told of each result.</param>
+    /// <param name="limit">How long a check may take; two minutes unless given.</param>
     /// <param name="cancellationToken">Ends it between two checks.</param>
-    /// <returns>The results. A check that the driver failed has the failure as its fault; a lost device ends the run.</returns>
+    /// <returns>
+    /// The results. A check that the driver failed has the failure as its fault; a lost device ends the run, and so does one that hangs
+    /// (<see cref="CheckResult.Hangs"/>).
+    /// </returns>
     /// <exception cref="DeviceException">There is not enough memory, which says nothing about the kernels.</exception>
     public static IReadOnlyList<CheckResult> Run(
         IDevice device, bool quick, bool untilFault = false, IProgress<CheckResult>? progress = null,
-        CancellationToken cancellationToken = default)
+        TimeSpan? limit = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(device);
         List<CheckResult> results = [];
@@ -26,26 +36,36 @@ public static class DeviceSelfTest
             .Concat(TilingChecks.For(device, quick)).Concat(StreamingChecks.For(device, quick)))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            long start = Stopwatch.GetTimestamp();
-            double worst = 0;
-            string? fault;
-            bool lost = false;
-            try
-            {
-                using Operands operands = new(device);
-                (worst, fault) = check.Run(operands);
-            }
-            catch (DeviceException e) when (e.Failure != DeviceFailure.OutOfMemory)
-            {
-                (fault, lost) = (e.Message, e.Failure == DeviceFailure.Lost);
-            }
-
-            CheckResult result = new(check.Op, check.Variant, Stopwatch.GetElapsedTime(start).TotalSeconds, worst, fault);
+            (CheckResult result, bool lost) = Run(check, device, limit ?? UsualLimit);
             results.Add(result);
             progress?.Report(result);
-            if (lost || (untilFault && fault is not null)) break;
+            if (lost || (untilFault && result.Fault is not null)) break;
         }
 
         return results;
+    }
+
+    private static (CheckResult Result, bool Lost) Run(OpCheck check, IDevice device, TimeSpan limit)
+    {
+        long start = Stopwatch.GetTimestamp();
+        Task<(double, string?, bool)> run = Task.Factory.StartNew(() => Run(check, device), TaskCreationOptions.LongRunning);
+        bool hangs = Task.WaitAny([run], limit) < 0;
+        (double worst, string? fault, bool lost) = hangs
+            ? (0, $"{DoesNotEnd} {limit.TotalSeconds:F0} s", true) : run.GetAwaiter().GetResult();
+        return (new CheckResult(check.Op, check.Variant, Stopwatch.GetElapsedTime(start).TotalSeconds, worst, fault, hangs), lost);
+    }
+
+    private static (double Worst, string? Fault, bool Lost) Run(OpCheck check, IDevice device)
+    {
+        try
+        {
+            using Operands operands = new(device);
+            (double worst, string? fault) = check.Run(operands);
+            return (worst, fault, false);
+        }
+        catch (DeviceException e) when (e.Failure != DeviceFailure.OutOfMemory)
+        {
+            return (0, e.Message, e.Failure == DeviceFailure.Lost);
+        }
     }
 }

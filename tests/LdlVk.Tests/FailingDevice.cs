@@ -22,6 +22,9 @@ internal class FailingDevice(IDevice inner) : IDevice
     /// <summary>Whether there is no memory for what comes back from host memory.</summary>
     public bool RestoresFail { get; set; }
 
+    /// <summary>What each call waits for before it finds the device lost: one that hangs.</summary>
+    public ManualResetEventSlim? Hangs { get; set; }
+
     /// <summary>Whether each read finds the device lost.</summary>
     public bool IsLostAtReads { get; set; }
 
@@ -86,6 +89,11 @@ internal class FailingDevice(IDevice inner) : IDevice
 
     private IDevice Next()
     {
+        if (Hangs is { } end)
+        {
+            end.Wait();
+            throw new DeviceException("lost after a while (on purpose)", failure: DeviceFailure.Lost);
+        }
         if (_left == 0)
         {
             HasFailed = true;

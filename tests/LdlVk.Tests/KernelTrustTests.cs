@@ -1,4 +1,5 @@
 using LdlVk.Scoring;
+using LdlVk.SelfTest;
 using LdlVk.Testing;
 using Xunit;
 
@@ -15,6 +16,7 @@ public sealed class KernelTrustTests : IDisposable
     private readonly TempFolder _folder = new();
     private readonly HashSet<string> _wrong = [];
     private readonly List<string> _tested = [];
+    private string _fault = "element [0, 0]";
 
     public void Dispose() => _folder.Dispose();
 
@@ -90,6 +92,25 @@ public sealed class KernelTrustTests : IDisposable
         Assert.Equal((asked, null), Check(asked));
         Assert.Equal("matrix units", Check(Card).Device.Kernels);
         Assert.Equal(["driver 1/portable", "driver 1/matrix units"], _tested);
+    }
+
+    /// <summary>The report names the check; what has not ended is not waited for.</summary>
+    [Fact]
+    public void A_device_that_hangs_ends_the_self_test()
+    {
+        using ManualResetEventSlim end = new();
+        using FailingDevice device = new(ComputeDevices.Open(ComputeDevices.Candidates("cpu")[0])) { Hangs = end };
+        CheckResult result = Assert.Single(DeviceSelfTest.Run(device, quick: true, limit: TimeSpan.FromSeconds(0.2)));
+        Assert.True(result.Hangs);
+        Assert.NotEqual("", result.Op);
+        Assert.Contains("did not end within 0 s", result.Fault);
+        end.Set();
+
+        _wrong.Add("matrix units");
+        _fault = $"Linear fp16: {result.Fault}";
+        (DeviceInfo used, Notice? note) = Check(Card);
+        Assert.Equal(DeviceInfo.PortableKernels, used.Kernels);
+        Assert.Contains("did not end the self-test on its matrix units with its driver, driver 1, and runs portable kernels from now on: Linear fp16", $"{note}");
     }
 
     [Fact]
@@ -175,6 +196,6 @@ public sealed class KernelTrustTests : IDisposable
     private string? Test(DeviceInfo device)
     {
         _tested.Add($"{device.Driver}/{device.Kernels}");
-        return _wrong.Contains(device.Kernels) ? "element [0, 0]" : null;
+        return _wrong.Contains(device.Kernels) ? _fault : null;
     }
 }

@@ -84,11 +84,20 @@ internal static class SelfTestCommand
         JsonElement? described = null;
         foreach (DeviceInfo kind in Kinds(info, choice))
         {
-            using IDevice device = ComputeDevices.Open(kind);
-            described ??= DeviceDescription.Of(device);
-            TestedKernels result = Test(device, quick, status, cancellationToken);
-            tested.Add(result);
-            if (result.Faults.Count == 0) ComputeDevices.Trust(kind);
+            IDevice device = ComputeDevices.Open(kind);
+            bool hangs = false;
+            try
+            {
+                described ??= DeviceDescription.Of(device);
+                TestedKernels result = Test(device, quick, status, cancellationToken);
+                hangs = result.Faults.Any(fault => fault.Hangs);
+                tested.Add(result);
+                if (result.Faults.Count == 0) ComputeDevices.Trust(kind);
+            }
+            finally
+            {
+                if (!hangs) device.Dispose();
+            }
         }
 
         return new TestedDevice(quick, tested, described);

@@ -50,7 +50,9 @@ internal sealed class KernelTrust(string? path, Func<DeviceInfo, string?> test, 
 
         if (isNew) _kept.Keep(key, fault ?? Right);
         if (fault is null) return (device, null);
-        string card = $"{device.Id} ({device.Name})", wrong = fault == Ended ? "did not end the self-test" : "computes wrong results";
+        string card = $"{device.Id} ({device.Name})";
+        bool ended = fault != Ended && !fault.Contains(DeviceSelfTest.DoesNotEnd, StringComparison.Ordinal);
+        string wrong = ended ? "computes wrong results" : "did not end the self-test";
         if (device.Kernels == DeviceInfo.PortableKernels)
             throw new DeviceException(
                 $"{card} {wrong} with its driver, {device.Driver}, and is not used: {fault}. Update the driver, or use "
@@ -106,8 +108,19 @@ internal sealed class KernelTrust(string? path, Func<DeviceInfo, string?> test, 
 
     private static string? Test(DeviceInfo device)
     {
-        using IDevice opened = ComputeDevices.Open(device);
-        CheckResult? wrong = DeviceSelfTest.Run(opened, quick: true, untilFault: true).FirstOrDefault(check => check.Fault is not null);
+        IDevice opened = ComputeDevices.Open(device);
+        bool hangs = false;
+        CheckResult? wrong;
+        try
+        {
+            wrong = DeviceSelfTest.Run(opened, quick: true, untilFault: true).FirstOrDefault(check => check.Fault is not null);
+            hangs = wrong is { Hangs: true };
+        }
+        finally
+        {
+            if (!hangs) opened.Dispose();
+        }
+
         return wrong is null ? null : $"{wrong.Op} {wrong.Variant}: {wrong.Fault}";
     }
 }
