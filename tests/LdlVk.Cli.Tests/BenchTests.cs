@@ -160,8 +160,8 @@ public class BenchTests
     {
         Outcome outcome = await Cli.RunAsync("bench", "--shape", Tiny, "--device", "cpu", "--ops", "--json", "--weights", "fp16,int8");
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
-        // Five matrices and a gated pair in two formats, the five in 8-bit integers, seven other ops once, at five numbers of rows.
-        Assert.Equal(5 * ((6 * 2) + 5 + 7), outcome.Lines.Length);
+        // Five matrices and a gated pair in two formats, the five in 8-bit integers, nine other ops once (AddNorm with a norm and without), at five numbers of rows.
+        Assert.Equal(5 * ((6 * 2) + 5 + 9), outcome.Lines.Length);
         Assert.All(outcome.Lines, l => Assert.True(l.GetProperty("seconds").GetDouble() > 0));
         JsonElement gate = outcome.Lines.Single(l => l.GetProperty("op").GetString() == "Linear" && l.GetProperty("operand").GetString() == "gate_proj" && l.GetProperty("weights").GetString() == "int8" && l.GetProperty("shape").GetString() == "128 × 96 × 64");
         Assert.Equal(2.0 * 128 * 96 * 64, gate.GetProperty("operations").GetDouble());

@@ -181,7 +181,7 @@ public interface IDevice : IDisposable
     void Add(ITensor residual, ITensor y);
 
     /// <summary>
-    /// <see cref="NormAdd"/>, or <see cref="Add"/> without a weight for y, and then output = <see cref="RmsNorm"/>(residual, w, ε): the end
+    /// <see cref="NormAdd"/>, or residual += y without a weight for y, and then output = <see cref="RmsNorm"/>(residual, w, ε): the end
     /// of one half of a layer and the beginning of the next. The same bits as the two ops.
     /// </summary>
     /// <param name="output">[M,N]; may be y.</param>
