@@ -5,6 +5,7 @@
 
 // Converts rows to fp16 operands for matrix units (src/LdlVk.Vulkan/Ops/RowConverter.cs), each with a scale. One workgroup handles a row.
 layout(local_size_x = 128) in;
+layout(constant_id = 0) const uint TOP = 14u;
 
 layout(push_constant, std430) uniform Push { UVec4s x; Halves y; Floats scales; uint rows; uint vectors; };
 
@@ -22,7 +23,7 @@ void main() {
             if (t < half_count) largest[t] = max(largest[t], largest[t + half_count]);
             barrier();
         }
-        Halving h = halving_for(largest[0]);
+        Halving h = halving_for(largest[0], TOP);
         if (t == 0u) scales.v[row] = h.scale;
         for (uint i = t; i < vectors; i += THREADS) y.v[row * vectors + i] = halved(x.v[row * vectors + i], h);
         barrier();

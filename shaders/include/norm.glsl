@@ -8,6 +8,7 @@ layout(local_size_x = 64) in;
 // The form of the operands that a normed row is stored as too while it is at hand: none, HALVES (as by halve_rows.comp) or BYTES (as by
 // quantize_rows.comp). These are OperandKind.Number.
 layout(constant_id = 1) const uint OPERAND = 0u;
+layout(constant_id = 2) const uint TOP = 14u; // of HALVES (halve.glsl)
 
 const uint HALVES = 1u, BYTES = 2u;
 const uint THREADS = 64u;
@@ -78,7 +79,7 @@ void store_normed(Vec4s y, Vec4s w, uint row, float factor, Halves operand, Floa
             if (t < half_count) largest[t] = max(largest[t], largest[t + half_count]);
             barrier();
         }
-        Halving h = halving_for(largest[0]);
+        Halving h = halving_for(largest[0], TOP);
         if (t == 0u) scales.v[row] = h.scale;
         // Each invocation reads what it has written.
         for (uint i = t; i < vectors; i += THREADS) operand.v[first + i] = halved(floatBitsToUint(y.v[first + i]), h);

@@ -59,7 +59,12 @@ public sealed class Prediction(Card card, BackboneConfig config, WeightFormat we
     private bool OnMatrixUnits => card.Halves > 0 && weights != WeightFormat.Fp32;
 
     /// <summary>Why there is nothing to predict; null if there is.</summary>
-    public string? WhyNot => compute == ComputeMode.Int8 && card.Bytes == 0 ? $"{card.Name} has no instruction for int8 products" : null;
+    public string? WhyNot => compute switch
+    {
+        ComputeMode.Int8 when card.Bytes == 0 => $"{card.Name} has no instruction for int8 products",
+        ComputeMode.Fp16x when card.Halves == 0 => $"{card.Name} has no matrix units that are used, and so no fp16 sums",
+        _ => null,
+    };
 
     /// <summary>Operations a second of products: the least of what arithmetic and shared memory allow.</summary>
     public double ProductRate
@@ -68,7 +73,8 @@ public sealed class Prediction(Card card, BackboneConfig config, WeightFormat we
         {
             double shared = card.Cores * card.Clock * 1e9 * SharedBytesPerClock;
             bool bytes = compute == ComputeMode.Int8;
-            double peak = bytes ? card.Bytes : OnMatrixUnits ? card.Halves : card.Fp32;
+            double halves = compute == ComputeMode.Fp16x ? card.HalfSums : card.Halves;
+            double peak = bytes ? card.Bytes : OnMatrixUnits ? halves : card.Fp32;
             // Bytes that a product of a tile loads for each of its operations.
             double loaded = OnMatrixUnits ? (TileRows + TileFeatures) * (bytes ? 1 : 2) / (2 * TileRows * TileFeatures)
                 : 2 * InvocationTile * sizeof(float) / (2 * InvocationTile * InvocationTile * (bytes ? 4 : 1));

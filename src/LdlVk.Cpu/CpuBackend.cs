@@ -30,7 +30,10 @@ public static class CpuBackend
         RuntimeInformation.FrameworkDescription,
         HostMemory.TotalBytes(),
         HostMemory.FreeBytes(),
-        ["fp32", $"{Environment.ProcessorCount} threads", .. Vectors.Best.Describe()]);
+        ["fp32", $"{Environment.ProcessorCount} threads", .. Vectors.Best.Describe()])
+    {
+        SumsHalves = true,
+    };
 
     private static string ProcessorName()
     {

@@ -154,17 +154,22 @@ public sealed unsafe class CpuDevice : ICheckedDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
+    public void Linear(
+        ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None,
+        SumFormat sums = SumFormat.Fp32)
     {
-        OpChecks.Linear(this, output, input, weight, bias, activation);
-        LinearOp.Run(_workers, (CpuTensor)output, (CpuTensor)input, (CpuWeight)weight, (CpuTensor?)bias, activation);
+        OpChecks.Linear(this, output, input, weight, bias, activation, sums);
+        LinearOp.Run(_workers, _memory, (CpuTensor)output, (CpuTensor)input, (CpuWeight)weight, (CpuTensor?)bias, activation, sums);
     }
 
     /// <inheritdoc/>
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    public void GatedLinear(
+        ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation,
+        SumFormat sums = SumFormat.Fp32)
     {
-        OpChecks.GatedLinear(this, output, scratch, input, gate, up, activation);
-        GatedLinearOp.Run(_workers, (CpuTensor)output, (CpuTensor)scratch, (CpuTensor)input, (CpuWeight)gate, (CpuWeight)up, activation);
+        OpChecks.GatedLinear(this, output, scratch, input, gate, up, activation, sums);
+        GatedLinearOp.Run(
+            _workers, _memory, (CpuTensor)output, (CpuTensor)scratch, (CpuTensor)input, (CpuWeight)gate, (CpuWeight)up, activation, sums);
     }
 
     /// <inheritdoc/>

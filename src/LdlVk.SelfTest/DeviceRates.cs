@@ -58,7 +58,7 @@ public sealed record DeviceRates(IReadOnlyList<UnitRate> Units, double CopyBytes
         double operations = 0, seconds = 0;
         // A driver that computes matrices element by element would take minutes.
         if (2 * rows * perRow / peak.OperationsPerSecond > MaxSlow) return new UnitRate(peak, rows, 0);
-        foreach (LinearProduct product in LayerProducts.Of(config, peak.Format, [rows]))
+        foreach (LinearProduct product in LayerProducts.Of(config, peak.Format, [rows]).Select(p => p with { Sums = peak.Sums }))
         {
             cancellationToken.ThrowIfCancellationRequested();
             if (Bytes(product) > device.Info.FreeMemoryBytes / MemoryShare) continue;
@@ -83,14 +83,14 @@ public sealed record DeviceRates(IReadOnlyList<UnitRate> Units, double CopyBytes
         {
             if (p.Gated && !bytes)
             {
-                device.GatedLinear(output, scratch, input, weight, up, GateActivation.Gelu);
+                device.GatedLinear(output, scratch, input, weight, up, GateActivation.Gelu, p.Sums);
                 return;
             }
 
             foreach (IWeight matrix in p.Gated ? (IWeight[])[weight, up] : [weight])
             {
                 if (bytes) device.Int8Linear(output, input, matrix);
-                else device.Linear(output, input, matrix);
+                else device.Linear(output, input, matrix, sums: p.Sums);
             }
         });
     }

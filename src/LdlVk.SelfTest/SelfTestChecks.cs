@@ -46,6 +46,9 @@ internal static class SelfTestChecks
                 yield return new OpCheck(nameof(IDevice.Attention), $"{what}, shared beginnings", o => AttentionRows(o, dimension, halves));
             }
         }
+
+        if (quick) yield break;
+        foreach (OpCheck check in HalfSumChecks.For(device, quick)) yield return check;
     }
 
     private static IEnumerable<(string Op, Func<Operands, (double, string?)> Run)> RowOps =>

@@ -12,16 +12,19 @@ internal static class TilingChecks
     public static IEnumerable<OpCheck> For(IDevice device, bool quick)
     {
         if (device is not ITunableDevice tunable) yield break;
+        SumFormat[] sums = device.Info.SumsHalves && !quick ? [SumFormat.Fp32, SumFormat.Fp16] : [SumFormat.Fp32];
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
-            foreach (bool gated in (bool[])[false, true])
+            foreach ((bool gated, SumFormat sum) in from gated in (bool[])[false, true] from sum in sums select (gated, sum))
             {
-                LinearProduct product = new(format, gated, 200, 161, 150);
+                if (sum == SumFormat.Fp16 && format == WeightFormat.Fp32) continue;
+                LinearProduct product = new(format, gated, 200, 161, 150, sum);
                 string[] tilings = [.. tunable.Tilings(product)];
                 if (quick) tilings = [.. tilings.Take(Quick)];
                 if (tilings.Length < 2) continue;
                 yield return new OpCheck(gated ? nameof(IDevice.GatedLinear) : nameof(IDevice.Linear),
-                    $"{format.ToString().ToLowerInvariant()}, {tilings.Length} tilings", o => Compare(o, tunable, product, tilings));
+                    $"{format.ToString().ToLowerInvariant()}{(sum == SumFormat.Fp16 ? ", fp16 sums" : "")}, {tilings.Length} tilings",
+                    o => Compare(o, tunable, product, tilings));
             }
         }
     }
@@ -37,8 +40,8 @@ internal static class TilingChecks
             ITensor output = o.Empty(product.Rows, product.OutputFeatures), scratch = o.Empty(product.Rows, product.OutputFeatures);
             using (tunable.Use(tiling))
             {
-                if (product.Gated) o.Device.GatedLinear(output, scratch, input, weight, weight, GateActivation.Gelu);
-                else o.Device.Linear(output, input, weight);
+                if (product.Gated) o.Device.GatedLinear(output, scratch, input, weight, weight, GateActivation.Gelu, product.Sums);
+                else o.Device.Linear(output, input, weight, sums: product.Sums);
             }
 
             Matrix got = o.Read(output);

@@ -57,6 +57,9 @@ public sealed class RewardModel : IDisposable
     /// <summary>Format of the backbone's weights on the devices.</summary>
     public WeightFormat Weights => Plan.Weights;
 
+    /// <summary>How the backbone's products are computed.</summary>
+    public ComputeMode Compute => _options.Compute;
+
     /// <summary>
     /// The error of the first micro-batch's scores; null before it, and unless <see cref="RewardModelOptions.MeasureComputeError"/> is set.
     /// </summary>

@@ -59,7 +59,8 @@ public sealed record RewardModelOptions
     public string? StepSeparator { get; init; }
 
     /// <summary>
-    /// How the backbone's products are computed: <see cref="ComputeMode.Int8"/> is less exact, and needs int8 or int4 weights.
+    /// How the backbone's products are computed: <see cref="ComputeMode.Int8"/> is less exact, and needs int8 or int4 weights;
+    /// <see cref="ComputeMode.Fp16x"/> is slightly less exact, and needs any but fp32.
     /// </summary>
     public ComputeMode Compute { get; init; }
 

@@ -5,8 +5,8 @@ namespace LdlVk.Benchmarking.Tests;
 /// <summary>Predictions against examples that were computed by hand.</summary>
 public class PredictionTests
 {
-    /// <summary>Round figures: 6 TFLOP/s of fp16 products, 80 GB/s of memory, 8 GB/s of the bus.</summary>
-    private static readonly Card Round = new("Round", Fp32: 1, Halves: 10, Bytes: 20, Bandwidth: 100, Memory: 1, Bus: 10, Cores: 10, Clock: 1, Source: "");
+    /// <summary>Round figures: 6 TFLOP/s of fp16 products (9 with fp16 sums), 80 GB/s of memory, 8 GB/s of the bus.</summary>
+    private static readonly Card Round = new("Round", Fp32: 1, Halves: 10, Bytes: 20, Bandwidth: 100, Memory: 1, Bus: 10, Cores: 10, Clock: 1, Source: "") { HalfSums = 15 };
 
     /// <summary>A layer has 15,728,640 weights, 30 MiB in fp16.</summary>
     private static readonly BackboneConfig Config = BenchShape.Parse("hidden=1024,layers=2,heads=8,kv-heads=4,head-dim=128,ffn=4096,vocab=100").Config;
@@ -39,6 +39,8 @@ public class PredictionTests
     [Theory]
     [InlineData(10, WeightFormat.Fp16, ComputeMode.Auto, 10, 6e12)] // 60 % of the units
     [InlineData(10, WeightFormat.Int8, ComputeMode.Int8, 10, 12e12)]
+    [InlineData(10, WeightFormat.Fp16, ComputeMode.Fp16x, 10, 9e12)] // 60 % of the units with fp16 sums
+    [InlineData(10, WeightFormat.Fp16, ComputeMode.Fp16x, 1, 128e9 / 0.046875)]
     [InlineData(10, WeightFormat.Fp16, ComputeMode.Auto, 1, 128e9 / 0.046875)] // shared memory: 32 + 64 halves for 2 · 32 · 64 operations
     [InlineData(10, WeightFormat.Int4, ComputeMode.Int8, 1, 128e9 / 0.0234375)]
     [InlineData(10, WeightFormat.Fp32, ComputeMode.Auto, 10, 0.5e12)] // no matrix units for fp32
@@ -90,6 +92,8 @@ public class PredictionTests
             Assert.StartsWith("https://", card.Source, StringComparison.Ordinal);
             Assert.Same(card, Card.Parse(card.Name));
             Assert.True(card.Bytes == 0 || card.Bytes >= card.Halves, card.Name);
+            // GeForce cards halve the rate of fp32 sums, others do not.
+            Assert.InRange(card.HalfSums, card.Halves * (card.Name.StartsWith("RTX", StringComparison.Ordinal) ? 1.99 : 1), card.Halves * 2.01);
             // Within 10 %: NVIDIA gives an H100's rates at two clocks.
             double perClock = card.Fp32 * 1e12 / (card.Cores * card.Clock * 1e9);
             Assert.True(new double[] { 128, 256, 512 }.Any(usual => Math.Abs((perClock / usual) - 1) < 0.1), $"{card.Name}: {perClock} fp32 operations a clock and core");

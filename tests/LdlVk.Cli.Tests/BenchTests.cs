@@ -27,6 +27,7 @@ public class BenchTests
     [InlineData("\"2x8000+200\" is longer than the model's 8192 positions", "--best-of", "2x8000+200")]
     [InlineData("--weights int3: there is only fp32, fp16, int8, int4", "--weights", "fp16,int3")]
     [InlineData("--compute int8 multiplies int8 or int4 weights, not fp16", "--weights", "int8,fp16", "--compute", "int8")]
+    [InlineData("--compute fp16x multiplies fp16, int8 or int4 weights, not fp32", "--weights", "fp32", "--compute", "fp16x")]
     [InlineData("There is no device 'npu'", "--device", "npu")]
     [InlineData("There is no folder /no/such", "--model", "/no/such")]
     [InlineData("leave out --shape and --layers", "--model", "MINI", "--layers", "2")]
@@ -36,6 +37,7 @@ public class BenchTests
     [InlineData("--predict RTX: several cards have that in their names", "--predict", "RTX")]
     [InlineData("--device changes nothing with --predict", "--predict", "H100", "--device", "cpu")]
     [InlineData("Apple M1 Max has no instruction for int8 products", "--predict", "Apple M1 Max", "--weights", "int8", "--compute", "int8")]
+    [InlineData("RX 6800 has no matrix units that are used", "--predict", "RX 6800", "--compute", "fp16x")]
     [InlineData("--memory has several values", "--shape", Tiny, "--device", "cpu", "--memory", "1GiB,1GiB")]
     public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
         (await Cli.RunAsync(["bench", .. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);

@@ -120,6 +120,41 @@ public class ScoreTests
         static double[] Scores(Outcome run) => [.. run.Lines[0].GetProperty("scores").EnumerateArray().Select(s => (double)s.GetSingle())];
     }
 
+    /// <summary>
+    /// Sums in fp16, which the processor simulates: other bits than auto's, near them, and the summary says how near. A run is not continued
+    /// in another mode.
+    /// </summary>
+    [Fact]
+    public async Task Fp16x_compute_says_how_far_scores_are_off()
+    {
+        const string Input = """{"prompt":"Define \"sea\".","responses":["Much water.","A large body of salt water."]}""";
+        using TempFolder temp = new();
+        string[] call = ["score", "--model", Cli.Mini, "--device", "cpu", "--input", temp.Write("i.jsonl", Input), "--resume", "--output"];
+        Outcome fast = await Cli.RunAsync([.. call, temp["fast"], "--compute", "fp16x"]), exact = await Cli.RunAsync([.. call, temp["exact"]]);
+        Assert.Equal((0, 0), (fast.Code, exact.Code));
+        double[] errors = [.. Scores("fast").Zip(Scores("exact"), (a, b) => Math.Abs(a - b))];
+        Assert.InRange(errors.Max(), 1e-7, 0.02);
+        Assert.Matches("fp16x compute: the first 2 scores are off by ", fast.Error);
+        Assert.DoesNotContain("compute:", exact.Error, StringComparison.Ordinal);
+        foreach (string[] other in (string[][])[[], ["--compute", "int8"]])
+            (await Cli.RunAsync([.. call, temp["fast"], .. other])).Fails(2, "other settings", "fp16x");
+        (await Cli.RunAsync([.. call, temp["exact"], "--compute", "fp16x"])).Fails(2, "other settings", "fp16x");
+
+        double[] Scores(string file) =>
+            [.. JsonElement.Parse(File.ReadAllText(temp[file])).GetProperty("scores").EnumerateArray().Select(s => (double)s.GetSingle())];
+    }
+
+    /// <summary>A device without such sums would compute what auto does; whoever asks for them is told so.</summary>
+    [Fact]
+    public async Task Fp16x_compute_is_refused_where_it_would_change_nothing()
+    {
+        string[] portable = [.. ComputeDevices.Enumerate(KernelChoice.Portable).Select(device => device.Id).Where(id => id.StartsWith("vulkan:", StringComparison.Ordinal))];
+        Assert.SkipWhen(portable.Length == 0, "no Vulkan driver here");
+        string[] flags = ["--device", portable[0], "--kernels", "portable", "--compute", "fp16x"];
+        foreach (string[] call in (string[][])[["score", "--model", Cli.Mini, "--prompt", "a", "--response", "b"], ["bench"], ["tune"]])
+            (await Cli.RunAsync([.. call, .. flags])).Fails(2, "--compute fp16x would change nothing", "Leave --compute out");
+    }
+
     /// <summary>fp16 is what auto does, by name: the same bits, with the same weights, and nothing to say about errors.</summary>
     [Theory]
     [InlineData("auto")]

@@ -19,6 +19,8 @@ public class TuneTests
     [InlineData("There is no folder /no/such", "--model", "/no/such")]
     [InlineData("--model is empty", "--model", "")]
     [InlineData("leave out --shape", "--model", "MINI", "--shape", "peer8")]
+    [InlineData("--compute int8: there is only auto, fp16, fp16x", "--compute", "int8")]
+    [InlineData("--compute fp16x multiplies fp16, int8 or int4 weights, not fp32", "--weights", "fp32", "--compute", "fp16x")]
     public async Task A_wrong_call_exits_with_2_and_one_line(string message, params string[] args) =>
         (await Cli.RunAsync(["tune", .. args.Select(a => a == "MINI" ? Cli.Mini : a)])).Fails(2, message);
 

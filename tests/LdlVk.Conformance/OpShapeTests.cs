@@ -22,6 +22,8 @@ public sealed class OpShapeTests : ConformanceTest
         ["Int8Linear, rows"] = o => o.Device.Int8Linear(o.T(5, 6), o.T(4, 8), o.Weight(6, 8, WeightFormat.Int8)),
         ["Int8Linear, bias"] = o => o.Device.Int8Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8, WeightFormat.Int8), o.T(1, 7)),
         ["Int8Linear, fp16 weight"] = o => o.Device.Int8Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8, WeightFormat.Fp16)),
+        ["Linear, sums"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8), sums: (SumFormat)9),
+        ["GatedLinear, sums"] = o => o.Device.GatedLinear(o.T(4, 6), o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(6, 8), GateActivation.Gelu, (SumFormat)9),
         ["Linear, activation"] = o => o.Device.Linear(o.T(4, 6), o.T(4, 8), o.Weight(6, 8), null, (Activation)9),
         ["GatedLinear, output columns"] = o => o.Device.GatedLinear(o.T(4, 7), o.T(4, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(6, 8), GateActivation.Gelu),
         ["GatedLinear, scratch rows"] = o => o.Device.GatedLinear(o.T(4, 6), o.T(3, 6), o.T(4, 8), o.Weight(6, 8), o.Weight(6, 8), GateActivation.Gelu),

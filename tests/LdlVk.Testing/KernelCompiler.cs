@@ -85,10 +85,12 @@ public sealed unsafe class KernelCompiler : IDisposable
     {
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
-            foreach (bool gated in (bool[])[false, true])
+            foreach ((bool gated, SumFormat sums) in ((bool, SumFormat)[])
+                [(false, SumFormat.Fp32), (true, SumFormat.Fp32), (false, SumFormat.Fp16), (true, SumFormat.Fp16)])
             {
-                LinearProduct product = new(format, gated, gated ? 36864 : 4608, 4608, rows);
-                if (gated && !_linear.UsesMatrixUnitsFor(format)) continue;
+                LinearProduct product = new(format, gated, gated ? 36864 : 4608, 4608, rows, sums);
+                if ((gated || sums == SumFormat.Fp16) && !_linear.UsesMatrixUnitsFor(format)) continue;
+                if (_linear.SumsOf(sums) != sums) continue;
                 foreach (ITiling tiling in _linear.Candidates(_linear.KeyOf(product)).Take(tilings))
                 {
                     _linear.Forced = tiling.Name;
@@ -127,7 +129,7 @@ public sealed unsafe class KernelCompiler : IDisposable
             foreach (uint scales in WeightLayout.HasScales(format) ? (uint[])[0, 1] : [0])
                 yield return new Use($"{format}{(scales == 0 ? "" : ", scales")}", "fill_random", [(uint)format, scales], 0);
         foreach (uint add in (uint[])[0, 1]) yield return new Use(add == 0 ? "RmsNorm" : "NormAdd", "rms_norm", [add, 0], 0);
-        yield return new Use("RmsNorm, halves", "rms_norm", [0, 1], 0);
+        yield return new Use("RmsNorm, halves", "rms_norm", [0, 1, 14], 0);
         yield return new Use("RmsNorm, bytes", "rms_norm", [0, 2], 0);
         foreach (uint operand in (uint[])[0, 1, 2])
             yield return new Use($"of a norm{(operand == 0 ? "" : operand == 1 ? ", halves" : ", bytes")}", "add_norm", [1, operand], 0);

@@ -68,7 +68,7 @@ internal class FailingDevice(IDevice inner) : IDevice
     }
 
 
-    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation) => Next().Linear(output, input, weight, bias, activation);
+    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation, SumFormat sums) => Next().Linear(output, input, weight, bias, activation, sums);
     public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null) => Next().Int8Linear(output, input, weight, bias);
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon) => Next().RmsNorm(output, input, weight, epsilon);
     public void NormAdd(ITensor residual, ITensor y, ITensor weight, float epsilon) => Next().NormAdd(residual, y, weight, epsilon);
@@ -77,7 +77,7 @@ internal class FailingDevice(IDevice inner) : IDevice
     public void HeadNorm(ITensor x, int heads, ITensor weight, float epsilon) => Next().HeadNorm(x, heads, weight, epsilon);
     public void Rope(ITensor x, int heads, IIndexList positions, ITensor table) => Next().Rope(x, heads, positions, table);
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape) => Next().Attention(output, queries, keys, values, segments, shape);
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation) => Next().GatedLinear(output, scratch, input, gate, up, activation);
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation, SumFormat sums) => Next().GatedLinear(output, scratch, input, gate, up, activation, sums);
     public void GateMultiply(ITensor output, ITensor gate, ITensor up, GateActivation activation) => Next().GateMultiply(output, gate, up, activation);
     public void GatherRows(ITensor output, ITensor input, IIndexList rows) => Next().GatherRows(output, input, rows);
     public void LdlReadout(ITensor output, ITensor regression, ITensor gating, float gateTemperature) => Next().LdlReadout(output, regression, gating, gateTemperature);

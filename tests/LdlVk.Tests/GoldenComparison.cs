@@ -73,6 +73,32 @@ public abstract class GoldenComparison(ITestOutputHelper output) : DeviceTest
         return ours / bf16;
     }
 
+    /// <summary>Devices that may sum in fp16; flexible matrices do not, and leave it to the device's others.</summary>
+    public static TheoryData<string> SummingDevices =>
+        [.. TestDevices.ForModels.Where(id => id == "cpu" || (TestDevices.Get(id).HalvesOperands && !id.EndsWith("-nv", StringComparison.Ordinal)))];
+
+    /// <summary>
+    /// Sums in fp16 cost as much as fp16 weights may, where units round once an instruction, as the CPU device does. An emulation that rounds
+    /// after each product costs more: there a score must be as near as the rounding to bf16 that models are trained with.
+    /// </summary>
+    protected void CompareHalfSums(string device, IReadOnlyCollection<string> names, Func<string, GoldenCase> read)
+    {
+        DeviceInfo info = TestDevices.Shared(device).Info;
+        Assert.SkipUnless(info.SumsHalves, "the matrix units have no sums in fp16");
+        bool emulates = info.Kind == DeviceKind.Software;
+        // An emulation is slow, and its kernels are held to the formula by the conformance tests.
+        if (emulates) names = [.. names.Where((_, i) => i % 3 == 0)];
+        double product = 1;
+        foreach (string name in names)
+        {
+            double ratio = ErrorRatio(device, read(name), WeightFormat.Fp16, WeightFormat.Fp32, ComputeMode.Fp16x);
+            Assert.True(ratio <= (emulates ? 1 : 0.3), $"{device} {name}: with fp16 sums the mean score error is {ratio:F3} of bf16's");
+            product *= Math.Max(ratio, 1e-6);
+        }
+
+        Output.WriteLine($"{device}: geometric mean {Math.Pow(product, 1.0 / names.Count):F3}");
+    }
+
     /// <summary>The goldens give the last step's score.</summary>
     private static Reward LastStep(Reward reward) => reward.Steps.Length == 0 ? reward : reward.Aggregated(StepAggregation.Last);
 

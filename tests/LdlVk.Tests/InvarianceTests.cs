@@ -24,6 +24,8 @@ public sealed class InvarianceTests : DeviceTest
                 data.Add(device, "b_bf16_sharded", WeightFormat.Int8, ComputeMode.Auto);
                 data.Add(device, "b_bf16_sharded", WeightFormat.Int8, ComputeMode.Int8);
                 data.Add(device, "c_bf16_outliers", WeightFormat.Fp16, ComputeMode.Auto);
+                if (device == "cpu" || (TestDevices.Get(device).HalvesOperands && !device.EndsWith("-nv", StringComparison.Ordinal)))
+                    data.Add(device, "c_bf16_outliers", WeightFormat.Int4, ComputeMode.Fp16x);
                 data.Add(device, "e_bf16_batch", WeightFormat.Int4, ComputeMode.Auto);
             }
 

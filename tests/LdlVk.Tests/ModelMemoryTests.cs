@@ -23,6 +23,7 @@ public sealed class ModelMemoryTests : DeviceTest
                 data.Add(device, WeightFormat.Fp32, ComputeMode.Auto);
                 data.Add(device, WeightFormat.Fp16, ComputeMode.Auto);
                 data.Add(device, WeightFormat.Int8, ComputeMode.Int8);
+                data.Add(device, WeightFormat.Fp16, ComputeMode.Fp16x);
             }
 
             return data;

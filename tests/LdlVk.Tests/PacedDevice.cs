@@ -50,22 +50,22 @@ internal sealed class PacedDevice(IDevice inner, TimeSpan layer, TimeSpan fill) 
 
     public IReadback BeginRead(ITensor source) => new Readback(inner.BeginRead(source), _computed);
 
-    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation)
+    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation, SumFormat sums)
     {
         Use use = _weights.GetOrCreateValue(weight);
         use.Done = _computed = Math.Max(_computed, use.There);
     }
 
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation, SumFormat sums)
     {
-        Linear(output, input, gate, null, Activation.None);
-        Linear(output, input, up, null, Activation.None);
+        Linear(output, input, gate, null, Activation.None, sums);
+        Linear(output, input, up, null, Activation.None, sums);
     }
 
     public void Attention(ITensor output, ITensor queries, ITensor keys, ITensor values, ISegmentList segments, in AttentionShape shape) =>
         _computed = Math.Max(_computed, Stopwatch.GetTimestamp()) + Ticks(layer);
 
-    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null) => Linear(output, input, weight, bias, Activation.None);
+    public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null) => Linear(output, input, weight, bias, Activation.None, SumFormat.Fp32);
 
     public void RmsNorm(ITensor output, ITensor input, ITensor weight, float epsilon)
     {

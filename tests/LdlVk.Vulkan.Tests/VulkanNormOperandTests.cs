@@ -22,8 +22,9 @@ public sealed class VulkanNormOperandTests : VulkanTest
             return;
         }
 
-        foreach (int columns in (int[])[Columns, 1300])
-            SameOperands(device, columns, WeightFormat.Fp16, (y, x, weight) => device.Linear(y, x, weight));
+        foreach (SumFormat sums in Enum.GetValues<SumFormat>())
+            foreach (int columns in (int[])[Columns, 1300])
+                SameOperands(device, columns, WeightFormat.Fp16, (y, x, weight) => device.Linear(y, x, weight, sums: sums));
     }
 
     /// <summary>The bytes of Int8Linear and their scales. A row of 1300 has a group that begins beside a whole number of workgroups.</summary>

@@ -113,6 +113,7 @@ internal sealed class BenchCommand
         }
 
         DeviceInfo device = ComputeDevices.Candidates(call.GetValue(_device)!, ModelValues.Kernels(call, _kernels))[0];
+        ModelMemory.CheckCompute(compute, [device]);
         using StatusLine status = new(_terminal, call.GetValue(_quiet));
         BenchOutput output = new(new BenchReport(screen), new ResultWriter(_terminal.Out), status, call.GetValue(_json));
         foreach (WeightFormat format in formats)

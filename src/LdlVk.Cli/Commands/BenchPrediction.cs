@@ -77,6 +77,7 @@ internal static class BenchPrediction
 
     private static string Units(Card c) => string.Create(CultureInfo.InvariantCulture,
         $"{(c.Halves > 0 ? $"fp16 {c.Halves:G4} TFLOP/s on matrix units" : $"fp32 {c.Fp32:G4} TFLOP/s")}")
+        + (c.HalfSums > c.Halves ? string.Create(CultureInfo.InvariantCulture, $" ({c.HalfSums:G4} with fp16 sums)") : "")
         + (c.Bytes > 0 ? string.Create(CultureInfo.InvariantCulture, $", int8 {c.Bytes:G4} TOP/s") : "");
 
     private static string Bus(Card c) => string.Create(CultureInfo.InvariantCulture, $"{c.Bus:G3} GB/s from the host");

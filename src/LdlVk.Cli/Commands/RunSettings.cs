@@ -55,7 +55,7 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         string settings =
             $"weights {Name(plan.Weights)}, "
             + $"{(options.Head is null ? "" : $"head {options.Head}, ")}heads {Name(options.Heads)}, {Steps(checkpoint, options)}"
-            + $"compute {(options.Compute == ComputeMode.Int8 ? "int8" : "floating point")}, "
+            + $"compute {(options.Compute == ComputeMode.Auto ? "floating point" : Readable.Name(options.Compute))}, "
             + $"embedding scale {(checkpoint.RoundsEmbeddingScale(options.EmbeddingScale) ? "bf16" : "exact")}, template {template}, "
             + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"
             + $"{(options.Truncate ? "truncated" : "not truncated")}, {(details ? "details" : "no details")}{Others(call)}";

@@ -93,7 +93,7 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
 
         foreach (string doubt in scorer.Shapes.Doubts()) terminal.Say(doubt);
         WriteTimeline();
-        if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error));
+        if (!quiet && model.ComputeError is { } error) terminal.Error.WriteLine(Describe(error, model.Compute));
         if (failed > 0 && !quiet) terminal.Say($"{Readable.Plural(failed, "line")} could not be scored; {reasonsAt}.");
         return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
     }
@@ -132,14 +132,14 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         $"{Readable.Plural(done.Texts, "text")}, {Readable.Plural(done.Tokens, "token")} in {done.Elapsed.TotalSeconds:F1} s: "
         + $"{Rate(done)}{Saved(done)}; {Readable.Devices(model.Devices)}, {Readable.Name(model.Weights)} weights");
 
-    private static string Describe(ComputeError error)
+    private static string Describe(ComputeError error, ComputeMode compute)
     {
         string off = error.Texts == 1
             ? string.Create(CultureInfo.InvariantCulture, $"the first score is off by {error.Mean:G2}")
             : string.Create(
                 CultureInfo.InvariantCulture,
                 $"the first {error.Texts} scores are off by {error.Mean:G2} on average, {error.Largest:G2} at most");
-        return $"int8 compute: {off}, compared with exact products of the same weights";
+        return $"{Readable.Name(compute)} compute: {off}, compared with exact products of the same weights";
     }
 
     private static string Rate(ScoreProgress done)

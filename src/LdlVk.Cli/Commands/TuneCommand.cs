@@ -18,6 +18,7 @@ internal sealed class TuneCommand
         Measures the tilings of a model's matrix products, with weights generated on the device, and saves the fastest in the user's cache
         folder for this device and driver version. All tilings give bitwise equal results: tuning affects speed, never a score.
         The first time a model runs on a GPU, its most important products are tuned automatically; this command tunes all of them.
+        --compute fp16x tunes the products of that mode; those of int8 are not tuned.
         --json writes one object per line for each product; a number of rows covers all numbers down to the next smaller one.
         """;
 
@@ -41,6 +42,7 @@ internal sealed class TuneCommand
         HelpName = "fp32|fp16|int8|int4,…",
         DefaultValueFactory = _ => "fp16",
     };
+    private readonly Option<string> _compute = ModelFlags.Choice("--compute", "auto|fp16|fp16x", "How the products are computed.");
     private readonly Option<string?> _rows = new("--rows")
     {
         Description = "Numbers of rows [default: 1 and 16, 32, … up to a micro-batch].",
@@ -64,8 +66,8 @@ internal sealed class TuneCommand
         NotedCommand command = new("tune", "Find the fastest tiles of a model's matrix products on a device.", Notes);
         Option[] options =
         [
-            tune._device, tune._kernels, tune._shape, tune._model, tune._adapter, tune._head, tune._weights, tune._rows, tune._seconds,
-            tune._json, tune._quiet,
+            tune._device, tune._kernels, tune._shape, tune._model, tune._adapter, tune._head, tune._weights, tune._compute, tune._rows,
+            tune._seconds, tune._json, tune._quiet,
         ];
         foreach (Option option in options) command.Options.Add(option);
         command.SetAction((call, cancellationToken) => Task.FromResult(tune.Run(call, cancellationToken)));
@@ -76,6 +78,9 @@ internal sealed class TuneCommand
     {
         BenchShape shape = ReadShape(call);
         WeightFormat[] formats = FlagValue.Read(_weights.Name, call.GetValue(_weights)!, WeightFormatList.Parse);
+        ComputeMode compute =
+            ModelValues.OneOf(call, _compute, "auto|fp16|fp16x") == "fp16x" ? ComputeMode.Fp16x : ComputeMode.Auto;
+        foreach (WeightFormat format in formats) ModelMemory.CheckCompute(compute, format);
         int[]? rows = call.GetValue(_rows)?.Split(',').Select(text => Number(_rows.Name, text, 1 << 16)).ToArray();
         TimeSpan? limit = call.GetValue(_seconds) is { } seconds ? TimeSpan.FromSeconds(Number(_seconds.Name, seconds, 1 << 16)) : null;
         DeviceInfo info = ComputeDevices.Candidates(call.GetValue(_device)!, ModelValues.Kernels(call, _kernels))[0];
@@ -88,8 +93,9 @@ internal sealed class TuneCommand
             return ExitCode.Success;
         }
 
+        ModelMemory.CheckCompute(compute, [info]);
         rows ??= [1, .. Enumerable.Range(4, 16).Select(power => 1 << power).TakeWhile(r => r <= RewardModelOptions.DefaultBatchTokens)];
-        LinearProduct[] products = [.. formats.SelectMany(format => LayerProducts.Of(shape.Config, format, rows))];
+        LinearProduct[] products = [.. formats.SelectMany(format => LayerProducts.Of(shape.Config, format, rows, compute))];
         using StatusLine status = new(_terminal, call.GetValue(_quiet));
         TuneReport report = new(screen, new ResultWriter(_terminal.Out), status, info, json);
         report.Begin(shape.Name);

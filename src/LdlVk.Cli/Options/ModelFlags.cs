@@ -86,8 +86,10 @@ internal sealed class ModelFlags
         "How the layers' products are computed. "
         + "auto, also called fp16: fp16 operands and fp32 sums on matrix units, "
         + "if the device has them and the weights are not fp32; otherwise fp32. "
-        + "int8: int8 products (W8A8) with int8 or int4 weights, for GPUs on which they are faster; "
-        + "reports the error of the first scores.");
+        + "fp16x: as auto, with sums in fp16 over 32 products, for GPUs on which those are faster, such as GeForce cards; "
+        + "with fp16, int8 or int4 weights. "
+        + "int8: int8 products (W8A8) with int8 or int4 weights, for GPUs on which they are faster. "
+        + "fp16x and int8 report the error of the first scores.");
 
     /// <summary>--heads.</summary>
     public static Option<string> CreateHeads() =>

@@ -14,7 +14,7 @@ internal static class ModelValues
     public const string HeadFormats = "fp32|fp16|int8";
 
     /// <summary>Values of --compute.</summary>
-    public const string Computes = "auto|fp16|int8";
+    public const string Computes = "auto|fp16|fp16x|int8";
 
     /// <summary>Values of --kernels.</summary>
     public const string KernelChoices = "auto|portable|matrix";
@@ -84,7 +84,12 @@ internal static class ModelValues
 
     /// <summary>Value of --compute; fp16 names what auto does.</summary>
     public static ComputeMode Compute(ParseResult call, Option<string> compute) =>
-        OneOf(call, compute, Computes) == "int8" ? ComputeMode.Int8 : ComputeMode.Auto;
+        OneOf(call, compute, Computes) switch
+        {
+            "int8" => ComputeMode.Int8,
+            "fp16x" => ComputeMode.Fp16x,
+            _ => ComputeMode.Auto,
+        };
 
     /// <summary>Value of --kernels.</summary>
     public static KernelChoice Kernels(ParseResult call, Option<string> kernels) => OneOf(call, kernels, KernelChoices) switch

@@ -19,7 +19,7 @@ internal sealed class BenchReport(Screen screen)
         screen.Line(
             $"{Screen.Safe(c.Shape.Name)}: hidden {s.HiddenSize}, {Readable.Plural(s.Layers, "layer")}, {s.Heads} heads, "
                 + $"{s.KeyValueHeads} KV heads of {s.HeadDimension}, FFN {s.IntermediateSize}; "
-                + $"{Readable.Name(c.Weights)} weights{(c.Compute == ComputeMode.Int8 ? ", int8 compute" : "")}");
+                + $"{Readable.Name(c.Weights)} weights{(c.Compute == ComputeMode.Auto ? "" : $", {Readable.Name(c.Compute)} compute")}");
         screen.Line(
             $"Yardsticks: {Rates.Operations(c.Yardsticks.ProductRate)} in our Linear of {c.Yardsticks.ProductSize}³ with "
                 + $"{Readable.Name(c.Weights)} weights; {Rates.Bytes(c.Yardsticks.CopyRate)} in a copy on the device");

@@ -63,16 +63,25 @@ internal static class SelfTestReport
         }
 
         yield return $"a copy in the device's memory: {Rates.Bytes(rates.CopyBytesPerSecond)}";
+        if (HalfSumGain(rates) is { } sums)
+            yield return sums < 1.05 ? "fp16 sums are not faster here"
+                : string.Create(CultureInfo.InvariantCulture, $"fp16 sums are {sums:F1} times as fast as fp32 sums here (--compute fp16x)");
         if (Int8Gain(rates) is { } gain)
             yield return gain < 1.05 ? "int8 is not faster here"
                 : string.Create(CultureInfo.InvariantCulture, $"int8 is {gain:F1} times as fast as fp16 here (--compute int8)");
     }
 
     /// <summary>The rate of products of bytes, as a multiple of that of halves; null where one was not measured.</summary>
-    private static double? Int8Gain(DeviceRates rates)
+    private static double? Int8Gain(DeviceRates rates) => Gain(rates, unit => unit.Bytes);
+
+    /// <summary>The rate of products with sums in fp16, as a multiple of those in fp32; null where one was not measured.</summary>
+    private static double? HalfSumGain(DeviceRates rates) => Gain(rates, unit => unit.Sums == SumFormat.Fp16);
+
+    private static double? Gain(DeviceRates rates, Func<PeakRate, bool> fast)
     {
-        double? Rate(bool bytes) => rates.Units.FirstOrDefault(unit => unit.Peak.Bytes == bytes)?.OperationsPerSecond;
-        return Rate(true) / Rate(false) is { } gain && double.IsFinite(gain) && gain > 0 ? gain : null;
+        double? Rate(Func<PeakRate, bool> which) => rates.Units.FirstOrDefault(unit => which(unit.Peak))?.OperationsPerSecond;
+        return Rate(fast) / Rate(unit => unit is { Bytes: false, Sums: SumFormat.Fp32 }) is { } gain && double.IsFinite(gain) && gain > 0
+            ? gain : null;
     }
 
     /// <summary>What to make of it.</summary>

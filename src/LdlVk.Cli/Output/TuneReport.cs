@@ -34,8 +34,9 @@ internal sealed class TuneReport(
             : t.Tiles == t.Guess ? "the same"
             : string.Create(CultureInfo.InvariantCulture, $"{t.GuessSeconds / t.Seconds:F2} times as fast as {t.Guess}");
         string time = t.Seconds <= 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"{t.Seconds * 1e3:F3} ms");
+        string sums = t.Product.Sums == SumFormat.Fp16 ? "x" : "";
         screen.Line(
-            $"  {(t.Product.Gated ? "GatedLinear" : "Linear") + " " + Readable.Name(t.Product.Format),-16} {Shape(t.Product),-24} "
+            $"  {(t.Product.Gated ? "GatedLinear" : "Linear") + " " + Readable.Name(t.Product.Format) + sums,-16} {Shape(t.Product),-24} "
                 + $"{t.Tiles,-22} {time,10} {t.Tried,6}  {gain}");
     }
 
@@ -46,6 +47,7 @@ internal sealed class TuneReport(
         o.WriteString("driver", device.Driver);
         o.WriteString("op", t.Product.Gated ? nameof(IDevice.GatedLinear) : nameof(IDevice.Linear));
         o.WriteString("weights", Readable.Name(t.Product.Format));
+        o.WriteString("sums", t.Product.Sums.ToString().ToLowerInvariant());
         o.WriteNumber("rows", t.Product.Rows);
         o.WriteNumber("outputs", t.Product.OutputFeatures);
         o.WriteNumber("inputs", t.Product.InputFeatures);

@@ -7,10 +7,11 @@ namespace LdlVk.Cpu.Ops;
 internal static class GatedLinearOp
 {
     public static void Run(
-        Workers workers, CpuTensor output, CpuTensor scratch, CpuTensor input, CpuWeight gate, CpuWeight up, GateActivation activation)
+        Workers workers, HostMemory memory, CpuTensor output, CpuTensor scratch, CpuTensor input, CpuWeight gate, CpuWeight up,
+        GateActivation activation, SumFormat sums)
     {
-        LinearOp.Run(workers, output, input, gate, null, Activation.None);
-        LinearOp.Run(workers, scratch, input, up, null, Activation.None);
+        LinearOp.Run(workers, memory, output, input, gate, null, Activation.None, sums);
+        LinearOp.Run(workers, memory, scratch, input, up, null, Activation.None, sums);
         GateMultiplyOp.Run(workers, output, output, scratch, activation);
     }
 }

@@ -29,7 +29,19 @@ internal static unsafe class LinearOp
     private const int SmallPanel = 12, WideSmallPanel = 16;
     private const int FewRows = 16;
 
-    public static void Run(Workers workers, CpuTensor output, CpuTensor input, CpuWeight weight, CpuTensor? bias, Activation activation)
+    /// <summary>Runs the op; with sums in fp16 it is <see cref="HalfSumLinearOp"/>.</summary>
+    public static void Run(
+        Workers workers, HostMemory memory, CpuTensor output, CpuTensor input, CpuWeight weight, CpuTensor? bias, Activation activation,
+        SumFormat sums)
+    {
+        if (sums == SumFormat.Fp16 && weight.Format != WeightFormat.Fp32)
+            HalfSumLinearOp.Run(workers, memory, output, input, weight, bias, activation);
+        else
+            Run(workers, output, input, weight, bias, activation);
+    }
+
+    private static void Run(
+        Workers workers, CpuTensor output, CpuTensor input, CpuWeight weight, CpuTensor? bias, Activation activation)
     {
         int m = input.Rows, n = weight.OutputFeatures;
         bool wide = workers.Vectors.Wide;
@@ -69,7 +81,7 @@ internal static unsafe class LinearOp
     /// Branch-free, because the sign is unpredictable: a branch took a seventh of the run time of a model whose weights have a scale.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Epilogue(float* c, int stride, int rows, int columns, float scale, float* bias, Activation activation)
+    internal static void Epilogue(float* c, int stride, int rows, int columns, float scale, float* bias, Activation activation)
     {
         if (scale == 1 && bias == null && activation == Activation.None) return;
         float slope = activation.NegativeSlope();

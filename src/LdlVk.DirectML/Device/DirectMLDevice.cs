@@ -206,16 +206,20 @@ internal sealed class DirectMLDevice : ICheckedDevice, ITimedDevice
     }
 
     /// <inheritdoc/>
-    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
+    public void Linear(
+        ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None,
+        SumFormat sums = SumFormat.Fp32)
     {
-        OpChecks.Linear(this, output, input, weight, bias, activation);
+        OpChecks.Linear(this, output, input, weight, bias, activation, sums);
         LinearOp.Run(_context, Of(output), Of(input), (DirectMLWeight)weight, (IDirectMLTensor?)bias, activation);
     }
 
     /// <inheritdoc/>
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    public void GatedLinear(
+        ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation,
+        SumFormat sums = SumFormat.Fp32)
     {
-        OpChecks.GatedLinear(this, output, scratch, input, gate, up, activation);
+        OpChecks.GatedLinear(this, output, scratch, input, gate, up, activation, sums);
         GatedLinearOp.Run(_context, Of(output), Of(scratch), Of(input), (DirectMLWeight)gate, (DirectMLWeight)up, activation);
     }
 

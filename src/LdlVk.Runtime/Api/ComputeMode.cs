@@ -14,4 +14,9 @@ public enum ComputeMode
     /// devices.
     /// </summary>
     Int8,
+    /// <summary>
+    /// As <see cref="Auto"/>, with sums in fp16 over 32 products on matrix units that have such sums
+    /// (<see cref="SumFormat.Fp16"/>), for GPUs that are faster at those; needs fp16, int8 or int4 weights.
+    /// </summary>
+    Fp16x,
 }

@@ -43,6 +43,9 @@ public sealed record DeviceInfo(
     /// <summary>The same of <see cref="IDevice.Int8Linear"/>.</summary>
     public int Int8OperandBytes { get; init; }
 
+    /// <summary>Whether its products are summed in fp16 where <see cref="SumFormat.Fp16"/> allows it.</summary>
+    public bool SumsHalves { get; init; }
+
     /// <summary>Device memory that its ops take beside their operands; all zero if they take none.</summary>
     public OpScratch Scratch { get; init; }
 

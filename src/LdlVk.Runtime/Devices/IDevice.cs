@@ -25,6 +25,24 @@ public enum GateActivation
     Silu,
 }
 
+/// <summary>What products with weights in fp16, int8 or int4 are summed in.</summary>
+public enum SumFormat
+{
+    /// <summary>fp32.</summary>
+    Fp32,
+    /// <summary>
+    /// fp16 within a group of 32 along K, and fp32 over the groups, where the device has matrix units with such sums
+    /// (<see cref="DeviceInfo.SumsHalves"/>); elsewhere, and with fp32 weights, fp32.
+    /// <para>
+    /// A row of activations is multiplied by the power of two that brings its largest magnitude into [2⁵, 2⁶) and rounded to fp16, and
+    /// stored weights, which are below 2¹⁵, by 2⁻¹¹; so a group's sum is below 2¹⁵. It grows by K products at a time, K being a property
+    /// of the device, and is rounded to fp16 after each of these steps: the CPU device takes 16 products, whose sum is exact but for
+    /// fp32's rounding, and rounds to nearest.
+    /// </para>
+    /// </summary>
+    Fp16,
+}
+
 /// <summary>
 /// A device that runs the op set. The comment of each op is its contract.
 /// <para>
@@ -32,7 +50,8 @@ public enum GateActivation
 /// <see cref="Linear"/> and <see cref="GatedLinear"/> to fp16 if the weights have another format than <see cref="WeightFormat.Fp32"/>, and
 /// those of <see cref="Attention"/> (queries, keys, values, probabilities) if <see cref="AttentionShape.HalvesOperands"/> is set. It first
 /// multiplies each row of activations (in attention each head of a row) by a power of two, which is exact, so that no value overflows fp16;
-/// it accumulates in fp32. A caller who wants fp32 throughout uses Fp32 weights and leaves HalvesOperands off.
+/// it accumulates in fp32, unless the caller allows <see cref="SumFormat.Fp16"/>. A caller who wants fp32 throughout uses Fp32 weights and
+/// leaves HalvesOperands off.
 /// <see cref="DeviceInfo.MatrixOperandBytes"/> is above 0 on a device that rounds. <see cref="Int8Linear"/> prescribes every rounding.
 /// </para>
 /// <para>
@@ -136,7 +155,9 @@ public interface IDevice : IDisposable
     /// <summary>
     /// output[m,n] = activation(Σₖ input[m,k]·W[n,k] + bias[n]). Input [M,K], W [N,K], bias [1,N] or null, output [M,N].
     /// </summary>
-    void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None);
+    void Linear(
+        ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None,
+        SumFormat sums = SumFormat.Fp32);
 
     /// <summary>
     /// output = activation(input·Wgᵀ) ⊙ (input·Wuᵀ). Input [M,K], gate and up [N,K], output [M,N]. The same bits as Linear, Linear
@@ -148,7 +169,10 @@ public interface IDevice : IDisposable
     /// <param name="gate">Wg.</param>
     /// <param name="up">Wu.</param>
     /// <param name="activation">Of the gate.</param>
-    void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation);
+    /// <param name="sums">What products are summed in.</param>
+    void GatedLinear(
+        ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation,
+        SumFormat sums = SumFormat.Fp32);
 
     /// <summary>
     /// Linear in 8-bit integers (W8A8): output ≈ input·Wᵀ + bias. Input [M,K], W [N,K] with <see cref="WeightLayout.HasScales"/>,

@@ -21,13 +21,15 @@ internal static class OpChecks
     }
 
     /// <summary>Checks <see cref="IDevice.Linear"/>: the output overlaps neither input nor bias.</summary>
-    public static void Linear(ICheckedDevice device, ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation)
+    public static void Linear(
+        ICheckedDevice device, ITensor output, ITensor input, IWeight weight, ITensor? bias, Activation activation, SumFormat sums)
     {
         Own(device, "Linear", [output, input, bias]);
         Own(device, "Linear", weight, "weight");
         Product("Linear", output, input, weight);
         Bias("Linear", output, weight, bias);
         Require(Enum.IsDefined(activation), $"Linear: there is no activation {(int)activation}");
+        Defined("Linear", sums);
         Apart("Linear", output, input);
     }
 
@@ -44,7 +46,7 @@ internal static class OpChecks
 
     /// <summary>Checks <see cref="IDevice.GatedLinear"/>: output, scratch and input do not overlap.</summary>
     public static void GatedLinear(ICheckedDevice device, ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up,
-        GateActivation activation)
+        GateActivation activation, SumFormat sums)
     {
         Own(device, "GatedLinear", [output, scratch, input]);
         Own(device, "GatedLinear", gate, "weight");
@@ -53,6 +55,7 @@ internal static class OpChecks
         Product("GatedLinear", scratch, input, up);
         Same("GatedLinear", output, scratch);
         Defined("GatedLinear", activation);
+        Defined("GatedLinear", sums);
         Apart("GatedLinear", output, input);
         Apart("GatedLinear", scratch, input);
         Apart("GatedLinear", output, scratch);
@@ -293,6 +296,9 @@ internal static class OpChecks
 
     private static void Defined(string op, GateActivation activation) =>
         Require(Enum.IsDefined(activation), $"{op}: there is no activation {(int)activation}");
+
+    private static void Defined(string op, SumFormat sums) =>
+        Require(Enum.IsDefined(sums), $"{op}: there is no format {(int)sums} of sums");
 
     /// <summary>An output that may not overlap an input.</summary>
     private static void Apart(string op, ITensor output, ITensor input) =>

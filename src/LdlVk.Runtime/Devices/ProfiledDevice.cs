@@ -129,10 +129,12 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
         () => inner.Restore(source), nameof(Restore), $"{source.Rows} × {source.Columns}", Floats(source.Rows, source.Columns));
 
     /// <inheritdoc/>
-    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None)
+    public void Linear(
+        ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None,
+        SumFormat sums = SumFormat.Fp32)
     {
         _timer?.Begin();
-        inner.Linear(output, input, weight, bias, activation);
+        inner.Linear(output, input, weight, bias, activation, sums);
         if (_calls is null) return;
         double bytes = Bytes(weight) + Floats(input) + Floats(output);
         Note(nameof(Linear), Shape(input, weight), bytes, Operations(input, weight), _names.TryGetValue(weight, out string? name) ? name
@@ -140,10 +142,12 @@ public sealed partial class ProfiledDevice(IDevice inner) : IDevice
     }
 
     /// <inheritdoc/>
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation)
+    public void GatedLinear(
+        ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation,
+        SumFormat sums = SumFormat.Fp32)
     {
         _timer?.Begin();
-        inner.GatedLinear(output, scratch, input, gate, up, activation);
+        inner.GatedLinear(output, scratch, input, gate, up, activation, sums);
         if (_calls is null) return;
         double bytes = Bytes(gate) + Bytes(up) + Floats(input) + Floats(output);
         string name = _names.TryGetValue(gate, out string? first) && _names.TryGetValue(up, out string? second) ? $"{first}+{second}" : "";

@@ -18,7 +18,9 @@ public enum Reopening
 /// <param name="Format">Format of the weights whose products run on them.</param>
 /// <param name="Bytes">Whether these products are <see cref="IDevice.Int8Linear"/>, else <see cref="IDevice.Linear"/>.</param>
 /// <param name="OperationsPerSecond">Operations a second; a multiply-add is two.</param>
-public sealed record PeakRate(string Units, WeightFormat Format, bool Bytes, double OperationsPerSecond);
+/// <param name="Sums">What these products are summed in.</param>
+public sealed record PeakRate(
+    string Units, WeightFormat Format, bool Bytes, double OperationsPerSecond, SumFormat Sums = SumFormat.Fp32);
 
 /// <summary>What the driver says of a kernel that it compiled, by the driver's own names: registers, spills, shared memory.</summary>
 /// <param name="Kernel">The kernel's name and its constants.</param>

@@ -9,7 +9,9 @@ namespace LdlVk.Runtime.Devices;
 /// <param name="OutputFeatures">Rows of the weight.</param>
 /// <param name="InputFeatures">Columns of the weight.</param>
 /// <param name="Rows">Rows of the input.</param>
-public readonly record struct LinearProduct(WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows)
+/// <param name="Sums">What it is summed in.</param>
+public readonly record struct LinearProduct(
+    WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows, SumFormat Sums = SumFormat.Fp32)
 {
     /// <summary>Arithmetic of it: 2·M·N·K, of a gated one twice that.</summary>
     public double Operations => (Gated ? 4.0 : 2.0) * Rows * OutputFeatures * InputFeatures;

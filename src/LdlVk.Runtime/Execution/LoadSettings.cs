@@ -4,7 +4,9 @@ namespace LdlVk.Runtime.Execution;
 /// <param name="Weights">Format of the backbone's matrices.</param>
 /// <param name="Heads">Format of the heads' matrices.</param>
 /// <param name="EmbeddingScale">By what the embeddings are multiplied.</param>
-/// <param name="Compute">How products are computed; <see cref="ComputeMode.Int8"/> needs int8 or int4 weights.</param>
+/// <param name="Compute">
+/// How products are computed; <see cref="ModelMemory.CheckCompute(ComputeMode, WeightFormat)"/> says with which weights.
+/// </param>
 public sealed record LoadSettings(
     WeightFormat Weights,
     WeightFormat Heads = WeightFormat.Fp32,

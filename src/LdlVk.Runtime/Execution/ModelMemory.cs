@@ -125,6 +125,21 @@ public sealed record ModelMemory(
             throw new UsageException(
                 $"{OptionName.Compute.Of("int8")} multiplies int8 or int4 weights, not {weights.ToString().ToLowerInvariant()}. Use "
                     + $"{OptionName.Weights.Of("int8 or int4")}, or leave {OptionName.Weights} out.");
+        if (compute == ComputeMode.Fp16x && weights == WeightFormat.Fp32)
+            throw new UsageException(
+                $"{OptionName.Compute.Of("fp16x")} multiplies fp16, int8 or int4 weights, not fp32. Use "
+                    + $"{OptionName.Weights.Of("fp16")}, or leave {OptionName.Weights} out.");
+    }
+
+    /// <summary>Throws if a compute mode changes nothing on the devices of a plan.</summary>
+    /// <exception cref="UsageException">It does not.</exception>
+    public static void CheckCompute(ComputeMode compute, IEnumerable<DeviceInfo> devices)
+    {
+        DeviceInfo[] all = [.. devices];
+        if (compute == ComputeMode.Fp16x && !Array.Exists(all, device => device.SumsHalves))
+            throw new UsageException(
+                $"{OptionName.Compute.Of("fp16x")} would change nothing: {string.Join(" and ", all.Select(device => device.Id))} "
+                    + $"runs no kernels on matrix units with fp16 sums. Leave {OptionName.Compute} out.");
     }
 
     /// <summary>Returns whether so many bytes fit into a device's free memory, with a reserve for what is not counted.</summary>

@@ -68,9 +68,9 @@ internal sealed class LayerPass(
             int count = Math.Min(w.Gate.Rows, residual.Rows - first);
             ITensor rows = x.View(first, count), gate = w.Gate.View(0, count), up = w.Up.View(0, count);
             // The fused product has no operands for biases, which no published model of the families has (Llama's mlp_bias).
-            if (trace is null && compute == ComputeMode.Auto && !config.HasFeedForwardBiases)
+            if (trace is null && compute != ComputeMode.Int8 && !config.HasFeedForwardBiases)
             {
-                device.GatedLinear(gate, up, rows, _weights.Gate, _weights.Up, config.GateActivation);
+                device.GatedLinear(gate, up, rows, _weights.Gate, _weights.Up, config.GateActivation, compute.Sums());
             }
             else
             {
@@ -94,7 +94,7 @@ internal sealed class LayerPass(
     private void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null)
     {
         if (compute == ComputeMode.Int8) device.Int8Linear(output, input, weight, bias);
-        else device.Linear(output, input, weight, bias);
+        else device.Linear(output, input, weight, bias, sums: compute.Sums());
     }
 
     /// <summary>RmsNorm of a half's input, or that input if the architecture has no norm here.</summary>

@@ -37,34 +37,37 @@ internal sealed unsafe record MatrixUnits(uint M, uint N, uint K, uint SubgroupS
     /// <summary>The extensions to enable, besides the features that <see cref="EnableIn"/> sets.</summary>
     public static readonly string[] Extensions = ["VK_KHR_cooperative_matrix", "VK_EXT_subgroup_size_control"];
 
-    /// <summary>The device's matrix units for fp16 and for int8; null where it has none that the kernels can use.</summary>
+    /// <summary>
+    /// The device's matrix units for fp16, with sums in fp32 and in fp16, and for int8; null where it has none that the kernels can use.
+    /// </summary>
     /// <param name="api">The loader.</param>
     /// <param name="instance">The instance.</param>
     /// <param name="device">The device.</param>
     /// <param name="vendor">Its PCI vendor id.</param>
     /// <param name="subgroupSize">The driver's default subgroup size.</param>
     /// <param name="sizes">The subgroup sizes that the driver supports; zeros where it does not report them.</param>
-    public static (MatrixUnits? Halves, MatrixUnits? Bytes) Of(
+    public static (MatrixUnits? Halves, MatrixUnits? HalfSums, MatrixUnits? Bytes) Of(
         Vk api, Instance instance, PhysicalDevice device, uint vendor, uint subgroupSize,
         in PhysicalDeviceSubgroupSizeControlProperties sizes)
     {
-        if (!IsUsable(api, device)) return (null, null);
+        if (!IsUsable(api, device)) return (null, null, null);
         // A driver with a single subgroup size need not support requesting one; Mesa's NVK does not.
         if (sizes.MinSubgroupSize != sizes.MaxSubgroupSize && !sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit))
-            return (null, null);
+            return (null, null, null);
         // Intel's matrix units work on its smallest subgroups; other vendors' on the driver's default size.
         (uint lanes, uint maxSums) = vendor == IntelVendor ? (sizes.MinSubgroupSize, IntelSums) : (subgroupSize, UsualSums);
         CooperativeMatrixPropertiesKHR[] shapes = Shapes(api, instance, device);
         MatrixUnits? halves = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float32Khr, lanes, maxSums);
+        MatrixUnits? halfSums = Best(shapes, ComponentTypeKHR.Float16Khr, ComponentTypeKHR.Float16Khr, lanes, maxSums);
         // int8 in shared memory is a separate feature.
         MatrixUnits? bytes = !HasInt8(api, device) ? null
             : Best(shapes, ComponentTypeKHR.Sint8Khr, ComponentTypeKHR.Sint32Khr, lanes, maxSums);
         uint registers = vendor == IntelVendor ? IntelRegisters : uint.MaxValue;
         uint other = vendor == AmdVendor && lanes == 64 && sizes.MinSubgroupSize <= 32
             && sizes.RequiredSubgroupSizeStages.HasFlag(ShaderStageFlags.ComputeBit) ? 32u : 0u;
-        return halves is null ? (null, null)
-            : (halves with { OtherSubgroupSize = other, MaxRegisters = registers },
-                bytes is null ? null : bytes with { OtherSubgroupSize = other, MaxRegisters = registers });
+        return halves is null ? (null, null, null) : (With(halves), With(halfSums), With(bytes));
+
+        MatrixUnits? With(MatrixUnits? units) => units is null ? null : units with { OtherSubgroupSize = other, MaxRegisters = registers };
     }
 
     /// <summary>Whether the device has matrix units, full subgroups, and the other features that the kernels need.</summary>

@@ -62,6 +62,9 @@ internal sealed unsafe class PhysicalDeviceFacts
     /// <summary>Matrix units for fp16; null for none.</summary>
     public required MatrixUnits? MatrixUnits { get; init; }
 
+    /// <summary>Matrix units for fp16 with fp16 sums; null for none.</summary>
+    public required MatrixUnits? HalfSumUnits { get; init; }
+
     /// <summary>Matrix units for int8; null for none.</summary>
     public required MatrixUnits? ByteMatrixUnits { get; init; }
 
@@ -103,6 +106,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         if (HasInt8) features.Add("int8");
         if (HasIntegerDot) features.Add("int8 dot");
         if (MatrixUnits is { } units) features.Add($"matrix {units.M}x{units.N}x{units.K}");
+        if (HalfSumUnits is not null) features.Add("fp16 sums");
         if (FlexibleMatrices is { } flexible) features.Add($"flexible matrix {flexible.M}x{flexible.N} of {flexible.Invocations}");
         if (Cores > 0) features.Add($"{Cores} cores");
         bool matrix = LinearKernels.UsesMatrixUnits(family, this);
@@ -110,6 +114,7 @@ internal sealed unsafe class PhysicalDeviceFacts
         {
             MatrixOperandBytes = matrix ? OperandKind.MaxBytes : 0,
             Int8OperandBytes = OperandKind.MaxBytes,
+            SumsHalves = matrix && HalfSumUnits is not null,
             Kernels = !matrix ? DeviceInfo.PortableKernels
                 : Rule?.Use == MatrixUse.Products ? "matrix units but for attention" : "matrix units",
             WhyKernels = WhyKernels(matrix),
@@ -170,7 +175,8 @@ internal sealed unsafe class PhysicalDeviceFacts
         DriverRule? rule = choice != KernelChoice.Auto ? null : DriverRule.For(new DriverIdentity(
             p.VendorID, p.DeviceID, driver.DriverID, p.DriverVersion, kind, sizes.MinSubgroupSize,
             dots.IntegerDotProduct4x8BitPackedMixedSignednessAccelerated));
-        (MatrixUnits? halves, MatrixUnits? bytes) = choice == KernelChoice.Portable || rule?.Use == MatrixUse.None ? (null, null)
+        (MatrixUnits? halves, MatrixUnits? halfSums, MatrixUnits? bytes) =
+            choice == KernelChoice.Portable || rule?.Use == MatrixUse.None ? (null, null, null)
             : MatrixUnits.Of(api, instance.Handle, device, p.VendorID, subgroup.SubgroupSize, sizes);
         return new PhysicalDeviceFacts
         {
@@ -202,6 +208,7 @@ internal sealed unsafe class PhysicalDeviceFacts
             Choice = choice,
             Rule = rule,
             MatrixUnits = halves,
+            HalfSumUnits = halfSums,
             ByteMatrixUnits = bytes,
             FlexibleMatrices = FlexibleMatrices.Of(api, instance.Handle, device, halves),
             DeviceBytes = (long)total,

@@ -124,11 +124,15 @@ internal sealed class VulkanDevice : ICheckedDevice, ITimedDevice, ITunableDevic
 
     public ITensor Restore(IHostTensor source) => _tensors.Restore(source);
 
-    public void Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None) =>
-        Ops.Linear.Record(output, input, weight, bias, activation);
+    public void Linear(
+        ITensor output, ITensor input, IWeight weight, ITensor? bias = null, Activation activation = Activation.None,
+        SumFormat sums = SumFormat.Fp32) =>
+        Ops.Linear.Record(output, input, weight, bias, activation, sums);
 
-    public void GatedLinear(ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation) =>
-        Ops.GatedLinear.Record(output, scratch, input, gate, up, activation);
+    public void GatedLinear(
+        ITensor output, ITensor scratch, ITensor input, IWeight gate, IWeight up, GateActivation activation,
+        SumFormat sums = SumFormat.Fp32) =>
+        Ops.GatedLinear.Record(output, scratch, input, gate, up, activation, sums);
 
     public void Int8Linear(ITensor output, ITensor input, IWeight weight, ITensor? bias = null) =>
         Ops.Int8Linear.Record(output, input, weight, bias);

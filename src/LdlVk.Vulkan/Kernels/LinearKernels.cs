@@ -44,6 +44,12 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     /// </summary>
     public MatrixUnits? ByteMatrixUnits => HasMatrixUnits ? facts.ByteMatrixUnits : null;
 
+    /// <summary>The matrix units with fp16 operands and fp16 sums; null where products do not run on any.</summary>
+    public MatrixUnits? HalfSumUnits => HasMatrixUnits ? facts.HalfSumUnits : null;
+
+    /// <summary>What products on matrix units are summed in, if so asked for.</summary>
+    public SumFormat SumsOf(SumFormat wanted) => HalfSumUnits is null ? SumFormat.Fp32 : wanted;
+
     /// <summary>The matrices of linear_matrix_nv.comp, if that is the family and the device has them.</summary>
     public FlexibleMatrices? Flexible => family == LinearFamily.MatrixNv ? facts.FlexibleMatrices : null;
 
@@ -57,7 +63,9 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     public LinearKernel KernelFor(in LinearProduct product)
     {
         if (!UsesMatrixUnitsFor(product.Format)) return (LinearKernel)TilingFor(KeyOf(product));
-        if (Flexible is { } flexible && product.Format is WeightFormat.Fp16 or WeightFormat.Int8 && flexible.Takes(product.OutputFeatures))
+        bool halfSums = SumsOf(product.Sums) == SumFormat.Fp16;
+        if (Flexible is { } flexible && !halfSums && (product.Format is WeightFormat.Fp16 or WeightFormat.Int8)
+            && flexible.Takes(product.OutputFeatures))
         {
             (uint down, uint across) = ForcedProducts ?? flexible.ProductsFor(product.OutputFeatures, product.Rows, product.Gated);
             return new LinearKernel("linear_matrix_nv",
@@ -69,8 +77,10 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
         }
 
         var tiles = (MatrixTiles)TilingFor(KeyOf(product));
-        return new LinearKernel("linear_matrix", [.. tiles.Constants(facts.MatrixUnits!), (uint)product.Format, product.Gated ? 1u : 0u],
-            (int)tiles.Rows, (int)tiles.Features / (product.Gated ? 2 : 1), tiles.SubgroupSize(facts.MatrixUnits!));
+        MatrixUnits units = halfSums ? HalfSumUnits! : facts.MatrixUnits!;
+        return new LinearKernel(halfSums ? "linear_half_matrix" : "linear_matrix",
+            [.. tiles.Constants(units), (uint)product.Format, product.Gated ? 1u : 0u],
+            (int)tiles.Rows, (int)tiles.Features / (product.Gated ? 2 : 1), tiles.SubgroupSize(units));
     }
 
     /// <summary>The kernel of Int8Linear. All its tilings, and all ways to multiply bytes, give the same bits.</summary>
@@ -106,7 +116,8 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     }
 
     /// <summary>The key under which the tiling of a Linear or GatedLinear product is kept.</summary>
-    public TilingKey KeyOf(in LinearProduct product) => KeyOf(product, UsesMatrixUnitsFor(product.Format) ? TiledKernel.Matrix
+    public TilingKey KeyOf(in LinearProduct product) => KeyOf(product, UsesMatrixUnitsFor(product.Format)
+        ? SumsOf(product.Sums) == SumFormat.Fp16 ? TiledKernel.HalfMatrix : TiledKernel.Matrix
         : family == LinearFamily.Stream ? TiledKernel.Stream : TiledKernel.Tile);
 
     /// <summary>The key under which the tiling of an Int8Linear product on matrix units is kept.</summary>
@@ -115,22 +126,24 @@ internal sealed class LinearKernels(LinearFamily family, PhysicalDeviceFacts fac
     private static TilingKey KeyOf(in LinearProduct product, TiledKernel kernel)
     {
         // Tiles of matrix units have at least 16 rows, other tiles at least 4.
-        int minRows = kernel is TiledKernel.Matrix or TiledKernel.Int8Matrix ? 16 : 4;
-        int rows = (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((uint)product.Rows), minRows, 4096);
-        bool gated = product.Gated && kernel == TiledKernel.Matrix;
-        return new TilingKey(kernel, product.Format, gated, product.OutputFeatures, product.InputFeatures, rows);
+        bool gated = product.Gated && (kernel is TiledKernel.Matrix or TiledKernel.HalfMatrix);
+        TilingKey key = new(kernel, product.Format, gated, product.OutputFeatures, product.InputFeatures, product.Rows);
+        int minRows = key.OnMatrixUnits ? 16 : 4;
+        return key with { Rows = (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((uint)product.Rows), minRows, 4096) };
     }
 
     /// <summary>All tilings that the device can run a product with. The first is the default: the one expected to be fastest.</summary>
     public IReadOnlyList<ITiling> Candidates(in TilingKey key)
     {
         // Tiles of matrix units are ordered by how they fill the cores, which the features decide too.
-        bool matrix = key.Kernel is TiledKernel.Matrix or TiledKernel.Int8Matrix && facts.Cores > 0;
+        bool matrix = key.OnMatrixUnits && facts.Cores > 0;
         TilingKey shared = key with { Gated = false, OutputFeatures = matrix ? FeaturesOf(key) : 0, InputFeatures = 0 };
         if (!_candidates.TryGetValue(shared, out IReadOnlyList<ITiling>? candidates))
             _candidates.Add(shared, candidates = shared.Kernel switch
             {
                 TiledKernel.Matrix => MatrixTiles.Candidates(facts.MatrixUnits!, MatrixLimits.Of(facts), SizeOf(shared), facts.Cores),
+                TiledKernel.HalfMatrix =>
+                    MatrixTiles.Candidates(facts.HalfSumUnits!, MatrixLimits.Of(facts), SizeOf(shared), facts.Cores),
                 TiledKernel.Int8Matrix =>
                     MatrixTiles.Candidates(facts.ByteMatrixUnits!, MatrixLimits.Of(facts), SizeOf(shared), facts.Cores, bytes: true),
                 TiledKernel.Stream => StreamTilings(shared.Format, shared.Rows),

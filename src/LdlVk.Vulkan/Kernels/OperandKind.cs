@@ -6,10 +6,15 @@ namespace LdlVk.Vulkan.Kernels;
 /// <summary>The form that rows of a tensor are converted to, to be multiplied.</summary>
 /// <param name="Bytes">Bytes of an element.</param>
 /// <param name="Length">Elements that share a scale.</param>
-internal readonly record struct OperandKind(int Bytes, int Length)
+/// <param name="Top">fp16: the largest magnitude of these is at least 2 to the power of this, and less than twice that.</param>
+internal readonly record struct OperandKind(int Bytes, int Length, uint Top = 0)
 {
-    /// <summary>fp16, with a scale for each <paramref name="length"/> elements (halve_rows.comp).</summary>
-    public static OperandKind Halves(int length) => new(sizeof(ushort), length);
+    /// <summary>fp16, with a scale for each <paramref name="length"/> elements (halve_rows.comp), for products with such sums.</summary>
+    public static OperandKind Halves(int length, SumFormat sums = SumFormat.Fp32) =>
+        new(sizeof(ushort), length, sums == SumFormat.Fp16 ? 5u : 14u);
+
+    /// <summary>Whether it is fp16 with a scale for each <paramref name="length"/> elements.</summary>
+    public bool IsHalves(int length) => Bytes == sizeof(ushort) && Length == length;
 
     /// <summary>
     /// Bytes of an element and its share of a scale, at most: an fp16 value, and a scale for each 4 of them, the shortest length.

@@ -11,6 +11,8 @@ internal enum TiledKernel
     Matrix,
     /// <summary>linear_int8_matrix.comp.</summary>
     Int8Matrix,
+    /// <summary>linear_half_matrix.comp.</summary>
+    HalfMatrix,
 }
 
 /// <summary>The key of products that use the same tiling.</summary>
@@ -21,4 +23,8 @@ internal enum TiledKernel
 /// <param name="InputFeatures">Columns of the weight.</param>
 /// <param name="Rows">The largest number of input rows: a power of two, since each choice is a pipeline to compile.</param>
 internal readonly record struct TilingKey(
-    TiledKernel Kernel, WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows);
+    TiledKernel Kernel, WeightFormat Format, bool Gated, int OutputFeatures, int InputFeatures, int Rows)
+{
+    /// <summary>Whether the kernel runs on matrix units.</summary>
+    public bool OnMatrixUnits => Kernel is TiledKernel.Matrix or TiledKernel.Int8Matrix or TiledKernel.HalfMatrix;
+}

@@ -25,7 +25,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
 
     private readonly LinearKernels _kernels = device.Resources.LinearKernels;
     private readonly long _start = Stopwatch.GetTimestamp();
-    private readonly HashSet<(string Tiles, WeightFormat Format, bool Gated)> _compiled = [];
+    private readonly HashSet<(string Tiles, TiledKernel Kernel, WeightFormat Format, bool Gated)> _compiled = [];
     private double _operationsPerSecond;
 
     /// <summary>As <see cref="ITunableDevice.Tune"/>.</summary>
@@ -56,7 +56,9 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         return _kernels.Choices.Save();
     }
 
-    private static LinearProduct Product(TilingKey key) => new(key.Format, key.Gated, key.OutputFeatures, key.InputFeatures, key.Rows);
+    private static LinearProduct Product(TilingKey key) => new(
+        key.Format, key.Gated, key.OutputFeatures, key.InputFeatures, key.Rows,
+        key.Kernel == TiledKernel.HalfMatrix ? SumFormat.Fp16 : SumFormat.Fp32);
 
     private TunedProduct Tune(TilingKey key, TimeSpan? left, CancellationToken cancellationToken)
     {
@@ -65,7 +67,8 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
         var guess = new Entry(candidates[0].Name);
         // With a time limit, tilings that are already compiled come first.
         IEnumerable<Entry> others = candidates.Skip(1).Take(MaxTried - 1).Select(c => new Entry(c.Name));
-        Entry[] field = [guess, .. others.OrderBy(e => limit is not null && !_compiled.Contains((e.Tiles, key.Format, key.Gated)))];
+        bool IsNew(Entry e) => !_compiled.Contains((e.Tiles, key.Kernel, key.Format, key.Gated));
+        Entry[] field = [guess, .. others.OrderBy(e => limit is not null && IsNew(e))];
         long start = Stopwatch.GetTimestamp();
         // One call to warm up, and one to measure.
         if (left is { } most && product.Operations * 2 > _operationsPerSecond * most.TotalSeconds && _operationsPerSecond > 0)
@@ -119,7 +122,7 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
             // All tilings are to give the same bits; one that does not is not used.
             entry.Fails = isFirst && !operands.HasBitsOfFirst();
             if (entry.Fails) return;
-            _compiled.Add((entry.Tiles, key.Format, key.Gated));
+            _compiled.Add((entry.Tiles, key.Kernel, key.Format, key.Gated));
             entry.Seconds = Math.Min(entry.Seconds, Seconds(operands.Call));
             _operationsPerSecond = Math.Max(_operationsPerSecond, operands.Product.Operations / entry.Seconds);
         }
@@ -187,11 +190,11 @@ internal sealed class Tuner(VulkanDevice device, TimeSpan? limit)
                 {
                     ITensor scratch = Keep(device.CreateTensor(product.Rows, product.OutputFeatures));
                     IWeight up = Keep(device.CreateWeight(Random("up", seed: 2)));
-                    _call = () => device.GatedLinear(output, scratch, input, weight, up, GateActivation.Gelu);
+                    _call = () => device.GatedLinear(output, scratch, input, weight, up, GateActivation.Gelu, product.Sums);
                 }
                 else
                 {
-                    _call = () => device.Linear(output, input, weight);
+                    _call = () => device.Linear(output, input, weight, sums: product.Sums);
                 }
             }
             catch

@@ -8,7 +8,8 @@ using LdlVk.Vulkan.Memory;
 namespace LdlVk.Vulkan.Ops;
 
 /// <summary>
-/// What the arithmetic units reach with operands in registers: peak.comp, peak_dot.comp, peak_matrix.comp, peak_int8_matrix.comp.
+/// What the arithmetic units reach with operands in registers: peak.comp, peak_dot.comp, peak_matrix.comp, peak_half_matrix.comp,
+/// peak_int8_matrix.comp.
 /// </summary>
 internal sealed class PeakOp(VulkanDevice device)
 {
@@ -36,6 +37,12 @@ internal sealed class PeakOp(VulkanDevice device)
         yield return kernels.MatrixUnits is { } halves
             ? new PeakRate("fp16 matrix units", WeightFormat.Fp16, false, Rate("peak_matrix", halves))
             : new PeakRate("fp32 arithmetic", WeightFormat.Fp16, false, Rate("peak", 2));
+        if (kernels.HalfSumUnits is { } halfSums)
+        {
+            yield return new PeakRate(
+                "fp16 matrix units with fp16 sums", WeightFormat.Fp16, false, Rate("peak_half_matrix", halfSums), SumFormat.Fp16);
+        }
+
         if (kernels.ByteMatrixUnits is { } bytes)
             yield return new PeakRate("int8 matrix units", WeightFormat.Int8, true, Rate("peak_int8_matrix", bytes));
         else if (device.Ops.Int8Linear.Units == Int8Units.Dot)

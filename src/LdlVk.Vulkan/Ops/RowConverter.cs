@@ -36,7 +36,7 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
             }
             else
             {
-                context.DispatchLooping("halve_rows", [], push.Add(kind.Length / 4), scales, 1,
+                context.DispatchLooping("halve_rows", [kind.Top], push.Add(kind.Length / 4), scales, 1,
                     Work.Elementwise("HalveRows", scales, kind.Length), reads: [x.Range], writes: [operand.Memory]);
             }
 
@@ -53,7 +53,7 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
     public (Operand Operand, OperandKind Kind)? OperandToWrite(IVulkanTensor y)
     {
         OperandKind kind = y.Owner.UsualKind;
-        return kind == OperandKind.Int8 || kind == OperandKind.Halves(y.Stride) ? (PlaceOf(y, kind), kind) : null;
+        return kind == OperandKind.Int8 || kind.IsHalves(y.Stride) ? (PlaceOf(y, kind), kind) : null;
     }
 
     /// <summary>Says that a kernel writes rows of a tensor as operands of a form.</summary>

@@ -21,16 +21,19 @@ internal static class FirstUse
     /// <param name="config">The model.</param>
     /// <param name="plan">The format of its weights, and the tokens of a micro-batch.</param>
     /// <param name="stage">The part of the plan that the device has.</param>
+    /// <param name="compute">How products are computed.</param>
     /// <param name="cancellationToken">Ends it.</param>
     /// <returns>The device, and what to tell the user; null where nothing was done.</returns>
     public static (IDevice Device, Notice? Note) Open(
-        Func<IDevice> open, BackboneConfig config, ExecutionPlan plan, StagePlan stage, CancellationToken cancellationToken)
+        Func<IDevice> open, BackboneConfig config, ExecutionPlan plan, StagePlan stage, ComputeMode compute,
+        CancellationToken cancellationToken)
     {
         IDevice device = open();
         try
         {
             if (device is not ITunableDevice tunable || device.Info.IsProcessor) return (device, null);
-            IReadOnlyList<LinearProduct> untuned = tunable.Untuned(LayerProducts.Of(config, plan, stage, [64, 512, plan.BatchTokens]));
+            IReadOnlyList<LinearProduct> untuned =
+                tunable.Untuned(LayerProducts.Of(config, plan, stage, [64, 512, plan.BatchTokens], compute));
             long start = Stopwatch.GetTimestamp();
             if (untuned.Count == 0 || !tunable.Tune(untuned, Limit, null, cancellationToken)) return (device, null);
             int left = tunable.Untuned(untuned).Count;

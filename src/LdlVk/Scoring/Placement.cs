@@ -74,7 +74,7 @@ internal static class Placement
         WeightFormat weights = options.Weights ?? checkpoint.Converted?.Weights ?? Format(checkpoint, options, devices);
         ModelMemory.CheckCompute(options.Compute, weights);
         long freeHost = (long)(CpuBackend.Enumerate()[0].FreeMemoryBytes * HostShare);
-        return Planner.Make(new PlanRequest(checkpoint.Config, Memory(checkpoint, options, weights), weights, devices)
+        ExecutionPlan plan = Planner.Make(new PlanRequest(checkpoint.Config, Memory(checkpoint, options, weights), weights, devices)
         {
             BatchTokens = options.BatchTokens,
             Compute = options.Compute,
@@ -87,6 +87,8 @@ internal static class Placement
             // The files of a converted folder hold rows in the device's format, and stay in the page cache while there is room.
             HostBytes = checkpoint.Converted is null ? HostBytes(freeHost, options, devices) : 0,
         });
+        ModelMemory.CheckCompute(options.Compute, plan.Stages.Select(stage => stage.Device));
+        return plan;
     }
 
     /// <summary>
@@ -97,7 +99,8 @@ internal static class Placement
     private static WeightFormat Format(Checkpoint checkpoint, RewardModelOptions options, IReadOnlyList<DeviceInfo> devices)
     {
         if (options.Compute == ComputeMode.Int8) return WeightFormat.Int8;
-        WeightFormat best = checkpoint.SourceType == ElementType.Fp32 ? WeightFormat.Fp32 : WeightFormat.Fp16;
+        WeightFormat best = checkpoint.SourceType == ElementType.Fp32 && options.Compute != ComputeMode.Fp16x
+            ? WeightFormat.Fp32 : WeightFormat.Fp16;
         for (WeightFormat format = best; format < WeightFormat.Int8; format++)
         {
             int largest = Enumerable.Range(0, devices.Count).MaxBy(Usable);

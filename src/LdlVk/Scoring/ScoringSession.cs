@@ -84,11 +84,14 @@ internal sealed class ScoringSession : IDisposable
         IDevice Open(StagePlan stage)
         {
             // Only Linear is tuned, and computing in int8 does without it.
-            if (!options.Tune || options.Compute == ComputeMode.Int8) return open(stage);
-            (IDevice device, Notice? note) = FirstUse.Open(() => open(stage), checkpoint.Config, plan, stage, cancellationToken);
+            if (!options.Tune || options.Compute == ComputeMode.Int8) return Checked(open(stage));
+            (IDevice device, Notice? note) = FirstUse.Open(
+                () => open(stage), checkpoint.Config, plan, stage, options.Compute, cancellationToken);
             tuned ??= note;
-            return device;
+            return Checked(device);
         }
+
+        IDevice Checked(IDevice device) => options.Compute == ComputeMode.Fp16x ? HalfSumTrust.Checked(device, cancellationToken) : device;
     }
 
     /// <summary>
