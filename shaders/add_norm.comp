@@ -2,6 +2,7 @@
 #extension GL_GOOGLE_include_directive : require
 #include "buffers.glsl"
 #include "halve.glsl"
+#include "quantize.glsl"
 
 // Op AddNorm (src/LdlVk.Vulkan/Ops/AddNormOp.cs): residual += y, or with NORM its RMSNorm, and output = RMSNorm of the sum, in the bits of
 // NormAdd or Add and RmsNorm. The sum is read while it is in the cache, and a kernel's start is saved.
@@ -9,7 +10,7 @@ layout(constant_id = 0) const bool NORM = false;
 
 layout(push_constant, std430) uniform Push {
     Vec4s y; Vec4s y_w; Vec4s residual; Vec4s w; Vec4s result;
-    uint rows; uint columns; uint vectors; float epsilon; Halves operand; Floats scales;
+    uint rows; uint columns; uint vectors; float epsilon; Halves halves; Bytes bytes; Floats scales;
 };
 #include "norm.glsl"
 
@@ -48,6 +49,6 @@ void main() {
             squares = square(sum, squares);
             if (OPERAND != BYTES) residual.v[first + i] = sum;
         }
-        store_normed(result, w, row, factor_of(squares), operand, scales);
+        store_normed(result, w, row, factor_of(squares), halves, bytes, scales);
     }
 }

@@ -2,12 +2,13 @@
 #extension GL_GOOGLE_include_directive : require
 #include "buffers.glsl"
 #include "halve.glsl"
+#include "quantize.glsl"
 
 // Ops RmsNorm and NormAdd (src/LdlVk.Vulkan/Ops/RmsNormOp.cs): y = x·rsqrt(mean(x²) + ε)·w, stored, or with ADD added to y.
 layout(constant_id = 0) const bool ADD = false;
 
 layout(push_constant, std430) uniform Push {
-    Vec4s x; Vec4s w; Vec4s y; uint rows; uint columns; uint vectors; float epsilon; Halves operand; Floats scales;
+    Vec4s x; Vec4s w; Vec4s y; uint rows; uint columns; uint vectors; float epsilon; Halves halves; Bytes bytes; Floats scales;
 };
 #include "norm.glsl"
 
@@ -26,7 +27,7 @@ void main() {
                 y.v[first + i] = sum;
             }
         } else {
-            store_normed(y, w, row, factor, operand, scales);
+            store_normed(y, w, row, factor, halves, bytes, scales);
         }
     }
 }

@@ -45,8 +45,9 @@ vec4 normed(vec4 x, float factor, vec4 w) {
     return product;
 }
 
-// y = x·factor·w, and its operands. The padding of w is zero and that of x too, so the padding of y stays zero.
-void store_normed(Vec4s y, Vec4s w, uint row, float factor, Halves operand, Floats scales) {
+// y = x·factor·w, and its operands, which are at one address whichever they are: SwiftShader takes no reference for one of another type.
+// The padding of w is zero and that of x too, so the padding of y stays zero.
+void store_normed(Vec4s y, Vec4s w, uint row, float factor, Halves halves, Bytes bytes, Floats scales) {
     uint t = gl_LocalInvocationIndex, first = row * vectors;
     if (OPERAND == BYTES) {
         // An invocation takes whole groups, so that no scale crosses invocations: with groups of 8 invocations and a barrier for each 256
@@ -61,7 +62,7 @@ void store_normed(Vec4s y, Vec4s w, uint row, float factor, Halves operand, Floa
                 bits[i] = floatBitsToUint(v);
                 most = max(most, magnitude(bits[i]));
             }
-            store_group(Bytes(operand), scales, first / GROUP + group, bits, most);
+            store_group(bytes, scales, first / GROUP + group, bits, most);
         }
         return;
     }
@@ -82,6 +83,6 @@ void store_normed(Vec4s y, Vec4s w, uint row, float factor, Halves operand, Floa
         Halving h = halving_for(largest[0], TOP);
         if (t == 0u) scales.v[row] = h.scale;
         // Each invocation reads what it has written.
-        for (uint i = t; i < vectors; i += THREADS) operand.v[first + i] = halved(floatBitsToUint(y.v[first + i]), h);
+        for (uint i = t; i < vectors; i += THREADS) halves.v[first + i] = halved(floatBitsToUint(y.v[first + i]), h);
     }
 }

@@ -1,3 +1,5 @@
+#ifndef QUANTIZE_GLSL
+#define QUANTIZE_GLSL
 #include "magnitude.glsl"
 
 // Shared by the kernels that convert to int8 (quantize_rows.comp, rms_norm.comp, add_norm.comp). Each group of 32 elements of a row becomes
@@ -39,3 +41,4 @@ void store_group(Bytes bytes, Floats scales, uint group, uvec4 bits[8], uint lar
     bytes.v[group * 2u] = uvec4(words[0], words[1], words[2], words[3]);
     bytes.v[group * 2u + 1u] = uvec4(words[4], words[5], words[6], words[7]);
 }
+#endif

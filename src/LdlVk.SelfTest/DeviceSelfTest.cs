@@ -12,7 +12,7 @@ public static class DeviceSelfTest
     public const string DoesNotEnd = "it did not end within";
 
     /// <summary>Compiling a check's kernels takes seconds, and so does a system until it takes a hanging GPU from its process.</summary>
-    private static readonly TimeSpan UsualLimit = TimeSpan.FromMinutes(2);
+    internal static readonly TimeSpan UsualLimit = TimeSpan.FromMinutes(2);
 
     /// <summary>Runs the checks, one after the other.</summary>
     /// <param name="device">The device; it must not be in use.</param>
@@ -45,7 +45,8 @@ public static class DeviceSelfTest
         return results;
     }
 
-    private static (CheckResult Result, bool Lost) Run(OpCheck check, IDevice device, TimeSpan limit)
+    /// <summary>Runs one check, and says whether it lost the device.</summary>
+    internal static (CheckResult Result, bool Lost) Run(OpCheck check, IDevice device, TimeSpan limit)
     {
         long start = Stopwatch.GetTimestamp();
         Task<(double, string?, bool)> run = Task.Factory.StartNew(() => Run(check, device), TaskCreationOptions.LongRunning);

@@ -20,7 +20,7 @@ internal sealed class AddNormOp(OpContext context, RowConverter converter)
         PushConstants push = new PushConstants()
             .Add(x.Address).Add(wOfY?.Address ?? 0).Add(sum.Address).Add(w.Address).Add(result.Address)
             .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon)
-            .Add(also?.Operand.Elements ?? 0).Add(also?.Operand.Scales ?? 0);
+            .Add(also?.Operand.Elements ?? 0).Add(also?.Operand.Elements ?? 0).Add(also?.Operand.Scales ?? 0);
         context.DispatchLooping("add_norm", [wOfY is null ? 0u : 1u, also?.Kind.Number ?? 0, also?.Kind.Top ?? 0], push, x.Rows, 1,
             Work.Elementwise(nameof(IDevice.AddNorm), x.Rows, x.Columns), reads: [x.Range, wOfY?.Range ?? default, w.Range],
             writes: [sum.Range, result.Range, also?.Operand.Memory ?? default]);

@@ -29,7 +29,7 @@ internal sealed class RmsNormOp(OpContext context, RowConverter converter)
         PushConstants push = new PushConstants()
             .Add(x.Address).Add(w.Address).Add(y.Address)
             .Add(x.Rows).Add(x.Columns).Add(x.Stride / 4).Add(epsilon)
-            .Add(also?.Operand.Elements ?? 0).Add(also?.Operand.Scales ?? 0);
+            .Add(also?.Operand.Elements ?? 0).Add(also?.Operand.Elements ?? 0).Add(also?.Operand.Scales ?? 0);
         context.DispatchLooping("rms_norm", [add ? 1u : 0u, also?.Kind.Number ?? 0, also?.Kind.Top ?? 0], push, x.Rows, 1,
             Work.Elementwise(op, x.Rows, x.Columns), reads: [x.Range, w.Range], writes: [y.Range, also?.Operand.Memory ?? default]);
         if (also is { } written) RowConverter.HasWritten(y, written.Kind);

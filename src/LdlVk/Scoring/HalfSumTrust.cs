@@ -15,16 +15,18 @@ internal static class HalfSumTrust
     {
         // Software drivers and the processor are held to the reference by the project's own tests.
         if (device.Info.IsProcessor) return device;
+        bool hangs = false;
         try
         {
-            if (HalfSumSelfTest.Run(device, cancellationToken).Fault is not { } fault) return device;
+            if (HalfSumSelfTest.Run(device, cancellationToken) is not { Fault: { } fault } wrong) return device;
+            hangs = wrong.Hangs;
             throw new DeviceException(
                 $"{device.Info.Id} ({device.Info.Name}) computes wrong results with sums in fp16 with its driver, {device.Info.Driver}: "
-                + $"{fault}. Leave {OptionName.Compute} out; ldlvk selftest shows all that is wrong.");
+                + $"{wrong.Op} {wrong.Variant}: {fault}. Leave {OptionName.Compute} out; ldlvk selftest shows all that is wrong.");
         }
         catch
         {
-            device.Dispose();
+            if (!hangs) device.Dispose();
             throw;
         }
     }
