@@ -81,13 +81,14 @@ public sealed class HalfSumTests : ConformanceTest
     [MemberData(nameof(Cases))]
     public void A_row_has_the_same_bits_in_every_batch_and_gated(string id, WeightFormat format)
     {
-        const int Rows = 133, N = 70, K = 300;
+        // More than a tile's rows, and no more than an emulation takes a second for.
+        const int Rows = 70, N = 36, K = 70;
         IDevice device = Open(id);
         Random random = new(5);
         IWeight gate = Own(device.CreateWeight(Weight(random, N, K, format))), up = Own(device.CreateWeight(Weight(random, N, K, format)));
         Matrix x = Matrix.Random(random, Rows, K);
         Matrix all = Run(x);
-        foreach (int count in new[] { 1, 3, 16, 129 })
+        foreach (int count in new[] { 1, 16, 67 })
         {
             int[] picked = [.. Enumerable.Range(0, count).Select(_ => random.Next(Rows))];
             Check.SameBits($"fp16 sums on {id}, {format}: {count} rows of {Rows}", Run(x.Pick(picked)), all.Pick(picked));

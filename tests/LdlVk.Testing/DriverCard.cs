@@ -46,7 +46,7 @@ public sealed record DriverCard(string Name, string Shim, string Variable, strin
         // NVK starts only if it is asked for.
         ("LD_PRELOAD", Library), (Variable, Value), ("VK_DRIVER_FILES", Manifest), ("NVK_I_WANT_A_BROKEN_VULKAN_DRIVER", "1"),
         // ANV shows no assembly of a kernel that it has kept.
-        ("MESA_SHADER_CACHE_DISABLE", "true"),
+        ("MESA_SHADER_CACHE_DISABLE", Shim == "intel" ? "true" : "false"),
     ];
 
     /// <summary>Whether a process of this card ended because the library is older than the card.</summary>

@@ -36,8 +36,10 @@ public sealed class InvarianceTests : DeviceTest
     [Theory]
     [MemberData(nameof(Cases))]
     public void Scores_do_not_depend_on_the_batch(string device, string name, WeightFormat format, ComputeMode compute) =>
-        // Kernels that a device would not choose itself are slow on a software driver, and so is DirectML there: 25 samples took minutes.
-        Compare(device, Goldens.Read(name), vocabulary: 300, format, compute, samples: IsSlow(device) || device.Contains(' ', StringComparison.Ordinal) ? 8 : 25);
+        // Kernels that a device would not choose itself are slow on a software driver, and so is DirectML there: 25 samples took minutes. Of
+        // sums in fp16, which are emulated there, 8 took three.
+        Compare(device, Goldens.Read(name), vocabulary: 300, format, compute, samples: compute == ComputeMode.Fp16x && device != "cpu" ? 2
+            : IsSlow(device) || device.Contains(' ', StringComparison.Ordinal) ? 8 : 25);
 
     /// <summary>Whether a device's batches take tens of times as long as another's.</summary>
     internal static bool IsSlow(string device) => device.StartsWith("directml", StringComparison.Ordinal);
