@@ -33,10 +33,6 @@ public sealed class FamilyGoldenTests(ITestOutputHelper output) : GoldenComparis
         }
     }
 
-    [Theory(SkipTestWithoutData = true)]
-    [MemberData(nameof(SummingDevices))]
-    public void Sums_in_fp16_cost_a_third_of_bf16_at_most(string device) => CompareHalfSums(device, FamilyGoldens.Cases, FamilyGoldens.Read);
-
     [Theory]
     [MemberData(nameof(Devices))]
     public void Int8_weights_stay_near_bf16(string device)

@@ -87,10 +87,6 @@ public sealed class GoldenTests(ITestOutputHelper output) : GoldenComparison(out
         Assert.True(mean <= 2.1, $"{device}: int8 compute's mean score error is {mean:F2} times bf16's in the geometric mean");
     }
 
-    [Theory(SkipTestWithoutData = true)]
-    [MemberData(nameof(SummingDevices))]
-    public void Sums_in_fp16_cost_a_third_of_bf16_at_most(string device) => CompareHalfSums(device, Goldens.Cases, Goldens.Read);
-
     [Theory]
     [MemberData(nameof(Devices))]
     public void Heads_in_fp16_and_int8_stay_near_fp32(string device)
