@@ -12,7 +12,7 @@ public static class DeviceSelfTest
     public const string DoesNotEnd = "it did not end within";
 
     /// <summary>Compiling a check's kernels takes seconds, and so does a system until it takes a hanging GPU from its process.</summary>
-    internal static readonly TimeSpan UsualLimit = TimeSpan.FromMinutes(2);
+    private static readonly TimeSpan UsualLimit = TimeSpan.FromMinutes(2);
 
     /// <summary>Runs the checks, one after the other.</summary>
     /// <param name="device">The device; it must not be in use.</param>
@@ -31,12 +31,43 @@ public static class DeviceSelfTest
         TimeSpan? limit = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(device);
+        IEnumerable<OpCheck> checks = SelfTestChecks.All(device.Info, quick)
+            .Concat(TilingChecks.For(device, quick)).Concat(StreamingChecks.For(device, quick));
+        return RunAll(device, checks, untilFault, progress, limit, cancellationToken);
+    }
+
+    /// <summary>
+    /// Checks products with sums in fp16 (<see cref="SumFormat.Fp16"/>) alone until one fails: the quick self-test leaves them out. They
+    /// take a fraction of a second on a graphics card.
+    /// </summary>
+    /// <param name="device">The device; it must not be in use.</param>
+    /// <param name="cancellationToken">Ends it between two checks.</param>
+    /// <returns>The results, as of <see cref="Run"/>; none where the device has no such sums.</returns>
+    /// <exception cref="DeviceException">There is not enough memory, which says nothing about the kernels.</exception>
+    public static IReadOnlyList<CheckResult> HalfSums(IDevice device, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        return RunAll(device, HalfSumChecks.For(device.Info, quick: true), untilFault: true, null, null, cancellationToken);
+    }
+
+    /// <summary>Closes a device that was checked, unless it hangs: closing would wait, so it is left to the end of the process.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="results">What was found.</param>
+    public static void Close(IDevice device, IReadOnlyList<CheckResult> results)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (results is not [.., { Hangs: true }]) device.Dispose();
+    }
+
+    private static IReadOnlyList<CheckResult> RunAll(
+        IDevice device, IEnumerable<OpCheck> checks, bool untilFault, IProgress<CheckResult>? progress, TimeSpan? limit,
+        CancellationToken cancellationToken)
+    {
         List<CheckResult> results = [];
-        foreach (OpCheck check in SelfTestChecks.All(device.Info, quick)
-            .Concat(TilingChecks.For(device, quick)).Concat(StreamingChecks.For(device, quick)))
+        foreach (OpCheck check in checks)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            (CheckResult result, bool lost) = Run(check, device, limit ?? UsualLimit);
+            (CheckResult result, bool lost) = Timed(check, device, limit ?? UsualLimit);
             results.Add(result);
             progress?.Report(result);
             if (lost || (untilFault && result.Fault is not null)) break;
@@ -45,18 +76,17 @@ public static class DeviceSelfTest
         return results;
     }
 
-    /// <summary>Runs one check, and says whether it lost the device.</summary>
-    internal static (CheckResult Result, bool Lost) Run(OpCheck check, IDevice device, TimeSpan limit)
+    private static (CheckResult Result, bool Lost) Timed(OpCheck check, IDevice device, TimeSpan limit)
     {
         long start = Stopwatch.GetTimestamp();
-        Task<(double, string?, bool)> run = Task.Factory.StartNew(() => Run(check, device), TaskCreationOptions.LongRunning);
+        Task<(double, string?, bool)> run = Task.Factory.StartNew(() => RunOne(check, device), TaskCreationOptions.LongRunning);
         bool hangs = Task.WaitAny([run], limit) < 0;
         (double worst, string? fault, bool lost) = hangs
             ? (0, $"{DoesNotEnd} {limit.TotalSeconds:F0} s", true) : run.GetAwaiter().GetResult();
         return (new CheckResult(check.Op, check.Variant, Stopwatch.GetElapsedTime(start).TotalSeconds, worst, fault, hangs), lost);
     }
 
-    private static (double Worst, string? Fault, bool Lost) Run(OpCheck check, IDevice device)
+    private static (double Worst, string? Fault, bool Lost) RunOne(OpCheck check, IDevice device)
     {
         try
         {

@@ -14,7 +14,5 @@ internal sealed record OpCheck(string Op, string Variant, Func<Operands, (double
 /// The largest error as a multiple of its bound, which is that of an fp32 computation in any order; 0 where bits are compared.
 /// </param>
 /// <param name="Fault">What is wrong, in words; null if nothing is.</param>
-/// <param name="Hangs">
-/// Whether the check has not ended. Closing its device would wait for it: it is left to the end of the process.
-/// </param>
+/// <param name="Hangs">Whether the check has not ended; see <see cref="DeviceSelfTest.Close"/>.</param>
 public sealed record CheckResult(string Op, string Variant, double Seconds, double Worst, string? Fault, bool Hangs = false);

@@ -85,18 +85,18 @@ internal static class SelfTestCommand
         foreach (DeviceInfo kind in Kinds(info, choice))
         {
             IDevice device = ComputeDevices.Open(kind);
-            bool hangs = false;
+            IReadOnlyList<CheckResult> checks = [];
             try
             {
                 described ??= DeviceDescription.Of(device);
                 TestedKernels result = Test(device, quick, status, cancellationToken);
-                hangs = result.Faults.Any(fault => fault.Hangs);
+                checks = result.Checks;
                 tested.Add(result);
                 if (result.Faults.Count == 0) ComputeDevices.Trust(kind);
             }
             finally
             {
-                if (!hangs) device.Dispose();
+                DeviceSelfTest.Close(device, checks);
             }
         }
 

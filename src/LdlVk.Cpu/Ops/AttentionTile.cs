@@ -41,37 +41,8 @@ internal static unsafe class AttentionTile
                 // Two rows at a time; an odd last row is paired with itself.
                 int s = Math.Min(r + 1, rows - 1);
                 float* first = scores + (r * scoreStride) + half, second = scores + (s * scoreStride) + half;
-                Scores2(q + (r * qStride), q + (s * qStride), tile, headDimension, first, second);
+                Products32(q + (r * qStride), q + (s * qStride), 0, headDimension - 1, tile, HalfKeys, first, second, add: false);
             }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Scores2(float* q0, float* q1, float* tile, int headDimension, float* scores0, float* scores1)
-    {
-        Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default;
-        Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default;
-        for (nint d = 0; d < headDimension; d++, tile += HalfKeys)
-        {
-            Vector256<float> a = Vector256.Create(q0[d]), b = Vector256.Create(q1[d]);
-            Vector256<float> k0 = Vector256.Load(tile), k1 = Vector256.Load(tile + 8);
-            Vector256<float> k2 = Vector256.Load(tile + 16), k3 = Vector256.Load(tile + 24);
-            a0 = Vector256.FusedMultiplyAdd(a, k0, a0);
-            a1 = Vector256.FusedMultiplyAdd(a, k1, a1);
-            a2 = Vector256.FusedMultiplyAdd(a, k2, a2);
-            a3 = Vector256.FusedMultiplyAdd(a, k3, a3);
-            b0 = Vector256.FusedMultiplyAdd(b, k0, b0);
-            b1 = Vector256.FusedMultiplyAdd(b, k1, b1);
-            b2 = Vector256.FusedMultiplyAdd(b, k2, b2);
-            b3 = Vector256.FusedMultiplyAdd(b, k3, b3);
-        }
-        a0.Store(scores0);
-        a1.Store(scores0 + 8);
-        a2.Store(scores0 + 16);
-        a3.Store(scores0 + 24);
-        b0.Store(scores1);
-        b1.Store(scores1 + 8);
-        b2.Store(scores1 + 16);
-        b3.Store(scores1 + 24);
     }
 
     /// <summary>
@@ -126,42 +97,51 @@ internal static unsafe class AttentionTile
         float* p0, float* p1, int from, int to, float* values, int stride, float* sums0, float* sums1, int columns)
     {
         int d = 0;
-        for (; d + 32 <= columns; d += 32) AddValues32(p0, p1, from, to, values + d, stride, sums0 + d, sums1 + d);
+        for (; d + 32 <= columns; d += 32) Products32(p0, p1, from, to, values + d, stride, sums0 + d, sums1 + d, add: true);
         for (; d < columns; d += 8) AddValues8(p0, p1, from, to, values + d, stride, sums0 + d, sums1 + d);
     }
 
+    /// <summary>
+    /// For two rows x and 32 columns: Σⱼ x[j]·matrix[j, column] over from ≤ j ≤ to, in the order of j, stored or added. The rows may be
+    /// one, and their results too.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void AddValues32(float* p0, float* p1, int from, int to, float* values, nint stride, float* sums0, float* sums1)
+    private static void Products32(
+        float* x0, float* x1, int from, int to, float* matrix, nint stride, float* y0, float* y1, bool add)
     {
         Vector256<float> a0 = default, a1 = default, a2 = default, a3 = default;
         Vector256<float> b0 = default, b1 = default, b2 = default, b3 = default;
-        float* v = values + (from * stride);
-        for (nint j = from; j <= to; j++, v += stride)
+        float* m = matrix + (from * stride);
+        for (nint j = from; j <= to; j++, m += stride)
         {
-            Vector256<float> a = Vector256.Create(p0[j]), b = Vector256.Create(p1[j]);
-            Vector256<float> v0 = Vector256.Load(v), v1 = Vector256.Load(v + 8), v2 = Vector256.Load(v + 16), v3 = Vector256.Load(v + 24);
-            a0 = Vector256.FusedMultiplyAdd(a, v0, a0);
-            a1 = Vector256.FusedMultiplyAdd(a, v1, a1);
-            a2 = Vector256.FusedMultiplyAdd(a, v2, a2);
-            a3 = Vector256.FusedMultiplyAdd(a, v3, a3);
-            b0 = Vector256.FusedMultiplyAdd(b, v0, b0);
-            b1 = Vector256.FusedMultiplyAdd(b, v1, b1);
-            b2 = Vector256.FusedMultiplyAdd(b, v2, b2);
-            b3 = Vector256.FusedMultiplyAdd(b, v3, b3);
+            Vector256<float> a = Vector256.Create(x0[j]), b = Vector256.Create(x1[j]);
+            Vector256<float> m0 = Vector256.Load(m), m1 = Vector256.Load(m + 8);
+            Vector256<float> m2 = Vector256.Load(m + 16), m3 = Vector256.Load(m + 24);
+            a0 = Vector256.FusedMultiplyAdd(a, m0, a0);
+            a1 = Vector256.FusedMultiplyAdd(a, m1, a1);
+            a2 = Vector256.FusedMultiplyAdd(a, m2, a2);
+            a3 = Vector256.FusedMultiplyAdd(a, m3, a3);
+            b0 = Vector256.FusedMultiplyAdd(b, m0, b0);
+            b1 = Vector256.FusedMultiplyAdd(b, m1, b1);
+            b2 = Vector256.FusedMultiplyAdd(b, m2, b2);
+            b3 = Vector256.FusedMultiplyAdd(b, m3, b3);
         }
-        // Both rows are read before one is written: they may be one.
-        (a0, a1) = (Vector256.Load(sums0) + a0, Vector256.Load(sums0 + 8) + a1);
-        (a2, a3) = (Vector256.Load(sums0 + 16) + a2, Vector256.Load(sums0 + 24) + a3);
-        (b0, b1) = (Vector256.Load(sums1) + b0, Vector256.Load(sums1 + 8) + b1);
-        (b2, b3) = (Vector256.Load(sums1 + 16) + b2, Vector256.Load(sums1 + 24) + b3);
-        a0.Store(sums0);
-        a1.Store(sums0 + 8);
-        a2.Store(sums0 + 16);
-        a3.Store(sums0 + 24);
-        b0.Store(sums1);
-        b1.Store(sums1 + 8);
-        b2.Store(sums1 + 16);
-        b3.Store(sums1 + 24);
+        if (add)
+        {
+            // Both results are read before one is written.
+            (a0, a1) = (Vector256.Load(y0) + a0, Vector256.Load(y0 + 8) + a1);
+            (a2, a3) = (Vector256.Load(y0 + 16) + a2, Vector256.Load(y0 + 24) + a3);
+            (b0, b1) = (Vector256.Load(y1) + b0, Vector256.Load(y1 + 8) + b1);
+            (b2, b3) = (Vector256.Load(y1 + 16) + b2, Vector256.Load(y1 + 24) + b3);
+        }
+        a0.Store(y0);
+        a1.Store(y0 + 8);
+        a2.Store(y0 + 16);
+        a3.Store(y0 + 24);
+        b0.Store(y1);
+        b1.Store(y1 + 8);
+        b2.Store(y1 + 16);
+        b3.Store(y1 + 24);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

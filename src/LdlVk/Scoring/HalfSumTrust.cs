@@ -15,18 +15,18 @@ internal static class HalfSumTrust
     {
         // Software drivers and the processor are held to the reference by the project's own tests.
         if (device.Info.IsProcessor) return device;
-        bool hangs = false;
+        IReadOnlyList<CheckResult> checks = [];
         try
         {
-            if (HalfSumSelfTest.Run(device, cancellationToken) is not { Fault: { } fault } wrong) return device;
-            hangs = wrong.Hangs;
+            checks = DeviceSelfTest.HalfSums(device, cancellationToken);
+            if (checks is not [.., { Fault: { } fault } wrong]) return device;
             throw new DeviceException(
                 $"{device.Info.Id} ({device.Info.Name}) computes wrong results with sums in fp16 with its driver, {device.Info.Driver}: "
                 + $"{wrong.Op} {wrong.Variant}: {fault}. Leave {OptionName.Compute} out; ldlvk selftest shows all that is wrong.");
         }
         catch
         {
-            if (!hangs) device.Dispose();
+            DeviceSelfTest.Close(device, checks);
             throw;
         }
     }

@@ -51,8 +51,8 @@ internal sealed class KernelTrust(string? path, Func<DeviceInfo, string?> test, 
         if (isNew) _kept.Keep(key, fault ?? Right);
         if (fault is null) return (device, null);
         string card = $"{device.Id} ({device.Name})";
-        bool ended = fault != Ended && !fault.Contains(DeviceSelfTest.DoesNotEnd, StringComparison.Ordinal);
-        string wrong = ended ? "computes wrong results" : "did not end the self-test";
+        bool hangs = fault == Ended || fault.Contains(DeviceSelfTest.DoesNotEnd, StringComparison.Ordinal);
+        string wrong = hangs ? "did not end the self-test" : "computes wrong results";
         if (device.Kernels == DeviceInfo.PortableKernels)
             throw new DeviceException(
                 $"{card} {wrong} with its driver, {device.Driver}, and is not used: {fault}. Update the driver, or use "
@@ -109,18 +109,17 @@ internal sealed class KernelTrust(string? path, Func<DeviceInfo, string?> test, 
     private static string? Test(DeviceInfo device)
     {
         IDevice opened = ComputeDevices.Open(device);
-        bool hangs = false;
-        CheckResult? wrong;
+        IReadOnlyList<CheckResult> checks = [];
         try
         {
-            wrong = DeviceSelfTest.Run(opened, quick: true, untilFault: true).FirstOrDefault(check => check.Fault is not null);
-            hangs = wrong is { Hangs: true };
+            checks = DeviceSelfTest.Run(opened, quick: true, untilFault: true);
         }
         finally
         {
-            if (!hangs) opened.Dispose();
+            DeviceSelfTest.Close(opened, checks);
         }
 
+        CheckResult? wrong = checks.FirstOrDefault(check => check.Fault is not null);
         return wrong is null ? null : $"{wrong.Op} {wrong.Variant}: {wrong.Fault}";
     }
 }
