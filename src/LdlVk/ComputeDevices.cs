@@ -28,7 +28,13 @@ public static class ComputeDevices
     public static DeviceInfo AsScored(DeviceInfo device) => KernelTrust.Default.Known(device);
 
     /// <summary>Keeps that a device passed the self-test with its kernels, whatever an earlier one found with this driver.</summary>
-    public static void Trust(DeviceInfo device) => KernelTrust.Default.Passed(device);
+    /// <param name="device">The device.</param>
+    /// <param name="quick">Whether it was a quick one, which leaves sums in fp16 out.</param>
+    public static void Trust(DeviceInfo device, bool quick)
+    {
+        KernelTrust.Default.Passed(device);
+        if (!quick) HalfSumTrust.Default.Passed(device);
+    }
 
     /// <summary>Why no Vulkan device is listed; null if one is.</summary>
     public static Notice? WhyNoVulkan() => VulkanBackend.Enumerate(out string? why).Count == 0 && why is not null ? (Notice)why : null;

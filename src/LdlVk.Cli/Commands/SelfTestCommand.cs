@@ -92,7 +92,7 @@ internal static class SelfTestCommand
                 TestedKernels result = Test(device, quick, status, cancellationToken);
                 checks = result.Checks;
                 tested.Add(result);
-                if (result.Faults.Count == 0) ComputeDevices.Trust(kind);
+                if (result.Faults.Count == 0) ComputeDevices.Trust(kind, quick);
             }
             finally
             {

@@ -4,30 +4,37 @@ using LdlVk.SelfTest;
 namespace LdlVk.Scoring;
 
 /// <summary>
-/// Whether a device's sums in fp16 are right. The self-test of a new driver (<see cref="KernelTrust"/>) leaves them out, since only
-/// <see cref="ComputeMode.Fp16x"/> needs them; so they are checked whenever a model is loaded in that mode.
+/// Whether a device's sums in fp16 are right. The quick self-test of <see cref="KernelTrust"/> leaves them out, since only
+/// <see cref="ComputeMode.Fp16x"/> needs them: they are tested when a device and a version of its driver first get a model in that mode.
 /// </summary>
-internal static class HalfSumTrust
+/// <param name="path">The file; null to keep nothing.</param>
+/// <param name="test">Tests a device: what is wrong, or null.</param>
+internal sealed class HalfSumTrust(string? path, Func<DeviceInfo, string?> test)
 {
-    /// <summary>The device, if its sums in fp16 are right or it has none; else it is closed.</summary>
+    private readonly KeptVerdicts _verdicts = new(path, "fp16 sums", test);
+
+    /// <summary>Those of this machine, in the file of <see cref="KernelTrust.Default"/>; tests put others here.</summary>
+    public static HalfSumTrust Default { get; set; } = new(KeptVerdicts.DefaultPath, device => Test(ComputeDevices.Open(device)));
+
+    /// <summary>Checks a device; one without sums in fp16 has none that are wrong.</summary>
     /// <exception cref="DeviceException">They are wrong.</exception>
-    public static IDevice Checked(IDevice device, CancellationToken cancellationToken)
+    public void Check(DeviceInfo device)
     {
-        // Software drivers and the processor are held to the reference by the project's own tests.
-        if (device.Info.IsProcessor) return device;
-        IReadOnlyList<CheckResult> checks = [];
-        try
-        {
-            checks = DeviceSelfTest.HalfSums(device, cancellationToken);
-            if (checks is not [.., { Fault: { } fault } wrong]) return device;
-            throw new DeviceException(
-                $"{device.Info.Id} ({device.Info.Name}) computes wrong results with sums in fp16 with its driver, {device.Info.Driver}: "
-                + $"{wrong.Op} {wrong.Variant}: {fault}. Leave {OptionName.Compute} out; ldlvk selftest shows all that is wrong.");
-        }
-        catch
-        {
-            DeviceSelfTest.Close(device, checks);
-            throw;
-        }
+        if (!IsTested(device) || _verdicts.Of(device).Fault is not { } fault) return;
+        throw new DeviceException(
+            $"{KeptVerdicts.Describe(device, fault, " with sums in fp16")}: {fault}. Leave {OptionName.Compute} out; ldlvk selftest shows "
+            + $"all that is wrong, and a device that passes it is used again.");
     }
+
+    /// <summary>Keeps that a device's sums in fp16 passed a self-test.</summary>
+    public void Passed(DeviceInfo device)
+    {
+        if (IsTested(device)) _verdicts.Passed(device);
+    }
+
+    /// <summary>Tests an open device, and closes it: what is wrong, or null.</summary>
+    public static string? Test(IDevice device) => KeptVerdicts.FirstFault(device, opened => DeviceSelfTest.HalfSums(opened));
+
+    /// <summary>Software drivers and the processor are held to the reference by the project's own tests.</summary>
+    private static bool IsTested(DeviceInfo device) => !device.IsProcessor && device.SumsHalves;
 }

@@ -16,8 +16,19 @@ internal static class Placement
     /// all layers fit; else all graphics cards together; else the best device, which streams.
     /// </summary>
     /// <exception cref="UsageException">The options contradict each other or the model.</exception>
-    /// <exception cref="DeviceException">No device has room for a layer and a text; the message is about the best candidate.</exception>
+    /// <exception cref="DeviceException">
+    /// No device has room for a layer and a text, and the message is about the best candidate; or sums in fp16 are asked for and wrong.
+    /// </exception>
     public static ExecutionPlan Plan(Checkpoint checkpoint, RewardModelOptions options)
+    {
+        ExecutionPlan plan = Choose(checkpoint, options);
+        // Not while choosing: a processor that simulates such sums is no replacement for a card on which they are wrong.
+        if (options.Compute == ComputeMode.Fp16x)
+            foreach (StagePlan stage in plan.Stages) HalfSumTrust.Default.Check(stage.Device);
+        return plan;
+    }
+
+    private static ExecutionPlan Choose(Checkpoint checkpoint, RewardModelOptions options)
     {
         if (options.Weights is { } wanted)
         {

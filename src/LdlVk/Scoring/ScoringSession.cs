@@ -84,14 +84,12 @@ internal sealed class ScoringSession : IDisposable
         IDevice Open(StagePlan stage)
         {
             // Only Linear is tuned, and computing in int8 does without it.
-            if (!options.Tune || options.Compute == ComputeMode.Int8) return Checked(open(stage));
+            if (!options.Tune || options.Compute == ComputeMode.Int8) return open(stage);
             (IDevice device, Notice? note) = FirstUse.Open(
                 () => open(stage), checkpoint.Config, plan, stage, options.Compute, cancellationToken);
             tuned ??= note;
-            return Checked(device);
+            return device;
         }
-
-        IDevice Checked(IDevice device) => options.Compute == ComputeMode.Fp16x ? HalfSumTrust.Checked(device, cancellationToken) : device;
     }
 
     /// <summary>
