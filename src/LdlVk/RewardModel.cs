@@ -65,7 +65,7 @@ public sealed class RewardModel : IDisposable
     /// </summary>
     public ComputeError? ComputeError => _session.ComputeError;
 
-    /// <summary>How full the prompt cache is, and what it did since the model was last put on its devices; zeros without one.</summary>
+    /// <summary>How full the prompt cache is, and what it did since the model was loaded; zeros without one.</summary>
     public PromptCacheUse PromptCache => _session.PromptCache;
 
     /// <summary>Longest text in tokens.</summary>

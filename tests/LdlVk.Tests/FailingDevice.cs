@@ -7,7 +7,7 @@ namespace LdlVk.Tests;
 /// </summary>
 internal class FailingDevice(IDevice inner) : IDevice
 {
-    private int _left = -1;
+    private int _left = -1, _movesLeft = -1;
     private DeviceFailure _failure;
 
     /// <summary>Whether the armed call has been reached.</summary>
@@ -44,6 +44,9 @@ internal class FailingDevice(IDevice inner) : IDevice
     /// <summary>Lets <paramref name="calls"/> calls pass; the one after them fails.</summary>
     public void Arm(int calls, DeviceFailure failure = DeviceFailure.OutOfMemory) => (_left, _failure, HasFailed) = (calls, failure, false);
 
+    /// <summary>As <see cref="Arm"/>, counting the calls that copy to host memory or back alone.</summary>
+    public void ArmMoves(int calls, DeviceFailure failure) => (_movesLeft, _failure, HasFailed) = (calls, failure, false);
+
     public ITensor CreateTensor(int rows, int columns) => rows <= MostRows
         ? Next().CreateTensor(rows, columns)
         : throw new DeviceException(
@@ -57,9 +60,9 @@ internal class FailingDevice(IDevice inner) : IDevice
     public void Write(ITensor destination, int firstRow, ReadOnlySpan<float> values) => Next().Write(destination, firstRow, values);
     public void Read(ITensor source, Span<float> destination) => Next().Read(source, destination);
     public IHostTensor Save(ITensor source) => source.Rows <= MostSavedRows
-        ? Next().Save(source) : throw new DeviceException($"no host memory for [{source.Rows}, {source.Columns}]", failure: DeviceFailure.OutOfMemory);
+        ? NextMove().Save(source) : throw new DeviceException($"no host memory for [{source.Rows}, {source.Columns}]", failure: DeviceFailure.OutOfMemory);
     public ITensor Restore(IHostTensor source) => !RestoresFail
-        ? Next().Restore(source) : throw new DeviceException($"no room for [{source.Rows}, {source.Columns}]", failure: DeviceFailure.OutOfMemory);
+        ? NextMove().Restore(source) : throw new DeviceException($"no room for [{source.Rows}, {source.Columns}]", failure: DeviceFailure.OutOfMemory);
     public IReadback BeginRead(ITensor source)
     {
         var readback = new Readback(this, Next().BeginRead(source));
@@ -85,6 +88,13 @@ internal class FailingDevice(IDevice inner) : IDevice
     {
         IsDisposed = true;
         inner.Dispose();
+    }
+
+    private IDevice NextMove()
+    {
+        if (_movesLeft == 0) _left = 0;
+        if (_movesLeft >= 0) _movesLeft--;
+        return Next();
     }
 
     private IDevice Next()

@@ -2,7 +2,6 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using LdlVk.Runtime.Batching;
-using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Devices;
 using LdlVk.Runtime.Model.Heads;
 using LdlVk.Runtime.Model;
@@ -68,7 +67,7 @@ internal sealed class StageWorker : IDisposable
             {
                 if (_ends) wave.GiveUp();
                 // Also for a wave that was given up: the cache counts on it.
-                else foreach (CacheMove move in wave.Moves) _stage.Cache.Move(move);
+                else _stage.Cache.Follow(wave.Moves);
                 if (!wave.IsOver) Queue(wave);
             }
             catch (OperationCanceledException) when (wave.IsOver)

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using LdlVk.Runtime.Batching;
 using LdlVk.Runtime.Caching;
 using LdlVk.Runtime.Devices;
@@ -23,7 +24,7 @@ internal sealed class StageCache(IDevice device, BackboneConfig config, int firs
     public CacheTransfer? Begin(MicroBatch batch)
     {
         if (batch.Cache is not { } traffic) return null;
-        var transfer = new CacheTransfer(this, device, traffic, [.. traffic.Kept.Where(kept => Create(kept.Block, traffic.Cache))]);
+        var transfer = new CacheTransfer(this, device, traffic, Create(traffic));
         // A text may take what another of the batch keeps.
         CachedBlock[] missing = [.. traffic.Taken.Select(taken => taken.From.Block).Where(block => !_blocks.ContainsKey(block))];
         if (missing.Length == 0) return transfer;
@@ -35,8 +36,30 @@ internal sealed class StageCache(IDevice device, BackboneConfig config, int firs
     /// <summary>The tensor of a block for a layer.</summary>
     public ITensor Of(CachedBlock block, int layer) => _blocks[block][layer - firstLayer];
 
-    /// <summary>Follows the cache. Of a block that is not here, since the wave that should have filled it failed, nothing moves.</summary>
-    public void Move(CacheMove move)
+    /// <summary>
+    /// Follows the cache, to the last of its moves also where one fails: later ones free memory. Of a block that is not here, since the
+    /// wave that should have filled it failed, nothing moves.
+    /// </summary>
+    /// <exception cref="DeviceException">A move failed, for another reason than want of memory; its block is nowhere.</exception>
+    public void Follow(IEnumerable<CacheMove> moves)
+    {
+        ExceptionDispatchInfo? failure = null;
+        foreach (CacheMove move in moves)
+        {
+            try
+            {
+                Move(move);
+            }
+            catch (DeviceException e)
+            {
+                failure ??= ExceptionDispatchInfo.Capture(e);
+            }
+        }
+
+        failure?.Throw();
+    }
+
+    private void Move(CacheMove move)
     {
         if (move.To == CachePlace.Host) Move(_blocks, _saved, device.Save, move);
         else if (move.To == CachePlace.Device) Move(_saved, _blocks, device.Restore, move);
@@ -73,8 +96,14 @@ internal sealed class StageCache(IDevice device, BackboneConfig config, int firs
         catch (DeviceException e)
         {
             Free(copies);
-            if (e.Failure != DeviceFailure.OutOfMemory) throw;
-            move.Cache.OutOfRoom(move.Block, move.To);
+            if (e.Failure == DeviceFailure.OutOfMemory)
+            {
+                move.Cache.OutOfRoom(move.Block, move.To);
+                return;
+            }
+
+            move.Cache.Missing(move.Block);
+            throw;
         }
         finally
         {
@@ -86,6 +115,24 @@ internal sealed class StageCache(IDevice device, BackboneConfig config, int firs
         where T : IDisposable
     {
         foreach (T tensor in tensors) tensor.Dispose();
+    }
+
+    /// <summary>Makes the blocks that a micro-batch fills, all of them or none: an empty one must not be taken.</summary>
+    private (CachedBlock Block, int From)[] Create(CacheTraffic traffic)
+    {
+        List<(CachedBlock Block, int From)> made = [];
+        try
+        {
+            foreach ((CachedBlock Block, int From) kept in traffic.Kept)
+                if (Create(kept.Block, traffic.Cache)) made.Add(kept);
+        }
+        catch
+        {
+            foreach ((CachedBlock block, _) in made) Drop(block);
+            throw;
+        }
+
+        return [.. made];
     }
 
     /// <summary>Makes a block's tensors; false if the device has no memory for them.</summary>

@@ -16,6 +16,8 @@ internal sealed class PlacedModel : IDisposable
     private readonly Checkpoint _checkpoint;
     private readonly LoadSettings _settings;
     private readonly ITimeline? _timeline;
+    private readonly Lock _useLock = new();
+    private PromptCacheUse _earlierUse;
     private List<IDevice> _devices = [];
     private ScoringEngine? _engine;
 
@@ -34,6 +36,27 @@ internal sealed class PlacedModel : IDisposable
 
     /// <summary>What waves leave for later ones; null for nothing, and while the model is not on the devices.</summary>
     public PromptCache? Cache => _engine?.Cache;
+
+    /// <summary>How full the cache is, and what it did since the model was first put on the devices.</summary>
+    public PromptCacheUse CacheUse
+    {
+        get
+        {
+            lock (_useLock)
+            {
+                PromptCacheUse use = Cache?.Use ?? default;
+                return use with
+                {
+                    Taken = use.Taken + _earlierUse.Taken,
+                    Kept = use.Kept + _earlierUse.Kept,
+                    Evicted = use.Evicted + _earlierUse.Evicted,
+                    Misses = use.Misses + _earlierUse.Misses,
+                    HostTaken = use.HostTaken + _earlierUse.HostTaken,
+                    HostEvicted = use.HostEvicted + _earlierUse.HostEvicted,
+                };
+            }
+        }
+    }
 
     /// <summary>Whether <see cref="Measure"/> has yet to do its work.</summary>
     public bool MeasuresNextWave { get; set; }
@@ -99,7 +122,12 @@ internal sealed class PlacedModel : IDisposable
     public void Dispose()
     {
         _engine?.Dispose();
-        _engine = null;
+        lock (_useLock)
+        {
+            _earlierUse = CacheUse;
+            _engine = null;
+        }
+
         foreach (IDevice device in _devices) device.Dispose();
         _devices = [];
     }

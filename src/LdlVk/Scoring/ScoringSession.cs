@@ -50,7 +50,7 @@ internal sealed class ScoringSession : IDisposable
     {
         get
         {
-            PromptCacheUse use = _model.Cache?.Use ?? default;
+            PromptCacheUse use = _model.CacheUse;
             long tokenBytes = Plan.CacheTokens == 0 ? 0 : Plan.Stages.Sum(stage => stage.CacheBytes) / Plan.CacheTokens;
             return use with { Bytes = use.Stored * tokenBytes, HostBytes = use.HostStored * tokenBytes };
         }
