@@ -1,11 +1,11 @@
 using LdlVk.Runtime.Devices;
 
-namespace LdlVk.Tests;
+namespace LdlVk.Testing;
 
 /// <summary>
 /// A device that passes everything on, except that one of its calls, counted from when it is armed, fails; a lost device stays lost.
 /// </summary>
-internal class FailingDevice(IDevice inner) : IDevice
+public class FailingDevice(IDevice inner) : IDevice
 {
     private int _left = -1, _movesLeft = -1;
     private DeviceFailure _failure;
