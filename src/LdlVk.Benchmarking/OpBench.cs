@@ -18,6 +18,9 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
 
     private const int MaxCalls = 64;
 
+    /// <summary>What the operand of a product with sums in fp16 is called after its name.</summary>
+    private const string HalfSums = ", fp16 sums";
+
     private static readonly int[] Rows = [1, 16, 128, 512, 2048];
 
     private int Queries => config.Heads * config.HeadDimension;
@@ -30,9 +33,21 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
     /// <param name="cancellationToken">Cancels the measurement between two ops.</param>
     public void Run(WeightFormat format, bool others, CancellationToken cancellationToken)
     {
+        if (format != WeightFormat.Fp32 && WhyNoHalfSums is { } why) skipped(new SkippedOp($"Products{HalfSums}", "", $"left out: {why}"));
         Linear(format, cancellationToken);
         GatedLinear(format, cancellationToken);
         if (others) Others(cancellationToken);
+    }
+
+    /// <summary>Why products with sums in fp16 are not measured; null if they are.</summary>
+    private string? WhyNoHalfSums => !device.Info.SumsHalves ? "the device has none"
+        : device.Info.Kind == DeviceKind.Cpu ? "the processor only simulates them" : null;
+
+    /// <summary>The sums with which products of a format are measured, and what their operand is called.</summary>
+    private IEnumerable<(SumFormat Sums, string Suffix)> Sums(WeightFormat format)
+    {
+        yield return (SumFormat.Fp32, "");
+        if (format != WeightFormat.Fp32 && WhyNoHalfSums is null) yield return (SumFormat.Fp16, HalfSums);
     }
 
     /// <summary>Linear with the model's matrices in a format, and Int8Linear if it supports the format.</summary>
@@ -47,12 +62,17 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         {
             using IWeight weight = device.CreateWeight(new RandomWeightSource(name, outputs, inputs, format, 1), null, cancellationToken);
             double matrix = WeightLayout.MatrixBytes(format, outputs, inputs);
-            Each("Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
+            foreach ((SumFormat sums, string suffix) in Sums(format))
             {
-                ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
-                return new Case(
-                    () => device.Linear(y, x, weight), 2.0 * rows * outputs * inputs, matrix + Floats(rows, inputs + outputs), [x, y]);
-            });
+                Each("Linear", name + suffix, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
+                {
+                    ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs);
+                    return new Case(
+                        () => device.Linear(y, x, weight, sums: sums), 2.0 * rows * outputs * inputs,
+                        matrix + Floats(rows, inputs + outputs), [x, y]);
+                });
+            }
+
             if (!WeightLayout.HasScales(format)) continue;
             Each("Int8Linear", name, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
             {
@@ -70,14 +90,17 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
         using IWeight gate = device.CreateWeight(new RandomWeightSource("gate_proj", outputs, inputs, format, 1), null, cancellationToken);
         using IWeight up = device.CreateWeight(new RandomWeightSource("up_proj", outputs, inputs, format, 2), null, cancellationToken);
         double matrices = 2.0 * WeightLayout.MatrixBytes(format, outputs, inputs);
-        Each("GatedLinear", "gate_proj+up_proj", rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
+        foreach ((SumFormat sums, string suffix) in Sums(format))
         {
-            ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs),
-                scratch = device.CreateTensor(rows, outputs);
-            return new Case(
-                () => device.GatedLinear(y, scratch, x, gate, up, config.GateActivation), 4.0 * rows * outputs * inputs,
-                matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
-        });
+            Each("GatedLinear", "gate_proj+up_proj" + suffix, rows => $"{rows} × {outputs} × {inputs}", cancellationToken, rows =>
+            {
+                ITensor x = RandomTensor.Create(device, rows, inputs), y = device.CreateTensor(rows, outputs),
+                    scratch = device.CreateTensor(rows, outputs);
+                return new Case(
+                    () => device.GatedLinear(y, scratch, x, gate, up, config.GateActivation, sums), 4.0 * rows * outputs * inputs,
+                    matrices + Floats(rows, inputs + outputs), [x, y, scratch]);
+            });
+        }
     }
 
     /// <summary>The ops without weights.</summary>

@@ -170,6 +170,14 @@ public class BenchTests
     }
 
     [Fact]
+    public async Task Ops_say_why_sums_in_fp16_are_not_measured()
+    {
+        Outcome outcome = await Cli.RunAsync("bench", "--shape", Tiny, "--device", "cpu", "--ops");
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        Assert.Matches("(?m)^  Products, fp16 sums +left out: the processor only simulates them$", outcome.Out);
+    }
+
+    [Fact]
     public async Task A_cold_start_on_Vulkan()
     {
         if (VulkanBackend.Enumerate(out string? why).Count == 0) Assert.Skip($"no Vulkan device: {why}");

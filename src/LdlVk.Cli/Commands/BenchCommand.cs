@@ -58,7 +58,8 @@ internal sealed class BenchCommand
     };
     private readonly Option<bool> _ops = new("--ops")
     {
-        Description = "Measure every op by itself, at the shape's sizes and 1 to 2048 rows.",
+        Description = "Measure every op by itself, at the shape's sizes and 1 to 2048 rows; products also with sums in fp16, where the "
+            + "device has them.",
     };
     private readonly Option<string?> _predict = new("--predict")
     {
