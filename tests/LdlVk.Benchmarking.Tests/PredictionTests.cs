@@ -97,6 +97,12 @@ public class PredictionTests
             // Within 10 %: NVIDIA gives an H100's rates at two clocks.
             double perClock = card.Fp32 * 1e12 / (card.Cores * card.Clock * 1e9);
             Assert.True(new double[] { 128, 256, 512 }.Any(usual => Math.Abs((perClock / usual) - 1) < 0.1), $"{card.Name}: {perClock} fp32 operations a clock and core");
+            // Matrix units and dot products do a power of two a clock and core too; Intel gives a B580's at a higher clock.
+            foreach (double rate in (double[])[card.Halves, card.HalfSums, card.Bytes])
+            {
+                double power = Math.Log2(rate * 1e12 / (card.Cores * card.Clock * 1e9));
+                Assert.True(rate == 0 || (power > 8.9 && Math.Abs(power - Math.Round(power)) < 0.1), $"{card.Name}: 2^{power} operations a clock and core");
+            }
         });
     }
 
