@@ -29,6 +29,13 @@ public static class VulkanBackend
         return [.. facts.Select((f, i) => f.ToInfo(i, LinearKernels.FamilyFor(f)) with { SameCardAs = SameCard(facts, i) })];
     }
 
+    /// <summary>Why graphics cards that a driver lists cannot run the kernels; empty if all can.</summary>
+    public static IReadOnlyList<string> RefusedCards()
+    {
+        using VulkanInstance? instance = VulkanInstance.TryCreate(Vk.GetApi, out _);
+        return instance is null ? [] : [.. instance.RefusedCards()];
+    }
+
     /// <summary>The device to use instead of device <paramref name="index"/>, since it is the same card; null for none.</summary>
     private static string? SameCard(PhysicalDeviceFacts[] facts, int index)
     {

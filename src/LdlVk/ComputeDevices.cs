@@ -45,6 +45,10 @@ public static class ComputeDevices
     /// </summary>
     public static Notice? WhyNoExpectedGpu() => VulkanBackend.IsGpuExpected ? WhyNoVulkan() : null;
 
+    /// <summary>Why graphics cards are not listed that a Vulkan driver has, whether or not others are; null if each is.</summary>
+    public static Notice? WhyNoCard() =>
+        VulkanBackend.RefusedCards() is { Count: > 0 } cards ? (Notice)string.Join("; ", cards) : null;
+
     /// <summary>Why no DirectML device is listed; null if one is.</summary>
     public static Notice? WhyNoDirectML() => DirectMLBackend.Enumerate(out Notice? why).Count == 0 ? why : null;
 
@@ -70,7 +74,7 @@ public static class ComputeDevices
         };
         if (found.Length > 0) return [.. WithKernels(found, Wanted(kernels)).OrderBy(d => d.Kind).ThenByDescending(d => d.MemoryBytes)];
         Notice? reason = null;
-        if (name.StartsWith("vulkan", StringComparison.Ordinal)) reason = WhyNoVulkan();
+        if (name.StartsWith("vulkan", StringComparison.Ordinal)) reason = WhyNoVulkan() ?? WhyNoCard();
         else if (name.StartsWith("directml", StringComparison.Ordinal)) reason = WhyNoDirectML();
         Notice why = reason is null ? "" : (Notice)$" ({reason})";
         throw new UsageException($"There is no device '{name}'{why}. Here are: {Names(all)}, and auto picks one.");

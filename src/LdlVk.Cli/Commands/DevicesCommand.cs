@@ -50,6 +50,7 @@ internal static class DevicesCommand
         }
 
         if (whyNoVulkan is not null) screen.Line($"No Vulkan device: {Screen.Safe(whyNoVulkan)}.");
+        else if (ComputeDevices.WhyNoCard() is { } refused) screen.Line($"Not listed: {Screen.Safe(refused.InFlags())}.");
         // DirectML exists only on Windows.
         if (OperatingSystem.IsWindows() && ComputeDevices.WhyNoDirectML() is { } whyNoDirectML)
             screen.Line($"No DirectML device: {Screen.Safe(whyNoDirectML.InFlags())}.");
@@ -82,5 +83,6 @@ internal static class DevicesCommand
         json.WriteEndArray();
         json.WriteString("auto", preferred);
         if (whyNoVulkan is not null) json.WriteString("why_no_vulkan", whyNoVulkan);
+        else if (ComputeDevices.WhyNoCard() is { } refused) json.WriteString("why_no_card", refused.InFlags());
     }
 }

@@ -98,7 +98,7 @@ internal sealed class FirstContactCommand
         if (device != "auto") return [devices[0]];
         DeviceInfo[] cards = [.. devices.Where(card => card.Kind != DeviceKind.Cpu)];
         if (cards.Length > 0) return cards;
-        string why = ComputeDevices.WhyNoVulkan() is { } reason ? $": {reason.InFlags()}" : "";
+        string why = (ComputeDevices.WhyNoVulkan() ?? ComputeDevices.WhyNoCard()) is { } reason ? $": {reason.InFlags()}" : "";
         _screen.Line(Screen.Safe($"No graphics card was found{why}. The processor is tried instead."));
         return devices;
     }

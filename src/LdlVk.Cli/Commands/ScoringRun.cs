@@ -56,7 +56,8 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
                     $"A score is the {aggregation.ToString().ToLowerInvariant()} of a response's steps, the model's default; --aggregate "
                     + "has others.");
             if (!quiet && model.Note is { } note) terminal.Say(note.InFlags());
-            if (!quiet && DeviceNote(model, options.Device) is { } place) terminal.Say(place);
+            if (quiet) return model;
+            foreach (string place in DeviceNotes(model, options.Device)) terminal.Say(place);
             return model;
         }
     }
@@ -98,14 +99,19 @@ internal sealed class ScoringRun(Terminal terminal, bool quiet, string? timeline
         return failed > 0 ? ExitCode.SomeFailed : ExitCode.Success;
     }
 
-    /// <summary>What a container lacks most often: a driver for its card, or a folder that keeps compiled kernels.</summary>
-    private static string? DeviceNote(RewardModel model, string asked)
+    /// <summary>
+    /// What a container lacks most often: a driver for its card, one that is new enough, or a folder that keeps compiled kernels.
+    /// </summary>
+    private static IEnumerable<string> DeviceNotes(RewardModel model, string asked)
     {
-        if (model.Devices.Any(d => d.Kind != DeviceKind.Cpu))
-            return CacheFile.WhyNotKept() is not { } why ? null : "Compiled kernels are not kept, so each start compiles them again: "
-                + $"{why}. Set XDG_DATA_HOME to a folder that can.";
-        bool isAuto = asked == new RewardModelOptions().Device;
-        return isAuto && ComputeDevices.WhyNoExpectedGpu() is { } missing ? $"The CPU scores: {missing.InFlags()}." : null;
+        bool onCpu = model.Devices.All(d => d.Kind == DeviceKind.Cpu), isAuto = asked == new RewardModelOptions().Device;
+        if (!onCpu && CacheFile.WhyNotKept() is { } why)
+            yield return $"Compiled kernels are not kept, so each start compiles them again: {why}. "
+                + "Set XDG_DATA_HOME to a folder that can.";
+        if (onCpu && isAuto && (ComputeDevices.WhyNoExpectedGpu() ?? ComputeDevices.WhyNoCard()) is { } missing)
+            yield return $"The CPU scores: {missing.InFlags()}.";
+        if (asked == "vulkan" && model.Devices.All(d => d.Kind == DeviceKind.Software) && ComputeDevices.WhyNoCard() is { } refused)
+            yield return $"A software driver scores: {refused.InFlags()}.";
     }
 
     private void WriteTimeline()

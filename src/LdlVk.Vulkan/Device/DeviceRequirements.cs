@@ -12,6 +12,7 @@ internal sealed unsafe record DeviceRequirements
     public bool BufferDeviceAddress { get; init; }
     public bool TimelineSemaphore { get; init; }
     public uint? ComputeFamily { get; init; }
+    public bool IsSoftware { get; init; }
     public required uint SharedMemoryBytes { get; init; }
     public required uint WorkgroupInvocations { get; init; }
 
@@ -20,7 +21,7 @@ internal sealed unsafe record DeviceRequirements
         Version.Value < Vk.Version12.Value ? $"{Name} offers Vulkan {Version.Major}.{Version.Minor}, and 1.2 is needed; update its driver"
         : !BufferDeviceAddress ? $"{Name} has no buffer device addresses; update its driver"
         : !TimelineSemaphore ? $"{Name} has no timeline semaphores; update its driver"
-        : ComputeFamily is null ? $"{Name} cannot compute"
+        : ComputeFamily is null ? $"{Name} has no queue that computes"
         : SharedMemoryBytes < KernelLimits.SharedMemoryBytes
             ? $"{Name} has {SharedMemoryBytes} bytes of shared memory, and the kernels need {KernelLimits.SharedMemoryBytes}"
         : WorkgroupInvocations < KernelLimits.WorkgroupInvocations
@@ -46,6 +47,7 @@ internal sealed unsafe record DeviceRequirements
             BufferDeviceAddress = v12.BufferDeviceAddress,
             TimelineSemaphore = v12.TimelineSemaphore,
             ComputeFamily = ComputeFamilyOf(api, device),
+            IsSoftware = properties.DeviceType == PhysicalDeviceType.Cpu,
             SharedMemoryBytes = limits.MaxComputeSharedMemorySize,
             WorkgroupInvocations = limits.MaxComputeWorkGroupInvocations,
         };

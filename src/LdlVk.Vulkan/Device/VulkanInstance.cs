@@ -31,7 +31,7 @@ internal sealed unsafe class VulkanInstance : IDisposable
             {
                 Result.Success => null,
                 Result.ErrorIncompatibleDriver => MissingDriver.Reason,
-                _ => $"vkCreateInstance answered {result}",
+                _ => MissingDriver.BrokenDriver(result, Environment.GetEnvironmentVariable),
             };
             if (whyNot is null) return new VulkanInstance(api, instance);
         }
@@ -49,14 +49,11 @@ internal sealed unsafe class VulkanInstance : IDisposable
     public IReadOnlyList<PhysicalDevice> PhysicalDevices(out string? whyNot)
     {
         whyNot = MissingDriver.Reason;
-        uint count = 0;
-        if (Api.EnumeratePhysicalDevices(Handle, ref count, null) < Result.Success || count == 0) return [];
-        var devices = new PhysicalDevice[count];
-        fixed (PhysicalDevice* p = devices) Api.EnumeratePhysicalDevices(Handle, ref count, p).Check("vkEnumeratePhysicalDevices");
-
+        PhysicalDevice[] devices = All();
+        if (devices.Length == 0) return [];
         List<PhysicalDevice> usable = [];
         List<string> reasons = [];
-        foreach (PhysicalDevice device in devices.AsSpan(0, (int)count))
+        foreach (PhysicalDevice device in devices)
         {
             if (DeviceRequirements.Of(Api, device).Unmet() is { } reason) reasons.Add(reason);
             else usable.Add(device);
@@ -64,6 +61,20 @@ internal sealed unsafe class VulkanInstance : IDisposable
 
         whyNot = reasons.Count == 0 ? null : string.Join("; ", reasons);
         return usable;
+    }
+
+    /// <summary>Why graphics cards cannot run the backend, whether or not other devices can.</summary>
+    public IEnumerable<string> RefusedCards() =>
+        All().Select(device => DeviceRequirements.Of(Api, device)).Where(card => !card.IsSoftware).Select(card => card.Unmet())
+            .OfType<string>();
+
+    private PhysicalDevice[] All()
+    {
+        uint count = 0;
+        if (Api.EnumeratePhysicalDevices(Handle, ref count, null) < Result.Success || count == 0) return [];
+        var devices = new PhysicalDevice[count];
+        fixed (PhysicalDevice* p = devices) Api.EnumeratePhysicalDevices(Handle, ref count, p).Check("vkEnumeratePhysicalDevices");
+        return devices[..(int)count];
     }
 
     private static Result Create(Vk api, out Instance instance)
