@@ -62,7 +62,7 @@ public sealed record Card(
         // fp32. The memory: H100 datasheet.
         new("H100", 66.9, 989.4, 1978.9, 3350, 80, Pcie5, 132, 1.83, "https://www.nvidia.com/en-us/data-center/h100/",
             "through Vulkan, products of subgroups have reached 612 TFLOP/s and 1,243 TOP/s"),
-        // AMD Instinct MI210, brochure. Int8 is computed, four products for each of fp32: of dot products the brochure says nothing.
+        // AMD Instinct MI210, brochure. Int8 is computed, four products for each of fp32: no document was found for its dot products.
         new("MI210", 22.6, 0, 90.5, 1638, 64, Pcie4, 104, 1.7, $"{AmdPages}accelerators/instinct/mi200/mi210.html",
             "no Vulkan driver offers its matrix cores"),
         // AMD's page of the card. Int8 is computed: 512 operations a clock and core (GPUOpen, Using the Matrix Cores of AMD RDNA 4, of

@@ -50,6 +50,12 @@ internal sealed class RowConverter(OpContext context, LinearKernels kernels, Mem
     /// The form that a kernel that writes rows of a tensor should write them in too, as operands: the one in which they were needed before,
     /// if it is halves of whole rows or bytes. Null for none. <see cref="HasWritten"/> follows once the kernel is recorded.
     /// </summary>
+    /// <remarks>
+    /// The kernel stores fp32 rows as well, although nothing reads them in a pass: all goldens score alike without them. Only the model
+    /// knows what comes next, and an op that left them out would have to be told of the products, and of their kind, that read its output
+    /// until the next write, or wrong rows would be read without an error. For 37 of the 860 kB that a row of 27B takes in a layer
+    /// (docs/performance.md) that is not worth it.
+    /// </remarks>
     public (Operand Operand, OperandKind Kind)? OperandToWrite(IVulkanTensor y)
     {
         OperandKind kind = y.Owner.UsualKind;
