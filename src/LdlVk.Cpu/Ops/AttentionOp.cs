@@ -132,6 +132,7 @@ internal static unsafe class AttentionOp
         /// <summary>
         /// A tile of keys, transposed for <see cref="AttentionTile.Scores"/>; zero from position <paramref name="end"/> on.
         /// </summary>
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void GatherKeys(float* keys, int position, int end, float* tile, float* zeros)
         {
             float** k = stackalloc float*[8];
@@ -142,6 +143,7 @@ internal static unsafe class AttentionOp
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private void GatherValues(float* values, int position, int end, float* tile)
         {
             int count = Math.Min(AttentionTile.Keys, end - position);

@@ -33,6 +33,7 @@ internal static unsafe class AttentionTile
     }
 
     /// <summary>scores[r, j] = Σ_d q[r, d]·key[j, d] for a tile's keys; each sum in the order of d.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Scores(float* q, int qStride, int rows, float* tile, int headDimension, float* scores, long scoreStride)
     {
         for (int half = 0; half < Keys; half += HalfKeys, tile += HalfKeys * headDimension)
@@ -93,6 +94,7 @@ internal static unsafe class AttentionTile
     /// For two rows: sums[d] += Σⱼ p[j]·values[j, d] over keys from ≤ j ≤ to of one tile: the tile's sum is finished, in the order of j,
     /// before it is added. A row that is alone is paired with itself.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddValues(
         float* p0, float* p1, int from, int to, float* values, int stride, float* sums0, float* sums1, int columns)
     {

@@ -13,6 +13,7 @@ internal static unsafe class Dequantize
     /// Writes elements [k, k + count) of row <paramref name="n"/>, eight neighbors at a time, each eight <paramref name="step"/> floats
     /// after the eight before. <paramref name="k"/> and <paramref name="count"/> are multiples of the group size.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Row(CpuWeight weight, int n, int k, int count, float* destination, nint step)
     {
         long group = (((long)n * weight.Stride) + k) / WeightLayout.GroupSize;

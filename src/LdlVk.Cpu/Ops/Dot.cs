@@ -41,6 +41,7 @@ internal readonly unsafe struct Dot(bool wide)
     /// <param name="c">The results.</param>
     /// <param name="cStride">Floats from a row of c to the next.</param>
     /// <param name="add">Whether to add to c, or to overwrite it.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Panel(float* x, nint xStride, int rows, float* w, int columns, int length, float* c, nint cStride, bool add)
     {
         float* sums = stackalloc float[TileRows * WideColumns];
@@ -69,6 +70,7 @@ internal readonly unsafe struct Dot(bool wide)
     }
 
     /// <summary>The first columns of a tile's sums.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Copy(float* sums, int rows, int columns, float* c, nint cStride, bool add)
     {
         for (int r = 0; r < rows; r++, sums += WideColumns, c += cStride)

@@ -96,6 +96,7 @@ internal static unsafe class Int8LinearOp
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Finish(float* totals, int columns, float scale, float* bias, float* y)
     {
         Span<float> row = new(y, columns);

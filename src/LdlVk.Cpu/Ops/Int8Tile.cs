@@ -83,6 +83,7 @@ internal readonly unsafe struct Int8Tile(Vectors vectors)
     /// <param name="panel">The first group of the panel.</param>
     /// <param name="scales">The scales of the first group.</param>
     /// <param name="totals">Four rows of totals.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Add(Int8Rows inputs, int row, int rows, int firstGroup, int groups, float* panel, float* scales, float* totals)
     {
         long first = ((long)row * inputs.Groups) + firstGroup;

@@ -53,7 +53,7 @@ internal static unsafe class LinearOp
         int xStride = input.Stride, yStride = output.Stride;
         _ = weight.Values;
 
-        workers.Run(panels * blocks, (long)m * n * weight.Stride, (item, scratch) =>
+        workers.Run(panels * blocks, (long)m * n * weight.Stride, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (item, scratch) =>
         {
             // The block of rows runs fastest, so that workers side by side share a panel's weights in the last-level cache.
             int n0 = item / blocks * panel, columns = Math.Min(panel, n - n0);
@@ -64,6 +64,7 @@ internal static unsafe class LinearOp
         });
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Products(
         Dot dot, Scratch scratch, CpuWeight weight, int n0, int columns, float* x, int xStride, int rows, float* c, int cStride)
     {
