@@ -40,7 +40,7 @@ public sealed class OpBench(IDevice device, BackboneConfig config, Action<OpRow>
     }
 
     /// <summary>Why products with sums in fp16 are not measured; null if they are.</summary>
-    private string? WhyNoHalfSums => !device.Info.SumsHalves ? "the device has none"
+    private string? WhyNoHalfSums => !device.Info.SumsHalves ? "the device's kernels have none"
         : device.Info.Kind == DeviceKind.Cpu ? "the processor only simulates them" : null;
 
     /// <summary>The sums with which products of a format are measured, and what their operand is called.</summary>

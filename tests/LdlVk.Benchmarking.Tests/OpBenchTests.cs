@@ -26,7 +26,7 @@ public class OpBenchTests
     }
 
     [Theory]
-    [InlineData(DeviceKind.DiscreteGpu, false, WeightFormat.Int8, "left out: the device has none")]
+    [InlineData(DeviceKind.DiscreteGpu, false, WeightFormat.Int8, "left out: the device's kernels have none")]
     [InlineData(DeviceKind.Cpu, true, WeightFormat.Int8, "left out: the processor only simulates them")]
     [InlineData(DeviceKind.DiscreteGpu, true, WeightFormat.Fp32, null)]
     [InlineData(DeviceKind.DiscreteGpu, false, WeightFormat.Fp32, null)]
