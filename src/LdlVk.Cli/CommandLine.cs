@@ -27,6 +27,7 @@ internal static class CommandLine
             ParserConfiguration parser = new() { ResponseFileTokenReplacer = null, EnablePosixBundling = false };
             ParseResult call = CreateRoot(terminal).Parse(args.Length == 0 ? ["--help"] : args, parser);
             if (call.Errors.Count > 0 && call.Action is not NotedHelp) throw Wrong(call);
+            if (Mistyped(call, args) is { } flag) throw NoSuchFlag(call.CommandResult.Command, flag);
             if (call.Action is not HelpAction and not NotedHelp) PathFlags.Check(call, terminal);
             using TextWriter output = terminal.OpenText();
             InvocationConfiguration invocation = new()
@@ -84,11 +85,29 @@ internal static class CommandLine
         bool isFlag = word?.StartsWith("--", StringComparison.Ordinal) == true;
         if (word is null || (!isRoot && !isFlag))
             return new UsageException($"{string.Join(" ", call.Errors.Select(e => e.Message))} See {path} --help.");
-        IEnumerable<Symbol> symbols = isFlag ? command.Command.Options : command.Command.Subcommands;
-        string? near = symbols.Select(symbol => symbol.Name).MinBy(name => Typing.Distance(name, word));
-        string meant = near is not null && Typing.Distance(near, word) <= 2 ? $" Did you mean {near}?" : "";
-        return new UsageException($"There is no {(isFlag ? $"flag {word} of {path}" : $"command {word}")}.{meant} See {path} --help.");
+        return isFlag ? NoSuchFlag(command.Command, word)
+            : new UsageException($"There is no command {word}.{Meant(command.Command.Subcommands, word)} See {path} --help.");
     }
+
+    private static UsageException NoSuchFlag(Command command, string flag)
+    {
+        string path = command.Name == Name ? Name : $"{Name} {command.Name}";
+        return new UsageException($"There is no flag {flag} of {path}.{Meant(command.Options, flag)} See {path} --help.");
+    }
+
+    private static string Meant(IEnumerable<Symbol> symbols, string word)
+    {
+        string? near = symbols.Select(symbol => symbol.Name).MinBy(name => Typing.Distance(name, word));
+        return near is not null && Typing.Distance(near, word) <= 2 ? $" Did you mean {near}?" : "";
+    }
+
+    /// <summary>
+    /// A word that looks like a flag and was taken for an argument, such as a file's name; null if there is none. Behind a word "--" all
+    /// are arguments.
+    /// </summary>
+    private static string? Mistyped(ParseResult call, string[] args) => args.Contains("--") ? null : call.CommandResult.Children
+        .OfType<ArgumentResult>().SelectMany(argument => argument.Tokens).Select(token => token.Value)
+        .FirstOrDefault(word => word.StartsWith("--", StringComparison.Ordinal));
 
     /// <summary>Says on standard error what went wrong.</summary>
     /// <returns>The exit code for it.</returns>

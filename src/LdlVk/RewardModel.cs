@@ -24,6 +24,11 @@ public sealed class RewardModel : IDisposable
         (_session, _text, _options) = (session, text, options);
         session.GateHint = GateHint;
         session.FindAnswer = FindAnswer;
+        Notice[] notes = [.. ((Notice?[])[
+            text.HasTokenizer ? text.Note : null, LoadNotes.Of(session.UnusedTensors),
+            text.HasTokenizer && StepMarks == StepMarks.None ? LoadNotes.OfReading(c => Encode(c), ids => ReadPosition(ids)) : null])
+            .OfType<Notice>()];
+        Note = notes.Length == 0 ? null : Notice.Join(" ", notes);
     }
 
     /// <summary>
@@ -80,7 +85,7 @@ public sealed class RewardModel : IDisposable
     public IReadOnlyList<string> AttributeNames => _session.AttributeNames;
 
     /// <summary>What the user should know about how the checkpoint was understood; null if nothing.</summary>
-    public Notice? Note => _text.HasTokenizer ? _text.Note : null;
+    public Notice? Note { get; }
 
     /// <summary>How the model's code marks the steps of a response; none for a model that scores whole texts.</summary>
     public StepMarks StepMarks => _session.Head.StepMarks;

@@ -69,6 +69,9 @@ public sealed class StepTextTests : IDisposable
     [InlineData("""{"prompt":"q <extra_0>","steps":["a"]}""", "2 step tokens <extra_0> for 1 steps")]
     [InlineData("""{"prompt":"q","steps":["a <extra_0> b"]}""", "2 step tokens <extra_0> for 1 steps")]
     [InlineData("""{"prompt":"q","steps":["a","\n "]}""", "empty")]
+    [InlineData("""{"prompt":"q","response":"a<extra_0>b"}""", "text behind its last <extra_0>, which is in no step")]
+    [InlineData("""{"prompt":"q","response":"a<extra_0> <extra_0>"}""", "step 1 of 2 (counted from 0) is empty")]
+    [InlineData("""{"prompt":"q","response":"<extra_0>a<extra_0>"}""", "step 0 of 2 (counted from 0) is empty")]
     [InlineData("""{"text":"a"}""", "no steps")]
     public async Task Texts_without_proper_steps_are_errors(string line, string message)
     {

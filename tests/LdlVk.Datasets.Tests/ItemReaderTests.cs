@@ -81,6 +81,13 @@ public sealed class ItemReaderTests
     [InlineData("""{"messages":"[{\"role\":\"user\",\"content\":\"a\"}]"}""", "messages is a string, not a list")]
     [InlineData("""{"system":"a","messages":[{"role":"system","content":"b"},{"role":"user","content":"c"}]}""", "system differs from the system message of messages")]
     [InlineData("""{"prompt":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],"response":"c"}""", "prompt ends with an assistant's message")]
+    [InlineData("""{"input_ids":[5,6,0],"attention_mask":[1,1,0]}""", "attention_mask hides token 2")]
+    [InlineData("""{"input_ids":[0,5,6],"attention_mask":[0,1,1]}""", "attention_mask hides token 0")]
+    [InlineData("""{"input_ids":[5,6],"attention_mask":[1]}""", "attention_mask has 1 numbers for 2 token ids")]
+    [InlineData("""{"input_ids":[5,6],"attention_mask":"11"}""", "attention_mask is a string")]
+    [InlineData("""{"input_ids":[5,6],"position_ids":[1,2]}""", "position_ids are not 0, 1, 2")]
+    [InlineData("""{"prompt":"p","steps":"a"}""", "steps is a string. It must be a list of strings")]
+    [InlineData("""{"prompt":"p","steps":[{"text":"a"}]}""", "steps holds other values than strings")]
     public void What_contradicts_itself_is_refused(string item, string error) => Assert.Contains(error, Read(item).Error, StringComparison.Ordinal);
 
     [Theory]
@@ -101,6 +108,15 @@ public sealed class ItemReaderTests
         Assert.Equal(["a", "b"], read.Conversations.Select(c => c.Messages[^1].Content));
         Assert.Equal(best is { } index ? [index] : [], read.Preference!.Chosen);
         Assert.Equal(best is null, read.Preference.Unknown is not null);
+    }
+
+    [Theory]
+    [InlineData("""{"input_ids":[5,6],"attention_mask":[1,1],"position_ids":[0,1],"token_type_ids":[0,0]}""")]
+    [InlineData("""{"input_ids":[5,6],"attention_mask":null,"position_ids":null}""")]
+    public void What_a_tokenizer_writes_of_a_text_without_padding_changes_nothing(string item)
+    {
+        Assert.Null(Read(item).Error);
+        Assert.Equal([5, 6], Read(item).Item.Ids!);
     }
 
     [Fact]

@@ -22,6 +22,11 @@ public sealed class HeadTests
         Reply setting = await api.PostAsync("/v1/rewards", new { input_ids = row.Ids, step_positions = row.StepPositions, aggregate = "min" });
         Assert.Equal(422, setting.Status);
         Assert.Contains("aggregate is set where the server is started", setting.Json.ToString(), StringComparison.Ordinal);
+        foreach (object ignored in (object[])[
+            new { input = row.Ids, step_positions = row.StepPositions }, new { input = row.Ids, steps = (string[])["a"] },
+            new { input = row.Ids, attention_mask = row.Ids.Select(_ => 0) }, new { input = row.Ids, position_ids = row.Ids }])
+            Assert.InRange((await api.PostAsync("/pooling", ignored)).Status, 400, 422);
+        Assert.Equal(200, (await api.PostAsync("/v1/rewards", new { input_ids = row.Ids, step_positions = row.StepPositions, attention_mask = row.Ids.Select(_ => 1) })).Status);
         Reply without = await api.PostAsync("/v1/rewards", new { input_ids = row.Ids });
         Assert.Equal(422, without.Status);
         Assert.Contains("no steps", without.Json.ToString(), StringComparison.Ordinal);

@@ -103,7 +103,7 @@ public sealed class FamilyHeadVariantTests : DeviceTest, IDisposable
     [Theory]
     [InlineData("score", 0)]
     [InlineData("v_head.summary", 0)]
-    [InlineData("score", 2)]
+    [InlineData("score", 1)]
     public void Two_layers_have_ReLU_between(string head, int first)
     {
         OtherHead.Tensor bias = new($"{head}.{first + 2}.bias", [1], [0.5f]), second = MadeFamily.Head($"{head}.{first + 2}.weight", 1, 24);

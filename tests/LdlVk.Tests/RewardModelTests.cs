@@ -38,6 +38,25 @@ public sealed class RewardModelTests : DeviceTest
         Assert.Equal(goldens.Sum(g => g.Ids.Length), progress[^1].Tokens);
     }
 
+    /// <summary>Padding is the token that ends a turn (5), or a line break (6): the token before the first one lies in the prompt.</summary>
+    [Theory]
+    [InlineData("0", false)]
+    [InlineData("5", true)]
+    [InlineData("6", true)]
+    [InlineData("null", false)]
+    public void A_padding_token_before_which_no_response_is_read_is_told_of(string pad, bool isTold)
+    {
+        using TempFolder temp = new();
+        Directory.CreateDirectory(temp["model"]);
+        foreach (string path in Directory.GetFiles(Folder)) File.Copy(path, Path.Combine(temp["model"], Path.GetFileName(path)));
+        string config = Path.Combine(temp["model"], "config.json");
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"pad_token_id\": 0", $"\"pad_token_id\": {pad}", StringComparison.Ordinal));
+        using RewardModel model = RewardModel.Load(temp["model"], new RewardModelOptions { Device = "cpu" });
+        float[] scores = [.. new[] { "A body of salt water.", "no" }.Select(answer => model.Score(new Conversation("Define \"sea\".", answer)).Score)];
+        Assert.Equal(isTold, scores[0] == scores[1]);
+        Assert.Equal(isTold, model.Note?.ToString().Contains("reads nothing of a response", StringComparison.Ordinal) == true);
+    }
+
     [Fact]
     public void Comparison_and_ranking_follow_the_scores()
     {

@@ -80,6 +80,8 @@ internal static class InspectCommand
         Row("files", $"{Readable.Plural(facts.Files.Count, "file")}, {Readable.Bytes(facts.Files.Sum(f => f.Bytes))}");
         if (facts.Checkpoint.IgnoredWeights is { } ignored)
             Row("", $"{ignored} is not read: of safetensors and .bin files, transformers and LdlVk read safetensors");
+        if (facts.Checkpoint.UnusedTensors is { Count: > 0 } unused)
+            Row("", $"{Readable.Plural(unused.Count, "tensor")} that nothing reads, such as {Readable.Quoted(unused[0])}");
         foreach ((string name, long bytes) in facts.Files) screen.Line($"                {Readable.Bytes(bytes),9}  {Screen.Safe(name)}");
         screen.Line();
         screen.Line("[bold]Memory on this machine's devices[/] (weights, and activations of a batch)");

@@ -40,12 +40,17 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         Part? positions = One(item, ItemPart.StepPositions);
         Part?[] given = [messages, prompt, input, response, responses, chosen, rejected, text, ids, steps, numbered?[0]];
         if (ids is { } tokens)
-            return Only(tokens, given) with
+        {
+            Item read = Only(tokens, given) with
             {
                 Ids = fields.Ids(tokens.Value, tokens.Name),
                 StepPositions = positions is { } ends ? fields.Ids(ends.Value, ends.Name) : null,
                 Shape = $"token ids: {tokens.Name}{(positions is { } also ? $", {also.Name}" : "")}",
             };
+            if (!_names.IsMap) TokenizerFields.Check(fields, item, read.Ids!.Length);
+            return read;
+        }
+
         if (positions is { } alone)
             throw fields.Error($"{alone.Name} has indices into input_ids, which {fields.Subject} lacks. Give steps as a list of strings.");
         if (text is { } whole)
@@ -81,6 +86,13 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
         if (responses is { } many)
             return before.Item(before.Responses(many, messages, maxResponses), "prompts with several responses", [many], isList: true);
         if (messages is { } conversation) return before.Conversation(conversation);
+        if (steps is null && One(item, ItemPart.Steps) is { } wrong && before.Given is not null)
+        {
+            string found = wrong.Value.ValueKind == JsonValueKind.Array
+                ? "holds other values than strings" : $"is {JsonFields.Kind(wrong.Value)}";
+            throw fields.Error($"{wrong.Name} {found}. It must be a list of strings, one for each step.");
+        }
+
         throw fields.Error(before.Given is { } name
             ? $"{fields.Subject} has {name}, which is not enough. {Forms}"
             : $"{fields.Subject} has none of the {(_names.IsMap ? "fields that the map names" : "known fields")}{Others(item)}. {Forms}");

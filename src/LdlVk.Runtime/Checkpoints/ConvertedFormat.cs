@@ -34,7 +34,7 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
     /// <summary>The fields of config.json that name the quantization method, and the method's name.</summary>
     internal const string ConfigField = "quantization_config", MethodField = "quant_method", Method = "ldlvk";
 
-    private const string Prefix = "ldlvk.";
+    private const string Prefix = "ldlvk.", HeadField = "head";
     private const string VersionKey = Prefix + "version", WeightsKey = Prefix + "weights", GroupKey = Prefix + "group_size";
     private const string SourceKey = Prefix + "source_type", ConversionKey = Prefix + "conversion", LayoutKey = Prefix + "layout";
 
@@ -55,7 +55,9 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
     ];
 
     /// <summary>Returns a checkpoint's config.json with the quantization method added.</summary>
-    internal byte[] Config(string path) => JsonFile.Read(path, root =>
+    /// <param name="path">The file.</param>
+    /// <param name="head">The head that the user chose; null for the only one.</param>
+    internal byte[] Config(string path, string? head) => JsonFile.Read(path, root =>
     {
         using var stream = new MemoryStream();
         JsonWriterOptions writing = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -68,11 +70,16 @@ public sealed record ConvertedFormat(WeightFormat Weights, ElementType SourceTyp
             json.WriteString(MethodField, Method);
             json.WriteString("weights", Name(Weights));
             json.WriteNumber("group_size", WeightLayout.GroupSize);
+            if (head is not null) json.WriteString(HeadField, head);
             json.WriteEndObject();
             json.WriteEndObject();
         }
         return stream.ToArray();
     });
+
+    /// <summary>The head that was chosen when a folder was converted; null for the only one that the original has.</summary>
+    internal static string? ChosenHead(CheckpointFolder folder) => folder.Converted is null ? null : folder.ReadConfig(fields =>
+        fields.Root.TryGet(ConfigField, out JsonField method) && method.TryGet(HeadField, out JsonField head) ? head.String() : null);
 
     /// <summary>Reads the format from a checkpoint's files; null if it was not converted.</summary>
     /// <exception cref="CheckpointException">The files contradict each other, or the format is unknown.</exception>

@@ -334,9 +334,9 @@ public sealed class Converter
         while (stream.Read(chunk) is var count and > 0) queue.Write(chunk.AsSpan(0, count));
     });
 
-    private static Output Config(string path, ConvertedFormat format)
+    private Output Config(string path, ConvertedFormat format)
     {
-        byte[] config = format.Config(path);
+        byte[] config = format.Config(path, _chosen);
         return new Output(Path.GetFileName(path), config.Length, queue => queue.Write(config));
     }
 

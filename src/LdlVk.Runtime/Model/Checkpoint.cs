@@ -55,6 +55,8 @@ public sealed class Checkpoint : IDisposable
                 $"{Folder} says that it was converted from {ConvertedFormat.Name(SourceType)}, "
                 + $"but its embedding table is {ConvertedFormat.Name(table)}. Convert the original again.");
         Head = HeadKind.Open(new HeadSource(files, Config, head));
+        string[] unused = Converted is not null ? [] : Unused();
+        UnusedTensors = head is null ? unused : [];
     }
 
     /// <summary>The folder, as a full path; that of the base model if there is an adapter.</summary>
@@ -77,6 +79,12 @@ public sealed class Checkpoint : IDisposable
 
     /// <inheritdoc cref="CheckpointFolder.IgnoredWeights"/>
     public string? IgnoredWeights => _files.IgnoredWeights;
+
+    /// <summary>
+    /// Names of tensors that neither the backbone nor the head reads, without prefixes; empty for a converted folder, and where the user
+    /// chose among several heads.
+    /// </summary>
+    public IReadOnlyList<string> UnusedTensors { get; }
 
     /// <summary>The hyperparameters of the backbone.</summary>
     public BackboneConfig Config { get; }
@@ -249,6 +257,22 @@ public sealed class Checkpoint : IDisposable
         if (missing is null)
             throw new CheckpointException(
                 $"{Folder} {found}. Supported architectures: {string.Join(", ", Architecture.All.Select(a => a.Name))}.");
+    }
+
+    /// <summary>
+    /// The tensors that are left over. Transformers reports them too. That of an adapter which was not merged is an error: without it the
+    /// scores are those of its base.
+    /// </summary>
+    private string[] Unused()
+    {
+        HashSet<string> used = [.. StoredNames(Config), .. Head.Tensors.Select(tensor => tensor.Name), Config.Architecture.Projection];
+        string[] unused = [.. _files.Names.Order(StringComparer.Ordinal).Where(name =>
+            !used.Contains(name) && !IsBuffer(name) && !name.EndsWith(".num_batches_tracked", StringComparison.Ordinal))];
+        return Array.Find(unused, name => name.Contains(".lora_", StringComparison.Ordinal)) is { } update
+            ? throw new CheckpointException(
+                $"{Folder} has a tensor {Shown.Short(update)}, an update that was not merged into the model. Merge it in PEFT with "
+                + $"merge_and_unload(), or give the adapter's own folder.")
+            : unused;
     }
 
     private static IEnumerable<string> StoredNames(BackboneConfig config) => BackboneTensors.Of(config)

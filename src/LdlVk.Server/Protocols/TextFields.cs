@@ -15,6 +15,7 @@ internal static class TextFields
         "system", "system_prompt", "system_message", "instruction", "instruct", "history", "question", "context", "documents", "reference",
         "tools", "functions", "tool_calls", "chat_template", "chat_template_kwargs", "prompt_name", "prefix", "suffix", "images",
         "image_data", "multi_modal_data", "continue_final_message", "add_generation_prompt", "response_role",
+        "steps", "step_positions", TokenizerFields.Mask, TokenizerFields.Positions,
     ];
 
     /// <summary>Settings of the server that requests may be thought to have.</summary>
@@ -39,6 +40,7 @@ internal static class TextFields
         foreach (string name in Names)
         {
             if (!body.TryGetProperty(name, out JsonElement value) || !ItemFields.HoldsAnything(value) || used.Contains(name)) continue;
+            if (name == TokenizerFields.Mask && !TokenizerFields.Hides(value)) continue;
             throw new RequestException(
                 422,
                 $"{name} would change the text that is scored, and this endpoint does not use it. Remove it, or put it into a message.");

@@ -56,6 +56,9 @@ internal sealed class ScoringSession : IDisposable
         }
     }
 
+    /// <inheritdoc cref="Checkpoint.UnusedTensors"/>
+    public IReadOnlyList<string> UnusedTensors => _checkpoint.UnusedTensors;
+
     /// <summary>See <see cref="RewardModel.AttributeNames"/>.</summary>
     public IReadOnlyList<string> AttributeNames { get; }
 

@@ -71,6 +71,20 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
             if (string.IsNullOrWhiteSpace(steps[i])) throw new InputException($"step {i} of {steps.Count} (counted from 0) is empty.");
     }
 
+    /// <summary>
+    /// Verifies the steps of a response that has step tokens of its own: none is empty, and none is without its token, since no score
+    /// would be read behind it.
+    /// </summary>
+    private static void CheckMarked(string response)
+    {
+        string[] steps = response.Split(Token);
+        if (steps.Length == 1) return;
+        if (!string.IsNullOrWhiteSpace(steps[^1]))
+            throw new InputException(
+                $"the response ends with text behind its last {Token}, which is in no step. Put {Token} behind every step.");
+        CheckSteps(steps[..^1]);
+    }
+
     /// <summary>bos, question and a line break; then each step with the id of a line break behind it.</summary>
     private TokenizedText WithLineBreaks(IReadOnlyList<Message> messages, IReadOnlyList<string> steps)
     {
@@ -105,6 +119,7 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
     {
         if (!text.TryGetId(Token, out _))
             throw new InputException($"the tokenizer has no token {Token}, which marks steps. Give input_ids with step_positions.");
+        if (steps is null) CheckMarked(conversation.Messages[^1].Content);
         Conversation whole = steps is null ? conversation : WithTokens(conversation.Messages, steps);
         TokenizedText marked = Marked(new TokenizedText(text.EncodeMarked(whole, typed, Token)));
         return steps is null || marked.Steps?.Length == steps.Count ? marked : throw new InputException(

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using LdlVk.Runtime.Conversion;
 using LdlVk.Runtime.Model;
 using LdlVk.Testing;
 using Xunit;
@@ -147,6 +148,98 @@ public sealed class HeadVariantTests : IDisposable
             config["value_head_prefix"] = "my_scorer_";
         }, "score_head", "my_scorer_"));
         Assert.Equal("score", named.Head.Name);
+    }
+
+    /// <summary>Inner layers are square here and in the published models, so shapes do not show that one is missing.</summary>
+    [Theory]
+    [InlineData("urm_llama", "weights.fc.0.", "before 2")]
+    [InlineData("urm_llama", "weights.fc.2.", "between 0 and 4")]
+    [InlineData("qwen2_prm", "score.0.", "before 2")]
+    [InlineData("qwen2_mlp", "score.0.", "before 2")]
+    [InlineData("qrm_llama", "gating.layers.2.", "none before layers.3")]
+    [InlineData("qrm_llama", "gating.layers.5.", "none before layers.6")]
+    [InlineData("qrm_gemma2", "gating.layers.6.", "none before layers.8")]
+    [InlineData("qrm_llama", "reward_transform_matrix", "no tensor reward_transform_matrix")]
+    [InlineData("armorm_llama", "reward_transform_matrix", "no tensor reward_transform_matrix")]
+    [InlineData("armorm_llama", "gating.layers.1.", "hidden layers")]
+    [InlineData("armorm_llama", "gating.layers.1.bias", "no tensor layers.1.bias")]
+    public void A_head_that_lacks_a_tensor_is_refused(string name, string missing, string says)
+    {
+        string whole = Without(name, null);
+        Checkpoint.Open(whole).Dispose();
+        Assert.Contains(says, Refused(Without(name, missing)));
+    }
+
+    [Fact]
+    public void A_class_that_scores_steps_and_a_head_that_scores_texts_are_both_named()
+    {
+        string folder = With("qwen3_linear", config => config["architectures"] = new JsonArray("Qwen3ForProcessRewardModel"));
+        Assert.Contains("Choose Head = steps or Head = score", Refused(folder));
+        foreach (string choice in (string[])["steps", "score"])
+        {
+            using Checkpoint chosen = Checkpoint.Open(folder, head: choice);
+            Assert.Equal(choice, chosen.Head.Name);
+        }
+    }
+
+    [Fact]
+    public void A_prefix_of_no_tensor_beside_another_head_is_refused()
+    {
+        string folder = With("llama_value_head_norm", config => config["value_head_prefix"] = "scorer");
+        string message = Refused(folder);
+        Assert.Contains("value_head_prefix of config.json says \"scorer\"", message);
+        Assert.Contains("Head = value_head", message);
+        Checkpoint.Open(folder, head: "value_head").Dispose();
+    }
+
+    [Fact]
+    public void Tensors_that_nothing_reads_are_listed()
+    {
+        Assert.All(
+            (string[])["qwen3_linear", "skywork_o1_prm", "internlm2_reward", "qrm_llama", "llama_v_head", "gemma3_text_linear"],
+            name =>
+            {
+                using Checkpoint whole = Checkpoint.Open(Folder(name));
+                Assert.Empty(whole.UnusedTensors);
+            });
+        using Checkpoint other = Checkpoint.Open(Without("qwen3_linear", null, "classifier.weight"));
+        Assert.Equal(["classifier.weight"], other.UnusedTensors);
+    }
+
+    [Theory]
+    [InlineData("base_model.model.model.layers.0.self_attn.q_proj.lora_A.default.weight")]
+    [InlineData("score.lora_A.weight")]
+    [InlineData("lm_head.lora_B.weight")]
+    public void An_adapter_that_was_not_merged_is_refused(string name) =>
+        Assert.Contains("lora_", Refused(Without("qwen3_linear", null, name)));
+
+    /// <summary>A copy in one file, in fp32, without the tensors whose names begin so, and with another.</summary>
+    private string Without(string name, string? missing, string? further = null)
+    {
+        string folder = _temp[$"{name}-{Guid.NewGuid():N}"];
+        Directory.CreateDirectory(folder);
+        File.Copy(Path.Combine(Folder(name), "config.json"), Path.Combine(folder, "config.json"));
+        OtherHead.Tensor[] more = further is null ? [] : [new OtherHead.Tensor(further, [2], new float[2])];
+        OtherHead.WriteTensors(
+            Path.Combine(folder, "model.safetensors"),
+            [.. OtherHead.ReadAll(Folder(name)).Where(t => missing is null || !t.Name.StartsWith(missing, StringComparison.Ordinal)), .. more]);
+        return folder;
+    }
+
+    /// <summary>The choice of a head is part of what a converted folder is: nothing in its tensors tells steps from texts.</summary>
+    [Theory]
+    [InlineData("llama_v_head", "steps", "v_head")]
+    [InlineData("skywork_o1_prm", "v_head.summary", "steps")]
+    [InlineData("llama_logit0", "logit:3", null)]
+    public void A_converted_folder_keeps_the_head_that_was_chosen(string name, string choice, string? other)
+    {
+        Converter.Run(Folder(name), _temp["converted"], WeightFormat.Int8, head: choice);
+        string expected;
+        using (Checkpoint original = Checkpoint.Open(Folder(name), head: choice)) expected = original.Head.Summary;
+        using (Checkpoint converted = Checkpoint.Open(_temp["converted"])) Assert.Equal(expected, converted.Head.Summary);
+        if (other is null) return;
+        using Checkpoint overridden = Checkpoint.Open(_temp["converted"], head: other);
+        Assert.NotEqual(expected, overridden.Head.Summary);
     }
 
     private static string Folder(string name) => Path.Combine(FamilyGoldens.Folder, name);

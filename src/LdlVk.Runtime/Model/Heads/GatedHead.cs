@@ -171,6 +171,11 @@ internal sealed class GatedHead : ModelHead
                     + $"{CheckpointFolder.ConfigName} asks for {objectives} objectives of {quantiles} quantiles. "
                     + $"The two are not from the same model.");
             CheckLayers(fields, gating);
+            if (matrix is null && source.Config.Architecture.ModelType == "llama"
+                && KnownAttributes.HasClass(fields.Root, KnownAttributes.Gating))
+                throw new CheckpointException(
+                    $"{folder.Path} has no tensor {Matrix}, which a model of class {KnownAttributes.Gating} (ArmoRM, QRM-Llama) needs. "
+                    + $"Check that the download is complete.");
             return new GatedHead(
                 regression, gating, scale, matrix, fields.Number("gating_temperature", 1e-6, 1e6, matrix is null ? 1 : 10),
                 Pattern(fields, source.Config), KnownAttributes.Of(folder, objectives, "objective"));

@@ -28,6 +28,7 @@ internal sealed record HeadKind(
     /// <exception cref="UsageException">The folder has not the head that was chosen.</exception>
     public static ModelHead Open(HeadSource source)
     {
+        source = source with { Choice = source.Choice ?? ConvertedFormat.ChosenHead(source.Folder) };
         if (source.Choice is { } logit && LogitHead.IsChoice(logit)) return LogitHead.Read(source);
         CheckpointFolder folder = source.Folder;
         LinearKind? configured = LinearKind.Configured(folder);
@@ -37,6 +38,14 @@ internal sealed record HeadKind(
         {
             found = [.. found.Where(kind => !IsLinear(kind) || kind.Name == configured.Name)];
             if (found.All(kind => kind.Name != configured.Name)) found = [.. found, configured.Kind];
+        }
+        else if (source.Choice is null && found is [var other] && IsLinear(other)
+            && LinearKind.ConfiguredName(folder) is { Length: > 0 } named
+            && !folder.Names.Any(name => name.StartsWith(named + ".", StringComparison.Ordinal)))
+        {
+            throw new CheckpointException(
+                $"{folder.Path} has the head {other}, but {LinearKind.PrefixField} of {CheckpointFolder.ConfigName} says "
+                + $"{Shown.Quoted(named)}. If the head is the right one, choose it with {OptionName.Head.Of(other.Name)}.");
         }
 
         if (source.Choice is { } choice && choice != Steps)

@@ -45,10 +45,51 @@ internal static class HeadLayers
             inputs = weight.Shape[0];
         }
 
-        return norm is null ? layers : throw new CheckpointException(
-            $"{module.Path} ends with the normalization {Shown.Short(norm.Name)}, behind which the last linear layer is missing. "
-            + $"Download it again.");
+        if (norm is not null)
+            throw new CheckpointException(
+                $"{module.Path} ends with the normalization {Shown.Short(norm.Name)}, behind which the last linear layer is missing. "
+                + $"Download it again.");
+        CheckWhole(module, layers);
+        return layers;
     }
+
+    /// <summary>
+    /// Verifies that no layer is missing between those that are there, which shapes need not show: inner layers are often square. Between
+    /// two linear layers stand an activation and at most a normalization and a dropout, the same in all places; the last dropout may be
+    /// left out (QRM-Gemma-2).
+    /// </summary>
+    private static void CheckWhole(StateDict module, List<HeadLayer> layers)
+    {
+        bool isNormalized = layers.Any(layer => layer.Norm is not null);
+        int most = isNormalized ? 4 : 3, usual = layers.Count > 1 ? Index(layers[1].Name) - Index(layers[0].Name) : 0;
+        // A sequence may begin with a dropout.
+        if (Index(layers[0].Name) > 1) throw Incomplete("before", layers[0]);
+        for (int i = 1; i < layers.Count; i++)
+        {
+            int step = Index(layers[i].Name) - Index(layers[i - 1].Name);
+            if (step > most || step > usual || (step < usual && i < layers.Count - 1))
+                throw Incomplete("between", layers[i - 1], layers[i]);
+            if (isNormalized && layers[i].Norm is null)
+                throw new CheckpointException(
+                    $"{module.Path} has a normalization between some linear layers, but none before {Shown.Short(layers[i].Name)}. "
+                    + $"Check that the download is complete.");
+        }
+
+        // A normalization takes the place of the bias of the layer before it (QRM); else all layers have one, or none has.
+        HeadLayer[] plain = [.. layers.Where((_, i) => i == layers.Count - 1 || layers[i + 1].Norm is null)];
+        if (plain.Any(layer => layer.Bias is not null) && Array.Find(plain, layer => layer.Bias is null) is { } bare)
+            throw new CheckpointException(
+                $"{module.Path} has no tensor {Shown.Short(bare.Name)}.bias, and other layers have one. Check that the download is "
+                + $"complete.");
+
+        CheckpointException Incomplete(string where, params HeadLayer[] around) => new(
+            $"{module.Path} lacks a linear layer {where} {string.Join(" and ", around.Select(layer => Shown.Short(layer.Name)))}: "
+            + $"its indices leave room for one. Check that the download is complete.");
+    }
+
+    /// <summary>A layer's place in its sequence, with which its name ends.</summary>
+    private static int Index(string stem) =>
+        int.Parse(stem.AsSpan(stem.LastIndexOf('.') + 1), NumberStyles.None, CultureInfo.InvariantCulture);
 
     /// <summary>Returns the only linear layer of a head, from the keys <c>weight</c> and, optionally, <c>bias</c>.</summary>
     /// <param name="module">The head's tensors.</param>

@@ -11,6 +11,9 @@ namespace LdlVk.Runtime.Model.Heads;
 /// </summary>
 internal static class KnownAttributes
 {
+    /// <summary>The class of ArmoRM and QRM-Llama, which multiplies objectives by a transform matrix.</summary>
+    public const string Gating = "LlamaForRewardModelWithGating";
+
     /// <summary>HelpSteer2's: URM-LLaMa-3.1-8B and QRM-Gemma-2-27B (their model cards).</summary>
     private static readonly string[] HelpSteer =
         ["helpsteer-helpfulness", "helpsteer-correctness", "helpsteer-coherence", "helpsteer-complexity", "helpsteer-verbosity"];
@@ -26,7 +29,7 @@ internal static class KnownAttributes
     /// <summary>The classes of published models, with their attributes; later versions of a class have a longer name.</summary>
     private static readonly (string Class, string[] Names)[] Published =
     [
-        ("LlamaForRewardModelWithGating", ArmoRm), ("Gemma2ForQuantileSequenceClassification", HelpSteer),
+        (Gating, ArmoRm), ("Gemma2ForQuantileSequenceClassification", HelpSteer),
         ("LlamaForSequenceClassificationWithNormal_Weights", HelpSteer),
     ];
 
@@ -58,7 +61,8 @@ internal static class KnownAttributes
         return names.Distinct(StringComparer.Ordinal).Count() == attributes && !names.Contains("") ? names : null;
     }
 
-    private static bool HasClass(JsonField root, string published) =>
+    /// <summary>Whether config.json names a class, or a later version of it.</summary>
+    public static bool HasClass(JsonField root, string published) =>
         root.TryGet("architectures", out JsonField classes) && classes.Value.ValueKind == JsonValueKind.Array
         && classes.Items().Any(name => name.ValueKind == JsonValueKind.String
             && name.GetString()!.StartsWith(published, StringComparison.Ordinal));

@@ -47,12 +47,19 @@ internal sealed record LinearKind(string Name, string Models, ReadRule Reads, st
     public HeadKind Kind => new(
         Name, $"tensors {Prefix}*", Models, this == ValueSummary ? [ShardedTensors.ValueHeadName, ValueFile] : [], IsIn, Read);
 
+    /// <summary>The field of config.json with which OpenRLHF names a head.</summary>
+    public const string PrefixField = "value_head_prefix";
+
     /// <summary>The kind that <c>value_head_prefix</c> of config.json names, if the folder has such tensors; null for none.</summary>
     public static LinearKind? Configured(CheckpointFolder folder)
     {
-        string? name = folder.ReadConfig(fields => fields.Root.TryGet("value_head_prefix", out JsonField prefix) ? prefix.String() : null);
+        string? name = ConfiguredName(folder);
         return string.IsNullOrEmpty(name) || !folder.Contains(name + ".weight") ? null : OpenRlhf with { Name = name };
     }
+
+    /// <summary>The value of <c>value_head_prefix</c> in config.json; null if it is absent.</summary>
+    public static string? ConfiguredName(CheckpointFolder folder) =>
+        folder.ReadConfig(fields => fields.Root.TryGet(PrefixField, out JsonField prefix) ? prefix.String() : null);
 
     /// <summary>The head's name, with the published models that have such a head.</summary>
     public string Title(int layers, Architecture backbone) => (Name, layers, backbone.ModelType) switch

@@ -42,12 +42,18 @@ internal sealed class StepHead : ModelHead
     internal override IReadOnlyList<HeadNetwork> Networks => [_network];
 
     /// <summary>Whether a head of linear layers scores steps: by its outputs, by config.json, or by the user's choice.</summary>
+    /// <exception cref="CheckpointException">The class in config.json says so, and the head's tensors are those of a score.</exception>
     public static bool Claims(HeadSource source, LinearKind kind, HeadNetwork network)
     {
         if (source.Choice is { } choice) return choice == HeadKind.Steps;
         if (network.Outputs == 2 && network.Layers.Count > 1) return true;
+        if (!source.Folder.ReadConfig(IsProcess)) return false;
         // Skywork's head has the tensors of a value head: only the name of the class tells them apart.
-        return (network.Outputs == 2 || kind == LinearKind.ValueSummary) && source.Folder.ReadConfig(IsProcess);
+        if (network.Outputs == 2 || kind == LinearKind.ValueSummary) return true;
+        if (network.Outputs > 2) return false;
+        throw new CheckpointException(
+            $"{source.Folder.Path}: the class in {CheckpointFolder.ConfigName} scores steps or tokens, and {kind.Prefix}* has 1 output, as "
+            + $"a score of whole texts has. Choose {OptionName.Head.Of(HeadKind.Steps)} or {OptionName.Head.Of(kind.Name)}.");
     }
 
     /// <summary>Makes the head of its layers.</summary>
