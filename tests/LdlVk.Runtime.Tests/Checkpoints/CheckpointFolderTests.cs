@@ -188,10 +188,23 @@ public sealed class CheckpointFolderTests : IDisposable
             "220 outputs", "33 outputs", "gating_layer.pt");
 
         // Layers in the order of their numbers, not of their names or places: 2 comes before 10. Prefixes do not matter.
-        Write(p => p.Text("net.10.weight").Tensor("FloatStorage", "0", 4096, 0, [22, 3], [3, 1]).Text("net.10.bias").Tensor("FloatStorage", "0", 4096, 0, [22], [1])
-            .Text("net.2.weight").Tensor("FloatStorage", "0", 4096, 0, [3, 64], [64, 1]).Text("net.2.bias").Tensor("FloatStorage", "0", 4096, 0, [3], [1]));
-        using Checkpoint checkpoint = Checkpoint.Open(_folder.Path);
-        Assert.Equal([(3, 64), (22, 3)], Ldl(checkpoint).Gating.Select(layer => (layer.Outputs, layer.Inputs)));
+        (int Index, int Outputs, int Inputs)[] layers = [(10, 22, 8), (8, 8, 7), (2, 5, 4), (4, 6, 5), (0, 4, 64), (6, 7, 6)];
+        Write(p => Layers(p, layers));
+        using (Checkpoint checkpoint = Checkpoint.Open(_folder.Path))
+            Assert.Equal(
+                layers.OrderBy(layer => layer.Index).Select(layer => (layer.Outputs, layer.Inputs)),
+                Ldl(checkpoint).Gating.Select(layer => (layer.Outputs, layer.Inputs)));
+
+        // Shapes fit, and the numbers leave room for a layer that is not there.
+        Head(p => Layers(p, [(2, 3, 64), (4, 22, 3)]), "lacks a linear layer before net.2", "gating_layer.pt");
+        Head(p => Layers(p, [(0, 3, 64), (2, 3, 3), (6, 22, 3)]), "lacks a linear layer between net.2 and net.6", "gating_layer.pt");
+
+        static void Layers(Pickle pickle, (int Index, int Outputs, int Inputs)[] layers)
+        {
+            foreach ((int index, int outputs, int inputs) in layers)
+                pickle.Text($"net.{index}.weight").Tensor("FloatStorage", "0", 4096, 0, [outputs, inputs], [inputs, 1])
+                    .Text($"net.{index}.bias").Tensor("FloatStorage", "0", 4096, 0, [outputs], [1]);
+        }
 
         void Write(Action<Pickle> items) => _folder.Write("gating_layer.pt", Pickle.Zip(Pickle.StateDict(items), ("data/0", new byte[4 * 4096])));
         void Head(Action<Pickle> items, params string[] says)
