@@ -44,7 +44,7 @@ public class BenchSessionTests
     [Fact]
     public void An_op_that_takes_too_long_is_skipped_with_a_reason()
     {
-        Assert.Equal("  Linear q_proj                        2048 × 64 × 64           left out", OpTable.Line(new SkippedOp("Linear q_proj", "2048 × 64 × 64", "left out")));
+        Assert.Equal("  Linear q_proj                              2048 × 64 × 64           left out", OpTable.Line(new SkippedOp("Linear q_proj", "2048 × 64 × 64", "left out")));
         Assert.Contains("2.00 ms", OpTable.Line(new OpRow("Linear", "q_proj", "1 × 1 × 1", 1, 2e-3, 1e9, 1e6)), StringComparison.Ordinal);
     }
 

@@ -6,6 +6,7 @@ using LdlVk.Runtime.Devices;
 using LdlVk.Vulkan;
 using LdlVk.Vulkan.Device;
 using LdlVk.Vulkan.Kernels;
+using Xunit;
 
 namespace LdlVk.Testing;
 
@@ -71,6 +72,14 @@ public static class TestDevices
     /// the reference on every driver; all of these tests on SwiftShader too, which is slow, took 12 of 24 minutes.
     /// </summary>
     public static IEnumerable<string> ForModels => Ids.Where(id => !OtherSoftware.Contains(id.Split(' ')[0]));
+
+    /// <summary>The first Vulkan device for tests of whole models; skips the test where there is none.</summary>
+    public static string VulkanForModels()
+    {
+        string? id = ForModels.FirstOrDefault(id => id.StartsWith("vulkan:", StringComparison.Ordinal) && !id.Contains(' '));
+        if (id is null) Assert.Skip("There is no Vulkan driver.");
+        return id;
+    }
 
     /// <summary>The device of that name.</summary>
     public static TestDevice Get(string id) => Imposed.TryGetValue(id, out ImposedVulkan? imposed)

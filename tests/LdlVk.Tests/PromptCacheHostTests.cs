@@ -1,5 +1,4 @@
 using LdlVk.Testing;
-using LdlVk.Vulkan;
 using Xunit;
 
 namespace LdlVk.Tests;
@@ -24,7 +23,7 @@ public sealed class PromptCacheHostTests
 
     private static readonly Lazy<float[]> Alone = new(() =>
     {
-        using RewardModel model = RewardModel.Load(Folder, Options() with { PromptCache = 0, PromptCacheHost = 0 });
+        using RewardModel model = RewardModel.Load(Folder, Options(TestDevices.VulkanForModels()) with { PromptCache = 0, PromptCacheHost = 0 });
         return [.. Texts.Select(text => model.ScoreTogether([text])[0].Value.Score)];
     });
 
@@ -33,12 +32,12 @@ public sealed class PromptCacheHostTests
     [InlineData(DeviceFailure.OutOfMemory)]
     public void A_failure_with_prompts_in_host_memory_changes_no_score(DeviceFailure failure)
     {
-        SkipWithoutVulkan();
+        string card = TestDevices.VulkanForModels();
         int call = 0, failures = 0;
         for (; ; call += 331)
         {
             List<FailingDevice> devices = [];
-            using (RewardModel model = RewardModel.Load(Folder, _ => Opened(devices), Options()))
+            using (RewardModel model = RewardModel.Load(Folder, _ => Opened(card, devices), Options(card)))
             {
                 CheckScores(model, 0, 2 * Prompts);
                 Assert.True(model.PromptCache.HostStored > 0, $"{model.PromptCache}");
@@ -67,11 +66,11 @@ public sealed class PromptCacheHostTests
     [Fact]
     public void A_block_that_cannot_move_is_computed_again()
     {
-        SkipWithoutVulkan();
+        string card = TestDevices.VulkanForModels();
         for (int save = 0; save < 2; save++)
         {
             List<FailingDevice> devices = [];
-            using RewardModel model = RewardModel.Load(Folder, _ => Opened(devices), Options());
+            using RewardModel model = RewardModel.Load(Folder, _ => Opened(card, devices), Options(card));
             CheckScores(model, 0, Prompts);
             if (save == 1) devices[0].MostSavedRows = 0;
             else devices[0].RestoresFail = true;
@@ -89,10 +88,10 @@ public sealed class PromptCacheHostTests
     [Fact]
     public async Task Callers_side_by_side_get_their_own_bits()
     {
-        SkipWithoutVulkan();
+        string card = TestDevices.VulkanForModels();
         float[] want = Alone.Value;
         List<FailingDevice> devices = [];
-        using (RewardModel model = RewardModel.Load(Folder, _ => Opened(devices), Options()))
+        using (RewardModel model = RewardModel.Load(Folder, _ => Opened(card, devices), Options(card)))
         {
             int scored = 0;
             await Task.WhenAll(Enumerable.Range(0, 4).Select(caller => Task.Run(() =>
@@ -135,23 +134,18 @@ public sealed class PromptCacheHostTests
         for (int i = from; i < to; i++) Assert.Equal(Alone.Value[i], model.ScoreTogether([Texts[i]])[0].Value.Score);
     }
 
-    private static void SkipWithoutVulkan()
-    {
-        if (!TestDevices.Present.Contains("vulkan:0")) Assert.Skip("There is no Vulkan driver.");
-    }
-
     /// <summary>The least that holds a prompt by the rule of the plan: 256 tokens each.</summary>
-    private static RewardModelOptions Options()
+    private static RewardModelOptions Options(string card)
     {
-        RewardModelOptions options = new() { Device = "vulkan:0", BatchTokens = 64, Weights = WeightFormat.Fp16 };
+        RewardModelOptions options = new() { Device = card, BatchTokens = 64, Weights = WeightFormat.Fp16 };
         ExecutionPlan plan = RewardModel.MakePlan(Folder, options);
         long bytes = 256 * (plan.Stages[0].CacheBytes / plan.CacheTokens);
         return options with { PromptCache = bytes, PromptCacheHost = bytes };
     }
 
-    private static FailingDevice Opened(List<FailingDevice> devices)
+    private static FailingDevice Opened(string card, List<FailingDevice> devices)
     {
-        devices.Add(new FailingDevice(VulkanBackend.Open(0)));
+        devices.Add(new FailingDevice(TestDevices.Get(card).Open()));
         return devices[^1];
     }
 }
