@@ -202,7 +202,6 @@ public sealed class PromptCacheStagesTests
         }
 
         Assert.InRange(failures, 2 * checkpoint.Config.Layers, 100);
-
     }
 
     /// <summary>A move fails for another reason than want of memory: its block is nowhere, and later moves are followed.</summary>
