@@ -13,8 +13,13 @@ internal readonly record struct Vectors(bool Wide, bool Bytes)
     /// <summary>
     /// What this processor is fastest with. .NET 10 offers AVX-VNNI, not the same instructions of AVX-512: Zen 4 and Ice Lake multiply
     /// 16-bit integers. Programs compiled ahead of time for processors with AVX2 take 256 bits everywhere.
+    /// <para>
+    /// <see cref="Vector512.IsHardwareAccelerated"/> is not asked: .NET says no on Skylake-SP, Cascade Lake and Cooper Lake, whose clock
+    /// falls with 512 bits, which costs short loops more than they gain. Products gain twice the multiply-adds a cycle (llvm-mca,
+    /// bench/RESULTS.md).
+    /// </para>
     /// </summary>
-    public static Vectors Best { get; } = new(Vector512.IsHardwareAccelerated && Avx512DQ.IsSupported, AvxVnni.IsSupported);
+    public static Vectors Best { get; } = new(Avx512DQ.IsSupported, AvxVnni.IsSupported);
 
     /// <summary>The choice in words, for the list of devices.</summary>
     public IEnumerable<string> Describe()

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.Intrinsics.X86;
 using LdlVk.Testing;
 using LdlVk.Vulkan;
 
@@ -37,6 +38,18 @@ public class ProcessTests
         {
             if (!process.HasExited) process.Kill();
         }
+    }
+
+    /// <summary>
+    /// .NET reports no vectors of 512 bits on processors whose clock falls with them (Skylake-SP, Cascade Lake, Cooper Lake), as where this
+    /// is set. Products of matrices take them.
+    /// </summary>
+    [Fact]
+    public async Task The_CPU_device_takes_wide_vectors_where_NET_prefers_narrow_ones()
+    {
+        if (!Avx512DQ.IsSupported) Assert.Skip("This processor has no vectors of 512 bits (AVX-512).");
+        Dictionary<string, string> environment = new(NoVulkan) { ["DOTNET_PreferredVectorBitWidth"] = "256" };
+        Assert.Contains("512-bit vectors", (await Cli.RunProcessAsync(environment, "devices")).Out);
     }
 
     [Fact]
