@@ -1,5 +1,6 @@
 using LdlVk.Testing;
 using Xunit;
+using static LdlVk.Tests.CachedPrompts;
 
 namespace LdlVk.Tests;
 
@@ -9,23 +10,9 @@ namespace LdlVk.Tests;
 /// </summary>
 public sealed class PromptCacheHostTests
 {
-    private const int Prompts = 12, Answers = 4;
+    private static readonly TokenizedText[] Texts = CachedPrompts.Texts[..(4 * Prompts)];
 
-    private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder;
-
-    /// <summary>Answers to prompts of 30 tokens: 8 fit on the device, and 8 in host memory.</summary>
-    private static readonly TokenizedText[] Texts =
-    [
-        .. from answer in Enumerable.Range(0, Answers)
-           from prompt in Enumerable.Range(0, Prompts)
-           select new TokenizedText([2, 106, 7, .. Enumerable.Range(2, 27).Select(i => 2 + (i * (prompt + 3) % 190)), 7 + answer, 20 + prompt, 5]),
-    ];
-
-    private static readonly Lazy<float[]> Alone = new(() =>
-    {
-        using RewardModel model = RewardModel.Load(Folder, Options(TestDevices.VulkanForModels()) with { PromptCache = 0, PromptCacheHost = 0 });
-        return [.. Texts.Select(text => model.ScoreTogether([text])[0].Value.Score)];
-    });
+    private static readonly Lazy<float[]> Alone = new(() => CachedPrompts.Alone(TestDevices.VulkanForModels()));
 
     [Theory]
     [InlineData(DeviceFailure.Lost)]
@@ -134,12 +121,12 @@ public sealed class PromptCacheHostTests
         for (int i = from; i < to; i++) Assert.Equal(Alone.Value[i], model.ScoreTogether([Texts[i]])[0].Value.Score);
     }
 
-    /// <summary>The least that holds a prompt by the rule of the plan: 256 tokens each.</summary>
+    /// <summary>Room on the device, and as much in host memory.</summary>
     private static RewardModelOptions Options(string card)
     {
         RewardModelOptions options = new() { Device = card, BatchTokens = 64, Weights = WeightFormat.Fp16 };
         ExecutionPlan plan = RewardModel.MakePlan(Folder, options);
-        long bytes = 256 * (plan.Stages[0].CacheBytes / plan.CacheTokens);
+        long bytes = Room * (plan.Stages[0].CacheBytes / plan.CacheTokens);
         return options with { PromptCache = bytes, PromptCacheHost = bytes };
     }
 

@@ -5,6 +5,7 @@ using LdlVk.Runtime.Model;
 using LdlVk.Scoring;
 using LdlVk.Testing;
 using Xunit;
+using static LdlVk.Tests.CachedPrompts;
 
 namespace LdlVk.Tests;
 
@@ -15,10 +16,6 @@ namespace LdlVk.Tests;
 [Trait("Duration", "Long")]
 public sealed class PromptCacheStagesTests
 {
-    private const int Prompts = 12, PromptTokens = 30, Room = 256;
-
-    private static readonly string Folder = Goldens.Read("b_bf16_sharded").Folder;
-
     private static readonly Dictionary<string, StageLayers[]> Layouts = new()
     {
         ["two devices"] = [new StageLayers(0, 2), new StageLayers(2, 3)],
@@ -27,20 +24,7 @@ public sealed class PromptCacheStagesTests
         ["two devices, of which one streams"] = [new StageLayers(0, 2), new StageLayers(2, 3, Streamed: 3, Slots: 1)],
     };
 
-    /// <summary>Answers to prompts of which 8 fit on the devices and 8 in host memory, one prompt after another.</summary>
-    private static readonly TokenizedText[] Texts =
-    [
-        .. from answer in Enumerable.Range(0, 5)
-           from prompt in Enumerable.Range(0, Prompts)
-           select new TokenizedText(
-               [2, 106, 7, .. Enumerable.Range(2, PromptTokens - 3).Select(i => 2 + (i * (prompt + 3) % 190)), 7 + answer, 20 + prompt, 5]),
-    ];
-
-    private static readonly Lazy<float[]> Alone = new(() =>
-    {
-        using RewardModel model = RewardModel.Load(Folder, new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Fp16, PromptCache = 0 });
-        return [.. Texts.Select(text => model.ScoreTogether([text])[0].Value.Score)];
-    });
+    private static readonly Lazy<float[]> Alone = new(() => CachedPrompts.Alone("cpu"));
 
     public static TheoryData<string, int, DeviceFailure> Failures
     {
