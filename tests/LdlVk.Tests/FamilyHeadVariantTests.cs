@@ -87,6 +87,23 @@ public sealed class FamilyHeadVariantTests : DeviceTest, IDisposable
         Assert.Equal(Dot(row, 0, hidden), Score(ids).Score, Tolerance);
     }
 
+    /// <summary>OpenRLHF reads the last token and normalizes, also where its head has the name of another program's.</summary>
+    [Theory]
+    [InlineData("score")]
+    [InlineData("v_head")]
+    [InlineData("value_head")]
+    [InlineData("regression_head")]
+    [InlineData("score_head")]
+    [InlineData("rm_head")]
+    public void A_head_that_the_config_names_is_that_of_OpenRLHF(string name)
+    {
+        int[] ids = [5, 6, 7, 8, 7];
+        string changes = $"{{'pad_token_id':7,'value_head_prefix':'{name}','normalize_reward':true,'mean':0.5,'std':2.0}}";
+        (JsonObject config, OtherHead.Tensor row, double[][] _) = Made(changes, name + ".weight");
+        double[] hidden = new Forward64(config, MadeFamily.Backbone(config, 12, 2)).Hidden(ids)[^1];
+        Assert.Equal((Dot(row, 0, hidden) - 0.5) / 2, Score(ids).Score, Tolerance);
+    }
+
     /// <summary>Gemma's and older files' default is 0 where the field is absent; null is none.</summary>
     [Theory]
     [InlineData("'absent'", 1)]

@@ -81,6 +81,9 @@ internal sealed record LinearKind(string Name, string Models, ReadRule Reads, st
     private ModelHead Read(HeadSource source)
     {
         CheckpointFolder folder = source.Folder;
+        // A head that config.json names is OpenRLHF's, also under the name of another's; a classifier's may be one of both.
+        if (this != Classifier && this != ValueSummary && Configured(folder) is { } named && named.Name == Name && named != this)
+            return named.Read(source);
         StateDict module = this == ValueSummary && !folder.Names.Any(name => name.StartsWith(Prefix, StringComparison.Ordinal))
             ? folder.TorchModule(ValueFile, "").Below(Prefix) : folder.Module(Prefix);
         HeadNetwork network = new(
