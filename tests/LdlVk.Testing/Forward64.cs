@@ -23,7 +23,7 @@ public sealed class Forward64
         _tensors = tensors.ToDictionary(t => t.Name.StartsWith("model.", StringComparison.Ordinal) ? t.Name["model.".Length..] : t.Name);
         _type = (string)config["model_type"]!;
         (_hidden, _layers, _heads) = (Integer("hidden_size")!.Value, Integer("num_hidden_layers")!.Value, Integer("num_attention_heads")!.Value);
-        _groups = config.ContainsKey("num_key_value_heads") ? Integer("num_key_value_heads") ?? _heads : _type switch { "qwen2" or "qwen3" => 32, "mistral" => 8, "gemma" => 16, "gemma3_text" => 4, _ => _heads };
+        _groups = config.ContainsKey("num_key_value_heads") ? Integer("num_key_value_heads") ?? _heads : _type switch { "qwen2" or "qwen3" => 32, "mistral" => 8, "gemma" => 16, "gemma2" or "gemma3_text" => 4, _ => _heads };
         _size = Integer("head_dim") ?? _type switch { "gemma" or "gemma2" or "gemma3_text" => 256, "qwen3" => 128, _ => _hidden / _heads };
         _epsilon = Number("rms_norm_eps") ?? (_type is "phi3" or "olmo2" ? 1e-5 : 1e-6);
     }
@@ -76,7 +76,8 @@ public sealed class Forward64
         }
 
         double factor = 1 / Math.Sqrt(IsGemma && _type != "gemma" ? Number("query_pre_attn_scalar") ?? 256 : _size);
-        double cap = _config.ContainsKey("attn_logit_softcapping") ? Number("attn_logit_softcapping") ?? 0 : _type == "gemma2" ? 50 : 0;
+        // Gemma3Attention.forward passes no softcap, whatever config.json says.
+        double cap = _type != "gemma2" ? 0 : _config.ContainsKey("attn_logit_softcapping") ? Number("attn_logit_softcapping") ?? 0 : 50;
         int window = IsSliding(layer) ? Window() : int.MaxValue;
         double[][] mixed = [.. x.Select(_ => new double[_heads * _size])];
         for (int t = 0; t < x.Length; t++)

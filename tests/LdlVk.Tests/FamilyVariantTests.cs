@@ -97,6 +97,7 @@ public sealed class FamilyVariantTests : DeviceTest
     [InlineData("gemma2", "{'sliding_window':6,'query_pre_attn_scalar':20,'attn_logit_softcapping':0.2,'final_logit_softcapping':30.0}")]
     [InlineData("gemma2", "{'sliding_window':6,'attn_logit_softcapping':null,'query_pre_attn_scalar':'absent'}")]
     [InlineData("gemma2", "{'sliding_window':null}")]
+    [InlineData("gemma2", "{'num_attention_heads':8,'num_key_value_heads':'absent','sliding_window':6}", 12, 4)]
     [InlineData("gemma2", "{'attention_bias':true,'sliding_window':6}", 12, 2, "qkvo")]
     [InlineData("gemma2", "{'sliding_window':5,'layer_types':['full_attention','full_attention','sliding_attention']}")]
     [InlineData("gemma2", "{'sliding_window':null,'layer_types':['sliding_attention','full_attention','full_attention']}")]

@@ -28,13 +28,13 @@ internal static class BackboneFields
     /// <param name="architecture">The architecture that config.json names.</param>
     /// <param name="headDimension">Default of head_dim; null for hidden_size / num_attention_heads.</param>
     /// <param name="maxPositions">Default of max_position_embeddings.</param>
-    /// <param name="keyValueHeads">Default of num_key_value_heads as a function of num_attention_heads; null if it is required. A field
-    /// that is there and null always means num_attention_heads.</param>
+    /// <param name="keyValueHeads">Default of num_key_value_heads as a function of num_attention_heads. A field that is there and null
+    /// always means num_attention_heads.</param>
     /// <param name="epsilon">Default of rms_norm_eps.</param>
     /// <param name="absent">What other absent fields stand for; null if they are required.</param>
     /// <exception cref="CheckpointException">A field is missing, malformed or out of bounds.</exception>
     public static BackboneConfig Backbone(
-        this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions, Func<int, int>? keyValueHeads = null,
+        this ConfigFields fields, Architecture architecture, int? headDimension, int maxPositions, Func<int, int> keyValueHeads,
         double epsilon = 1e-6, AbsentSizes? absent = null)
     {
         JsonField root = fields.Root;
@@ -45,9 +45,8 @@ internal static class BackboneFields
             HiddenSize = hidden,
             Layers = Size("num_hidden_layers", 1000, absent?.Layers),
             Heads = heads,
-            KeyValueHeads = keyValueHeads is null
-                ? root.Get("num_key_value_heads").Integer(1, 1 << 12)
-                : fields.IsNull("num_key_value_heads") ? heads : fields.Integer("num_key_value_heads", 1, 1 << 12, keyValueHeads(heads)),
+            KeyValueHeads = fields.IsNull("num_key_value_heads")
+                ? heads : fields.Integer("num_key_value_heads", 1, 1 << 12, keyValueHeads(heads)),
             HeadDimension = fields.Integer("head_dim", 2, 1 << 12, headDimension ?? Math.Max(2, hidden / heads)),
             IntermediateSize = Size("intermediate_size", 1 << 22, absent?.FeedForward),
             VocabularySize = Size("vocab_size", 1 << 24, absent?.Vocabulary),

@@ -47,7 +47,8 @@ internal sealed class Gemma2Architecture : Architecture
     {
         fields.RequireFalse("use_bidirectional_attention");
         // Gemma 2's code runs hidden_activation, whose default is the tanh form, and does not read hidden_act, which its files have too.
-        BackboneConfig config = fields.WithActivation(fields.Backbone(this, headDimension: 256, maxPositions: 8192), "hidden_activation");
+        BackboneConfig config = fields.WithActivation(
+            fields.Backbone(this, headDimension: 256, maxPositions: 8192, keyValueHeads: _ => 4), "hidden_activation");
         // Null turns softcap and window off; the defaults are those of absent fields.
         return fields.WithRope(config) with
         {

@@ -7,17 +7,14 @@ namespace LdlVk.Runtime.Model;
 /// <summary>
 /// Gemma 3's text model (Gemma Team 2025, "Gemma 3 Technical Report"; modeling_gemma3.py): Gemma 2's norms and an RMSNorm of each head of
 /// queries and keys, all with weights stored as w − 1; embeddings times √hidden; a sliding window in five of six layers, which have a
-/// rotary embedding of their own.
+/// rotary embedding of their own. Its files have <c>attn_logit_softcapping</c>, which its code does not read.
 /// </summary>
 internal sealed class Gemma3Architecture : Architecture
 {
     /// <summary>Of six layers, the last has full attention.</summary>
     private const int DefaultPattern = 6;
 
-    private const string Multimodal = "gemma3", TextConfig = "text_config", Softcap = "attn_logit_softcapping";
-
-    /// <inheritdoc cref="Gemma2Architecture"/>
-    private const double MaxSoftcap = 1000;
+    private const string Multimodal = "gemma3", TextConfig = "text_config";
 
     public override string Name => "Gemma-3";
 
@@ -69,7 +66,6 @@ internal sealed class Gemma3Architecture : Architecture
         return fields.WithTwoRopes(config, theta: 1e6, "rope_local_base_freq", slidingTheta: 1e4) with
         {
             QueryPreAttentionScalar = fields.Number("query_pre_attn_scalar", 1e-6, 1e9, 256),
-            AttentionSoftcap = fields.Root.TryGet(Softcap, out JsonField softcap) ? (float)softcap.Number(1e-3, MaxSoftcap) : 0,
             AttentionBias = fields.AttentionBias(),
             SlidingWindow = fields.IsNull("sliding_window") ? 0 : fields.Integer("sliding_window", 1, int.MaxValue, 4096),
             SlidingLayers = new LayerFlags(

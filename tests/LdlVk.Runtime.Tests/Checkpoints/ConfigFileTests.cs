@@ -84,7 +84,6 @@ public sealed class ConfigFileTests : IDisposable
     [InlineData("hidden_size")]
     [InlineData("num_hidden_layers")]
     [InlineData("num_attention_heads")]
-    [InlineData("num_key_value_heads")]
     [InlineData("intermediate_size")]
     [InlineData("vocab_size")]
     [InlineData("model_type")]
