@@ -5,29 +5,35 @@ using LdlVk.Runtime.Json;
 namespace LdlVk.Runtime.Checkpoints.Adapters;
 
 /// <summary>
-/// A regular expression of an adapter's config. It may be hostile, so it is matched without backtracking, in time proportional to the text.
+/// A regular expression of an adapter's config. It may be hostile, so it is matched without backtracking, in time proportional to the text;
+/// or, where it looks ahead, as those of ms-swift do, with backtracking for a short time.
 /// </summary>
 internal static class AdapterPattern
 {
     private const int MaxLength = 100_000;
 
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(1), BacktrackingLimit = TimeSpan.FromMilliseconds(200);
+
     /// <summary>Creates a pattern that matches a whole name.</summary>
     /// <param name="field">The field, for messages.</param>
     /// <param name="pattern">The regular expression.</param>
     /// <param name="before">What may stand before it.</param>
-    /// <exception cref="CheckpointException">It is no regular expression, or needs backtracking.</exception>
+    /// <exception cref="CheckpointException">It is no regular expression.</exception>
     public static Regex Whole(JsonField field, string pattern, string before = "")
     {
+        if (pattern.Length > MaxLength) throw field.Damaged($"has {pattern.Length:N0} characters; at most {MaxLength:N0} are read");
+        string whole = $@"\A{before}(?:{pattern})\z";
         try
         {
-            if (pattern.Length > MaxLength) throw field.Damaged($"has {pattern.Length:N0} characters; at most {MaxLength:N0} are read");
-            return new Regex(
-                $@"\A{before}(?:{pattern})\z", RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, TimeSpan.FromSeconds(1));
+            return new Regex(whole, RegexOptions.CultureInvariant | RegexOptions.NonBacktracking, Limit);
         }
-        catch (Exception e) when (e is ArgumentException or NotSupportedException)
+        catch (NotSupportedException)
         {
-            throw field.Error(
-                $"has the pattern {Shown.Quoted(pattern)}, which cannot be matched without backtracking, or is none. {OtherFolder.Merge}");
+            return new Regex(whole, RegexOptions.CultureInvariant, BacktrackingLimit);
+        }
+        catch (ArgumentException)
+        {
+            throw field.Error($"has the pattern {Shown.Quoted(pattern)}, which is no regular expression. {OtherFolder.Merge}");
         }
     }
 
@@ -42,7 +48,7 @@ internal static class AdapterPattern
         catch (RegexMatchTimeoutException e)
         {
             throw new CheckpointException(
-                $"A pattern of {AdapterConfig.FileName} takes over a second to match {Shown.Short(name)}. {OtherFolder.Merge}", e);
+                $"A pattern of {AdapterConfig.FileName} takes too long to match {Shown.Short(name)}. {OtherFolder.Merge}", e);
         }
     }
 }

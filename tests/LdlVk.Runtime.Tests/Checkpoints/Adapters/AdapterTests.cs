@@ -171,6 +171,9 @@ public sealed class AdapterTests : IDisposable
     [InlineData("[\"q_proj\",\"down_proj\"]")]
     [InlineData("\".*\\\\.(q_proj|down_proj)\"")]
     [InlineData("\"model\\\\.layers\\\\.\\\\d+\\\\.(self_attn|mlp)\\\\.(q|down)_proj\"")]
+    // As ms-swift writes them.
+    [InlineData("\"^(model(?=\\\\.).*\\\\.(q_proj|down_proj))$\"")]
+    [InlineData("\"^(model)(?!.*(lm_head|output|emb|k_proj|v_proj|o_proj|gate|up)).*_proj\"")]
     public void Targets_are_a_list_or_a_pattern(string targets)
     {
         _made.Write("i_inform_bf16");
@@ -249,8 +252,8 @@ public sealed class AdapterTests : IDisposable
     [InlineData("use_something", "true", "use_something", "not known")]
     [InlineData("r", "0", "r is 0")]
     [InlineData("r", "null", "r is missing")]
-    [InlineData("target_modules", "\"(q_proj\"", "backtracking, or is none")]
-    [InlineData("target_modules", "\"(?=q).*\"", "without backtracking")]
+    [InlineData("target_modules", "\"(q_proj\"", "is no regular expression")]
+    [InlineData("target_modules", "\"(?=((.*)*)*\\\\d)((.*)*)*[^a-z]\"", "takes too long to match model.")]
     [InlineData("modules_to_save", "[\"score\"]", "score.weight", "modules_to_save")]
     public void A_config_that_asks_for_more_is_refused_by_its_field(string field, string value, params string[] says)
     {
