@@ -65,19 +65,22 @@ public sealed class StepTextTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"prompt":"q","response":"no steps"}""", "no steps")]
-    [InlineData("""{"prompt":"q <extra_0>","steps":["a"]}""", "2 step tokens <extra_0> for 1 steps")]
-    [InlineData("""{"prompt":"q","steps":["a <extra_0> b"]}""", "2 step tokens <extra_0> for 1 steps")]
-    [InlineData("""{"prompt":"q","steps":["a","\n "]}""", "empty")]
-    [InlineData("""{"prompt":"q","response":"a<extra_0>b"}""", "text behind its last <extra_0>, which is in no step")]
-    [InlineData("""{"prompt":"q","response":"a<extra_0> <extra_0>"}""", "step 1 of 2 (counted from 0) is empty")]
-    [InlineData("""{"prompt":"q","response":"<extra_0>a<extra_0>"}""", "step 0 of 2 (counted from 0) is empty")]
-    [InlineData("""{"text":"a"}""", "no steps")]
-    public async Task Texts_without_proper_steps_are_errors(string line, string message)
+    [InlineData("""{"prompt":"q","response":"no steps"}""", "no steps", false)]
+    [InlineData("""{"prompt":"q <extra_0>","steps":["a"]}""", "2 step tokens <extra_0> for 1 steps", false)]
+    [InlineData("""{"prompt":"q","steps":["a <extra_0> b"]}""", "2 step tokens <extra_0> for 1 steps", true)]
+    [InlineData("""{"prompt":"q","steps":["a","\n "]}""", "empty", true)]
+    [InlineData("""{"prompt":"q","response":"a<extra_0>b"}""", "text behind its last <extra_0>, which is in no step", true)]
+    [InlineData("""{"prompt":"q","response":"a<extra_0> <extra_0>"}""", "step 1 of 2 (counted from 0) is empty", true)]
+    [InlineData("""{"prompt":"q","response":"<extra_0>a<extra_0>"}""", "step 0 of 2 (counted from 0) is empty", true)]
+    [InlineData("""{"text":"a"}""", "no steps", false)]
+    public async Task Texts_without_proper_steps_are_errors(string line, string message, bool isSeenInText)
     {
         Outcome run = await Cli.RunAsync("score", "--model", Model(Qwen), "--device", "cpu", "--input", _temp.Write("i.jsonl", line));
         Assert.Equal(3, run.Code);
         Assert.Contains(message, run.ErrorOf(0), StringComparison.Ordinal);
+        Outcome rendered = await Cli.RunAsync("render", "--model", Model(Qwen), "--input", _temp["i.jsonl"]);
+        if (isSeenInText) Assert.Equal(run.ErrorOf(0), rendered.ErrorOf(0));
+        else Assert.Equal(0, rendered.Code);
     }
 
     /// <summary>

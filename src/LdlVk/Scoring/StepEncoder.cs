@@ -39,7 +39,13 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
                 ? Beginning(alone) : text.Render(conversation);
         IReadOnlyList<string>? steps = conversation.Steps ?? Split(response.Content);
         if (steps is not null) CheckSteps(steps);
-        if (marks == StepMarks.Token) return text.Render(steps is null ? conversation : WithTokens(conversation.Messages, steps));
+        if (marks == StepMarks.Token)
+        {
+            if (steps is null) CheckMarked(response.Content);
+            else if (steps.Sum(step => step.Split(Token).Length) is var tokens && tokens != steps.Count) throw Doubled(tokens, steps.Count);
+            return text.Render(steps is null ? conversation : WithTokens(conversation.Messages, steps));
+        }
+
         if (marks != StepMarks.LineBreaks) throw NoWay();
         return Beginning(Question(conversation.Messages))
             + string.Concat((steps ?? response.Content.Split('\n')).Select(step => step + LineBreak));
@@ -122,8 +128,9 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
         if (steps is null) CheckMarked(conversation.Messages[^1].Content);
         Conversation whole = steps is null ? conversation : WithTokens(conversation.Messages, steps);
         TokenizedText marked = Marked(new TokenizedText(text.EncodeMarked(whole, typed, Token)));
-        return steps is null || marked.Steps?.Length == steps.Count ? marked : throw new InputException(
-            $"the text has {marked.Steps?.Length ?? 0} step tokens {Token} for {steps.Count} steps: one stands in the prompt or in "
-            + $"a step.");
+        return steps is null || marked.Steps?.Length == steps.Count ? marked : throw Doubled(marked.Steps?.Length ?? 0, steps.Count);
     }
+
+    private static InputException Doubled(int tokens, int steps) =>
+        new($"the text has {tokens} step tokens {Token} for {steps} steps: one stands in the prompt or in a step.");
 }
