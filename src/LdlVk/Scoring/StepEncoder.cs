@@ -39,13 +39,7 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
                 ? Beginning(alone) : text.Render(conversation);
         IReadOnlyList<string>? steps = conversation.Steps ?? Split(response.Content);
         if (steps is not null) CheckSteps(steps);
-        if (marks == StepMarks.Token)
-        {
-            if (steps is null) CheckMarked(response.Content);
-            else if (steps.Sum(step => step.Split(Token).Length) is var tokens && tokens != steps.Count) throw Doubled(tokens, steps.Count);
-            return text.Render(steps is null ? conversation : WithTokens(conversation.Messages, steps));
-        }
-
+        if (marks == StepMarks.Token) return text.Render(WithTokens(conversation, steps));
         if (marks != StepMarks.LineBreaks) throw NoWay();
         return Beginning(Question(conversation.Messages))
             + string.Concat((steps ?? response.Content.Split('\n')).Select(step => step + LineBreak));
@@ -114,8 +108,20 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
     private static InputException NoWay() =>
         new("this model's authors published no way to write steps. Give input_ids with step_positions, a list of indices.");
 
-    private static Conversation WithTokens(IReadOnlyList<Message> messages, IReadOnlyList<string> steps) =>
-        new([.. messages.SkipLast(1), new Message("assistant", string.Concat(steps.Select(step => step + Token)))]);
+    /// <summary>The conversation with the step token behind each step, which stands nowhere else in the response.</summary>
+    private static Conversation WithTokens(Conversation conversation, IReadOnlyList<string>? steps)
+    {
+        if (steps is null)
+        {
+            CheckMarked(conversation.Messages[^1].Content);
+            return conversation;
+        }
+
+        string marked = string.Concat(steps.Select(step => step + Token));
+        int tokens = marked.Split(Token).Length - 1;
+        if (tokens != steps.Count) throw Doubled(tokens, steps.Count);
+        return new([.. conversation.Messages.SkipLast(1), new Message("assistant", marked)]);
+    }
 
     /// <summary>
     /// The conversation in its template, with the step token behind each step. In the response that token is always one, so that steps can
@@ -125,9 +131,7 @@ internal sealed class StepEncoder(TextEncoder text, StepMarks marks, string? sep
     {
         if (!text.TryGetId(Token, out _))
             throw new InputException($"the tokenizer has no token {Token}, which marks steps. Give input_ids with step_positions.");
-        if (steps is null) CheckMarked(conversation.Messages[^1].Content);
-        Conversation whole = steps is null ? conversation : WithTokens(conversation.Messages, steps);
-        TokenizedText marked = Marked(new TokenizedText(text.EncodeMarked(whole, typed, Token)));
+        TokenizedText marked = Marked(new TokenizedText(text.EncodeMarked(WithTokens(conversation, steps), typed, Token)));
         return steps is null || marked.Steps?.Length == steps.Count ? marked : throw Doubled(marked.Steps?.Length ?? 0, steps.Count);
     }
 

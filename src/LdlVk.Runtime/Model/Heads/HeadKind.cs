@@ -36,8 +36,7 @@ internal sealed record HeadKind(
         // value_head_prefix of config.json says which of several linear heads it is, or names another one.
         if (configured is not null)
         {
-            found = [.. found.Where(kind => !IsLinear(kind) || kind.Name == configured.Name)];
-            if (found.All(kind => kind.Name != configured.Name)) found = [.. found, configured.Kind];
+            found = [.. found.Where(kind => !IsLinear(kind)), configured.Kind];
         }
         else if (source.Choice is null && found is [var other] && IsLinear(other)
             && LinearKind.ConfiguredName(folder) is { Length: > 0 } named

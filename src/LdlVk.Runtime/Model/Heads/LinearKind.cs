@@ -50,11 +50,15 @@ internal sealed record LinearKind(string Name, string Models, ReadRule Reads, st
     /// <summary>The field of config.json with which OpenRLHF names a head.</summary>
     public const string PrefixField = "value_head_prefix";
 
-    /// <summary>The kind that <c>value_head_prefix</c> of config.json names, if the folder has such tensors; null for none.</summary>
+    /// <summary>
+    /// The kind that <c>value_head_prefix</c> of config.json names, if the folder has such tensors; null for none. It is OpenRLHF's, also
+    /// under the name of another's; only a classifier's may be one of both, and TRL's scores steps too.
+    /// </summary>
     public static LinearKind? Configured(CheckpointFolder folder)
     {
         string? name = ConfiguredName(folder);
-        return string.IsNullOrEmpty(name) || !folder.Contains(name + ".weight") ? null : OpenRlhf with { Name = name };
+        if (string.IsNullOrEmpty(name) || !folder.Contains(name + ".weight")) return null;
+        return name == Classifier.Name ? Classifier : name == ValueSummary.Name ? ValueSummary : OpenRlhf with { Name = name };
     }
 
     /// <summary>The value of <c>value_head_prefix</c> in config.json; null if it is absent.</summary>
@@ -81,9 +85,6 @@ internal sealed record LinearKind(string Name, string Models, ReadRule Reads, st
     private ModelHead Read(HeadSource source)
     {
         CheckpointFolder folder = source.Folder;
-        // A head that config.json names is OpenRLHF's, also under the name of another's; a classifier's may be one of both.
-        if (this != Classifier && this != ValueSummary && Configured(folder) is { } named && named.Name == Name && named != this)
-            return named.Read(source);
         StateDict module = this == ValueSummary && !folder.Names.Any(name => name.StartsWith(Prefix, StringComparison.Ordinal))
             ? folder.TorchModule(ValueFile, "").Below(Prefix) : folder.Module(Prefix);
         HeadNetwork network = new(
