@@ -61,13 +61,14 @@ internal sealed record AdapterConfig(
             throw NotSupported(begun, $"is {begun.Kind}: such a training changes the base model too");
         }
 
+        PatternTime time = new();
         return new AdapterConfig(
             root.TryGet("base_model_name_or_path", out JsonField name) ? name.String() : null,
             root.Get("r").Integer(1, MaxRank), root.Get("lora_alpha").Number(0, MaxAlpha),
             root.TryGet("use_rslora", out JsonField stabilized) && stabilized.Boolean(),
-            AdapterPatterns<int>.Read(root, "rank_pattern", field => field.Integer(1, MaxRank)),
-            AdapterPatterns<double>.Read(root, "alpha_pattern", field => field.Number(0, MaxAlpha)),
-            AdapterTargets.Read(root), Strings(root, "modules_to_save") ?? [],
+            AdapterPatterns<int>.Read(root, "rank_pattern", time, field => field.Integer(1, MaxRank)),
+            AdapterPatterns<double>.Read(root, "alpha_pattern", time, field => field.Number(0, MaxAlpha)),
+            AdapterTargets.Read(root, time), Strings(root, "modules_to_save") ?? [],
             root.TryGet("use_dora", out JsonField dora) && dora.Boolean(), BiasesOf(root));
     });
 

@@ -36,34 +36,20 @@ internal static class AdapterPattern
             throw field.Error($"has the pattern {Shown.Quoted(pattern)}, which is no regular expression. {OtherFolder.Merge}");
         }
     }
-
-    /// <summary>Matches a name.</summary>
-    /// <exception cref="CheckpointException">It takes too long.</exception>
-    public static bool Matches(Regex pattern, string name)
-    {
-        try
-        {
-            return pattern.IsMatch(name);
-        }
-        catch (RegexMatchTimeoutException e)
-        {
-            throw new CheckpointException(
-                $"A pattern of {AdapterConfig.FileName} takes too long to match {Shown.Short(name)}. {OtherFolder.Merge}", e);
-        }
-    }
 }
 
 /// <summary>Values of modules by patterns of their names; the first pattern that fits the end of a name counts, as in PEFT.</summary>
 /// <param name="Values">The patterns and their values.</param>
-internal sealed record AdapterPatterns<T>(IReadOnlyList<(Regex Pattern, T Value)> Values)
+/// <param name="Time">The time that matching takes.</param>
+internal sealed record AdapterPatterns<T>(IReadOnlyList<(Regex Pattern, T Value)> Values, PatternTime Time)
 {
     private const int MaxPatterns = 10_000;
 
     /// <summary>Reads an object of patterns and values; absent is empty.</summary>
-    public static AdapterPatterns<T> Read(JsonField root, string name, Func<JsonField, T> value)
+    public static AdapterPatterns<T> Read(JsonField root, string name, PatternTime time, Func<JsonField, T> value)
     {
         List<(Regex, T)> values = [];
-        if (!root.TryGet(name, out JsonField field)) return new AdapterPatterns<T>(values);
+        if (!root.TryGet(name, out JsonField field)) return new AdapterPatterns<T>(values, time);
         foreach (JsonProperty pair in field.Members())
         {
             if (values.Count == MaxPatterns) throw field.Damaged($"has more than {MaxPatterns:N0} patterns");
@@ -71,14 +57,14 @@ internal sealed record AdapterPatterns<T>(IReadOnlyList<(Regex Pattern, T Value)
             values.Add((AdapterPattern.Whole(member, pair.Name, @"(?:.*\.)?"), value(member)));
         }
 
-        return new AdapterPatterns<T>(values);
+        return new AdapterPatterns<T>(values, time);
     }
 
     /// <summary>Returns the value of a module, or the default.</summary>
     public T Of(string module, T otherwise)
     {
         foreach ((Regex pattern, T value) in Values)
-            if (AdapterPattern.Matches(pattern, module)) return value;
+            if (Time.Matches(pattern, module)) return value;
         return otherwise;
     }
 }

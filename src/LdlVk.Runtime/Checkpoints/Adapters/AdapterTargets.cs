@@ -13,6 +13,7 @@ internal sealed class AdapterTargets
 {
     private const string AllLinear = "all-linear";
 
+    private readonly PatternTime _time;
     private IReadOnlyList<string> _names = [], _excludedNames = [], _layersPatterns = [];
     private Regex? _pattern, _excluded;
     private HashSet<int>? _layers;
@@ -21,15 +22,13 @@ internal sealed class AdapterTargets
     /// <summary>Whether all linear layers are changed, which the embedding table is not.</summary>
     public bool IsAllLinear => _isAll;
 
-    private AdapterTargets()
-    {
-    }
+    private AdapterTargets(PatternTime time) => _time = time;
 
     /// <summary>Reads the fields.</summary>
     /// <exception cref="CheckpointException">A field is malformed.</exception>
-    public static AdapterTargets Read(JsonField root)
+    public static AdapterTargets Read(JsonField root, PatternTime time)
     {
-        AdapterTargets targets = new();
+        AdapterTargets targets = new(time);
         JsonField field = root.Get("target_modules");
         if (field.Value.ValueKind != JsonValueKind.String) targets._names = AdapterConfig.Strings(root, "target_modules")!;
         else if (field.String() == AllLinear) targets._isAll = true;
@@ -52,10 +51,10 @@ internal sealed class AdapterTargets
     /// <exception cref="CheckpointException">A pattern takes too long.</exception>
     public bool Contains(string module)
     {
-        if (_excluded is not null && AdapterPattern.Matches(_excluded, module)) return false;
+        if (_excluded is not null && _time.Matches(_excluded, module)) return false;
         if (_excludedNames.Any(name => Ends(module, name))) return false;
         if (_isAll) return !Ends(module, "lm_head") && !Ends(module, "score");
-        if (_pattern is not null) return AdapterPattern.Matches(_pattern, module);
+        if (_pattern is not null) return _time.Matches(_pattern, module);
         if (_names.Contains(module)) return true;
         return _names.Any(name => Ends(module, name)) && (_layers is null || _layers.Contains(LayerOf(module)));
     }

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using LdlVk.Runtime.Checkpoints;
 using LdlVk.Runtime.Checkpoints.Adapters;
 using LdlVk.Runtime.Conversion;
@@ -51,6 +52,19 @@ public sealed class AdapterTests : IDisposable
 
         Assert.Equal(2 * original.Config.Layers, changed);
         Assert.NotEqual(original.Fingerprint(), merged.Fingerprint());
+    }
+
+    /// <summary>Each match is short, and there are too many of them.</summary>
+    [Fact]
+    public void All_matches_together_have_a_limit()
+    {
+        PatternTime time = new(TimeSpan.FromMilliseconds(1));
+        CheckpointException error = Assert.Throws<CheckpointException>(() =>
+        {
+            for (int i = 0; i < 1_000_000; i++) Assert.True(time.Matches(new Regex("[a-z]+"), "model"));
+        });
+        Assert.Contains("takes too long to match model.", error.Message);
+        Assert.True(new PatternTime().Matches(new Regex("[a-z]+"), "model"));
     }
 
     [Fact]
