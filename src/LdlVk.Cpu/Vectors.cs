@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics.X86;
 namespace LdlVk.Cpu;
 
 /// <summary>
-/// The vector instructions that products of matrices take. They choose the speed, never the bits. The other ops take vectors of 256 bits.
+/// The vector instructions that products of matrices and attention take. They choose the speed, never the bits. The other ops take vectors
+/// of 256 bits.
 /// </summary>
 /// <param name="Wide">Vectors of 512 bits in place of 256.</param>
 /// <param name="Bytes">Products of bytes, four at a time (AVX-VNNI), in place of 16-bit integers.</param>

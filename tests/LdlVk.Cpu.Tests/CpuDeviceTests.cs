@@ -165,6 +165,29 @@ public sealed class CpuDeviceTests : OperandTest
     }
 
     /// <summary>
+    /// The same for attention: heads of all sizes, alone and in groups, windows that begin in a tile, and rows that are NaN or infinite.
+    /// </summary>
+    [Fact]
+    public void Bits_of_attention_do_not_depend_on_the_vectors()
+    {
+        Assert.SkipUnless(Avx512DQ.IsSupported, "This processor has no vectors of 512 bits (AVX-512).");
+        DeviceInfo info = CpuBackend.Enumerate()[0];
+        using CpuDevice narrow = new(info, 2, vectors: new(false, false)), wide = new(info, 2, vectors: new(true, false));
+        Random random = new(2);
+        foreach (int dimension in (int[])[3, 8, 20, 32, 64, 80, 96, 128, 200])
+            foreach ((int heads, int shared, int window) in ((int, int, int)[])[(1, 1, 0), (6, 3, 70), (4, 1, 0), (5, 1, 33), (9, 1, 0), (70, 1, 5)])
+            {
+                Matrix q = Matrix.Random(random, 230, heads * dimension), k = Matrix.Random(random, 230, shared * dimension);
+                Matrix v = Matrix.Random(random, 230, shared * dimension);
+                // What a text's later keys and values are does not reach its earlier queries, nor another text.
+                (q.Data[0], k.Data[^1], v.Data[^1]) = (float.NaN, float.PositiveInfinity, float.NaN);
+                AttentionShape shape = new(heads, shared, dimension, 0.3f, Softcap: window == 70 ? 5 : 0, window);
+                Matrix wanted = Attended(narrow, q, k, v, shape), got = Attended(wide, q, k, v, shape);
+                Check.SameBits($"attention with {heads} heads of {dimension}, {shared} of keys, window {window}", got, wanted);
+            }
+    }
+
+    /// <summary>
     /// A hash of results, the same on every processor: this test is run on x86-64 with vectors of 256 and 512 bits and on Arm64
     /// (eng/lab-arm64). A change of an op's order of sums changes it on all of them.
     /// </summary>
@@ -244,6 +267,19 @@ public sealed class CpuDeviceTests : OperandTest
             Keep();
         }
         return [.. results];
+    }
+
+    /// <summary>Attention of a text alone, and of one behind a prefix that it shares.</summary>
+    private static Matrix Attended(CpuDevice device, Matrix q, Matrix k, Matrix v, AttentionShape shape)
+    {
+        using ITensor queries = device.CreateTensor(q.Rows, q.Columns), keys = device.CreateTensor(k.Rows, k.Columns);
+        using ITensor values = device.CreateTensor(v.Rows, v.Columns), output = device.CreateTensor(q.Rows, q.Columns);
+        using ISegmentList segments = device.CreateSegments([new(0, 131, 0, 0, 0, 0), new(131, 99, 70, 0, 70, 131)]);
+        device.Write(queries, 0, q.Data);
+        device.Write(keys, 0, k.Data);
+        device.Write(values, 0, v.Data);
+        device.Attention(output, queries, keys, values, segments, shape);
+        return Read(device, output);
     }
 
     private static double Ulp(double x) => Math.Max(Math.ScaleB(1, Math.ILogB(x) - 23), float.Epsilon);

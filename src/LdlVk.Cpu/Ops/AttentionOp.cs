@@ -47,6 +47,7 @@ internal static unsafe class AttentionOp
                 Queries = Math.Min(positions, segment.QueryCount - first),
                 QueryStride = queries.Stride,
                 KeyStride = keys.Stride,
+                Products = new AttentionTile(workers.Vectors.Wide),
             };
             block.Run(q, k, v, y, scratch);
         });
@@ -63,6 +64,7 @@ internal static unsafe class AttentionOp
         public required int Queries { get; init; }
         public required int QueryStride { get; init; }
         public required int KeyStride { get; init; }
+        public required AttentionTile Products { get; init; }
 
         private int Rows => Queries * Group;
 
@@ -72,22 +74,26 @@ internal static unsafe class AttentionOp
         /// <summary>Returns the last position that query row <paramref name="row"/> sees: its own.</summary>
         private int Last(int row) => Segment.QueryPosition + FirstQuery + (row / Group);
 
-        /// <summary>Returns the first position that query row <paramref name="row"/> sees.</summary>
-        private int First(int row) => Shape.Window > 0 ? Math.Max(0, Last(row) - Shape.Window + 1) : 0;
+        /// <summary>Returns the first position that a query at a position sees.</summary>
+        private int First(int position) => Shape.Window > 0 ? Math.Max(0, position - Shape.Window + 1) : 0;
 
-        /// <summary>The first and last key that a query row sees of the tile that begins at a position, counted in the tile.</summary>
-        private (int From, int To) Seen(int row, int begin) =>
-            (Math.Max(First(row) - begin, 0), Math.Min(Last(row) - begin, AttentionTile.Keys - 1));
+        /// <summary>
+        /// The first and last key that a query at a position sees of the tile that begins at <paramref name="begin"/>, counted in the tile.
+        /// </summary>
+        private (int From, int To) Seen(int position, int begin) =>
+            (Math.Max(First(position) - begin, 0), Math.Min(position - begin, AttentionTile.Keys - 1));
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(float* queries, float* keys, float* values, float* output, Scratch scratch)
         {
             const int Tile = AttentionTile.Keys;
-            int start = First(0) / Tile * Tile, end = Last(Rows - 1) + 1;
-            int tiles = (end - start + Tile - 1) / Tile, span = tiles * Tile;
+            int start = First(Last(0)) / Tile * Tile, end = Last(Rows - 1) + 1;
+            int tiles = (end - start + Tile - 1) / Tile, span = (tiles * Tile) + 16;
 
-            float* tile = scratch.Floats(((long)Rows * ((2 * Width) + span)) + (Tile * Width));
+            float* tile = scratch.Floats(((long)Rows * ((2 * Width) + span + 1)) + (Tile * Width));
             float* q = tile + (Tile * Width), sums = q + (Rows * Width), scores = sums + (Rows * Width);
+            int* positions = (int*)(scores + ((long)Rows * span));
+            for (int r = 0; r < Rows; r++) positions[r] = Last(r);
 
             new Span<float>(sums, Rows * Width).Clear();
             for (int r = 0; r < Rows; r++) Copy(Head(queries, r), q + (r * Width));
@@ -95,29 +101,31 @@ internal static unsafe class AttentionOp
             {
                 // The sums are still zero and represent the keys that the last tile lacks.
                 GatherKeys(keys, start + (t * Tile), end, tile, sums);
-                AttentionTile.Scores(q, Width, Rows, tile, Shape.HeadDimension, scores + (t * Tile), span);
+                Products.Scores(q, Width, Rows, tile, Shape.HeadDimension, scores + (t * Tile), span);
             }
 
             // After this loop a row's scores are its unnormalized probabilities. Their sum waits in q, which is no longer needed.
             for (int r = 0; r < Rows; r++)
-                q[r] = AttentionTile.Softmax(scores + ((long)r * span), First(r) - start, Last(r) - start, Shape.Scale, Shape.Softcap);
+                q[r] = AttentionTile.Softmax(
+                    scores + ((long)r * span), First(positions[r]) - start, positions[r] - start, Shape.Scale, Shape.Softcap);
 
             for (int t = 0; t < tiles; t++)
             {
-                GatherValues(values, start + (t * Tile), end, tile);
+                int begin = start + (t * Tile);
+                GatherValues(values, begin, end, tile);
                 for (int d = 0; d < Width; d += AttentionTile.Columns)
                 {
                     int columns = Math.Min(AttentionTile.Columns, Width - d);
                     for (int r = 0; r < Rows;)
                     {
-                        (int from, int to) = Seen(r, start + (t * Tile));
+                        (int from, int to) = Seen(positions[r], begin);
                         // The heads of one query see the same keys, and neighboring queries mostly.
-                        int s = r + 1 < Rows && Seen(r + 1, start + (t * Tile)) == (from, to) ? r + 1 : r;
-                        float* p = scores + (t * Tile);
-                        AttentionTile.AddValues(
-                            p + ((long)r * span), p + ((long)s * span), from, to, tile + d, Width, sums + (r * Width) + d,
-                            sums + (s * Width) + d, columns);
-                        r = s + 1;
+                        int count = 1;
+                        while (count < Products.Rows && r + count < Rows && Seen(positions[r + count], begin) == (from, to)) count++;
+                        Products.AddValues(
+                            scores + (t * Tile) + ((long)r * span), span, count, from, to, tile + d, Width, sums + (r * Width) + d, Width,
+                            columns);
+                        r += count;
                     }
                 }
             }
@@ -139,7 +147,7 @@ internal static unsafe class AttentionOp
             for (int j = 0; j < AttentionTile.Keys; j += 8)
             {
                 for (int i = 0; i < 8; i++) k[i] = position + j + i < end ? Row(keys, position + j + i) : zeros;
-                AttentionTile.TransposeKeys(k, Shape.HeadDimension, AttentionTile.KeyColumn(tile, j, Shape.HeadDimension));
+                Products.TransposeKeys(k, j, tile, Shape.HeadDimension);
             }
         }
 
