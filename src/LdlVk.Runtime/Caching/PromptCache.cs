@@ -20,8 +20,8 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
     /// <summary>Fewer tokens are not worth their copies.</summary>
     public const int MinTokens = 16;
 
-    /// <summary>Maximum tokens that are remembered as seen. One takes 4 bytes, and a text some hundred more.</summary>
-    private const long MaxSeenTokens = 4 << 20;
+    /// <summary>Maximum bytes of what is remembered as seen: the ids of some ten thousand texts, or of a hundred thousand short ones.</summary>
+    private const long MaxSeenBytes = 64 << 20;
 
     /// <summary>
     /// Prompts over which it is counted how many come again: so many that the beginning of a round, where all are new, changes little.
@@ -52,7 +52,7 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
     private readonly CacheTier _device = new(capacity), _host = new(hostCapacity);
     private readonly LinkedList<PromptNode> _seen = new();
     private List<CacheMove> _moves = [];
-    private long _wave = WavesAhead, _seenTokens;
+    private long _wave = WavesAhead, _seenBytes;
     private long _takenTokens, _keptTokens, _returnedTokens, _misses;
     private double _partSeenAgain = 2 * Seldom;
 
@@ -87,7 +87,7 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
                 var leaf = new PromptNode(node, ids[length..].ToArray());
                 node.Children.Add(leaf.Ids.Span[0], leaf);
                 _seen.AddLast(leaf.Place);
-                _seenTokens += leaf.Length;
+                _seenBytes += leaf.Bytes;
                 node = leaf;
             }
 
@@ -156,7 +156,7 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
                 (node.Block, node.FirstRow, node.IsUsed) = (block, stored - first, !isNew);
                 block.Nodes.Add(node);
                 _device.Take(node);
-                _seenTokens -= node.Length;
+                _seenBytes -= node.Bytes;
                 stored += node.Length;
             }
 
@@ -237,6 +237,7 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
             {
                 PromptNode rest = child.Split(common);
                 child.Place.List!.AddBefore(child.Place, rest.Place);
+                if (child.Block is null) _seenBytes += PromptNode.OwnBytes;
             }
 
             length += common;
@@ -262,13 +263,13 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
     private void ForgetSeen(PromptNode kept)
     {
         LinkedListNode<PromptNode>? place = _seen.First;
-        while (_seenTokens > MaxSeenTokens && place is not null)
+        while (_seenBytes > MaxSeenBytes && place is not null)
         {
             (PromptNode node, place) = (place.Value, place.Next);
             if (node == kept || node.Children.Count > 0) continue;
             _seen.Remove(node.Place);
             node.Parent!.Children.Remove(node.Ids.Span[0]);
-            _seenTokens -= node.Length;
+            _seenBytes -= node.Bytes;
         }
     }
 
@@ -359,17 +360,22 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
         while (block.Nodes.Count > 0) Unstore(block.Nodes[0]);
     }
 
-    /// <summary>Makes a node and all below one that was only seen; a block without nodes is dropped.</summary>
-    private void Unstore(PromptNode node)
+    /// <summary>Makes a node and all below it ones that were only seen; a block without nodes is dropped.</summary>
+    private void Unstore(PromptNode top)
     {
-        foreach (PromptNode child in node.Children.Values)
-            if (child.Block is not null) Unstore(child);
-        CachedBlock block = node.Block!;
-        block.Nodes.Remove(node);
-        node.Block = null;
-        node.Place.List!.Remove(node.Place);
-        _seen.AddLast(node.Place);
-        _seenTokens += node.Length;
-        if (block.Nodes.Count == 0) Move(block, CachePlace.Nowhere);
+        // Not by recursion: texts of which each is the beginning of the next make a way as long as the longest of them.
+        List<PromptNode> stored = [top];
+        for (int i = 0; i < stored.Count; i++) stored.AddRange(stored[i].Children.Values.Where(child => child.Block is not null));
+        stored.Reverse();
+        foreach (PromptNode node in stored)
+        {
+            CachedBlock block = node.Block!;
+            block.Nodes.Remove(node);
+            node.Block = null;
+            node.Place.List!.Remove(node.Place);
+            _seen.AddLast(node.Place);
+            _seenBytes += node.Bytes;
+            if (block.Nodes.Count == 0) Move(block, CachePlace.Nowhere);
+        }
     }
 }

@@ -6,6 +6,9 @@ namespace LdlVk.Runtime.Caching;
 /// </summary>
 internal sealed class PromptNode
 {
+    /// <summary>Bytes of a node without its tokens, with its entry in the node above.</summary>
+    public const int OwnBytes = 512;
+
     /// <summary>Makes a root.</summary>
     public PromptNode() => Place = new LinkedListNode<PromptNode>(this);
 
@@ -36,16 +39,20 @@ internal sealed class PromptNode
 
     public int Length => Ids.Length;
 
+    /// <summary>Bytes in memory.</summary>
+    public long Bytes => OwnBytes + (sizeof(int) * (long)Length);
+
     /// <summary>
     /// Divides the node: it keeps its first <paramref name="length"/> tokens, and the returned child has the others and the children.
     /// </summary>
     public PromptNode Split(int length)
     {
-        var rest = new PromptNode(this, Ids[length..]) { Block = Block, FirstRow = FirstRow + length, IsUsed = IsUsed, LastUse = LastUse };
+        // Each has its own memory: the first would keep all of it when the rest is long forgotten.
+        var rest = new PromptNode(this, Ids[length..].ToArray()) { Block = Block, FirstRow = FirstRow + length, IsUsed = IsUsed, LastUse = LastUse };
         (rest.Children, Children) = (Children, new Dictionary<int, PromptNode> { [rest.Ids.Span[0]] = rest });
         foreach (PromptNode child in rest.Children.Values) child.Parent = rest;
         Block?.Nodes.Add(rest);
-        Ids = Ids[..length];
+        Ids = Ids[..length].ToArray();
         return rest;
     }
 }

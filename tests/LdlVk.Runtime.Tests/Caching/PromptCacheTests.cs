@@ -296,6 +296,60 @@ public sealed class PromptCacheTests
         Assert.Equal(CachePlace.Nowhere, Assert.Single(Moves(cache)).To);
     }
 
+    /// <summary>A way of as many nodes as the text has tokens is dropped on any thread's stack.</summary>
+    [Fact]
+    public void Texts_of_which_each_begins_the_next_are_dropped_with_a_small_stack()
+    {
+        const int Length = 5000;
+        int[] text = [.. Enumerable.Range(0, Length)];
+        PromptCache cache = new(Length);
+        cache.Meet(text);
+        CachedBlock block = cache.Keep(text, 0, Length)!.Value.Block;
+        for (int i = 1; i < Length; i++) cache.Meet(text.AsMemory(0, i));
+        Thread thread = new(() => cache.Missing(block), 128 << 10);
+        thread.Start();
+        thread.Join();
+        Assert.Equal(0, cache.Use.Stored);
+        Assert.Equal([(block, CachePlace.Nowhere)], Moves(cache));
+    }
+
+    /// <summary>However short the texts are, what is remembered of them takes no more than some 64 MiB.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(30)]
+    public void What_was_seen_takes_bounded_memory(int length)
+    {
+        PromptCache cache = new(1000);
+        int[] text = new int[length + 1];
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        for (int i = 0; i < 600_000; i++)
+        {
+            (text[0], text[1]) = (i / 2, i);
+            cache.Meet((int[])[.. text]);
+        }
+
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, 16 << 20, 80 << 20);
+        GC.KeepAlive(cache);
+    }
+
+    /// <summary>A beginning that many texts had does not hold the memory of the first of them.</summary>
+    [Fact]
+    public void A_seen_beginning_holds_no_more_than_itself()
+    {
+        PromptCache cache = new(1000);
+        long before = GC.GetTotalMemory(forceFullCollection: true);
+        for (int i = 0; i < 20_000; i++)
+        {
+            int[] text = new int[10_000];
+            text[0] = i;
+            cache.Meet(text);
+            cache.Meet((int[])[i, 1]);
+        }
+
+        Assert.InRange(GC.GetTotalMemory(forceFullCollection: true) - before, 16 << 20, 80 << 20);
+        GC.KeepAlive(cache);
+    }
+
     /// <summary>Keeps a prompt, as one that was met before, and lets waves pass.</summary>
     private static CachedBlock Keep(PromptCache cache, int prompt)
     {
