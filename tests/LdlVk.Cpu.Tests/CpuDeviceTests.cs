@@ -133,6 +133,24 @@ public sealed class CpuDeviceTests : OperandTest
         for (int i = 0; i < alone.Length; i++) Check.SameBits($"op {i} on cpu with {threads} threads", together[i], alone[i]);
     }
 
+    /// <summary>The same bits in blocks of 256 rows, which few threads take, in blocks of 128, and of a row by itself.</summary>
+    [Fact]
+    public void Bits_do_not_depend_on_the_block()
+    {
+        Random random = new(3);
+        Matrix x = Matrix.Random(random, 300, 160), bias = Matrix.Random(random, 1, 500);
+        TestWeight weight = TestWeight.Random(random, 500, 160, WeightFormat.Int8);
+        using CpuDevice one = new(CpuBackend.Enumerate()[0], 1), many = new(CpuBackend.Enumerate()[0], 16);
+        Matrix[] wanted = Products(one, weight, x, bias), got = Products(many, weight, x, bias);
+        for (int i = 0; i < wanted.Length; i++) Check.SameBits($"product {i} with 16 threads", got[i], wanted[i]);
+        foreach (int row in (int[])[0, 127, 128, 255, 256, 299])
+        {
+            Matrix[] alone = Products(one, weight, x.Pick(row), bias);
+            for (int i = 0; i < wanted.Length; i++)
+                Check.SameBits($"product {i} of row {row}", alone[i], wanted[i].Pick(row));
+        }
+    }
+
     /// <summary>
     /// The same bits with every choice of instructions, for tiles that are whole and for all that are not. Products of bytes are emulated
     /// where the processor lacks them, so that all but the instruction itself is tested everywhere.

@@ -21,13 +21,18 @@ namespace LdlVk.Cpu.Ops;
 internal static unsafe class LinearOp
 {
     private const int ChunkLength = 512;
-    private const int BlockRows = 128;
     private const int LargePanel = 48;
 
     // A small panel for few input rows fits the L1 cache, and gives every worker enough items if the matrix is small: four groups of rows
     // or two (Dot.Columns).
     private const int SmallPanel = 12, WideSmallPanel = 16;
     private const int FewRows = 16;
+
+    // A panel is dequantized once for a block of input rows. With large blocks a model of 512 tokens takes 0.95 of the time.
+    private const int SmallBlock = 128, LargeBlock = 256;
+
+    // Work items for each worker, so that they finish at about the same time.
+    private const int EnoughItems = 4;
 
     /// <summary>Runs the op; with sums in fp16 it is <see cref="HalfSumLinearOp"/>.</summary>
     public static void Run(
@@ -45,8 +50,10 @@ internal static unsafe class LinearOp
     {
         int m = input.Rows, n = weight.OutputFeatures;
         bool wide = workers.Vectors.Wide;
-        int panel = m >= FewRows && n >= LargePanel * 4 * workers.Count ? LargePanel : wide ? WideSmallPanel : SmallPanel;
-        int panels = (n + panel - 1) / panel, blocks = (m + BlockRows - 1) / BlockRows;
+        int enough = EnoughItems * workers.Count;
+        int panel = m >= FewRows && n >= LargePanel * enough ? LargePanel : wide ? WideSmallPanel : SmallPanel;
+        int panels = (n + panel - 1) / panel;
+        int block = (long)panels * (m / LargeBlock) >= enough ? LargeBlock : SmallBlock, blocks = (m + block - 1) / block;
 
         // Pointers are taken here, so that a disposed tensor throws on the caller's thread.
         float* x = input.Data, y = output.Data, b = bias is null ? null : bias.Data;
@@ -57,7 +64,7 @@ internal static unsafe class LinearOp
         {
             // The block of rows runs fastest, so that workers side by side share a panel's weights in the last-level cache.
             int n0 = item / blocks * panel, columns = Math.Min(panel, n - n0);
-            int m0 = item % blocks * BlockRows, rows = Math.Min(BlockRows, m - m0);
+            int m0 = item % blocks * block, rows = Math.Min(block, m - m0);
             float* tile = y + ((long)m0 * yStride) + n0;
             Products(new Dot(wide), scratch, weight, n0, columns, x + ((long)m0 * xStride), xStride, rows, tile, yStride);
             Epilogue(tile, yStride, rows, columns, weight.Scale, b == null ? null : b + n0, activation);
