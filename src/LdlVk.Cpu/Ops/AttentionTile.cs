@@ -5,8 +5,8 @@ using System.Runtime.Intrinsics.X86;
 namespace LdlVk.Cpu.Ops;
 
 /// <summary>
-/// The inner loops of <see cref="AttentionOp"/>: products of a few rows with the columns of a matrix. The rows and columns that are computed
-/// at once and the width of the vectors do not change an element, which is one running sum.
+/// The inner loops of <see cref="AttentionOp"/>: products of a few rows with the columns of a matrix. An element is one running sum,
+/// however many rows and columns are computed at once and however wide the vectors are.
 /// </summary>
 /// <param name="wide">Whether vectors have 512 bits, or 256.</param>
 internal readonly unsafe struct AttentionTile(bool wide)
@@ -25,7 +25,9 @@ internal readonly unsafe struct AttentionTile(bool wide)
     /// <summary>Number of rows that are processed at once.</summary>
     public int Rows => wide ? WideRows : NarrowRows;
 
-    /// <summary>Number of keys that <see cref="Scores"/> processes at once; a tile is stored in such parts, each [head_dim][part].</summary>
+    /// <summary>
+    /// Number of keys that <see cref="Scores"/> processes at once; a tile is stored in such parts, each [head_dim][keys of the part].
+    /// </summary>
     private int PartKeys => wide ? WideColumns : NarrowColumns;
 
     /// <summary>Writes eight keys into a tile, as neighboring columns of its parts.</summary>
@@ -138,8 +140,8 @@ internal readonly unsafe struct AttentionTile(bool wide)
         }
     }
 
-    // The methods below: Σⱼ x[r, j]·matrix[j, column] over from ≤ j ≤ to, in the order of j, stored or added, for two rows or four. The last
-    // row stands for those that are missing.
+    // The methods below: Σⱼ x[r, j]·matrix[j, column] over from ≤ j ≤ to, in the order of j, stored or added, for up to two rows or four.
+    // Missing rows are computed as copies of the last one and not stored.
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Wide4(

@@ -20,7 +20,7 @@ public sealed class PromptCache(int capacity, int hostCapacity = 0)
     /// <summary>Fewer tokens are not worth their copies.</summary>
     public const int MinTokens = 16;
 
-    /// <summary>Maximum bytes of what is remembered as seen: the ids of some ten thousand texts, or of a hundred thousand short ones.</summary>
+    /// <summary>Maximum bytes of what is remembered as seen: ids of some ten thousand texts, or of a hundred thousand short ones.</summary>
     private const long MaxSeenBytes = 64 << 20;
 
     /// <summary>

@@ -48,7 +48,10 @@ internal sealed class PromptNode
     public PromptNode Split(int length)
     {
         // Each has its own memory: the first would keep all of it when the rest is long forgotten.
-        var rest = new PromptNode(this, Ids[length..].ToArray()) { Block = Block, FirstRow = FirstRow + length, IsUsed = IsUsed, LastUse = LastUse };
+        var rest = new PromptNode(this, Ids[length..].ToArray())
+        {
+            Block = Block, FirstRow = FirstRow + length, IsUsed = IsUsed, LastUse = LastUse,
+        };
         (rest.Children, Children) = (Children, new Dictionary<int, PromptNode> { [rest.Ids.Span[0]] = rest });
         foreach (PromptNode child in rest.Children.Values) child.Parent = rest;
         Block?.Nodes.Add(rest);
