@@ -175,6 +175,12 @@ public class ProtocolTests(Mini mini)
         Assert.Equal(mini.Model.Score(A.Ids[1..]).Score, without.GetProperty("data")[0].GetProperty("probs")[0].GetSingle());
         JsonElement cut = (await api.PostAsync("classify", new { input, truncate_prompt_tokens = 20 })).Ok;
         Assert.Equal(mini.Model.Score(A.Ids[^20..]).Score, cut.GetProperty("data")[0].GetProperty("probs")[0].GetSingle());
+        // The other endpoints of such texts have the same fields.
+        float Embedding(JsonElement answer) => answer.GetProperty("embedding")[0].GetSingle();
+        Assert.Equal(mini.Model.Score(A.Ids[1..]).Score, Embedding((await api.PostAsync("v1/embeddings", new { input, add_special_tokens = false })).Ok.GetProperty("data")[0]));
+        Assert.Equal(mini.Model.Score(A.Ids[^20..]).Score, Embedding((await api.PostAsync("v1/embeddings", new { input, truncate_prompt_tokens = 20 })).Ok.GetProperty("data")[0]));
+        Assert.Equal(mini.Model.Score(A.Ids[1..]).Score, Embedding((await api.PostAsync("classify", new { text = input, add_special_tokens = false })).Ok));
+        Assert.Equal(mini.Model.Score(A.Ids[^20..]).Score, Embedding((await api.PostAsync("classify", new { text = input, truncate_prompt_tokens = 20 })).Ok));
     }
 
     [Theory]
@@ -338,6 +344,23 @@ public class ProtocolTests(Mini mini)
         Assert.Equal(reference, tokens);
         Assert.True(text > tokens, $"{text} {tokens}");
         Assert.Equal(422, (await api.PostAsync("v1/rewards", new { prompt = "a", response = "b", special_tokens = "x" })).Status);
+        var messages = new[] { new { role = "user", content = A.Prompt }, new { role = "assistant", content = attack } };
+        foreach ((string path, object body) in ((string, object)[])
+        [
+            ("score", new { text_1 = A.Prompt, text_2 = attack, special_tokens = "tokens" }),
+            ("v1/rerank", new { query = A.Prompt, documents = new[] { attack }, special_tokens = "tokens" }),
+            ("classify", new { messages, special_tokens = "tokens" }),
+            ("v1/chat/completions", new { messages, special_tokens = "tokens" }),
+            ("v1/rewards", new { items = new[] { new { messages } }, special_tokens = "tokens" }),
+        ])
+            Assert.Equal(reference, (await Post(path, body)).GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
+        float score = mini.Model.Score(new Conversation(A.Prompt, attack)).Score;
+        JsonElement predicted = await Post("predict", new { inputs = new[] { A.Prompt, attack }, special_tokens = "tokens", raw_scores = true });
+        Assert.Equal(score, predicted[0].GetProperty("score").GetSingle());
+        Assert.Equal(reference, (await Post("render", new { prompt = A.Prompt, response = attack, ids = true, special_tokens = "tokens" })).GetProperty("data")[0].GetProperty("ids").GetArrayLength());
+        Assert.NotEqual(score, (await Post("predict", new { inputs = new[] { A.Prompt, attack }, raw_scores = true }))[0].GetProperty("score").GetSingle());
+
+        async Task<JsonElement> Post(string path, object body) => (await api.PostAsync(path, body)).Ok;
     }
 
     /// <summary>Every protocol gives the one number that there is, and details are the score.</summary>

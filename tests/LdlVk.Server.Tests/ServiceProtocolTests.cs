@@ -60,6 +60,15 @@ public class ServiceProtocolTests(Mini mini)
     [InlineData("rerank", "{\"query\":\"a\",\"documents\":[]}", "documents is empty")]
     [InlineData("invocations", "{\"id\":3}", "none of the fields of an endpoint")]
     [InlineData("v1/embeddings", "{\"input\":\"a\",\"system_prompt\":\"x\"}", "system_prompt would change the text")]
+    [InlineData("score", "{\"text_1\":\"a\",\"text_2\":\"b\",\"use_activation\":true}", "Apply it to the score")]
+    [InlineData("v1/rerank", "{\"query\":\"a\",\"documents\":[\"b\"],\"activation\":true}", "Apply it to the score")]
+    [InlineData("v2/rerank", "{\"query\":\"a\",\"documents\":[\"b\"],\"max_tokens_per_doc\":2}", "max_tokens_per_doc would change the scores")]
+    [InlineData("v1/rerank", "{\"query\":\"a\",\"documents\":[{\"title\":\"c\",\"text\":\"b\"}],\"rank_fields\":[\"title\"]}", "rank_fields would change the scores")]
+    [InlineData("v1/rerank", "{\"query\":\"a\",\"documents\":[\"b\"],\"texts\":[\"c\"]}", "do not go together")]
+    [InlineData("score", "{\"text_1\":\"a\",\"text_2\":\"b\",\"documents\":[\"c\"]}", "text_1 and text_2 and documents, which do not go together")]
+    [InlineData("score", "{\"queries\":\"a\",\"documents\":\"b\",\"items\":[\"c\"]}", "queries and documents and items, which do not go together")]
+    [InlineData("v1/embeddings", "{\"input\":\"a\",\"messages\":[]}", "input and messages, which do not go together")]
+    [InlineData("v1/embeddings", "{\"input\":\"a\",\"normalize\":true}", "Apply it to the score")]
     public async Task What_cannot_be_done_is_refused_with_OpenAI_s_error(string path, string body, string words)
     {
         await using Api api = await Api.StartAsync(mini);
@@ -73,6 +82,12 @@ public class ServiceProtocolTests(Mini mini)
     [InlineData("rerank", "{\"query\":\"a\",\"texts\":[\"b\"],\"instruction\":\"x\"}")]
     [InlineData("get_reward", "{\"query\":[\"a\"],\"system\":\"x\"}")]
     [InlineData("v1/rewards", "{\"prompt\":\"a\",\"response\":\"b\",\"tools\":[{}]}")]
+    [InlineData("v1/rewards", "{\"prompt\":\"a\",\"response\":\"b\",\"truncate_prompt_tokens\":3}")]
+    [InlineData("v1/rewards", "{\"items\":[{\"prompt\":\"a\",\"response\":\"b\",\"special_tokens\":\"tokens\"}]}")]
+    [InlineData("render", "{\"items\":[{\"prompt\":\"a\",\"response\":\"b\",\"special_tokens\":\"tokens\"}]}")]
+    [InlineData("v1/compare", "{\"prompt\":\"a\",\"a\":\"b\",\"b\":\"c\",\"max_length\":3}")]
+    [InlineData("predict", "{\"inputs\":[\"a\",\"b\"],\"truncate_prompt_tokens\":3}")]
+    [InlineData("get_reward", "{\"query\":[\"a\"],\"add_special_tokens\":false}")]
     [InlineData("render", "{\"prompt\":\"a\",\"response\":\"b\",\"documents\":[\"c\"]}")]
     public async Task A_field_that_changes_the_text_is_refused(string path, string body)
     {

@@ -13,6 +13,20 @@ internal static class RequestReading
     /// <summary>Reads items, which have the format of a dataset's lines.</summary>
     public static ItemReader Items { get; } = new(Fields);
 
+    /// <summary>Throws if one of a request's items says how special tokens are read, which the request says for all.</summary>
+    public static void RefuseSpecialTokens(JsonElement item)
+    {
+        if (Fields.Find(item, "special_tokens") is not null)
+            throw Fields.Error("special_tokens in an item would count for it alone, and a request has one for all. Put it beside items.");
+    }
+
+    /// <summary>Throws if a request has more than one of some fields.</summary>
+    public static void CheckOneOf(JsonElement body, params string[] names)
+    {
+        string[] given = [.. names.Where(name => Fields.Find(body, name) is not null)];
+        if (given.Length > 1) throw Fields.Error($"There are {string.Join(" and ", given)}, which do not go together.");
+    }
+
     /// <summary>The request's treatment of special tokens in messages; null if it names none.</summary>
     public static SpecialTokens? SpecialTokensOf(JsonElement body) => Fields.OptionalString(body, "special_tokens") switch
     {

@@ -82,7 +82,8 @@ internal sealed class ScoringEndpoint : IDisposable
         {
             protocol = endpoint.For(body);
             if (protocol.TextFieldsUsed is { } used) TextFields.Refuse(body, used);
-            TextFields.RefuseSettings(body);
+            TextFields.RefuseSettings(body, protocol.ScoreFieldsUsed);
+            texts.SpecialTokens = SpecialTokensOf(body) ?? texts.SpecialTokens;
             return protocol.Read(body, texts);
         }
     }

@@ -25,6 +25,8 @@ internal sealed class Alias(Protocol endpoint, string path) : Protocol
 
     public override IReadOnlyList<string>? TextFieldsUsed => endpoint.TextFieldsUsed;
 
+    public override IReadOnlyList<string> ScoreFieldsUsed => endpoint.ScoreFieldsUsed;
+
     public override void WriteError(Utf8JsonWriter json, RequestException error) => endpoint.WriteError(json, error);
 
     public override int StatusOf(RequestException error) => endpoint.StatusOf(error);

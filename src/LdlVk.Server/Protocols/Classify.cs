@@ -24,8 +24,7 @@ internal sealed class Classify : Vllm
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         RefuseOtherTasks(body);
-        string[] given = [.. ((string[])["input", "messages", "text", "input_ids"]).Where(name => Fields.Find(body, name) is not null)];
-        if (given.Length > 1) throw Fields.Error($"There are {string.Join(" and ", given)}, which do not go together.");
+        CheckOneOf(body, "input", "messages", "text", "input_ids");
         if (SgLang.Find(body) is { } field) return SgLang.Read(body, field, texts);
         ReadInput(body, texts);
         return ListOf(

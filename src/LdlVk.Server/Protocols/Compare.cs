@@ -32,7 +32,7 @@ internal sealed class Compare : Protocol
             : Items.Read(body, texts.MaxTexts);
         IReadOnlyList<Conversation> conversations = item.Conversations;
         if (conversations.Count < 2) throw new RequestException(422, "There is one response; to compare takes two or more.");
-        foreach (Conversation conversation in conversations) texts.Add(conversation, SpecialTokensOf(body));
+        foreach (Conversation conversation in conversations) texts.Add(conversation);
         return new Answer.OfAll(Write);
     }
 

@@ -22,6 +22,8 @@ internal sealed class LlamaFactory : Protocol
             """,
     };
 
+    public override IReadOnlyList<string> ScoreFieldsUsed => ["max_length"];
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         JsonElement messages = Fields.Get(body, "messages");

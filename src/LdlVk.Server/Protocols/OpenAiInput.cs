@@ -5,14 +5,18 @@ namespace LdlVk.Server.Protocols;
 /// <summary>Reads the field <c>input</c> of OpenAI, vLLM and SGLang: a text, several texts, token ids, or lists of token ids.</summary>
 internal static class OpenAiInput
 {
-    /// <summary>Reads texts that already contain the chat template.</summary>
-    /// <param name="value">The field.</param>
-    /// <param name="name">Its name.</param>
+    /// <summary>
+    /// Reads texts that already contain the chat template, as vLLM's fields say: <c>add_special_tokens</c>, and those of
+    /// <see cref="Vllm.TruncationOf"/>.
+    /// </summary>
+    /// <param name="body">The request.</param>
+    /// <param name="name">The name of the field.</param>
     /// <param name="texts">Receives the texts.</param>
-    /// <param name="bos">Whether a text without <c>&lt;bos&gt;</c> gets one.</param>
-    /// <param name="cut">What happens if a text is too long.</param>
-    public static void Read(JsonElement value, string name, TextIntake texts, bool bos = true, Truncation cut = default)
+    public static void Read(JsonElement body, string name, TextIntake texts)
     {
+        JsonElement value = Fields.Get(body, name);
+        bool bos = Fields.Flag(body, "add_special_tokens", otherwise: true);
+        Truncation cut = Vllm.TruncationOf(body);
         if (value.ValueKind == JsonValueKind.String) texts.AddTemplated(value.GetString()!, bos, cut);
         else if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number)
             texts.Add(Fields.Ids(value, name), cut);

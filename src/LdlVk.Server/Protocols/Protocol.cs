@@ -31,6 +31,9 @@ internal abstract class Protocol
     /// <summary>Names of the fields that change the text and that the endpoint uses; null if it checks them itself.</summary>
     public virtual IReadOnlyList<string>? TextFieldsUsed => [];
 
+    /// <summary>Names of the fields that cut texts or change what is around them, and that the endpoint uses.</summary>
+    public virtual IReadOnlyList<string> ScoreFieldsUsed => [];
+
     /// <summary>Writes an error in the protocol's format.</summary>
     public abstract void WriteError(Utf8JsonWriter json, RequestException error);
 

@@ -28,12 +28,11 @@ internal sealed class Render : Protocol
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         bool withIds = Fields.Flag(body, "ids");
-        SpecialTokens typed = SpecialTokensOf(body) ?? texts.SpecialTokens;
         List<RenderedText> rendered = [];
         if (Fields.Find(body, "items") is { } items)
         {
             Fields.CheckLength(items, "items", texts.MaxTexts);
-            foreach (JsonElement item in Fields.List(items, "items")) Add(item);
+            foreach (JsonElement item in Fields.List(items, "items")) Add(item, ofMany: true);
         }
         else
         {
@@ -46,15 +45,16 @@ internal sealed class Render : Protocol
         RenderedList answer = new() { Model = texts.ModelName, Data = rendered };
         return new Answer.WithoutScores(json => JsonSerializer.Serialize(json, answer, BodyJson.Own.RenderedList));
 
-        void Add(JsonElement body)
+        void Add(JsonElement body, bool ofMany = false)
         {
             try
             {
+                if (ofMany) RefuseSpecialTokens(body);
                 Item item = Items.Read(body, texts.MaxTexts);
                 if (item.Ids is { } ids) One(null, () => new TokenizedText(ids) { Steps = item.StepPositions });
                 else if (item.Templated is { } text) One(texts.Model.Complete(text), () => texts.Model.EncodeTemplated(text));
                 foreach (Conversation conversation in item.Conversations)
-                    One(texts.Model.Render(conversation), () => texts.Model.Encode(conversation, typed));
+                    One(texts.Model.Render(conversation), () => texts.Model.Encode(conversation, texts.SpecialTokens));
             }
             catch (RequestException e) when (e.Status == 422)
             {

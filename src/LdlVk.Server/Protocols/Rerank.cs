@@ -29,6 +29,7 @@ internal sealed class Rerank : Vllm
 
     public override Answer Read(JsonElement body, TextIntake texts)
     {
+        CheckOneOf(body, "documents", "texts");
         string query = Texts(body, "query", texts.MaxTexts) is [var only]
             ? only
             : throw new RequestException(422, "query is a list of several texts; one is ranked for.");

@@ -31,7 +31,6 @@ internal sealed class Rewards : Protocol
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         bool details = Fields.Flag(body, "details");
-        SpecialTokens? typed = SpecialTokensOf(body);
         List<Place> places = [];
         bool many = Fields.Find(body, "items") is not null;
         if (many)
@@ -56,6 +55,7 @@ internal sealed class Rewards : Protocol
             try
             {
                 id = Fields.Id(item);
+                if (many) RefuseSpecialTokens(item);
                 Item read = Items.Read(item, texts.MaxTexts);
                 if (read.Ids is not null || read.Templated is not null)
                 {
@@ -66,7 +66,7 @@ internal sealed class Rewards : Protocol
 
                 for (int i = 0; i < read.Conversations.Count; i++)
                 {
-                    texts.Add(read.Conversations[i], typed);
+                    texts.Add(read.Conversations[i]);
                     places.Add(new Place(number, id, read.HasResponses ? i : null));
                 }
             }

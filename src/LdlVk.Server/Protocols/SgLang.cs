@@ -15,7 +15,7 @@ internal static class SgLang
     public static Answer Read(JsonElement body, string field, TextIntake texts)
     {
         JsonElement value = body.GetProperty(field);
-        OpenAiInput.Read(value, field, texts);
+        OpenAiInput.Read(body, field, texts);
         bool one = value.ValueKind == JsonValueKind.String
             || (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > 0 && value[0].ValueKind == JsonValueKind.Number);
         return new Answer.OfAll((json, rewards) =>
@@ -45,10 +45,13 @@ internal sealed class Embeddings : Protocol
             """,
     };
 
+    public override IReadOnlyList<string> ScoreFieldsUsed => Vllm.InputFields;
+
     public override Answer Read(JsonElement body, TextIntake texts)
     {
         bool base64 = OpenAiInput.WantsBase64(body);
-        OpenAiInput.Read(Fields.Get(body, "input"), "input", texts);
+        CheckOneOf(body, "input", "messages", "text", "input_ids");
+        OpenAiInput.Read(body, "input", texts);
         string model = texts.ModelName;
         return new Answer.OfAll((json, rewards) =>
         {

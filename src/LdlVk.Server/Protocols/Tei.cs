@@ -21,6 +21,8 @@ internal abstract class Tei : Protocol
         _ => error.Status,
     };
 
+    public override IReadOnlyList<string> ScoreFieldsUsed => ["truncation_direction"];
+
     public override void WriteError(Utf8JsonWriter json, RequestException error)
     {
         string type = error.Status switch

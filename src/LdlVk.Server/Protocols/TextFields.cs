@@ -18,11 +18,23 @@ internal static class TextFields
         "steps", "step_positions", TokenizerFields.Mask, TokenizerFields.Positions,
     ];
 
+    /// <summary>Whether a text gets what the tokenizer puts around it.</summary>
+    private const string SpecialsField = "add_special_tokens";
+
     /// <summary>Settings of the server that requests may be thought to have.</summary>
     private static readonly string[] Settings = ["aggregate", "aggregation", "step_aggregation", "step_separator"];
 
-    /// <summary>Throws if a request has a field that would change scores, and that is set where the server is started.</summary>
-    public static void RefuseSettings(JsonElement body)
+    /// <summary>What vLLM would do to a score.</summary>
+    private static readonly string[] Activations = ["activation", "use_activation", "softmax", "normalize"];
+
+    /// <summary>Fields that would cut texts or choose their parts.</summary>
+    private static readonly string[] Cuts =
+        ["truncate_prompt_tokens", "truncation_side", "truncation_direction", "max_length", "max_tokens_per_doc", "rank_fields"];
+
+    /// <summary>Throws if a request has a field that would change scores, and that its endpoint does not use.</summary>
+    /// <param name="body">The request.</param>
+    /// <param name="used">Names of the fields that the endpoint uses.</param>
+    public static void RefuseSettings(JsonElement body, IReadOnlyList<string> used)
     {
         if (body.ValueKind != JsonValueKind.Object) return;
         string? found = Settings.FirstOrDefault(
@@ -30,6 +42,15 @@ internal static class TextFields
         if (found is not null)
             throw new RequestException(
                 422, $"{found} is set where the server is started, and a request cannot change it. The answer has all steps. Remove it.");
+        foreach (string name in Activations)
+            if (Fields.Flag(body, name)) throw Fields.Error($"{name} is true, and scores are given as they are. Apply it to the score.");
+        foreach (string name in Cuts.Append(SpecialsField).Except(used))
+        {
+            bool hasEffect = name == SpecialsField
+                ? !Fields.Flag(body, name, otherwise: true)
+                : Fields.Find(body, name) is { } value && ItemFields.HoldsAnything(value);
+            if (hasEffect) throw Fields.Error($"{name} would change the scores, and this endpoint does not use it. Remove it.");
+        }
     }
 
     /// <summary>Throws if a request has a field that would change the text, and that its endpoint does not use.</summary>

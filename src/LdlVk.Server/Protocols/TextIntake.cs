@@ -37,8 +37,8 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <summary>Whether the texts are read at every token.</summary>
     public bool EveryToken { get; set; }
 
-    /// <summary>How special tokens in messages are read if the request does not say.</summary>
-    public SpecialTokens SpecialTokens => options.SpecialTokens;
+    /// <summary>How special tokens in messages are read.</summary>
+    public SpecialTokens SpecialTokens { get; set; } = options.SpecialTokens;
 
     /// <summary>The model's name.</summary>
     public string ModelName => options.ModelName;
@@ -51,9 +51,8 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
 
     /// <summary>Applies the model's chat template to a conversation and adds it.</summary>
     /// <param name="conversation">The conversation.</param>
-    /// <param name="typed">How special tokens in its messages are read; null for the server's default.</param>
     /// <param name="cut">What happens if the text is too long.</param>
-    public void Add(Conversation conversation, SpecialTokens? typed = null, Truncation cut = default)
+    public void Add(Conversation conversation, Truncation cut = default)
     {
         IReadOnlyList<Message> messages = conversation.Messages;
         bool isRefusedIfLong = !model.Truncates && cut.Cut is null;
@@ -73,7 +72,7 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
 
         TokenizedText Encode()
         {
-            TokenizedText text = model.Encode(conversation, typed ?? options.SpecialTokens);
+            TokenizedText text = model.Encode(conversation, SpecialTokens);
             if (messages.Count < 2) return text;
             // Each of many responses would otherwise be tokenized with the same prompt, in vain. A character is at most 4 tokens.
             long least = text.Ids.Length - (4L * messages[^1].Content.Length) - Marks;

@@ -44,7 +44,7 @@ internal sealed class Tokenize : Vllm
         {
             if (Fields.Find(body, "messages") is { } messages)
             {
-                if (Fields.Find(body, "prompt") is not null) throw Fields.Error("There are prompt and messages, which do not go together.");
+                CheckOneOf(body, "prompt", "messages");
                 Conversation conversation = new(Fields.Messages(messages));
                 texts.CheckLength(conversation.Messages.Select(m => m.Content));
                 bool opens = Fields.Flag(body, "add_generation_prompt", otherwise: true);

@@ -12,6 +12,11 @@ namespace LdlVk.Server.Protocols;
 /// </summary>
 internal abstract class Vllm : Protocol
 {
+    /// <summary>The fields that <see cref="ReadInput"/> uses.</summary>
+    public static IReadOnlyList<string> InputFields { get; } = ["truncate_prompt_tokens", "truncation_side", "add_special_tokens"];
+
+    public override IReadOnlyList<string> ScoreFieldsUsed => InputFields;
+
     /// <summary>vLLM reports every invalid field with status 400.</summary>
     public override int StatusOf(RequestException error) => error.Status == 422 ? 400 : error.Status;
 
@@ -37,21 +42,19 @@ internal abstract class Vllm : Protocol
     {
         if (Fields.Find(body, "messages") is { } messages)
         {
-            if (Fields.Find(body, "input") is not null)
-                throw new RequestException(422, "There are input and messages, which do not go together.");
+            CheckOneOf(body, "input", "messages");
             texts.Add(new Conversation(Fields.Messages(messages)), cut: TruncationOf(body));
             return;
         }
 
-        OpenAiInput.Read(
-            Fields.Get(body, "input"), "input", texts, Fields.Flag(body, "add_special_tokens", otherwise: true), TruncationOf(body));
+        OpenAiInput.Read(body, "input", texts);
     }
 
     /// <summary>
     /// Reads <c>truncate_prompt_tokens</c>: tokens to keep, or -1 for as many as the model takes; at the end, unless
     /// <c>truncation_side</c> is <c>right</c>.
     /// </summary>
-    protected static Truncation TruncationOf(JsonElement body)
+    public static Truncation TruncationOf(JsonElement body)
     {
         bool keepsBeginning = Fields.OptionalString(body, "truncation_side") switch
         {
@@ -67,7 +70,7 @@ internal abstract class Vllm : Protocol
         };
     }
 
-    /// <summary>Refuses what vLLM would do to a score, and what would need a score for each token.</summary>
+    /// <summary>Refuses what would need a score for each token.</summary>
     /// <param name="body">The request.</param>
     /// <param name="scoresSteps">Whether the model scores steps, which vLLM calls classification of tokens.</param>
     /// <param name="scoresTokens">Whether the model can be read at every token.</param>
@@ -80,8 +83,6 @@ internal abstract class Vllm : Protocol
                 task is "token_classify" or "token_embed"
                     ? $"task is {task}, and this model gives one score for a whole text, read at one of its tokens."
                     : $"task is {Readable.Quoted(task)}. There is only classify.");
-        foreach (string name in (string[])["activation", "use_activation", "softmax", "normalize"])
-            if (Fields.Flag(body, name)) throw Fields.Error($"{name} is true, and scores are given as they are. Apply it to the score.");
     }
 
     /// <summary>
@@ -193,6 +194,9 @@ internal sealed class VllmScore : Vllm
         (string first, string second) = Names.FirstOrDefault(
             n => Fields.Find(body, n.Prompts) is not null && Fields.Find(body, n.Responses) is not null);
         if (first is null) throw new RequestException(422, "The fields text_1 (prompts) and text_2 (responses) are missing.");
+        string[] all = [.. Names.SelectMany(n => (string[])[n.Prompts, n.Responses]).Distinct()];
+        if (all.Except([first, second]).FirstOrDefault(name => Fields.Find(body, name) is not null) is { } other)
+            CheckOneOf(body, first, second, other);
         List<string> prompts = Texts(body, first, texts.MaxTexts);
         List<string> responses = Texts(body, second, texts.MaxTexts);
         if (prompts.Count == 0 || responses.Count == 0)

@@ -16,6 +16,9 @@ internal sealed record ChatRequest
 
     [Description("Number of tokens to keep at the end of the text; -1 for as many as the model takes")]
     public int? TruncatePromptTokens { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
 }
 
 /// <summary>A score in the form of a chat completion.</summary>

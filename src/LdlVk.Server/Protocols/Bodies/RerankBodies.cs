@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using LdlVk.Server.OpenApi;
@@ -24,6 +25,9 @@ internal sealed record RerankDocumentsRequest
 
     [Description("Number of tokens to keep at the end of each text; -1 for as many as the model takes")]
     public int? TruncatePromptTokens { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
 }
 
 /// <summary>A document as a string or as an object with its text.</summary>

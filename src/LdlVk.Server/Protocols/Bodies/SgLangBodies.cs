@@ -38,12 +38,8 @@ internal sealed record SgLangMetaInfo
 }
 
 /// <summary>A request of <c>/v1/embeddings</c>.</summary>
-internal sealed record EmbeddingsRequest
+internal sealed record EmbeddingsRequest : InputRequest
 {
-    public JsonElement? Model { get; init; }
-
-    public required TextsOrIds Input { get; init; }
-
     [AllowedValues("float", "base64"), DefaultValue("float")]
     public string? EncodingFormat { get; init; }
 }

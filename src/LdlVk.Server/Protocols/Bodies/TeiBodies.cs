@@ -14,6 +14,9 @@ internal sealed record PredictRequest
     public bool? RawScores { get; init; }
 
     public bool? Truncate { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
 }
 
 /// <summary>A text with its template, a pair [prompt, response], or a list of [text] and [prompt, response].</summary>
@@ -58,6 +61,9 @@ internal sealed record RerankRequest
 
     [DefaultValue(false), Description("Whether a text that is too long loses tokens from its middle instead of being refused")]
     public bool? Truncate { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
 }
 
 /// <summary>A response of <c>/rerank</c>.</summary>

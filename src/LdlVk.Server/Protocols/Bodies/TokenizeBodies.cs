@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using LdlVk.Server.OpenApi;
 
@@ -28,6 +29,9 @@ internal sealed record TokenizeMessagesRequest
     public JsonElement? Model { get; init; }
 
     public required MessageBody[] Messages { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
 
     [DefaultValue(true), Description("Whether the opening of the next turn follows; what is scored has none")]
     public bool? AddGenerationPrompt { get; init; }

@@ -52,6 +52,9 @@ internal record MessagesRequest
     public JsonElement? Model { get; init; }
 
     public required MessageBody[] Messages { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
 }
 
 /// <summary>
@@ -65,6 +68,9 @@ internal sealed record ScoreRequest
 
     [JsonPropertyName("text_2")]
     public required Texts Text2 { get; init; }
+
+    [AllowedValues("text", "tokens"), DefaultValue("text"), Description("How special tokens in messages are read")]
+    public string? SpecialTokens { get; init; }
 }
 
 /// <summary>An answer of vLLM.</summary>
