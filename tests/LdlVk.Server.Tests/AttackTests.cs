@@ -41,6 +41,40 @@ public class AttackTests(Mini mini)
         }
     }
 
+    /// <summary>Ids, documents that come back, and errors: they wait with their request, beside the token ids that the queue counts.</summary>
+    [Theory]
+    [InlineData("id")]
+    [InlineData("documents")]
+    [InlineData("texts")]
+    [InlineData("errors")]
+    public async Task What_requests_keep_while_they_wait_is_bounded(string kind)
+    {
+        using SemaphoreSlim gate = new(0);
+        await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
+        {
+            gate.Wait(cancellation);
+            return mini.Model.ScoreTogether(texts, cancellation);
+        }, Api.Options with { MaxBodyBytes = 1 << 18 });
+        string large = string.Concat(Enumerable.Repeat("a ", 1 << 16));
+        (string path, object body) = kind switch
+        {
+            "id" => ("v1/rewards", (object)new { id = large, prompt = "a", response = "b" }),
+            "documents" => ("v1/rerank", new { query = "a", documents = new[] { large }, truncate_prompt_tokens = 8 }),
+            "texts" => ("rerank", new { query = "a", texts = new[] { large }, truncate = true, return_text = true }),
+            _ => ("v1/rewards", new { items = Enumerable.Repeat(new { prompt = "a", response = (string?)null }, 1000).Append(new { prompt = "a", response = (string?)"b" }) }),
+        };
+        // A request keeps 256 kB or more, and eight bodies have 2 MB.
+        Task<Reply>[] replies = [.. Enumerable.Range(0, 20).Select(_ => api.PostAsync(path, body))];
+        for (int i = 0; i < 500 && replies.Count(r => r.IsCompleted) < 12; i++) await Task.Delay(20, TestContext.Current.CancellationToken);
+        int refused = replies.Count(r => r.IsCompleted);
+        gate.Release(1000);
+        Reply[] all = await Task.WhenAll(replies);
+        Assert.InRange(refused, 12, 19);
+        Assert.All(all.Where(r => r.Status != 200), r => Assert.Equal(429, r.Status));
+        // What was taken is given back.
+        for (int i = 0; i < 8; i++) Assert.Equal(200, (await api.PostAsync(path, body)).Status);
+    }
+
     [Fact]
     public async Task Requests_that_wait_for_scores_are_not_closed_and_leave_room_for_others()
     {

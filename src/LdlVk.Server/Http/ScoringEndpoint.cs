@@ -128,7 +128,7 @@ internal sealed class ScoringEndpoint : IDisposable
         if (errors.Length > 0 && (answer is Answer.OfAll || errors.Length == texts.Texts.Count))
             throw RequestException.For(errors, texts.Texts.Count);
         using Activity? span = Tracing.Source.StartActivity("score texts");
-        ScoreResult[] results = await _queue.ScoreAsync(texts.Texts, http.RequestAborted).ConfigureAwait(false);
+        ScoreResult[] results = await ScoreAsync(texts, http.RequestAborted).ConfigureAwait(false);
         switch (answer)
         {
             case Answer.OfEach each:
@@ -140,6 +140,21 @@ internal sealed class ScoringEndpoint : IDisposable
                 Reward[] rewards = [.. results.Select(r => r.Reward!)];
                 await SendAsync(http.Response, json => all.Write(json, rewards)).ConfigureAwait(false);
                 break;
+        }
+    }
+
+    /// <summary>Waits for the scores. What a request keeps of its body meanwhile counts against the memory budget.</summary>
+    private async Task<ScoreResult[]> ScoreAsync(TextIntake texts, CancellationToken cancellationToken)
+    {
+        long kept = texts.KeptBytes;
+        _memory.Take(kept, own: 0);
+        try
+        {
+            return await _queue.ScoreAsync(texts.Texts, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _memory.Return(kept);
         }
     }
 

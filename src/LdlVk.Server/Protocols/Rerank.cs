@@ -38,8 +38,14 @@ internal sealed class Rerank : Vllm
         int top = Fields.OptionalInteger(body, "top_n", 0) is > 0 and var given ? given : documents.Count;
         bool withDocuments = Fields.Flag(body, "return_documents", otherwise: true);
         Truncation truncation = TruncationOf(body);
-        foreach (string document in documents) texts.Add(new Conversation(query, document), cut: truncation);
+        foreach (string document in documents)
+        {
+            texts.Add(new Conversation(query, document), cut: truncation);
+            if (withDocuments) texts.Keep(document);
+        }
+
         string model = texts.ModelName;
+        List<string>? kept = withDocuments ? documents : null;
         return new Answer.OfAll((json, rewards) =>
         {
             RerankAnswer answer = new()
@@ -52,7 +58,7 @@ internal sealed class Rerank : Vllm
                     .. rewards.Index().OrderByDescending(r => r.Item.Score).Take(top).Select(r => new RerankResult
                     {
                         Index = r.Index,
-                        Document = withDocuments ? new RerankDocument { Text = documents[r.Index] } : null,
+                        Document = kept is null ? null : new RerankDocument { Text = kept[r.Index] },
                         RelevanceScore = r.Item.Score,
                     }),
                 ],

@@ -55,6 +55,7 @@ internal sealed class Rewards : Protocol
             try
             {
                 id = Fields.Id(item);
+                if (id is not null) texts.Keep(id);
                 if (many) RefuseSpecialTokens(item);
                 Item read = Items.Read(item, texts.MaxTexts);
                 if (read.Ids is not null || read.Templated is not null)

@@ -150,7 +150,13 @@ internal sealed class TeiRerank : Tei
         if (responses.Count == 0) throw new RequestException(413, "`texts` cannot be empty");
         bool raw = Fields.Flag(body, "raw_scores"), withText = Fields.Flag(body, "return_text");
         Truncation truncation = TruncationOf(body);
-        foreach (string response in responses) texts.Add(new Conversation(query, response), cut: truncation);
+        foreach (string response in responses)
+        {
+            texts.Add(new Conversation(query, response), cut: truncation);
+            if (withText) texts.Keep(response);
+        }
+
+        List<string>? kept = withText ? responses : null;
         return new Answer.OfAll((json, rewards) =>
         {
             // Ordered by the raw scores: many values of the sigmoid are exactly 1.
@@ -158,7 +164,7 @@ internal sealed class TeiRerank : Tei
             RankEntry[] entries =
             [
                 .. ranked.Select(
-                    r => new RankEntry { Index = r.Index, Text = withText ? responses[r.Index] : null, Score = Score(r.Item, raw) }),
+                    r => new RankEntry { Index = r.Index, Text = kept?[r.Index], Score = Score(r.Item, raw) }),
             ];
             JsonSerializer.Serialize(json, entries, BodyJson.Own.RankEntryArray);
         });

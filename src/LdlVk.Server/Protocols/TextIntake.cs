@@ -24,12 +24,15 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// </summary>
     private const int Truncatable = 8;
 
+    /// <summary>Bytes of the objects of a text with an error, which is in no queue.</summary>
+    private const int ErrorBytes = 256;
+
     /// <summary>More tokens than a template puts around a message.</summary>
     private const int Marks = 64;
 
     private readonly List<TokenizedText> _texts = [];
     private string? _longPrompt;
-    private long _characters, _tokens;
+    private long _characters, _tokens, _kept;
 
     /// <summary>The model.</summary>
     public RewardModel Model => model;
@@ -45,6 +48,9 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
 
     /// <summary>Maximum number of texts of a request.</summary>
     public int MaxTexts => options.MaxTexts;
+
+    /// <summary>Bytes beside the token ids that the request holds until it is answered.</summary>
+    public long KeptBytes => _kept + (sizeof(char) * (long)(_longPrompt?.Length ?? 0));
 
     /// <summary>The texts so far.</summary>
     public IReadOnlyList<TokenizedText> Texts => _texts;
@@ -94,8 +100,15 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
     /// <param name="steps">The index of each step's last token; null if none are given.</param>
     public void Add(int[] ids, Truncation cut = default, int[]? steps = null) => Add(Cut(new TokenizedText(ids) { Steps = steps }, cut));
 
+    /// <summary>Counts a string that the answer will have.</summary>
+    public void Keep(string text) => _kept += sizeof(char) * (long)text.Length;
+
     /// <summary>Adds an error in the place of a text that could not be read.</summary>
-    public void AddError(string reason) => Add(TokenizedText.Failed(reason));
+    public void AddError(string reason)
+    {
+        Keep(reason);
+        Add(TokenizedText.Failed(reason));
+    }
 
     private void Add(IEnumerable<string> contents, Func<TokenizedText> tokenize, Truncation cut)
     {
@@ -165,6 +178,7 @@ internal sealed class TextIntake(RewardModel model, ServerOptions options, Cance
             throw new RequestException(413, $"The request has more than {MaxTexts} texts. Send several requests.");
         TokenizedText read = model.Check(text with { EveryToken = EveryToken });
         _tokens += read.Ids.Length;
+        if (read.Error is not null) _kept += ErrorBytes;
         // The queue would refuse them all; the rest need not be tokenized.
         if (_tokens > options.MaxQueueTokens)
             throw new RequestException(
