@@ -75,6 +75,21 @@ public class ProcessTests
         run.Fails(1, "No space left on device");
     }
 
+    /// <summary>A log on a full disk: what cannot be said does not end the run.</summary>
+    [Theory]
+    [InlineData("--response b", "\"score\":", 0)]
+    [InlineData("", "", 2)]
+    public async Task A_full_disk_under_the_messages_changes_neither_results_nor_exit_codes(string response, string result, int code)
+    {
+        if (!File.Exists("/dev/full")) Assert.Skip("Needs /dev/full.");
+        string program = $"dotnet '{Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll")}' score --model '{Cli.Mini}' --device cpu --prompt a {response}";
+        ProcessStartInfo shell = new("bash", ["-c", $"{program} 2>/dev/full; echo code $?"]) { RedirectStandardOutput = true };
+        using Process process = Process.Start(shell)!;
+        string output = await process.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(30));
+        Assert.EndsWith($"code {code}\n", output, StringComparison.Ordinal);
+        Assert.Contains(result, output, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Without_a_Vulkan_driver_the_CPU_works_and_vulkan_says_why_not()
     {

@@ -53,7 +53,7 @@ internal sealed class Terminal
         }
 
         Terminal? terminal = null;
-        Stream output = StandardOutput.Open(), error = Console.OpenStandardError();
+        Stream output = StandardOutput.Open(), error = new MessageStream(Console.OpenStandardError());
         Encoding encoding = OperatingSystem.IsWindows() || PlainText.IsUnicode(Environment.GetEnvironmentVariable) ? Utf8 : PlainText.Ascii;
         return terminal = new Terminal
         {
