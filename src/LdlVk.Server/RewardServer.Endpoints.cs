@@ -39,10 +39,10 @@ public sealed partial class RewardServer
             http => Replies.JsonAsync(http.Response, 200, facts.Models, BodyJson.Own.ModelList),
             typeof(ModelList));
         Get(
-            "/v1/models/{id}",
+            "/v1/models/{**id}", // names may have slashes
             "getModel",
             "Get the model if its name is the one asked for",
-            http => (string?)http.Request.RouteValues["id"] == _options.ModelName
+            http => ((string?)http.Request.RouteValues["id"])?.Replace("%2F", "/", StringComparison.OrdinalIgnoreCase) == _options.ModelName
                 ? Replies.JsonAsync(http.Response, 200, facts.Models.Data[0], BodyJson.Own.ModelEntry)
                 : throw new RequestException(404, $"There is no such model. This server has {_options.ModelName}."),
             typeof(ModelEntry));

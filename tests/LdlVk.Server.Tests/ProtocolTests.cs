@@ -123,6 +123,11 @@ public class ProtocolTests(Mini mini)
         Assert.NotEmpty((await api.GetAsync("version")).Ok.GetProperty("version").GetString()!);
         Assert.Equal("mini", (await api.GetAsync("v1/models/mini")).Ok.GetProperty("id").GetString());
         Assert.Equal(404, (await api.GetAsync("v1/models/other")).Status);
+        await using Api other = await Api.StartAsync(mini, Api.Options with { ModelName = "org/mini" });
+        foreach (string name in (string[])["org/mini", "org%2Fmini"])
+            Assert.Equal("org/mini", (await other.GetAsync($"v1/models/{name}")).Ok.GetProperty("id").GetString());
+        foreach (string name in (string[])["mini", "org", ""])
+            Assert.NotEqual("org/mini", (await other.GetAsync($"v1/models/{name}")).Json.TryGetProperty("id", out JsonElement id) ? id.GetString() : null);
         Assert.Equal(("mini", false), ((await api.GetAsync("get_model_info")).Ok.GetProperty("model_path").GetString(), (await api.GetAsync("get_model_info")).Ok.GetProperty("is_generation").GetBoolean()));
     }
 

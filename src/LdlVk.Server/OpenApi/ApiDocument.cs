@@ -79,7 +79,7 @@ internal sealed class ApiDocument
             if (described.Example is { } example) body.Example = System.Text.Json.Nodes.JsonNode.Parse(example);
         }
 
-        if (context.Description.RelativePath?.Contains("{id}", StringComparison.Ordinal) == true)
+        if (context.Description.RelativePath?.EndsWith("id}", StringComparison.Ordinal) == true)
         {
             operation.Parameters =
             [
