@@ -110,9 +110,11 @@ public sealed partial class RewardServer : IAsyncDisposable
     {
         options.Check();
         RewardServer server = new(model, score, options, [.. options.Urls.Select(ListenAddress.Parse)]);
+        string place = string.Join(" and ", options.Urls);
         try
         {
             await server._app.StartAsync(cancellationToken).ConfigureAwait(false);
+            place = $"the health port {options.HealthPort}";
             server.StartHealth();
             string devices = string.Join(", ", model.Devices.Select(d => d.Name));
             string urls = string.Join(" and ", server.Urls.Concat(server.HealthUrls));
@@ -125,7 +127,7 @@ public sealed partial class RewardServer : IAsyncDisposable
             SocketException? socket = e as SocketException ?? e.InnerException as SocketException
                 ?? e.InnerException?.InnerException as SocketException;
             if (WhyNot(socket?.SocketErrorCode) is not { } why) throw;
-            throw new IOException($"The server cannot listen at {string.Join(" and ", options.Urls)}: {why}", e);
+            throw new IOException($"The server cannot listen at {place}: {why}", e);
         }
     }
 
@@ -171,13 +173,15 @@ public sealed partial class RewardServer : IAsyncDisposable
 
     private WebApplication Build(IReadOnlyList<ListenAddress> addresses)
     {
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(
+        // Empty: others read environment variables and appsettings.json, which could add addresses to those that were checked.
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(
             new WebApplicationOptions { ContentRootPath = AppContext.BaseDirectory });
+        builder.Services.AddRouting();
         // The caller's loggers replace those of the builder, which write to the console.
         builder.Services.AddSingleton(_options.LoggerFactory);
         // The process handles signals. A second lifetime would stop listening before the requests in progress are answered.
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
-        builder.WebHost.UseKestrel(kestrel =>
+        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
             // RequestBody limits the size. With a limit of its own, Kestrel would close the connection during the upload, and the client

@@ -100,6 +100,8 @@ public sealed record ServerOptions
         if (MaxConnections < 1 || MaxConnectionsPerClient < 1)
             throw new UsageException("The limits of connections must be 1 or more.");
         if (HealthPort is < 0 or > 65535) throw new UsageException($"The health port {HealthPort} must be from 0 to 65535.");
+        if (Urls.FirstOrDefault(url => HealthPort > 0 && ListenAddress.Parse(url).Port == HealthPort) is { } same)
+            throw new UsageException($"The health port {HealthPort} is that of {same}. Use another one.");
         if (MaxQueue < 1 || MaxQueueTokens < 1 || MaxTexts < 1)
             throw new UsageException("The limits of the queue and of requests must be 1 or more.");
         if (MaxBodyBytes is < 1024 or > 1 << 30)
@@ -110,5 +112,8 @@ public sealed record ServerOptions
             throw new UsageException("The times of stopping must not be negative, and the delay must be an hour at most.");
         if (ApiKey is { Length: < 8 })
             throw new UsageException("An API key needs at least 8 characters. Make one with: openssl rand -hex 32");
+        if (ApiKey?.Any(char.IsControl) == true)
+            throw new UsageException(
+                "The API key has a line break or another control character, which no request can have. Give one key, on one line.");
     }
 }

@@ -117,6 +117,46 @@ public class SecurityTests(Mini mini)
         Assert.Contains(words, Assert.Throws<UsageException>(options.Check).Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("one-long-secret\nanother-secret", null, "Give one key, on one line")]
+    [InlineData(null, 8000, "The health port 8000 is that of http://127.0.0.1:8000")]
+    public void A_key_and_a_health_port_are_checked(string? key, int? port, string words)
+    {
+        ServerOptions options = new() { ApiKey = key, HealthPort = port };
+        Assert.Contains(words, Assert.Throws<UsageException>(options.Check).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_health_port_in_use_is_named()
+    {
+        using System.Net.Sockets.TcpListener other = new(System.Net.IPAddress.Loopback, 0);
+        other.Start();
+        int port = ((System.Net.IPEndPoint)other.LocalEndpoint).Port;
+        IOException error = await Assert.ThrowsAsync<IOException>(() => Api.StartAsync(mini, Api.Options with { HealthPort = port }));
+        Assert.Contains($"the health port {port}: it is in use", error.Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The web framework's own variables would open an address whose reach nobody checked, and refuse hosts.</summary>
+    [Fact]
+    public async Task The_environment_adds_no_addresses_and_hosts()
+    {
+        Dictionary<string, string> variables = new()
+        {
+            ["Kestrel__Endpoints__Other__Url"] = "http://0.0.0.0:0", ["ASPNETCORE_URLS"] = "http://0.0.0.0:0", ["AllowedHosts"] = "rm.example.com",
+        };
+        foreach ((string name, string value) in variables) Environment.SetEnvironmentVariable(name, value);
+        try
+        {
+            await using Api api = await Api.StartAsync(mini);
+            Assert.StartsWith("http://127.0.0.1:", Assert.Single(api.Server.Urls), StringComparison.Ordinal);
+            Assert.Equal(200, (await api.GetAsync("health")).Status);
+        }
+        finally
+        {
+            foreach (string name in variables.Keys) Environment.SetEnvironmentVariable(name, null);
+        }
+    }
+
     [Fact]
     public async Task Answers_have_the_headers_that_keep_browsers_strict()
     {
