@@ -41,6 +41,34 @@ public class AttackTests(Mini mini)
         }
     }
 
+    [Theory]
+    [InlineData("FFFFFFFFFFFFFFFF")]
+    [InlineData("80000000")]
+    [InlineData("x")]
+    public async Task A_chunk_of_a_wrong_size_is_the_client_s_fault(string size)
+    {
+        using LogRecorder log = new();
+        await using Api api = await Api.StartAsync(mini, Api.Options with { LoggerFactory = log });
+        using TcpClient client = new();
+        await client.ConnectAsync("127.0.0.1", api.Client.BaseAddress!.Port, TestContext.Current.CancellationToken);
+        NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(
+            Encoding.ASCII.GetBytes($"POST /v1/rewards HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\nabc"),
+            TestContext.Current.CancellationToken);
+        using StreamReader reader = new(stream);
+        Assert.Equal("HTTP/1.1 400 Bad Request", await reader.ReadLineAsync(TestContext.Current.CancellationToken));
+        Assert.DoesNotContain(log.Records, r => r.Level >= Microsoft.Extensions.Logging.LogLevel.Warning);
+    }
+
+    [Fact]
+    public async Task A_body_that_is_too_deep_names_the_limit()
+    {
+        await using Api api = await Api.StartAsync(mini);
+        foreach (string open in (string[])["[", "{\"a\":"])
+            Assert.Contains("more than 16 deep", (await api.PostAsync("v1/rewards", string.Concat(Enumerable.Repeat(open, 100)))).Text, StringComparison.Ordinal);
+        Assert.Contains("more than 16 deep", (await api.PostAsync("v1/rewards", new string('[', 1 << 17))).Text, StringComparison.Ordinal);
+    }
+
     /// <summary>Ids, documents that come back, and errors: they wait with their request, beside the token ids that the queue counts.</summary>
     [Theory]
     [InlineData("id")]

@@ -33,13 +33,26 @@ internal sealed class RequestBody(ServerOptions options, ByteBudget memory) : ID
         using PooledBuffer body = new(memory);
         while (true)
         {
-            int read = await request.Body.ReadAsync(body.GetMemory(), cancellationToken).ConfigureAwait(false);
+            int read = await ReadAsync(request, body.GetMemory(), cancellationToken).ConfigureAwait(false);
             if (read == 0) break;
             body.Advance(read);
             if (body.Length > options.MaxBodyBytes) throw TooLarge();
         }
 
         return await _threads.RunAsync(body.Length, () => Parse(body, use), cancellationToken).ConfigureAwait(false);
+    }
+
+    private static async ValueTask<int> ReadAsync(HttpRequest request, Memory<byte> memory, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await request.Body.ReadAsync(memory, cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException e) when (e.GetType() == typeof(IOException) && !cancellationToken.IsCancellationRequested)
+        {
+            // Kestrel reports a chunk whose size does not fit into a number with this exception.
+            throw new RequestException(400, "The request is not valid HTTP.");
+        }
     }
 
     /// <inheritdoc/>
