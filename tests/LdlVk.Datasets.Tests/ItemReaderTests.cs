@@ -29,6 +29,14 @@ public sealed class ItemReaderTests
     }
 
     [Fact]
+    public void A_name_that_stands_twice_is_an_error_that_names_it()
+    {
+        string error = InputLine.Parse(new RawLine(0, Encoding.UTF8.GetBytes("""{"prompt":"a","prompt":"b","response":"c"}"""))).Error!;
+        Assert.StartsWith("the line is not valid JSON: ", error, StringComparison.Ordinal);
+        Assert.Contains("'prompt'", error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_field_that_would_change_the_text_is_an_error_that_names_it()
     {
         Random random = new(2);

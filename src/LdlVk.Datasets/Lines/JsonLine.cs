@@ -42,7 +42,9 @@ public static class JsonLine
         }
         catch (JsonException e)
         {
-            return fail(id, $"the line is not valid JSON at byte {e.BytePositionInLine}: {Sentence(e)}");
+            // Of a name that stands twice, .NET gives no position.
+            string at = e.BytePositionInLine is { } position ? $" at byte {position}" : "";
+            return fail(id, $"the line is not valid JSON{at}: {Sentence(e)}");
         }
         catch (InvalidOperationException)
         {
