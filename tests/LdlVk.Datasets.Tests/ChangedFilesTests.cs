@@ -1,4 +1,5 @@
 using System.Text;
+using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Datasets.Resuming;
@@ -155,6 +156,26 @@ public sealed class ChangedFilesTests : IDisposable
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1 << 20);
         results.Merge(OutputFile.Of(merged));
         Assert.Equal([.. File.ReadAllBytes(parts[0]), .. File.ReadAllBytes(parts[1])], merged.ToArray());
+    }
+
+    [Fact]
+    public void Nothing_of_a_changed_part_is_written_where_it_would_be_seen()
+    {
+        string path = _folder["out"];
+        LineDigest input = new();
+        for (int i = 0; i < Lines; i++) input.Add(new RawLine(i, "{}"u8.ToArray()));
+        using (ResumableFile file = Open(path))
+        {
+            for (int i = 0; i < Lines; i++) Add(file, i);
+            file.Complete(input, Shard.Whole);
+        }
+
+        byte[] results = File.ReadAllBytes(path);
+        results[3] ^= 1;
+        File.WriteAllBytes(path, results);
+        using MemoryStream merged = new();
+        Assert.Contains("has been changed", Refusal(() => PartialResults.Open([path]).Merge(OutputFile.Of(merged))), StringComparison.Ordinal);
+        Assert.Equal(0, merged.Length);
     }
 
     [Fact]

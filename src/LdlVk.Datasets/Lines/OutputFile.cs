@@ -25,6 +25,9 @@ public sealed class OutputFile : IDisposable
     /// <summary>Whether lines of results become a table.</summary>
     public bool IsTable { get; private init; }
 
+    /// <summary>Whether what is written is not seen before the output is complete.</summary>
+    internal bool IsHidden => _temporary is not null;
+
     /// <summary>The stream to write to.</summary>
     public Stream Stream { get; }
 

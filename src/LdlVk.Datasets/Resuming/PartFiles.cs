@@ -35,7 +35,7 @@ internal sealed class PartFiles(IReadOnlyList<(string Path, RunRecord Record)> p
             using (FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0))
             {
                 if (!IsTable(file)) continue;
-                if (file.Length != record.Bytes || Convert.ToHexStringLower(SHA256.HashData(file)) != record.Sha256) throw Damaged(part);
+                CheckFile(file, part);
             }
 
             _scratch ??= open();
@@ -59,6 +59,18 @@ internal sealed class PartFiles(IReadOnlyList<(string Path, RunRecord Record)> p
         }
 
         _scratch?.Flush();
+    }
+
+    /// <summary>Checks that all parts have the checksums of their records, before anything is written that cannot be taken back.</summary>
+    /// <exception cref="UsageException">A part has been changed.</exception>
+    public void CheckUnchanged(CancellationToken cancellationToken)
+    {
+        for (int part = 0; part < _states.Length; part++)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            using FileStream file = new(parts[part].Path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
+            CheckFile(file, part);
+        }
     }
 
     /// <summary>Whether a part is a table.</summary>
@@ -134,6 +146,12 @@ internal sealed class PartFiles(IReadOnlyList<(string Path, RunRecord Record)> p
             state.File?.Dispose();
             state.Hash.Dispose();
         }
+    }
+
+    private void CheckFile(FileStream file, int part)
+    {
+        RunRecord record = parts[part].Record;
+        if (file.Length != record.Bytes || Convert.ToHexStringLower(SHA256.HashData(file)) != record.Sha256) throw Damaged(part);
     }
 
     private FileStream Open(int part)

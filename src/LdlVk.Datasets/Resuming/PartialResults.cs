@@ -53,6 +53,7 @@ public sealed class PartialResults
         else if (_parts.FirstOrDefault(part => PartFiles.IsTable(part.Path)).Path is { } table)
             throw new UsageException(
                 $"{table} is Parquet, from which no lines are made. Give a name that ends with {ResultTable.Extension}.");
+        else if (!output.IsHidden) files.CheckUnchanged(cancellationToken);
         long lines = _parts[0].Record.InputLines;
         for (long line = 0; line < lines; line += Shard.BlockLines)
         {
