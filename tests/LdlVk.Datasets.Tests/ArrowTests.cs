@@ -68,6 +68,36 @@ public sealed class ArrowTests
         }
     }
 
+    /// <summary>Old writers of tables keep texts in Latin-1. Read as null, a system message would be missing from the text.</summary>
+    [Theory]
+    [InlineData("system", "system is bytes that are not UTF-8")]
+    [InlineData("context", "context would be a part of the text")]
+    [InlineData("response", "response is bytes that are not UTF-8")]
+    [InlineData("id", "id is bytes that are not UTF-8")]
+    [InlineData("embedding", null)]
+    public void Bytes_that_are_no_text_are_an_error_where_they_would_be_read(string name, string? error)
+    {
+        string[] texts = [.. ((string[])["prompt", "response"]).Where(text => text != name)];
+        BinaryArray bytes = new BinaryArray.Builder().Append((ReadOnlySpan<byte>)[.. "Caf"u8, 0xe9]).Build();
+        RecordBatch batch = new(
+            new Schema([new Field(name, BinaryType.Default, true), .. texts.Select(text => new Field(text, StringType.Default, true))], null),
+            [bytes, .. texts.Select(text => new StringArray.Builder().Append(text).Build())], 1);
+        InputLine line = InputLine.Parse(Assert.Single(ContainerFile.Lines(Write(false, null, batch))));
+        if (error is null) Assert.Equal("user: prompt | assistant: response", ContainerFile.Said(line));
+        else Assert.StartsWith(error, line.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Ids_without_a_form_in_JSON_are_an_error()
+    {
+        Decimal128Array ids = new Decimal128Array.Builder(new Decimal128Type(10, 0)).Append(7m).Build();
+        RecordBatch batch = new(
+            new Schema([new Field("id", ids.Data.DataType, true), new Field("text", StringType.Default, true)], null),
+            [ids, new StringArray.Builder().Append("t").Build()], 1);
+        string error = Assert.Throws<IOException>(() => ContainerFile.Lines(Write(false, null, batch))).Message;
+        Assert.Contains("its column id has a type without a form in JSON", error, StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -207,7 +237,7 @@ public sealed class ArrowTests
         add("text", texts, each(i => quoted(text(i))));
         add("large", large.Build(), each(i => quoted(text(i))));
         add("view", view.Build(), each(i => quoted(text(i))));
-        add("binary", binary.Build(), each(i => i % 2 == 0 ? "null" : quoted(text(i))));
+        add("binary", binary.Build(), each(i => i % 2 == 0 ? """{"bytes that are not UTF-8":true}""" : quoted(text(i))));
         add("time", time.Build(), each(i => $"{i}"));
         add("list", list.Build(), each(i => $"[{string.Join(',', Enumerable.Range(0, i % 4).Select(k => quoted(text(i + k))))}]"));
         add("null", new NullArray(Rows), new string?[Rows]);

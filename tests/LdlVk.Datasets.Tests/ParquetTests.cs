@@ -175,6 +175,13 @@ public sealed class ParquetTests : IDisposable
         Assert.Throws<InvalidDataException>(() => texts.Next());
     }
 
+    /// <summary>A decimal in 32 bits, and bytes of a fixed length, as of UUIDs. Left out, rows would have their numbers as ids.</summary>
+    [Theory]
+    [InlineData("1502" + "3802" + "6964" + "250a")]
+    [InlineData("150e" + "3802" + "6964")]
+    public void Ids_without_a_form_in_JSON_are_an_error(string id) =>
+        Refused([0x15, 2, 0x19, 0x2c, 0x48, 1, (byte)'s', 0x15, 2, 0, .. Convert.FromHexString(id), 0, 0], "its column id has a type without a form in JSON");
+
     private void Refused(byte[] footer, string why, int? length = null)
     {
         byte[] bytes = [.. "PAR1"u8, .. footer, 0, 0, 0, 0, .. "PAR1"u8];

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 
 namespace LdlVk.Datasets.Items;
@@ -11,6 +12,14 @@ namespace LdlVk.Datasets.Items;
 /// <param name="tooMany">Creates the exception for a list that is too long, from its name, its length, and the maximum.</param>
 public sealed class JsonFields(string subject, Func<string, Exception> wrong, Func<string, int, int, Exception> tooMany)
 {
+    private const string Bytes = "bytes that are not UTF-8";
+
+    /// <summary>
+    /// What a table's bytes are as JSON if they are no text: an object, which is ignored where the field is, and an error where a text is
+    /// read.
+    /// </summary>
+    internal static readonly byte[] BytesMark = Encoding.UTF8.GetBytes($$"""{"{{Bytes}}":true}""");
+
     /// <summary>Name of the object as the subject of a sentence.</summary>
     public string Subject => subject;
 
@@ -132,10 +141,13 @@ public sealed class JsonFields(string subject, Func<string, Exception> wrong, Fu
         if (value.ValueKind == JsonValueKind.Array && value.GetArrayLength() > max) throw tooMany(name, value.GetArrayLength(), max);
     }
 
+    /// <summary>Whether an object stands for a table's bytes that are no text.</summary>
+    internal static bool IsBytes(JsonElement item) => item.TryGetProperty(Bytes, out _);
+
     /// <summary>Describes a value for messages, such as "a list" or "the number 3".</summary>
     public static string Kind(JsonElement value) => value.ValueKind switch
     {
-        JsonValueKind.Object => "an object",
+        JsonValueKind.Object => IsBytes(value) ? Bytes : "an object",
         JsonValueKind.Array => "a list",
         JsonValueKind.String => "a string",
         JsonValueKind.Number => value.GetRawText() is { Length: <= 30 } number ? $"the number {number}" : "a number",

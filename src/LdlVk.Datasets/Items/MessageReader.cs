@@ -29,7 +29,8 @@ internal sealed class MessageReader(JsonFields fields)
     /// <summary>Returns one message.</summary>
     public Message One(JsonElement item, string at)
     {
-        if (item.ValueKind != JsonValueKind.Object) throw fields.Wrong(item, at, "an object with role and content");
+        if (item.ValueKind != JsonValueKind.Object || JsonFields.IsBytes(item))
+            throw fields.Wrong(item, at, "an object with role and content");
         Refuse(item, at);
         bool isShareGpt = fields.Find(item, "role") is null && fields.Find(item, "from") is not null;
         (string role, string content) = isShareGpt ? ("from", "value") : ("role", "content");

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using LdlVk.Datasets.Containers.Json;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Datasets.Containers.Arrow;
@@ -7,8 +8,9 @@ namespace LdlVk.Datasets.Containers.Arrow;
 /// <summary>
 /// Arrow's IPC formats (arrow.apache.org/docs/format/Columnar.html) as lines of JSON, one for each row: the stream, which the library
 /// <c>datasets</c> saves, and the file, also called Feather. Columns are fields, structs objects, lists arrays. Memory is one batch.
-/// Columns of decimals, intervals, unions, run ends and bytes of a fixed length have no form in JSON and are left out; other bytes are null
-/// unless they are UTF-8. A text of the extension type arrow.json is written as the value that it holds.
+/// Columns of decimals, intervals, unions, run ends and bytes of a fixed length have no form in JSON and are left out; other bytes are
+/// text if they are UTF-8, else <see cref="JsonFields.BytesMark"/>. A text of the extension type arrow.json is written as the
+/// value that it holds.
 /// </summary>
 /// <remarks>
 /// The library Apache.Arrow 23.0.0 writes the files of the tests, but trusts those that it reads. A file of 800 kB, whose only column is
@@ -118,6 +120,7 @@ internal sealed class ArrowFile(InputBuffer input, string path)
             case SchemaMessage:
                 if (_fields is not null) throw new InvalidDataException("it has two schemas.");
                 _fields = ArrowField.Read(message.Table(2));
+                if (_fields.Any(field => !field.IsRead && field.Name.AsSpan().SequenceEqual("\"id\""u8))) throw JsonText.IdIsLeftOut();
                 if (!_fields.Any(field => field.IsRead)) throw new NotSupportedException("it has no columns that have a form in JSON.");
                 break;
             case DictionaryMessage:

@@ -1,4 +1,5 @@
 using LdlVk.Datasets.Containers.Json;
+using LdlVk.Datasets.Items;
 
 namespace LdlVk.Datasets.Containers.Arrow;
 
@@ -98,7 +99,7 @@ internal sealed class NumberVector(int length, ReadOnlyMemory<byte> valid, ReadO
     }
 }
 
-/// <summary>Texts and bytes, from one offset to the next. Bytes that are not UTF-8 are null.</summary>
+/// <summary>Texts and bytes, from one offset to the next. Bytes that are not UTF-8 are <see cref="JsonFields.BytesMark"/>.</summary>
 internal sealed class TextVector(
     int length, ReadOnlyMemory<byte> valid, ReadOnlyMemory<byte> offsets, bool isLarge, ReadOnlyMemory<byte> texts, ArrowField field)
     : ArrowVector(length, valid)

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using LdlVk.Datasets.Items;
 
 namespace LdlVk.Datasets.Containers.Json;
 
@@ -31,6 +32,12 @@ internal sealed class JsonText
         text.String(Encoding.UTF8.GetBytes(name));
         return text.Bytes.ToArray();
     }
+
+    /// <summary>
+    /// Returns the error of a table whose ids have no form in JSON. Left out, each row would silently have its number as its id.
+    /// </summary>
+    public static NotSupportedException IdIsLeftOut() => new(
+        "its column id has a type without a form in JSON, such as decimal or UUID. Write the ids as integers or strings.");
 
     /// <summary>Begins a new line.</summary>
     public void Clear() => _length = 0;
@@ -93,7 +100,10 @@ internal sealed class JsonText
         return true;
     }
 
-    /// <summary>Appends bytes of a column: as the JSON value that they are, as a string, or null if they are not text.</summary>
+    /// <summary>
+    /// Appends bytes of a column: as the JSON value that they are, as a string, or as <see cref="JsonFields.BytesMark"/> if they are not
+    /// text. As null, a system message in Latin-1 would be missing from the text that is scored.
+    /// </summary>
     /// <param name="bytes">The bytes.</param>
     /// <param name="isJson">Whether the column says that its texts are JSON.</param>
     /// <param name="isText">Whether the column says that its bytes are text.</param>
@@ -101,7 +111,7 @@ internal sealed class JsonText
     {
         if (isJson && TryValue(bytes)) return;
         if (isText || Utf8.IsValid(bytes)) String(bytes);
-        else Raw("null"u8);
+        else Raw(JsonFields.BytesMark);
     }
 
     /// <summary>Appends a string. What is not UTF-8 stays so: whoever parses the line says that.</summary>

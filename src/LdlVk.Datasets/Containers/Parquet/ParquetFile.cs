@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using LdlVk.Datasets.Containers.Json;
+using LdlVk.Datasets.Items;
 using LdlVk.Runtime.Formatting;
 using Microsoft.Win32.SafeHandles;
 
@@ -8,8 +9,8 @@ namespace LdlVk.Datasets.Containers.Parquet;
 /// <summary>
 /// A Parquet file (github.com/apache/parquet-format) as lines of JSON, one for each row: columns are fields, groups objects, lists arrays.
 /// Memory is a page of each column. A text of logical type JSON is written as the value that it holds, or as a text if it is not valid
-/// JSON. Left out are columns of types that JSON has no form for: decimals, 96-bit times and bytes of a fixed length; other bytes are null
-/// unless they are UTF-8.
+/// JSON. Left out are columns of types that JSON has no form for: decimals, 96-bit times and bytes of a fixed length; other bytes are
+/// text if they are UTF-8, else <see cref="JsonFields.BytesMark"/>.
 /// </summary>
 /// <remarks>
 /// Two libraries were measured on the files of the tests, on hostile files, and on a file with one row group of 1 GB. Neither replaces

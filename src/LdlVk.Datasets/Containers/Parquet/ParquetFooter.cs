@@ -218,6 +218,7 @@ internal sealed class ParquetFooter
             IsRead = element.Type is not (PhysicalType.Int96 or PhysicalType.FixedLengthByteArray) && element.Converted != DecimalType
                 && element.Logical != logicalDecimal,
         };
+        if (!node.IsRead && depth == 1 && element.Name == "id") throw JsonText.IdIsLeftOut();
         if (!isGroup)
         {
             node.SetColumn(_columns.Count);
