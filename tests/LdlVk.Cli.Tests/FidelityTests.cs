@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text.Json;
 using LdlVk.Testing;
 
@@ -53,6 +54,28 @@ public class FidelityTests
         Assert.Matches("(?m)^score error, mean +0$", run.Out);
         Assert.Matches("(?m)^Spearman's ρ +1.000000$", run.Out);
         Assert.Contains("All 40 scores are bitwise equal to those of the baseline.", File.ReadAllText(temp["r.html"]), StringComparison.Ordinal);
+    }
+
+    /// <summary>A pipe that has been read is either empty, or waited for without end.</summary>
+    [Theory(Timeout = 60_000)]
+    [InlineData("fidelity", "can be read only once")]
+    [InlineData("eval", null)]
+    public async Task A_named_pipe_is_read_once(string command, string? error)
+    {
+        if (!OperatingSystem.IsLinux()) Assert.Skip("Pipes have names elsewhere in other ways.");
+        using TempFolder temp = new();
+        using (Process made = Process.Start("mkfifo", temp["pipe"])) await made.WaitForExitAsync(TestContext.Current.CancellationToken);
+        Task writer = Task.Run(() => File.WriteAllText(temp["pipe"], File.ReadLines(EvalTests.Pairs).First() + "\n"), TestContext.Current.CancellationToken);
+        string[] call = [command, .. Call[1..], "--input", temp["pipe"], "--json"];
+        if (error is null)
+        {
+            Assert.Equal(1, Cli.Json((await Task.Run(() => Cli.RunAsync(call))).Out).GetProperty("examples").GetInt32());
+            await writer;
+            return;
+        }
+
+        (await Task.Run(() => Cli.RunAsync([.. call, "--baseline", "weights=fp32", "--candidate", "weights=int8"]))).Fails(2, error);
+        await File.ReadAllTextAsync(temp["pipe"], TestContext.Current.CancellationToken);
     }
 
     [Theory]

@@ -9,6 +9,7 @@ using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
 using LdlVk.Evaluation.Steps;
+using LdlVk.Runtime.Files;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
@@ -146,9 +147,10 @@ internal static class EvalCommand
     /// <summary>SHA-256 of a file; null for standard input, a pipe or a folder.</summary>
     private static string? DigestOf(string path)
     {
-        if (!File.Exists(path)) return null;
+        // A named pipe that has been read would be waited for without end.
+        if (FileIdentity.Of(path)?.Kind != FileKind.File) return null;
         using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
-        return file.CanSeek ? Convert.ToHexStringLower(SHA256.HashData(file)) : null;
+        return Convert.ToHexStringLower(SHA256.HashData(file));
     }
 
     private static Option<double> CreateThreshold() => new("--step-threshold")

@@ -1,10 +1,12 @@
 using System.CommandLine;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Datasets.Containers;
 using LdlVk.Datasets.Items;
 using LdlVk.Datasets.Lines;
 using LdlVk.Evaluation.Benchmarks;
 using LdlVk.Evaluation.Reports;
+using LdlVk.Runtime.Files;
 using LdlVk.Runtime.Formatting;
 
 namespace LdlVk.Cli.Commands;
@@ -53,8 +55,8 @@ internal static class FidelityCommand
             if (call.GetValue(model.TraceEvents) is not null)
                 throw new UsageException("--trace-events traces one run of a model, but fidelity makes several. Use it with ldlvk eval.");
             string path = call.GetValue(input)!;
-            if (path == "-")
-                throw new UsageException("--input - can be read only once, but fidelity reads it for each setting. Give a file.");
+            if (path == "-" || FileIdentity.Of(path)?.Kind == FileKind.Device)
+                throw new UsageException($"--input {path} can be read only once, but fidelity reads it for each setting. Give a file.");
             EvalCommand.NotStandardOutput(call.GetValue(report), report.Name);
             ItemFields names = TextFlags.Names(call, map);
             terminal.OpenInput(path, cancellationToken).Dispose();
@@ -69,13 +71,21 @@ internal static class FidelityCommand
                 using LineSource source = terminal.OpenInput(path, cancellationToken);
                 source.Names = names;
                 using RewardModel loaded = await run.LoadAsync(setting.Folder, setting.Options, cancellationToken).ConfigureAwait(false);
+                LineDigest digest = new();
                 (PairScorer scorer, int result) = await PairRun.ScoreAsync(
-                    run, loaded, source.RawLines(), names, scored: null, terminal, cancellationToken).ConfigureAwait(false);
+                    run, loaded, source.RawLines().Select(Digested), names, scored: null, terminal, cancellationToken)
+                    .ConfigureAwait(false);
                 if (result != ExitCode.Success) code = result;
                 runs.Add(
                     new SettingRun(
                         setting.Name, $"{Readable.Devices(loaded.Devices)}, {Readable.Name(loaded.Weights)} weights", scorer.Examples,
-                        scorer.Failures));
+                        scorer.Failures, digest.Value));
+
+                RawLine Digested(RawLine line)
+                {
+                    digest.Add(line);
+                    return line;
+                }
             }
 
             Print(SettingRuns.Of(runs), path, call.GetValue(json), reportFile, terminal);

@@ -5,4 +5,6 @@ namespace LdlVk.Evaluation.Benchmarks;
 /// <param name="Used">The device and the formats that were used.</param>
 /// <param name="Examples">The lines that could be scored, in order.</param>
 /// <param name="Failures">The first lines that could not.</param>
-public sealed record SettingRun(string Name, string Used, IReadOnlyList<Example> Examples, IReadOnlyList<FailedLine> Failures);
+/// <param name="Input">Digest of all lines that were read.</param>
+public sealed record SettingRun(
+    string Name, string Used, IReadOnlyList<Example> Examples, IReadOnlyList<FailedLine> Failures, string Input);

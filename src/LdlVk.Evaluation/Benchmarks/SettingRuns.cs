@@ -22,22 +22,15 @@ public sealed class SettingRuns
     /// <exception cref="IOException">The runs have not read the same lines.</exception>
     public static SettingRuns Of(IReadOnlyList<SettingRun> runs)
     {
+        if (runs.Any(run => run.Input != runs[0].Input))
+            throw new IOException(
+                "The input has changed during the runs, so the settings have scored different lines. "
+                    + "Run it again on a file that does not change.");
         HashSet<long> common = [.. runs[0].Examples.Select(e => e.Line)];
         foreach (SettingRun run in runs.Skip(1)) common.IntersectWith(run.Examples.Select(e => e.Line));
         SettingRun[] cut = [.. runs.Select(r => r with { Examples = [.. r.Examples.Where(e => common.Contains(e.Line))] })];
-        foreach (SettingRun run in cut.Skip(1))
-        {
-            if (!run.Examples.Zip(cut[0].Examples, AreOfOneLine).All(same => same))
-                throw new IOException(
-                    "The input has changed during the runs, so the settings have scored different lines. "
-                        + "Run it again on a file that does not change.");
-        }
-
         return new SettingRuns(
             cut, [.. cut.Select(r => EvalResult.Of(r.Examples))],
             [.. cut.Skip(1).Select(r => Fidelity.Between(cut[0].Examples, r.Examples))]);
     }
-
-    private static bool AreOfOneLine(Example a, Example b) =>
-        a.Id == b.Id && a.Subset == b.Subset && (a.Chosen.Length, a.Rejected.Length) == (b.Chosen.Length, b.Rejected.Length);
 }
