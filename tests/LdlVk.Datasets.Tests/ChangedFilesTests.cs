@@ -159,6 +159,15 @@ public sealed class ChangedFilesTests : IDisposable
     }
 
     [Fact]
+    public void A_folder_that_is_not_there_is_an_error_that_names_it()
+    {
+        Assert.Contains("there is no folder", Refusal(() => ResumableFile.Resolve(Path.Combine(_folder["none"], "out"))), StringComparison.Ordinal);
+        // Without its end it would be a file, where a folder is meant.
+        Assert.Contains("is not a file name", Refusal(() => ResumableFile.Resolve(_folder["none"] + "/")), StringComparison.Ordinal);
+        Assert.Contains("is not a file name", Refusal(() => OutputFile.Open(_folder["none"] + "/", "output").Dispose()), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Nothing_of_a_changed_part_is_written_where_it_would_be_seen()
     {
         string path = _folder["out"];

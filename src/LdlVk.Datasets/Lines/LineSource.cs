@@ -123,8 +123,8 @@ public sealed class LineSource : IDisposable
 
     private UsageException Changed(long done) =>
         new(
-            $"The {Readable.Plural(done, "result")} that are there are not of the lines that {_name} has now. "
-            + $"Use the same input, or another output file.");
+            $"The {Readable.Plural(done, "result")} of an earlier run {(done == 1 ? "is" : "are")} not of the lines that {_name} has now. "
+            + "Use the same input, or another output file.");
 
     /// <summary>Returns the unparsed lines of the file. Only a blank last line is omitted.</summary>
     public IEnumerable<RawLine> RawLines()

@@ -44,7 +44,7 @@ public sealed class OutputFile : IDisposable
     public static OutputFile Open(string path, string flag, Action<long, string>? keepsLines = null, bool isResults = false)
     {
         bool isTable = isResults && ResultTable.IsTable(path);
-        if (path.Length == 0 || Directory.Exists(path))
+        if (path.Length == 0 || Directory.Exists(path) || Path.EndsInDirectorySeparator(path))
             throw new UsageException($"{flag} '{path}' is not a file name. Give the name of the file to write, or - for standard output.");
         try
         {

@@ -106,8 +106,10 @@ public sealed class ResumableFile : IDisposable
         string final = OutputPath.Resolve(path);
         if (OutputPath.Descriptor(path) is not null || FileIdentity.Of(final)?.Kind == FileKind.Device)
             throw new UsageException($"{path} is a device or a pipe, which cannot be continued. Write to a file.");
-        if (final.Length == 0 || Directory.Exists(final))
+        if (final.Length == 0 || Directory.Exists(final) || Path.EndsInDirectorySeparator(path))
             throw new UsageException($"'{path}' is not a file name. Give the name of a file.");
+        if (!Directory.Exists(Path.GetDirectoryName(final)))
+            throw new UsageException($"{path}: there is no folder {Path.GetDirectoryName(final)}. Create it first.");
         ResultTable.Check(path, final);
         foreach (string other in FilesBeside(final)) OwnFile.Check(other);
         return final;
