@@ -89,6 +89,12 @@ public sealed record ServerOptions
     /// <summary>The clock that measures batches; a test replaces it to be independent of the machine's load.</summary>
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
+    /// <summary>
+    /// Time after which a text of a batch that failed is tried again if no request comes; doubled each time, up to a minute. A load
+    /// balancer that obeys <c>/ready</c> sends no request that would show that the device works again.
+    /// </summary>
+    internal TimeSpan TrialAfter { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>Checks the values, before a model is loaded.</summary>
     /// <exception cref="UsageException">A value is invalid.</exception>
     public void Check()

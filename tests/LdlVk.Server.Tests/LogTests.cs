@@ -32,7 +32,7 @@ public class LogTests(Mini mini)
             0 => throw new DeviceException("the device fell off the bus."),
             1 => throw new InvalidOperationException($"'{Secret}' has no score."),
             _ => mini.Model.ScoreTogether(texts, cancellation),
-        }, Api.Options with { LoggerFactory = log });
+        }, Api.Options with { LoggerFactory = log, TrialAfter = TimeSpan.FromHours(1) });
         object body = new { prompt = Secret, response = Secret };
         Assert.Equal([503, 500, 200], new[] { await api.PostAsync("v1/rewards", body), await api.PostAsync("v1/rewards", body), await api.PostAsync("v1/rewards", body) }.Select(r => r.Status));
         foreach (var protocol in RewardServer.Protocols)

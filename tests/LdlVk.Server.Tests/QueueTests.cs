@@ -77,10 +77,16 @@ public class QueueTests(Mini mini)
     public async Task A_text_that_is_soon_scored_does_not_wait_for_company()
     {
         await using Api api = await Api.StartAsync(mini, Api.Options with { MaxWait = TimeSpan.FromSeconds(1) });
-        long begun = Stopwatch.GetTimestamp();
-        for (int i = 0; i < 10; i++) Assert.Equal(200, (await api.PostAsync("v1/rewards", Body($"a {i}"))).Status);
-        // If one in a row waited for company, nobody would come, and it would take the full second.
-        Assert.InRange(Stopwatch.GetElapsedTime(begun).TotalSeconds, 0, 9);
+        List<TimeSpan> times = [];
+        for (int i = 0; i < 10; i++)
+        {
+            long begun = Stopwatch.GetTimestamp();
+            Assert.Equal(200, (await api.PostAsync("v1/rewards", Body($"a {i}"))).Status);
+            times.Add(Stopwatch.GetElapsedTime(begun));
+        }
+
+        // If they waited for company, nobody would come, and each would take the full second. The fastest tells, on a busy machine too.
+        Assert.InRange(times.Min().TotalSeconds, 0, 0.9);
     }
 
     [Fact]
@@ -277,7 +283,8 @@ public class QueueTests(Mini mini)
     {
         bool fails = true;
         await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
-            fails ? throw new DeviceException("the device fell off the bus.") : mini.Model.ScoreTogether(texts, cancellation));
+            fails ? throw new DeviceException("the device fell off the bus.") : mini.Model.ScoreTogether(texts, cancellation),
+            Api.Options with { TrialAfter = TimeSpan.FromHours(1) });
         Reply failed = await api.PostAsync("v1/rewards", Body("a"));
         Assert.Equal(503, failed.Status);
         Assert.Contains("fell off the bus", failed.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
@@ -286,5 +293,19 @@ public class QueueTests(Mini mini)
         fails = false;
         Assert.Equal(200, (await api.PostAsync("v1/rewards", Body("a"))).Status);
         Assert.Equal(200, (await api.GetAsync("ready")).Status);
+    }
+
+    /// <summary>A load balancer sends nothing to a server that is not ready.</summary>
+    [Fact]
+    public async Task A_device_that_works_again_is_found_without_a_request()
+    {
+        int left = 3;
+        await using Api api = await Api.StartAsync(mini, (texts, cancellation) =>
+            left-- > 0 ? throw new DeviceException("the device fell off the bus.") : mini.Model.ScoreTogether(texts, cancellation),
+            Api.Options with { TrialAfter = TimeSpan.FromMilliseconds(20) });
+        Assert.Equal(503, (await api.PostAsync("v1/rewards", Body("a"))).Status);
+        await UntilAsync(() => api.Server.IsReady);
+        Assert.Equal(200, (await api.GetAsync("ready")).Status);
+        Assert.Equal((-1, 0), (left, api.Server.Waiting.Texts));
     }
 }

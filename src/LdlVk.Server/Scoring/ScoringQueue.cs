@@ -39,6 +39,9 @@ internal sealed class ScoringQueue : IDisposable
     /// </summary>
     private const double Share = 0.25;
 
+    /// <summary>Maximum time from a trial of a failed device to the next.</summary>
+    private static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
+
     private readonly ScoreTexts _score;
     private readonly ServerOptions _options;
     private readonly ServerMetrics _metrics;
@@ -49,7 +52,9 @@ internal sealed class ScoringQueue : IDisposable
     private readonly Throughput _throughput = new();
     private readonly Thread[] _threads;
     private long _waitingTokens;
-    private int _busy;
+    private int _busy, _failures;
+    private long _failedAt;
+    private TokenizedText? _failed;
     private bool _ended;
 
     /// <param name="score">Scores a batch, like <see cref="RewardModel.ScoreTogether"/>.</param>
@@ -130,10 +135,15 @@ internal sealed class ScoringQueue : IDisposable
             // An empty queue accepts a request with more texts than the queue has places.
             bool fits = _waiting.Count + request.Texts.Count <= _options.MaxQueue && _waitingTokens + tokens <= _options.MaxQueueTokens;
             if (!fits && _waiting.Count > 0) throw Full();
-            foreach (QueuedText text in request.Texts) text.Place = _waiting.AddLast(text);
-            _waitingTokens += tokens;
-            Monitor.PulseAll(_lock);
+            Add(request);
         }
+    }
+
+    private void Add(ScoringRequest request)
+    {
+        foreach (QueuedText text in request.Texts) text.Place = _waiting.AddLast(text);
+        _waitingTokens += request.Texts.Sum(t => (long)t.Ids.Length);
+        Monitor.PulseAll(_lock);
     }
 
     private RequestException Full() =>
@@ -205,12 +215,27 @@ internal sealed class ScoringQueue : IDisposable
                     // Monitor.Wait takes whole milliseconds.
                     if (wait <= 0) return Form();
                 }
+                else if (_failed is { } failed && _busy == 0 && _waiting.Count == 0)
+                {
+                    wait = (int)Math.Ceiling((PauseBeforeTrial() - Stopwatch.GetElapsedTime(_failedAt)).TotalMilliseconds);
+                    if (wait <= 0)
+                    {
+                        Add(new ScoringRequest([failed]));
+                        continue;
+                    }
+                }
 
                 Monitor.Wait(_lock, wait);
             }
 
             return null;
         }
+    }
+
+    private TimeSpan PauseBeforeTrial()
+    {
+        TimeSpan pause = _options.TrialAfter * Math.Pow(2, Math.Min(_failures - 1, 20));
+        return pause < LongestPause ? pause : LongestPause;
     }
 
     /// <summary>How long an idle device waits for more texts; zero if the waiting texts are enough for a batch.</summary>
@@ -266,6 +291,7 @@ internal sealed class ScoringQueue : IDisposable
             _metrics.BatchDone(batch, Stopwatch.GetElapsedTime(begun));
             lock (_lock)
             {
+                (_failed, _failures) = (null, 0);
                 _throughput.Add(batch, clock, _options.Clock.GetTimestamp());
                 for (int i = 0; i < results.Length; i++) batch.Texts[i].Request.Add(batch.Texts[i].Index, results[i]);
             }
@@ -278,10 +304,14 @@ internal sealed class ScoringQueue : IDisposable
         {
             string reason = ServerLog.Reason(e, _options);
             span?.SetStatus(ActivityStatusCode.Error, reason);
-            if (e is DeviceException or CheckpointException) Failure = reason;
+            bool failed = e is DeviceException or CheckpointException;
+            if (failed) Failure = reason;
             _log.BatchFailed(batch.Texts.Count, reason);
             lock (_lock)
             {
+                if (failed)
+                    (_failed, _failures, _failedAt) =
+                        (batch.Texts.MinBy(t => t.Ids.Length)!.Text, _failures + 1, Stopwatch.GetTimestamp());
                 foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct())
                 {
                     request.Fail(e);
