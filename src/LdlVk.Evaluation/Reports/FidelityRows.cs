@@ -13,7 +13,7 @@ public static class FidelityRows
         yield return Each("accuracy", r => Figures.Percent(r.Accuracy));
         yield return Each("  95 % (Wilson)", r => Figures.Range(Interval.Wilson(r.Right, r.Examples.Count), "0.0"));
         if (all.Results[0].Benchmark != Benchmark.Pairs) yield return Each("benchmark score", r => Figures.Percent(r.Score));
-        yield return Candidates("change of accuracy", f => Figures.Signed(f.Change * 100, "0.0") + " %");
+        yield return Candidates("change of accuracy", f => Figures.Change(f.Change));
         yield return Candidates("  95 % (Tango)", f => Figures.Range(f.ChangeInterval, "+0.0;−0.0;0.0"));
         yield return Candidates("  p (exact McNemar)", f => Figures.Number(f.PValue, "0.00##"));
         yield return Candidates("lines that flip", f => Readable.Count(f.Flips.Count));

@@ -21,18 +21,17 @@ public static class Figures
     public static string Digits(double value) => Number(value, "G3");
 
     /// <summary>A number with its sign, in a format of .NET.</summary>
-    public static string Signed(double value, string format) =>
-        value.ToString($"+{format};−{format};{format}", CultureInfo.InvariantCulture);
+    public static string Signed(double value, string format) => Number(value, $"+{format};−{format};{format}");
+
+    /// <summary>A change of a share as a percentage with its sign and one decimal.</summary>
+    public static string Change(double change) => double.IsNaN(change) ? "–" : Signed(change * 100, "0.0") + " %";
 
     /// <summary>The margin of a line, with enough digits that a flip shows its sign.</summary>
     public static string Margin(Example example) => Signed(example.Margin, "0.00000");
 
     /// <summary>An interval of shares as percentages, in a format of .NET.</summary>
     public static string Range(Interval interval, string format) =>
-        string.Create(
-            CultureInfo.InvariantCulture,
-            $"{(interval.Low * 100).ToString(format, CultureInfo.InvariantCulture)} to "
-                + $"{(interval.High * 100).ToString(format, CultureInfo.InvariantCulture)}");
+        double.IsNaN(interval.Low) ? "–" : $"{Number(interval.Low * 100, format)} to {Number(interval.High * 100, format)}";
 
     /// <summary>Formats an id for people: without the quotes of JSON, and cut to 60 characters.</summary>
     public static string Id(string json)
