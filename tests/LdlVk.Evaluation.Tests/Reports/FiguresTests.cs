@@ -1,5 +1,5 @@
 using LdlVk.Evaluation.Reports;
-using Xunit;
+using LdlVk.Evaluation.Statistics;
 
 namespace LdlVk.Evaluation.Tests.Reports;
 
