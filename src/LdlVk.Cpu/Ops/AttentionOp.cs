@@ -88,6 +88,7 @@ internal static unsafe class AttentionOp
         {
             const int Tile = AttentionTile.Keys;
             int start = First(Last(0)) / Tile * Tile, end = Last(Rows - 1) + 1;
+            // A cache line more: rows that are a power of two apart would share the same few lines of the caches.
             int tiles = (end - start + Tile - 1) / Tile, span = (tiles * Tile) + 16;
 
             float* tile = scratch.Floats(((long)Rows * ((2 * Width) + span + 1)) + (Tile * Width));

@@ -135,14 +135,14 @@ internal sealed class ScoringQueue : IDisposable
             // An empty queue accepts a request with more texts than the queue has places.
             bool fits = _waiting.Count + request.Texts.Count <= _options.MaxQueue && _waitingTokens + tokens <= _options.MaxQueueTokens;
             if (!fits && _waiting.Count > 0) throw Full();
-            Add(request);
+            Add(request, tokens);
         }
     }
 
-    private void Add(ScoringRequest request)
+    private void Add(ScoringRequest request, long tokens)
     {
         foreach (QueuedText text in request.Texts) text.Place = _waiting.AddLast(text);
-        _waitingTokens += request.Texts.Sum(t => (long)t.Ids.Length);
+        _waitingTokens += tokens;
         Monitor.PulseAll(_lock);
     }
 
@@ -220,7 +220,7 @@ internal sealed class ScoringQueue : IDisposable
                     wait = (int)Math.Ceiling((PauseBeforeTrial() - Stopwatch.GetElapsedTime(_failedAt)).TotalMilliseconds);
                     if (wait <= 0)
                     {
-                        Add(new ScoringRequest([failed]));
+                        Add(new ScoringRequest([failed]), failed.Ids.Length);
                         continue;
                     }
                 }
