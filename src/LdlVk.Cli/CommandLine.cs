@@ -6,6 +6,7 @@ using System.Reflection;
 using LdlVk.Cli.Commands;
 using LdlVk.Cli.Options;
 using LdlVk.Cli.Output;
+using LdlVk.Runtime.Files;
 
 namespace LdlVk.Cli;
 
@@ -123,6 +124,10 @@ internal static class CommandLine
             BusyException e => (ExitCode.Busy, e.Notice.InFlags()),
             DeviceException e => (ExitCode.MachineFailed, e.Notice.InFlags()),
             IOException or UnauthorizedAccessException => (ExitCode.MachineFailed, error.Message),
+            _ when FileLimit.IsExceeded(error) => (
+                ExitCode.MachineFailed,
+                "a file would become larger than its file system or this process's limit (ulimit -f) permits. Write to another disk, or "
+                + "raise the limit."),
             OutOfMemoryException => (
                 ExitCode.MachineFailed,
                 "out of memory. Use smaller --batch-tokens or --weights int8 or int4, or a machine with more memory."),

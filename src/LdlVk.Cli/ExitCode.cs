@@ -18,6 +18,9 @@ internal static class ExitCode
     /// <summary>Another run writes the same output: schedulers may try again later.</summary>
     public const int Busy = 4;
 
+    /// <summary>Ended because its terminal was closed: 128 + SIGHUP, as in shells.</summary>
+    public const int HungUp = 129;
+
     /// <summary>Ended by Ctrl-C: 128 + SIGINT, as in shells.</summary>
     public const int Interrupted = 130;
 

@@ -18,6 +18,7 @@ using CancellationTokenSource stop = new();
 int signalled = 0;
 using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => Stop(signal, ExitCode.Interrupted));
 using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal => Stop(signal, ExitCode.Terminated));
+using PosixSignalRegistration hangUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, signal => Stop(signal, ExitCode.HungUp));
 int code = await CommandLine.RunAsync(args, Terminal.OfProcess(), stop.Token);
 if (isFirstContact && OperatingSystem.IsWindows() && !Console.IsInputRedirected)
 {

@@ -154,6 +154,7 @@ public sealed partial class RewardServer : IAsyncDisposable
         long begun = Stopwatch.GetTimestamp();
         while (_metrics.RequestsUnderWay > 0 && Stopwatch.GetElapsedTime(begun) < _options.DrainTime)
             await Task.Delay(10).ConfigureAwait(false);
+        if (_metrics.RequestsUnderWay is > 0 and var left) _log.CutOff(left, _options.DrainTime.TotalSeconds);
         using CancellationTokenSource now = new(TimeSpan.FromSeconds(2)); // for idle keep-alive connections
         await _app.StopAsync(now.Token).ConfigureAwait(false);
     }

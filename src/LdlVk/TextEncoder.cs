@@ -16,7 +16,6 @@ public sealed class TextEncoder
     private readonly Lazy<Padding> _padding;
     private readonly Lazy<TemplateMarkers> _markers;
     private readonly Lazy<int[]> _answerMarks;
-    private readonly string _folder;
     private readonly SystemMessages _system;
 
     /// <summary>Reads tokenizer.json or tokenizer.model, if there is one.</summary>
@@ -31,7 +30,7 @@ public sealed class TextEncoder
     /// <exception cref="CheckpointException">The tokenizer's file is damaged or of another kind.</exception>
     public TextEncoder(string folder, string chatTemplate = "auto", SystemMessages system = SystemMessages.Error, DateTime? date = null)
     {
-        (_folder, _system) = (folder, system);
+        _system = system;
         _tokenizer = Tokenizer.Find(folder);
         _template = new(() => chatTemplate switch
         {
@@ -199,6 +198,6 @@ public sealed class TextEncoder
 
     private Tokenizer Required => _tokenizer
         ?? throw new CheckpointException(
-            $"{_folder} has neither tokenizer.json nor tokenizer.model, so only input_ids can be scored there. Download one from the "
-            + $"model's page.");
+            "the model has neither tokenizer.json nor tokenizer.model, so only input_ids can be scored. Download one from the model's "
+            + "page, into its folder.");
 }

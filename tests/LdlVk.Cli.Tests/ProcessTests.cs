@@ -16,6 +16,7 @@ public class ProcessTests
     [Theory]
     [InlineData("INT", 130)]
     [InlineData("TERM", 143)]
+    [InlineData("HUP", 129)]
     public async Task Interrupted_while_it_waits_for_input_it_leaves_no_file(string signal, int code)
     {
         if (OperatingSystem.IsWindows()) Assert.Skip("Signals are sent with kill.");
@@ -73,6 +74,48 @@ public class ProcessTests
         if (!File.Exists("/dev/full")) Assert.Skip("Needs /dev/full.");
         Outcome run = await Cli.RunProcessAsync(null, "score", "--model", Cli.Mini, "--device", "cpu", "--prompt", "a", "--response", "b", "--output", "/dev/full");
         run.Fails(1, "No space left on device");
+    }
+
+    /// <summary>A terminal that is closed ends nothing that was started with nohup.</summary>
+    [Fact]
+    public async Task What_ignores_the_end_of_its_terminal_goes_on()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Signals are sent with kill.");
+        using TempFolder temp = new();
+        string program = $"dotnet '{Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll")}' score --model '{Cli.Mini}' --device cpu --input - --output '{temp["out.jsonl"]}'";
+        using Process process = Process.Start(new ProcessStartInfo("bash", ["-c", $"trap '' HUP; exec {program}"]) { RedirectStandardInput = true, RedirectStandardError = true })!;
+        try
+        {
+            for (int i = 0; i < 200 && temp.Names.Length == 0; i++) await Task.Delay(50);
+            await Process.Start("/bin/sh", ["-c", $"kill -HUP {process.Id}"]).WaitForExitAsync();
+            await process.StandardInput.WriteLineAsync(Good);
+            process.StandardInput.Close();
+            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+            Assert.Equal((0, 1), (process.ExitCode, File.ReadLines(temp["out.jsonl"]).Count()));
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
+    /// <summary>A limit on the size of files ends the writing as a full disk does.</summary>
+    [Fact]
+    public async Task A_full_disk_keeps_what_it_has_for_the_next_run_and_says_so()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Limits of a Unix shell.");
+        using TempFolder temp = new();
+        // On one processor, so that the work before the limit takes seconds: the journal gets an entry about every second.
+        string text = string.Concat(Enumerable.Repeat("The sea is deep and salt. ", 30));
+        string input = temp.Write("in.jsonl", string.Concat(Enumerable.Range(0, 1_000).Select(i => $"{{\"prompt\":\"a {i}\",\"response\":\"{text}\"}}\n")));
+        string score = $"dotnet '{Path.Combine(AppContext.BaseDirectory, "LdlVk.Cli.dll")}' score --model '{Cli.Mini}' --device cpu --input '{input}' --output '{temp["out.jsonl"]}' --resume --quiet";
+        // In blocks of 1,024 bytes. The runtime maps its code twice, from a file that is larger, unless it is told not to.
+        string limited = $"export DOTNET_EnableWriteXorExecute=0 DOTNET_PROCESSOR_COUNT=1; trap '' XFSZ; ulimit -f 16; {score} 2>&1; echo code $?";
+        ProcessStartInfo shell = new("bash", ["-c", limited]) { RedirectStandardOutput = true };
+        using Process process = Process.Start(shell)!;
+        string output = await process.StandardOutput.ReadToEndAsync().WaitAsync(TimeSpan.FromSeconds(120));
+        Assert.EndsWith("code 1\n", output, StringComparison.Ordinal);
+        Assert.Matches(@"the first [\d,]+ results are kept in .*out\.jsonl\.partial: the same command with --resume continues", output);
     }
 
     /// <summary>A log on a full disk: what cannot be said does not end the run.</summary>

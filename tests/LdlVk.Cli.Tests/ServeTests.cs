@@ -149,6 +149,17 @@ public class ServeTests
         (await Cli.RunAsync("serve", "--model", Cli.Mini, "--device", "cpu", "--api-key-file", temp.Write("short", "abc\n"))).Fails(2, "at least 8 characters");
     }
 
+    /// <summary>A variable that was meant to hold a key, as where a secret is missing: a server without a key would be open to all.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData(" \n")]
+    public async Task An_empty_variable_is_not_taken_for_no_key(string key)
+    {
+        if (OperatingSystem.IsWindows() && key.Length == 0) Assert.Skip("Windows has no empty variables.");
+        Dictionary<string, string> environment = new() { ["LDLVK_API_KEY"] = key };
+        (await Cli.RunProcessAsync(environment, "serve", "--model", Cli.Mini, "--device", "cpu")).Fails(2, "LDLVK_API_KEY is empty", "unset it");
+    }
+
     [Fact]
     public async Task An_address_in_use_is_the_machine_s_failure()
     {

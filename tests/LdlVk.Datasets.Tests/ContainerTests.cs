@@ -39,6 +39,7 @@ public sealed class ContainerTests
 
     [Theory]
     [InlineData("{\"prompt\":\"a\"}", "UTF-16")]
+    [InlineData("{\"prompt\":\"a\"}", "UTF-32")]
     [InlineData("BZh91AY", "bzip2")]
     [InlineData("PK\u0003\u0004xl/workbook", "zip archive or an Excel")]
     [InlineData("  <!DOCTYPE html>\n<html>", "web page")]
@@ -48,7 +49,13 @@ public sealed class ContainerTests
     [InlineData("../../blobs/0123456789abcdef", "path of a link")]
     public void What_is_not_read_is_one_error_that_names_it(string file, string name)
     {
-        foreach (Encoding encoding in name == "UTF-16" ? [Encoding.Unicode, Encoding.BigEndianUnicode, new UnicodeEncoding(true, true), new UnicodeEncoding(false, true)] : (Encoding[])[Encoding.Latin1])
+        Encoding[] encodings = name switch
+        {
+            "UTF-16" => [new UnicodeEncoding(false, true), new UnicodeEncoding(true, true), new UnicodeEncoding(false, false), new UnicodeEncoding(true, false)],
+            "UTF-32" => [new UTF32Encoding(false, true), new UTF32Encoding(true, true), new UTF32Encoding(false, false), new UTF32Encoding(true, false)],
+            _ => [Encoding.Latin1],
+        };
+        foreach (Encoding encoding in encodings)
         {
             byte[] bytes = [.. encoding.GetPreamble(), .. encoding.GetBytes(file)];
             foreach (int chunk in (int[])[1, 1 << 16])

@@ -27,6 +27,18 @@ public sealed class CsvTests
     }
 
     [Theory]
+    [InlineData("prompt,response")]
+    [InlineData("prompt,response\n")]
+    [InlineData("\uFEFFid\tprompt\tresponse\r\n")]
+    public void A_header_alone_has_no_rows(string file) => Assert.Empty(ContainerFile.Items(file));
+
+    [Theory]
+    [InlineData("prompt")]
+    [InlineData("text\n")]
+    [InlineData("a,b\n")]
+    public void A_line_that_may_be_a_header_by_chance_is_a_broken_one(string file) => Assert.NotNull(Assert.Single(ContainerFile.Items(file)).Error);
+
+    [Theory]
     [InlineData("[\"red\",\"green\"]")]
     [InlineData("{\"role\":\"user\"}")]
     [InlineData("42")]

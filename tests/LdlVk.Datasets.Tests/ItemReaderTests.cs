@@ -118,6 +118,24 @@ public sealed class ItemReaderTests
         Assert.Equal(best is null, read.Preference.Unknown is not null);
     }
 
+    /// <summary>A row as the card of nvidia/HelpSteer3 shows it.</summary>
+    [Fact]
+    public void A_context_of_messages_is_the_prompt()
+    {
+        Item read = Read("""
+            {"domain":"general","language":"english","context":[{"role":"user","content":"p"},{"role":"assistant","content":"q"},{"role":"user","content":"r"}],
+             "response1":"a","response2":"b","overall_preference":-2,"individual_preference":[{"score":-2,"reasoning":"x","feedback1":"y","feedback2":"z"}]}
+            """).Item;
+        Assert.Equal(["p q r a", "p q r b"], read.Conversations.Select(c => string.Join(' ', c.Messages.Select(m => m.Content))));
+        Assert.Equal([0], read.Preference!.Chosen);
+    }
+
+    [Theory]
+    [InlineData("""{"prompt":"p","context":"documents","response":"a"}""", "context would be a part of the text")]
+    [InlineData("""{"prompt":"p","context":["document"],"response":"a"}""", "context would be a part of the text")]
+    [InlineData("""{"prompt":"p","context":[{"role":"user","content":"q"}],"response":"a"}""", "prompt and context, which differ")]
+    public void Any_other_context_is_refused(string item, string error) => Assert.Contains(error, Read(item).Error, StringComparison.Ordinal);
+
     [Theory]
     [InlineData("""{"input_ids":[5,6],"attention_mask":[1,1],"position_ids":[0,1],"token_type_ids":[0,0]}""")]
     [InlineData("""{"input_ids":[5,6],"attention_mask":null,"position_ids":null}""")]

@@ -289,13 +289,15 @@ public class AttackTests(Mini mini)
         string weights = Path.Combine(folder.Path, "model.safetensors");
         WideFile.Widen(weights, 65 << 20);
         using RewardModel model = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu", Weights = WeightFormat.Fp32 });
-        await using Api api = await Api.StartAsync(model);
+        LogRecorder log = new();
+        await using Api api = await Api.StartAsync(model, Api.Options with { LoggerFactory = log });
         object body = new { prompt = "a", response = "b" };
         Assert.Equal(200, (await api.PostAsync("v1/rewards", body)).Status);
         await using (FileStream file = new(weights, FileMode.Open)) file.SetLength(1 << 20);
         Reply reply = await api.PostAsync("v1/rewards", body);
         Assert.Equal(503, reply.Status);
-        Assert.Contains("model.safetensors was changed after the model was loaded", reply.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains("its files have changed", reply.Json.GetProperty("detail").GetString(), StringComparison.Ordinal);
+        Assert.Contains(log.Records, record => record.Message.Contains("model.safetensors was changed after the model was loaded", StringComparison.Ordinal));
         Assert.Equal(503, (await api.GetAsync("ready")).Status);
         Assert.Equal(200, (await api.GetAsync("health")).Status);
     }

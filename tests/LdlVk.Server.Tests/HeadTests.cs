@@ -6,6 +6,26 @@ namespace LdlVk.Server.Tests;
 /// <summary>Models that give more than a score, or a score of each step, as the endpoints give them.</summary>
 public sealed class HeadTests
 {
+    /// <summary>Texts are refused with the way on, and without the folder's path, which is the server's own business.</summary>
+    [Fact]
+    public async Task Without_a_tokenizer_token_ids_are_scored_and_texts_are_not()
+    {
+        using TempFolder folder = new TempFolder().WithModel(Repository.Path("models", "ldl-mini"));
+        File.Delete(folder["tokenizer.json"]);
+        using RewardModel model = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu" });
+        await using Api api = await Api.StartAsync(model);
+        Assert.Equal(200, (await api.PostAsync("v1/rewards", new { input_ids = new[] { 2, 5, 6 } })).Status);
+        // /render says of each text what is wrong with it.
+        foreach ((string path, int status, object body) in ((string, int, object)[])[("v1/rewards", 422, new { prompt = "a", response = "b" }), ("get_reward", 422, new { query = new[] { "a" } }),
+            ("classify", 400, new { input = "a" }), ("tokenize", 400, new { prompt = "a" }), ("render", 200, new { prompt = "a", response = "b" })])
+        {
+            Reply reply = await api.PostAsync(path, body);
+            Assert.Equal((path, status), (path, reply.Status));
+            if (status != 200) Assert.Contains("neither tokenizer.json nor tokenizer.model, so only input_ids can be scored", reply.Text, StringComparison.Ordinal);
+            Assert.DoesNotContain(folder.Path, reply.Text, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task Steps_come_with_every_reward_and_with_rendered_ids()
     {

@@ -252,6 +252,38 @@ public class QueueTests(Mini mini)
         await Assert.ThrowsAsync<HttpRequestException>(() => api.GetAsync("health"));
     }
 
+    [Fact]
+    public async Task What_a_stop_does_not_wait_for_is_told_of()
+    {
+        Gate gate = new(mini.Model);
+        LogRecorder log = new();
+        await using Api api = await Api.StartAsync(mini, gate.Score, Api.Options with { DrainTime = TimeSpan.FromMilliseconds(200), LoggerFactory = log });
+        Task<Reply> first = api.PostAsync("v1/rewards", Body("a"));
+        await UntilAsync(() => !gate.Batches.IsEmpty);
+        await api.Server.StopAsync();
+        Assert.Contains(log.Records, record => record.Message == "Requests were cut off: 1 had not ended after the 0.2 s that a stop waits for them.");
+        gate.Open();
+        await Assert.ThrowsAnyAsync<HttpRequestException>(() => first);
+    }
+
+    /// <summary>Where a model lies on the server's disk is in its log, and in no answer.</summary>
+    [Fact]
+    public async Task A_model_whose_files_changed_is_503_without_their_paths()
+    {
+        LogRecorder log = new();
+        await using Api api = await Api.StartAsync(mini, (_, _) => throw new CheckpointException("/srv/models/secret/model.safetensors has changed."),
+            Api.Options with { TrialAfter = TimeSpan.FromHours(1), LoggerFactory = log });
+        foreach (Reply reply in (Reply[])[await api.PostAsync("v1/rewards", Body("a")), await api.PostAsync("predict", new { inputs = "a" }), await api.GetAsync("ready")])
+        {
+            Assert.Equal(503, reply.Status);
+            string body = reply.Json.GetRawText();
+            Assert.Contains("its files have changed or cannot be read", body, StringComparison.Ordinal);
+            Assert.DoesNotContain("/srv", body, StringComparison.Ordinal);
+        }
+
+        Assert.Contains(log.Records, record => record.Message.Contains("/srv/models/secret/model.safetensors has changed.", StringComparison.Ordinal));
+    }
+
     /// <summary>A balancer reads /ready now and then: what it sends until it has seen the 503 is answered, and loses its connection.</summary>
     [Fact]
     public async Task Told_to_stop_later_it_is_not_ready_at_once_and_answers_until_then()

@@ -183,7 +183,9 @@ internal sealed class ServeFlags
             throw new IOException($"--api-key-file {file} cannot be read: {e.Message}", e);
         }
 
-        if (file is not null && key!.Length == 0) throw new UsageException($"{file} contains no API key.");
-        return string.IsNullOrEmpty(key) ? null : key;
+        if (key is { Length: > 0 } or null) return key;
+        // A server without a key is open to all: what was meant to hold one must not be taken for none.
+        throw new UsageException(file is not null ? $"{file} contains no API key."
+            : $"The environment variable {KeyVariable} is empty. Set it to a key, or unset it to serve without one.");
     }
 }

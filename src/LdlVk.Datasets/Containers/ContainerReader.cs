@@ -133,9 +133,13 @@ internal sealed class ContainerReader(InputBuffer input, string path, ItemFields
     private IEnumerable<RawLine> OfText(InputBuffer text)
     {
         int line = FirstLine(text, 0);
-        if (line > CsvHeader.MaxBytes || line == text.Length || !IsFollowed(text, line)) return new LineReader(text).Lines();
+        if (line > CsvHeader.MaxBytes) return new LineReader(text).Lines();
+        bool isAlone = !IsFollowed(text, line);
         ReadOnlySpan<byte> header = text.Held[..line].TrimEnd((byte)'\r');
-        if (CsvHeader.Find(header, names) is { } separator) return new CsvReader(text, separator, names).Lines();
+        // A header without rows has at least two names: a single word is more likely a broken line.
+        if (CsvHeader.Find(header, names) is { } separator && (!isAlone || CsvHeader.IsPlausible(header)))
+            return new CsvReader(text, separator, names).Lines();
+        if (isAlone) return new LineReader(text).Lines();
         int next = JsonScan.SkipWhite(text.Held, line);
         if (text.Held[next] == '{' || !CsvHeader.IsPlausible(header)) return new LineReader(text).Lines();
         throw new UsageException(

@@ -10,6 +10,11 @@ internal static class ForeignFormat
 
     private static readonly (byte[] Magic, string What)[] Formats =
     [
+        // Before UTF-16, whose bytes these begin with.
+        ([0xff, 0xfe, 0, 0], "UTF-32 text. Save it as UTF-8: iconv -f UTF-32 -t UTF-8 FILE"),
+        ([0, 0, 0xfe, 0xff], "UTF-32 text. Save it as UTF-8: iconv -f UTF-32 -t UTF-8 FILE"),
+        ([(byte)'{', 0, 0, 0], "UTF-32 text. Save it as UTF-8: iconv -f UTF-32LE -t UTF-8 FILE"),
+        ([0, 0, 0, (byte)'{'], "UTF-32 text. Save it as UTF-8: iconv -f UTF-32BE -t UTF-8 FILE"),
         ([0xff, 0xfe], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"),
         ([0xfe, 0xff], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16 -t UTF-8 FILE"),
         ([(byte)'{', 0], "UTF-16 text. Save it as UTF-8: iconv -f UTF-16LE -t UTF-8 FILE"),

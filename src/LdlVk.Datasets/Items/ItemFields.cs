@@ -75,6 +75,9 @@ public sealed class ItemFields
         [ItemPart.StepPositions] = ["step_positions"],
     };
 
+    /// <summary>The field of messages before the responses, or of something else.</summary>
+    internal const string Context = "context";
+
     private readonly Dictionary<ItemPart, string>? _map;
 
     private ItemFields(Dictionary<ItemPart, string>? map) => _map = map;
@@ -120,8 +123,16 @@ public sealed class ItemFields
                 (found ??= []).Add((name, field));
         }
 
+        if (part == ItemPart.Prompt && MessagesBefore(item) is { } before) (found ??= []).Add((Context, before));
         return found is null ? [] : found;
     }
+
+    /// <summary>
+    /// Returns the context of an item where that is the messages before the responses, as in HelpSteer3; another context, such as
+    /// documents, is none.
+    /// </summary>
+    internal static JsonElement? MessagesBefore(JsonElement item) =>
+        item.TryGetProperty(Context, out JsonElement context) && MessageReader.IsList(context) ? context : null;
 
     /// <summary>Returns the part of an item that a field is; null if it is none.</summary>
     public ItemPart? PartOf(string name)

@@ -16,7 +16,7 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
     /// <summary>Fields that templates write into the text, and that no supported template takes.</summary>
     private static readonly string[] Unsupported =
     [
-        "tools", "functions", "documents", "context", "knowledge", "passage", "passages", "background", "assistant_prefix",
+        "tools", "functions", "documents", ItemFields.Context, "knowledge", "passage", "passages", "background", "assistant_prefix",
         "images", "image", "videos", "audios", "audio",
     ];
 
@@ -159,7 +159,9 @@ public sealed class ItemReader(JsonFields fields, ItemFields? names = null)
     }
 
     private void Refuse(JsonElement item) => fields.Refuse(
-        item, Unsupported, name => $"{name} would be a part of the text, and is not supported. Remove it, or put it into a message.");
+        item,
+        Unsupported.Where(name => name != ItemFields.Context || ItemFields.MessagesBefore(item) is null),
+        name => $"{name} would be a part of the text, and is not supported. Remove it, or put it into a message.");
 
     /// <summary>Names the fields of an item that has none of the known ones.</summary>
     private static string Others(JsonElement item)

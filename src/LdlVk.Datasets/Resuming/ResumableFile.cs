@@ -255,12 +255,20 @@ public sealed class ResumableFile : IDisposable
     {
         try
         {
-            Keep();
-            if (_lines > _linesBefore) _kept(_lines, _path + PartialSuffix);
+            try
+            {
+                Keep();
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException || FileLimit.IsExceeded(e))
+            {
+                // The exception in flight is the one to report. What the last entry has is kept, as on a disk that is full.
+            }
+
+            if (_entry.Lines > _linesBefore) _kept(_entry.Lines, _path + PartialSuffix);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
         {
-            // The exception in flight is the one to report. The journal has the valid state.
+            // Nobody reads the note, or the run ended before the files were open.
         }
         catch (BusyException)
         {
@@ -276,8 +284,10 @@ public sealed class ResumableFile : IDisposable
         _journal.CheckOwn();
         _results.Flush(flushToDisk: true);
         _input = Convert.ToHexStringLower(_digest.Span);
-        _entry = new JournalEntry(_lines, _failed, _bytes, _input, Convert.ToHexStringLower(_piece.GetHashAndReset()));
-        _journal.Add(_entry);
+        JournalEntry entry = new(_lines, _failed, _bytes, _input, Convert.ToHexStringLower(_piece.GetCurrentHash()));
+        _journal.Add(entry);
+        _entry = entry;
+        _piece.GetHashAndReset();
     }
 
     /// <summary>Continues at the last entry whose results are unchanged.</summary>

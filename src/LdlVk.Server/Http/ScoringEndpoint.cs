@@ -183,13 +183,11 @@ internal sealed class ScoringEndpoint : IDisposable
             case BadHttpRequestException bad:
                 return new RequestException(
                     bad.StatusCode, bad.StatusCode == 408 ? "The body arrived too slowly." : "The request is not valid HTTP.");
-            case DeviceException device:
-                return new RequestException(503, $"The model cannot score now: {device.Notice.Say(protocol.Word)}")
+            case DeviceException or CheckpointException:
+                return new RequestException(503, $"The model cannot score now: {ServerLog.ReasonForClients(e, protocol.Word)}")
                 {
-                    RetryAfter = TimeSpan.FromSeconds(10),
+                    RetryAfter = e is DeviceException ? TimeSpan.FromSeconds(10) : null,
                 };
-            case CheckpointException changed:
-                return new RequestException(503, $"The model cannot score now: {changed.Notice.Say(protocol.Word)}");
             case OperationCanceledException or ObjectDisposedException:
                 return new RequestException(503, "The server is about to stop.") { RetryAfter = TimeSpan.FromSeconds(1) };
             default:

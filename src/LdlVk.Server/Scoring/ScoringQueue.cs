@@ -304,12 +304,12 @@ internal sealed class ScoringQueue : IDisposable
         {
             string reason = ServerLog.Reason(e, _options);
             span?.SetStatus(ActivityStatusCode.Error, reason);
-            bool failed = e is DeviceException or CheckpointException;
-            if (failed) Failure = reason;
+            string? failure = ServerLog.ReasonForClients(e, _options.Word);
+            if (failure is not null) Failure = failure;
             _log.BatchFailed(batch.Texts.Count, reason);
             lock (_lock)
             {
-                if (failed)
+                if (failure is not null)
                     (_failed, _failures, _failedAt) =
                         (batch.Texts.MinBy(t => t.Ids.Length)!.Text, _failures + 1, Stopwatch.GetTimestamp());
                 foreach (ScoringRequest request in batch.Texts.Select(t => t.Request).Distinct())

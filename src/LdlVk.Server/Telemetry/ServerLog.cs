@@ -26,6 +26,21 @@ internal static partial class ServerLog
         + "Raise the limit (ulimit -n), or lower the number of connections.")]
     public static partial void OutOfHandles(this ILogger log);
 
+    [LoggerMessage(7, LogLevel.Warning,
+        "Requests were cut off: {Requests} had not ended after the {Seconds} s that a stop waits for them.")]
+    public static partial void CutOff(this ILogger log, int requests, double seconds);
+
+    /// <summary>
+    /// Returns why the model cannot score, for clients; null for exceptions that are no failure of the model. Where files lie on this
+    /// machine is in the log alone.
+    /// </summary>
+    public static string? ReasonForClients(Exception exception, OptionWording word) => exception switch
+    {
+        DeviceException device => device.Notice.Say(word),
+        CheckpointException => "its files have changed or cannot be read; the server's log says more.",
+        _ => null,
+    };
+
     /// <summary>
     /// Returns the description of an exception for the log: the message of a failed device or of a changed model; for all other
     /// exceptions, whose messages may quote a request, the type and the method that threw it.
