@@ -22,7 +22,7 @@ import urllib.parse
 import urllib.request
 from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Optional, Sequence, Union
 
-__all__ = ["Client", "Comparison", "Reward", "LdlVkError", "InputError", "ServerError"]
+__all__ = ["Client", "Comparison", "Identity", "Reward", "LdlVkError", "InputError", "ServerError"]
 __version__ = "0.2.0"
 
 Message = Dict[str, Any]
@@ -80,6 +80,15 @@ class Comparison(NamedTuple):
     #: By how much the best score exceeds the next one, and sigmoid of that: the probability that the best is better than the next.
     margin: float
     probability: float
+
+
+class Identity(NamedTuple):
+    """What a server's scores depend on beside the text. Equal identities: the same bits. Equal settings: the same but for the last bits."""
+
+    #: The model and all settings, in one line.
+    settings: str
+    #: The server's version, its devices and their drivers.
+    machine: str
 
 
 class Client:
@@ -163,6 +172,14 @@ class Client:
                 return answer.status == 200
         except (OSError, http.client.HTTPException):
             return False
+
+    def identity(self) -> Identity:
+        """What the server's scores depend on. Scores of servers that differ in it should not stand in one file."""
+        answer = self._call("/info")
+        try:
+            return Identity(answer["settings"], answer["machine"])
+        except (KeyError, TypeError) as error:
+            raise ServerError(f"{self.url} did not answer as ldlvk serve does: {error!r}") from error
 
     def reward_fn(
         self, failed: Optional[float] = None, system: Optional[str] = None, templated: Optional[bool] = None
@@ -287,14 +304,15 @@ class Client:
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             raise ServerError(f"{self.url} did not answer as ldlvk serve does: {error!r}") from error
 
-    def _call(self, path: str, body: Any) -> Any:
+    def _call(self, path: str, body: Any = None) -> Any:
+        """The server's answer to a body, or without one to a GET."""
         # Lone surrogates, which Python lets into strings, are no Unicode: they become '?', as they do in tokenizers.
-        data = json.dumps(body, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
+        data = None if body is None else json.dumps(body, ensure_ascii=False, allow_nan=False, default=_plain).encode("utf-8", "replace")
         attempt = 0
         while True:
             wait: Optional[float] = None
             try:
-                request = urllib.request.Request(self.url + path, data=data, headers=self._headers, method="POST")
+                request = urllib.request.Request(self.url + path, data=data, headers=self._headers)
                 deadline = time.monotonic() + self.timeout
                 with self._open(request, timeout=self.timeout) as answer:
                     return json.loads(_read(answer, deadline).decode("utf-8"))

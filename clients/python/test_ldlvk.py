@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from socketserver import ThreadingMixIn
 
 import ldlvk
-from ldlvk import Client, InputError, Reward, ServerError
+from ldlvk import Client, Identity, InputError, Reward, ServerError
 
 
 class Stub(BaseHTTPRequestHandler):
@@ -24,7 +24,8 @@ class Stub(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        self.answer(200 if self.path == "/health" else 404, {})
+        facts = {"/health": {}, "/info": {"settings": "model 1", "machine": "ldlvk 1, device cpu"}}
+        self.answer(200 if self.path in facts else 404, facts.get(self.path, {}))
 
     def do_POST(self):
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])).decode("utf-8"))
@@ -152,6 +153,11 @@ class ClientTests(unittest.TestCase):
             self.client.score("p")
         with self.assertRaises(ValueError):
             Client("localhost:8000")
+
+    def test_identity(self):
+        self.assertEqual(Identity("model 1", "ldlvk 1, device cpu"), pickle.loads(pickle.dumps(self.client.identity())))
+        with self.assertRaises(ServerError):
+            Client(self.url + "/other").identity()
 
     def test_system(self):
         messages = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "ab"}]
@@ -462,6 +468,8 @@ class RealServerTests(unittest.TestCase):
     def test_it_answers(self):
         client = Client(os.environ["LDLVK_URL"], api_key=os.environ.get("LDLVK_API_KEY"))
         self.assertTrue(client.health())
+        self.assertRegex(client.identity().settings, "^model [0-9a-f]{32}, weights ")
+        self.assertRegex(client.identity().machine, "^ldlvk [^ ]+, device ")
         prompt, good, bad = 'Define "sea".', "A large body of salt water.", "A larg boddy fo slat watre."
         both = client.rewards([{"prompt": prompt, "responses": [good, bad]}, {"prompt": prompt, "response": good}], details=True)
         self.assertEqual(both[0][0], both[1])

@@ -5,14 +5,15 @@
     cat scores/part-*.jsonl > scores.jsonl
 
 The folder gets a file for each partition of 1,000 lines, complete or not at all: {"id", "score", "tokens"} or {"id", "error"} for each line, in
-order; an id is that of the line, or the line's number. The same command continues where a run ended. All workers must see the file and the
-folder. --scheduler names a cluster that is there; without it, workers are started on this machine.
+order; an id is that of the line, or the line's number. The same command continues where a run ended; run.json has what its results depend on,
+and with another input, or servers with another model or other settings, the folder is refused. All workers must see the file and the folder. --scheduler names a cluster that is there; without it, workers are started on this machine.
 
 Back-pressure: at most --in-flight partitions are under way, whatever the size of the input. Retries: score_rows asks all servers for
 --patience seconds; then, or when its worker dies, Dask runs the partition again.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -38,16 +39,43 @@ def partitions(path):
         yield number, begin, end
 
 
+def digest_of(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for piece in iter(lambda: file.read(1 << 20), b""):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def take_up(folder, run, any_machine):
+    """Notes in the folder what its results depend on, or refuses one with results of something else."""
+    record = os.path.join(folder, "run.json")
+    if os.path.exists(record):
+        with open(record, encoding="utf-8") as file:
+            before = json.load(file)
+        for what in ("input_sha256", "settings") if any_machine else ("input_sha256", "settings", "machine"):
+            if before[what] != run[what]:
+                sys.exit(f"{folder} holds results with another {what} ({before[what]}; now {run[what]}). Give another folder.")
+    elif os.listdir(folder):
+        sys.exit(f"{folder} is not empty, and has no run.json that says what its results depend on. Give another folder.")
+    else:
+        with open(record + ".new", "w", encoding="utf-8") as file:
+            json.dump(run, file)
+        os.replace(record + ".new", record)
+
+
 def name_of(folder, number):
     return os.path.join(folder, f"part-{number:06d}.jsonl")
 
 
-def score_partition(partition, path, folder, urls, api_key, patience):
+def score_partition(partition, path, folder, urls, api_key, patience, expected, any_machine):
     """Runs on a worker. Returns the numbers of lines and of those that could not be scored."""
     number, begin, end = partition
     with open(path, "rb") as file:
         file.seek(begin)
-        lines = file.read(end - begin).splitlines()
+        lines = file.read(end - begin).split(b"\n")
+    if not lines[-1]:
+        lines.pop()
     ids, rows, results = [], [], [None] * len(lines)
     for i, line in enumerate(lines):
         ids.append(number * ROWS + i)
@@ -57,7 +85,8 @@ def score_partition(partition, path, folder, urls, api_key, patience):
             rows.append((i, row))
         except (ValueError, AttributeError) as error:
             results[i] = {"error": f"The line is no JSON object: {error}"}
-    for (i, _), result in zip(rows, ldlvk_partition.score_rows([row for _, row in rows], urls, api_key, patience)):
+    scored = ldlvk_partition.score_rows([row for _, row in rows], urls, api_key, patience, expected=expected, any_machine=any_machine)
+    for (i, _), result in zip(rows, scored):
         results[i] = result
     # A name that is only complete results' own; a partition that runs twice writes the same file twice.
     final = name_of(folder, number)
@@ -80,10 +109,13 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--in-flight", type=int, help="partitions under way [two for each server]")
     parser.add_argument("--patience", type=float, default=900.0, help="seconds for which servers may be away [900]")
+    parser.add_argument("--any-machine", action="store_true", help="permit devices of several kinds, whose scores differ in their last bits")
     given = parser.parse_args()
     api_key, in_flight = os.environ.get("LDLVK_API_KEY"), given.in_flight or 2 * len(given.server)
     path, folder = os.path.abspath(given.input), os.path.abspath(given.folder)
+    expected = ldlvk_partition.identity_of(given.server, api_key, given.any_machine)
     os.makedirs(folder, exist_ok=True)
+    take_up(folder, {"input_sha256": digest_of(path), **expected._asdict()}, given.any_machine)
 
     cluster = given.scheduler or LocalCluster(n_workers=given.workers, threads_per_worker=2, dashboard_address=None)
     with Client(cluster) as dask:
@@ -94,7 +126,9 @@ def main():
         def send():
             """The next partition's future, or nothing at the end."""
             return [
-                dask.submit(score_partition, partition, path, folder, given.server, api_key, given.patience, retries=3, pure=False)
+                dask.submit(
+                    score_partition, partition, path, folder, given.server, api_key, given.patience, expected, given.any_machine,
+                    retries=3, pure=False)
                 for partition in [next(left, None)] if partition is not None
             ]
 

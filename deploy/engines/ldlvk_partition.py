@@ -7,7 +7,7 @@ import random
 import time
 from typing import Any, Dict, List, Optional, Sequence
 
-from ldlvk import Client, InputError, ServerError
+from ldlvk import Client, Identity, InputError, ServerError
 
 #: Answers after which another server, or the same one later, may do better. None: it cannot be reached, or broke off.
 _PASSING = (None, 429, 500, 502, 503, 504)
@@ -20,15 +20,35 @@ def columns_read(row: Dict[str, Any]) -> Dict[str, Any]:
     return {name: row[name] for name in _READ if row.get(name) is not None}
 
 
+def identity_of(urls: Sequence[str], api_key: Optional[str] = None, any_machine: bool = False) -> Identity:
+    """What the servers' scores depend on. A ValueError if they do not agree: with different models, weights or settings scores cannot be
+    compared, and on different devices their last bits differ, which any_machine permits."""
+    found = [Client(url, api_key=api_key).identity() for url in urls]
+    for url, identity in zip(urls, found):
+        _check(url, identity, found[0], urls[0], any_machine)
+    return found[0]
+
+
+def _check(url: str, identity: Identity, expected: Identity, where: str, any_machine: bool) -> None:
+    if identity.settings != expected.settings:
+        raise ValueError(f"{url} has other settings ({identity.settings}) than {where} ({expected.settings}).")
+    if identity.machine != expected.machine and not any_machine:
+        raise ValueError(
+            f"{url} is another kind of machine ({identity.machine}) than {where} ({expected.machine}), so that scores may differ in their "
+            "last bits. --any-machine permits that.")
+
+
 def score_rows(
-    rows: Sequence[Dict[str, Any]], urls: Sequence[str], api_key: Optional[str] = None, patience: float = 900.0, timeout: float = 600.0
+    rows: Sequence[Dict[str, Any]], urls: Sequence[str], api_key: Optional[str] = None, patience: float = 900.0, timeout: float = 600.0,
+    expected: Optional[Identity] = None, any_machine: bool = False,
 ) -> List[Dict[str, Any]]:
     """Scores rows, in their order, one result for each: {"score", "tokens"}, {"scores", "tokens"} of responses, or {"error"}.
 
     rows: items as ldlvk score reads them, without columns that the server does not know.
     urls: the servers. One that is full, stops or cannot be reached is left for the next; when all fail, they are asked again after 0.5, 1, 2,
-    … 30 s until `patience` seconds have passed, and the engine repeats the partition, if it is told to. A text's score does not depend on
-    the server or on the number of tries, so a partition that is scored twice has the same results twice.
+    … 30 s until `patience` seconds have passed, and the engine repeats the partition, if it is told to.
+    expected: the identity that each server must have, see identity_of; one that was started again with something else is a ValueError. A
+    text's score then does not depend on the server or on the number of tries: a partition that is scored twice has the same results twice.
     Back-pressure: this call returns when all rows have results, so partitions under way bound what waits in the servers; a full server
     answers 429 and is asked again when it says so.
     """
@@ -39,6 +59,8 @@ def score_rows(
     while True:
         for client in clients:
             try:
+                if expected is not None:
+                    _check(client.url, client.identity(), expected, "the others", any_machine)
                 return [_result(reward) for reward in client.rewards(rows, errors="return")]
             except ServerError as error:
                 if error.status not in _PASSING or time.monotonic() > deadline:

@@ -15,14 +15,14 @@ import os
 
 import ray
 
-from ldlvk_partition import columns_read, score_rows
+from ldlvk_partition import columns_read, identity_of, score_rows
 
 
-def score_batch(batch, urls, api_key):
+def score_batch(batch, urls, api_key, expected):
     """batch: columns of a batch as lists, pyarrow.Table. Returns it with the results' columns."""
     import pyarrow
 
-    results = score_rows([columns_read(row) for row in batch.to_pylist()], urls, api_key)
+    results = score_rows([columns_read(row) for row in batch.to_pylist()], urls, api_key, expected=expected)
     for name, type_ in (("score", pyarrow.float64()), ("tokens", pyarrow.int64()), ("error", pyarrow.string())):
         batch = batch.append_column(name, pyarrow.array([result.get(name) for result in results], type_))
     return batch
@@ -35,13 +35,15 @@ def main():
     parser.add_argument("--server", action="append", required=True)
     parser.add_argument("--in-flight", type=int, default=8)
     given = parser.parse_args()
+    api_key = os.environ.get("LDLVK_API_KEY")
+    expected = identity_of(given.server, api_key)
     ray.init()
     # The tasks only wait: a tenth of a processor each.
     ray.data.read_parquet(given.input).map_batches(
         score_batch,
         batch_format="pyarrow",
         batch_size=1000,
-        fn_kwargs={"urls": given.server, "api_key": os.environ.get("LDLVK_API_KEY")},
+        fn_kwargs={"urls": given.server, "api_key": api_key, "expected": expected},
         num_cpus=0.1,
         concurrency=given.in_flight,
         max_retries=3,

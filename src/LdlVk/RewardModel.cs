@@ -16,12 +16,14 @@ public sealed class RewardModel : IDisposable
     private readonly ScoringSession _session;
     private readonly TextEncoder _text;
     private readonly RewardModelOptions _options;
+    private readonly Lazy<ScoreIdentity> _identity;
     private Action<Notice>? _warning;
     private long _textsWithForeignMarkers;
 
     private RewardModel(ScoringSession session, TextEncoder text, RewardModelOptions options)
     {
         (_session, _text, _options) = (session, text, options);
+        _identity = new(() => session.Identity);
         session.GateHint = GateHint;
         session.FindAnswer = FindAnswer;
         Notice[] notes = [.. ((Notice?[])[
@@ -64,6 +66,10 @@ public sealed class RewardModel : IDisposable
 
     /// <summary>How the backbone's products are computed.</summary>
     public ComputeMode Compute => _options.Compute;
+
+    /// <summary>What scores depend on. The first use reads the model's files in part, which takes up to some seconds.</summary>
+    /// <exception cref="CheckpointException">The model's files cannot be read.</exception>
+    public ScoreIdentity Identity => _identity.Value;
 
     /// <summary>
     /// The error of the first micro-batch's scores; null before it, and unless <see cref="RewardModelOptions.MeasureComputeError"/> is set.

@@ -6,6 +6,43 @@ namespace LdlVk.Server.Tests;
 /// <summary>Models that give more than a score, or a score of each step, as the endpoints give them.</summary>
 public sealed class HeadTests
 {
+    /// <summary>Clients of several servers see by it whether scores can be compared: what changes a score changes it, a copy does not.</summary>
+    [Fact]
+    public async Task Info_says_what_scores_depend_on()
+    {
+        using TempFolder copy = new TempFolder().WithModel(Repository.Path("models", "ldl-mini")), other = new TempFolder().WithModel(copy.Path);
+        byte[] weights = File.ReadAllBytes(other["model.safetensors"]);
+        weights[^1000] ^= 1;
+        File.WriteAllBytes(other["model.safetensors"], weights);
+        string mini = Repository.Path("models", "ldl-mini");
+        RewardModelOptions fp16 = new() { Device = "cpu", Weights = WeightFormat.Fp16 };
+        (string Model, string Settings, string Machine) first = await InfoAsync(mini, fp16);
+        Assert.Matches("^[0-9a-f]{32}$", first.Model);
+        Assert.StartsWith($"model {first.Model}, weights fp16, ", first.Settings, StringComparison.Ordinal);
+        Assert.Matches("^ldlvk [0-9.a-z-]+, device cpu [a-z0-9]+$", first.Machine);
+        Assert.Equal(first, await InfoAsync(copy.Path, fp16 with { BatchTokens = 64 }));
+        Assert.NotEqual(first.Model, (await InfoAsync(other.Path, fp16)).Model);
+        string[] settings =
+        [
+            first.Settings,
+            (await InfoAsync(mini, fp16 with { Weights = WeightFormat.Int8 })).Settings,
+            (await InfoAsync(mini, fp16 with { Truncate = true })).Settings,
+            (await InfoAsync(mini, fp16 with { ChatTemplate = "none" })).Settings,
+            (await InfoAsync(mini, fp16 with { SystemMessages = SystemMessages.Merge })).Settings,
+            (await InfoAsync(mini, fp16, Api.Options with { SpecialTokens = SpecialTokens.Tokens })).Settings,
+            (await InfoAsync(other.Path, fp16)).Settings,
+        ];
+        Assert.Distinct(settings);
+
+        static async Task<(string Model, string Settings, string Machine)> InfoAsync(string folder, RewardModelOptions options, ServerOptions? server = null)
+        {
+            using RewardModel model = RewardModel.Load(folder, options);
+            await using Api api = await Api.StartAsync(model, server);
+            JsonElement info = (await api.GetAsync("info")).Ok;
+            return (info.GetProperty("model_sha").GetString()!, info.GetProperty("settings").GetString()!, info.GetProperty("machine").GetString()!);
+        }
+    }
+
     /// <summary>Texts are refused with the way on, and without the folder's path, which is the server's own business.</summary>
     [Fact]
     public async Task Without_a_tokenizer_token_ids_are_scored_and_texts_are_not()

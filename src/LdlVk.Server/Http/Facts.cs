@@ -9,6 +9,10 @@ namespace LdlVk.Server.Http;
 /// </summary>
 internal sealed class Facts(RewardModel model, ServerOptions options)
 {
+    private static readonly string? ProgramVersion =
+        typeof(Facts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
+
+    private readonly ScoreIdentity _identity = model.Identity;
     private readonly long _created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
     /// <summary>The answer of <c>/v1/models</c>.</summary>
@@ -30,7 +34,7 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
     };
 
     /// <summary>The answer of <c>/version</c>.</summary>
-    public ServerVersion Version => new() { Version = Info.Version ?? "0" };
+    public ServerVersion Version => new() { Version = ProgramVersion ?? "0" };
 
     /// <summary>The answer of SGLang's <c>/get_model_info</c>.</summary>
     public SgLangModelInfo SgLang => new() { ModelPath = options.ModelName };
@@ -39,6 +43,11 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
     public ServerInfo Info => new()
     {
         ModelId = options.ModelName,
+        ModelSha = _identity.Model,
+        // Requests may say how special tokens are read; these do not.
+        Settings = _identity.Settings + (options.SpecialTokens == SpecialTokens.Tokens ? ", special tokens read as tokens" : ""),
+        Machine = $"ldlvk {ProgramVersion?.Split('+')[0]}, device {_identity.Devices}"
+            + (_identity.Drivers.Length == 0 ? "" : $", driver {_identity.Drivers}"),
         ModelDtype = Readable.Name(model.Weights),
         MaxConcurrentRequests = options.MaxQueue,
         MaxInputLength = model.MaxTokens,
@@ -46,6 +55,6 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
         MaxClientBatchSize = options.MaxTexts,
         AutoTruncate = model.Truncates,
         TokenizationWorkers = Environment.ProcessorCount,
-        Version = typeof(Facts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion,
+        Version = ProgramVersion,
     };
 }

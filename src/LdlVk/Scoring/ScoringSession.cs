@@ -56,6 +56,9 @@ internal sealed class ScoringSession : IDisposable
         }
     }
 
+    /// <inheritdoc cref="RewardModel.Identity"/>
+    public ScoreIdentity Identity => ScoreIdentity.Of(_checkpoint, _options, Plan);
+
     /// <inheritdoc cref="Checkpoint.UnusedTensors"/>
     public IReadOnlyList<string> UnusedTensors => _checkpoint.UnusedTensors;
 
