@@ -85,6 +85,9 @@ public sealed class RewardModel : IDisposable
     /// <summary>Whether longer texts lose tokens from their middle, see <see cref="RewardModelOptions.Truncate"/>.</summary>
     public bool Truncates => _options.Truncate;
 
+    /// <summary>Whether texts with markers of another model's chat template are refused.</summary>
+    public bool RefusesForeignMarkers => _options.ForeignMarkers == ForeignMarkers.Refuse;
+
     /// <summary>
     /// Names of the attributes from the checkpoint's labels.json, or their numbers; empty for a model that gives the score alone.
     /// </summary>

@@ -29,6 +29,7 @@ public sealed class HeadTests
             (await InfoAsync(mini, fp16 with { Truncate = true })).Settings,
             (await InfoAsync(mini, fp16 with { ChatTemplate = "none" })).Settings,
             (await InfoAsync(mini, fp16 with { SystemMessages = SystemMessages.Merge })).Settings,
+            (await InfoAsync(mini, fp16 with { ForeignMarkers = ForeignMarkers.Refuse })).Settings,
             (await InfoAsync(mini, fp16, Api.Options with { SpecialTokens = SpecialTokens.Tokens })).Settings,
             (await InfoAsync(other.Path, fp16)).Settings,
         ];

@@ -45,7 +45,8 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
         ModelId = options.ModelName,
         ModelSha = _identity.Model,
         // Requests may say how special tokens are read; these do not.
-        Settings = _identity.Settings + (options.SpecialTokens == SpecialTokens.Tokens ? ", special tokens read as tokens" : ""),
+        Settings = _identity.Settings + (options.SpecialTokens == SpecialTokens.Tokens ? ", special tokens read as tokens" : "")
+            + (model.RefusesForeignMarkers ? ", foreign markers refused" : ""),
         Machine = $"ldlvk {ProgramVersion?.Split('+')[0]}, device {_identity.Devices}"
             + (_identity.Drivers.Length == 0 ? "" : $", driver {_identity.Drivers}"),
         ModelDtype = Readable.Name(model.Weights),
