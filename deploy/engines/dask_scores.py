@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import sys
+import threading
 
 from distributed import Client, LocalCluster, as_completed
 
@@ -50,18 +51,31 @@ def digest_of(path):
 def take_up(folder, run, any_machine):
     """Notes in the folder what its results depend on, or refuses one with results of something else."""
     record = os.path.join(folder, "run.json")
-    if os.path.exists(record):
+    noted = f"{record}.{os.uname().nodename}.{os.getpid()}"
+    try:
+        os.makedirs(folder, exist_ok=True)
+        if not os.path.exists(record):
+            # What a run left that ended before it had a record is no result.
+            if any(not name.startswith("run.json.") for name in os.listdir(folder)):
+                sys.exit(f"{folder} is not empty, and has no run.json that says what its results depend on. Give another folder.")
+            with open(noted, "w", encoding="utf-8") as file:
+                json.dump(run, file)
+                file.flush()
+                os.fsync(file.fileno())
+            try:
+                os.link(noted, record)  # not a rename: of two runs at once one makes the record, and the other is held to it
+            except FileExistsError:
+                pass
+            os.remove(noted)
         with open(record, encoding="utf-8") as file:
             before = json.load(file)
         for what in ("input_sha256", "settings") if any_machine else ("input_sha256", "settings", "machine"):
             if before[what] != run[what]:
                 sys.exit(f"{folder} holds results with another {what} ({before[what]}; now {run[what]}). Give another folder.")
-    elif os.listdir(folder):
-        sys.exit(f"{folder} is not empty, and has no run.json that says what its results depend on. Give another folder.")
-    else:
-        with open(record + ".new", "w", encoding="utf-8") as file:
-            json.dump(run, file)
-        os.replace(record + ".new", record)
+    except (KeyError, TypeError, ValueError) as error:
+        sys.exit(f"{record} is damaged ({error!r}), so what the folder's results depend on is not known. Give another folder.")
+    except OSError as error:
+        sys.exit(f"The folder for results cannot be used: {error}")
 
 
 def name_of(folder, number):
@@ -81,17 +95,19 @@ def score_partition(partition, path, folder, urls, api_key, patience, expected, 
         ids.append(number * ROWS + i)
         try:
             row = json.loads(line)
+            json.dumps(row, allow_nan=False)  # Python reads NaN and 1e999, which are no JSON and could not be sent
             ids[i] = row.pop("id", ids[i])
             rows.append((i, row))
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             results[i] = {"error": f"The line is no JSON object: {error}"}
     scored = ldlvk_partition.score_rows([row for _, row in rows], urls, api_key, patience, expected=expected, any_machine=any_machine)
     for (i, _), result in zip(rows, scored):
         results[i] = result
     # A name that is only complete results' own; a partition that runs twice writes the same file twice.
     final = name_of(folder, number)
-    temporary = f"{final}.{os.uname().nodename}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:
+    temporary = f"{final}.{os.uname().nodename}.{os.getpid()}.{threading.get_ident()}"
+    # An id may have half a surrogate pair, which JSON can only have as an escape.
+    with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
         for id_, result in zip(ids, results):
             file.write(json.dumps({"id": id_, **result}, ensure_ascii=False) + "\n")
         file.flush()
@@ -114,7 +130,6 @@ def main():
     api_key, in_flight = os.environ.get("LDLVK_API_KEY"), given.in_flight or 2 * len(given.server)
     path, folder = os.path.abspath(given.input), os.path.abspath(given.folder)
     expected = ldlvk_partition.identity_of(given.server, api_key, given.any_machine)
-    os.makedirs(folder, exist_ok=True)
     take_up(folder, {"input_sha256": digest_of(path), **expected._asdict()}, given.any_machine)
 
     cluster = given.scheduler or LocalCluster(n_workers=given.workers, threads_per_worker=2, dashboard_address=None)

@@ -22,11 +22,22 @@ def columns_read(row: Dict[str, Any]) -> Dict[str, Any]:
 
 def identity_of(urls: Sequence[str], api_key: Optional[str] = None, any_machine: bool = False) -> Identity:
     """What the servers' scores depend on. A ValueError if they do not agree: with different models, weights or settings scores cannot be
-    compared, and on different devices their last bits differ, which any_machine permits."""
-    found = [Client(url, api_key=api_key).identity() for url in urls]
-    for url, identity in zip(urls, found):
-        _check(url, identity, found[0], urls[0], any_machine)
-    return found[0]
+    compared, and on different devices their last bits differ, which any_machine permits. Servers that cannot be reached now are left out,
+    unless none can: score_rows checks each before it uses it."""
+    found, away = [], []
+    for url in urls:
+        try:
+            found.append((url, Client(url, api_key=api_key, retries=3).identity()))
+        except ServerError as error:
+            if error.status not in _PASSING:
+                raise
+            away.append(error)
+    if not found:
+        raise away[0]
+    where, expected = found[0]
+    for url, identity in found:
+        _check(url, identity, expected, where, any_machine)
+    return expected
 
 
 def _check(url: str, identity: Identity, expected: Identity, where: str, any_machine: bool) -> None:
