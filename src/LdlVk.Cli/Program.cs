@@ -31,7 +31,10 @@ return code == ExitCode.Interrupted ? signalled : code;
 
 void Stop(PosixSignalContext signal, int exitCode)
 {
-    if (Interlocked.CompareExchange(ref signalled, exitCode, 0) != 0) return;
-    signal.Cancel = true;
+    bool isFirst = Interlocked.CompareExchange(ref signalled, exitCode, 0) == 0;
+    // A terminal that is closed sends SIGHUP twice, by its shell and by the kernel, and systemd's SendSIGHUP sends it after SIGTERM: it is
+    // nobody's wish to end at once.
+    signal.Cancel = isFirst || signal.Signal == PosixSignal.SIGHUP;
+    if (!isFirst) return;
     stop.Cancel();
 }

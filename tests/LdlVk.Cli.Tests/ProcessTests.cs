@@ -42,6 +42,28 @@ public class ProcessTests
         }
     }
 
+    /// <summary>A closed terminal sends its signal twice, by the shell and by the kernel: what is under way still ends in order.</summary>
+    [Fact]
+    public async Task A_second_signal_of_a_closed_terminal_does_not_cut_off_what_is_under_way()
+    {
+        if (OperatingSystem.IsWindows()) Assert.Skip("Signals are sent with kill.");
+        if (IgnoresHangUp) Assert.Skip("SIGHUP is ignored by these tests, as under nohup, and so by what they start.");
+        using Process process = Cli.Start(
+            null, "serve", "--model", Cli.Mini, "--device", "cpu", "--urls", "http://127.0.0.1:0", "--drain-delay-seconds", "2");
+        try
+        {
+            while (await process.StandardError.ReadLineAsync() is { } line && !line.Contains(" at http://", StringComparison.Ordinal)) { }
+            ProcessStartInfo twice = new("/bin/sh", ["-c", $"kill -HUP {process.Id}; sleep 0.5; kill -HUP {process.Id}"]);
+            await Process.Start(twice)!.WaitForExitAsync();
+            await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+            Assert.Equal(0, process.ExitCode);
+        }
+        finally
+        {
+            if (!process.HasExited) process.Kill();
+        }
+    }
+
     private static bool IgnoresHangUp => File.Exists("/proc/self/status") && File.ReadLines("/proc/self/status")
         .Any(line => line.StartsWith("SigIgn:", StringComparison.Ordinal) && (Convert.ToUInt64(line.Split('\t')[^1], 16) & 1) != 0);
 
