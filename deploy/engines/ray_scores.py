@@ -18,11 +18,12 @@ import ray
 from ldlvk_partition import columns_read, identity_of, score_rows
 
 
-def score_batch(batch, urls, api_key, expected):
+def score_batch(batch, urls, api_key, expected, any_machine):
     """batch: columns of a batch as lists, pyarrow.Table. Returns it with the results' columns."""
     import pyarrow
 
-    results = score_rows([columns_read(row) for row in batch.to_pylist()], urls, api_key, expected=expected)
+    rows = [columns_read(row) for row in batch.to_pylist()]
+    results = score_rows(rows, urls, api_key, expected=expected, any_machine=any_machine)
     for name, type_ in (("score", pyarrow.float64()), ("tokens", pyarrow.int64()), ("error", pyarrow.string())):
         batch = batch.append_column(name, pyarrow.array([result.get(name) for result in results], type_))
     return batch
@@ -34,16 +35,17 @@ def main():
     parser.add_argument("folder")
     parser.add_argument("--server", action="append", required=True)
     parser.add_argument("--in-flight", type=int, default=8)
+    parser.add_argument("--any-machine", action="store_true", help="permit devices of several kinds, whose scores differ in their last bits")
     given = parser.parse_args()
     api_key = os.environ.get("LDLVK_API_KEY")
-    expected = identity_of(given.server, api_key)
+    expected = identity_of(given.server, api_key, given.any_machine)
     ray.init()
     # The tasks only wait: a tenth of a processor each.
     ray.data.read_parquet(given.input).map_batches(
         score_batch,
         batch_format="pyarrow",
         batch_size=1000,
-        fn_kwargs={"urls": given.server, "api_key": api_key, "expected": expected},
+        fn_kwargs={"urls": given.server, "api_key": api_key, "expected": expected, "any_machine": given.any_machine},
         num_cpus=0.1,
         concurrency=given.in_flight,
         max_retries=3,

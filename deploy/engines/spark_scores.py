@@ -22,7 +22,7 @@ from pyspark.sql.types import DoubleType, LongType, StringType, StructField, Str
 RESULTS = [StructField("score", DoubleType()), StructField("tokens", LongType()), StructField("error", StringType())]
 
 
-def scorer(urls, api_key, expected):
+def scorer(urls, api_key, expected, any_machine):
     """Returns the function that Spark maps over partitions."""
 
     def score_partition(rows):
@@ -31,7 +31,7 @@ def scorer(urls, api_key, expected):
         rows = iter(rows)
         while batch := list(islice(rows, 1000)):
             items = [columns_read(row.asDict(recursive=True)) for row in batch]
-            for row, result in zip(batch, score_rows(items, urls, api_key, expected=expected)):
+            for row, result in zip(batch, score_rows(items, urls, api_key, expected=expected, any_machine=any_machine)):
                 yield tuple(row) + tuple(result.get(field.name) for field in RESULTS)
 
     return score_partition
@@ -42,14 +42,15 @@ def main():
     parser.add_argument("input")
     parser.add_argument("folder")
     parser.add_argument("--server", action="append", required=True)
+    parser.add_argument("--any-machine", action="store_true", help="permit devices of several kinds, whose scores differ in their last bits")
     given = parser.parse_args()
     from ldlvk_partition import identity_of
 
     api_key = os.environ.get("LDLVK_API_KEY")
-    expected = identity_of(given.server, api_key)
+    expected = identity_of(given.server, api_key, given.any_machine)
     spark = SparkSession.builder.appName("ldlvk").getOrCreate()
     texts = spark.read.parquet(given.input)
-    scored = texts.rdd.mapPartitions(scorer(given.server, api_key, expected))
+    scored = texts.rdd.mapPartitions(scorer(given.server, api_key, expected, given.any_machine))
     spark.createDataFrame(scored, StructType(texts.schema.fields + RESULTS)).write.parquet(given.folder)
 
 
