@@ -72,6 +72,11 @@ def take_up(folder, run, any_machine):
         for what in ("input_sha256", "settings") if any_machine else ("input_sha256", "settings", "machine"):
             if before[what] != run[what]:
                 sys.exit(f"{folder} holds results with another {what} ({before[what]}; now {run[what]}). Give another folder.")
+        machines = {*before["machine"].split(" and "), *run["machine"].split(" and ")}
+        if len(machines) > 1:
+            with open(noted, "w", encoding="utf-8") as file:
+                json.dump({**before, "machine": " and ".join(sorted(machines))}, file)
+            os.replace(noted, record)
     except (KeyError, TypeError, ValueError) as error:
         sys.exit(f"{record} is damaged ({error!r}), so what the folder's results depend on is not known. Give another folder.")
     except OSError as error:
@@ -94,8 +99,8 @@ def score_partition(partition, path, folder, urls, api_key, patience, expected, 
     for i, line in enumerate(lines):
         ids.append(number * ROWS + i)
         try:
-            row = json.loads(line)
-            json.dumps(row, allow_nan=False)  # Python reads NaN and 1e999, which are no JSON and could not be sent
+            row = json.loads(line, parse_constant=lambda _: None)  # NaN and Infinity, which Python writes, are null to ldlvk score too
+            json.dumps(row, allow_nan=False)  # Python reads 1e999, which is no number of JSON and could not be sent
             ids[i] = row.pop("id", ids[i])
             rows.append((i, row))
         except (ValueError, AttributeError, TypeError, RecursionError) as error:

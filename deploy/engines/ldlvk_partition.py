@@ -14,9 +14,19 @@ _PASSING = (None, 429, 500, 502, 503, 504)
 
 _READ = ("prompt", "response", "messages", "text", "system")
 
+#: Columns that would be a part of the text, and have no place in these examples.
+_REFUSED = (
+    "history", "input", "responses", "steps", "tools", "functions", "documents", "context", "knowledge", "passage", "passages", "background",
+    "assistant_prefix", "images", "image", "videos", "audios", "audio",
+)
+
 
 def columns_read(row: Dict[str, Any]) -> Dict[str, Any]:
-    """A row's columns that the server reads, without those that have no value."""
+    """A row's columns that the server reads, without those that have no value. A ValueError if another one would change the text."""
+    for name in _REFUSED:
+        value = row.get(name)
+        if value is not None and not (hasattr(value, "__len__") and len(value) == 0):
+            raise ValueError(f"The column {name} would be a part of the text, and is not read here. Put it into messages, or drop the column.")
     return {name: row[name] for name in _READ if row.get(name) is not None}
 
 
@@ -37,7 +47,7 @@ def identity_of(urls: Sequence[str], api_key: Optional[str] = None, any_machine:
     where, expected = found[0]
     for url, identity in found:
         _check(url, identity, expected, where, any_machine)
-    return expected
+    return expected._replace(machine=" and ".join(sorted({identity.machine for _, identity in found})))
 
 
 def _check(url: str, identity: Identity, expected: Identity, where: str, any_machine: bool) -> None:
