@@ -177,9 +177,12 @@ class Client:
         """What the server's scores depend on. Scores of servers that differ in it should not stand in one file."""
         answer = self._call("/info")
         try:
-            return Identity(answer["settings"], answer["machine"])
+            identity = Identity(answer["settings"], answer["machine"])
         except (KeyError, TypeError) as error:
             raise ServerError(f"{self.url} did not answer as ldlvk serve does: {error!r}") from error
+        if identity.settings is None:
+            raise ServerError(f"{self.url} cannot say what its scores depend on: its model's files were gone when it started.", 200)
+        return identity
 
     def reward_fn(
         self, failed: Optional[float] = None, system: Optional[str] = None, templated: Optional[bool] = None

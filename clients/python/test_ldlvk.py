@@ -24,7 +24,7 @@ class Stub(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self):
-        facts = {"/health": {}, "/info": {"settings": "model 1", "machine": "ldlvk 1, device cpu"}}
+        facts = {"/health": {}, "/gone/info": {"settings": None, "machine": None}, "/info": {"settings": "model 1", "machine": "ldlvk 1, device cpu"}}
         self.answer(200 if self.path in facts else 404, facts.get(self.path, {}))
 
     def do_POST(self):
@@ -156,8 +156,9 @@ class ClientTests(unittest.TestCase):
 
     def test_identity(self):
         self.assertEqual(Identity("model 1", "ldlvk 1, device cpu"), pickle.loads(pickle.dumps(self.client.identity())))
-        with self.assertRaises(ServerError):
-            Client(self.url + "/other").identity()
+        for path in ("/other", "/gone"):
+            with self.assertRaises(ServerError):
+                Client(self.url + path).identity()
 
     def test_system(self):
         messages = [{"role": "user", "content": "u"}, {"role": "assistant", "content": "ab"}]

@@ -9,13 +9,19 @@ namespace LdlVk;
 /// What a score depends on beside its text and the version of LdlVk. With equal identities equal texts have the same bits; with equal
 /// <see cref="Settings"/> on other devices scores may differ in their last bits; others cannot be compared.
 /// </summary>
-/// <param name="Model">The first 32 hexadecimal digits of the model's fingerprint, which a copy in another folder has too.</param>
-/// <param name="Settings">The model and all settings as they are used, in one line.</param>
+/// <param name="Fingerprint">
+/// The first 32 hexadecimal digits of the fingerprint of the model's files, which a copy in another folder has too.
+/// </param>
+/// <param name="Model">The model in words: its fingerprint, and whether it has an adapter.</param>
+/// <param name="Options">All options as they are used, in one line.</param>
 /// <param name="Devices">The devices by kind, and their layers if they are of several kinds.</param>
 /// <param name="Drivers">The drivers of devices whose bits depend on them: a driver compiles the kernels. Empty for the CPU.</param>
-public sealed record ScoreIdentity(string Model, string Settings, string Devices, string Drivers)
+public sealed record ScoreIdentity(string Fingerprint, string Model, string Options, string Devices, string Drivers)
 {
     private const string Plus = " + ";
+
+    /// <summary>The model and the options in one line.</summary>
+    public string Settings => $"{Model}, {Options}";
 
     /// <summary>Whether the devices are of several kinds, so that scores depend on where the model is divided.</summary>
     public bool IsOfSeveralKinds => Devices.Contains(Plus, StringComparison.Ordinal);
@@ -27,16 +33,17 @@ public sealed record ScoreIdentity(string Model, string Settings, string Devices
         ArgumentNullException.ThrowIfNull(checkpoint);
         ArgumentNullException.ThrowIfNull(options);
         ArgumentNullException.ThrowIfNull(plan);
-        string model = checkpoint.Fingerprint()[..32];
-        string settings =
-            $"model {model}{(checkpoint.AdapterFolder is null ? "" : " with an adapter")}, weights {Name(plan.Weights)}, "
+        string fingerprint = checkpoint.Fingerprint()[..32];
+        string model = $"model {fingerprint}{(checkpoint.AdapterFolder is null ? "" : " with an adapter")}";
+        string used =
+            $"weights {Name(plan.Weights)}, "
             + $"{(options.Head is null ? "" : $"head {options.Head}, ")}heads {Name(options.Heads)}, {Steps(checkpoint, options)}"
             + $"compute {(options.Compute == ComputeMode.Auto ? "floating point" : Readable.Name(options.Compute))}, "
             + $"embedding scale {(checkpoint.RoundsEmbeddingScale(options.EmbeddingScale) ? "bf16" : "exact")}, "
             + $"template {TemplateOf(checkpoint.TextFolder, options)}, "
             + $"{(options.SystemMessages == SystemMessages.Merge ? "system messages merged, " : "")}"
             + $"{(options.Truncate ? "truncated" : "not truncated")}";
-        return new ScoreIdentity(model, settings, Describe(plan), DriversOf(plan));
+        return new ScoreIdentity(fingerprint, model, used, Describe(plan), DriversOf(plan));
     }
 
     /// <summary>Describes what decides the bits of results: the devices by kind, and their layers if they are of several kinds.</summary>

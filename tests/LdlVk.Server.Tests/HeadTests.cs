@@ -44,6 +44,18 @@ public sealed class HeadTests
         }
     }
 
+    /// <summary>A program may remove what it has downloaded for a model: it is on the device.</summary>
+    [Fact]
+    public async Task A_server_starts_where_the_files_of_its_model_are_gone()
+    {
+        using TempFolder folder = new TempFolder().WithModel(Repository.Path("models", "ldl-mini"));
+        using RewardModel model = RewardModel.Load(folder.Path, new RewardModelOptions { Device = "cpu" });
+        foreach (string file in Directory.GetFiles(folder.Path)) File.Delete(file);
+        await using Api api = await Api.StartAsync(model);
+        Assert.Equal(JsonValueKind.Null, (await api.GetAsync("info")).Ok.GetProperty("settings").ValueKind);
+        Assert.Equal(200, (await api.PostAsync("v1/rewards", new { prompt = "a", response = "b" })).Status);
+    }
+
     /// <summary>Texts are refused with the way on, and without the folder's path, which is the server's own business.</summary>
     [Fact]
     public async Task Without_a_tokenizer_token_ids_are_scored_and_texts_are_not()

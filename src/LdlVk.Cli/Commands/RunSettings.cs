@@ -47,9 +47,9 @@ internal sealed record RunSettings(string Text, RewardModelOptions Options, stri
         // Devices of one kind give the same bits wherever the model is divided.
         if (identity.IsOfSeveralKinds && options.Device.Split(',').Length == plan.Stages.Count)
             options = options with { Split = [.. plan.Stages.Select(stage => stage.Layers.Count)] };
-        string portable = $"{identity.Settings}, {(details ? "details" : "no details")}{Others(call)}";
-        string text = $"ldlvk {Version()}, device {devices}, {portable}";
-        return new RunSettings(text, options, devices, new RunIdentity(text, portable, identity.Drivers));
+        string settings = $"{identity.Options}, {(details ? "details" : "no details")}{Others(call)}";
+        string text = $"ldlvk {Version()}, {identity.Model}, device {devices}, {settings}";
+        return new RunSettings(text, options, devices, new RunIdentity(text, $"{identity.Model}, {settings}", identity.Drivers));
     }
 
     /// <summary>Checks that a loaded model has these settings.</summary>

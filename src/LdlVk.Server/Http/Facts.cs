@@ -12,7 +12,7 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
     private static readonly string? ProgramVersion =
         typeof(Facts).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion;
 
-    private readonly ScoreIdentity _identity = model.Identity;
+    private readonly ScoreIdentity? _identity = IdentityOf(model);
     private readonly long _created = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
     /// <summary>The answer of <c>/v1/models</c>.</summary>
@@ -43,12 +43,14 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
     public ServerInfo Info => new()
     {
         ModelId = options.ModelName,
-        ModelSha = _identity.Model,
+        ModelSha = _identity?.Fingerprint,
         // Requests may say how special tokens are read; these do not.
-        Settings = _identity.Settings + (options.SpecialTokens == SpecialTokens.Tokens ? ", special tokens read as tokens" : "")
-            + (model.RefusesForeignMarkers ? ", foreign markers refused" : ""),
-        Machine = $"ldlvk {ProgramVersion?.Split('+')[0]}, device {_identity.Devices}"
-            + (_identity.Drivers.Length == 0 ? "" : $", driver {_identity.Drivers}"),
+        Settings = _identity is null ? null
+            : _identity.Settings + (options.SpecialTokens == SpecialTokens.Tokens ? ", special tokens read as tokens" : "")
+                + (model.RefusesForeignMarkers ? ", foreign markers refused" : ""),
+        Machine = _identity is null ? null
+            : $"ldlvk {ProgramVersion?.Split('+')[0]}, device {_identity.Devices}"
+                + (_identity.Drivers.Length == 0 ? "" : $", driver {_identity.Drivers}"),
         ModelDtype = Readable.Name(model.Weights),
         MaxConcurrentRequests = options.MaxQueue,
         MaxInputLength = model.MaxTokens,
@@ -58,4 +60,17 @@ internal sealed class Facts(RewardModel model, ServerOptions options)
         TokenizationWorkers = Environment.ProcessorCount,
         Version = ProgramVersion,
     };
+
+    /// <summary>Returns what scores depend on; null if the model's files have been removed since it was loaded: it still scores.</summary>
+    private static ScoreIdentity? IdentityOf(RewardModel model)
+    {
+        try
+        {
+            return model.Identity;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CheckpointException)
+        {
+            return null;
+        }
+    }
 }

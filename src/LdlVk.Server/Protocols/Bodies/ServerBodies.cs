@@ -67,8 +67,8 @@ internal sealed record ServerInfo
 {
     public required string ModelId { get; init; }
 
-    /// <summary>The beginning of the fingerprint of the model's files.</summary>
-    public required string ModelSha { get; init; }
+    /// <summary>The beginning of the fingerprint of the model's files; null if they were gone when the server started.</summary>
+    public required string? ModelSha { get; init; }
 
     public required string ModelDtype { get; init; }
 
@@ -88,11 +88,11 @@ internal sealed record ServerInfo
 
     public required int TokenizationWorkers { get; init; }
 
-    /// <summary>The model and all settings that scores depend on: servers with others give other scores.</summary>
-    public required string Settings { get; init; }
+    /// <summary>The model and all settings that scores depend on: servers with others give other scores. Null as model_sha.</summary>
+    public required string? Settings { get; init; }
 
-    /// <summary>The version, the devices and their drivers: with others the last bits of scores may differ.</summary>
-    public required string Machine { get; init; }
+    /// <summary>The version, the devices and their drivers: with others the last bits of scores may differ. Null as model_sha.</summary>
+    public required string? Machine { get; init; }
 
     public string? Version { get; init; }
 
