@@ -6,7 +6,8 @@
 
 The folder gets a file for each partition of 1,000 lines, complete or not at all: {"id", "score", "tokens"} or {"id", "error"} for each line, in
 order; an id is that of the line, or the line's number. The same command continues where a run ended; run.json has what its results depend on,
-and with another input, or servers with another model or other settings, the folder is refused. All workers must see the file and the folder. --scheduler names a cluster that is there; without it, workers are started on this machine.
+and with another input, or servers with another model or other settings, the folder is refused. All workers must see the file and the
+folder. --scheduler names a cluster that is there; without it, workers are started on this machine.
 
 Back-pressure: at most --in-flight partitions are under way, whatever the size of the input. Retries: score_rows asks all servers for
 --patience seconds; then, or when its worker dies, Dask runs the partition again.
@@ -48,6 +49,13 @@ def digest_of(path):
     return digest.hexdigest()
 
 
+def write_record(path, run):
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(run, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def take_up(folder, run, any_machine):
     """Notes in the folder what its results depend on, or refuses one with results of something else."""
     record = os.path.join(folder, "run.json")
@@ -58,10 +66,7 @@ def take_up(folder, run, any_machine):
             # What a run left that ended before it had a record is no result.
             if any(not name.startswith("run.json.") for name in os.listdir(folder)):
                 sys.exit(f"{folder} is not empty, and has no run.json that says what its results depend on. Give another folder.")
-            with open(noted, "w", encoding="utf-8") as file:
-                json.dump(run, file)
-                file.flush()
-                os.fsync(file.fileno())
+            write_record(noted, run)
             try:
                 os.link(noted, record)  # not a rename: of two runs at once one makes the record, and the other is held to it
             except FileExistsError:
@@ -74,8 +79,7 @@ def take_up(folder, run, any_machine):
                 sys.exit(f"{folder} holds results with another {what} ({before[what]}; now {run[what]}). Give another folder.")
         machines = {*before["machine"].split(" and "), *run["machine"].split(" and ")}
         if len(machines) > 1:
-            with open(noted, "w", encoding="utf-8") as file:
-                json.dump({**before, "machine": " and ".join(sorted(machines))}, file)
+            write_record(noted, {**before, "machine": " and ".join(sorted(machines))})
             os.replace(noted, record)
     except (KeyError, TypeError, ValueError) as error:
         sys.exit(f"{record} is damaged ({error!r}), so what the folder's results depend on is not known. Give another folder.")
